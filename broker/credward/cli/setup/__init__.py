@@ -1,0 +1,1 @@
+"""`credward setup TOOL`: one file per tool that we configure."""

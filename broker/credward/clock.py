@@ -1,0 +1,39 @@
+"""The only reader of time: wall clock for expiry, boot-time clock for waiting.
+
+Everyone else is handed `now`; what a step of the wall clock means is decided in `lifecycle` and `issuing`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+__all__ = ["Clock", "SystemClock"]
+
+# CLOCK_BOOTTIME counts suspended time, which CLOCK_MONOTONIC does not on Linux; macOS's monotonic clock is the
+# nearest there.
+_ELAPSED_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+class Clock(Protocol):
+    """Where `now` comes from."""
+
+    def now(self) -> float:
+        """Return the wall clock in Unix seconds."""
+        ...
+
+    def elapsed(self) -> float:
+        """Return seconds since some fixed instant, suspended time included, never stepped."""
+        ...
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now(self) -> float:
+        """Return the wall clock in Unix seconds."""
+        return time.time()
+
+    def elapsed(self) -> float:
+        """Return seconds since boot, suspended time included where the system can tell."""
+        return time.clock_gettime(_ELAPSED_CLOCK)

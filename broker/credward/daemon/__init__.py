@@ -1,0 +1,1 @@
+"""The process: composition, signals, reload, readiness."""

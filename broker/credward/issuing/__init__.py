@@ -1,0 +1,1 @@
+"""The use case: identify, decide, obtain, record, release."""

@@ -1,0 +1,232 @@
+"""The words of the lifecycle: events that come in, commands that go out, values that both carry.
+
+Nouns only. What they do to each other is `machine.py`; the arithmetic on times is `schedule.py`.
+All instants are Unix seconds, all durations seconds. Nothing here holds a secret: a token is its *token_id*.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from credward.errors import BrokerError
+
+__all__ = [
+    "Asked",
+    "Command",
+    "Configured",
+    "Drop",
+    "Event",
+    "Fail",
+    "Forced",
+    "GrantCleared",
+    "MintFailed",
+    "Minted",
+    "Park",
+    "Plan",
+    "Rejected",
+    "Serve",
+    "StartMint",
+    "State",
+    "TokenKey",
+    "View",
+    "WaiterLeft",
+    "Woke",
+]
+
+
+class State(enum.StrEnum):
+    """Where a token key stands; shouted in the table, lower case on the wire."""
+
+    EMPTY = "empty"
+    MINTING = "minting"
+    FRESH = "fresh"
+    REFRESHING = "refreshing"
+    SUSPECT = "suspect"
+    STALE = "stale"
+    EXPIRED = "expired"
+    PARKED = "parked"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKey:
+    """What makes two asks the same token: credential, entry epoch, audience, sorted scopes, narrowing digest."""
+
+    credential: str
+    epoch: str
+    audience: str | None = None
+    scopes: tuple[str, ...] = ()
+    narrowing: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How one configured credential is to be kept: its grant, and how long demand lasts.
+
+    *rotating*: mints on this grant are serialised. *idle_after* None: two lifetimes, at least an hour.
+    *always*: refreshed whether or not anybody asks, minted as soon as it is configured.
+    """
+
+    credential: str
+    epoch: str
+    grant: str
+    rotating: bool = False
+    always: bool = False
+    idle_after: float | None = None
+
+
+# --- events -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configured:
+    """The configuration was read: these credentials exist from now on, with these epochs, and no others."""
+
+    plans: tuple[Plan, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A caller that policy allowed wants a token now.
+
+    *waiter* names the ask (unique). *asker* is set only for the apiKeyHelper shape (format token, attested, a
+    harness ancestor, not from within a tool): the identity by which an early re-ask is inferred to mean a
+    rejection. *cache_ttl* is how long the asker keeps what it gets, None where the shape does not say.
+    """
+
+    key: TokenKey
+    waiter: int
+    min_remaining: float = 0.0
+    asker: Hashable | None = None
+    cache_ttl: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaiterLeft:
+    """A waiter went away (disconnect or deadline); its flight goes on."""
+
+    waiter: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Minted:
+    """A flight ended well. *expires_at* None: the source states that no end is known. *jitter* is in [0, 1)."""
+
+    key: TokenKey
+    flight: int
+    token_id: str
+    issued_at: float
+    expires_at: float | None
+    jitter: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MintFailed:
+    """A flight ended badly. *jitter* is in [0, 1)."""
+
+    key: TokenKey
+    flight: int
+    failure: BrokerError
+    jitter: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forced:
+    """Somebody asked for a new token outright (`credward refresh`); *waiter* gets what the flight brings."""
+
+    key: TokenKey
+    waiter: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """A caller says that upstream refused this token (`POST .../rejected`)."""
+
+    key: TokenKey
+    token_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantCleared:
+    """A login or a changed configuration makes the grant usable again: parking and back-off on it end."""
+
+    grant: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Woke:
+    """Time has passed (or the clock was set): do what is due. Extra ones do nothing."""
+
+
+Event = (
+    Configured | Asked | WaiterLeft | Minted | MintFailed | Forced | Rejected | GrantCleared | Woke
+)
+
+
+# --- commands ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StartMint:
+    """Begin one mint for this key; answer with `Minted` or `MintFailed` carrying the same *flight*."""
+
+    key: TokenKey
+    flight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """Give this waiter this token. *short*: it lasts less long than was asked (`Lifetime-Short`)."""
+
+    waiter: int
+    token_id: str
+    expires_at: float | None
+    issued_at: float
+    short: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """Give this waiter this failure."""
+
+    waiter: int
+    failure: BrokerError
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Wipe this token from memory: nothing refers to it any more."""
+
+    token_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """The grant needs a human: every ask on it fails with this until `GrantCleared`."""
+
+    grant: str
+    failure: BrokerError
+
+
+Command = StartMint | Serve | Fail | Drop | Park
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What `status` shows of one credential (its default key, else the most recently asked one)."""
+
+    credential: str
+    state: State
+    grant: str
+    token_id: str | None = None
+    issued_at: float | None = None
+    expires_at: float | None = None
+    refresh_at: float | None = None
+    retry_at: float | None = None
+    last_asked_at: float | None = None
+    failure: BrokerError | None = None
+    mints: int = 0
+    failures: int = 0
+    waits: int = 0
+    keys: int = 0

@@ -1,0 +1,1 @@
+"""Mint: all egress, one file per identity system; loaded in workers only."""

@@ -1,0 +1,1 @@
+"""What a credential may say in the configuration: one file per provider, no SDK."""

@@ -1,0 +1,87 @@
+"""What is asked for and what is minted: `TokenRequest`, `Token`, and the `Secret` inside it.
+
+Values only; where a token comes from is `providers`, who may have it is `policy`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal, NoReturn
+
+__all__ = ["Secret", "Token", "TokenKind", "TokenRequest"]
+
+TokenKind = Literal["bearer", "aws", "basic", "api-key"]
+
+
+class Secret:
+    """A secret text that cannot be printed, pickled or compared by accident; `reveal()` is the one way out."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the text. Each call site is listed by a repository test."""
+        return self._value
+
+    def token_id(self) -> str:
+        """Return a short one-way name for logs and audit: 16 hex digits of SHA-256."""
+        return hashlib.sha256(self._value.encode()).hexdigest()[:16]
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+    def __format__(self, _spec: str) -> str:
+        return "Secret(***)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret cannot be pickled")
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRequest:
+    """One ask: which credential, in which shape, and for how long it must last.
+
+    Durations are in seconds. *min_remaining* is the life that the token must still have when handed out (None: the
+    default of the format); *cache_ttl* is how long the caller will keep it before asking again. The two `client_…`
+    fields are claims of the caller about where it will send the token: they can only deny, never grant.
+    """
+
+    credential: str
+    format: str = "token"
+    audience: str | None = None
+    scopes: tuple[str, ...] = ()
+    min_remaining: float | None = None
+    cache_ttl: float | None = None
+    timeout: float = 4.0
+    client_base_url: str | None = None
+    client_flags: frozenset[str] = frozenset()
+    # The sender's environment says that a tool runs it (CLAUDECODE): switches the rejection inference off.
+    in_tool: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A minted token. Times are Unix seconds; *expires_at* is None only where the source states that none is known.
+
+    *secret* is the bearer value; for kind `aws` it is the JSON text of `AccessKeyId`, `SecretAccessKey` and
+    `SessionToken`, for kind `basic` it is `user:password`. *upstream_id* names the token in upstream logs
+    (AWS access key id, Entra `uti`, JWT `jti`), never a secret.
+    """
+
+    secret: Secret
+    kind: TokenKind = "bearer"
+    issued_at: float
+    expires_at: float | None
+    audience: str | None = None
+    upstream_id: str | None = None

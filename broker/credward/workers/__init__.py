@@ -1,0 +1,1 @@
+"""The processes that may dial: started on demand, one mint at a time, killed at their deadline."""

@@ -1,0 +1,156 @@
+"""The composition root: the only place that constructs, and the table of who is handed what.
+
+Starts nothing and listens nowhere; that is `run`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from credward.audit import AuditLog
+from credward.callers.identify import PeerIdentifier, attestation_report
+from credward.clock import Clock
+from credward.config import Config, CredentialConfig, Places, load_config
+from credward.daemon.hardening import hardening_report
+from credward.daemon.service import BrokerService
+from credward.issuing.issuer import Active, Issuer
+from credward.issuing.sealer import Sealer
+from credward.issuing.shell import MintedBody, Shell
+from credward.lifecycle.vocabulary import Plan, TokenKey
+from credward.policy.engine import PolicyEngine
+from credward.store.signing_keys import load_or_create, public_jwk
+from credward.tokens import Secret
+from credward.workers.link import MintRequest
+from credward.workers.pool import WorkerPool
+
+__all__ = ["Broker", "compose"]
+
+# A provider that names no limit of its own may hold a worker this long (seconds).
+_MINT_DEADLINE = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broker:
+    """The parts of a daemon that `run` starts and stops."""
+
+    service: BrokerService
+    peers: PeerIdentifier
+    pool: WorkerPool
+    shell: Shell
+    audit: AuditLog
+    reload: Callable[[], Config]
+
+
+def compose(
+    *,
+    clock: Clock,
+    places: Places,
+    config_path: Path | None,
+    spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+) -> Broker:
+    """Build a broker from the configuration, or raise `BrokerError` naming what is wrong with it."""
+    config = load_config(places, config_path)
+    pool = WorkerPool(clock=clock)
+    audit = AuditLog(config.audit.path or places.state_dir / "audit.log", sync=config.audit.sync)
+    holder = _Holder(Active(config, _load_policy(config)))
+    shell = Shell(
+        clock=clock,
+        sealer=Sealer(),
+        spawn=spawn,
+        mint=lambda key: _mint(pool, places, clock, holder.active.config, key),
+    )
+    issuer = Issuer(
+        clock=clock, holder=holder, shell=shell, audit=audit, worker_pids=pool.pids
+    )
+
+    def reload() -> Config:
+        # Everything is read and checked before anything is replaced: an error leaves all as it was.
+        fresh = load_config(places, config_path)
+        active = Active(fresh, _load_policy(fresh))
+        audit.reopen()
+        holder.active = active
+        shell.configure(_plans(fresh))
+        return fresh
+
+    shell.configure(_plans(config))
+    service = BrokerService(
+        clock=clock,
+        issuer=issuer,
+        audit=audit,
+        reload=reload,
+        public_key=lambda each: public_jwk(load_or_create(places.state_dir, each.grant)),
+        reports=lambda: {"attestation": attestation_report(), "hardening": hardening_report()},
+        gauges=lambda: {
+            "tokens_held": float(shell.held_tokens),
+            "workers": float(len(pool.pids())),
+        },
+    )
+    return Broker(
+        service=service,
+        peers=PeerIdentifier(own_uid=os.geteuid()),
+        pool=pool,
+        shell=shell,
+        audit=audit,
+        reload=reload,
+    )
+
+
+@dataclass(slots=True)
+class _Holder:
+    """The one reference that a reload replaces."""
+
+    active: Active
+
+
+def _load_policy(config: Config) -> PolicyEngine:
+    return PolicyEngine.load(
+        mode=config.listen.mode,
+        owner_uid=os.geteuid(),
+        allow_uids=config.listen.allow_uids,
+        directory=config.policy.directory,
+    )
+
+
+def _plans(config: Config) -> list[Plan]:
+    return [
+        Plan(
+            credential=each.name,
+            epoch=each.epoch,
+            grant=each.grant,
+            always=each.keep == "always",
+            idle_after=each.idle_after,
+        )
+        for each in config.credentials.values()
+    ]
+
+
+async def _mint(
+    pool: WorkerPool, places: Places, clock: Clock, config: Config, key: TokenKey
+) -> MintedBody:
+    """Hand one mint to a worker, with the one grant that it needs."""
+    credential = config.credentials[key.credential]
+    mint_request = MintRequest(
+        credential=credential.name,
+        settings=msgspec.to_builtins(credential.settings),
+        audience=key.audience,
+        scopes=list(key.scopes),
+        grant=_grant(places, credential),
+        now=clock.now(),
+    )
+    deadline = getattr(credential.settings, "timeout", None) or _MINT_DEADLINE
+    # Two seconds more than the provider's own limit: its report of a hung program says more than our kill.
+    return await pool.mint(credential.provider, mint_request, deadline=deadline + 2.0)
+
+
+def _grant(places: Places, credential: CredentialConfig) -> Secret | None:
+    """Return the long-lived secret that this mint needs, and nothing else."""
+    if credential.provider == "local":
+        return load_or_create(places.state_dir, credential.grant)
+    return None

@@ -1,0 +1,74 @@
+"""The daemon's own log: JSON lines to a file or pipe, plain lines on a terminal, secrets masked as a last resort.
+
+What was asked and answered is not logged here but recorded by `audit`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from credward.errors import BrokerError, Kind
+
+__all__ = ["configure_logging"]
+
+# The first line of defence is `Secret`, which cannot be printed. This catches what a foreign library might let slip:
+# JWTs, bearer headers and the vendors' documented key prefixes.
+_SECRET = re.compile(
+    r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"
+    r"|(?i:bearer)\s+[A-Za-z0-9._~+/=-]{16,}"
+    r"|\b(?:sk-ant-|ghp_|gho_|hvs\.|AKIA|ASIA)[A-Za-z0-9._-]{8,}"
+)
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return _SECRET.sub("***", msgspec.json.encode(line).decode())
+
+
+class _PlainFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return _SECRET.sub("***", super().format(record))
+
+
+def configure_logging(level: str, path: Path | None) -> None:
+    """Send the log to *path* (0600, appended), else to stderr. *level* is a name such as `info`."""
+    number = logging.getLevelNamesMapping().get(level.upper())
+    if number is None:
+        raise BrokerError(
+            Kind.BAD_REQUEST, f'"{level}" is not a log level: use debug, info, warning or error'
+        )
+    handler: logging.Handler
+    if path is None:
+        handler = logging.StreamHandler()
+    else:
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            handler = logging.FileHandler(path, encoding="utf-8")
+        except OSError as error:
+            raise BrokerError(
+                Kind.FIX_CONFIGURATION,
+                f'log file "{path}" cannot be written ({error.strerror}): '
+                "name another with credward serve --log-file",
+            ) from error
+    if path is None and sys.stderr.isatty():
+        handler.setFormatter(_PlainFormatter("%(asctime)s %(levelname)s %(message)s"))
+    else:
+        handler.setFormatter(_JsonFormatter())
+    logging.basicConfig(level=number, handlers=[handler], force=True)
+    # asyncio says at debug level what it does with descriptors; nobody reads a broker's log for that.
+    logging.getLogger("asyncio").setLevel(max(number, logging.INFO))

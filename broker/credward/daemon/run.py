@@ -1,0 +1,131 @@
+"""Run the daemon: take the lock, listen, answer signals, and go in under two seconds when asked to.
+
+What the parts are is `compose`; this file knows only in which order they start and stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from credward.clock import SystemClock
+from credward.config import Places, environment
+from credward.daemon.compose import Broker, compose
+from credward.daemon.detach import detach as detach_from_terminal
+from credward.daemon.detach import report_failure
+from credward.daemon.hardening import harden_process
+from credward.daemon.logs import configure_logging
+from credward.daemon.notify import Notifier
+from credward.errors import BrokerError, Kind
+from credward.servers.http11 import HttpServer
+from credward.servers.unix_api.listen import SocketFile, activated_sockets, bind_socket
+from credward.servers.unix_api.routes import build_handler
+from credward.store.lock import StoreLock
+
+__all__ = ["run"]
+
+_log = logging.getLogger(__name__)
+
+# In-flight answers get this long at SIGTERM (seconds); together with the workers' end it stays under two.
+_GRACE = 1.2
+_SOCKET_CHECK = 2.0
+
+
+def run(
+    *,
+    places: Places,
+    config_path: Path | None,
+    socket: Path | None,
+    detach: bool,
+    log_level: str,
+    log_file: Path | None,
+) -> int:
+    """Serve until told to stop and return the exit code; with *detach* return as soon as the child is ready."""
+    parent: int | None = None
+    if detach:
+        exit_code, parent = detach_from_terminal()
+        if exit_code is not None:
+            return exit_code
+        log_file = log_file or places.state_dir / "daemon.log"
+    try:
+        harden_process(no_new_privs=False)
+        configure_logging(log_level, log_file)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(places, config_path, socket or places.socket, parent))
+    except BrokerError as error:
+        if parent is None:
+            raise
+        with contextlib.suppress(OSError):
+            report_failure(parent, error.kind.exit_code, error.message)
+        return error.kind.exit_code
+    return 0
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    # The standard loop serves the same protocol at a third of the rate where uvloop has no wheel.
+    try:
+        import uvloop  # noqa: PLC0415
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
+
+
+async def _serve(
+    places: Places, config_path: Path | None, socket_path: Path, parent: int | None
+) -> None:
+    activated = activated_sockets(environment(), os.getpid())
+    lock = StoreLock.acquire(places.state_dir, socket_path, take_over=bool(activated))
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            broker = compose(
+                clock=SystemClock(),
+                places=places,
+                config_path=config_path,
+                spawn=tasks.create_task,
+            )
+            stop = asyncio.Event()
+            notifier = Notifier(environment().get("NOTIFY_SOCKET"), parent)
+            _answer_signals(broker, stop, notifier)
+            listener = await _Listener.open(broker, socket_path, activated)
+            lock.record_socket(listener.path)
+            notifier.ready(f"serving at {listener.path}")
+            _log.info("ready at %s", listener.path)
+            watching = tasks.create_task(listener.watch())
+            await stop.wait()
+            notifier.stopping()
+            watching.cancel()
+            broker.service.stopping = True
+            await listener.close()
+            await broker.pool.close()
+            broker.shell.close()
+            broker.audit.close()
+    except* BrokerError as group:
+        # One failure is one line for the user, not a tree of exceptions.
+        raise group.exceptions[0] from None
+    finally:
+        lock.release()
+
+
+def _answer_signals(broker: Broker, stop: asyncio.Event, notifier: Notifier) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    def reload() -> None:
+        notifier.reloading(int(loop.time() * 1e6))
+        try:
+            broker.reload()
+        except BrokerError as error:
+            _log.error("reload refused, the old configuration stays: %s", error.message)  # noqa: TRY400
+            notifier.ready(f"reload refused: {error.message}")
+        else:
+            _log.info("reloaded")
+            notifier.ready("reloaded")
+
+    loop.add_signal_handler(signal.SIGHUP, reload)

@@ -1,0 +1,269 @@
+"""The asyncio driver of the lifecycle: carries events in, carries commands out, keeps the sealed tokens.
+
+Decides nothing about time (that is `lifecycle`) and nothing about callers (that is `issuer`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol, assert_never
+
+from credward.clock import Clock
+from credward.errors import BrokerError, Kind
+from credward.issuing.sealer import Sealer
+from credward.lifecycle.machine import Lifecycle
+from credward.lifecycle.vocabulary import (
+    Asked,
+    Command,
+    Configured,
+    Drop,
+    Event,
+    Fail,
+    Forced,
+    MintFailed,
+    Minted,
+    Park,
+    Plan,
+    Rejected,
+    Serve,
+    StartMint,
+    TokenKey,
+    View,
+    WaiterLeft,
+    Woke,
+)
+from credward.tokens import TokenKind
+
+__all__ = ["Answer", "Held", "Mint", "Shell"]
+
+# A suspended machine and a stepped wall clock are noticed by looking again at least this often (seconds).
+_TICK = 30.0
+
+_log = logging.getLogger(__name__)
+
+
+class MintedBody(Protocol):
+    """What a mint brings: the token as bytes of ours to seal and wipe, and the facts about it."""
+
+    body: bytearray
+    kind: TokenKind
+    issued_at: float
+    expires_at: float | None
+    audience: str | None
+    upstream_id: str | None
+    token_id: str
+
+
+Mint = Callable[[TokenKey], Awaitable[MintedBody]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A cached token as it lies in memory: sealed, with the facts that are no secret."""
+
+    sealed: bytes
+    token_id: str
+    kind: TokenKind
+    issued_at: float
+    expires_at: float | None
+    audience: str | None
+    upstream_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A token that may be handed out now. *short*: it lasts less long than was asked."""
+
+    held: Held
+    short: bool
+
+
+class Shell:
+    """Runs one `Lifecycle` on the event loop."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        mint: Mint,
+        sealer: Sealer,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+    ) -> None:
+        self._clock = clock
+        self._mint = mint
+        self._sealer = sealer
+        self._spawn = spawn
+        self._lifecycle = Lifecycle()
+        self._tokens: dict[str, Held] = {}
+        self._waiters: dict[int, asyncio.Future[Answer]] = {}
+        self._next_waiter = 0
+        # The answer of an ask that the lifecycle gave at once, so that the hot path needs no future.
+        self._immediate: Answer | BrokerError | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._jitter = random.SystemRandom().random
+
+    # --- what the issuer asks of it -----------------------------------------------------------------------
+
+    def configure(self, plans: Iterable[Plan]) -> None:
+        """Make these the credentials that exist; tokens of changed or vanished ones are dropped."""
+        self._handle(Configured(plans=tuple(plans)))
+
+    def ask(
+        self,
+        key: TokenKey,
+        *,
+        min_remaining: float,
+        asker: Hashable | None,
+        cache_ttl: float | None,
+    ) -> Answer | asyncio.Future[Answer]:
+        """Return a token at once where there is one, else a future; raise `BrokerError` where it is hopeless."""
+        self._next_waiter += 1
+        waiter = self._next_waiter
+        return self._ask(
+            waiter,
+            Asked(
+                key=key,
+                waiter=waiter,
+                min_remaining=min_remaining,
+                asker=asker,
+                cache_ttl=cache_ttl,
+            ),
+        )
+
+    def force(self, key: TokenKey) -> Answer | asyncio.Future[Answer]:
+        """Mint anew whatever is held, and return what the flight brings."""
+        self._next_waiter += 1
+        return self._ask(self._next_waiter, Forced(key=key, waiter=self._next_waiter))
+
+    def reject(self, key: TokenKey, token_id: str) -> None:
+        """Note that upstream refused this token."""
+        self._handle(Rejected(key=key, token_id=token_id))
+
+    def open(self, held: Held) -> bytearray:
+        """Return the plain token; the caller wipes it."""
+        return self._sealer.open(held.sealed, held.token_id)
+
+    def view(self, credential: str) -> View:
+        """Return what `status` shows of one credential."""
+        return self._lifecycle.view(credential, self._clock.now())
+
+    def close(self) -> None:
+        """Stop the timer and forget every token."""
+        if self._timer:
+            self._timer.cancel()
+        self._tokens.clear()
+
+    @property
+    def held_tokens(self) -> int:
+        """How many tokens lie sealed in memory."""
+        return len(self._tokens)
+
+    # --- the loop -----------------------------------------------------------------------------------------
+
+    def _ask(self, waiter: int, event: Asked | Forced) -> Answer | asyncio.Future[Answer]:
+        self._immediate = None
+        self._handle(event, waiting_for=waiter)
+        match self._immediate:
+            case None:
+                future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+                self._waiters[waiter] = future
+                future.add_done_callback(lambda done: self._left(waiter, done))
+                return future
+            case BrokerError() as failure:
+                raise failure
+            case answer:
+                return answer
+
+    def _left(self, waiter: int, future: asyncio.Future[Answer]) -> None:
+        if self._waiters.pop(waiter, None) is not None and future.cancelled():
+            self._handle(WaiterLeft(waiter=waiter))
+
+    def _handle(self, event: Event, *, waiting_for: int | None = None) -> None:
+        now = self._clock.now()
+        for command in self._lifecycle.handle(event, now):
+            self._carry_out(command, waiting_for)
+        self._set_timer(now)
+
+    def _carry_out(self, command: Command, waiting_for: int | None) -> None:
+        match command:
+            case Serve(waiter=waiter):
+                answer = Answer(self._tokens[command.token_id], command.short)
+                if waiter == waiting_for:
+                    self._immediate = answer
+                elif (future := self._waiters.pop(waiter, None)) and not future.done():
+                    future.set_result(answer)
+            case Fail(waiter=waiter, failure=failure):
+                if waiter == waiting_for:
+                    self._immediate = failure
+                elif (future := self._waiters.pop(waiter, None)) and not future.done():
+                    future.set_exception(failure)
+            case StartMint(key=key, flight=flight):
+                self._spawn(self._fly(key, flight))
+            case Drop(token_id=token_id):
+                self._tokens.pop(token_id, None)
+            case Park(grant=grant, failure=failure):
+                _log.warning("grant %s is parked: %s", grant, failure.message)
+            case _:
+                assert_never(command)
+
+    async def _fly(self, key: TokenKey, flight: int) -> None:
+        try:
+            minted = await self._mint(key)
+        except BrokerError as failure:
+            self._fail(key, flight, failure)
+        except Exception:
+            # A defect of ours must not leave waiters hanging; the traceback goes to the log, which is ours too.
+            _log.exception("minting %s failed unexpectedly", key.credential)
+            defect = BrokerError(
+                Kind.INTERNAL, f'"{key.credential}" failed by a defect: run credward doctor'
+            )
+            self._fail(key, flight, defect)
+        else:
+            self._land(key, flight, minted)
+
+    def _land(self, key: TokenKey, flight: int, minted: MintedBody) -> None:
+        held = Held(
+            sealed=self._sealer.seal(minted.body, minted.token_id),
+            token_id=minted.token_id,
+            kind=minted.kind,
+            issued_at=minted.issued_at,
+            expires_at=minted.expires_at,
+            audience=minted.audience,
+            upstream_id=minted.upstream_id,
+        )
+        minted.body[:] = bytes(len(minted.body))
+        self._tokens[held.token_id] = held
+        self._handle(
+            Minted(
+                key=key,
+                flight=flight,
+                token_id=held.token_id,
+                issued_at=held.issued_at,
+                expires_at=held.expires_at,
+                jitter=self._jitter(),
+            )
+        )
+
+    def _fail(self, key: TokenKey, flight: int, failure: BrokerError) -> None:
+        _log.warning("%s could not be minted: %s", key.credential, failure.message)
+        self._handle(MintFailed(key=key, flight=flight, failure=failure, jitter=self._jitter()))
+
+    def _set_timer(self, now: float) -> None:
+        wake_at = self._lifecycle.wake_at()
+        due = now + _TICK if wake_at is None else min(wake_at, now + _TICK)
+        # Most asks change nothing about the next deadline: keep the timer unless an earlier one is needed.
+        if self._timer is not None and self._timer_at <= due:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = due
+        self._timer = asyncio.get_running_loop().call_later(max(due - now, 0.0), self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._handle(Woke())

@@ -1,0 +1,170 @@
+"""One daemon per store: a lock on the state directory, and the record of who holds it.
+
+Decides only who may run; the socket's own second lock is the job of `servers.unix_api.listen`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import select
+import signal
+import socket
+import time
+from pathlib import Path
+
+import msgspec
+
+from credward.errors import BrokerError, Kind
+
+__all__ = ["Holder", "StoreLock", "prepare_state_dir"]
+
+_FILE = "credward.lock"
+# A hand-started daemon finishes its answers in under 2 s; more than that and something is wrong with it.
+_HAND_OVER_SECONDS = 5.0
+_POLL_SECONDS = 0.05
+
+
+class Holder(msgspec.Struct, frozen=True, kw_only=True):
+    """Who holds the lock. *start_time* (clock ticks since boot) and *boot_id* tell a reused pid from the holder."""
+
+    pid: int
+    socket: str
+    host: str
+    boot_id: str
+    start_time: int
+
+
+class StoreLock:
+    """The held lock. It ends with the process, also after kill -9, because the kernel owns it."""
+
+    def __init__(self, descriptor: int, path: Path) -> None:
+        self._descriptor = descriptor
+        self.path = path
+
+    @classmethod
+    def acquire(cls, state_dir: Path, socket_path: Path, *, take_over: bool = False) -> StoreLock:
+        """Lock *state_dir* for this process, or raise `already-running` naming the socket in use.
+
+        With *take_over* (a socket-activated start) the holder is asked to end first and given five seconds.
+        """
+        path = prepare_state_dir(state_dir) / _FILE
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            if not _try_lock(descriptor):
+                holder = _read_holder(descriptor)
+                if not (take_over and holder and _ask_to_end(holder, descriptor)):
+                    raise _already_running(holder, path)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, msgspec.json.encode(_myself(socket_path)) + b"\n", 0)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return cls(descriptor, path)
+
+    def record_socket(self, socket_path: Path) -> None:
+        """Write down where this daemon really listens, once that is known."""
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, msgspec.json.encode(_myself(socket_path)) + b"\n", 0)
+
+    def release(self) -> None:
+        """Give the lock back. The file stays: removing it would let two daemons lock two files of one name."""
+        os.close(self._descriptor)
+
+
+def prepare_state_dir(state_dir: Path) -> Path:
+    """Make *state_dir* (0700) where it is missing and return it; refuse one that others can write."""
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = state_dir.stat()
+    except OSError as error:
+        raise BrokerError(
+            Kind.FIX_CONFIGURATION,
+            f'state directory "{state_dir}" cannot be made ({error.strerror}): '
+            "set XDG_STATE_HOME to a directory of yours",
+        ) from error
+    if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+        raise BrokerError(
+            Kind.FIX_CONFIGURATION,
+            f'state directory "{state_dir}" is not yours alone: run chmod 0700 {state_dir}',
+        )
+    return state_dir
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in {errno.EWOULDBLOCK, errno.EAGAIN}:
+            return False
+        raise BrokerError(
+            Kind.FIX_CONFIGURATION,
+            f"the state directory cannot be locked ({error.strerror}): "
+            "set XDG_STATE_HOME to a local file system",
+        ) from error
+    return True
+
+
+def _read_holder(descriptor: int) -> Holder | None:
+    # The holder writes just after it locks: an empty record is a daemon that is starting right now.
+    for _ in range(20):
+        with contextlib.suppress(msgspec.DecodeError, OSError):
+            return msgspec.json.decode(os.pread(descriptor, 4096, 0), type=Holder)
+        time.sleep(_POLL_SECONDS)
+    return None
+
+
+def _ask_to_end(holder: Holder, descriptor: int) -> bool:
+    """Send SIGTERM to the holder and wait for the lock. False where it is not certain whom we would signal."""
+    if holder.host != socket.gethostname() or holder.boot_id != _boot_id():
+        return False
+    try:
+        handle = os.pidfd_open(holder.pid)
+    except (OSError, AttributeError):
+        return False
+    try:
+        # Checked after the handle was opened: from here on the pid cannot become somebody else's.
+        if _start_time(holder.pid) != holder.start_time:
+            return False
+        signal.pidfd_send_signal(handle, signal.SIGTERM)
+        select.select([handle], [], [], _HAND_OVER_SECONDS)
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return _try_lock(descriptor)
+
+
+def _already_running(holder: Holder | None, path: Path) -> BrokerError:
+    where = f"at {holder.socket} (pid {holder.pid})" if holder else f"(lock {path} is held)"
+    return BrokerError(
+        Kind.ALREADY_RUNNING, f"already running {where}: run credward status to see it"
+    )
+
+
+def _myself(socket_path: Path) -> Holder:
+    return Holder(
+        pid=os.getpid(),
+        socket=str(socket_path),
+        host=socket.gethostname(),
+        boot_id=_boot_id(),
+        start_time=_start_time(os.getpid()) or 0,
+    )
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _start_time(pid: int) -> int | None:
+    """Return field 22 of /proc/PID/stat (proc(5)), counted from behind the name, which may hold anything."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    return int(text.rpartition(")")[2].split()[19])

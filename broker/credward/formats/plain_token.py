@@ -1,0 +1,17 @@
+"""Format `token`: the bare token and a newline, what Claude Code's apiKeyHelper and shells read.
+
+Other shapes are its neighbours.
+"""
+
+from __future__ import annotations
+
+from credward.formats.shape import Shaped, ShapeRequest, one_line_secret
+from credward.tokens import Token
+
+__all__ = ["shape_token"]
+
+
+def shape_token(token: Token, shape_request: ShapeRequest) -> Shaped:
+    """Return the secret and a newline; one with a space in it is not a token."""
+    secret = one_line_secret(token, shape_request, "token")
+    return Shaped(body=bytearray(secret.encode() + b"\n"), content_type="text/plain")

@@ -1,0 +1,63 @@
+"""What every shape takes and gives: `ShapeRequest`, `Shaped`, and the check that a secret fits on one line.
+
+The shapes themselves are one file each; `registry` finds them by name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from credward.errors import BrokerError, Kind
+from credward.tokens import Token
+
+__all__ = ["Format", "ShapeRequest", "Shaped", "one_line_secret"]
+
+_LONGEST = 16_384
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShapeRequest:
+    """What the configuration says about how a credential is handed out; None: the default of its kind."""
+
+    credential: str
+    header: str | None = None
+    env_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shaped:
+    """A finished body; it holds the secret, so whoever sends it wipes it."""
+
+    body: bytearray
+    content_type: str
+
+
+class Format(Protocol):
+    """Turns a token into the bytes that one kind of client expects."""
+
+    def __call__(self, token: Token, shape_request: ShapeRequest) -> Shaped:
+        """Return the body for *token*; raises `bad-request` when this kind of token has no such shape."""
+        ...
+
+
+def one_line_secret(token: Token, shape_request: ShapeRequest, format_name: str) -> str:
+    """Return the secret as one printable ASCII line; whatever could break a header or a line is refused."""
+    if token.kind == "aws":
+        raise BrokerError(
+            Kind.BAD_REQUEST,
+            f'"{shape_request.credential}" is an AWS credential and has no format "{format_name}": '
+            "ask for format json",
+        )
+    secret = token.secret.reveal()
+    if not secret:
+        raise BrokerError(
+            Kind.PROVIDER_REFUSED, f'"{shape_request.credential}" minted an empty token'
+        )
+    if len(secret) > _LONGEST or not secret.isascii() or not secret.isprintable():
+        raise BrokerError(
+            Kind.PROVIDER_REFUSED,
+            f'"{shape_request.credential}" minted something that is not one printable ASCII token '
+            f"of at most {_LONGEST} characters",
+        )
+    return secret

@@ -1,0 +1,191 @@
+"""The JSON bodies of the socket API, shared by the server, the client and the command line.
+
+Values only, version 1: unknown fields are ignored both ways, so an old client understands a new daemon. How bodies
+travel is `servers` and `client`; tokens never pass through here, their shapes are `formats`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeVar
+
+import msgspec
+
+from credward.errors import BrokerError, Kind, Recovery
+
+__all__ = [
+    "CredentialStatus",
+    "Failure",
+    "Health",
+    "Jwks",
+    "Problem",
+    "Ready",
+    "RefreshResult",
+    "RejectedReport",
+    "ReloadResult",
+    "StatusList",
+    "decode",
+    "encode",
+]
+
+_PROBLEM_TYPE = "urn:credward:problem:"
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """Why the last mint of a credential failed; *recovery* is what would clear it."""
+
+    kind: str
+    message: str
+    recovery: str
+    hint: str = ""
+
+    @classmethod
+    def from_error(cls, error: BrokerError) -> Failure:
+        """Return what clients may see of *error*."""
+        return cls(
+            kind=error.kind.slug,
+            message=error.message,
+            recovery=error.recovery.value,
+            hint=error.hint,
+        )
+
+
+class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One credential without its secret; instants are Unix seconds, absent ones are null."""
+
+    name: str
+    provider: str = ""
+    grant: str = ""
+    state: str
+    expires_at: float | None = None
+    issued_at: float | None = None
+    refresh_at: float | None = None
+    retry_at: float | None = None
+    login_ends_at: float | None = None
+    last_asked_at: float | None = None
+    last_asked_by: str | None = None
+    token_id: str | None = None
+    failure: Failure | None = None
+    mints: int = 0
+    failures: int = 0
+    waits: int = 0
+    keys: int = 0
+    base_urls: list[str] = []
+
+
+class StatusList(msgspec.Struct, frozen=True, kw_only=True):
+    """All credentials; *now* is the daemon's clock, *attestation* says how well it sees its callers."""
+
+    version: str = ""
+    now: float
+    pid: int
+    credentials: list[CredentialStatus]
+    default: str | None = None
+    attestation: str = ""
+    warnings: list[str] = []
+
+
+class RefreshResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a forced mint brought, without the token."""
+
+    credential: str
+    token_id: str
+    issued_at: float
+    expires_at: float | None = None
+
+
+class RejectedReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of `POST .../rejected`: which token was refused upstream; null means the one handed out last."""
+
+    token_id: str | None = None
+
+
+class ReloadResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reload brought into force."""
+
+    credentials: list[str]
+    sources: list[str] = []
+    warnings: list[str] = []
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """The daemon answers; says nothing about any identity provider."""
+
+    status: str = "ok"
+    version: str = ""
+    pid: int
+    started_at: float | None = None
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether tokens can be asked for, and if not, why not."""
+
+    ready: bool
+    reasons: list[str] = []
+
+
+class Jwks(msgspec.Struct, frozen=True, kw_only=True):
+    """Public keys (RFC 7517) of a `local` credential."""
+
+    keys: list[dict[str, Any]]
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """An error on the wire (RFC 9457), with our kind, what clears it and when to come back."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    kind: str
+    recovery: str
+    retry_after: float | None = None
+    hint: str = ""
+
+    @classmethod
+    def from_error(cls, error: BrokerError, status: int | None = None) -> Problem:
+        """Return the problem that says *error*; *status* overrides the one of its kind."""
+        slug = error.kind.slug
+        return cls(
+            type=_PROBLEM_TYPE + slug,
+            title=slug.replace("-", " "),
+            status=status or error.kind.status or Kind.INTERNAL.status,
+            detail=error.message,
+            kind=slug,
+            recovery=error.recovery.value,
+            retry_after=error.retry_after,
+            hint=error.hint,
+        )
+
+    def to_error(self) -> BrokerError:
+        """Return the error that the daemon meant, unknown words of a newer one read as the nearest known."""
+        kind = Kind.from_slug(self.kind)
+        known = {recovery.value: recovery for recovery in Recovery}
+        retry_after = self.retry_after
+        if retry_after is not None and not (math.isfinite(retry_after) and retry_after >= 0):
+            retry_after = None
+        return BrokerError(
+            kind,
+            self.detail,
+            hint=self.hint,
+            retry_after=retry_after,
+            recovery=known.get(self.recovery),
+        )
+
+
+_S = TypeVar("_S", bound=msgspec.Struct)
+
+
+def encode(body: msgspec.Struct) -> bytes:
+    """Return *body* as JSON."""
+    return msgspec.json.encode(body)
+
+
+def decode(raw: bytes, shape: type[_S]) -> _S:
+    """Read *raw* as *shape*, unknown fields ignored; anything else is `bad-request`, without quoting the body."""
+    try:
+        return msgspec.json.decode(raw, type=shape)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BrokerError(
+            Kind.BAD_REQUEST, f"body is not a {shape.__name__} in JSON ({type(error).__name__})"
+        ) from error

@@ -1,7 +1,8 @@
 """The JSON bodies of the socket API, shared by the server, the client and the command line.
 
-Values only, version 1: unknown fields are ignored both ways, so an old client understands a new daemon. How bodies
-travel is `servers` and `client`; tokens never pass through here, their shapes are `formats`.
+Values only, version 1: unknown fields are ignored both ways, so an old client understands a new
+daemon. How bodies travel is `servers` and `client`; tokens never pass through here, their shapes
+are `formats`.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatusList(msgspec.Struct, frozen=True, kw_only=True):
-    """All credentials; *now* is the daemon's clock, *attestation* says how well it sees its callers."""
+    """All credentials; *now* is the daemon's clock, *attestation* how well it sees callers."""
 
     version: str = ""
     now: float
@@ -95,7 +96,7 @@ class RefreshResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RejectedReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Body of `POST .../rejected`: which token was refused upstream; null means the one handed out last."""
+    """Body of `POST .../rejected`: the token refused upstream; null: the last given."""
 
     token_id: str | None = None
 
@@ -158,7 +159,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def to_error(self) -> BrokerError:
-        """Return the error that the daemon meant, unknown words of a newer one read as the nearest known."""
+        """Return the error meant, unknown words of a newer daemon read as the nearest known."""
         kind = Kind.from_slug(self.kind)
         known = {recovery.value: recovery for recovery in Recovery}
         retry_after = self.retry_after
@@ -182,7 +183,7 @@ def encode(body: msgspec.Struct) -> bytes:
 
 
 def decode(raw: bytes, shape: type[_S]) -> _S:
-    """Read *raw* as *shape*, unknown fields ignored; anything else is `bad-request`, without quoting the body."""
+    """Read *raw* as *shape*, ignoring unknown fields; what it is not is `bad-request`."""
     try:
         return msgspec.json.decode(raw, type=shape)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -16,7 +16,7 @@ from credward.formats.plain_token import shape_token
 from credward.formats.shape import Format, Shaped, ShapeRequest
 from credward.tokens import Token
 
-__all__ = ["FORMATS", "check_format", "shape"]
+__all__ = ["FORMATS", "ShapeRequest", "Shaped", "check_format", "shape"]
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {"token": shape_token, "json": shape_json, "headers": shape_headers, "env": shape_env}

@@ -1,4 +1,4 @@
-"""What every shape takes and gives: `ShapeRequest`, `Shaped`, and the check that a secret fits on one line.
+"""What every shape takes and gives, and the check that a secret fits on one line.
 
 The shapes themselves are one file each; `registry` finds them by name.
 """
@@ -18,7 +18,7 @@ _LONGEST = 16_384
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShapeRequest:
-    """What the configuration says about how a credential is handed out; None: the default of its kind."""
+    """How a credential is handed out by configuration; None: the default of its kind."""
 
     credential: str
     header: str | None = None
@@ -37,12 +37,12 @@ class Format(Protocol):
     """Turns a token into the bytes that one kind of client expects."""
 
     def __call__(self, token: Token, shape_request: ShapeRequest) -> Shaped:
-        """Return the body for *token*; raises `bad-request` when this kind of token has no such shape."""
+        """Return the body for *token*; raises `bad-request` when its kind has no such shape."""
         ...
 
 
 def one_line_secret(token: Token, shape_request: ShapeRequest, format_name: str) -> str:
-    """Return the secret as one printable ASCII line; whatever could break a header or a line is refused."""
+    """Return the secret as one printable ASCII line; what could break a line is refused."""
     if token.kind == "aws":
         raise BrokerError(
             Kind.BAD_REQUEST,

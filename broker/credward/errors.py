@@ -1,6 +1,7 @@
 """The closed table of error kinds, and the one exception that crosses a package boundary.
 
-Says what went wrong and whose turn it is; how it is written to a client is the job of `wire` and `cli`.
+Says what went wrong and whose turn it is; how it is written to a client is the job of `wire` and
+`cli`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class Recovery(enum.StrEnum):
 
 
 class Kind(enum.Enum):
-    """A kind of failure: its problem slug, HTTP status (0 = never on the wire) and exit code (sysexits)."""
+    """A kind of failure: problem slug, HTTP status (0 = never on the wire), sysexits code."""
 
     BAD_REQUEST = ("bad-request", 400, 64)
     LOGIN_REQUIRED = ("login-required", 401, 67)
@@ -73,9 +74,10 @@ class Kind(enum.Enum):
 class BrokerError(Exception):
     """A failure of a closed kind, safe to show: no secret and no upstream body in it.
 
-    *message* is one line without the program's name that holds the cause, subject first, and ends in the command
-    that helps where there is one; *hint* is further help for a terminal. *retry_after* is in seconds.
-    *sent* says whether an upstream request may have reached the server.
+    *message* is one line without the program's name that holds the cause, subject first, and ends
+    in the command that helps where there is one; *hint* is further help for a terminal.
+    *retry_after* is in seconds. *sent* says whether an upstream request may have reached the
+    server.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ TokenKind = Literal["bearer", "aws", "basic", "api-key"]
 
 
 class Secret:
-    """A secret text that cannot be printed, pickled or compared by accident; `reveal()` is the one way out."""
+    """A secret text that cannot be printed, pickled or compared; `reveal()` is the one way out."""
 
     __slots__ = ("_value",)
 
@@ -52,9 +52,10 @@ class Secret:
 class TokenRequest:
     """One ask: which credential, in which shape, and for how long it must last.
 
-    Durations are in seconds. *min_remaining* is the life that the token must still have when handed out (None: the
-    default of the format); *cache_ttl* is how long the caller will keep it before asking again. The two `client_…`
-    fields are claims of the caller about where it will send the token: they can only deny, never grant.
+    Durations are in seconds. *min_remaining* is the life that the token must still have when handed
+    out (None: the default of the format); *cache_ttl* is how long the caller will keep it before
+    asking again. The two `client_…` fields are claims of the caller about where it will send the
+    token: they can only deny, never grant.
     """
 
     credential: str
@@ -66,17 +67,18 @@ class TokenRequest:
     timeout: float = 4.0
     client_base_url: str | None = None
     client_flags: frozenset[str] = frozenset()
-    # The sender's environment says that a tool runs it (CLAUDECODE): switches the rejection inference off.
+    # The sender's environment says that a tool runs it (CLAUDECODE): switches the rejection
+    # inference off.
     in_tool: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """A minted token. Times are Unix seconds; *expires_at* is None only where the source states that none is known.
+    """A minted token; times are Unix seconds, *expires_at* None only where the source knows none.
 
-    *secret* is the bearer value; for kind `aws` it is the JSON text of `AccessKeyId`, `SecretAccessKey` and
-    `SessionToken`, for kind `basic` it is `user:password`. *upstream_id* names the token in upstream logs
-    (AWS access key id, Entra `uti`, JWT `jti`), never a secret.
+    *secret* is the bearer value; for kind `aws` it is the JSON text of `AccessKeyId`,
+    `SecretAccessKey` and `SessionToken`, for kind `basic` it is `user:password`. *upstream_id*
+    names the token in upstream logs (AWS access key id, Entra `uti`, JWT `jti`), never a secret.
     """
 
     secret: Secret

@@ -55,7 +55,7 @@ def compose(
     config_path: Path | None,
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
 ) -> Broker:
-    """Build a broker from the configuration, or raise `BrokerError` naming what is wrong with it."""
+    """Build a broker from the configuration; raise `BrokerError` where that is wrong."""
     config = load_config(places, config_path)
     pool = WorkerPool(clock=clock)
     audit = AuditLog(config.audit.path or places.state_dir / "audit.log", sync=config.audit.sync)
@@ -66,9 +66,7 @@ def compose(
         spawn=spawn,
         mint=lambda key: _mint(pool, places, clock, holder.active.config, key),
     )
-    issuer = Issuer(
-        clock=clock, holder=holder, shell=shell, audit=audit, worker_pids=pool.pids
-    )
+    issuer = Issuer(clock=clock, holder=holder, shell=shell, audit=audit, worker_pids=pool.pids)
 
     def reload() -> Config:
         # Everything is read and checked before anything is replaced: an error leaves all as it was.
@@ -145,7 +143,8 @@ async def _mint(
         now=clock.now(),
     )
     deadline = getattr(credential.settings, "timeout", None) or _MINT_DEADLINE
-    # Two seconds more than the provider's own limit: its report of a hung program says more than our kill.
+    # Two seconds more than the provider's own limit: its report of a hung program says more than
+    # our kill.
     return await pool.mint(credential.provider, mint_request, deadline=deadline + 2.0)
 
 

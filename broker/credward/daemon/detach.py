@@ -1,4 +1,4 @@
-"""Leave the caller's terminal: fork, new session, and a pipe on which the parent learns how the start went.
+"""Leave the caller's terminal, and tell the waiting parent how the start went.
 
 The parent returns once the child is ready or has failed; all else about running is in `run`.
 """
@@ -16,8 +16,9 @@ Detached = int
 def detach() -> tuple[int | None, Detached | None]:
     """Fork. Return `(exit code, None)` in the parent, `(None, descriptor)` in the detached child.
 
-    The child writes `+` when it is ready, or an exit code byte and one line when it is not. All three standard
-    descriptors of the child are /dev/null: a client that waits for the end of our stderr must not wait for ever.
+    The child writes `+` when it is ready, or an exit code byte and one line when it is not. All
+    three standard descriptors of the child are /dev/null: a client that waits for the end of our
+    stderr must not wait for ever.
     """
     read_end, write_end = os.pipe()
     if os.fork() != 0:

@@ -1,4 +1,4 @@
-"""The daemon's own log: JSON lines to a file or pipe, plain lines on a terminal, secrets masked as a last resort.
+"""The daemon's own log: JSON lines to a file, plain ones on a terminal, secrets masked.
 
 What was asked and answered is not logged here but recorded by `audit`.
 """
@@ -17,8 +17,8 @@ from credward.errors import BrokerError, Kind
 
 __all__ = ["configure_logging"]
 
-# The first line of defence is `Secret`, which cannot be printed. This catches what a foreign library might let slip:
-# JWTs, bearer headers and the vendors' documented key prefixes.
+# The first line of defence is `Secret`, which cannot be printed. This catches what a foreign
+# library might let slip: JWTs, bearer headers and the vendors' documented key prefixes.
 _SECRET = re.compile(
     r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"
     r"|(?i:bearer)\s+[A-Za-z0-9._~+/=-]{16,}"
@@ -70,5 +70,6 @@ def configure_logging(level: str, path: Path | None) -> None:
     else:
         handler.setFormatter(_JsonFormatter())
     logging.basicConfig(level=number, handlers=[handler], force=True)
-    # asyncio says at debug level what it does with descriptors; nobody reads a broker's log for that.
+    # asyncio says at debug level what it does with descriptors; nobody reads a broker's log for
+    # that.
     logging.getLogger("asyncio").setLevel(max(number, logging.INFO))

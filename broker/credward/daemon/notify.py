@@ -1,4 +1,4 @@
-"""Tell the service manager (systemd's sd_notify protocol) and a waiting parent that the daemon is ready.
+"""Tell the service manager (sd_notify(3)) and a waiting parent that the daemon is ready.
 
 Silent where nobody listens; what readiness means is decided in `run`.
 """
@@ -13,7 +13,7 @@ __all__ = ["Notifier"]
 
 
 class Notifier:
-    """Sends state lines to NOTIFY_SOCKET (sd_notify(3)) and one byte to the parent that detached us."""
+    """Sends state lines to NOTIFY_SOCKET and one byte to the parent that detached us."""
 
     def __init__(self, notify_socket: str | None, parent: int | None = None) -> None:
         self._address = notify_socket
@@ -39,7 +39,8 @@ class Notifier:
     def _send(self, lines: str) -> None:
         if not self._address:
             return
-        # A leading @ stands for the NUL byte of an abstract address, which only the service manager may choose.
+        # A leading @ stands for the NUL byte of an abstract address, which only the service manager
+        # may choose.
         address = "\0" + self._address[1:] if self._address[0] == "@" else self._address
         with (
             contextlib.suppress(OSError),

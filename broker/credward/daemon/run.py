@@ -10,7 +10,6 @@ import contextlib
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,17 +21,16 @@ from credward.daemon.detach import report_failure
 from credward.daemon.hardening import harden_process
 from credward.daemon.logs import configure_logging
 from credward.daemon.notify import Notifier
-from credward.errors import BrokerError, Kind
-from credward.servers.http11 import HttpServer
-from credward.servers.unix_api.listen import SocketFile, activated_sockets, bind_socket
-from credward.servers.unix_api.routes import build_handler
+from credward.errors import BrokerError
+from credward.servers.unix_api.listen import activated_sockets
 from credward.store.lock import StoreLock
 
 __all__ = ["run"]
 
 _log = logging.getLogger(__name__)
 
-# In-flight answers get this long at SIGTERM (seconds); together with the workers' end it stays under two.
+# In-flight answers get this long at SIGTERM (seconds); together with the workers' end it stays
+# under two.
 _GRACE = 1.2
 _SOCKET_CHECK = 2.0
 
@@ -46,7 +44,7 @@ def run(
     log_level: str,
     log_file: Path | None,
 ) -> int:
-    """Serve until told to stop and return the exit code; with *detach* return as soon as the child is ready."""
+    """Serve until told to stop; with *detach* return once the child is ready. Return the exit code."""
     parent: int | None = None
     if detach:
         exit_code, parent = detach_from_terminal()
@@ -122,7 +120,7 @@ def _answer_signals(broker: Broker, stop: asyncio.Event, notifier: Notifier) -> 
         try:
             broker.reload()
         except BrokerError as error:
-            _log.error("reload refused, the old configuration stays: %s", error.message)  # noqa: TRY400
+            _log.error("reload refused, the old configuration stays: %s", error.message)
             notifier.ready(f"reload refused: {error.message}")
         else:
             _log.info("reloaded")

@@ -125,10 +125,9 @@ class BrokerService:
         return self._audit.after(after)
 
     def metrics(self) -> dict[str, float]:
-        """Return counters and gauges by name; labels are credential states and kinds, never secrets."""
+        """Return counters and gauges by name; no label holds a secret."""
         states = Counter(
-            str(self._issuer.view(name)[0].state)
-            for name in self._issuer.active.config.credentials
+            str(self._issuer.view(name)[0].state) for name in self._issuer.active.config.credentials
         )
         return {
             **self._gauges(),

@@ -1,6 +1,7 @@
-"""The use case: who asks, may they, get the token, write it down, hand it out; in that order, always.
+"""The use case: identify, decide, obtain, record, release; in that order, always.
 
-Orchestrates `callers`, `policy`, the lifecycle's `shell` and `audit`; knows neither sockets nor providers.
+Orchestrates `callers`, `policy`, the lifecycle's `shell` and `audit`; knows neither sockets nor
+providers.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import itertools
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -28,7 +29,8 @@ __all__ = ["Active", "Issued", "Issuer", "Peer"]
 
 # Claude Code keeps a helper's answer this long unless told otherwise (its documented default).
 _CLAUDE_CACHE_TTL = 300.0
-# On top of the cache time: 30 s in which Claude Code would ask again anyway, 600 s for one long turn.
+# On top of the cache time: 30 s in which Claude Code would ask again anyway, 600 s for one long
+# turn.
 _TURN_MARGIN = 630.0
 _DEFAULT_NAME = "-"
 
@@ -49,7 +51,7 @@ class Peer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """What decides right now; replaced as one reference, so that each decision has one version of both."""
+    """What decides right now; replaced as one, so that each decision has one version of both."""
 
     config: Config
     policy: PolicyEngine
@@ -63,7 +65,10 @@ class Holder(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issued:
-    """An answer ready to leave. *body* holds the secret: whoever writes it wipes it. Times are Unix seconds."""
+    """An answer ready to leave; times are Unix seconds.
+
+    *body* holds the secret: whoever writes it wipes it.
+    """
 
     body: bytes | bytearray
     content_type: str
@@ -110,10 +115,8 @@ class Issuer:
         """Return what decides right now."""
         return self._holder.active
 
-    def issue(
-        self, peer: Peer, token_request: TokenRequest
-    ) -> Issued | asyncio.Future[Issued]:
-        """Hand out a token in the shape asked for: at once from memory, else when the flight lands."""
+    def issue(self, peer: Peer, token_request: TokenRequest) -> Issued | asyncio.Future[Issued]:
+        """Hand out a token in its shape: at once from memory, else when the flight lands."""
         ask = self._admit("Issue", peer, token_request)
         self._last_asked_by[ask.credential.name] = ask.caller.describe()
         return self._obtain(
@@ -126,9 +129,7 @@ class Issuer:
             ),
         )
 
-    def refresh(
-        self, peer: Peer, token_request: TokenRequest
-    ) -> Issued | asyncio.Future[Issued]:
+    def refresh(self, peer: Peer, token_request: TokenRequest) -> Issued | asyncio.Future[Issued]:
         """Mint anew whatever is held; the answer tells of the new token."""
         ask = self._admit("Issue", peer, token_request)
         return self._obtain(ask, self._shell.force)
@@ -142,7 +143,7 @@ class Issuer:
         self._record(ask, "issued" if current else "failed", token_id=current)
 
     def require(self, peer: Peer, action: str, credential: str | None = None) -> Caller:
-        """Decide on an action that hands out no token; raise `denied`. Denials are recorded, allowed looks are not."""
+        """Decide on an action that hands out no token; raise `denied` (and record that)."""
         caller = self._identify(peer)
         self._decide(action, caller, TokenRequest(credential=credential or "*", format=action))
         return caller
@@ -165,7 +166,8 @@ class Issuer:
         """Return the state of a credential and who asked for it last."""
         return self._shell.view(credential), self._last_asked_by.get(credential)
 
-    # --- identify, decide ---------------------------------------------------------------------------------
+    # --- identify, decide
+    # ---------------------------------------------------------------------------------
 
     def _identify(self, peer: Peer) -> Caller:
         caller = peer.identify()
@@ -188,9 +190,7 @@ class Issuer:
         # Decided before it is looked up: whoever may have nothing also learns no names.
         rule = self._decide(action, caller, token_request, name)
         credential = self.resolve(name)
-        ask = _Ask(
-            action, caller, token_request, credential, rule, f"{next(self._counter):x}"
-        )
+        ask = _Ask(action, caller, token_request, credential, rule, f"{next(self._counter):x}")
         reason = check_base_url(
             credential.base_urls,
             credential.allowed_flags,
@@ -207,9 +207,7 @@ class Issuer:
     ) -> str | None:
         name = name or token_request.credential
         configured = self.active.config.credentials.get(name)
-        resource = Resource(
-            credential=name, provider=configured.provider if configured else "none"
-        )
+        resource = Resource(credential=name, provider=configured.provider if configured else "none")
         decision = self.active.policy.decide(caller, action, resource)
         if decision.allowed:
             return decision.rule
@@ -227,7 +225,8 @@ class Issuer:
         )
         raise BrokerError(Kind.DENIED, decision.reason)
 
-    # --- obtain, record, release --------------------------------------------------------------------------
+    # --- obtain, record, release
+    # --------------------------------------------------------------------------
 
     def _obtain(
         self, ask: _Ask, obtain: Callable[[TokenKey], Answer | asyncio.Future[Answer]]
@@ -319,13 +318,11 @@ def _default_credential(config: Config) -> CredentialConfig:
             "no credential is configured: run credward add NAME --provider PROVIDER",
         )
     names = ", ".join(sorted(config.credentials))
-    raise BrokerError(
-        Kind.BAD_REQUEST, f"name one of {names}, or set default in the configuration"
-    )
+    raise BrokerError(Kind.BAD_REQUEST, f"name one of {names}, or set default in the configuration")
 
 
 def _key(credential: CredentialConfig, token_request: TokenRequest) -> TokenKey:
-    """Return the token key; an audience or scope of the caller's own must have been listed in `serve`."""
+    """Return the token key; an audience or scope of the caller's own must be listed in `serve`."""
     audience = token_request.audience
     if audience is not None and audience not in credential.audiences:
         raise BrokerError(
@@ -360,7 +357,7 @@ def _min_remaining(token_request: TokenRequest, caller: Caller) -> float:
 
 
 def _asker(token_request: TokenRequest, caller: Caller) -> tuple[int, int, str, str] | None:
-    """Return whose early re-ask means "rejected": only the apiKeyHelper shape, only attested callers."""
+    """Return whose early re-ask means "rejected": only attested callers of the apiKeyHelper shape."""
     if (
         token_request.format != "token"
         or token_request.in_tool

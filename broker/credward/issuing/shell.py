@@ -1,4 +1,4 @@
-"""The asyncio driver of the lifecycle: carries events in, carries commands out, keeps the sealed tokens.
+"""The asyncio driver of the lifecycle: events in, commands out, and the sealed tokens.
 
 Decides nothing about time (that is `lifecycle`) and nothing about callers (that is `issuer`).
 """
@@ -24,8 +24,8 @@ from credward.lifecycle.vocabulary import (
     Event,
     Fail,
     Forced,
-    MintFailed,
     Minted,
+    MintFailed,
     Park,
     Plan,
     Rejected,
@@ -40,7 +40,8 @@ from credward.tokens import TokenKind
 
 __all__ = ["Answer", "Held", "Mint", "Shell"]
 
-# A suspended machine and a stepped wall clock are noticed by looking again at least this often (seconds).
+# A suspended machine and a stepped wall clock are noticed by looking again at least this often
+# (seconds).
 _TICK = 30.0
 
 _log = logging.getLogger(__name__)
@@ -101,13 +102,15 @@ class Shell:
         self._tokens: dict[str, Held] = {}
         self._waiters: dict[int, asyncio.Future[Answer]] = {}
         self._next_waiter = 0
-        # The answer of an ask that the lifecycle gave at once, so that the hot path needs no future.
+        # The answer of an ask that the lifecycle gave at once, so that the hot path needs no
+        # future.
         self._immediate: Answer | BrokerError | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._jitter = random.SystemRandom().random
 
-    # --- what the issuer asks of it -----------------------------------------------------------------------
+    # --- what the issuer asks of it
+    # -----------------------------------------------------------------------
 
     def configure(self, plans: Iterable[Plan]) -> None:
         """Make these the credentials that exist; tokens of changed or vanished ones are dropped."""
@@ -121,7 +124,7 @@ class Shell:
         asker: Hashable | None,
         cache_ttl: float | None,
     ) -> Answer | asyncio.Future[Answer]:
-        """Return a token at once where there is one, else a future; raise `BrokerError` where it is hopeless."""
+        """Return a token at once where there is one, else a future; raise where it is hopeless."""
         self._next_waiter += 1
         waiter = self._next_waiter
         return self._ask(
@@ -163,7 +166,8 @@ class Shell:
         """How many tokens lie sealed in memory."""
         return len(self._tokens)
 
-    # --- the loop -----------------------------------------------------------------------------------------
+    # --- the loop
+    # -----------------------------------------------------------------------------------------
 
     def _ask(self, waiter: int, event: Asked | Forced) -> Answer | asyncio.Future[Answer]:
         self._immediate = None
@@ -217,7 +221,8 @@ class Shell:
         except BrokerError as failure:
             self._fail(key, flight, failure)
         except Exception:
-            # A defect of ours must not leave waiters hanging; the traceback goes to the log, which is ours too.
+            # A defect of ours must not leave waiters hanging; the traceback goes to the log, which
+            # is ours too.
             _log.exception("minting %s failed unexpectedly", key.credential)
             defect = BrokerError(
                 Kind.INTERNAL, f'"{key.credential}" failed by a defect: run credward doctor'
@@ -256,7 +261,8 @@ class Shell:
     def _set_timer(self, now: float) -> None:
         wake_at = self._lifecycle.wake_at()
         due = now + _TICK if wake_at is None else min(wake_at, now + _TICK)
-        # Most asks change nothing about the next deadline: keep the timer unless an earlier one is needed.
+        # Most asks change nothing about the next deadline: keep the timer unless an earlier one is
+        # needed.
         if self._timer is not None and self._timer_at <= due:
             return
         if self._timer is not None:

@@ -22,13 +22,14 @@ from credward.errors import BrokerError, Kind
 __all__ = ["Holder", "StoreLock", "prepare_state_dir"]
 
 _FILE = "credward.lock"
-# A hand-started daemon finishes its answers in under 2 s; more than that and something is wrong with it.
+# A hand-started daemon finishes its answers in under 2 s; more than that and something is wrong
+# with it.
 _HAND_OVER_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
-    """Who holds the lock. *start_time* (clock ticks since boot) and *boot_id* tell a reused pid from the holder."""
+    """Who holds the lock; *start_time* (ticks since boot) and *boot_id* unmask a reused pid."""
 
     pid: int
     socket: str
@@ -48,7 +49,8 @@ class StoreLock:
     def acquire(cls, state_dir: Path, socket_path: Path, *, take_over: bool = False) -> StoreLock:
         """Lock *state_dir* for this process, or raise `already-running` naming the socket in use.
 
-        With *take_over* (a socket-activated start) the holder is asked to end first and given five seconds.
+        With *take_over* (a socket-activated start) the holder is asked to end first and given five
+        seconds.
         """
         path = prepare_state_dir(state_dir) / _FILE
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -70,12 +72,12 @@ class StoreLock:
         os.pwrite(self._descriptor, msgspec.json.encode(_myself(socket_path)) + b"\n", 0)
 
     def release(self) -> None:
-        """Give the lock back. The file stays: removing it would let two daemons lock two files of one name."""
+        """Give the lock back. The file stays: without it two daemons could lock two files."""
         os.close(self._descriptor)
 
 
 def prepare_state_dir(state_dir: Path) -> Path:
-    """Make *state_dir* (0700) where it is missing and return it; refuse one that others can write."""
+    """Make *state_dir* (0700) where it is missing; refuse one that others can write."""
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = state_dir.stat()
@@ -117,7 +119,7 @@ def _read_holder(descriptor: int) -> Holder | None:
 
 
 def _ask_to_end(holder: Holder, descriptor: int) -> bool:
-    """Send SIGTERM to the holder and wait for the lock. False where it is not certain whom we would signal."""
+    """Send SIGTERM to the holder and wait for the lock; False where the holder is uncertain."""
     if holder.host != socket.gethostname() or holder.boot_id != _boot_id():
         return False
     try:
@@ -162,7 +164,7 @@ def _boot_id() -> str:
 
 
 def _start_time(pid: int) -> int | None:
-    """Return field 22 of /proc/PID/stat (proc(5)), counted from behind the name, which may hold anything."""
+    """Return field 22 of /proc/PID/stat (proc(5)), found from behind the name, which is free text."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

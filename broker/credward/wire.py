@@ -83,6 +83,8 @@ class StatusList(msgspec.Struct, frozen=True, kw_only=True):
     credentials: list[CredentialStatus]
     default: str | None = None
     attestation: str = ""
+    hardening: str = ""
+    started_at: float | None = None
     warnings: list[str] = []
 
 

@@ -19,6 +19,7 @@ from credward.callers.identify import PeerIdentifier, attestation_report
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig, Places, load_config
 from credward.daemon.hardening import hardening_report
+from credward.daemon.metrics import Sample
 from credward.daemon.service import BrokerService
 from credward.issuing.issuer import Active, Issuer
 from credward.issuing.sealer import Sealer
@@ -84,11 +85,7 @@ def compose(
         audit=audit,
         reload=reload,
         public_key=lambda each: public_jwk(load_or_create(places.state_dir, each.grant)),
-        reports=lambda: {"attestation": attestation_report(), "hardening": hardening_report()},
-        gauges=lambda: {
-            "tokens_held": float(shell.held_tokens),
-            "workers": float(len(pool.pids())),
-        },
+        facts=_Facts(shell, pool),
     )
     return Broker(
         service=service,
@@ -105,6 +102,33 @@ class _Holder:
     """The one reference that a reload replaces."""
 
     active: Active
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What the process can tell of itself."""
+
+    shell: Shell
+    pool: WorkerPool
+
+    def attestation(self) -> str:
+        """Return how well callers can be seen."""
+        return attestation_report()
+
+    def hardening(self) -> str:
+        """Return what of the hardening took effect."""
+        return hardening_report()
+
+    def gauges(self) -> list[Sample]:
+        """Return what is worth a gauge right now."""
+        return [
+            Sample(
+                name="tokens_held",
+                help="Tokens sealed in memory",
+                value=float(self.shell.held_tokens),
+            ),
+            Sample(name="workers", help="Live workers", value=float(len(self.pool.snapshot()))),
+        ]
 
 
 def _load_policy(config: Config) -> PolicyEngine:

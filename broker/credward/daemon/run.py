@@ -44,7 +44,7 @@ def run(
     log_level: str,
     log_file: Path | None,
 ) -> int:
-    """Serve until told to stop; with *detach* return once the child is ready. Return the exit code."""
+    """Serve until told to stop, or with *detach* until the child is ready; return the exit code."""
     parent: int | None = None
     if detach:
         exit_code, parent = detach_from_terminal()

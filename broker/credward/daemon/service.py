@@ -9,18 +9,36 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 from credward import __version__, wire
 from credward.audit import AuditLog
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig
+from credward.daemon.metrics import Metrics, Sample
 from credward.errors import BrokerError, Kind
+from credward.formats.registry import FORMATS
 from credward.issuing.issuer import Issued, Issuer, Peer
 from credward.lifecycle.vocabulary import State
 from credward.tokens import TokenRequest
 
 __all__ = ["BrokerService"]
+
+
+class ProcessFacts(Protocol):
+    """What the process can tell of itself."""
+
+    def attestation(self) -> str:
+        """Return how well callers can be seen."""
+        ...
+
+    def hardening(self) -> str:
+        """Return what of the hardening took effect."""
+        ...
+
+    def gauges(self) -> list[Sample]:
+        """Return what is worth a gauge right now."""
+        ...
 
 
 class BrokerService:
@@ -34,35 +52,36 @@ class BrokerService:
         audit: AuditLog,
         reload: Callable[[], Config],
         public_key: Callable[[CredentialConfig], dict[str, Any]],
-        reports: Callable[[], dict[str, str]],
-        gauges: Callable[[], dict[str, float]],
+        facts: ProcessFacts,
     ) -> None:
         self._clock = clock
         self._issuer = issuer
         self._audit = audit
         self._reload = reload
         self._public_key = public_key
-        self._reports = reports
-        self._gauges = gauges
-        self._answers: Counter[tuple[str, str]] = Counter()
+        self._facts = facts
+        self._metrics = Metrics()
         self._started_at = clock.now()
         self.stopping = False
 
     def issue(self, peer: Peer, token_request: TokenRequest) -> Issued | Awaitable[Issued]:
         """Hand out a token."""
         try:
-            return self._issuer.issue(peer, token_request)
+            answer = self._issuer.issue(peer, token_request)
         except BrokerError as error:
-            self._answers[token_request.format, error.kind.slug] += 1
+            self._metrics.answered(_label(token_request), error.kind.slug)
             raise
-        finally:
-            self._answers[token_request.format, "asked"] += 1
+        if isinstance(answer, Issued):
+            self._metrics.answered(_label(token_request), "issued")
+            return answer
+        answer.add_done_callback(lambda done: self._count(token_request, done))
+        return answer
 
-    async def refresh(self, peer: Peer, credential: str, timeout: float) -> wire.RefreshResult:
+    async def refresh(self, peer: Peer, credential: str, timeout: float) -> wire.RefreshResult:  # noqa: ASYNC109 - the caller's deadline, enforced by the door
         """Mint anew and tell of the new token, without handing it out."""
-        token_request = TokenRequest(credential=credential, format="token", timeout=timeout)
+        token_request = TokenRequest(credential=credential, timeout=timeout)
         answer = self._issuer.refresh(peer, token_request)
-        issued = answer if isinstance(answer, Issued) else await asyncio.wait_for(answer, timeout)
+        issued = answer if isinstance(answer, Issued) else await answer
         return wire.RefreshResult(
             credential=self._issuer.resolve(credential).name,
             token_id=issued.token_id,
@@ -75,7 +94,7 @@ class BrokerService:
         self._issuer.reject(peer, credential, token_id)
 
     def statuses(self, peer: Peer) -> wire.StatusList:
-        """Tell the states of all credentials that the caller may see."""
+        """Tell the states of all credentials."""
         self._issuer.require(peer, "Inspect")
         config = self._issuer.active.config
         return wire.StatusList(
@@ -83,9 +102,11 @@ class BrokerService:
             now=self._clock.now(),
             pid=os.getpid(),
             started_at=self._started_at,
+            default=config.default,
+            attestation=self._facts.attestation(),
+            hardening=self._facts.hardening(),
             credentials=[self._status(each) for each in config.credentials.values()],
             warnings=list(config.warnings),
-            **self._reports(),
         )
 
     def reload(self, peer: Peer) -> wire.ReloadResult:
@@ -93,14 +114,14 @@ class BrokerService:
         self._issuer.require(peer, "Manage")
         config = self._reload()
         return wire.ReloadResult(
-            credentials=sorted(config.credentials), warnings=list(config.warnings)
+            credentials=sorted(config.credentials),
+            sources=[str(source) for source in config.sources],
+            warnings=list(config.warnings),
         )
 
     def health(self) -> wire.Health:
         """Answer as long as the process lives (liveness)."""
-        return wire.Health(
-            version=__version__, pid=os.getpid(), uptime=self._clock.now() - self._started_at
-        )
+        return wire.Health(version=__version__, pid=os.getpid(), started_at=self._started_at)
 
     def ready(self) -> wire.Ready:
         """Say whether requests should be sent here; the state of upstream is no part of it."""
@@ -109,8 +130,7 @@ class BrokerService:
 
     def jwks(self, peer: Peer, credential: str) -> dict[str, Any]:
         """Return the public keys (RFC 7517) that verify the tokens of a `local` credential."""
-        self._issuer.require(peer, "Inspect", credential)
-        config = self._issuer.resolve(credential)
+        config = self._issuer.inspect(peer, credential)
         if config.provider != "local":
             raise BrokerError(
                 Kind.BAD_REQUEST,
@@ -120,32 +140,45 @@ class BrokerService:
         return {"keys": [self._public_key(config)]}
 
     def audit(self, peer: Peer, after: str | None) -> bytes:
-        """Return audit lines, newest last."""
+        """Return audit lines as NDJSON, oldest first."""
         self._issuer.require(peer, "Inspect")
         return self._audit.after(after)
 
-    def metrics(self) -> dict[str, float]:
-        """Return counters and gauges by name; no label holds a secret."""
+    def metrics(self) -> str:
+        """Return counters and gauges in the Prometheus text format."""
         states = Counter(
-            str(self._issuer.view(name)[0].state) for name in self._issuer.active.config.credentials
+            self._issuer.view(name)[0].state for name in self._issuer.active.config.credentials
         )
-        return {
-            **self._gauges(),
-            **{f'credentials{{state="{state}"}}': states[str(state)] for state in State},
-            **{
-                f'answers_total{{format="{shape}",outcome="{outcome}"}}': count
-                for (shape, outcome), count in self._answers.items()
-            },
-        }
+        return self._metrics.render(
+            [
+                *self._facts.gauges(),
+                *(
+                    Sample(
+                        name="credentials",
+                        help="Credentials by state",
+                        value=float(states[state]),
+                        labels=(("state", state.value),),
+                    )
+                    for state in State
+                ),
+            ]
+        )
+
+    def _count(self, token_request: TokenRequest, done: asyncio.Future[Issued]) -> None:
+        if done.cancelled():
+            self._metrics.answered(_label(token_request), "left")
+        elif isinstance(failure := done.exception(), BrokerError):
+            self._metrics.answered(_label(token_request), failure.kind.slug)
+        else:
+            self._metrics.answered(_label(token_request), "issued")
 
     def _status(self, config: CredentialConfig) -> wire.CredentialStatus:
         view, asked_by = self._issuer.view(config.name)
-        failure = view.failure
         return wire.CredentialStatus(
             name=config.name,
             provider=config.provider,
             grant=config.grant,
-            state=str(view.state),
+            state=view.state.value,
             token_id=view.token_id,
             issued_at=view.issued_at,
             expires_at=view.expires_at,
@@ -153,14 +186,15 @@ class BrokerService:
             retry_at=view.retry_at,
             last_asked_at=view.last_asked_at,
             last_asked_by=asked_by,
-            failure=wire.Failure(
-                kind=failure.kind.slug, message=failure.message, recovery=str(failure.recovery)
-            )
-            if failure
-            else None,
+            failure=wire.Failure.from_error(view.failure) if view.failure else None,
             mints=view.mints,
             failures=view.failures,
             waits=view.waits,
             keys=view.keys,
             base_urls=list(config.base_urls),
         )
+
+
+def _label(token_request: TokenRequest) -> str:
+    # A caller's own text never becomes a label: that would be a way to fill the memory.
+    return token_request.format if token_request.format in FORMATS else "unknown"

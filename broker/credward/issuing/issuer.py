@@ -11,7 +11,7 @@ import difflib
 import itertools
 from collections.abc import Callable, Container
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from credward.audit import AuditEntry, AuditLog
 from credward.callers.caller import Caller
@@ -33,8 +33,6 @@ _CLAUDE_CACHE_TTL = 300.0
 # turn.
 _TURN_MARGIN = 630.0
 _DEFAULT_NAME = "-"
-
-_T = TypeVar("_T")
 
 
 class Peer(Protocol):
@@ -142,11 +140,14 @@ class Issuer:
             self._shell.reject(_key(ask.credential, ask.token_request), current)
         self._record(ask, "issued" if current else "failed", token_id=current)
 
-    def require(self, peer: Peer, action: str, credential: str | None = None) -> Caller:
+    def require(self, peer: Peer, action: str) -> None:
         """Decide on an action that hands out no token; raise `denied` (and record that)."""
         caller = self._identify(peer)
-        self._decide(action, caller, TokenRequest(credential=credential or "*", format=action))
-        return caller
+        self._decide(action, caller, TokenRequest(credential="*", format=action))
+
+    def inspect(self, peer: Peer, credential: str) -> CredentialConfig:
+        """Return what is configured of one credential to a caller who may look at it."""
+        return self._admit("Inspect", peer, TokenRequest(credential=credential)).credential
 
     def resolve(self, name: str) -> CredentialConfig:
         """Return the credential of this name; `-` means the configured default or the only one."""
@@ -357,7 +358,7 @@ def _min_remaining(token_request: TokenRequest, caller: Caller) -> float:
 
 
 def _asker(token_request: TokenRequest, caller: Caller) -> tuple[int, int, str, str] | None:
-    """Return whose early re-ask means "rejected": only attested callers of the apiKeyHelper shape."""
+    """Return whose early re-ask means "rejected": attested callers in the helper's shape."""
     if (
         token_request.format != "token"
         or token_request.in_tool

@@ -164,7 +164,7 @@ def _boot_id() -> str:
 
 
 def _start_time(pid: int) -> int | None:
-    """Return field 22 of /proc/PID/stat (proc(5)), found from behind the name, which is free text."""
+    """Return field 22 of /proc/PID/stat (proc(5)), counted from behind the free-text name."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

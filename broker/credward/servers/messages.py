@@ -1,6 +1,6 @@
 """One HTTP request and its response as values, and how a response looks on the wire.
 
-What is refused while reading is `connection`; limits over all connections are `http11`.
+What is refused while reading is `reading`; limits over all connections are `http11`.
 """
 
 from __future__ import annotations
@@ -9,14 +9,47 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from credward.callers.caller import Caller
 from credward.errors import BrokerError, Kind
 
-if TYPE_CHECKING:
-    from credward.callers.identify import Peer
+__all__ = [
+    "Handler",
+    "HttpRequest",
+    "HttpResponse",
+    "Peer",
+    "RefusedRequest",
+    "RenderError",
+    "encode_head",
+    "wipe",
+]
 
-__all__ = ["Handler", "HttpRequest", "HttpResponse", "RefusedRequest", "RenderError", "encode_head"]
+
+class Peer(Protocol):
+    """The other end of a connection, as the kernel names it; attested anew for each request."""
+
+    @property
+    def uid(self) -> int:
+        """The user that called connect."""
+        ...
+
+    @property
+    def pid(self) -> int | None:
+        """The process that called connect; None in a pid namespace that we do not see."""
+        ...
+
+    def identify(self) -> Caller:
+        """Return who asks, or raise `denied`."""
+        ...
+
+    def ancestor_pids(self) -> tuple[int, ...]:
+        """Return the pids seen above the caller in the last `identify`."""
+        ...
+
+    def close(self) -> None:
+        """Give the process handle back."""
+        ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,7 +66,7 @@ class HttpRequest:
 
 @dataclass(slots=True, kw_only=True)
 class HttpResponse:
-    """An answer; with *wipe* a bytearray body is zeroed as soon as the kernel has it."""
+    """An answer; with *wipe* a bytearray body is zeroed, and no copy outlives the write."""
 
     status: int
     body: bytes | bytearray = b""
@@ -45,12 +78,12 @@ class HttpResponse:
 # A synchronous answer is the hot path: no task, no future.
 Handler = Callable[[HttpRequest], HttpResponse | Awaitable[HttpResponse]]
 
-# How a failure looks is the business of the door: (error, request headers as far as read) -> answer.
+# How a failure looks is the business of the door: (error, headers as far as read) -> answer.
 RenderError = Callable[[BrokerError, Mapping[str, str]], HttpResponse]
 
 
-class RefusedRequest(BrokerError):
-    """A request that never reaches a handler, or a verb it does not have: *status* says which way."""
+class RefusedRequest(BrokerError):  # noqa: N818 - named for what it is
+    """A request that no handler takes; *status* says in which way."""
 
     def __init__(self, status: int, message: str, kind: Kind = Kind.BAD_REQUEST) -> None:
         super().__init__(kind, message)
@@ -63,9 +96,8 @@ def _opening(status: int, content_type: str) -> bytes:
         phrase = HTTPStatus(status).phrase
     except ValueError:
         phrase = "Unknown"
-    return (
-        f"HTTP/1.1 {status} {phrase}\r\nContent-Type: {content_type}\r\nContent-Length: ".encode()
-    )
+    start = f"HTTP/1.1 {status} {phrase}\r\nContent-Type: {content_type}\r\nContent-Length: "
+    return start.encode("ascii")
 
 
 def encode_head(response: HttpResponse, *, keep_alive: bool) -> bytes:
@@ -77,3 +109,9 @@ def encode_head(response: HttpResponse, *, keep_alive: bool) -> bytes:
             raise ValueError("a header value holds a line break")
         head += lines.encode("ascii")
     return head + (b"\r\n" if keep_alive else b"Connection: close\r\n\r\n")
+
+
+def wipe(body: bytes | bytearray) -> None:
+    """Zero *body* in place; immutable bytes stay until they are collected."""
+    if isinstance(body, bytearray):
+        body[:] = bytes(len(body))

@@ -6,13 +6,11 @@ Reads and checks what the caller sent; deciding and obtaining is the `Service`, 
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from credward import wire
+from credward.servers.messages import Peer
 from credward.tokens import TokenRequest
-
-if TYPE_CHECKING:
-    from credward.callers.identify import Peer
 
 __all__ = ["Issued", "Service"]
 

@@ -1,0 +1,54 @@
+"""How much one client and all clients together may take: sizes, deadlines, descriptors.
+
+Numbers and their arithmetic; who enforces them is `reading` (sizes), `connection` (deadlines) and `http11` (counts).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Budget", "Limits", "budget_for"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Limits of one server. Sizes are in bytes, deadlines in seconds.
+
+    *spare_descriptors* stay free for the rest of the process: files, pipes and sockets to workers.
+    """
+
+    head: int = 16 * 1024
+    body: int = 64 * 1024
+    read_deadline: float = 5.0
+    idle_deadline: float = 30.0
+    write_deadline: float = 5.0
+    linger: float = 1.0
+    connections: int = 2048
+    connections_per_pid: int = 256
+    accept_queue: int = 1024
+    spare_descriptors: int = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How many connections there may be: accepting stops at *pause_at* and goes on at *resume_at*.
+
+    *burst* bounds what one turn of the loop may accept before anybody counts.
+    """
+
+    pause_at: int
+    resume_at: int
+    burst: int
+
+
+def budget_for(limits: Limits, *, descriptors: int, already_open: int) -> Budget:
+    """Return the budget under a limit of *descriptors*, of which *already_open* are in use.
+
+    A connection takes two: its socket and the process handle of its peer. Below the hard wall a quarter is left
+    for a burst, because the wall itself is never to be met: at EMFILE uvloop closes connections without a word.
+    """
+    room = max(4, (descriptors - already_open - limits.spare_descriptors) // 2)
+    most = min(limits.connections, room)
+    burst = max(1, most // 4)
+    pause_at = most - burst
+    return Budget(pause_at=pause_at, resume_at=max(1, pause_at - burst), burst=burst)

@@ -1,0 +1,46 @@
+"""Failures as answers: problem+json (RFC 9457), or two plain lines for askers that parse no JSON.
+
+Which failure it is was decided elsewhere; this is only how it looks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from credward import wire
+from credward.errors import BrokerError
+from credward.servers.messages import HttpResponse, RefusedRequest
+
+__all__ = ["render_error"]
+
+
+def render_error(error: BrokerError, headers: Mapping[str, str]) -> HttpResponse:
+    """Return the answer that says *error* in the shape that the asker's Accept header names."""
+    status = error.status if isinstance(error, RefusedRequest) else None
+    problem = wire.Problem.from_error(error, status)
+    extra = [("Credward-Kind", problem.kind), ("Cache-Control", "no-store")]
+    if error.retry_after is not None and math.isfinite(error.retry_after):
+        extra.append(("Retry-After", str(max(0, math.ceil(error.retry_after)))))
+    if _wants_text(headers.get("accept", "")):
+        lines = f"{_one_line(error.message)}\n{_one_line(error.hint)}\n"
+        return HttpResponse(
+            status=problem.status,
+            body=lines.encode(),
+            content_type="text/plain; charset=utf-8",
+            headers=tuple(extra),
+        )
+    return HttpResponse(
+        status=problem.status,
+        body=wire.encode(problem),
+        content_type="application/problem+json",
+        headers=tuple(extra),
+    )
+
+
+def _wants_text(accept: str) -> bool:
+    return "text/plain" in accept and "json" not in accept
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,7 +1,8 @@
-"""One connection: read a request, have it answered, write the answer, wipe it; each step with a deadline.
+"""One connection: read a request, have it answered, write, wipe; each step with a deadline.
 
-One request is in hand at a time and reading is paused meanwhile, so a client's memory here is bounded by one head,
-one body and one answer. Counting connections is `http11`, meaning of bytes is `reading`.
+One request is in hand at a time and reading is paused meanwhile, so a client's memory here is
+bounded by one head, one body and one answer. Counting connections is `http11`, the meaning of
+bytes is `reading`.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Host(Protocol):
         """Whether connections are wanted back."""
         ...
 
-    def admit(self, connection: Connection, transport: asyncio.Transport) -> Peer:
+    def admit(self, transport: asyncio.Transport) -> Peer:
         """Return who connected, or raise `BrokerError`."""
         ...
 
@@ -71,7 +72,7 @@ class _State(enum.Enum):
 
 
 class Connection(asyncio.Protocol):
-    """The protocol object that the event loop talks to."""
+    """The protocol object that the event loop talks to; its callbacks are those of asyncio."""
 
     __slots__ = (
         "_alarm",
@@ -108,19 +109,21 @@ class Connection(asyncio.Protocol):
         self.answers = 0
         self.peer: Peer | None = None
 
-    # --- what the loop calls ------------------------------------------------------------------------------
+    # --- what the loop calls ------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Find out who connected; a peer that is not welcome hears why."""
         self._transport = cast("asyncio.Transport", transport)
         # Zero: the loop writes at once and tells as soon as it could not, which is when wiping has to wait.
         self._transport.set_write_buffer_limits(high=0)
         self._set_deadline(self._host.limits.read_deadline)
         try:
-            self.peer = self._host.admit(self, self._transport)
+            self.peer = self._host.admit(self._transport)
         except BrokerError as error:
             self._refuse(error)
 
     def data_received(self, data: bytes) -> None:
+        """Take bytes, and answer if they complete a request."""
         if self._state is _State.DISCARDING:
             self._discarded += len(data)
             if self._discarded > _DISCARD:
@@ -137,6 +140,7 @@ class Connection(asyncio.Protocol):
             self._advance()
 
     def eof_received(self) -> bool:
+        """Return whether an answer is still to be written."""
         self._half_closed = True
         # A client may close its half and still wait for its answer.
         return self._state in {_State.ANSWERING, _State.WRITING}
@@ -145,10 +149,12 @@ class Connection(asyncio.Protocol):
         """Nothing to do: there is never more than one answer to write."""
 
     def resume_writing(self) -> None:
+        """Go on: the kernel has taken everything."""
         if self._state is _State.WRITING:
             self._sent()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Give everything back; an answer still being made will find nobody and be wiped."""
         self._state = _State.CLOSED
         self._deadline = None
         if self._alarm is not None:
@@ -159,7 +165,7 @@ class Connection(asyncio.Protocol):
             self.peer.close()
         self._host.forget(self)
 
-    # --- what the server calls ----------------------------------------------------------------------------
+    # --- what the server calls ----------------------------------------------------------------
 
     @property
     def idle(self) -> bool:
@@ -181,7 +187,7 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    # --- answering ----------------------------------------------------------------------------------------
+    # --- answering ----------------------------------------------------------------------------
 
     def _advance(self) -> None:
         """Take the next whole request, if there is one, and have it answered."""
@@ -230,9 +236,10 @@ class Connection(asyncio.Protocol):
     def _refuse(self, error: BrokerError) -> None:
         """Answer what was not even read, and leave."""
         self._polite = True
+        self._head_only = False
         self._send(self._host.render_error(error, self._reader.headers))
 
-    # --- writing ------------------------------------------------------------------------------------------
+    # --- writing ------------------------------------------------------------------------------
 
     def _send(self, response: HttpResponse) -> None:
         transport = self._transport
@@ -246,7 +253,13 @@ class Connection(asyncio.Protocol):
             and not (self._polite or self._half_closed)
             and not (host.closing or host.crowded)
         )
-        output = bytearray(encode_head(response, keep_alive=self._keep_alive))
+        try:
+            output = bytearray(encode_head(response, keep_alive=self._keep_alive))
+        except ValueError:
+            _log.exception("an answer could not be written")
+            wipe(response.body)
+            self.abort()
+            return
         if not self._head_only:
             output += response.body
         if response.wipe:
@@ -301,7 +314,7 @@ class Connection(asyncio.Protocol):
             wipe(self._unsent)
             self._unsent = None
 
-    # --- deadlines ----------------------------------------------------------------------------------------
+    # --- deadlines ----------------------------------------------------------------------------
 
     def _set_deadline(self, seconds: float) -> None:
         """Have `_expire` called after *seconds*; one timer serves all deadlines that lie later than it."""
@@ -327,10 +340,8 @@ class Connection(asyncio.Protocol):
     def _expire(self) -> None:
         if self._state is _State.READING and self._reader.pending:
             seconds = self._host.limits.read_deadline
-            error = RefusedRequest(
-                408, f"request was not whole after {seconds:g} s", Kind.TIMED_OUT
-            )
-            self._refuse(error)
+            text = f"request was not whole after {seconds:g} s"
+            self._refuse(RefusedRequest(408, text, Kind.TIMED_OUT))
         elif self._state is _State.READING:
             self.hang_up()
         else:

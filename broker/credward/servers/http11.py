@@ -1,6 +1,7 @@
-"""HTTP/1.1 on a listening Unix socket: accept, count, pause before descriptors run out, close with grace.
+"""HTTP/1.1 on a listening Unix socket: accept, count, pause before descriptors run out, close.
 
-One connection is `connection`, the meaning of its bytes `reading`; what is answered is the handler's.
+One connection is `connection`, the meaning of its bytes `reading`; what is answered is the
+handler's business.
 """
 
 from __future__ import annotations
@@ -8,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import resource
 import socket
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 from credward.errors import BrokerError, Kind
@@ -79,7 +80,7 @@ class HttpServer:
         await self._accept()
 
     async def close(self, grace: float = 1.2) -> None:
-        """Stop accepting, let answers in progress finish for *grace* seconds, then close everything."""
+        """Stop accepting, let answers in progress finish for *grace* seconds, then close all."""
         self.closing = True
         self._stop_accepting()
         if self._listener is not None:
@@ -100,9 +101,9 @@ class HttpServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._wait_until_gone(0.1)
 
-    # --- what connections call ----------------------------------------------------------------------------
+    # --- what connections call ----------------------------------------------------------------
 
-    def admit(self, connection: Connection, transport: asyncio.Transport) -> Peer:
+    def admit(self, transport: asyncio.Transport) -> Peer:
         """Return who connected, or raise `BrokerError`: not welcome, or too many already."""
         try:
             peer = self._open_peer(transport.get_extra_info("socket"))
@@ -145,7 +146,7 @@ class HttpServer:
         future.add_done_callback(self._tasks.discard)
         return future
 
-    # --- accepting ----------------------------------------------------------------------------------------
+    # --- accepting ----------------------------------------------------------------------------
 
     def _new_connection(self) -> Connection:
         connection = Connection(self)
@@ -169,6 +170,9 @@ class HttpServer:
             backlog=min(self._budget.burst, self.limits.accept_queue),
             **extra,
         )
+        if self._paused or self.closing:
+            self._stop_accepting()
+            return
         # The standard loop accepts up to `backlog` at one go, before anyone counts; clients may queue longer.
         self._listener.listen(self.limits.accept_queue)
 
@@ -208,5 +212,5 @@ async def _as_coroutine(answer: Awaitable[HttpResponse]) -> HttpResponse:
 def _open_descriptors() -> int:
     for directory in ("/proc/self/fd", "/dev/fd"):
         with contextlib.suppress(OSError):
-            return len(os.listdir(directory))
+            return sum(1 for _ in Path(directory).iterdir())
     return 32

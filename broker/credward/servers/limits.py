@@ -1,6 +1,7 @@
 """How much one client and all clients together may take: sizes, deadlines, descriptors.
 
-Numbers and their arithmetic; who enforces them is `reading` (sizes), `connection` (deadlines) and `http11` (counts).
+Numbers and their arithmetic; sizes are enforced by `reading`, deadlines by `connection`, counts by
+`http11`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ __all__ = ["Budget", "Limits", "budget_for"]
 class Limits:
     """Limits of one server. Sizes are in bytes, deadlines in seconds.
 
-    *spare_descriptors* stay free for the rest of the process: files, pipes and sockets to workers.
+    *spare_descriptors* stay free for the rest of the process: files, pipes, links to workers.
     """
 
     head: int = 16 * 1024
@@ -44,8 +45,9 @@ class Budget:
 def budget_for(limits: Limits, *, descriptors: int, already_open: int) -> Budget:
     """Return the budget under a limit of *descriptors*, of which *already_open* are in use.
 
-    A connection takes two: its socket and the process handle of its peer. Below the hard wall a quarter is left
-    for a burst, because the wall itself is never to be met: at EMFILE uvloop closes connections without a word.
+    A connection takes two: its socket and the process handle of its peer. Below the hard wall a
+    quarter is left for a burst, because the wall itself is never to be met: at EMFILE uvloop closes
+    connections without a word.
     """
     room = max(4, (descriptors - already_open - limits.spare_descriptors) // 2)
     most = min(limits.connections, room)

@@ -1,7 +1,7 @@
 """Bytes into requests: sans-IO, strict, and blind to where the bytes were split.
 
-A head is handed to llhttp only when it is complete, and to a fresh parser each time, so no byte of one request can
-colour the next. Deadlines and answers are `connection`.
+A head is handed to llhttp only when it is complete, and to a fresh parser each time, so no byte of
+one request can colour the next. Deadlines and answers are `connection`.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class RequestReader:
         )
 
     def _find_head(self) -> int:
-        """Return where the head ends, -1 while it does not; what can never become one is refused."""
+        """Return where the head ends, -1 while it does not; refuse what can never become one."""
         buffer = self._buffer
         if not buffer:
             return -1
@@ -139,6 +139,8 @@ class _Head:
         connection = headers.get("connection")
         if connection is not None:
             self.keep_alive = "close" not in connection.lower()
+
+    # llhttp's callbacks: an exception in one would reach us wrapped, so they only take notes.
 
     def on_url(self, url: bytes) -> None:
         self.target += url

@@ -22,8 +22,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 def read_target(target: bytes) -> tuple[str, Mapping[str, str]]:
     """Return path and query of an origin-form target, percent-escapes decoded once.
 
-    Absolute and authority forms, a fragment and a repeated name are refused. An escaped slash never becomes a
-    separator, because segments are split first.
+    Absolute and authority forms, a fragment and a repeated name are refused. An escaped slash never
+    becomes a separator, because segments are split first.
     """
     try:
         text = target.decode("ascii")

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Protocol, cast
 
 from credward.errors import BrokerError, Kind
+from credward.servers.deadlines import Deadline
 from credward.servers.limits import Limits
 from credward.servers.messages import (
     Handler,
@@ -75,8 +76,6 @@ class Connection(asyncio.Protocol):
     """The protocol object that the event loop talks to; its callbacks are those of asyncio."""
 
     __slots__ = (
-        "_alarm",
-        "_alarm_at",
         "_deadline",
         "_discarded",
         "_half_closed",
@@ -97,9 +96,7 @@ class Connection(asyncio.Protocol):
         self._reader = RequestReader(host.limits)
         self._state = _State.READING
         self._transport: asyncio.Transport | None = None
-        self._alarm: asyncio.TimerHandle | None = None
-        self._alarm_at = 0.0
-        self._deadline: float | None = None
+        self._deadline = Deadline(host.loop, self._expire)
         self._unsent: bytearray | None = None
         self._half_closed = False
         self._head_only = False
@@ -114,9 +111,9 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Find out who connected; a peer that is not welcome hears why."""
         self._transport = cast("asyncio.Transport", transport)
-        # Zero: the loop writes at once and tells as soon as it could not, which is when wiping has to wait.
+        # Zero: the loop writes at once and tells when it could not, for then wiping has to wait.
         self._transport.set_write_buffer_limits(high=0)
-        self._set_deadline(self._host.limits.read_deadline)
+        self._deadline.set(self._host.limits.read_deadline)
         try:
             self.peer = self._host.admit(self._transport)
         except BrokerError as error:
@@ -134,7 +131,7 @@ class Connection(asyncio.Protocol):
         reader = self._reader
         if self.answers and not reader.pending:
             # The first byte after idling: from here on it is a request, with a request's deadline.
-            self._set_deadline(self._host.limits.read_deadline)
+            self._deadline.set(self._host.limits.read_deadline)
         reader.feed(data)
         if self._state is _State.READING:
             self._advance()
@@ -156,10 +153,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Give everything back; an answer still being made will find nobody and be wiped."""
         self._state = _State.CLOSED
-        self._deadline = None
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+        self._deadline.close()
         self._wipe_unsent()
         if self.peer is not None:
             self.peer.close()
@@ -205,7 +199,7 @@ class Connection(asyncio.Protocol):
                 self._transport.resume_reading()
             return
         self._state = _State.ANSWERING
-        self._deadline = None
+        self._deadline.clear()
         self._head_only = http_request.method == "HEAD"
         try:
             answer = self._host.handler(http_request)
@@ -273,7 +267,7 @@ class Connection(asyncio.Protocol):
             self._sent()
         else:
             transport.pause_reading()
-            self._set_deadline(host.limits.write_deadline)
+            self._deadline.set(host.limits.write_deadline)
 
     def _sent(self) -> None:
         """Go on after the kernel has taken the whole answer."""
@@ -289,17 +283,17 @@ class Connection(asyncio.Protocol):
             self._state = _State.READING
             if self._reader.pending:
                 # Pipelined: one request per turn of the loop, so that others get theirs in between.
-                self._set_deadline(self._host.limits.read_deadline)
+                self._deadline.set(self._host.limits.read_deadline)
                 transport.pause_reading()
                 self._host.loop.call_soon(self._advance)
             else:
-                self._set_deadline(self._host.limits.idle_deadline)
+                self._deadline.set(self._host.limits.idle_deadline)
                 transport.resume_reading()
 
     def _linger(self, transport: asyncio.Transport) -> None:
-        # Closing with unread bytes makes the kernel reset the connection, and the client loses our answer.
+        # Closing with unread bytes makes the kernel reset the connection: the answer would be lost.
         self._state = _State.DISCARDING
-        self._set_deadline(self._host.limits.linger)
+        self._deadline.set(self._host.limits.linger)
         if self._half_closed or not transport.can_write_eof():
             transport.close()
             return
@@ -313,29 +307,6 @@ class Connection(asyncio.Protocol):
         if self._unsent is not None:
             wipe(self._unsent)
             self._unsent = None
-
-    # --- deadlines ----------------------------------------------------------------------------
-
-    def _set_deadline(self, seconds: float) -> None:
-        """Have `_expire` called after *seconds*; one timer serves all deadlines that lie later than it."""
-        loop = self._host.loop
-        self._deadline = deadline = loop.time() + seconds
-        if self._alarm is not None:
-            if self._alarm_at <= deadline:
-                return
-            self._alarm.cancel()
-        self._alarm_at = deadline
-        self._alarm = loop.call_later(seconds, self._ring)
-
-    def _ring(self) -> None:
-        self._alarm = None
-        if self._deadline is None:
-            return
-        remaining = self._deadline - self._host.loop.time()
-        if remaining > 0.001:
-            self._set_deadline(remaining)
-        else:
-            self._expire()
 
     def _expire(self) -> None:
         if self._state is _State.READING and self._reader.pending:

@@ -70,14 +70,18 @@ class HttpServer:
         return self._paused
 
     async def start(self, listener: socket.socket) -> None:
-        """Begin to accept on *listener*, which belongs to the server from here on."""
+        """Accept on *listener*, the server's own from here on, in place of an earlier one."""
+        self._stop_accepting()
+        if self._listener is not None:
+            self._listener.close()
         self._listener = listener
         self._budget = budget_for(
             self.limits,
             descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
             already_open=_open_descriptors(),
         )
-        await self._accept()
+        if not self._paused:
+            await self._accept()
 
     async def close(self, grace: float = 1.2) -> None:
         """Stop accepting, let answers in progress finish for *grace* seconds, then close all."""
@@ -163,7 +167,7 @@ class HttpServer:
         if sys.version_info >= (3, 13):
             # From 3.13 on closing a server removes its socket file, and pausing closes the server.
             extra["cleanup_socket"] = False
-        # A dup: closing what the loop accepts on must not close the socket that clients queue on.
+        # A dup: closing what the loop accepts on must not close what clients queue on.
         self._accepting = await self.loop.create_unix_server(
             self._new_connection,
             sock=self._listener.dup(),
@@ -173,7 +177,8 @@ class HttpServer:
         if self._paused or self.closing:
             self._stop_accepting()
             return
-        # The standard loop accepts up to `backlog` at one go, before anyone counts; clients may queue longer.
+        # The standard loop accepts up to `backlog` at one go, before anyone counts; the kernel may
+        # queue more.
         self._listener.listen(self.limits.accept_queue)
 
     def _stop_accepting(self) -> None:

@@ -17,7 +17,7 @@ import msgspec
 from credward.audit import AuditLog
 from credward.callers.identify import PeerIdentifier, attestation_report
 from credward.clock import Clock
-from credward.config import Config, CredentialConfig, Places, load_config
+from credward.config import Config, CredentialConfig, ListenConfig, Places, load_config
 from credward.daemon.hardening import hardening_report
 from credward.daemon.metrics import Sample
 from credward.daemon.service import BrokerService
@@ -26,6 +26,9 @@ from credward.issuing.sealer import Sealer
 from credward.issuing.shell import MintedBody, Shell
 from credward.lifecycle.vocabulary import Plan, TokenKey
 from credward.policy.engine import PolicyEngine
+from credward.servers.http11 import HttpServer
+from credward.servers.unix_api.problems import render_problem
+from credward.servers.unix_api.routes import build_handler
 from credward.store.signing_keys import load_or_create, public_jwk
 from credward.tokens import Secret
 from credward.workers.link import MintRequest
@@ -42,7 +45,8 @@ class Broker:
     """The parts of a daemon that `run` starts and stops."""
 
     service: BrokerService
-    peers: PeerIdentifier
+    listen: ListenConfig
+    make_server: Callable[[], HttpServer]
     pool: WorkerPool
     shell: Shell
     audit: AuditLog
@@ -87,9 +91,13 @@ def compose(
         public_key=lambda each: public_jwk(load_or_create(places.state_dir, each.grant)),
         facts=_Facts(shell, pool),
     )
+    peers = PeerIdentifier(own_uid=os.geteuid())
     return Broker(
         service=service,
-        peers=PeerIdentifier(own_uid=os.geteuid()),
+        listen=config.listen,
+        make_server=lambda: HttpServer(
+            build_handler(service), open_peer=peers.open, render_error=render_problem
+        ),
         pool=pool,
         shell=shell,
         audit=audit,

@@ -19,6 +19,7 @@ from credward.daemon.compose import Broker, compose
 from credward.daemon.detach import detach as detach_from_terminal
 from credward.daemon.detach import report_failure
 from credward.daemon.hardening import harden_process
+from credward.daemon.listener import Listener
 from credward.daemon.logs import configure_logging
 from credward.daemon.notify import Notifier
 from credward.errors import BrokerError
@@ -28,11 +29,6 @@ from credward.store.lock import StoreLock
 __all__ = ["run"]
 
 _log = logging.getLogger(__name__)
-
-# In-flight answers get this long at SIGTERM (seconds); together with the workers' end it stays
-# under two.
-_GRACE = 1.2
-_SOCKET_CHECK = 2.0
 
 
 def run(
@@ -90,7 +86,8 @@ async def _serve(
             stop = asyncio.Event()
             notifier = Notifier(environment().get("NOTIFY_SOCKET"), parent)
             _answer_signals(broker, stop, notifier)
-            listener = await _Listener.open(broker, socket_path, activated)
+            listener = Listener(broker.make_server, socket_path, broker.listen)
+            await listener.open(activated.get("credward"))
             lock.record_socket(listener.path)
             notifier.ready(f"serving at {listener.path}")
             _log.info("ready at %s", listener.path)

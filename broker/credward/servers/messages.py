@@ -83,11 +83,14 @@ RenderError = Callable[[BrokerError, Mapping[str, str]], HttpResponse]
 
 
 class RefusedRequest(BrokerError):  # noqa: N818 - named for what it is
-    """A request that no handler takes; *status* says in which way."""
+    """A request that no handler takes: *status* says in which way, *allow* what could be."""
 
-    def __init__(self, status: int, message: str, kind: Kind = Kind.BAD_REQUEST) -> None:
+    def __init__(
+        self, status: int, message: str, kind: Kind = Kind.BAD_REQUEST, *, allow: str = ""
+    ) -> None:
         super().__init__(kind, message)
         self.status = status
+        self.allow = allow
 
 
 @lru_cache(maxsize=256)

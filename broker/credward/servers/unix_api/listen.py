@@ -1,7 +1,7 @@
 """The listening socket: bound with its final mode, replaced only when stale, under a lock.
 
-Never an abstract address. The directory is `directory`, sockets from a service manager `activation`,
-what is spoken on them `http11`.
+Never an abstract address. The directory is `directory`, sockets of a service manager `activation`,
+what is spoken on them is `http11`.
 """
 
 from __future__ import annotations

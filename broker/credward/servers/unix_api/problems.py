@@ -22,6 +22,8 @@ def render_error(error: BrokerError, headers: Mapping[str, str]) -> HttpResponse
     extra = [("Credward-Kind", problem.kind), ("Cache-Control", "no-store")]
     if error.retry_after is not None and math.isfinite(error.retry_after):
         extra.append(("Retry-After", str(max(0, math.ceil(error.retry_after)))))
+    if isinstance(error, RefusedRequest) and error.allow:
+        extra.append(("Allow", error.allow))
     if _wants_text(headers.get("accept", "")):
         lines = f"{_one_line(error.message)}\n{_one_line(error.hint)}\n"
         return HttpResponse(

@@ -1,0 +1,131 @@
+"""What callers send besides the path: query values and JSON bodies, checked before use.
+
+Unknown names and fields are ignored; a wrong value of a known one is `bad-request`, never a guess.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
+
+from credward.errors import BrokerError, Kind
+from credward.tokens import TokenRequest
+
+__all__ = [
+    "DEFAULT_TIMEOUT",
+    "check_format_name",
+    "check_name",
+    "number",
+    "read_body",
+    "read_timeout",
+    "read_token_request",
+]
+
+DEFAULT_TIMEOUT = 4.0
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}|-")
+_FORMAT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_FLAG = re.compile(r"[a-z0-9-]{1,32}")
+# No sign, no exponent, no NaN: what `float` would take beyond this is no duration.
+_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+_LONGEST_LIFE = 366 * 86_400.0
+_LONGEST_WAIT = 900.0
+_LONGEST_TEXT = 2048
+
+_S = TypeVar("_S", bound=msgspec.Struct)
+
+
+def check_name(name: str) -> str:
+    """Return *name* if it can be one of a credential; paths and hosts cannot."""
+    if _NAME.fullmatch(name) is None:
+        raise BrokerError(
+            Kind.UNKNOWN_CREDENTIAL,
+            "no credential can have that name: run credward status for the list",
+        )
+    return name
+
+
+def check_format_name(name: str) -> str:
+    """Return *name* if it can be one of a format."""
+    if _FORMAT.fullmatch(name) is None:
+        raise BrokerError(Kind.BAD_REQUEST, "no format can have that name: use token, json, ...")
+    return name
+
+
+def number(query: Mapping[str, str], name: str, *, most: float) -> float | None:
+    """Return the seconds called *name*, None when absent."""
+    text = query.get(name)
+    if text is None:
+        return None
+    if _NUMBER.fullmatch(text) is None or float(text) > most:
+        raise BrokerError(
+            Kind.BAD_REQUEST, f"{name} is not a number of seconds between 0 and {most:.0f}"
+        )
+    return float(text)
+
+
+def read_timeout(query: Mapping[str, str], default: float = DEFAULT_TIMEOUT) -> float:
+    """Return how long the caller waits."""
+    timeout = number(query, "timeout", most=_LONGEST_WAIT)
+    return default if timeout is None else timeout
+
+
+def read_token_request(name: str, format_name: str, query: Mapping[str, str]) -> TokenRequest:
+    """Return what is asked for."""
+    if not query:
+        return TokenRequest(credential=check_name(name), format=check_format_name(format_name))
+    flags = frozenset(flag for flag in query.get("client_flags", "").split(",") if flag)
+    if not all(_FLAG.fullmatch(flag) for flag in flags):
+        raise BrokerError(Kind.BAD_REQUEST, "client_flags is not a list of words")
+    return TokenRequest(
+        credential=check_name(name),
+        format=check_format_name(format_name),
+        audience=_text(query, "audience"),
+        scopes=tuple((_text(query, "scope") or "").split()),
+        min_remaining=number(query, "min_remaining", most=_LONGEST_LIFE),
+        cache_ttl=number(query, "cache_ttl", most=_LONGEST_LIFE),
+        timeout=read_timeout(query),
+        client_base_url=_text(query, "client_base_url"),
+        client_flags=flags,
+        in_tool=query.get("in_tool") == "1",
+    )
+
+
+def _text(query: Mapping[str, str], name: str) -> str | None:
+    text = query.get(name)
+    if text is not None and len(text) > _LONGEST_TEXT:
+        raise BrokerError(Kind.BAD_REQUEST, f"{name} is longer than {_LONGEST_TEXT} characters")
+    return text or None
+
+
+def read_body(body: bytes, shape: type[_S]) -> _S:
+    """Return the JSON *body* as *shape*; an empty one is all defaults.
+
+    The standard library's reader, because it can be made to refuse what two readers would
+    understand differently: a name given twice, and NaN.
+    """
+    if not body:
+        return shape()
+    try:
+        value = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant
+        )
+        return msgspec.convert(value, shape)
+    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+        raise BrokerError(
+            Kind.BAD_REQUEST, f"body is not a {shape.__name__} in JSON ({type(error).__name__})"
+        ) from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name is given twice")
+    return found
+
+
+def _no_constant(_: str) -> NoReturn:
+    raise ValueError("not a JSON number")

@@ -1,0 +1,47 @@
+/*
+ * deadline.c: waiting, never longer than until the deadline.
+ */
+#include "deadline.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stddef.h>
+#include <time.h>
+
+int64_t now_ms(void)
+{
+	struct timespec now = { 0, 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t left_ms(int64_t end)
+{
+	int64_t left = end - now_ms();
+
+	return left > 0 ? left : 0;
+}
+
+bool wait_for(int descriptor, short events, int64_t end)
+{
+	struct pollfd watched = { descriptor, events, 0 };
+
+	for (;;) {
+		int64_t left = left_ms(end);
+		int ready = poll(&watched, 1, left > INT_MAX ? INT_MAX : (int)left);
+
+		if (ready > 0)
+			return true;
+		if (left == 0 || (ready < 0 && errno != EINTR))
+			return false;
+	}
+}
+
+void sleep_ms(int64_t milliseconds)
+{
+	struct timespec nap = { (time_t)(milliseconds / 1000), (long)(milliseconds % 1000) * 1000000 };
+
+	(void)nanosleep(&nap, NULL);
+}

@@ -1,0 +1,21 @@
+/*
+ * deadline.h: one instant by which all is over, on the clock that no one sets.
+ */
+#ifndef CREDWARD_DEADLINE_H
+#define CREDWARD_DEADLINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Milliseconds of CLOCK_MONOTONIC. */
+int64_t now_ms(void);
+
+/* Milliseconds until `end`, never negative. */
+int64_t left_ms(int64_t end);
+
+/* Wait until `descriptor` is ready for `events` (poll(2)); false when `end` came first. */
+bool wait_for(int descriptor, short events, int64_t end);
+
+void sleep_ms(int64_t milliseconds);
+
+#endif

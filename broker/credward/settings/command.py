@@ -1,0 +1,39 @@
+"""What a credential of the provider `command` may say.
+
+Running the program and reading what it prints is the job of `providers.command`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from credward.settings.checks import check_program, check_variables
+
+__all__ = ["Settings"]
+
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=315_360_000)]
+Timeout = Annotated[float, msgspec.Meta(gt=0, le=600)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A program that prints a token.
+
+    *lifetime* counts where the program tells no end; *expiry* fixes where the end is looked for
+    (None: in its JSON, else in a JWT, else *lifetime*). *kind* None: `aws` for the shape of
+    `credential_process`, else `bearer`. *env* is added to the program's clean environment.
+    """
+
+    command: tuple[str, ...]
+    lifetime: Seconds | None = None
+    expiry: Literal["json", "jwt", "configured"] | None = None
+    timeout: Timeout = 30.0
+    env: dict[str, str] = {}
+    kind: Literal["bearer", "aws", "basic", "api-key"] | None = None
+
+    def __post_init__(self) -> None:
+        check_program(self.command)
+        check_variables(self.env)
+        if self.expiry == "configured" and self.lifetime is None:
+            raise ValueError('expiry = "configured" needs lifetime, in seconds')

@@ -1,0 +1,31 @@
+"""What a credential of the provider `local` may say.
+
+Signing is the job of `providers.local`; the key is made and kept by `store.signing_keys`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+
+__all__ = ["Settings"]
+
+# These say who, for whom and how long; a claim of this name would contradict the settings.
+_RESERVED = frozenset({"iss", "sub", "aud", "iat", "nbf", "exp", "jti", "scope"})
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A JWT signed here, for gateways that trust our key. *subject* None: the credential's name."""
+
+    lifetime: Annotated[float, msgspec.Meta(ge=5, le=31_536_000)] = 3600.0
+    issuer: str = "https://credward.local"
+    subject: str | None = None
+    audience: str | None = None
+    claims: dict[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        if taken := sorted(_RESERVED & self.claims.keys()):
+            raise ValueError(
+                f"claims cannot set {', '.join(taken)}: use issuer, subject, audience and lifetime"
+            )

@@ -21,7 +21,9 @@ from credward.config import Config, CredentialConfig, ListenConfig, Places, load
 from credward.daemon.hardening import hardening_report
 from credward.daemon.metrics import Sample
 from credward.daemon.service import BrokerService
-from credward.issuing.issuer import Active, Issuer
+from credward.issuing.gate import Active, Gate
+from credward.issuing.issuer import Issuer
+from credward.issuing.recording import Recorder
 from credward.issuing.sealer import Sealer
 from credward.issuing.shell import MintedBody, Shell
 from credward.lifecycle.vocabulary import Plan, TokenKey
@@ -71,7 +73,9 @@ def compose(
         spawn=spawn,
         mint=lambda key: _mint(pool, places, clock, holder.active.config, key),
     )
-    issuer = Issuer(clock=clock, holder=holder, shell=shell, audit=audit, worker_pids=pool.pids)
+    recorder = Recorder(clock=clock, audit=audit)
+    gate = Gate(holder=holder, recorder=recorder, worker_pids=pool.pids)
+    issuer = Issuer(holder=holder, gate=gate, shell=shell, recorder=recorder)
 
     def reload() -> Config:
         # Everything is read and checked before anything is replaced: an error leaves all as it was.

@@ -18,7 +18,8 @@ from credward.config import Config, CredentialConfig
 from credward.daemon.metrics import Metrics, Sample
 from credward.errors import BrokerError, Kind
 from credward.formats.registry import FORMATS
-from credward.issuing.issuer import Issued, Issuer, Peer
+from credward.issuing.gate import Peer
+from credward.issuing.issuer import Issued, Issuer
 from credward.lifecycle.vocabulary import State
 from credward.tokens import TokenRequest
 
@@ -96,7 +97,7 @@ class BrokerService:
     def statuses(self, peer: Peer) -> wire.StatusList:
         """Tell the states of all credentials."""
         self._issuer.require(peer, "Inspect")
-        config = self._issuer.active.config
+        config = self._issuer.config
         return wire.StatusList(
             version=__version__,
             now=self._clock.now(),
@@ -147,7 +148,7 @@ class BrokerService:
     def metrics(self) -> str:
         """Return counters and gauges in the Prometheus text format."""
         states = Counter(
-            self._issuer.view(name)[0].state for name in self._issuer.active.config.credentials
+            self._issuer.view(name)[0].state for name in self._issuer.config.credentials
         )
         return self._metrics.render(
             [

@@ -220,7 +220,7 @@ class Shell:
             minted = await self._mint(key)
         except BrokerError as failure:
             self._fail(key, flight, failure)
-        except Exception:
+        except Exception:  # noqa: BLE001 - waiters must never be left hanging
             # A defect of ours must not leave waiters hanging; the traceback goes to the log, which
             # is ours too.
             _log.exception("minting %s failed unexpectedly", key.credential)

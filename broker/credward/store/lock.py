@@ -56,9 +56,7 @@ class StoreLock:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             if not _try_lock(descriptor):
-                holder = _read_holder(descriptor)
-                if not (take_over and holder and _ask_to_end(holder, descriptor)):
-                    raise _already_running(holder, path)
+                _wait_or_refuse(descriptor, path, take_over=take_over)
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, msgspec.json.encode(_myself(socket_path)) + b"\n", 0)
         except BaseException:
@@ -116,6 +114,12 @@ def _read_holder(descriptor: int) -> Holder | None:
             return msgspec.json.decode(os.pread(descriptor, 4096, 0), type=Holder)
         time.sleep(_POLL_SECONDS)
     return None
+
+
+def _wait_or_refuse(descriptor: int, path: Path, *, take_over: bool) -> None:
+    holder = _read_holder(descriptor)
+    if not (take_over and holder and _ask_to_end(holder, descriptor)):
+        raise _already_running(holder, path)
 
 
 def _ask_to_end(holder: Holder, descriptor: int) -> bool:

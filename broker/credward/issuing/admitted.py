@@ -1,0 +1,26 @@
+"""A request that policy allowed, as a value that the rest of its way carries along.
+
+Made by `gate`, written down by `recording`, answered by `issuer`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from credward.callers.caller import Caller
+from credward.config import CredentialConfig
+from credward.tokens import TokenRequest
+
+__all__ = ["Admitted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """A request that policy allowed; all that the audit line needs of it."""
+
+    request_id: str
+    action: str
+    caller: Caller
+    token_request: TokenRequest
+    credential: CredentialConfig
+    rule: str | None

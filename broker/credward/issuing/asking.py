@@ -1,0 +1,103 @@
+"""What an ask means under the configuration: which credential, which token key, how long it must last.
+
+Pure functions over values; who asks and whether they may is `gate`.
+"""
+
+from __future__ import annotations
+
+import difflib
+
+from credward.callers.caller import Caller
+from credward.config import Config, CredentialConfig
+from credward.errors import BrokerError, Kind
+from credward.lifecycle.vocabulary import TokenKey
+from credward.tokens import TokenRequest
+
+__all__ = ["DEFAULT_NAME", "asker", "cache_ttl", "find_credential", "min_remaining", "token_key"]
+
+# Stands on the wire for "the default of the configuration"; no credential can be called so.
+DEFAULT_NAME = "-"
+# Claude Code keeps a helper's answer this long unless told otherwise (its documented default).
+_CLAUDE_CACHE_TTL = 300.0
+# On top of the cache time: 30 s in which Claude Code asks anew anyway, 600 s for one long turn.
+_TURN_MARGIN = 630.0
+
+
+def find_credential(config: Config, name: str) -> CredentialConfig:
+    """Return the credential of this name; `-` is the configured default, or the only one."""
+    if name == DEFAULT_NAME:
+        return _default_credential(config)
+    if (found := config.credentials.get(name)) is not None:
+        return found
+    near = difflib.get_close_matches(name, config.credentials, n=1)
+    guess = f', perhaps "{near[0]}"' if near else ""
+    raise BrokerError(
+        Kind.UNKNOWN_CREDENTIAL,
+        f'"{name}" is not configured{guess}: run credward status for the list',
+    )
+
+
+def token_key(credential: CredentialConfig, token_request: TokenRequest) -> TokenKey:
+    """Return the token key; an audience or scope of the caller's own must be listed in `serve`."""
+    audience = token_request.audience
+    if audience is not None and audience not in credential.audiences:
+        raise _not_served(credential, "audience", audience)
+    unlisted = sorted(set(token_request.scopes) - set(credential.scopes))
+    if unlisted:
+        raise _not_served(credential, "scope", unlisted[0])
+    scopes = tuple(sorted(set(token_request.scopes)))
+    return TokenKey(credential.name, credential.epoch, audience, scopes)
+
+
+def cache_ttl(token_request: TokenRequest, caller: Caller) -> float | None:
+    """Return for how long the caller will keep the answer, None where its shape does not say."""
+    if token_request.cache_ttl is not None:
+        return token_request.cache_ttl
+    if caller.harness == "claude" and token_request.format == "token":
+        return _CLAUDE_CACHE_TTL
+    return None
+
+
+def min_remaining(token_request: TokenRequest, caller: Caller) -> float:
+    """Return the life that is wanted: as asked, else the caller's cache time and one long turn."""
+    if token_request.min_remaining is not None:
+        return token_request.min_remaining
+    kept = cache_ttl(token_request, caller)
+    return 0.0 if kept is None else kept + _TURN_MARGIN
+
+
+def asker(token_request: TokenRequest, caller: Caller) -> tuple[int, int] | None:
+    """Return whose early re-ask means "rejected": attested callers in the helper's shape only."""
+    if (
+        token_request.format != "token"
+        or token_request.in_tool
+        or caller.harness is None
+        or caller.agent is None
+        or not caller.attested
+    ):
+        return None
+    return (caller.agent.pid, caller.agent.start_time)
+
+
+def _default_credential(config: Config) -> CredentialConfig:
+    if config.default is not None:
+        return config.credentials[config.default]
+    if len(config.credentials) == 1:
+        return next(iter(config.credentials.values()))
+    if not config.credentials:
+        raise BrokerError(
+            Kind.UNKNOWN_CREDENTIAL,
+            "no credential is configured: run credward add NAME --provider PROVIDER",
+        )
+    names = ", ".join(sorted(config.credentials))
+    raise BrokerError(Kind.BAD_REQUEST, f"name one of {names}, or set default in the configuration")
+
+
+def _not_served(credential: CredentialConfig, what: str, value: str) -> BrokerError:
+    # The value came from outside: shown, but bounded and without anything that could move a cursor.
+    shown = "".join(each for each in value[:100] if each.isprintable())
+    return BrokerError(
+        Kind.BAD_REQUEST,
+        f'"{credential.name}" does not serve {what} "{shown}": '
+        f"add it to serve.{what}s in {credential.origin}",
+    )

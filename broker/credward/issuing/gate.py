@@ -1,0 +1,123 @@
+"""The first half of every request: who asks, and may they. What passes is an `Admitted`.
+
+Denials are written down here; what is handed out afterwards is `issuer`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Container
+from dataclasses import dataclass
+from typing import Protocol
+
+from credward.callers.caller import Caller
+from credward.config import Config
+from credward.errors import BrokerError, Kind
+from credward.issuing.admitted import Admitted
+from credward.issuing.asking import DEFAULT_NAME, find_credential
+from credward.issuing.recording import Recorder
+from credward.policy.base_url import check_base_url
+from credward.policy.engine import PolicyEngine, Resource
+from credward.tokens import TokenRequest
+
+__all__ = ["Active", "Gate", "Holder", "Peer"]
+
+_EVERYTHING = "*"
+
+
+class Peer(Protocol):
+    """The other end of a connection, attested anew for each request."""
+
+    def identify(self) -> Caller:
+        """Return who asks, or raise `denied`."""
+        ...
+
+    def ancestor_pids(self) -> tuple[int, ...]:
+        """Return the pids seen above the caller in the last `identify`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """What decides right now; replaced as one, so that each decision has one version of both."""
+
+    config: Config
+    policy: PolicyEngine
+
+
+class Holder(Protocol):
+    """The one reference that a reload replaces."""
+
+    active: Active
+
+
+class Gate:
+    """Identifies and decides."""
+
+    def __init__(
+        self, *, holder: Holder, recorder: Recorder, worker_pids: Callable[[], Container[int]]
+    ) -> None:
+        self._holder = holder
+        self._recorder = recorder
+        self._worker_pids = worker_pids
+        self._counter = itertools.count(1)
+
+    def admit(self, action: str, peer: Peer, token_request: TokenRequest) -> Admitted:
+        """Let this request through, or raise; what is denied is recorded."""
+        active = self._holder.active
+        caller = self._identify(peer)
+        name = token_request.credential
+        if name == DEFAULT_NAME:
+            name = find_credential(active.config, name).name
+        # Decided before it is looked up: whoever may have nothing also learns no names.
+        rule = self._decide(active, action, caller, token_request.format, name)
+        return Admitted(
+            request_id=f"{next(self._counter):x}",
+            action=action,
+            caller=caller,
+            token_request=token_request,
+            credential=find_credential(active.config, name),
+            rule=rule,
+        )
+
+    def require(self, action: str, peer: Peer) -> None:
+        """Decide on an action that is about no single credential; raise `denied`."""
+        self._decide(self._holder.active, action, self._identify(peer), "-", _EVERYTHING)
+
+    def check_destination(self, admitted: Admitted) -> None:
+        """Raise `denied` where the caller would send the token to another host than configured."""
+        credential, token_request = admitted.credential, admitted.token_request
+        reason = check_base_url(
+            credential.base_urls,
+            credential.allowed_flags,
+            token_request.client_base_url,
+            token_request.client_flags,
+        )
+        if reason is not None:
+            self._recorder.denied(
+                admitted.action, credential.name, token_request.format, admitted.caller, "base-url"
+            )
+            raise BrokerError(Kind.DENIED, f'"{credential.name}" {reason}')
+
+    def _identify(self, peer: Peer) -> Caller:
+        caller = peer.identify()
+        workers = self._worker_pids()
+        # A worker that asks us would wait for the very flight that it is in.
+        if caller.pid in workers or any(pid in workers for pid in peer.ancestor_pids()):
+            raise BrokerError(
+                Kind.RECURSION,
+                "a worker of this daemon asked this daemon: "
+                "take credward out of the program that the provider runs",
+            )
+        return caller
+
+    def _decide(
+        self, active: Active, action: str, caller: Caller, format_name: str, name: str
+    ) -> str | None:
+        configured = active.config.credentials.get(name)
+        resource = Resource(credential=name, provider=configured.provider if configured else "")
+        decision = active.policy.decide(caller, action, resource)
+        if decision.allowed:
+            return decision.rule
+        self._recorder.denied(action, name, format_name, caller, decision.rule)
+        raise BrokerError(Kind.DENIED, decision.reason)

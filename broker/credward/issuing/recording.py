@@ -1,0 +1,66 @@
+"""One audit line per answer, written before the answer leaves.
+
+Knows what a line holds; how lines get to the disk is `audit`.
+"""
+
+from __future__ import annotations
+
+from credward.audit import AuditEntry, AuditLog
+from credward.callers.caller import Caller
+from credward.clock import Clock
+from credward.errors import Kind
+from credward.issuing.admitted import Admitted
+
+__all__ = ["Recorder"]
+
+
+class Recorder:
+    """Writes what was decided and what was handed out; raises where it cannot be written."""
+
+    def __init__(self, *, clock: Clock, audit: AuditLog) -> None:
+        self._clock = clock
+        self._audit = audit
+
+    def denied(
+        self, action: str, credential: str, format_name: str, caller: Caller, rule: str | None
+    ) -> None:
+        """Record that policy said no."""
+        self._audit.record(
+            AuditEntry.of(
+                self._clock.now(),
+                caller,
+                action=action,
+                credential=credential,
+                format=format_name,
+                outcome="denied",
+                kind=Kind.DENIED.slug,
+                rule=rule,
+            )
+        )
+
+    def failed(self, admitted: Admitted, kind: Kind) -> None:
+        """Record that an allowed request got no token."""
+        self._write(admitted, "failed", kind=kind.slug)
+
+    def issued(self, admitted: Admitted, token_id: str, upstream_id: str | None) -> None:
+        """Record what is about to be handed out."""
+        self._write(admitted, "issued", token_id=token_id, upstream_id=upstream_id)
+
+    def rejected(self, admitted: Admitted, token_id: str | None) -> None:
+        """Record a caller's word that upstream refused a token."""
+        self._write(admitted, "rejected", token_id=token_id)
+
+    def _write(self, admitted: Admitted, outcome: str, **facts: str | None) -> None:
+        self._audit.record(
+            AuditEntry.of(
+                self._clock.now(),
+                admitted.caller,
+                action=admitted.action,
+                credential=admitted.credential.name,
+                format=admitted.token_request.format,
+                outcome=outcome,
+                rule=admitted.rule,
+                request_id=admitted.request_id,
+                **facts,
+            )
+        )

@@ -12,10 +12,10 @@ from credward import wire
 from credward.errors import BrokerError
 from credward.servers.messages import HttpResponse, RefusedRequest
 
-__all__ = ["render_error"]
+__all__ = ["render_problem"]
 
 
-def render_error(error: BrokerError, headers: Mapping[str, str]) -> HttpResponse:
+def render_problem(error: BrokerError, headers: Mapping[str, str]) -> HttpResponse:
     """Return the answer that says *error* in the shape that the asker's Accept header names."""
     status = error.status if isinstance(error, RefusedRequest) else None
     problem = wire.Problem.from_error(error, status)

@@ -1,0 +1,249 @@
+"""The daemon seen from another process: one request per connection, synchronous, quick to import.
+
+Says what the daemon said, or that there is none; where sockets may be is `config`, what is printed is
+the caller's business.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from credward import wire
+from credward.clock import Clock, SystemClock
+from credward.errors import BrokerError, Kind
+from credward.tokens import TokenRequest
+
+__all__ = ["Client"]
+
+# An audit log is the longest answer there is; what is longer than this is not ours.
+_LONGEST_ANSWER = 64 * 1024 * 1024
+_REFRESH_TIMEOUT = 30.0
+
+_S = TypeVar("_S", bound=msgspec.Struct)
+
+
+class Client:
+    """Asks the first daemon that answers at *sockets*; *timeout* bounds each request (seconds)."""
+
+    def __init__(
+        self, sockets: Sequence[Path], timeout: float = 4.0, *, clock: Clock | None = None
+    ) -> None:
+        self._sockets = sockets
+        self._timeout = timeout
+        self._clock = clock or SystemClock()
+
+    def get_token(self, token_request: TokenRequest) -> tuple[bytes, Mapping[str, str]]:
+        """Return the body in the format asked for, and the answer's headers in lower case."""
+        path = f"{_path(token_request.credential)}/{quote(token_request.format, safe='')}"
+        answer = self._ask("GET", path, _query(token_request), timeout=token_request.timeout)
+        return answer.body, answer.headers
+
+    def statuses(self) -> wire.StatusList:
+        """Return the states of all credentials."""
+        return self._read(self._ask("GET", "/v1/credentials"), wire.StatusList)
+
+    def refresh(self, credential: str, timeout: float = _REFRESH_TIMEOUT) -> wire.RefreshResult:
+        """Have a token minted now."""
+        query = {"timeout": f"{timeout:g}"}
+        answer = self._ask("POST", _path(credential) + "/refresh", query, timeout=timeout)
+        return self._read(answer, wire.RefreshResult)
+
+    def rejected(self, credential: str, token_id: str | None = None) -> None:
+        """Say that upstream refused a token."""
+        body = wire.encode(wire.RejectedReport(token_id=token_id))
+        self._ask("POST", _path(credential) + "/rejected", body=body)
+
+    def reload(self) -> wire.ReloadResult:
+        """Have the configuration read again."""
+        return self._read(self._ask("POST", "/v1/reload"), wire.ReloadResult)
+
+    def health(self) -> wire.Health:
+        """Return that the daemon answers."""
+        return self._read(self._ask("GET", "/v1/health"), wire.Health)
+
+    def ready(self) -> wire.Ready:
+        """Return whether tokens can be asked for."""
+        return self._read(self._ask("GET", "/v1/ready"), wire.Ready)
+
+    def jwks(self, credential: str) -> wire.Jwks:
+        """Return the public keys of a `local` credential."""
+        return self._read(self._ask("GET", _path(credential) + "/jwks"), wire.Jwks)
+
+    def audit(self, after: str | None = None) -> bytes:
+        """Return audit lines, all or those after one."""
+        return self._ask("GET", "/v1/audit", {} if after is None else {"after": after}).body
+
+    # --- one request --------------------------------------------------------------------------
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        body: bytes = b"",
+        timeout: float | None = None,
+    ) -> _Answer:
+        deadline = self._clock.elapsed() + (self._timeout if timeout is None else timeout)
+        target = f"{path}?{urlencode(query, quote_via=quote)}" if query else path
+        head = (
+            f"{method} {target} HTTP/1.1\r\nHost: credward\r\nAccept: application/json\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        )
+        with self._connect(deadline) as connection:
+            try:
+                connection.settimeout(self._remaining(deadline))
+                connection.sendall(head.encode("ascii") + body)
+                answer = _parse(self._read_all(connection, deadline))
+            except TimeoutError as error:
+                raise _timed_out() from error
+            except OSError as error:
+                raise BrokerError(
+                    Kind.NOT_RUNNING, "the daemon went away before it answered: ask again"
+                ) from error
+        if answer.is_problem:
+            raise _failure(answer)
+        return answer
+
+    def _connect(self, deadline: float) -> socket.socket:
+        """Return a connection to the first socket that takes one."""
+        missed = []
+        for path in self._sockets:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                self._connect_one(connection, path, deadline)
+            except OSError as error:
+                connection.close()
+                missed.append(f"{path}: {error.strerror or error}")
+            except BaseException:
+                connection.close()
+                raise
+            else:
+                return connection
+        raise BrokerError(
+            Kind.NOT_RUNNING,
+            "no daemon answers: run credward serve --detach",
+            hint="tried " + "; ".join(missed) if missed else "there is no place to look for one",
+        )
+
+    def _connect_one(self, connection: socket.socket, path: Path, deadline: float) -> None:
+        while True:
+            connection.settimeout(self._remaining(deadline))
+            try:
+                connection.connect(str(path))
+            except BlockingIOError:
+                # The daemon's queue is full: it is there, and busy.
+                time.sleep(0.01)
+            else:
+                return
+
+    def _read_all(self, connection: socket.socket, deadline: float) -> bytes:
+        received = bytearray()
+        while True:
+            connection.settimeout(self._remaining(deadline))
+            try:
+                chunk = connection.recv(65_536)
+            except ConnectionResetError:
+                # A refusal may come before our question was read: the answer is there all the same.
+                break
+            if not chunk:
+                break
+            received += chunk
+            if len(received) > _LONGEST_ANSWER:
+                raise _not_ours()
+        return bytes(received)
+
+    def _remaining(self, deadline: float) -> float:
+        remaining = deadline - self._clock.elapsed()
+        if remaining <= 0:
+            raise _timed_out()
+        return remaining
+
+    def _read(self, answer: _Answer, shape: type[_S]) -> _S:
+        try:
+            return wire.decode(answer.body, shape)
+        except BrokerError as error:
+            raise _not_ours() from error
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def is_problem(self) -> bool:
+        """Whether it is a failure; `ready` answers 503 with a body of its own."""
+        if self.status < 400:
+            return False
+        return "json" not in self.headers.get("content-type", "") or (
+            "credward-kind" in self.headers or "problem" in self.headers["content-type"]
+        )
+
+
+def _path(credential: str) -> str:
+    return "/v1/credentials/" + quote(credential, safe="")
+
+
+def _query(token_request: TokenRequest) -> dict[str, str]:
+    query = {"timeout": f"{token_request.timeout:g}"}
+    for name in ("min_remaining", "cache_ttl"):
+        seconds = getattr(token_request, name)
+        if seconds is not None:
+            query[name] = f"{seconds:.3f}"
+    if token_request.audience is not None:
+        query["audience"] = token_request.audience
+    if token_request.scopes:
+        query["scope"] = " ".join(token_request.scopes)
+    if token_request.client_base_url is not None:
+        query["client_base_url"] = token_request.client_base_url
+    if token_request.client_flags:
+        query["client_flags"] = ",".join(sorted(token_request.client_flags))
+    if token_request.in_tool:
+        query["in_tool"] = "1"
+    return query
+
+
+def _parse(received: bytes) -> _Answer:
+    if not received:
+        raise ConnectionResetError("closed without an answer")
+    head, found, body = received.partition(b"\r\n\r\n")
+    lines = head.decode("latin-1").split("\r\n")
+    words = lines[0].split(" ", 2)
+    if not found or len(words) < 2 or words[0] != "HTTP/1.1" or not words[1].isdigit():
+        raise _not_ours()
+    headers = {}
+    for line in lines[1:]:
+        name, _, value = line.partition(":")
+        headers[name.lower()] = value.strip()
+    length = headers.get("content-length", "")
+    if not length.isdigit():
+        raise _not_ours()
+    if len(body) < int(length):
+        raise ConnectionResetError("closed in the middle of an answer")
+    return _Answer(int(words[1]), headers, body[: int(length)])
+
+
+def _failure(answer: _Answer) -> BrokerError:
+    try:
+        return wire.decode(answer.body, wire.Problem).to_error()
+    except BrokerError:
+        kind = Kind.from_slug(answer.headers.get("credward-kind", ""))
+        return BrokerError(kind, f"the daemon answered {answer.status} without saying why")
+
+
+def _timed_out() -> BrokerError:
+    return BrokerError(Kind.TIMED_OUT, "the daemon did not answer in time: run credward status")
+
+
+def _not_ours() -> BrokerError:
+    return BrokerError(
+        Kind.INTERNAL, "what answers is no credward daemon of this version: run credward doctor"
+    )

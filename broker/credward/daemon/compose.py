@@ -17,7 +17,7 @@ import msgspec
 from credward.audit import AuditLog
 from credward.callers.identify import PeerIdentifier, attestation_report
 from credward.clock import Clock
-from credward.config import Config, CredentialConfig, ListenConfig, Places, load_config
+from credward.config import Config, CredentialConfig, ListenConfig, Places, environment, load_config
 from credward.daemon.hardening import hardening_report
 from credward.daemon.metrics import Sample
 from credward.daemon.service import BrokerService
@@ -31,6 +31,7 @@ from credward.policy.engine import PolicyEngine
 from credward.servers.http11 import HttpServer
 from credward.servers.unix_api.problems import render_problem
 from credward.servers.unix_api.routes import build_handler
+from credward.settings.references import environment_grant
 from credward.store.signing_keys import load_or_create, public_jwk
 from credward.tokens import Secret
 from credward.workers.link import MintRequest
@@ -188,4 +189,4 @@ def _grant(places: Places, credential: CredentialConfig) -> Secret | None:
     """Return the long-lived secret that this mint needs, and nothing else."""
     if credential.provider == "local":
         return load_or_create(places.state_dir, credential.grant)
-    return None
+    return environment_grant(credential.name, credential.settings, environment())

@@ -1,4 +1,4 @@
-"""What an ask means under the configuration: which credential, which token key, how long it must last.
+"""What an ask means under the configuration: which credential, which key, how long.
 
 Pure functions over values; who asks and whether they may is `gate`.
 """

@@ -109,8 +109,7 @@ class Shell:
         self._timer_at = 0.0
         self._jitter = random.SystemRandom().random
 
-    # --- what the issuer asks of it
-    # -----------------------------------------------------------------------
+    # --- what the issuer asks of it ---------------------------------------------------------
 
     def configure(self, plans: Iterable[Plan]) -> None:
         """Make these the credentials that exist; tokens of changed or vanished ones are dropped."""
@@ -166,8 +165,7 @@ class Shell:
         """How many tokens lie sealed in memory."""
         return len(self._tokens)
 
-    # --- the loop
-    # -----------------------------------------------------------------------------------------
+    # --- the loop ---------------------------------------------------------------------------
 
     def _ask(self, waiter: int, event: Asked | Forced) -> Answer | asyncio.Future[Answer]:
         self._immediate = None

@@ -1,0 +1,975 @@
+#!python
+# ruff: noqa: PTH, SIM105 - pathlib and contextlib cost time to import, and a harness waits for us
+"""credward-helper in Python, installed where there was no C compiler: does the same as helpers/*.c.
+
+The numbered requirements stand in main.c. Two are left to C: memory is not kept from dumps here, and
+Python may hold copies of a token until it exits.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+import socket
+import stat
+import sys
+import time
+
+VERSION = "dev"
+
+# The closed table of error kinds; exit_codes.h and broker/credward/errors.py hold the same.
+KINDS = {
+    "bad-request": (400, 64),
+    "login-required": (401, 67),
+    "denied": (403, 77),
+    "unknown-credential": (404, 78),
+    "provider-refused": (502, 76),
+    "provider-unreachable": (503, 75),
+    "store-locked": (503, 75),
+    "rate-limited": (429, 75),
+    "timed-out": (504, 75),
+    "approval-required": (403, 66),
+    "fix-configuration": (500, 78),
+    "recursion": (508, 78),
+    "not-running": (0, 69),
+    "already-running": (0, 73),
+    "internal": (500, 70),
+}
+
+LINE_LIMIT = 500
+TOKEN_LIMIT = 16384
+ANSWER_LIMIT = 96 * 1024
+SOCKET_PATH_LIMIT = 103 if sys.platform == "darwin" else 107
+SOCKET_NAME = "credward.sock"
+COMMAND = "run credward serve --detach"
+REINSTALL = "run credward version and reinstall if helper and daemon differ"
+
+USAGE = """\
+usage: credward-helper [OPTION...] [NAME]
+Print a short-lived credential of the credward daemon; without NAME the default one.
+
+  --format FORMAT     shape of the answer: token (default), json, headers, env, ...
+  --min-remaining S   ask for a token that is valid for S more seconds
+  --timeout S         give up after S seconds (default 4)
+  --no-start          do not start the daemon when it is not running
+  --check ready       exit 0 when the daemon is ready, 1 when it is not
+  --base-url URL      where the token will be sent, instead of what the environment says
+  --help, --version   print this, print the version
+"""
+
+
+class Failure(Exception):  # noqa: N818 - the same word as in C
+    """Why there is no token: an exit code, a line and a hint for a terminal."""
+
+    def __init__(self, code: int, line: str, hint: str = "") -> None:
+        super().__init__(line)
+        self.code = code
+        self.line = line
+        self.hint = hint
+
+
+def fail(kind: str, line: str) -> Failure:
+    """Return the failure of this *kind*."""
+    return Failure(KINDS[kind][1], line)
+
+
+# ---- words for people ----
+
+
+def harmless(character: str) -> bool:
+    """Whether *character* only shows: neither a control nor a change of direction."""
+    point = ord(character)
+    return not (
+        point < 0x20
+        or 0x7F <= point < 0xA0
+        or point in {0x200E, 0x200F}
+        or 0x2028 <= point <= 0x202E
+        or 0x2066 <= point <= 0x2069
+    )
+
+
+def clean(text: str) -> bytes:
+    """Return what is harmless of *text*, cut between two characters at the limit of a line."""
+    kept = "".join(filter(harmless, text)).encode("utf-8", "ignore")
+    return kept[:LINE_LIMIT].decode("utf-8", "ignore").encode()
+
+
+def report(failure: Failure) -> int:
+    """Say *failure* in one line, the hint only on a terminal, and return its exit code."""
+    words = clean(f"credward: {failure.line}") + b"\n"
+    if failure.hint and os.isatty(2):
+        words += b"hint: " + clean(failure.hint) + b"\n"
+    try:
+        os.write(2, words)
+    except OSError:
+        pass  # there is nobody to tell
+    return failure.code
+
+
+def exit_code_of(kind: str, status: int) -> int:
+    """Return the exit code of *kind*; an unknown one (a newer daemon) is judged by the *status*."""
+    if kind in KINDS:
+        return KINDS[kind][1]
+    return next((code for known, code in KINDS.values() if known == status), KINDS["internal"][1])
+
+
+# ---- the command line ----
+
+
+class Options:
+    """What the command line asks for."""
+
+    def __init__(self) -> None:
+        self.name: str | None = None
+        self.values = {"--format": "token"}
+        self.no_start = False
+        self.text = ""
+
+    @property
+    def format(self) -> str:
+        """The shape of the answer."""
+        return self.values["--format"]
+
+
+def misused(line: str) -> Failure:
+    """Return the failure of a command that is not understood."""
+    return fail("bad-request", f"{line}: run credward-helper --help")
+
+
+def read_arguments(arguments: list[str]) -> Options:
+    """Read the command line; its values are judged later."""
+    options = Options()
+    rest = iter(arguments)
+    options_end = False
+    for argument in rest:
+        if not options_end and argument == "--":
+            options_end = True
+        elif not options_end and argument.startswith("-") and argument != "-":
+            read_option(options, argument, rest)
+        elif options.name is not None:
+            raise misused(f'unexpected argument "{argument}"')
+        else:
+            options.name = argument
+    return options
+
+
+def read_option(options: Options, argument: str, rest: object) -> None:
+    """Take in one option; its value may be the next argument in *rest*."""
+    name, equals, value = argument.partition("=")
+    if argument == "--no-start":
+        options.no_start = True
+    elif argument == "--help":
+        options.text = USAGE
+    elif argument == "--version":
+        options.text = f"credward-helper {VERSION}\n"
+    elif name not in {"--format", "--min-remaining", "--timeout", "--check", "--base-url"}:
+        raise misused(f'unknown option "{argument}"')
+    elif equals:
+        options.values[name] = value
+    else:
+        following = next(rest, None)  # type: ignore[call-overload]
+        if following is None:
+            raise misused(f'option "{argument}" needs a value')
+        options.values[name] = following
+
+
+def only_of(word: str, more: str, limit: int) -> bool:
+    """Whether *word* is not empty, not too long, and of a-z, 0-9 and *more* only."""
+    allowed = "abcdefghijklmnopqrstuvwxyz0123456789" + more
+    return 0 < len(word) <= limit and all(character in allowed for character in word)
+
+
+def is_digits(word: str, limit: int) -> bool:
+    """Whether *word* is a plain number."""
+    return 0 < len(word) <= limit and all("0" <= character <= "9" for character in word)
+
+
+def read_seconds(word: str) -> int:
+    """Return a number such as 4 or 2.5 in milliseconds, -1 for anything else."""
+    whole, point, fraction = word.partition(".")
+    if len(word) > 12 or not is_digits(whole, 12) or (point and not is_digits(fraction, 3)):
+        return -1
+    return int(whole) * 1000 + int(fraction.ljust(3, "0"))
+
+
+def check_options(options: Options) -> None:
+    """Judge the values that were read."""
+    name = options.name or ""
+    if name != "-" and (
+        not only_of(name.lower(), "._-", 64) or not name.isascii() or name[0] in "._-"
+    ):
+        raise misused(f'"{name}" is not the name of a credential')
+    if not only_of(options.format, "-", 32):
+        raise misused(f'"{options.format}" is not the name of a format')
+    least = options.values.get("--min-remaining")
+    if least is not None and read_seconds(least) < 0:
+        raise misused(f'--min-remaining takes seconds, not "{least}"')
+    timeout = options.values.get("--timeout", "4")
+    if not 0 < read_seconds(timeout) <= 600_000:
+        raise misused(f'--timeout takes seconds up to 600, not "{timeout}"')
+    check = options.values.get("--check", "ready")
+    if check != "ready":
+        raise misused(f'--check knows only "ready", not "{check}"')
+    if variable("CREDWARD_WORKER"):
+        raise fail(
+            "recursion",
+            "a worker of the daemon asked the daemon: give the credential being minted a source "
+            "that does not run credward",
+        )
+
+
+# ---- what the environment claims ----
+
+# The cloud switches of Claude Code: flag, variable of the address, variables of the place in the
+# default address, and what stands around that place.
+CLOUDS = (
+    (
+        "BEDROCK",
+        "ANTHROPIC_BEDROCK_BASE_URL",
+        ("AWS_REGION", "AWS_DEFAULT_REGION"),
+        ("https://bedrock-runtime.", ".amazonaws.com"),
+    ),
+    (
+        "VERTEX",
+        "ANTHROPIC_VERTEX_BASE_URL",
+        ("CLOUD_ML_REGION",),
+        ("https://", "-aiplatform.googleapis.com"),
+    ),
+    (
+        "FOUNDRY",
+        "ANTHROPIC_FOUNDRY_BASE_URL",
+        ("ANTHROPIC_FOUNDRY_RESOURCE",),
+        ("https://", ".services.ai.azure.com/anthropic"),
+    ),
+    ("MANTLE", "ANTHROPIC_BEDROCK_MANTLE_BASE_URL", (), ("", "")),
+    ("ANTHROPIC_AWS", "ANTHROPIC_AWS_BASE_URL", (), ("", "")),
+    ("ANTHROPIC_GOOGLE_CLOUD", "ANTHROPIC_GOOGLE_CLOUD_BASE_URL", (), ("", "")),
+    ("GATEWAY", "", (), ("", "")),
+)
+WIDE_VERTEX = {
+    "global": "https://aiplatform.googleapis.com",
+    "us": "https://aiplatform.us.rep.googleapis.com",
+    "eu": "https://aiplatform.eu.rep.googleapis.com",
+}
+
+
+def variable(name: str) -> str:
+    """Return the value of an environment variable, empty when unset."""
+    return os.environ.get(name, "") if name else ""
+
+
+def switched_on(name: str) -> bool:
+    """Whether Claude Code takes the value for yes."""
+    words = variable(name).lower().split()
+    return len(words) > 0 and words[0] in {"1", "true", "yes", "on"}
+
+
+def environment_base_url() -> str:
+    """Return where requests go; nothing when that is two clouds or an unknown address."""
+    chosen = [cloud for cloud in CLOUDS if switched_on(f"CLAUDE_CODE_USE_{cloud[0]}")]
+    if not chosen:
+        return variable("ANTHROPIC_BASE_URL") or "https://api.anthropic.com"
+    if len(chosen) > 1:
+        return ""
+    flag, base_url, places, (before, after) = chosen[0]
+    place = next((variable(name) for name in places if variable(name)), "")
+    if variable(base_url) or not only_of(place.lower(), "-", 2048):
+        return variable(base_url)
+    return (
+        WIDE_VERTEX.get(place, "")
+        if flag == "VERTEX" and place in WIDE_VERTEX
+        else before + place + after
+    )
+
+
+def encode(text: str) -> str:
+    """Percent-encode all but the unreserved characters (RFC 3986)."""
+    unreserved = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+    return "".join(
+        chr(byte) if byte in unreserved else f"%{byte:02X}" for byte in os.fsencode(text)
+    )
+
+
+def seconds(milliseconds: int) -> str:
+    """Write milliseconds as seconds: 1500 -> "1.5", 4000 -> "4"."""
+    return f"{milliseconds // 1000}.{milliseconds % 1000:03}".rstrip("0").rstrip(".")
+
+
+def claims(base_url: str | None, *, bare_token: bool) -> str:
+    """Return the query parts that the environment claims; why they can only deny: claims.c."""
+    query = ""
+    kept = variable("CLAUDE_CODE_API_KEY_HELPER_TTL_MS")
+    if bare_token and is_digits(kept, 12):
+        query += f"&cache_ttl={seconds(int(kept))}"
+    url = environment_base_url() if base_url is None else base_url
+    if len(os.fsencode(url)) > 2047:
+        raise fail("bad-request", "the base URL is longer than 2047 characters: set a shorter one")
+    if url:
+        query += f"&client_base_url={encode(url)}"
+    proxies = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+    flags = {
+        "proxy": any(map(variable, proxies)),
+        "tls-off": variable("NODE_TLS_REJECT_UNAUTHORIZED") == "0",
+        "extra-ca": bool(variable("NODE_EXTRA_CA_CERTS")),
+    }
+    if any(flags.values()):
+        query += "&client_flags=" + ",".join(flag for flag, is_set in flags.items() if is_set)
+    return query + ("&in_tool=1" if variable("CLAUDECODE") else "")
+
+
+def target_of(options: Options, left: float) -> str:
+    """Return the request target with the time left: the daemon answers before it is over."""
+    if "--check" in options.values:
+        return "/v1/ready"
+    tenths = max(1, int((left * 1000 + 50) // 100))
+    target = f"/v1/credentials/{encode(options.name or '-')}/{options.format}"
+    target += f"?timeout={seconds(tenths * 100)}"
+    target += claims(options.values.get("--base-url"), bare_token=options.format == "token")
+    least = options.values.get("--min-remaining")
+    return target if least is None else f"{target}&min_remaining={seconds(read_seconds(least))}"
+
+
+# ---- where the daemon listens ----
+
+OWN, SYSTEM, NAMED = range(3)
+
+
+def home_path(name: str, fallback: str, path: str) -> str:
+    """Return *path* below $name, or ~/fallback when that is not absolute; empty without a home."""
+    base = variable(name)
+    if not base.startswith("/"):
+        home = variable("HOME")
+        base = home + fallback if home.startswith("/") and fallback else ""
+    return base + path if base else ""
+
+
+def find_places() -> list[tuple[int, str]]:
+    """Return the search order of this environment; too long paths are left out, as in places.c."""
+    named = variable("CREDWARD_SOCKET")
+    if named:
+        if not named.startswith("/"):
+            raise fail(
+                "fix-configuration",
+                f'CREDWARD_SOCKET "{named}" is not an absolute path: '
+                "set it to one that begins with /",
+            )
+        if len(os.fsencode(named)) > SOCKET_PATH_LIMIT:
+            raise fail(
+                "fix-configuration",
+                "the path in CREDWARD_SOCKET is longer than a socket path may be: "
+                "set it to a shorter one",
+            )
+        return [(NAMED, named)]
+    own = [
+        home_path("XDG_RUNTIME_DIR", "", f"/credward/{SOCKET_NAME}"),
+        f"/run/user/{os.geteuid()}/credward/{SOCKET_NAME}",
+        home_path("XDG_STATE_HOME", "/.local/state", f"/credward/run/{SOCKET_NAME}"),
+    ]
+    if sys.platform == "darwin":
+        own.append(home_path("", "/Library/Application Support", f"/credward/run/{SOCKET_NAME}"))
+    places = [(OWN, path) for path in dict.fromkeys(own) if path]
+    places.append((SYSTEM, f"/run/credward/{SOCKET_NAME}"))
+    return [place for place in places if len(os.fsencode(place[1])) <= SOCKET_PATH_LIMIT]
+
+
+def ids_are_mapped() -> bool:
+    """Whether this user namespace shows other users as the overflow uid."""
+    try:
+        with open("/proc/self/uid_map", "rb") as file:
+            return file.read(64).split()[:3] != [b"0", b"0", b"4294967295"]
+    except OSError:
+        return False
+
+
+def refused(path: str, why: str, remedy: str) -> Failure:
+    """Return the failure of a place that somebody else could have prepared."""
+    return fail("fix-configuration", f'"{path}" {why}, so it is not trusted: {remedy}')
+
+
+def status_of(path: str, place: str) -> os.stat_result | None:
+    """Return what is at *path*, None when nothing is."""
+    try:
+        return os.lstat(path)
+    except PermissionError:
+        raise locked_out(place) from None
+    except OSError:
+        return None
+
+
+def locked_out(path: str) -> Failure:
+    """Return the failure of a place for other users."""
+    return fail(
+        "denied", f'"{path}" may not be opened by this user: ask for membership of its group'
+    )
+
+
+def owner_is_right(trust: int, owner: int) -> bool:
+    """Whether the owner of a directory may serve us."""
+    if owner in {os.geteuid(), 0} or trust == NAMED:
+        return True
+    if trust == SYSTEM:
+        # Only root makes names in /run: whoever owns a directory there was given it.
+        run = os.lstat("/run")
+        if stat.S_ISDIR(run.st_mode) and run.st_uid == 0 and not run.st_mode & 0o022:
+            return True
+    return ids_are_mapped()
+
+
+def place_is_safe(trust: int, path: str) -> bool:
+    """Check directory and socket. False: there is none."""
+    directory = os.path.dirname(path)
+    found = status_of(directory, path)
+    if found is None:
+        return False
+    if not stat.S_ISDIR(found.st_mode):
+        raise refused(directory, "is a link or no directory", "run credward doctor")
+    if found.st_mode & 0o022:
+        raise refused(directory, "can be written by others", "run chmod go-w on it")
+    if not owner_is_right(trust, found.st_uid):
+        raise refused(directory, "belongs to another user", "run credward doctor")
+    found = status_of(path, path)
+    if found is not None and not stat.S_ISSOCK(found.st_mode):
+        raise refused(path, "is a link or no socket", "run credward doctor")
+    return found is not None
+
+
+def peer_is_right(trust: int, connection: socket.socket) -> bool:
+    """Whether the process that listens is ours or root's, by the kernel's word."""
+    if trust != OWN or not hasattr(socket, "SO_PEERCRED"):
+        return True
+    peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    uid = int.from_bytes(peer[4:8], sys.byteorder)
+    return uid in {os.geteuid(), 0} or ids_are_mapped()
+
+
+def connect_to(trust: int, path: str, end: float) -> socket.socket | None:
+    """Connect to one place; None when nobody listens there."""
+    if not place_is_safe(trust, path):
+        return None
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.setblocking(False)
+    while True:
+        try:
+            connection.connect(path)
+        except BlockingIOError:
+            # A full backlog is a busy daemon, not an absent one.
+            if left_of(end) == 0:
+                raise fail(
+                    "timed-out", f'the daemon at "{path}" takes no connection: run credward status'
+                ) from None
+            time.sleep(0.005)
+        except PermissionError:
+            raise locked_out(path) from None
+        except OSError:
+            connection.close()
+            return None
+        else:
+            break
+    if not peer_is_right(trust, connection):
+        raise refused(path, "is served by another user", "run credward doctor")
+    return connection
+
+
+def connect(places: list[tuple[int, str]], end: float) -> socket.socket | None:
+    """Connect to the first place that answers; raises why the first one was refused, if one was."""
+    first: Failure | None = None
+    for trust, path in places:
+        try:
+            connection = connect_to(trust, path, end)
+        except Failure as failure:
+            first = first or failure
+        else:
+            if connection is not None:
+                return connection
+    if first is not None:
+        raise first
+    return None
+
+
+# ---- auto-start ----
+
+UNIT = "/systemd/user/credward.socket"
+SYSTEM_CONFIGURATION = (
+    "/Library/Application Support/credward" if sys.platform == "darwin" else "/etc/credward"
+)
+
+
+def is_configured() -> bool:
+    """Whether the daemon would find a configuration."""
+    own = home_path("XDG_CONFIG_HOME", "/.config", "/credward/config.toml")
+    system = (f"{SYSTEM_CONFIGURATION}/config.toml", f"{SYSTEM_CONFIGURATION}/config.d")
+    return any(map(os.path.exists, (own, *system)))
+
+
+def is_restricted() -> bool:
+    """Whether this is a place whose restrictions a daemon must not inherit."""
+    if sys.platform != "linux":
+        return bool(variable("CREDWARD_SESSION"))
+    try:
+        with open("/proc/self/status", "rb") as file:
+            status = file.read(8191)
+    except OSError:
+        return True
+    filtered = b"\nSeccomp:\t2" in status or b"\nNoNewPrivs:\t1" in status
+    return filtered or ids_are_mapped() or bool(variable("CREDWARD_SESSION"))
+
+
+def why_not_started(places: list[tuple[int, str]], *, forbidden: bool) -> Failure | None:
+    """Return why this caller must not start a daemon, None when it may."""
+    if variable("CREDWARD_SOCKET"):
+        line = f'no daemon answers at "{places[0][1]}", which CREDWARD_SOCKET names: start that one'
+    elif forbidden or variable("CREDWARD_URL") or variable("CREDWARD_NO_START") not in {"", "0"}:
+        line = f"the daemon is not running: {COMMAND}"
+    elif not is_configured():
+        line = (
+            "the daemon is not running and nothing is configured: run credward add, "
+            "then credward serve --detach"
+        )
+    elif is_restricted():
+        line = (
+            "the daemon is not running and must not be started from inside a sandbox: "
+            f"{COMMAND} outside of it"
+        )
+    else:
+        return None
+    return fail("not-running", line)
+
+
+def open_lock() -> int:
+    """Open the lock of all starters of this user."""
+    path = home_path("XDG_STATE_HOME", "/.local/state", "/credward/start.lock")
+    try:
+        make_directory(os.path.dirname(path))
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError:
+        raise fail(
+            "not-running",
+            "the daemon is not running and cannot be started, no state directory can be made: "
+            "set XDG_STATE_HOME to a directory of yours",
+        ) from None
+
+
+def make_directory(path: str) -> None:
+    """Make *path* and its parents, all 0700 as the base directory specification has it."""
+    if not os.path.isdir(path):
+        make_directory(os.path.dirname(path))
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            pass  # another starter was quicker
+
+
+def spawn(programs: list[str], arguments: list[str]) -> int:
+    """Run the first of *programs* that is there, detached from the caller; 127 when none is."""
+    kept = {"HOME", "USER", "LOGNAME", "LANG", "DBUS_SESSION_BUS_ADDRESS"}
+    environment = {
+        name: value for name, value in os.environ.items() if name in kept or name.startswith("XDG_")
+    }
+    environment["PATH"] = "/usr/bin:/bin"
+    child = os.fork()
+    if child:
+        return child
+    try:
+        os.setsid()
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        # Python ignores it, and what is ignored stays ignored after exec.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.chdir("/")
+        null = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(null, descriptor)
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        for program in programs:
+            try:
+                os.execve(program, arguments, environment)
+            except OSError:
+                continue
+    finally:
+        os._exit(127)
+
+
+def unit_is_installed() -> bool:
+    """Whether our socket unit is there for the user's service manager."""
+    own = (
+        home_path("XDG_CONFIG_HOME", "/.config", UNIT),
+        home_path("XDG_DATA_HOME", "/.local/share", UNIT),
+    )
+    return any(map(os.path.exists, (*own, f"/etc{UNIT}", f"/usr/lib{UNIT}")))
+
+
+def spawn_daemon() -> int:
+    """Run the daemon of our own directory, never one that PATH names."""
+    directory = os.path.dirname(os.path.realpath(__file__))
+    python, program = f"{directory}/python3", f"{directory}/credward"
+    if os.path.exists(python) and (
+        not os.path.exists(program) or os.path.exists(f"{directory}/../pyvenv.cfg")
+    ):
+        return spawn([python], [python, "-I", "-m", "credward", "serve", "--detach"])
+    if os.path.exists(program):
+        return spawn([program], [program, "serve", "--detach"])
+    raise fail(
+        "not-running",
+        f"the daemon is not running and is not installed beside this helper: {COMMAND}",
+    )
+
+
+class Starter:
+    """One of perhaps many: the holder of the lock starts the daemon, the others wait."""
+
+    def __init__(self) -> None:
+        self.began = monotonic_ms()
+        self.lock = open_lock()
+        self.held = False
+        self.child = 0
+        self.by_manager = False
+        self.ready = False
+
+    def take_turn(self) -> None:
+        """Do what is to be done next; raises when the start failed, here or at another starter."""
+        if not self.held:
+            try:
+                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return
+            # It was free or has just become so: look first at what happened meanwhile, and at the
+            # socket once more.
+            self.held = True
+            code = self.recorded_failure()
+            if code:
+                raise failed_start(code)
+        elif self.child:
+            self.watch()
+        elif not self.ready:
+            self.begin(by_manager=unit_is_installed())
+
+    def begin(self, *, by_manager: bool) -> None:
+        """Start."""
+        self.by_manager = by_manager
+        programs = ["/usr/bin/systemctl", "/bin/systemctl"]
+        arguments = ["systemctl", "--user", "start", "credward.socket"]
+        self.child = spawn(programs, arguments) if by_manager else spawn_daemon()
+
+    def watch(self) -> None:
+        """Look after our child."""
+        ended, status = os.waitpid(self.child, os.WNOHANG)
+        if ended == 0:
+            return
+        code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
+        self.child = 0
+        if code == 0 or (not self.by_manager and code == KINDS["already-running"][1]):
+            self.ready = True
+        elif self.by_manager:
+            # A unit without a service manager to run it (no session bus): start by hand.
+            self.begin(by_manager=False)
+        else:
+            os.pwrite(self.lock, f"{monotonic_ms()} {code}\n".encode(), 0)
+            raise failed_start(code)
+
+    def recorded_failure(self) -> int:
+        """Return the exit code of a start that failed while we waited, 0 if there was none."""
+        try:
+            when, code = map(int, os.pread(self.lock, 63, 0).partition(b"\n")[0].split())
+        except ValueError:
+            return 0
+        # The clock began anew at boot: an instant in the future is a record from before.
+        return code if self.began <= when <= monotonic_ms() else 0
+
+
+def failed_start(code: int) -> Failure:
+    """Return the failure of a daemon that ended with *code* instead of serving."""
+    return fail(
+        "not-running", f"the daemon does not start (exit {code}): run credward serve to see why"
+    )
+
+
+def start_and_connect(places: list[tuple[int, str]], end: float) -> socket.socket:
+    """Start the daemon, or wait for another helper that does, until a place answers."""
+    starter = Starter()
+    nap = 0.004
+    try:
+        while True:
+            starter.take_turn()
+            try:
+                connection = connect(places, end)
+            except Failure as failure:
+                if failure.code != KINDS["denied"][1]:
+                    raise
+                connection = None
+            if connection is not None:
+                return connection
+            left = left_of(end)
+            if left == 0:
+                raise fail(
+                    "timed-out",
+                    "the daemon was started but does not answer yet: "
+                    "try again, or run credward status",
+                )
+            time.sleep(min(nap, left))
+            nap = min(nap * 2, 0.064)
+    finally:
+        os.close(starter.lock)
+
+
+def connect_or_start(options: Options, end: float) -> socket.socket:
+    """Return a connection to the daemon."""
+    places = find_places()
+    failure: Failure | None = None
+    try:
+        connection = connect(places, end)
+    except Failure as refusal:
+        # A machine's daemon that is not for this user is no reason against one of the user's own.
+        if refusal.code != KINDS["denied"][1]:
+            raise
+        connection, failure = None, refusal
+    if connection is not None:
+        return connection
+    why_not = why_not_started(places, forbidden=options.no_start or "--check" in options.values)
+    if why_not is not None:
+        raise failure or why_not
+    return start_and_connect(places, end)
+
+
+# ---- one question and its answer ----
+
+
+def monotonic_ms() -> int:
+    """Return milliseconds of the clock that no one sets."""
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1_000_000
+
+
+def left_of(end: float) -> float:
+    """Return the seconds until *end*, never negative."""
+    return max(0.0, (end - monotonic_ms()) / 1000)
+
+
+def wait_for(descriptor: int, event: int, end: float) -> bool:
+    """Wait until *descriptor* is ready; False when *end* came first."""
+    watched = select.poll()
+    watched.register(descriptor, event)
+    return bool(watched.poll(left_of(end) * 1000))
+
+
+def garbled(what: str) -> Failure:
+    """Return the failure of an answer that our daemon would not write."""
+    return fail("internal", f"the daemon's answer is not understood, {what}: {REINSTALL}")
+
+
+class Answer:
+    """An answer as far as it has arrived."""
+
+    def __init__(self) -> None:
+        self.bytes = bytearray()
+        self.status = 0
+        self.plain = False
+        self.kind = ""
+        self.content_length: int | None = None
+        self.chunked = False
+        self.body_at = 0
+
+    @property
+    def measured(self) -> bool:
+        """Whether the body's length was announced, so that a cut one was noticed."""
+        return self.content_length is not None
+
+    @property
+    def body(self) -> bytearray:
+        """The body, as far as it was announced."""
+        end = None if self.content_length is None else self.body_at + self.content_length
+        return self.bytes[self.body_at : end]
+
+    def is_whole(self) -> bool:
+        """Whether all that was announced has arrived."""
+        if not self.body_at or self.content_length is None:
+            return False
+        return len(self.bytes) - self.body_at >= self.content_length
+
+    def look_for_head(self) -> None:
+        """Read the head when its end has arrived."""
+        at = self.bytes.find(b"\r\n\r\n")
+        if at < 0:
+            return
+        head = bytes(self.bytes[: at + 2])
+        if b"\0" in head:
+            raise garbled("its head holds a NUL")
+        for number, line in enumerate(head.split(b"\n")[:-1]):
+            if not line.endswith(b"\r") or b"\r" in line[:-1]:
+                raise garbled("a line of its head has no proper end")
+            if number == 0:
+                self.read_status(line[:-1])
+            else:
+                self.read_header(line[:-1])
+        if self.chunked:
+            raise garbled("it comes in chunks")
+        self.body_at = at + 4
+
+    def read_status(self, line: bytes) -> None:
+        """Read the first line."""
+        digits = line[9:12]
+        if (
+            line[:9] not in {b"HTTP/1.1 ", b"HTTP/1.0 "}
+            or len(digits) != 3
+            or not digits.isdigit()
+            or line[12:13] not in {b"", b" "}
+        ):
+            raise garbled("it is no HTTP/1.1")
+        self.status = int(digits)
+        if self.status < 200:
+            raise garbled("an interim status")
+
+    def read_header(self, line: bytes) -> None:
+        """Read a header line; an unknown one is skipped: the daemon may be newer."""
+        name, colon, value = line.partition(b":")
+        if not name or not colon or b" " in name or b"\t" in name:
+            raise garbled("a header line without a name")
+        text = value.strip(b" \t").decode("latin-1")
+        match name.lower():
+            case b"content-length":
+                if self.measured or not is_digits(text, 9):
+                    raise garbled("its length is no number")
+                self.content_length = int(text)
+            case b"transfer-encoding":
+                self.chunked = True
+            case b"credward-kind":
+                self.kind = text
+            case b"content-type":
+                self.plain = text.lower().startswith("text/plain")
+
+
+def send_question(connection: socket.socket, target: str, end: float) -> None:
+    """Ask. A daemon that refuses may close before it has read all: its answer is read in any case."""
+    left = (
+        f"GET {target} HTTP/1.1\r\nHost: credward\r\nAccept: text/plain\r\n"
+        f"User-Agent: credward-helper/{VERSION}\r\nConnection: close\r\n\r\n"
+    ).encode()
+    while left:
+        try:
+            left = left[connection.send(left) :]
+        except BlockingIOError:
+            if not wait_for(connection.fileno(), select.POLLOUT, end):
+                return
+        except OSError:
+            return
+
+
+def receive(connection: socket.socket, answer: Answer, end: float) -> None:
+    """Receive until the body is whole or the stream ends."""
+    while not answer.is_whole():
+        if not wait_for(connection.fileno(), select.POLLIN, end):
+            raise fail("timed-out", "the daemon did not answer in time: run credward status")
+        try:
+            piece = connection.recv(ANSWER_LIMIT - len(answer.bytes))
+        except BlockingIOError:
+            continue
+        except OSError:
+            piece = b""
+        if not piece:
+            check_end(answer)
+            return
+        answer.bytes += piece
+        if not answer.body_at:
+            answer.look_for_head()
+        if len(answer.bytes) == ANSWER_LIMIT and not answer.is_whole():
+            raise garbled("it is too long")
+
+
+def check_end(answer: Answer) -> None:
+    """Judge the end of the stream: right only behind a body whose length was not announced."""
+    if not answer.bytes:
+        raise fail(
+            "not-running", "the daemon closed the connection without an answer: run credward status"
+        )
+    if not answer.body_at or answer.measured:
+        raise fail("internal", "the daemon's answer was cut off: run credward status")
+
+
+def is_token(answer: Answer) -> bool:
+    """Whether the body is one token, with the newline that shows it to be whole."""
+    body = answer.body
+    if body.endswith(b"\n"):
+        body.pop()
+    elif not answer.measured:
+        return False
+    return 0 < len(body) <= TOKEN_LIMIT and all(0x21 <= byte <= 0x7E for byte in body)
+
+
+def print_all(data: bytes | bytearray, end: float) -> None:
+    """Write to standard output."""
+    left = memoryview(data)
+    while left:
+        try:
+            left = left[os.write(1, left) :]
+        except BlockingIOError:
+            if not wait_for(1, select.POLLOUT, end):
+                raise fail(
+                    "internal", "standard output cannot be written: check who reads it"
+                ) from None
+        except OSError:
+            raise fail(
+                "internal", "standard output cannot be written: check who reads it"
+            ) from None
+
+
+def use_answer(options: Options, answer: Answer, end: float) -> None:
+    """Print a credential, or raise why there is none."""
+    body = answer.body
+    token = options.format == "token"
+    if answer.status != 200:
+        code = exit_code_of(answer.kind, answer.status)
+        if answer.plain and body and not body.startswith(b"\n"):
+            message, hint, *_ = [*bytes(body).split(b"\n"), b""]
+            raise Failure(code, message.decode("utf-8", "ignore"), hint.decode("utf-8", "ignore"))
+        kind = f" with {answer.kind}" if answer.kind else ""
+        raise Failure(code, f"the daemon refused{kind}: run credward status")
+    if not body or (token and not is_token(answer)):
+        shape = "one token of printable ASCII" if token else "a credential"
+        raise fail("internal", f"the daemon's answer is not {shape}: {REINSTALL}")
+    if token and not body.endswith(b"\n"):
+        body += b"\n"
+    try:
+        print_all(body, end)
+    finally:
+        body[:] = bytes(len(body))
+
+
+def ask(options: Options) -> None:
+    """Ask the daemon and print; for --check only ask."""
+    end = monotonic_ms() + read_seconds(options.values.get("--timeout", "4"))
+    answer = Answer()
+    try:
+        with connect_or_start(options, end) as connection:
+            send_question(connection, target_of(options, left_of(end)), end)
+            receive(connection, answer, end)
+        if "--check" not in options.values:
+            use_answer(options, answer, end)
+        elif answer.status != 200:
+            raise Failure(1, "the daemon is not ready: run credward status")
+    finally:
+        answer.bytes[:] = bytes(len(answer.bytes))
+
+
+def main(arguments: list[str]) -> int:
+    """Run and return the exit code."""
+    # As in C: a reader that has left ends us without a word.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    options = Options()
+    checked = False
+    try:
+        options = read_arguments(arguments)
+        if options.text:
+            print_all(options.text.encode(), monotonic_ms() + 4000)
+            return 0
+        options.name = "-" if options.name is None else options.name
+        check_options(options)
+        checked = "--check" in options.values
+        ask(options)
+    except Failure as failure:
+        # --check answers a question: a daemon that cannot be asked is not ready.
+        failure.code = 1 if checked else failure.code
+        return report(failure)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

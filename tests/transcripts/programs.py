@@ -1,0 +1,103 @@
+"""The programs that transcripts run: the C helper under several compilers, its Python twin, the command line.
+
+Builds each once per content of its sources, shared by all test processes; what they should say is in the transcripts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import ModuleType
+
+__all__ = ["BUILDS", "ROOT", "build_hook", "native_helper", "program"]
+
+ROOT = Path(__file__).resolve().parents[2]
+HELPERS = ROOT / "helpers"
+VERSION = "0.0.0+test"
+
+_STRICT = [
+    "-std=c11",
+    "-D_GNU_SOURCE",
+    "-g",
+    "-Wall",
+    "-Wextra",
+    "-Wshadow",
+    "-Wconversion",
+    "-Werror",
+]
+_SANITIZED = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+
+# Name of a build -> compiler and flags.
+BUILDS: dict[str, list[str]] = {
+    "musl": ["musl-gcc", "-static", "-Os"],
+    "gcc": ["gcc", "-O2"],
+    "clang": ["clang", "-O2"],
+    "gcc-sanitized": ["gcc", *_SANITIZED],
+    "clang-sanitized": ["clang", *_SANITIZED],
+}
+
+
+def program(name: str) -> list[str] | None:
+    """Return the command of the program called *name*; None where its compiler is missing."""
+    match name:
+        case "twin":
+            return [sys.executable, "-I", "-S", str(HELPERS / "helper.py")]
+        case "credward":
+            return [sys.executable, "-m", "credward"]
+        case _:
+            binary = native_helper(name)
+            return None if binary is None else [str(binary)]
+
+
+def native_helper(build: str) -> Path | None:
+    """Return the C helper of this *build*, compiled without a warning; None where the compiler is missing."""
+    compiler = BUILDS[build]
+    if shutil.which(compiler[0]) is None:
+        return None
+    sources = sorted(HELPERS.glob("*.[ch]"))
+    digest = hashlib.sha256(repr(compiler).encode())
+    for source in sources:
+        digest.update(source.read_bytes())
+    binary = _cache() / f"{build}-{digest.hexdigest()[:16]}" / "credward-helper"
+    if not binary.exists():
+        _compile(compiler, [str(source) for source in sources if source.suffix == ".c"], binary)
+    return binary
+
+
+def build_hook() -> ModuleType:
+    """Return packaging/build_helper.py as a module; its folder is no package and never will be."""
+    spec = importlib.util.spec_from_file_location(
+        "credward_build_helper", ROOT / "packaging/build_helper.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _compile(compiler: list[str], sources: list[str], binary: Path) -> None:
+    work = Path(tempfile.mkdtemp(dir=_cache()))
+    made = work / binary.name
+    command = [*compiler, *_STRICT, f'-DCREDWARD_VERSION="{VERSION}"', "-o", str(made), *sources]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    # Several test processes may build at once: the rename decides, all products are alike.
+    binary.parent.mkdir(exist_ok=True)
+    made.rename(binary)
+    work.rmdir()
+
+
+def _cache() -> Path:
+    path = Path(tempfile.gettempdir()) / f"credward-test-builds-{os.getuid()}"
+    path.mkdir(mode=0o700, exist_ok=True)
+    status = path.lstat()
+    assert status.st_uid == os.getuid()
+    assert status.st_mode & 0o077 == 0
+    return path

@@ -1,7 +1,7 @@
 """The daemon seen from another process: one request per connection, synchronous, quick to import.
 
-Says what the daemon said, or that there is none; where sockets may be is `config`, what is printed is
-the caller's business.
+Says what the daemon said, or that there is none; where sockets may be is `config`, what is
+printed is the caller's business.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Client:
 
     def refresh(self, credential: str, timeout: float = _REFRESH_TIMEOUT) -> wire.RefreshResult:
         """Have a token minted now."""
-        query = {"timeout": f"{timeout:g}"}
+        query = {"timeout": f"{timeout:.3f}"}
         answer = self._ask("POST", _path(credential) + "/refresh", query, timeout=timeout)
         return self._read(answer, wire.RefreshResult)
 
@@ -181,11 +181,7 @@ class _Answer(msgspec.Struct, frozen=True):
     @property
     def is_problem(self) -> bool:
         """Whether it is a failure; `ready` answers 503 with a body of its own."""
-        if self.status < 400:
-            return False
-        return "json" not in self.headers.get("content-type", "") or (
-            "credward-kind" in self.headers or "problem" in self.headers["content-type"]
-        )
+        return self.status >= 400 and self.headers.get("content-type") != "application/json"
 
 
 def _path(credential: str) -> str:
@@ -193,7 +189,7 @@ def _path(credential: str) -> str:
 
 
 def _query(token_request: TokenRequest) -> dict[str, str]:
-    query = {"timeout": f"{token_request.timeout:g}"}
+    query = {"timeout": f"{token_request.timeout:.3f}"}
     for name in ("min_remaining", "cache_ttl"):
         seconds = getattr(token_request, name)
         if seconds is not None:

@@ -11,7 +11,9 @@ import sys
 import time
 
 
-async def ask(socket: str, path: str, start: asyncio.Event, connected: asyncio.Semaphore) -> dict[str, object]:
+async def ask(
+    socket: str, path: str, start: asyncio.Event, connected: asyncio.Semaphore
+) -> dict[str, object]:
     reader, writer = await asyncio.open_unix_connection(socket)
     connected.release()
     await start.wait()
@@ -22,7 +24,9 @@ async def ask(socket: str, path: str, start: asyncio.Event, connected: asyncio.S
     writer.close()
     head, _, body = answer.partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
-    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])}
+    headers = {
+        name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])
+    }
     return {
         "status": int(lines[0].split(" ")[1]) if head else 0,
         "token_id": headers.get("token-id"),

@@ -102,7 +102,9 @@ class RunningDaemon:
     def log(self) -> str:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
-    def request(self, method: str, path: str, body: bytes = b"", *, seconds: float = 20.0) -> Answer:
+    def request(
+        self, method: str, path: str, body: bytes = b"", *, seconds: float = 20.0
+    ) -> Answer:
         """Ask over a connection of its own."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
             client.settimeout(seconds)

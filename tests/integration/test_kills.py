@@ -1,0 +1,173 @@
+"""kill -9 of a worker and of the daemon in the middle of a mint, and a socket that disappears."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from integration.daemon import Answer, DaemonFactory, RunningDaemon
+from integration.minting import MintProgram
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> MintProgram:
+    return MintProgram(tmp_path / "upstream")
+
+
+def workers(daemon: RunningDaemon) -> list[int]:
+    found = []
+    for pid in daemon.descendants():
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if b"workers" in command:
+            found.append(pid)
+    return found
+
+
+def until(what: object, seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_worker_killed_in_mid_mint_costs_one_clear_error_and_no_daemon(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """The waiter hears of it at once instead of at its deadline; the next flight has a new worker."""
+    program.set(delay=30)
+    daemon = start_daemon(program.block("gateway", timeout=60))
+    answers: list[Answer] = []
+    asking = threading.Thread(target=lambda: answers.append(daemon.get("gateway", timeout=15)))
+    asking.start()
+    until(lambda: program.mints == 1)
+    began = time.monotonic()
+    (worker,) = workers(daemon)
+    os.kill(worker, signal.SIGKILL)
+    asking.join(timeout=15)
+
+    assert time.monotonic() - began < 5
+    assert answers[0].status >= 500
+    assert "worker" in answers[0].text
+    program.set(delay=0)
+    until(lambda: daemon.get("gateway").status == 200)
+    assert daemon.process is not None
+    assert daemon.process.poll() is None
+
+
+def test_a_valid_token_is_served_while_the_refreshing_worker_dies(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """Nobody who can be served notices a dead worker."""
+    daemon = start_daemon(program.block("gateway", timeout=60))
+    assert daemon.get("gateway").text == "opaque-1"
+    program.set(delay=30)
+    forcing = threading.Thread(
+        target=lambda: daemon.request("POST", "/v1/credentials/gateway/refresh")
+    )
+    forcing.start()
+    until(lambda: program.mints == 2)
+    for worker in workers(daemon):
+        os.kill(worker, signal.SIGKILL)
+    served = daemon.get("gateway")
+    forcing.join(timeout=20)
+
+    assert (served.status, served.text) == (200, "opaque-1")
+
+
+def test_a_daemon_killed_in_mid_mint_starts_again_and_leaves_nobody_behind(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """After kill -9 the lock is free, the stale socket is replaced, workers and programs are gone."""
+    program.set(delay=30)
+    daemon = start_daemon(program.block("gateway", timeout=60))
+    asking = threading.Thread(target=lambda: _quietly(daemon))
+    asking.start()
+    until(lambda: program.mints == 1)
+    below = daemon.descendants()
+    daemon.kill9()
+    asking.join(timeout=10)
+    program.set(delay=0)
+    daemon.start()
+
+    assert daemon.get("gateway").status == 200
+    until(lambda: not any(_alive(pid) for pid in below))
+
+
+def _quietly(daemon: RunningDaemon) -> None:
+    try:
+        daemon.get("gateway")
+    except (OSError, IndexError):
+        pass
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_s7_a_removed_runtime_directory_is_made_again(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """S7: clients fail fast meanwhile, and the daemon comes back at the same path by itself."""
+    daemon = start_daemon(program.block("gateway"))
+    daemon.get("gateway")
+    shutil.rmtree(daemon.socket.parent)
+    began = time.monotonic()
+    with pytest.raises(OSError):
+        daemon.get("gateway")
+    assert time.monotonic() - began < 0.1
+    until(daemon.socket.exists)
+
+    assert daemon.get("gateway").text == "opaque-1"
+    assert daemon.socket.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_o2_sigterm_finishes_answers_in_flight_within_two_seconds(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """O2: the caller whose token is a moment away gets it; the socket is gone afterwards."""
+    program.set(delay=0.6)
+    daemon = start_daemon(program.block("gateway"))
+    answers: list[Answer] = []
+    asking = threading.Thread(target=lambda: answers.append(daemon.get("gateway")))
+    asking.start()
+    until(lambda: program.mints == 1)
+    began = time.monotonic()
+    code = daemon.stop()
+    took = time.monotonic() - began
+    asking.join(timeout=5)
+
+    assert code == 0
+    assert took < 2.5
+    assert [(answer.status, answer.text) for answer in answers] == [(200, "opaque-1")]
+    assert not daemon.socket.exists()
+
+
+def test_sigterm_with_a_hung_program_still_ends_in_time(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """O2: what cannot finish is killed; nothing stays behind."""
+    program.set(delay=60)
+    daemon = start_daemon(program.block("gateway", timeout=90))
+    asking = threading.Thread(target=lambda: _quietly(daemon))
+    asking.start()
+    until(lambda: program.mints == 1)
+    below = daemon.descendants()
+    began = time.monotonic()
+    code = daemon.stop()
+    asking.join(timeout=5)
+
+    assert code == 0
+    assert time.monotonic() - began < 4
+    until(lambda: not any(_alive(pid) for pid in below))

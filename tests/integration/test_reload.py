@@ -1,0 +1,62 @@
+"""Hot reload by SIGHUP: validate, then swap; a broken file keeps the old one and says so."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from integration.daemon import DaemonFactory
+from integration.minting import MintProgram
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> MintProgram:
+    return MintProgram(tmp_path / "upstream")
+
+
+def until(what: object, seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_new_credential_is_there_and_the_old_token_stays(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """What did not change is not minted again."""
+    daemon = start_daemon(program.block("gateway"))
+    daemon.get("gateway")
+    daemon.write_config(program.block("gateway") + program.block("second"))
+    daemon.process.send_signal(signal.SIGHUP)
+    until(lambda: daemon.get("second").status == 200)
+
+    assert daemon.get("gateway").text == "opaque-1"
+
+
+def test_a5_a_broken_file_keeps_the_old_configuration_and_says_so(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """A5: an error on reload changes nothing but the log."""
+    daemon = start_daemon(program.block("gateway"))
+    daemon.get("gateway")
+    daemon.write_config("[credentials.gateway]\nprovider = 'comand'\n")
+    daemon.process.send_signal(signal.SIGHUP)
+    until(lambda: "reload refused" in daemon.log)
+
+    assert daemon.get("gateway").text == "opaque-1"
+    assert "config.toml:2" in daemon.log
+
+
+def test_a_changed_entry_is_minted_anew(start_daemon: DaemonFactory, program: MintProgram) -> None:
+    """Another epoch: the token of the old settings is never handed out again."""
+    daemon = start_daemon(program.block("gateway"))
+    daemon.get("gateway")
+    daemon.write_config(program.block("gateway", timeout=20))
+    daemon.process.send_signal(signal.SIGHUP)
+    until(lambda: daemon.get("gateway").text == "opaque-2")
+
+    assert program.mints == 2

@@ -1,0 +1,92 @@
+"""R3 and R4 with the whole daemon: clients that idle, drip or never read cost the others nothing."""
+
+from __future__ import annotations
+
+import socket
+import statistics
+import time
+from pathlib import Path
+
+import pytest
+
+from integration.daemon import DaemonFactory, RunningDaemon
+from integration.minting import MintProgram
+
+
+@pytest.fixture
+def daemon(start_daemon: DaemonFactory, tmp_path: Path) -> RunningDaemon:
+    daemon = start_daemon(MintProgram(tmp_path / "upstream").block("gateway"))
+    daemon.get("gateway")
+    return daemon
+
+
+def connect(daemon: RunningDaemon) -> socket.socket:
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    client.connect(str(daemon.socket))
+    client.setblocking(False)
+    return client
+
+
+def p99(daemon: RunningDaemon, rounds: int = 400) -> float:
+    took = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        assert daemon.get("gateway").status == 200
+        took.append(time.perf_counter() - began)
+    return statistics.quantiles(took, n=100)[98]
+
+
+def test_r3_idle_and_dripping_clients_leave_the_others_alone(daemon: RunningDaemon) -> None:
+    """R3: p99 with a hundred bad clients is of the same order as without; the idle ones are closed."""
+    p99(daemon, 100)
+    alone = p99(daemon)
+    idle = [connect(daemon) for _ in range(60)]
+    dripping = [connect(daemon) for _ in range(40)]
+    began = time.monotonic()
+    for client in dripping:
+        client.send(b"GET /v1/cred")
+    beside = p99(daemon)
+    for client in dripping:
+        try:
+            client.send(b"e")
+        except OSError:
+            pass
+
+    # The same order, not the same number: two busy cores make single outliers.
+    assert beside < max(5 * alone, 0.05)
+    while time.monotonic() - began < 8:
+        time.sleep(0.25)
+    for client in idle + dripping:
+        client.settimeout(1)
+        try:
+            while client.recv(4096):
+                pass
+        except ConnectionResetError:
+            pass
+        client.close()
+    assert daemon.get("gateway").status == 200
+
+
+def test_r4_clients_that_never_read_are_cut_off_and_memory_stays(daemon: RunningDaemon) -> None:
+    """R4: pipelining without reading fills a bounded buffer, then the connection ends."""
+
+    def private_kib() -> int:
+        lines = Path(f"/proc/{daemon.pid}/smaps_rollup").read_text().splitlines()
+        return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
+
+    before = private_kib()
+    request = b"GET /v1/credentials HTTP/1.1\r\nHost: credward\r\n\r\n"
+    deaf = [connect(daemon) for _ in range(20)]
+    for client in deaf:
+        try:
+            for _ in range(5000):
+                client.send(request * 10)
+        except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+            pass
+    during = private_kib()
+    served = daemon.get("gateway").status
+    for client in deaf:
+        client.close()
+
+    assert served == 200
+    assert during - before < 16 * 1024

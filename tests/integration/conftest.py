@@ -1,4 +1,4 @@
-"""Fixtures of the integration tests."""
+"""Fixtures of the integration tests: a daemon of one's own, started the way users start it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from integration.daemon import DaemonFactory, RunningDaemon
 
 @pytest.fixture
 def start_daemon(tmp_path: Path) -> Iterator[DaemonFactory]:
-    """Start daemons with a configuration text; all of them end with the test."""
-    running: list[RunningDaemon] = []
+    """Start daemons from configuration text; all are stopped and searched for canaries afterwards."""
+    factory = DaemonFactory(tmp_path)
+    try:
+        yield factory
+    finally:
+        found = factory.close()
 
-    def start(
-        config: str, *arguments: str, environ: dict[str, str] | None = None, wait: bool = True
-    ) -> RunningDaemon:
-        home = tmp_path / f"home{len(running)}"
-        home.mkdir()
-        daemon = RunningDaemon(home, config, environ=environ)
-        running.append(daemon)
-        return daemon.start(*arguments, wait=wait)
+    assert found == []
 
-    yield start
-    for daemon in running:
-        daemon.clean()
+
+@pytest.fixture
+def daemon(start_daemon: DaemonFactory) -> RunningDaemon:
+    """Run a daemon with one credential `demo` of the provider `local`."""
+    return start_daemon('[credentials.demo]\nprovider = "local"\n')

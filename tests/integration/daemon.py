@@ -1,7 +1,12 @@
-"""A real daemon as a child of the test: its own home, configuration, state and a short runtime directory."""
+"""A real daemon as a child of the test: `RunningDaemon`, and the factory that starts and stops them.
+
+Starts `python -m credward serve` in folders of its own and waits for its word that it is ready; what
+it should answer is the test's business.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -11,182 +16,241 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
+
+from canaries import canary, files_with_canary, processes_with_canary
 
 __all__ = ["Answer", "DaemonFactory", "RunningDaemon"]
 
-SOURCE = Path(__file__).parents[2] / "broker"
+BROKER = Path(__file__).parents[2] / "broker"
+_PATIENCE = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back over the socket."""
+    """What the daemon answered; header names are lower case."""
 
     status: int
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: bytes
 
     @property
     def text(self) -> str:
-        return self.body.decode().strip()
+        """The body, without the newline at its end."""
+        return self.body.decode().removesuffix("\n")
+
+    def json(self) -> Any:
+        """The body read as JSON."""
+        return json.loads(self.body)
 
     @property
-    def json(self) -> Any:
-        return json.loads(self.body)
+    def kind(self) -> str | None:
+        """The kind of a problem, None for a success."""
+        return self.headers.get("credward-kind")
 
 
 class RunningDaemon:
-    """`python -m credward serve` in the foreground."""
+    """A daemon with a home of its own below *folder*; *runtime* is short, as socket paths must be."""
 
-    def __init__(self, home: Path, config: str, *, environ: dict[str, str] | None = None) -> None:
-        self.home = home
-        self.runtime = Path(tempfile.mkdtemp(prefix="cw-", dir="/tmp"))
-        self.socket = self.runtime / "credward" / "credward.sock"
-        self.config_file = home / "config" / "credward" / "config.toml"
-        self.state_dir = home / "state" / "credward"
-        self.log_file = home / "daemon.log"
-        self.environ = {
-            "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-            "HOME": str(home),
-            "LANG": "C.UTF-8",
-            "XDG_CONFIG_HOME": str(home / "config"),
-            "XDG_STATE_HOME": str(home / "state"),
-            "XDG_RUNTIME_DIR": str(self.runtime),
-            "PYTHONPATH": str(SOURCE),
-            **(environ or {}),
+    def __init__(self, folder: Path, runtime: Path, extra_environment: Mapping[str, str]) -> None:
+        self.home = folder
+        self.runtime_dir = runtime
+        self.config_file = folder / ".config/credward/config.toml"
+        self.state_dir = folder / ".local/state/credward"
+        self.socket = runtime / "credward/credward.sock"
+        self.log_file = folder / "daemon.log"
+        self.environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(folder),
+            "XDG_CONFIG_HOME": str(folder / ".config"),
+            "XDG_STATE_HOME": str(folder / ".local/state"),
+            "XDG_RUNTIME_DIR": str(runtime),
+            "PYTHONPATH": str(BROKER),
+            "PYTHONWARNINGS": "error",
+            "CANARY_SECRET": canary("daemon"),
+            **extra_environment,
         }
         self.process: subprocess.Popen[bytes] | None = None
-        self.write_config(config)
 
-    def write_config(self, text: str) -> None:
-        self.config_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.config_file.write_text(text)
-        self.config_file.chmod(0o600)
+    # --- starting and stopping ----------------------------------------------------------------
 
-    def start(self, *arguments: str, wait: bool = True) -> RunningDaemon:
+    def start(self, *arguments: str, log_level: str = "debug") -> None:
+        """Start it and wait until it says that it is ready."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
+            notify = self.runtime_dir / "notify"
+            notify.unlink(missing_ok=True)
+            notices.bind(str(notify))
+            notices.settimeout(0.05)
+            self.spawn(*arguments, log_level=log_level, environment={"NOTIFY_SOCKET": str(notify)})
+            assert self.process is not None
+            deadline = time.monotonic() + _PATIENCE
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    if b"READY=1" in notices.recv(4096):
+                        return
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"no daemon, exit {self.process.poll()}: {self.log()}")
+
+    def spawn(
+        self,
+        *arguments: str,
+        log_level: str = "debug",
+        environment: Mapping[str, str] | None = None,
+    ) -> subprocess.Popen[bytes]:
+        """Start it and wait for nothing."""
+        command = [
+            sys.executable, "-m", "credward", "serve",
+            "--config", str(self.config_file),
+            "--socket", str(self.socket),
+            "--log-level", log_level,
+            *arguments,
+        ]  # fmt: skip
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "credward", "serve", *arguments],
-                env=self.environ,
+                command,
+                env={**self.environment, **(environment or {})},
+                cwd=self.home,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd="/",
             )
-        if wait:
-            self.wait_ready()
-        return self
-
-    def wait_ready(self, seconds: float = 20.0) -> None:
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                if self.request("GET", "/v1/ready").status == 200:
-                    return
-            except OSError:
-                pass
-            exited = self.process is not None and self.process.poll() is not None
-            if exited or time.monotonic() > deadline:
-                raise AssertionError(f"the daemon is not ready: {self.log}")
-            time.sleep(0.02)
+        return self.process
 
     @property
     def pid(self) -> int:
+        """Its process id."""
         assert self.process is not None
         return self.process.pid
 
     @property
-    def log(self) -> str:
-        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self.process is not None and self.process.poll() is None
 
-    def request(
-        self, method: str, path: str, body: bytes = b"", *, seconds: float = 20.0
-    ) -> Answer:
-        """Ask over a connection of its own."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            client.settimeout(seconds)
-            client.connect(str(self.socket))
-            head = f"{method} {path} HTTP/1.1\r\nHost: credward\r\nConnection: close\r\n"
-            if body or method == "POST":
-                head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-            client.sendall(head.encode() + b"\r\n" + body)
-            raw = b""
-            while chunk := client.recv(65536):
-                raw += chunk
-        first, _, rest = raw.partition(b"\r\n\r\n")
-        lines = first.decode().split("\r\n")
-        if len(lines[0].split(" ")) < 2:
-            raise ConnectionResetError("no answer")
-        headers = {
-            name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])
-        }
-        return Answer(int(lines[0].split(" ")[1]), headers, rest)
-
-    def get(self, name: str, shape: str = "token", **query: object) -> Answer:
-        """Ask for a credential."""
-        words = "&".join(f"{key}={value}" for key, value in {"timeout": 15, **query}.items())
-        return self.request("GET", f"/v1/credentials/{name}/{shape}?{words}")
-
-    def status(self, name: str) -> dict[str, Any]:
-        """Return the state of one credential as the API tells it."""
-        listed = self.request("GET", "/v1/credentials").json["credentials"]
-        return next(each for each in listed if each["name"] == name)
-
-    def cli(self, *arguments: str, **extra: Any) -> subprocess.CompletedProcess[str]:
-        """Run the command line against this daemon."""
-        return subprocess.run(
-            [sys.executable, "-m", "credward", *arguments],
-            env={**self.environ, **extra.pop("environ", {})},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            stdin=subprocess.DEVNULL,
-            **extra,
-        )
-
-    def audit(self) -> list[dict[str, Any]]:
-        """Return the audit lines so far."""
-        path = self.state_dir / "audit.log"
-        return [json.loads(line) for line in path.read_text().splitlines()]
-
-    def stop(self) -> int:
-        """SIGTERM and wait; return the exit code."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=10)
+    def stop(self, timeout: float = 5.0) -> int:
+        """Ask it to go and return its exit code; one that does not go is killed and is a failure."""
+        return self._end(signal.SIGTERM, timeout)
 
     def kill9(self) -> None:
+        """Kill it as a crash would."""
+        self._end(signal.SIGKILL, 5.0)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, number)
+
+    def _end(self, number: signal.Signals, timeout: float) -> int:
         assert self.process is not None
-        self.process.kill()
-        self.process.wait(timeout=10)
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
 
-    def clean(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        shutil.rmtree(self.runtime, ignore_errors=True)
+    # --- asking -------------------------------------------------------------------------------
 
-    def descendants(self) -> list[int]:
-        """Return the pids below the daemon."""
-        parents: dict[int, int] = {}
-        for entry in os.listdir("/proc"):
-            if entry.isdigit():
+    def get(self, name: str, format: str = "token", **query: object) -> Answer:  # noqa: A002
+        """Ask for a credential."""
+        path = f"/v1/credentials/{quote(name, safe='')}/{format}"
+        return self.request("GET", f"{path}?{urlencode(query)}" if query else path)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        timeout: float = _PATIENCE,
+    ) -> Answer:
+        """Send one request on a connection of its own."""
+        connection = _UnixConnection(self.socket, timeout)
+        try:
+            connection.request(method, path, body or None, dict(headers or {}))
+            response = connection.getresponse()
+            names = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, names, response.read())
+        finally:
+            connection.close()
+
+    def status(self, name: str) -> dict[str, Any]:
+        """Return the state of one credential, as `credward status --json` shows it."""
+        listed = self.request("GET", "/v1/credentials").json()["credentials"]
+        return next(each for each in listed if each["name"] == name)
+
+    def log(self) -> str:
+        """Return what it logged so far."""
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    def write_config(self, text: str) -> None:
+        """Replace the configuration; a reload takes it over."""
+        self.config_file.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self.config_file.with_suffix(".new")
+        fresh.write_text(text)
+        fresh.chmod(0o600)
+        fresh.rename(self.config_file)
+
+
+class DaemonFactory:
+    """Starts daemons below *folder*, each in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._daemons: list[RunningDaemon] = []
+
+    def __call__(
+        self, config: str, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> RunningDaemon:
+        """Start a daemon with this configuration text and wait until it is ready."""
+        daemon = self.prepare(config, environment=environment)
+        daemon.start(*arguments)
+        return daemon
+
+    def prepare(
+        self, config: str, *, environment: Mapping[str, str] | None = None
+    ) -> RunningDaemon:
+        """Return a daemon that is configured but not started."""
+        home = self._folder / f"home-{len(self._daemons)}"
+        home.mkdir(mode=0o700)
+        # Socket paths end at 108 bytes, which the folder of a test may use up by itself.
+        runtime = Path(tempfile.mkdtemp(prefix="cw-", dir="/tmp"))
+        daemon = RunningDaemon(home, runtime, environment or {})
+        daemon.write_config(config)
+        self._daemons.append(daemon)
+        return daemon
+
+    def close(self) -> list[str]:
+        """Stop all daemons, and return where canaries were found."""
+        found: list[str] = []
+        for daemon in self._daemons:
+            if daemon.running:
+                found += processes_with_canary(daemon.pid)
                 try:
-                    text = Path(f"/proc/{entry}/stat").read_text()
-                except OSError:
-                    continue
-                parents[int(entry)] = int(text.rpartition(")")[2].split()[1])
-        found = [self.pid]
-        for pid in found:
-            found += [child for child, parent in parents.items() if parent == pid]
-        return found[1:]
+                    daemon.stop()
+                except subprocess.TimeoutExpired:
+                    found.append(f"a daemon that ignored SIGTERM: {daemon.log()[-2000:]}")
+            found += files_with_canary(
+                daemon.home, daemon.runtime_dir, allowed=[daemon.config_file]
+            )
+            shutil.rmtree(daemon.runtime_dir, ignore_errors=True)
+        return found
 
 
-DaemonFactory = Callable[..., RunningDaemon]
+class _UnixConnection(HTTPConnection):
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("credward", timeout=timeout)
+        self._path = str(path)
+
+    def connect(self) -> None:
+        """Connect to the socket in place of a host."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)

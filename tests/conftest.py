@@ -1,0 +1,63 @@
+"""What holds for every test: random order, asyncio's debug mode, and a hunt for canary secrets (H3)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from canaries import LogHunt, canary
+
+_SEED = "CREDWARD_TEST_SEED"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Fix the seed before workers are started: all of them must collect in one order."""
+    del config
+    os.environ.setdefault(_SEED, str(random.SystemRandom().randrange(1_000_000)))
+    # Read by asyncio when a loop is made: blocked loops and forgotten coroutines get reported.
+    os.environ.setdefault("PYTHONASYNCIODEBUG", "1")
+    # What a worker would inherit from the shell of whoever runs the tests decides nothing here.
+    for name in [name for name in os.environ if name.startswith("CREDWARD_") and name != _SEED]:
+        if not name.startswith("CREDWARD_REQUIRE_"):
+            del os.environ[name]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Shuffle modules, and tests within them: neighbours stay together for the sake of their fixtures."""
+    order = random.Random(os.environ[_SEED])
+    modules: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        modules.setdefault(item.nodeid.partition("::")[0], []).append(item)
+    names = sorted(modules)
+    order.shuffle(names)
+    items.clear()
+    for name in names:
+        order.shuffle(modules[name])
+        items += modules[name]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
+    """Name the order when it may have mattered."""
+    if exitstatus:
+        terminalreporter.write_line(f"to repeat this order: {_SEED}={os.environ[_SEED]}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def canary_hunt() -> Iterator[None]:
+    """H3: no log record of this whole session holds one of the secrets that are set here."""
+    hunt = LogHunt()
+    broker = logging.getLogger("credward")
+    level = broker.level
+    broker.setLevel(logging.DEBUG)
+    hunt.start()
+    os.environ["CANARY_SECRET"] = canary("environment")
+    yield
+    del os.environ["CANARY_SECRET"]
+    hunt.stop()
+    broker.setLevel(level)
+
+    assert hunt.found == []

@@ -1,0 +1,43 @@
+# One door for developers: `make help` lists every task.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# pytest-xdist: one process per core; `make test PYTEST="-x -k herd -n 0"` for anything else.
+PYTEST ?= -n auto
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test lint format bench ci clean
+
+help: ## list the tasks
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+venv: $(STAMP) ## make .venv with credward and the tools of its developers
+
+# The helper is compiled while installing: an edit of the C needs another installation.
+$(STAMP): pyproject.toml constraints.txt packaging/build_helper.py .ci/venv.sh $(wildcard helpers/*)
+	@PYTHON="$(PYTHON)" .ci/venv.sh $(VENV)
+	@touch $@
+
+demo: $(STAMP) ## see it work: a daemon, a policy, an attested caller, a refusal
+	@$(BIN)/credward demo
+
+test: $(STAMP) ## run the tests, without network
+	@$(BIN)/python -m pytest $(PYTEST)
+
+lint: $(STAMP) ## ruff, mypy, import contracts
+	@.ci/lint.sh $(BIN)
+
+format: $(STAMP) ## let ruff lay out the code
+	@$(BIN)/ruff check --fix -q . && $(BIN)/ruff format -q .
+
+bench: $(STAMP) ## measure helper and daemon; a table, and JSON in benchmarks/results
+	@$(BIN)/python benchmarks/run.py
+
+ci: ## everything that a change has to pass, from a clean clone on
+	@.ci/run
+
+clean: ## remove what these tasks made
+	@rm -rf $(VENV) build dist .hypothesis .ruff_cache .mypy_cache .import_linter_cache benchmarks/results
+	@find broker tests packaging helpers benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,9 +1,10 @@
 #!python
-# ruff: noqa: PTH, SIM105 - pathlib and contextlib cost time to import, and a harness waits for us
+# A harness waits for us, and pathlib and contextlib cost time to import:
+# ruff: noqa: PTH102, PTH110, PTH112, PTH120, PTH123, SIM105
 """credward-helper in Python, installed where there was no C compiler: does the same as helpers/*.c.
 
-The numbered requirements stand in main.c. Two are left to C: memory is not kept from dumps here, and
-Python may hold copies of a token until it exits.
+The numbered requirements stand in main.c. Two are left to C: memory is not kept from dumps here,
+and Python may hold copies of a token until it exits.
 """
 
 from __future__ import annotations
@@ -838,7 +839,7 @@ class Answer:
 
 
 def send_question(connection: socket.socket, target: str, end: float) -> None:
-    """Ask. A daemon that refuses may close before it has read all: its answer is read in any case."""
+    """Ask. A daemon that refuses may close before it has read all: its answer is read anyway."""
     left = (
         f"GET {target} HTTP/1.1\r\nHost: credward\r\nAccept: text/plain\r\n"
         f"User-Agent: credward-helper/{VERSION}\r\nConnection: close\r\n\r\n"

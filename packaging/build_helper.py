@@ -1,6 +1,6 @@
 """Build hook: compile `credward-helper` into the wheel, or put its Python twin there by that name.
 
-Chooses and proves the compiler; what is compiled is `helpers/`, the rest of the wheel is hatchling's.
+Chooses and proves the compiler; what it compiles is `helpers/`, the rest is hatchling's job.
 """
 
 from __future__ import annotations

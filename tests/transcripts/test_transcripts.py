@@ -1,0 +1,123 @@
+"""Runs the transcripts beside this file: what the helpers ask, print and answer, whatever daemon they meet.
+
+The same dialogues are held with every build of the C helper and with its Python twin.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from fakes.daemon import CannedDaemon
+from transcripts.dialogue import Dialogue, matches, read_dialogues
+from transcripts.programs import BUILDS, ROOT, program
+
+HERE = Path(__file__).resolve().parent
+HELPER = "credward-helper"
+DIALOGUES = [each for path in sorted(HERE.glob("*.txt")) for each in read_dialogues(path)]
+RUNS = [
+    pytest.param(dialogue, name, id=f"{dialogue.origin}-{name}")
+    for dialogue in DIALOGUES
+    for name in ((*BUILDS, "twin") if dialogue.command[0] == HELPER else (dialogue.command[0],))
+]
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """A directory whose path leaves room for a socket's."""
+    path = Path(tempfile.mkdtemp(prefix="cw-", dir="/tmp"))
+    (path / "run").mkdir(mode=0o700)
+    (path / "home").mkdir(mode=0o700)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.mark.parametrize(("dialogue", "name"), RUNS)
+def test_transcript(dialogue: Dialogue, name: str, directory: Path) -> None:
+    """The dialogue goes as it is written."""
+    command = program(name)
+    if command is None:
+        pytest.skip(f"no compiler for {name}")
+    if not dialogue.listens and _somebody_listens():
+        pytest.skip("a daemon of this machine would be found")
+    _set_up(dialogue, directory)
+
+    with ExitStack() as stack:
+        daemon = None
+        if dialogue.listens:
+            daemon = CannedDaemon(directory / dialogue.socket, dialogue.steps())
+            stack.enter_context(daemon)
+        done = subprocess.run(
+            [*command, *(_place(word, directory) for word in dialogue.command[1:])],
+            env=_environment(dialogue, directory),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=30,
+            check=False,
+            cwd="/",
+        )
+    said = done.stderr.decode().splitlines()
+    heads = daemon.asked[-1].split("\r\n") if daemon and daemon.asked else []
+
+    assert done.returncode == dialogue.exit, said
+    assert done.stdout == dialogue.out
+    assert len(said) == len(dialogue.err), said
+    for pattern, line in zip(dialogue.err, said, strict=True):
+        assert matches(_place(pattern, directory), line), line
+    for pattern in dialogue.asked:
+        assert any(matches(pattern, line) for line in heads), heads
+
+
+def test_every_dialogue_says_what_it_is_for() -> None:
+    """A transcript is a specification: each dialogue has a name of its own and a command."""
+    names = [dialogue.name for dialogue in DIALOGUES]
+
+    assert all(dialogue.command for dialogue in DIALOGUES)
+    assert len(names) == len(set(names))
+
+
+def _environment(dialogue: Dialogue, directory: Path) -> dict[str, str]:
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "HOME": str(directory / "home"),
+        "XDG_RUNTIME_DIR": str(directory / "run"),
+        "CREDWARD_NO_START": "1",
+        # Leaks are nothing to a process without a heap, and looking for them needs ptrace of ourselves.
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "PYTHONPATH": str(ROOT / "broker"),
+    }
+    for name, value in dialogue.environment.items():
+        environment[name] = _place(value, directory)
+    return {name: text for name, text in environment.items() if name not in dialogue.removed}
+
+
+def _set_up(dialogue: Dialogue, directory: Path) -> None:
+    for kind, words in dialogue.set_up:
+        path = directory / words[0]
+        match kind:
+            case "directory":
+                path.mkdir(parents=True, exist_ok=True)
+                path.chmod(int(words[1], 8))
+            case "file":
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                path.write_text(words[1] if len(words) > 1 else "")
+            case "link":
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                path.symlink_to(_place(words[1], directory))
+
+
+def _place(text: str, directory: Path) -> str:
+    return text.replace("{DIR}", str(directory))
+
+
+def _somebody_listens() -> bool:
+    places = (f"/run/user/{os.geteuid()}/credward", "/run/credward")
+    return any(os.path.lexists(place) for place in places)

@@ -63,7 +63,7 @@ def read_dialogues(path: Path) -> Iterator[Dialogue]:
     """Yield the dialogues of the transcript at *path*."""
     dialogue: Dialogue | None = None
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        word, _, rest = line.strip().partition(" ")
+        word, _, rest = line.lstrip().partition(" ")
         if not word or word.startswith("#"):
             continue
         if word == "==":
@@ -81,10 +81,10 @@ def _take(dialogue: Dialogue, word: str, rest: str, origin: str) -> None:
     match word:
         case "env":
             name, _, value = rest.partition("=")
-            dialogue.environment[name] = value
+            dialogue.environment[name] = _repeat(value)
         case "unset":
             dialogue.removed.append(rest)
-        case "directory" | "file" | "link":
+        case "directory" | "file" | "link" | "stale":
             dialogue.set_up.append((word, shlex.split(rest)))
         case "socket":
             dialogue.socket = rest
@@ -112,7 +112,7 @@ def _take(dialogue: Dialogue, word: str, rest: str, origin: str) -> None:
         case "out":
             dialogue.out += _bytes(rest) + b"\n"
         case "err":
-            dialogue.err.append(rest)
+            dialogue.err.append(_repeat(rest))
         case "exit":
             dialogue.exit = int(rest)
         case _:
@@ -121,7 +121,7 @@ def _take(dialogue: Dialogue, word: str, rest: str, origin: str) -> None:
 
 def _bytes(text: str) -> bytes:
     r"""Return the bytes of *text*; `\n`, `\r`, `\0`, `\\`, `\xNN` as in C, `{A*N}` is N times A."""
-    repeated = re.sub(r"\{(.)\*(\d+)\}", lambda found: found[1] * int(found[2]), text)
+    repeated = _repeat(text)
     return re.sub(
         rb"\\(n|r|0|\\|x[0-9a-f]{2})",
         lambda found: {b"n": b"\n", b"r": b"\r", b"0": b"\0", b"\\": b"\\"}.get(
@@ -129,6 +129,10 @@ def _bytes(text: str) -> bytes:
         ),
         repeated.encode(),
     )
+
+
+def _repeat(text: str) -> str:
+    return re.sub(r"\{(.)\*(\d+)\}", lambda found: found[1] * int(found[2]), text)
 
 
 def matches(pattern: str, text: str) -> bool:

@@ -5,7 +5,7 @@ Reading the secret is the job of `providers.static`.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from typing import Annotated, Literal
 
 import msgspec
@@ -21,7 +21,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # A text is let through to `__post_init__`, which can say more than "expected object".
     secret: Reference | str
     kind: Literal["bearer", "api-key", "basic"] = "bearer"
-    rotate_after: datetime.date | None = None
+    rotate_after: dt.date | None = None
     timeout: Annotated[float, msgspec.Meta(gt=0, le=600)] = 30.0
 
     def __post_init__(self) -> None:

@@ -6,14 +6,14 @@ mint does is `main`.
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from credward.errors import BrokerError, Kind, Recovery, Sent
 from credward.tokens import Secret, TokenKind
+from credward.workers.token_bytes import wipe
 
 __all__ = [
     "MAX_LINE",
@@ -26,9 +26,6 @@ __all__ = [
     "decode_mint_request",
     "encode_answer",
     "encode_mint_request",
-    "find_unprintable",
-    "take_token",
-    "wipe",
 ]
 
 # No token, request or failure is nearly as long (bytes, newline included).
@@ -109,7 +106,7 @@ class MintedToken:
     *warning* is for people who look at the credential's state, such as a rotation reminder.
     """
 
-    body: bytearray
+    body: bytearray = field(repr=False)
     token_id: str
     kind: TokenKind
     issued_at: float
@@ -133,7 +130,8 @@ def _conceal(wanted: type, value: object) -> object:
 
 _encoder = msgspec.json.Encoder(enc_hook=_reveal)
 _mint_request_decoder = msgspec.json.Decoder(MintRequest, dec_hook=_conceal)
-_answer_decoder = msgspec.json.Decoder(Hello | Minted | Failed)
+_Answer = Hello | Minted | Failed
+_answer_decoder: msgspec.json.Decoder[_Answer] = msgspec.json.Decoder(_Answer)
 
 
 def encode_mint_request(mint_request: MintRequest) -> bytearray:
@@ -159,40 +157,6 @@ def decode_answer(line: memoryview | bytearray) -> Hello | Minted | Failed:
     return _answer_decoder.decode(line)
 
 
-def take_token(token: msgspec.Raw) -> bytearray:
-    """Return the text of a JSON string of printable ASCII as bytes of our own, with no other copy.
-
-    Raise `ValueError` for anything else: such a token could not go into a header either.
-    """
-    view = memoryview(token)
-    size = len(view) - 2
-    if size <= 0 or view[0] != ord('"'):
-        raise ValueError("a token is a text of at least one character")
-    body = bytearray(view[1:-1])
-    length = _unescape(body)
-    if (at := find_unprintable(memoryview(body)[:length])) >= 0:
-        wipe(body)
-        raise ValueError(f"a token is printable ASCII (character {at + 1} is not)")
-    # Cut from behind: what follows was set to zero by `_unescape`.
-    del body[length:]
-    return body
-
-
-def token_id(body: bytearray) -> str:
-    """Return the same short one-way name as `Secret.token_id`, without making a text of it."""
-    return hashlib.sha256(body).hexdigest()[:16]
-
-
-def find_unprintable(body: memoryview | bytearray) -> int:
-    """Return the index of the first byte that is not printable ASCII, -1 if there is none."""
-    return next((at for at, byte in enumerate(body) if not 0x20 <= byte <= 0x7E), -1)
-
-
-def wipe(buffer: bytearray | memoryview) -> None:
-    """Overwrite every byte."""
-    buffer[:] = bytes(len(buffer))
-
-
 def _encode_line(message: msgspec.Struct) -> bytearray:
     line = bytearray(MAX_LINE)
     _encoder.encode_into(message, line)
@@ -201,33 +165,3 @@ def _encode_line(message: msgspec.Struct) -> bytearray:
         wipe(line)
         raise ValueError(f"a line of {len(line)} bytes is longer than {MAX_LINE}")
     return line
-
-
-def _unescape(body: bytearray) -> int:
-    """Undo JSON's escapes in place, return the new length, and zero what is left behind it.
-
-    Printable ASCII needs two escapes only, of the quote and of the backslash (tokens of kind `aws`
-    are JSON themselves); every other one stands for something that is not printable.
-    """
-    read, write, size = 0, 0, len(body)
-    while (found := body.find(b"\\", read)) >= 0:
-        if found + 1 == size or body[found + 1] not in b'"\\':
-            wipe(body)
-            raise ValueError("a token is printable ASCII (it holds an escape)")
-        _move(body, write, read, found)
-        write += found - read
-        body[write] = body[found + 1]
-        write += 1
-        read = found + 2
-    _move(body, write, read, size)
-    write += size - read
-    for at in range(write, size):
-        body[at] = 0
-    return write
-
-
-def _move(body: bytearray, to: int, start: int, end: int) -> None:
-    # Through a view and forwards, where a slice of the bytearray would be a copy of the secret.
-    if to != start:
-        for offset in range(end - start):
-            body[to + offset] = body[start + offset]

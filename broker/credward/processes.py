@@ -1,0 +1,124 @@
+"""Kill a process together with everything below it, whatever session or group that moved to.
+
+Knows process ids only; who is to be killed and when is decided in `workers` and `providers.io`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+__all__ = ["ProcessId", "descendants", "kill_below", "kill_session", "kill_tree"]
+
+# A tree that still grows after so many sweeps outruns us; what is left then is not worth a loop
+# that never ends.
+_SWEEPS = 100
+_PROC = Path("/proc")
+
+
+class ProcessId(NamedTuple):
+    """A process named so that a reused pid is not taken for it (*start_time* in clock ticks)."""
+
+    pid: int
+    start_time: int
+
+
+def descendants(root: int) -> frozenset[ProcessId]:
+    """Return the live processes below *root*; zombies are dead. Nothing where there is no /proc."""
+    found: set[ProcessId] = set()
+    todo = [root]
+    while todo:
+        for pid in _children(todo.pop()):
+            todo.append(pid)
+            if (process := _identify(pid)) is not None:
+                found.add(process)
+    return frozenset(found)
+
+
+def kill_below(root: int, *, spare: Collection[ProcessId] = ()) -> None:
+    """Kill every process below *root* but those in *spare*.
+
+    Complete only while *root* is a child subreaper, to which orphans come back: a process that
+    daemonised itself is then still below it.
+    """
+    for _ in range(_SWEEPS):
+        doomed = descendants(root) - frozenset(spare)
+        if not doomed:
+            return
+        for process in doomed:
+            _kill(process)
+
+
+def kill_session(session: int) -> None:
+    """Kill what is left of a session whose leader died by itself and so killed nothing below it."""
+    for entry in _list(_PROC):
+        fields = _stat(int(entry.name)) if entry.name.isdigit() else None
+        if fields is not None and int(fields[3]) == session and fields[0] not in "ZX":
+            _kill(ProcessId(int(entry.name), int(fields[19])))
+
+
+def kill_tree(root: int, *, programs: bool) -> None:
+    """Kill *root*, a child of ours and leader of its process group, with its group.
+
+    *programs*: it starts programs, so what is below it goes first. It is stopped meanwhile, so that
+    it can start no more; and killed last, because orphans find their way back to it only as long as
+    it lives. As our child it stays a zombie until we reap it: neither pid nor group can be another
+    process's by now.
+    """
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if programs and sys.platform == "linux":
+            os.kill(root, signal.SIGSTOP)
+            kill_below(root)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(root, signal.SIGKILL)
+    # Also by itself: killed before it had called setsid, it is in no group of its own.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(root, signal.SIGKILL)
+
+
+def _children(pid: int) -> Iterator[int]:
+    for task in _list(_PROC / str(pid) / "task"):
+        with contextlib.suppress(OSError):
+            yield from map(int, (task / "children").read_text("ascii").split())
+
+
+def _list(directory: Path) -> list[Path]:
+    try:
+        return list(directory.iterdir())
+    except OSError:
+        return []
+
+
+def _identify(pid: int) -> ProcessId | None:
+    """Return the process unless it is gone or a zombie."""
+    fields = _stat(pid)
+    return None if fields is None or fields[0] in "ZX" else ProcessId(pid, int(fields[19]))
+
+
+def _stat(pid: int) -> list[str] | None:
+    """Return the fields of proc(5) from the state on, counted from behind the free-text name."""
+    try:
+        text = (_PROC / str(pid) / "stat").read_text("utf-8", "replace")
+    except OSError:
+        return None
+    return text.rpartition(")")[2].split()
+
+
+def _kill(process: ProcessId) -> None:
+    try:
+        handle = os.pidfd_open(process.pid)
+    except OSError:
+        return
+    try:
+        # Checked after the handle was opened: from here on the pid cannot become somebody else's.
+        if _identify(process.pid) == process:
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)

@@ -1,0 +1,109 @@
+"""The outside world as providers see it: the time, and programs that are run and never left over.
+
+Classifies what goes wrong with a program; what its output means is the provider's business.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from credward.clock import Clock
+from credward.errors import BrokerError, Kind, Sent
+from credward.providers.programs import OutputTooLongError, run_program
+from credward.providers.provider import CommandResult
+
+__all__ = ["MAX_OUTPUT", "WorkerIo"]
+
+# Tokens are far shorter; whoever prints more prints something else (bytes).
+MAX_OUTPUT = 64 * 1024
+
+
+class WorkerIo:
+    """One mint's view of the world, fulfilling `Io`; *now* is the daemon's clock at its start."""
+
+    def __init__(
+        self, *, clock: Clock, now: float, credential: str, environ: Mapping[str, str]
+    ) -> None:
+        self._clock = clock
+        self._started_at = now
+        self._started = clock.elapsed()
+        self._credential = credential
+        self._environ = environ
+        self.warning: str | None = None
+
+    def now(self) -> float:
+        """Return the wall clock in Unix seconds, as the daemon sees it."""
+        return self._started_at + (self._clock.elapsed() - self._started)
+
+    def environment(self) -> Mapping[str, str]:
+        """Return the worker's environment."""
+        return self._environ
+
+    def warn(self, message: str) -> None:
+        """Tell the people who look at this credential's state."""
+        self.warning = message
+
+    def run_command(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] = {},
+        timeout: float,
+        standard_input: bytes = b"",
+    ) -> CommandResult:
+        """Run a program to its end, or kill it with everything that it started."""
+        environ = {**self._environ, **env}
+        program = self._find(command[0], environ)
+        deadline = self._clock.elapsed() + timeout
+        try:
+            return run_program(
+                [program, *command[1:]],
+                environ=environ,
+                standard_input=standard_input,
+                limit=MAX_OUTPUT,
+                remaining=lambda: deadline - self._clock.elapsed(),
+            )
+        except TimeoutError as error:
+            raise self._failure(
+                Kind.TIMED_OUT,
+                command[0],
+                f"took longer than {timeout:g} s and was killed: run it by hand to see why",
+            ) from error
+        except OutputTooLongError as error:
+            raise self._failure(
+                Kind.PROVIDER_REFUSED,
+                command[0],
+                f"printed more than {MAX_OUTPUT // 1024} KiB and no token is that long: "
+                "run it by hand to see what it prints",
+            ) from error
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else type(error).__name__
+            raise self._failure(
+                Kind.FIX_CONFIGURATION,
+                command[0],
+                f"cannot be started ({reason}): correct command in the configuration",
+                sent="no",
+            ) from error
+
+    def _find(self, name: str, environ: Mapping[str, str]) -> str:
+        path = environ.get("PATH", "")
+        if name.startswith("~/"):
+            name = f"{environ.get('HOME', '')}{name[1:]}"
+        if (program := shutil.which(name, path=path)) is not None:
+            return program
+        if "/" not in name:
+            problem = f"is not in {path}: give its full path in command"
+        elif Path(name).exists():
+            problem = f"is not an executable file: run chmod +x {name}"
+        else:
+            problem = "does not exist: correct command in the configuration"
+        raise self._failure(Kind.FIX_CONFIGURATION, name, problem, sent="no")
+
+    def _failure(
+        self, kind: Kind, program: str, problem: str, *, sent: Sent = "maybe"
+    ) -> BrokerError:
+        return BrokerError(
+            kind, f'"{self._credential}" got no token, program "{program}" {problem}', sent=sent
+        )

@@ -1,0 +1,67 @@
+"""Finds the provider of a name, by entry point; used inside a worker only.
+
+What a credential of that provider may say is `settings.registry`, which loads no provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import EntryPoint, entry_points
+
+from credward.errors import BrokerError, Kind
+from credward.providers.provider import Provider
+
+__all__ = ["GROUP", "find_provider", "load_provider", "provider_entry_points"]
+
+GROUP = "credward.providers"
+
+# What pyproject.toml says, for a checkout that was never installed and so has no entry points.
+_BUILT_IN = tuple(
+    EntryPoint(name, value, GROUP)
+    for name, value in (
+        ("command", "credward.providers.command:CommandProvider"),
+        ("local", "credward.providers.local:LocalProvider"),
+        ("static", "credward.providers.static:StaticProvider"),
+    )
+)
+
+
+def provider_entry_points() -> tuple[EntryPoint, ...]:
+    """Return the entry points of all providers that are installed."""
+    return tuple(entry_points(group=GROUP)) or _BUILT_IN
+
+
+def find_provider(name: str, candidates: Iterable[EntryPoint]) -> EntryPoint:
+    """Return the one entry point of this *name*; two different claims on it are an error."""
+    candidates = tuple(candidates)
+    # One distribution seen twice (installed and editable) makes one and the same claim.
+    claims = sorted({each.value for each in candidates if each.name == name})
+    match claims:
+        case [value]:
+            return EntryPoint(name, value, GROUP)
+        case []:
+            known = ", ".join(sorted({each.name for each in candidates}))
+            raise BrokerError(
+                Kind.FIX_CONFIGURATION,
+                f'provider "{name}" is not installed, there are {known}: '
+                "install the package that brings it",
+            )
+        case _:
+            raise BrokerError(
+                Kind.FIX_CONFIGURATION,
+                f'provider "{name}" is claimed by {" and ".join(claims)}: uninstall one of them',
+            )
+
+
+def load_provider(name: str) -> Provider:
+    """Import and construct the provider of this *name*."""
+    entry_point = find_provider(name, provider_entry_points())
+    try:
+        provider: Provider = entry_point.load()()
+    except (ImportError, AttributeError) as error:
+        raise BrokerError(
+            Kind.FIX_CONFIGURATION,
+            f'provider "{name}" cannot be loaded from {entry_point.value} '
+            f"({type(error).__name__}): install credward again with what it needs",
+        ) from error
+    return provider

@@ -1,0 +1,135 @@
+"""The signing keys of `local` credentials: made once, kept in a file of their own, published.
+
+Signing is the job of `providers.local`, which is handed a key for the one mint that needs it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+import secrets
+import stat
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from credward.errors import BrokerError, Kind
+from credward.tokens import Secret
+
+__all__ = ["load_or_create", "public_jwk"]
+
+_DIRECTORY = "signing_keys"
+# What a credential may be called, checked again: this name becomes a path.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_MAX_SIZE = 16 * 1024
+
+
+def load_or_create(state_dir: Path, name: str) -> Secret:
+    """Return the key called *name* as PEM; made and durable on disk if it did not exist.
+
+    A key that cannot be read is reported, never replaced: whoever trusts it would refuse a new one.
+    """
+    if not _NAME.fullmatch(name):
+        raise BrokerError(Kind.FIX_CONFIGURATION, f'"{name}" cannot name a signing key')
+    path = state_dir / _DIRECTORY / f"{name}.pem"
+    try:
+        if (text := _read(path)) is None:
+            text = _create(path)
+    except OSError as error:
+        raise BrokerError(
+            Kind.FIX_CONFIGURATION,
+            f"signing key {path} cannot be read or written ({error.strerror}): "
+            "set XDG_STATE_HOME to a directory of yours",
+        ) from error
+    _load(text, path)
+    return Secret(text)
+
+
+def public_jwk(pem: Secret) -> dict[str, str]:
+    """Return the public half as a JWK whose `kid` is the thumbprint of RFC 7638."""
+    numbers = _load(pem.reveal(), None).public_key().public_numbers()
+    members = {
+        "crv": "P-256",
+        "kty": "EC",
+        "x": _encode(numbers.x.to_bytes(32, "big")),
+        "y": _encode(numbers.y.to_bytes(32, "big")),
+    }
+    # The RFC wants the members sorted and no white space; they stand sorted above.
+    thumbprint = _encode(hashlib.sha256(msgspec.json.encode(members)).digest())
+    return members | {"kid": thumbprint, "use": "sig", "alg": "ES256"}
+
+
+def _read(path: Path) -> str | None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    try:
+        status = os.fstat(descriptor)
+        if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
+            raise BrokerError(
+                Kind.FIX_CONFIGURATION,
+                f"signing key {path} lies open to others: run chmod 0600 {path}",
+            )
+        return os.read(descriptor, _MAX_SIZE).decode("ascii", "replace")
+    finally:
+        os.close(descriptor)
+
+
+def _create(path: Path) -> str:
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(temporary, flags, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            # Whatever the umask took away or the directory's default ACL gave.
+            os.fchmod(descriptor, 0o600)
+            file.write(pem)
+            file.flush()
+            os.fsync(descriptor)
+        temporary.rename(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    # Each name on the way is durable too, or a crash could leave tokens signed by nobody's key.
+    for directory in (path.parent, path.parent.parent):
+        _sync(directory)
+    return pem.decode("ascii")
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _load(text: str, path: Path | None) -> ec.EllipticCurvePrivateKey:
+    try:
+        key = serialization.load_pem_private_key(text.encode("ascii", "replace"), password=None)
+    except ValueError:
+        key = None
+    if isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name == "secp256r1":
+        return key
+    where = f" {path}" if path else ""
+    raise BrokerError(
+        Kind.FIX_CONFIGURATION,
+        f"signing key{where} is damaged (a P-256 key in PEM is expected): "
+        "restore it, or move it away and have a new one made",
+    )
+
+
+def _encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")

@@ -1,0 +1,48 @@
+"""What a worker gives up before it touches a secret.
+
+Each step is best effort, since none exists everywhere; what a provider is spared is said in
+`environment`. That the process cannot be looked into is done even earlier, in `__main__`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import resource
+import signal
+import sys
+from types import FrameType
+
+from credward.workers.environment import WorkerRules
+
+__all__ = ["confine"]
+
+# Numbers of prctl(2), which Python has no names for.
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
+
+
+def confine(rules: WorkerRules) -> None:
+    """Give up what this worker does not need."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if rules.programs:
+        # Not SIGKILL: what runs below must go too, see `_leave`.
+        signal.signal(signal.SIGTERM, _leave)
+    if sys.platform != "linux":
+        return
+    if rules.dies_with_daemon:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM if rules.programs else signal.SIGKILL)
+    if rules.programs:
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    else:
+        _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def _prctl(option: int, value: int) -> None:
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    """End by an exception, so that `run_command` kills its program on the way out."""
+    raise SystemExit

@@ -1,0 +1,86 @@
+"""The one table of what a worker of each provider sees of its surroundings, and may do in them.
+
+Read by both ends: `pool` builds the environment from it, `main` confines itself by it.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["RULES", "WorkerRules", "build_environment", "rules_of"]
+
+# What text looks like and where the time zone is: harmless, and wrong when missing.
+_LOCALE = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
+# What the command line tools of the vendors need to find their own logins.
+_HOME = (
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_CACHE_HOME",
+    "XDG_STATE_HOME",
+    "XDG_RUNTIME_DIR",
+    "DBUS_SESSION_BUS_ADDRESS",
+)
+# Through these an SDK asks an endpoint on this machine, perhaps one of ours: a worker would wait
+# for the flight that it is in.
+_DOORS = (
+    "AWS_CONTAINER_*",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+    "GCE_METADATA_*",
+    "IDENTITY_*",
+    "MSI_*",
+    "AZURE_POD_IDENTITY_AUTHORITY_HOST",
+    "CREDWARD_*",
+)
+_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+_NOWHERE = "/nonexistent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRules:
+    """How the workers of one provider live.
+
+    *variables* are handed down from the daemon's environment. *programs*: it runs programs of the
+    user's, which need a real HOME and may be set-uid (no "no new privileges"); what is below such a
+    worker dies with it. *dies_with_daemon* is off where a killed daemon must not interrupt an
+    exchange that rotates a grant.
+    """
+
+    variables: tuple[str, ...] = ()
+    programs: bool = False
+    size: int = 2
+    dies_with_daemon: bool = True
+
+
+RULES: Mapping[str, WorkerRules] = {
+    "command": WorkerRules(variables=_HOME, programs=True, size=8),
+    # A static secret may be read by a program (`op read`) or from a file below HOME.
+    "static": WorkerRules(variables=_HOME, programs=True),
+    "local": WorkerRules(),
+}
+
+
+def rules_of(provider: str) -> WorkerRules:
+    """Return the rules for *provider*; one that is not in the table is trusted with nothing."""
+    return RULES.get(provider, WorkerRules())
+
+
+def build_environment(provider: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the whole environment of a worker, given the daemon's."""
+    rules = rules_of(provider)
+    allowed = {
+        name: environ[name]
+        for name in (*_LOCALE, *rules.variables)
+        if name in environ and not any(fnmatch.fnmatchcase(name, door) for door in _DOORS)
+    }
+    if "HOME" not in rules.variables:
+        # Else the SDKs look around by themselves, in profiles and on the network.
+        allowed |= {"HOME": _NOWHERE, "AWS_EC2_METADATA_DISABLED": "true"}
+    path = f"/opt/homebrew/bin:{_PATH}" if sys.platform == "darwin" else _PATH
+    # Helper and command line refuse on this mark.
+    return allowed | {"PATH": path, "CREDWARD_WORKER": "1"}

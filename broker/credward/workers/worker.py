@@ -1,0 +1,197 @@
+"""One worker process seen from the daemon: its birth, its requests, its end.
+
+Carries one mint at a time; how many workers there are and who gets which is `pool`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sysconfig
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import credward
+from credward.errors import BrokerError, Kind, Sent
+from credward.processes import kill_session, kill_tree
+from credward.workers.environment import build_environment, rules_of
+from credward.workers.link import MAX_LINE, Failed, Hello, MintedToken, MintRequest
+from credward.workers.link import encode_mint_request as encode
+from credward.workers.receiver import AnswerReceiver, LinkBrokenError
+from credward.workers.token_bytes import wipe
+
+__all__ = ["Worker"]
+
+# A request goes out by one write, so the socket must hold a whole line; macOS's default does not.
+_SOCKET_BUFFER = 4 * MAX_LINE
+# A dead process is looked for this soon, then twice as long each time (seconds).
+_REAP_FIRST, _REAP_LAST = 0.002, 0.5
+# A worker that was told to leave has this long until it is killed (seconds).
+_LEAVE = 1.0
+
+
+class Worker:
+    """A process and the socketpair to it; *on_end* is called when it can mint no more."""
+
+    def __init__(self, provider: str, on_end: Callable[[Worker], None]) -> None:
+        self.provider = provider
+        self.mints = 0
+        self.reaped = asyncio.Event()
+        self.idle_timer: asyncio.TimerHandle | None = None
+        self._on_end = on_end
+        self._ended = False
+        self._receiver = AnswerReceiver(self._broke)
+        self._transport: asyncio.BaseTransport | None = None
+        self._link: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id; 0 before the start."""
+        return self._process.pid if self._process else 0
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be given another mint."""
+        return not self._ended
+
+    async def start(self, executable: str, environ: Mapping[str, str]) -> None:
+        """Start the process and hear its hello, or raise `BrokerError`."""
+        hello = self._receiver.expect()
+        try:
+            await self._spawn(executable, environ)
+            greeting = await hello
+        except OSError as error:
+            raise BrokerError(
+                Kind.INTERNAL,
+                f"no worker can be started ({error.strerror}): run credward doctor",
+            ) from error
+        except LinkBrokenError as error:
+            raise self._failure(f"{error} before its hello", "no") from error
+        if not isinstance(greeting, Hello):
+            raise self._failure("did not say hello", "no")
+        if greeting.version != credward.__version__:
+            raise BrokerError(
+                Kind.INTERNAL,
+                f"worker is version {greeting.version}, daemon is {credward.__version__}: "
+                "restart with credward serve",
+            )
+
+    async def mint(self, mint_request: MintRequest) -> MintedToken:
+        """Send one request and wait for its answer; `BrokerError` where the mint failed."""
+        answer = self._receiver.expect()
+        self._send(mint_request)
+        self.mints += 1
+        try:
+            message = await answer
+        except LinkBrokenError as error:
+            raise self._failure(f"{error} in mid-mint", "maybe") from error
+        match message:
+            case MintedToken():
+                return message
+            case Failed():
+                raise message.error()
+            case Hello():
+                raise self._failure("said hello twice", "maybe")
+
+    def retire(self) -> None:
+        """Let an idle worker leave by itself: it ends when its link does."""
+        self._end()
+        asyncio.get_running_loop().call_later(_LEAVE, self.kill)
+
+    def kill(self) -> None:
+        """Kill the process with everything below it."""
+        self._end()
+        if self._process is not None and self._process.returncode is None:
+            kill_tree(self._process.pid, programs=rules_of(self.provider).programs)
+
+    # --- birth
+
+    async def _spawn(self, executable: str, environ: Mapping[str, str]) -> None:
+        self._link, theirs = socket.socketpair()
+        with theirs:
+            self._link.setblocking(False)
+            self._link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER)
+            # Returns at exec, a millisecond later; asyncio's own way blocks no less and adds pipes.
+            self._process = subprocess.Popen(  # noqa: ASYNC220
+                [executable, "-I", *_arguments(self.provider, theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+                env=build_environment(self.provider, environ),
+                cwd="/",
+            )
+        # The loop gets a descriptor of its own: sending stays with us, see `_send`.
+        self._transport, _ = await asyncio.get_running_loop().create_connection(
+            lambda: self._receiver, sock=self._link.dup()
+        )
+
+    # --- work
+
+    def _send(self, mint_request: MintRequest) -> None:
+        """Write the request at once and wipe it; a transport might keep it for later."""
+        try:
+            line = encode(mint_request)
+        except ValueError as error:
+            raise BrokerError(
+                Kind.FIX_CONFIGURATION,
+                f'"{mint_request.credential}" has settings longer than {MAX_LINE // 1024} KiB: '
+                "shorten them in the configuration",
+            ) from error
+        try:
+            if self._link is None or os.write(self._link.fileno(), line) != len(line):
+                raise self._failure("did not take its request", "no")
+        except OSError as error:
+            raise self._failure("ended before it was asked", "no") from error
+        finally:
+            wipe(line)
+
+    def _failure(self, what: str, sent: Sent) -> BrokerError:
+        return BrokerError(
+            Kind.INTERNAL,
+            f"worker {self.pid} for provider {self.provider} {what}: run credward doctor",
+            sent=sent,
+        )
+
+    # --- end
+
+    def _broke(self) -> None:
+        """Clean up after a worker that ended or misbehaved."""
+        orphaned = not self._ended and rules_of(self.provider).programs
+        self.kill()
+        if orphaned:
+            kill_session(self.pid)
+
+    def _end(self) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        if self.idle_timer is not None:
+            self.idle_timer.cancel()
+        if self._transport is not None:
+            self._transport.close()
+        if self._link is not None:
+            self._link.close()
+        self._on_end(self)
+        self._reap(_REAP_FIRST)
+
+    def _reap(self, delay: float) -> None:
+        # Not waited for: a process in an uninterruptible sleep would stop the whole daemon.
+        if self._process is None or self._process.poll() is not None:
+            self.reaped.set()
+        else:
+            loop = asyncio.get_running_loop()
+            loop.call_later(delay, self._reap, min(delay * 2, _REAP_LAST))
+
+
+def _arguments(provider: str, descriptor: int) -> list[str]:
+    """Return what runs `__main__`: as a module where `-I` leaves it findable, else by path."""
+    parent = Path(credward.__file__).parent.parent
+    if str(parent) in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
+        return ["-m", "credward.workers", provider, str(descriptor)]
+    script = parent / "credward" / "workers" / "__main__.py"
+    return [str(script), provider, str(descriptor), str(parent)]

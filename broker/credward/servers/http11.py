@@ -11,13 +11,13 @@ import contextlib
 import logging
 import resource
 import socket
-import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 from credward.errors import BrokerError, Kind
+from credward.servers.accepting import Acceptor
 from credward.servers.connection import Connection
 from credward.servers.limits import Budget, Limits, budget_for
 from credward.servers.messages import Handler, HttpRequest, HttpResponse, Peer, RenderError
@@ -52,8 +52,7 @@ class HttpServer:
         self._connections: set[Connection] = set()
         self._per_pid: Counter[tuple[int, int | None]] = Counter()
         self._tasks: set[asyncio.Future[Any]] = set()
-        self._listener: socket.socket | None = None
-        self._accepting: asyncio.Server | None = None
+        self._acceptor: Acceptor | None = None
         self._budget: Budget = budget_for(self.limits, descriptors=1024, already_open=32)
         self._paused = False
         self._all_gone = asyncio.Event()
@@ -71,25 +70,30 @@ class HttpServer:
 
     async def start(self, listener: socket.socket) -> None:
         """Accept on *listener*, the server's own from here on, in place of an earlier one."""
-        self._stop_accepting()
-        if self._listener is not None:
-            self._listener.close()
-        self._listener = listener
+        if self._acceptor is not None:
+            self._acceptor.close()
         self._budget = budget_for(
             self.limits,
             descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
             already_open=_open_descriptors(),
         )
+        self._acceptor = Acceptor(
+            listener,
+            self._new_connection,
+            burst=min(self._budget.burst, self.limits.accept_queue),
+            queue=self.limits.accept_queue,
+        )
         if not self._paused:
-            await self._accept()
+            await self._acceptor.start()
 
     async def close(self, grace: float = 1.2) -> None:
         """Stop accepting, let answers in progress finish for *grace* seconds, then close all."""
         self.closing = True
-        self._stop_accepting()
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
+        if self._acceptor is not None:
+            self._acceptor.close()
+            # Connections that the loop is just making are made before they are counted below.
+            for _ in range(3):
+                await asyncio.sleep(0)
         for connection in list(self._connections):
             if connection.idle:
                 connection.hang_up()
@@ -160,45 +164,19 @@ class HttpServer:
             self._pause()
         return connection
 
-    async def _accept(self) -> None:
-        if self._listener is None or self._accepting is not None:
-            return
-        extra: dict[str, Any] = {}
-        if sys.version_info >= (3, 13):
-            # From 3.13 on closing a server removes its socket file, and pausing closes the server.
-            extra["cleanup_socket"] = False
-        # A dup: closing what the loop accepts on must not close what clients queue on.
-        self._accepting = await self.loop.create_unix_server(
-            self._new_connection,
-            sock=self._listener.dup(),
-            backlog=min(self._budget.burst, self.limits.accept_queue),
-            **extra,
-        )
-        if self._paused or self.closing:
-            self._stop_accepting()
-            return
-        # The standard loop accepts up to `backlog` at one go, before anyone counts; the kernel may
-        # queue more.
-        self._listener.listen(self.limits.accept_queue)
-
-    def _stop_accepting(self) -> None:
-        if self._accepting is not None:
-            self._accepting.close()
-            self._accepting = None
-
     def _pause(self) -> None:
         self._paused = True
         _log.warning("%d connections: accepting is paused", len(self._connections))
-        # Not from inside the loop's accept: it still holds the connection that it is about to make.
-        self.loop.call_soon(self._stop_accepting)
+        if self._acceptor is not None:
+            self._acceptor.stop()
         for connection in self._connections:
             if connection.idle:
                 self.loop.call_soon(connection.hang_up)
 
     def _resume(self) -> None:
         self._paused = False
-        if not self.closing:
-            self._keep(self._accept())
+        if self._acceptor is not None and not self.closing:
+            self._keep(self._acceptor.start())
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = self.loop.create_task(work)

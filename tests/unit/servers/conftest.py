@@ -63,7 +63,9 @@ class Door:
                 writer.write(raw)
                 await writer.drain()
             async with asyncio.timeout(seconds):
-                return await reader.read()
+                with contextlib.suppress(OSError):
+                    return await reader.read()
+            return b""
         finally:
             writer.close()
 

@@ -160,7 +160,18 @@ REQUESTS = st.builds(
     st.binary(max_size=40),
 )
 NOISE = st.sampled_from(
-    [b"\r", b"\n", b"\r\n", b"\0", b" ", b":", b"%", b"\xff", b"Host: y\r\n", b"Content-Length: 3\r\n"]
+    [
+        b"\r",
+        b"\n",
+        b"\r\n",
+        b"\0",
+        b" ",
+        b":",
+        b"%",
+        b"\xff",
+        b"Host: y\r\n",
+        b"Content-Length: 3\r\n",
+    ]
 )
 
 

@@ -1,7 +1,8 @@
 """The words of the lifecycle: events that come in, commands that go out, values that both carry.
 
 Nouns only. What they do to each other is `machine.py`; the arithmetic on times is `schedule.py`.
-All instants are Unix seconds, all durations seconds. Nothing here holds a secret: a token is its *token_id*.
+All instants are Unix seconds, all durations seconds. Nothing here holds a secret: a token is its
+*token_id*.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ class TokenKey:
 class Plan:
     """How one configured credential is to be kept: its grant, and how long demand lasts.
 
-    *rotating*: mints on this grant are serialised. *idle_after* None: two lifetimes, at least an hour.
-    *always*: refreshed whether or not anybody asks, minted as soon as it is configured.
+    *rotating*: mints on this grant are serialised. *idle_after* None: two lifetimes, at least an
+    hour. *always*: refreshed whether or not anybody asks, minted as soon as it is configured.
     """
 
     credential: str
@@ -76,7 +77,8 @@ class Plan:
     idle_after: float | None = None
 
 
-# --- events -----------------------------------------------------------------------------------------------------
+# --- events
+# -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +92,10 @@ class Configured:
 class Asked:
     """A caller that policy allowed wants a token now.
 
-    *waiter* names the ask (unique). *asker* is set only for the apiKeyHelper shape (format token, attested, a
-    harness ancestor, not from within a tool): the identity by which an early re-ask is inferred to mean a
-    rejection. *cache_ttl* is how long the asker keeps what it gets, None where the shape does not say.
+    *waiter* names the ask (unique). *asker* is set only for the apiKeyHelper shape (format token,
+    attested, a harness ancestor, not from within a tool): the identity by which an early re-ask is
+    inferred to mean a rejection. *cache_ttl* is how long the asker keeps what it gets, None where
+    the shape does not say.
     """
 
     key: TokenKey
@@ -164,7 +167,8 @@ Event = (
 )
 
 
-# --- commands ---------------------------------------------------------------------------------------------------
+# --- commands
+# ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,615 @@
+"""The lifecycle of every token: when to mint, serve, refresh, back off and forget.
+
+Pure: events in, commands out, `now` passed in; it awaits nothing, reads no clock and logs nothing.
+Arithmetic is `schedule`, memory is `records`, the guess that a token was refused is `rejection`.
+
+Rules for whoever changes this:
+
+1. `handle` with an event that cannot be raises `LifecycleError` and leaves everything as it was.
+2. At most one flight per key; on a rotating grant at most one flight over all its keys.
+3. Every waiter gets exactly one `Serve` or `Fail`, unless it left.
+4. No `Serve` of a token past its end or below the hand-out floor.
+5. No `StartMint` on a parked grant, nor before `retry_at` unless forced.
+6. Early or doubled `Woke` events do nothing.
+
+Transitions of a key (row: state, event → state; commands):
+
+| # | state | event | next | commands |
+|---|---|---|---|---|
+| 1 | EMPTY | Asked | MINTING | StartMint |
+| 2 | MINTING | Asked | MINTING | none, the ask waits |
+| 3 | MINTING | Minted | FRESH | Serve each waiter |
+| 4 | MINTING | MintFailed(retry) | EMPTY | Fail each waiter |
+| 5 | EMPTY | Asked during back-off | EMPTY | Fail |
+| 6 | FRESH | Asked | FRESH | Serve |
+| 7 | FRESH | Woke at refresh time, in demand | REFRESHING | StartMint |
+| 8 | FRESH | Woke at refresh time, no demand | FRESH | none |
+| 9 | FRESH | Asked for more than is left | REFRESHING | StartMint, the ask waits |
+| 10 | REFRESHING | Asked | REFRESHING | Serve |
+| 11 | REFRESHING | Minted | FRESH | Serve each waiter, Drop the old token |
+| 12 | REFRESHING | Minted without progress | FRESH | Serve each waiter, Drop the new token |
+| 13 | REFRESHING | MintFailed(retry) | STALE | Serve each waiter, flagged short |
+| 14 | STALE | Asked | STALE | Serve |
+| 15 | STALE | Woke after back-off | REFRESHING | StartMint |
+| 16 | STALE | Woke past the end | EXPIRED | Drop |
+| 17 | EXPIRED | Asked after back-off | MINTING | StartMint |
+| 18 | any | MintFailed(reauthorize) | PARKED | Park, Fail each waiter of the grant |
+| 19 | PARKED | Asked | PARKED | Fail at once |
+| 20 | PARKED | GrantCleared | EMPTY | none |
+| 21 | MINTING | MintFailed(fix-configuration) | PARKED | Fail each waiter; again after an hour |
+| 22 | FRESH | Asked early by the same asker | SUSPECT | Serve, StartMint |
+| 23 | FRESH | Rejected | SUSPECT | StartMint |
+| 24 | SUSPECT | Minted | FRESH | Drop the old token |
+| 25 | FRESH | Forced | REFRESHING | StartMint, the ask waits |
+| 26 | any | WaiterLeft | unchanged | none, the flight goes on |
+| 27 | any | Configured without it | gone | Drop, Fail each waiter |
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from typing import assert_never
+
+from credward.errors import BrokerError, Kind, Recovery
+from credward.lifecycle import schedule
+from credward.lifecycle.records import Current, GrantRecord, KeyRecord
+from credward.lifecycle.rejection import Inference
+from credward.lifecycle.vocabulary import (
+    Asked,
+    Command,
+    Configured,
+    Drop,
+    Event,
+    Fail,
+    Forced,
+    GrantCleared,
+    Minted,
+    MintFailed,
+    Park,
+    Plan,
+    Rejected,
+    Serve,
+    StartMint,
+    State,
+    TokenKey,
+    View,
+    WaiterLeft,
+    Woke,
+)
+
+__all__ = ["Lifecycle", "LifecycleError", "TooManyKeysError"]
+
+_MOST_KEYS = 64
+# Refreshes that became due while the machine slept are spread over at most this long (seconds).
+_CATCH_UP = 30.0
+_LATE = 60.0
+
+
+class LifecycleError(ValueError):
+    """An event that cannot be: the driver is at fault, and nothing has changed."""
+
+
+class TooManyKeysError(LifecycleError):
+    """A credential already has as many live token keys as it may."""
+
+
+class Lifecycle:
+    """All token keys and grants of one daemon."""
+
+    def __init__(self) -> None:
+        self._plans: dict[str, Plan] = {}
+        self._records: dict[TokenKey, KeyRecord] = {}
+        self._by_credential: dict[str, dict[TokenKey, KeyRecord]] = {}
+        self._grants: dict[str, GrantRecord] = {}
+        self._waiting: dict[int, KeyRecord] = {}
+        self._inference = Inference()
+        self._heap: list[tuple[float, int, KeyRecord]] = []
+        self._sequence = itertools.count()
+        self._flights = itertools.count(1)
+        # Flights whose key was taken away meanwhile, by the grant that they hold.
+        self._orphans: dict[int, str] = {}
+
+    def handle(self, event: Event, now: float) -> list[Command]:
+        """Take one event at *now* and return what is to be done, in order."""
+        match event:
+            case Asked():
+                return self._asked(event, now)
+            case Woke():
+                return self._woke(now)
+            case Minted():
+                return self._minted(event, now)
+            case MintFailed():
+                return self._mint_failed(event, now)
+            case Forced():
+                return self._forced(event, now)
+            case Rejected():
+                return self._rejected(event, now)
+            case WaiterLeft(waiter=waiter):
+                if (record := self._waiting.pop(waiter, None)) is not None:
+                    del record.waiters[waiter]
+                return []
+            case GrantCleared(grant=grant):
+                return self._cleared(grant, now)
+            case Configured():
+                return self._configured(event, now)
+            case _:
+                assert_never(event)
+
+    def wake_at(self) -> float | None:
+        """Return the next instant at which `Woke` may do something, None if there is none."""
+        heap = self._heap
+        while heap and heap[0][2].wake_at != heap[0][0]:
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
+
+    def view(self, credential: str, now: float) -> View:
+        """Return what `status` shows: the default key, else the one asked for last."""
+        plan = self._plans.get(credential)
+        if plan is None:
+            raise LifecycleError(f"unknown credential {credential}")
+        records = self._by_credential.get(credential, {})
+        shown = records.get(TokenKey(credential, plan.epoch)) or max(
+            records.values(), key=lambda each: each.last_asked_at or 0.0, default=None
+        )
+        parked = self._grant(plan.grant).parked
+        if shown is None:
+            state = State.PARKED if parked else State.EMPTY
+            return View(credential=credential, state=state, grant=plan.grant, failure=parked)
+        current = shown.current
+        due = shown.refresh_at(now) if shown.current and shown.wanted(now) else math.inf
+        return View(
+            credential=credential,
+            state=self._state(shown, now),
+            grant=plan.grant,
+            token_id=current.token_id if current else None,
+            issued_at=current.issued_at if current else None,
+            expires_at=current.expires_at if current else None,
+            refresh_at=None if math.isinf(due) or parked else due,
+            retry_at=shown.retry_at if shown.retry_at > now else None,
+            last_asked_at=shown.last_asked_at,
+            failure=parked or shown.failure,
+            mints=sum(each.mints for each in records.values()),
+            failures=sum(each.failures for each in records.values()),
+            waits=sum(each.waits for each in records.values()),
+            keys=len(records),
+        )
+
+    def views(self, now: float) -> list[View]:
+        """Return the views of all credentials."""
+        return [self.view(credential, now) for credential in self._plans]
+
+    # --- asks -------------------------------------------------------------------------------
+
+    def _asked(self, event: Asked, now: float) -> list[Command]:
+        record = self._record(event.key, event.waiter)
+        record.last_asked_at = now
+        if record.needs.add(now, event.min_remaining) or record.wake_at is None:
+            self._schedule(record, now)
+        commands: list[Command] = []
+        if record.usable(now):
+            self._infer(record, event, now, commands)
+            wish = schedule.need(event.min_remaining, record.life)
+            better = record.remaining(now) < wish and self._can_better(record, now)
+            if not better:
+                commands.insert(0, self._serve(record, event, now))
+                return commands
+        elif (hopeless := self._hopeless(record, now)) is not None:
+            return [Fail(event.waiter, hopeless)]
+        if record.minted_at is not None:
+            record.waits += 1
+        self._wait(record, event.waiter, event.min_remaining)
+        self._start(record, now, commands)
+        return commands
+
+    def _infer(self, record: KeyRecord, event: Asked, now: float, commands: list[Command]) -> None:
+        current = record.current
+        if event.asker is None or event.cache_ttl is None or current is None:
+            return
+        asker = (event.asker, event.key.credential)
+        if self._inference.is_rejection(asker, current.token_id, event.cache_ttl, now):
+            self._suspect(record, current.token_id, now, commands)
+
+    def _serve(self, record: KeyRecord, event: Asked, now: float) -> Serve:
+        current = record.current
+        assert current is not None
+        remaining = current.ends_at - now
+        if event.asker is not None:
+            asker = (event.asker, event.key.credential)
+            self._inference.gave(asker, current.token_id, remaining, now)
+        return Serve(
+            event.waiter,
+            current.token_id,
+            current.expires_at,
+            current.issued_at,
+            short=remaining < event.min_remaining,
+        )
+
+    def _can_better(self, record: KeyRecord, now: float) -> bool:
+        """Return whether waiting for a mint could bring a token that lasts longer."""
+        if record.busy:
+            return True
+        return self._grant(record.plan.grant).parked is None and now >= record.may_mint_at()
+
+    def _hopeless(self, record: KeyRecord, now: float) -> BrokerError | None:
+        """Return the failure of an ask that no flight will answer in time."""
+        parked = self._grant(record.plan.grant).parked
+        if parked is not None:
+            return parked
+        if record.busy or record.failure is None or now >= record.retry_at:
+            return None
+        failure = record.failure
+        return BrokerError(
+            failure.kind,
+            failure.message,
+            hint=failure.hint,
+            retry_after=record.retry_at - now,
+            recovery=failure.recovery,
+            sent=failure.sent,
+        )
+
+    def _forced(self, event: Forced, now: float) -> list[Command]:
+        record = self._record(event.key, event.waiter)
+        record.last_asked_at = now
+        parked = self._grant(record.plan.grant).parked
+        if parked is not None:
+            return [Fail(event.waiter, parked)]
+        commands: list[Command] = []
+        self._wait(record, event.waiter, 0.0)
+        self._start(record, now, commands, forced=True)
+        return commands
+
+    def _rejected(self, event: Rejected, now: float) -> list[Command]:
+        record = self._records.get(event.key)
+        commands: list[Command] = []
+        if record and record.current and record.current.token_id == event.token_id:
+            self._suspect(record, event.token_id, now, commands)
+        return commands
+
+    def _suspect(
+        self, record: KeyRecord, token_id: str, now: float, commands: list[Command]
+    ) -> None:
+        """Force one mint for a token that upstream seems to refuse; it is served meanwhile."""
+        if self._grant(record.plan.grant).parked or now < record.retry_at:
+            return
+        if self._inference.may_force(record.key.credential, token_id, now):
+            record.suspect = token_id
+            self._start(record, now, commands, forced=True)
+
+    # --- flights ----------------------------------------------------------------------------
+
+    def _start(
+        self, record: KeyRecord, now: float, commands: list[Command], *, forced: bool = False
+    ) -> None:
+        record.forced = record.forced or forced
+        if record.busy:
+            return
+        grant = self._grant(record.plan.grant)
+        if record.plan.rotating and grant.holder is not None:
+            grant.queue.append(record.key)
+            record.queued = True
+        else:
+            self._take_off(record, grant, commands)
+        self._schedule(record, now)
+
+    def _take_off(self, record: KeyRecord, grant: GrantRecord, commands: list[Command]) -> None:
+        record.queued = False
+        record.flight = next(self._flights)
+        if record.plan.rotating:
+            grant.holder = record.key
+        commands.append(StartMint(record.key, record.flight))
+
+    def _landed(
+        self, key: TokenKey, flight: int, now: float, commands: list[Command]
+    ) -> KeyRecord | None:
+        """Take a flight off the books and let the next on its grant go; None if nobody wants it."""
+        record = self._records.get(key)
+        known = record is not None and record.flight == flight
+        if not known and flight not in self._orphans:
+            raise LifecycleError(f"no flight {flight} is out for {key.credential}")
+        grant_name = record.plan.grant if record and known else self._orphans.pop(flight)
+        grant = self._grants.get(grant_name)
+        if record and known:
+            record.flight = None
+        if grant is not None and grant.holder == key:
+            grant.holder = None
+            self._next_on(grant, now, commands)
+        return record if known else None
+
+    def _next_on(self, grant: GrantRecord, now: float, commands: list[Command]) -> None:
+        while grant.queue and grant.holder is None and grant.parked is None:
+            record = self._records.get(grant.queue.popleft())
+            if record is not None and record.queued:
+                self._take_off(record, grant, commands)
+                self._schedule(record, now)
+
+    def _minted(self, event: Minted, now: float) -> list[Command]:
+        ends_at = math.inf if event.expires_at is None else event.expires_at
+        if not ends_at > now:
+            dead = BrokerError(
+                Kind.PROVIDER_REFUSED,
+                f'"{event.key.credential}" was given a token that is expired already: '
+                "check the clock of this machine, then run credward doctor",
+            )
+            failed = MintFailed(
+                key=event.key, flight=event.flight, failure=dead, jitter=event.jitter
+            )
+            return [*self._mint_failed(failed, now), Drop(event.token_id)]
+        commands: list[Command] = []
+        record = self._landed(event.key, event.flight, now, commands)
+        if record is None:
+            return [*commands, Drop(event.token_id)]
+        record.mints += 1
+        record.minted_at = now
+        record.failure = None
+        record.failures_in_row = 0
+        record.retry_at = -math.inf
+        self._adopt(record, event, ends_at, now, commands)
+        record.forced = False
+        record.suspect = None
+        self._answer_waiters(record, now, commands)
+        self._schedule(record, now)
+        return commands
+
+    def _adopt(
+        self,
+        record: KeyRecord,
+        event: Minted,
+        ends_at: float,
+        now: float,
+        commands: list[Command],
+    ) -> None:
+        old = record.current
+        progress = old is None or ends_at > old.ends_at or not record.usable(now)
+        if old is not None and not progress and not self._replaces(record, old, event):
+            # The source gave back what it had cached: looking again soon would change nothing.
+            record.look_again_at = now + schedule.look_again_in(old.ends_at - now)
+            if event.token_id != old.token_id:
+                commands.append(Drop(event.token_id))
+            return
+        record.lives.append(ends_at - now)
+        record.jitter = event.jitter
+        record.look_again_at = -math.inf
+        record.current = Current(
+            token_id=event.token_id, issued_at=event.issued_at, ends_at=ends_at
+        )
+        if old is not None and old.token_id != event.token_id:
+            commands.append(Drop(old.token_id))
+
+    @staticmethod
+    def _replaces(record: KeyRecord, old: Current, event: Minted) -> bool:
+        # Somebody asked for another token than the one we hold, and this is another one.
+        return record.forced and event.token_id != old.token_id
+
+    def _mint_failed(self, event: MintFailed, now: float) -> list[Command]:
+        commands: list[Command] = []
+        record = self._landed(event.key, event.flight, now, commands)
+        if record is None:
+            return commands
+        failure = event.failure
+        record.failures += 1
+        record.failures_in_row += 1
+        record.failure = failure
+        record.forced = False
+        record.suspect = None
+        match failure.recovery:
+            case Recovery.REAUTHORIZE:
+                self._park(record, failure, now, commands)
+            case Recovery.FIX_CONFIGURATION:
+                record.retry_at = now + schedule.FIX_INTERVAL
+            case Recovery.RETRY:
+                wait = schedule.backoff(record.failures_in_row, failure.retry_after, event.jitter)
+                record.retry_at = now + wait
+            case _:
+                assert_never(failure.recovery)
+        self._answer_waiters(record, now, commands, failure)
+        self._schedule(record, now)
+        return commands
+
+    def _park(
+        self, record: KeyRecord, failure: BrokerError, now: float, commands: list[Command]
+    ) -> None:
+        grant = self._grant(record.plan.grant)
+        grant.parked = failure
+        commands.append(Park(grant.name, failure))
+        for other in self._on(grant.name):
+            if other is not record and other.flight is None:
+                other.queued = False
+                self._answer_waiters(other, now, commands, failure)
+                self._schedule(other, now)
+        grant.queue.clear()
+
+    def _answer_waiters(
+        self,
+        record: KeyRecord,
+        now: float,
+        commands: list[Command],
+        failure: BrokerError | None = None,
+    ) -> None:
+        current = record.current
+        for waiter, wish in record.waiters.items():
+            self._waiting.pop(waiter, None)
+            if (
+                current is not None
+                and current.ends_at > now
+                and (failure is None or record.usable(now))
+            ):
+                short = current.ends_at - now < wish
+                commands.append(
+                    Serve(waiter, current.token_id, current.expires_at, current.issued_at, short)
+                )
+            elif failure is not None:
+                commands.append(Fail(waiter, failure))
+        record.waiters.clear()
+
+    # --- time -------------------------------------------------------------------------------
+
+    def _woke(self, now: float) -> list[Command]:
+        commands: list[Command] = []
+        while (due := self.wake_at()) is not None and due <= now:
+            record = heapq.heappop(self._heap)[2]
+            record.wake_at = None
+            late = now - due > _LATE
+            self._tick(record, now, commands, late=late)
+        return commands
+
+    def _tick(self, record: KeyRecord, now: float, commands: list[Command], *, late: bool) -> None:
+        if record.current is not None and record.current.ends_at <= now:
+            commands.append(Drop(record.current.token_id))
+            record.current = None
+        parked = self._grant(record.plan.grant).parked is not None
+        if not parked and not record.busy and record.wanted(now):
+            if late and record.usable(now) and record.jitter > 0:
+                # The machine slept: what is still valid is renewed one after the other.
+                record.look_again_at = now + record.jitter * min(
+                    _CATCH_UP, record.remaining(now) / 4
+                )
+            elif self._due(record, now):
+                self._start(record, now, commands)
+        self._schedule(record, now)
+
+    def _due(self, record: KeyRecord, now: float) -> bool:
+        if record.current is None:
+            return record.plan.always and now >= record.retry_at
+        return record.refresh_at(now) <= now
+
+    def _schedule(self, record: KeyRecord, now: float) -> None:
+        """Put the record on the heap for the next instant at which something may be due."""
+        at = math.inf
+        current = record.current
+        if current is not None:
+            at = current.ends_at
+        parked = self._grant(record.plan.grant).parked is not None
+        if not record.busy and not parked and record.wanted(now):
+            if current is not None:
+                at = min(at, record.refresh_at(now))
+            elif record.plan.always:
+                at = max(record.retry_at, now)
+        if at == record.wake_at:
+            return
+        record.wake_at = None if math.isinf(at) else at
+        if record.wake_at is not None:
+            heapq.heappush(self._heap, (at, next(self._sequence), record))
+
+    # --- configuration ----------------------------------------------------------------------
+
+    def _configured(self, event: Configured, now: float) -> list[Command]:
+        commands: list[Command] = []
+        plans = {plan.credential: plan for plan in event.plans}
+        if len(plans) != len(event.plans):
+            raise LifecycleError("a credential is configured twice")
+        for key, record in list(self._records.items()):
+            plan = plans.get(key.credential)
+            if plan is None or plan.epoch != key.epoch:
+                self._remove(record, commands)
+            else:
+                record.plan = plan
+        for name, old in self._plans.items():
+            fresh = plans.get(name)
+            if fresh is None or fresh.epoch != old.epoch:
+                self._inference.forget(name)
+                # A changed entry may be what its grant was waiting for.
+                self._grant(old.grant).parked = None
+        self._plans = plans
+        used = {plan.grant for plan in plans.values()}
+        self._grants = {name: each for name, each in self._grants.items() if name in used}
+        for record in self._records.values():
+            self._schedule(record, now)
+        for plan in event.plans:
+            if plan.always:
+                record = self._find_or_make(TokenKey(plan.credential, plan.epoch))
+                self._schedule(record, now)
+        return commands
+
+    def _remove(self, record: KeyRecord, commands: list[Command]) -> None:
+        gone = BrokerError(
+            Kind.PROVIDER_UNREACHABLE,
+            f'"{record.key.credential}" was changed while it was being minted: ask again',
+            retry_after=0.0,
+        )
+        for waiter in record.waiters:
+            self._waiting.pop(waiter, None)
+            commands.append(Fail(waiter, gone))
+        if record.current is not None:
+            commands.append(Drop(record.current.token_id))
+        if record.flight is not None:
+            self._orphans[record.flight] = record.plan.grant
+        record.wake_at = None
+        record.queued = False
+        del self._records[record.key]
+        siblings = self._by_credential[record.key.credential]
+        del siblings[record.key]
+        if not siblings:
+            del self._by_credential[record.key.credential]
+
+    def _cleared(self, name: str, now: float) -> list[Command]:
+        commands: list[Command] = []
+        grant = self._grant(name)
+        grant.parked = None
+        for record in self._on(name):
+            record.retry_at = -math.inf
+            record.failure = None
+            record.failures_in_row = 0
+            self._schedule(record, now)
+        self._next_on(grant, now, commands)
+        return commands
+
+    # --- memory -----------------------------------------------------------------------------
+
+    def _record(self, key: TokenKey, waiter: int) -> KeyRecord:
+        if waiter in self._waiting:
+            raise LifecycleError(f"waiter {waiter} waits already")
+        return self._records.get(key) or self._find_or_make(key)
+
+    def _find_or_make(self, key: TokenKey) -> KeyRecord:
+        if (found := self._records.get(key)) is not None:
+            return found
+        plan = self._plans.get(key.credential)
+        if plan is None or plan.epoch != key.epoch:
+            raise LifecycleError(f"{key.credential} of epoch {key.epoch} is not configured")
+        siblings = self._by_credential.setdefault(key.credential, {})
+        if len(siblings) >= _MOST_KEYS:
+            self._evict(siblings)
+        record = KeyRecord(key=key, plan=plan)
+        self._records[key] = siblings[key] = record
+        return record
+
+    def _evict(self, siblings: dict[TokenKey, KeyRecord]) -> None:
+        """Make room by forgetting the key that was asked for longest ago and holds nothing."""
+        idle = [each for each in siblings.values() if not each.busy and each.current is None]
+        if not idle:
+            raise TooManyKeysError(f"more than {_MOST_KEYS} token keys are in use")
+        oldest = min(idle, key=lambda each: each.last_asked_at or 0.0)
+        oldest.wake_at = None
+        del siblings[oldest.key]
+        del self._records[oldest.key]
+
+    def _grant(self, name: str) -> GrantRecord:
+        grant = self._grants.get(name)
+        if grant is None:
+            grant = self._grants[name] = GrantRecord(name=name)
+        return grant
+
+    def _on(self, grant: str) -> list[KeyRecord]:
+        return [each for each in self._records.values() if each.plan.grant == grant]
+
+    def _wait(self, record: KeyRecord, waiter: int, wish: float) -> None:
+        record.waiters[waiter] = wish
+        self._waiting[waiter] = record
+
+    def _state(self, record: KeyRecord, now: float) -> State:
+        failure = record.failure
+        if self._grant(record.plan.grant).parked is not None:
+            return State.PARKED
+        if record.usable(now):
+            if record.suspect is not None:
+                return State.SUSPECT
+            if record.busy:
+                return State.REFRESHING
+            return State.STALE if failure is not None else State.FRESH
+        if record.busy:
+            return State.MINTING
+        if failure is not None and failure.recovery is Recovery.FIX_CONFIGURATION:
+            return State.PARKED
+        return State.EMPTY if record.minted_at is None else State.EXPIRED

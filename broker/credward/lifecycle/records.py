@@ -1,0 +1,133 @@
+"""What the machine remembers of a token key, of a grant and of a credential.
+
+Values and small judgements on them; who changes them and when is `machine`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+
+from credward.errors import BrokerError
+from credward.lifecycle import schedule
+from credward.lifecycle.vocabulary import Plan, TokenKey
+
+__all__ = ["Current", "GrantRecord", "KeyRecord", "Needs"]
+
+_LIVES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Current:
+    """The token that is handed out; *ends_at* is infinite where no end is known."""
+
+    token_id: str
+    issued_at: float
+    ends_at: float
+
+    @property
+    def expires_at(self) -> float | None:
+        """The end as the outside sees it."""
+        return None if math.isinf(self.ends_at) else self.ends_at
+
+
+@dataclass(slots=True)
+class Needs:
+    """The largest wish of late: a sliding maximum, so that a wish nobody repeats is forgotten."""
+
+    entries: deque[tuple[float, float]] = field(default_factory=deque)
+
+    def add(self, now: float, wish: float) -> bool:
+        """Note a wish; return whether the largest one changed."""
+        before = self.entries[0][1] if self.entries else 0.0
+        while self.entries and self.entries[-1][1] <= wish:
+            self.entries.pop()
+        self.entries.append((now, wish))
+        return self.entries[0][1] != before
+
+    def largest(self, since: float) -> float:
+        """Return the largest wish at or after *since*."""
+        while self.entries and self.entries[0][0] < since:
+            self.entries.popleft()
+        return self.entries[0][1] if self.entries else 0.0
+
+
+@dataclass(slots=True, kw_only=True)
+class KeyRecord:
+    """One token key. *waiters* are asks that a flight will answer."""
+
+    key: TokenKey
+    plan: Plan
+    current: Current | None = None
+    flight: int | None = None
+    queued: bool = False
+    forced: bool = False
+    waiters: dict[int, float] = field(default_factory=dict)
+    lives: deque[float] = field(default_factory=lambda: deque(maxlen=_LIVES))
+    needs: Needs = field(default_factory=Needs)
+    jitter: float = 0.0
+    last_asked_at: float | None = None
+    minted_at: float | None = None
+    look_again_at: float = -math.inf
+    retry_at: float = -math.inf
+    failure: BrokerError | None = None
+    failures_in_row: int = 0
+    suspect: str | None = None
+    wake_at: float | None = None
+    mints: int = 0
+    failures: int = 0
+    waits: int = 0
+
+    @property
+    def life(self) -> float:
+        """The longest life among the last mints; zero before the first."""
+        return max(self.lives, default=0.0)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a flight is out or waits for the lease of its grant."""
+        return self.flight is not None or self.queued
+
+    def remaining(self, now: float) -> float:
+        """Return the life that is left of the current token."""
+        return self.current.ends_at - now if self.current else -math.inf
+
+    def usable(self, now: float) -> bool:
+        """Return whether the current token may still be handed out."""
+        remaining = self.remaining(now)
+        return remaining > 0 and remaining >= schedule.floor(self.life)
+
+    def wanted(self, now: float) -> bool:
+        """Return whether demand keeps this key fresh."""
+        if self.plan.always:
+            return True
+        if self.last_asked_at is None:
+            return False
+        return now - self.last_asked_at <= schedule.demand_ends_in(self.plan.idle_after, self.life)
+
+    def refresh_at(self, now: float) -> float:
+        """Return when to mint anew: what the arithmetic says, held back by spacing and back-off."""
+        if self.current is None:
+            return max(self.retry_at, now if self.plan.always else self.retry_at)
+        since = now - schedule.demand_ends_in(self.plan.idle_after, self.life)
+        need = schedule.need(self.needs.largest(since), self.life)
+        due = schedule.refresh_at(self.current.ends_at, self.life, need, self.jitter)
+        return max(due, self.may_mint_at())
+
+    def may_mint_at(self) -> float:
+        """Return the earliest instant for a mint that nobody forces."""
+        spaced = (
+            -math.inf if self.minted_at is None else self.minted_at + schedule.spacing(self.life)
+        )
+        return max(self.retry_at, self.look_again_at, spaced)
+
+
+@dataclass(slots=True, kw_only=True)
+class GrantRecord:
+    """One grant: who holds its lease, who waits for it, and whether it is parked."""
+
+    name: str
+    holder: TokenKey | None = None
+    queue: deque[TokenKey] = field(default_factory=deque)
+    parked: BrokerError | None = None

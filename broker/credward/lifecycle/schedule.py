@@ -1,0 +1,79 @@
+"""The arithmetic on times: when a token is refreshed, still handed out, tried again.
+
+Plain numbers in, plain numbers out; instants are Unix seconds, durations seconds, jitter lies in
+[0, 1). What happens at those instants is `machine`.
+"""
+
+from __future__ import annotations
+
+import math
+
+__all__ = [
+    "FIX_INTERVAL",
+    "backoff",
+    "demand_ends_in",
+    "floor",
+    "forced_spacing",
+    "look_again_in",
+    "need",
+    "refresh_at",
+    "spacing",
+]
+
+# A broken configuration is tried again this often; a reload that changes it is quicker.
+FIX_INTERVAL = 3600.0
+_FIRST_BACKOFF = 2.0
+_LONGEST_BACKOFF = 300.0
+_FIRST_FORCED = 120.0
+_LONGEST_FORCED = 600.0
+
+
+def need(min_remaining: float, life: float) -> float:
+    """Return how much of a wish counts: one caller cannot set the pace beyond half the life."""
+    return max(0.0, min(min_remaining, life / 2))
+
+
+def floor(life: float) -> float:
+    """Return the remaining life below which a token is not handed out any more."""
+    return min(30.0, life / 10)
+
+
+def refresh_at(expires_at: float, life: float, largest_need: float, jitter: float) -> float:
+    """Return when to refresh: a quarter of the life before the end, or the need; jitter earlier."""
+    if math.isinf(expires_at):
+        return math.inf
+    return expires_at - max(life / 4, largest_need) - jitter * life / 10
+
+
+def spacing(life: float) -> float:
+    """Return the least time between two successful mints of one key."""
+    return max(min(5.0, life / 2), life / 10)
+
+
+def look_again_in(remaining: float) -> float:
+    """Return when to ask a source again that gave back a token that lasts no longer."""
+    return max(30.0, remaining / 4)
+
+
+def backoff(failures: int, retry_after: float | None, jitter: float) -> float:
+    """Return how long to wait after the nth failure in a row: doubling, full jitter, capped.
+
+    Never before what the server asked for (Retry-After, RFC 9110 section 10.2.3), of which an
+    absurd value is cut to a day.
+    """
+    longest = min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2.0 ** min(failures - 1, 16))
+    # Full jitter may draw nearly nothing: half a second keeps a crowd of keys from hammering.
+    wait = max(0.5, longest * jitter)
+    return max(wait, min(retry_after or 0.0, 86_400.0))
+
+
+def demand_ends_in(idle_after: float | None, life: float) -> float:
+    """Return how long after the last ask a key is still kept fresh."""
+    if idle_after is not None:
+        return idle_after
+    return max(2 * life, 3600.0) if not math.isinf(life) else math.inf
+
+
+def forced_spacing(forced_before: int) -> float:
+    """Return the least time from one inferred rejection to the next, per credential."""
+    return min(_LONGEST_FORCED, _FIRST_FORCED * 2.0 ** min(max(forced_before - 1, 0), 8))

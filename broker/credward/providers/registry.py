@@ -28,7 +28,9 @@ _BUILT_IN = tuple(
 
 def provider_entry_points() -> tuple[EntryPoint, ...]:
     """Return the entry points of all providers that are installed."""
-    return tuple(entry_points(group=GROUP)) or _BUILT_IN
+    found = tuple(entry_points(group=GROUP))
+    installed = any(each.module.startswith("credward.") for each in found)
+    return found if installed else (*_BUILT_IN, *found)
 
 
 def find_provider(name: str, candidates: Iterable[EntryPoint]) -> EntryPoint:

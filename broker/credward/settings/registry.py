@@ -1,7 +1,7 @@
 """Which providers there are and what each may be told, without loading one.
 
-The files of this folder are the list; finding the provider itself is `providers.registry`, in a
-worker.
+The files of this folder are the list, plus what plug-ins announce; finding the provider itself is
+`providers.registry`, in a worker.
 """
 
 from __future__ import annotations
@@ -9,13 +9,34 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from importlib.metadata import entry_points
 
 import msgspec
 
 from credward import settings
+from credward.errors import BrokerError, Kind
 
-__all__ = ["SETTINGS"]
+__all__ = ["GROUP", "SETTINGS"]
+
+# A package that brings a provider names its settings here, under the provider's name.
+GROUP = "credward.settings"
+
+
+class _Settings(Mapping[str, type[msgspec.Struct]]):
+    """Provider name to its settings. Plug-ins are looked for only when a name is not built in."""
+
+    def __init__(self) -> None:
+        self._built_in = dict(_discover())
+
+    def __getitem__(self, name: str) -> type[msgspec.Struct]:
+        return self._built_in.get(name) or _load_plug_in(name)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._built_in
+        yield from sorted({each.name for each in entry_points(group=GROUP)} - self._built_in.keys())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def _discover() -> Iterator[tuple[str, type[msgspec.Struct]]]:
@@ -28,4 +49,26 @@ def _discover() -> Iterator[tuple[str, type[msgspec.Struct]]]:
             yield module_info.name, found
 
 
-SETTINGS: Mapping[str, type[msgspec.Struct]] = MappingProxyType(dict(_discover()))
+def _load_plug_in(name: str) -> type[msgspec.Struct]:
+    claims = {each.value: each for each in entry_points(group=GROUP, name=name)}
+    if not claims:
+        raise KeyError(name)
+    if len(claims) > 1:
+        raise BrokerError(
+            Kind.FIX_CONFIGURATION,
+            f'provider "{name}" is claimed by {" and ".join(sorted(claims))}: '
+            "uninstall one of them",
+        )
+    (entry_point,) = claims.values()
+    try:
+        found: type[msgspec.Struct] = entry_point.load()
+    except (ImportError, AttributeError) as error:
+        raise BrokerError(
+            Kind.FIX_CONFIGURATION,
+            f'settings of provider "{name}" cannot be loaded from {entry_point.value} '
+            f"({type(error).__name__}): install the package that brings it again",
+        ) from error
+    return found
+
+
+SETTINGS: Mapping[str, type[msgspec.Struct]] = _Settings()

@@ -99,7 +99,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class MintedToken:
     """A minted token in the daemon. *body* is the plain text: whoever receives this wipes it.
 

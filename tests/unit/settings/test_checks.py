@@ -1,0 +1,28 @@
+"""Checks that several providers share."""
+
+from __future__ import annotations
+
+import pytest
+
+from credward.settings.checks import check_program, check_variables
+
+
+@pytest.mark.parametrize("command", [["az"], ["/usr/bin/az", "account"], ["~/bin/mint", ""]])
+def test_programs_by_name_or_full_path(command):
+    """These mean the same in every directory."""
+    check_program(command)
+
+
+@pytest.mark.parametrize("command", [[], [""], [" "], ["./az"], ["bin/az"], ["az", "a\0b"]])
+def test_other_programs_are_refused(command):
+    """A relative path would depend on where the daemon was started."""
+    with pytest.raises(ValueError, match="command"):
+        check_program(command)
+
+
+def test_variables():
+    """Names, and none that steer credward."""
+    check_variables(["PATH", "AZURE_CONFIG_DIR"])
+    for name in ("", "A B", "A=B", "É", "CREDWARD_SOCKET", "CREDWARD_WORKER"):
+        with pytest.raises(ValueError, match="env"):
+            check_variables([name])

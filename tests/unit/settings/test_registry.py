@@ -1,0 +1,79 @@
+"""The list of providers that a configuration may name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from credward.errors import BrokerError
+from credward.settings.registry import SETTINGS
+from fakes.plug_in import install_plug_in
+
+
+def test_lists_the_built_in_providers():
+    """Every settings file of ours is found, and what is no provider is not."""
+    assert {"command", "local", "static"} <= set(SETTINGS)
+    assert {"checks", "references", "registry"}.isdisjoint(SETTINGS)
+    assert len(list(SETTINGS)) == len(SETTINGS)
+
+
+def test_every_entry_is_strict():
+    """A misspelt key is an error for every provider."""
+    for settings in SETTINGS.values():
+        with pytest.raises(msgspec.ValidationError, match="regoin|missing required"):
+            msgspec.convert({"regoin": 1}, settings)
+        assert settings.__struct_config__.forbid_unknown_fields
+        assert settings.__struct_config__.frozen
+
+
+def test_loads_no_provider():
+    """The daemon checks configuration without importing anything that may dial."""
+    program = (
+        "import sys, credward.settings.registry as r; list(r.SETTINGS);"
+        "print([m for m in sys.modules if m.startswith('credward.providers')])"
+    )
+    environ = {"PYTHONPATH": str(Path(__file__).parents[3] / "broker")}
+
+    shown = subprocess.check_output([sys.executable, "-c", program], env=environ, text=True)
+
+    assert shown.strip() == "[]"
+
+
+def test_an_unknown_name_is_a_key_error():
+    """The configuration's own message names the known ones."""
+    assert "nosuch" not in SETTINGS
+    with pytest.raises(KeyError):
+        SETTINGS["nosuch"]
+
+
+def test_a_plug_in_brings_its_settings(tmp_path, monkeypatch):
+    """A package that announces settings is found under its name."""
+    source = "import msgspec\nclass Settings(msgspec.Struct, frozen=True): x: int\n"
+    install_plug_in(tmp_path, "one", settings={"beside": "Settings"}, source=source)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert "beside" in set(SETTINGS)
+    assert msgspec.convert({"x": 1}, SETTINGS["beside"]).x == 1
+
+
+def test_two_claims_on_one_name_are_an_error(tmp_path, monkeypatch):
+    """Neither wins by chance: both are named."""
+    for package in ("one", "two"):
+        install_plug_in(tmp_path, package, settings={"beside": "Settings"}, source="Settings = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with pytest.raises(BrokerError, match="plug_in_one:Settings and plug_in_two:Settings"):
+        SETTINGS["beside"]
+
+
+def test_a_plug_in_that_cannot_be_loaded_says_so(tmp_path, monkeypatch):
+    """A broken package is a configuration error, not a traceback."""
+    install_plug_in(tmp_path, "broken", settings={"beside": "Nothing"}, source="")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with pytest.raises(BrokerError, match="plug_in_broken:Nothing"):
+        SETTINGS["beside"]

@@ -1,0 +1,227 @@
+"""The helper as a process: descriptors, terminals, deadlines, what it costs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from fakes.daemon import HOLD, CannedDaemon, Pause, answer
+from transcripts.programs import native_helper
+
+TOKEN = answer(200, b"abc\n")
+DENIED = answer(403, b"denied by policy\nask the author\n", headers=[("Credward-Kind", "denied")])
+
+
+def run(helper: list[str], environment: dict[str, str], *words: str, **more: object):
+    """Run to the end."""
+    return subprocess.run(
+        [*helper, *words], env=environment, capture_output=True, timeout=30, check=False, **more
+    )
+
+
+def test_shows_the_hint_on_a_terminal(helper, environment, socket_path) -> None:
+    """Harnesses show one line only; a person gets the second one."""
+    ours, theirs = pty.openpty()
+    with CannedDaemon(socket_path, [DENIED]):
+        done = subprocess.run(
+            [*helper, "x"],
+            env=environment,
+            stderr=theirs,
+            stdout=subprocess.PIPE,
+            timeout=30,
+            check=False,
+        )
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):
+        while piece := os.read(ours, 4096):
+            shown += piece
+    os.close(ours)
+
+    assert done.returncode == 77
+    assert shown == b"credward: denied by policy\r\nhint: ask the author\r\n"
+
+
+def test_never_reads_standard_input(helper, environment, socket_path) -> None:
+    """A harness keeps it open for ever, with or without something in it."""
+    ours, theirs = os.pipe()
+    os.write(theirs, b"not for us")
+    with CannedDaemon(socket_path, [TOKEN]):
+        done = run(helper, environment, "x", stdin=ours)
+
+    assert done.stdout == b"abc\n"
+    assert os.read(ours, 100) == b"not for us"
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_waits_for_a_reader_that_does_not_block(helper, environment, socket_path) -> None:
+    """Standard output may be a full, non-blocking pipe of an event loop."""
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    filling = b"." * 65536
+    assert os.write(theirs, filling) == len(filling)
+    with CannedDaemon(socket_path, [TOKEN]):
+        process = subprocess.Popen([*helper, "x"], env=environment, stdout=theirs)
+        time.sleep(0.3)
+        assert process.poll() is None
+        got = b""
+        while len(got) < len(filling):
+            got += os.read(ours, 65536)
+        assert process.wait(timeout=10) == 0
+    os.close(theirs)
+
+    assert os.read(ours, 100) == b"abc\n"
+    os.close(ours)
+
+
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_prints_nowhere_else_when_a_standard_descriptor_is_closed(
+    helper, environment, socket_path, closed: int
+) -> None:
+    """The socket must not become descriptor 1 and swallow the token."""
+    with CannedDaemon(socket_path, [TOKEN]) as daemon:
+        done = subprocess.run(
+            ["/bin/sh", "-c", f'exec "$@" {closed}>&-', "sh", *helper, "x"],
+            env=environment,
+            capture_output=True,
+            timeout=30,
+            check=False,
+        )
+
+    assert [head.endswith("\r\n\r\n") for head in daemon.asked] == [True]
+    if closed == 1:
+        assert done.returncode == 70
+        assert done.stderr == b"credward: standard output cannot be written: check who reads it\n"
+    else:
+        assert (done.returncode, done.stdout) == (0, b"abc\n")
+
+
+def test_ends_without_a_word_when_its_reader_has_left(helper, environment, socket_path) -> None:
+    """As every other program in a pipeline."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with CannedDaemon(socket_path, [TOKEN]):
+        done = subprocess.run(
+            [*helper, "x"],
+            env=environment,
+            stdout=theirs,
+            stderr=subprocess.PIPE,
+            timeout=30,
+            check=False,
+        )
+    os.close(theirs)
+
+    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, b"")
+
+
+def test_r3_the_deadline_is_for_all_of_it(helper, environment, socket_path) -> None:
+    """A daemon that trickles does not get a new deadline with each byte."""
+    trickle = [step for byte in TOKEN for step in (bytes([byte]), Pause(0.05))]
+    with CannedDaemon(socket_path, trickle):
+        began = time.monotonic()
+        done = run(helper, environment, "--timeout", "0.5", "x")
+        took = time.monotonic() - began
+
+    assert done.returncode == 75
+    assert took < 2.5
+
+
+def test_s7_a_removed_runtime_directory_costs_no_time(helper, environment, directory) -> None:
+    """Not running is said at once; the bound leaves room for an interpreter's start on a busy machine."""
+    shutil.rmtree(directory / "run")
+    began = time.monotonic()
+    done = run(helper, environment, "x")
+
+    assert done.returncode == 69
+    assert time.monotonic() - began < (0.1 if len(helper) == 1 else 1.0)
+
+
+def test_survives_a_vector_without_arguments(environment, socket_path) -> None:
+    """Execve with an empty vector is legal (kernels since 5.18 put an empty name there)."""
+    binary = native_helper("gcc-sanitized") or native_helper("gcc")
+    if binary is None:
+        pytest.skip("no compiler")
+    with CannedDaemon(socket_path, [TOKEN]):
+        done = subprocess.run(
+            [""], executable=binary, env=environment, capture_output=True, timeout=30, check=False
+        )
+
+    assert done.stdout == b"abc\n"
+
+
+def traced(environment: dict[str, str], directory: Path, *words: str) -> list[str]:
+    """Return the system calls of the static helper, one per line."""
+    binary = native_helper("musl")
+    if binary is None or shutil.which("strace") is None:
+        pytest.skip("needs musl-gcc and strace")
+    log = directory / "trace"
+    done = subprocess.run(
+        ["strace", "-f", "-o", str(log), str(binary), *words],
+        env=environment,
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    if not log.exists() or "execve" not in log.read_text():
+        pytest.skip("tracing is not allowed here")
+    assert done.returncode == 0
+    calls = [line.split(maxsplit=1)[1] for line in log.read_text().splitlines()]
+    return [call for call in calls if re.match(r"\w+\(", call)]
+
+
+def test_costs_at_most_20_system_calls(environment, socket_path, directory) -> None:
+    """A bound on calls is steadier than one on time."""
+    with CannedDaemon(socket_path, [TOKEN]):
+        calls = traced(environment, directory, "x")
+
+    assert len(calls) <= 20, calls
+
+
+def test_stays_dumpable_until_the_answer_arrived(environment, socket_path, directory) -> None:
+    """Attestation reads /proc/PID/exe before the answer; afterwards there is a secret in memory."""
+    with CannedDaemon(socket_path, [TOKEN]):
+        calls = [call.split("(")[0] for call in traced(environment, directory, "x")]
+
+    assert calls.index("sendto") < calls.index("prctl") < calls.index("recvfrom")
+
+
+def test_allocates_nothing(environment, socket_path, directory) -> None:
+    """The C helper has no heap at all, before or after reading a secret."""
+    with CannedDaemon(socket_path, [TOKEN]):
+        calls = {call.split("(")[0] for call in traced(environment, directory, "x")}
+
+    assert not calls & {"brk", "mmap", "mmap2", "mremap"}
+
+
+def test_a_token_is_in_no_argument_and_no_message(helper, environment, socket_path) -> None:
+    """H3: an answer that is refused is described, never quoted."""
+    canary = b"canary-3f9a"
+    for body in (canary + b" x\n", canary + b"\n" + canary, canary * 2000):
+        with CannedDaemon(socket_path, [answer(200, body)]):
+            done = run(helper, environment, "x")
+        assert done.returncode == 70
+        assert canary not in done.stdout + done.stderr
+
+
+def test_a_busy_daemon_is_waited_for(helper, environment, socket_path) -> None:
+    """A full backlog is not an absent daemon."""
+    with CannedDaemon(socket_path, [Pause(0.2), TOKEN, HOLD]):
+        crowd = [
+            subprocess.Popen(
+                [*helper, "--timeout", "20", "x"], env=environment, stdout=subprocess.PIPE
+            )
+            for _ in range(12)
+        ]
+        said = [process.communicate(timeout=30)[0] for process in crowd]
+
+    assert said == [b"abc\n"] * 12

@@ -24,7 +24,7 @@ def test_lists_the_built_in_providers():
 def test_every_entry_is_strict():
     """A misspelt key is an error for every provider."""
     for settings in SETTINGS.values():
-        with pytest.raises(msgspec.ValidationError, match="regoin|missing required"):
+        with pytest.raises(msgspec.ValidationError, match=r"regoin|missing required"):
             msgspec.convert({"regoin": 1}, settings)
         assert settings.__struct_config__.forbid_unknown_fields
         assert settings.__struct_config__.frozen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 
 import msgspec
 import pytest
@@ -13,11 +13,11 @@ from credward.settings.static import Settings
 
 def test_reads_a_reference():
     """And a day, as TOML date or as text."""
-    for day in (datetime.date(2027, 1, 31), "2027-01-31"):
+    for day in (dt.date(2027, 1, 31), "2027-01-31"):
         settings = msgspec.convert({"secret": {"env": "K"}, "rotate_after": day}, Settings)
 
         assert settings.reference == Reference(env="K")
-        assert settings.rotate_after == datetime.date(2027, 1, 31)
+        assert settings.rotate_after == dt.date(2027, 1, 31)
         assert msgspec.convert(msgspec.to_builtins(settings), Settings) == settings
 
 

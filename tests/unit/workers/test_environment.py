@@ -1,0 +1,71 @@
+"""What a worker sees of the daemon's environment."""
+
+from __future__ import annotations
+
+import pytest
+
+from credward.settings.registry import SETTINGS
+from credward.workers.environment import RULES, build_environment, rules_of
+
+DAEMON = {
+    "HOME": "/home/me",
+    "USER": "me",
+    "PATH": "/home/me/evil",
+    "LANG": "de_DE.UTF-8",
+    "XDG_RUNTIME_DIR": "/run/user/1000",
+    "GATEWAY_KEY": "secret",
+    "ANTHROPIC_API_KEY": "secret",
+    "LD_PRELOAD": "/evil.so",
+    "PYTHONPATH": "/evil",
+    "HTTPS_PROXY": "http://evil",
+    "SSL_CERT_FILE": "/evil.pem",
+    "CREDWARD_SOCKET": "/run/me.sock",
+    "CREDWARD_TOKEN_FILE": "/run/token",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1/",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1/",
+    "GCE_METADATA_HOST": "127.0.0.1",
+    "IDENTITY_ENDPOINT": "http://127.0.0.1/",
+    "MSI_SECRET": "secret",
+    "AZURE_POD_IDENTITY_AUTHORITY_HOST": "http://127.0.0.1/",
+}
+EVERYWHERE = {"LANG", "PATH", "CREDWARD_WORKER"}
+
+
+def test_there_are_rules_for_every_provider_of_ours():
+    """The table is whole."""
+    assert set(SETTINGS) <= set(RULES)
+
+
+@pytest.mark.parametrize("provider", ["command", "static"])
+def test_programs_get_a_real_home(provider):
+    """Vendors' tools keep their logins there; nothing else comes along."""
+    environ = build_environment(provider, DAEMON)
+
+    assert {"HOME", "USER", "XDG_RUNTIME_DIR", *EVERYWHERE} == set(environ)
+    assert environ["HOME"] == "/home/me"
+
+
+@pytest.mark.parametrize("provider", ["local", "nosuch"])
+def test_others_get_no_home(provider):
+    """An SDK that looks around finds nothing; a plug-in is trusted with nothing."""
+    environ = build_environment(provider, DAEMON)
+
+    assert {"HOME", "AWS_EC2_METADATA_DISABLED", *EVERYWHERE} == set(environ)
+    assert environ["HOME"] == "/nonexistent"
+
+
+@pytest.mark.parametrize("provider", [*RULES, "nosuch"])
+def test_every_worker_is_marked_and_has_a_fixed_path(provider):
+    """The mark is what helper and command line refuse on (`recursion`)."""
+    environ = build_environment(provider, DAEMON)
+
+    assert environ["CREDWARD_WORKER"] == "1"
+    assert "/usr/bin" in environ["PATH"].split(":")
+    assert "evil" not in "".join(environ.values())
+    assert "secret" not in environ.values()
+    assert "127.0.0.1" not in "".join(environ.values())
+
+
+def test_programs_may_be_many():
+    """One hung program more than workers is one wait more."""
+    assert (rules_of("command").size, rules_of("local").size) == (8, 2)

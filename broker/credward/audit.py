@@ -1,0 +1,138 @@
+"""The append-only record of decisions: one JSON line each, with the kernel before anything leaves.
+
+What a line says is decided by `issuing.recording`. No secret has a field here.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from credward.callers.caller import Caller
+from credward.errors import BrokerError, Kind
+
+__all__ = ["AuditCaller", "AuditEntry", "AuditLog"]
+
+# As much as one answer of the API may hold (bytes).
+_PAGE = 256 * 1024
+
+
+class AuditCaller(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who asked, as attested; absent is what could not be established."""
+
+    uid: int
+    pid: int | None = None
+    executable: str | None = None
+    agent: str | None = None
+    agent_pid: int | None = None
+    harness: str | None = None
+    handle: str | None = None
+
+
+class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One decision. *time* is Unix seconds; *token_id* is a hash, *upstream_id* the vendor's name."""
+
+    time: float
+    action: str
+    credential: str
+    format: str
+    outcome: str
+    caller: AuditCaller
+    kind: str | None = None
+    rule: str | None = None
+    token_id: str | None = None
+    upstream_id: str | None = None
+    request_id: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        now: float,
+        caller: Caller,
+        *,
+        action: str,
+        credential: str,
+        format: str,  # noqa: A002 - the field's name on the disk
+        outcome: str,
+        **facts: str | None,
+    ) -> AuditEntry:
+        """Return the entry about *caller* at *now*."""
+        return cls(
+            time=round(now, 3),
+            action=action,
+            # A name that is not configured comes from outside: bounded here, escaped by JSON.
+            credential=credential[:64],
+            format=format[:64],
+            outcome=outcome,
+            caller=AuditCaller(
+                uid=caller.uid,
+                pid=caller.pid,
+                executable=caller.executable.path if caller.executable else None,
+                agent=caller.agent.name if caller.agent else None,
+                agent_pid=caller.agent.pid if caller.agent else None,
+                harness=caller.harness,
+                handle=caller.handle,
+            ),
+            **facts,
+        )
+
+
+class AuditLog:
+    """One file, 0600, opened for appending only."""
+
+    def __init__(self, path: Path, *, sync: Literal["batch", "always"] = "batch") -> None:
+        self.path = path
+        self._sync = sync
+        self._encoder = msgspec.json.Encoder()
+        self._descriptor = self._open()
+
+    def record(self, entry: AuditEntry) -> None:
+        """Hand one line to the kernel, or raise: what cannot be recorded is not released."""
+        line = self._encoder.encode(entry) + b"\n"
+        try:
+            if os.write(self._descriptor, line) != len(line):
+                raise OSError(28, "no room for a whole line")  # noqa: TRY301 - one way out
+            if self._sync == "always":
+                os.fdatasync(self._descriptor)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def after(self, cursor: str | None) -> bytes:
+        """Return whole lines from byte offset *cursor* on (None: the newest), as NDJSON."""
+        if cursor is not None and not (cursor.isascii() and cursor.isdigit()):
+            raise BrokerError(Kind.BAD_REQUEST, "after is a byte offset of the audit log")
+        with self.path.open("rb") as log:
+            size = log.seek(0, os.SEEK_END)
+            start = min(int(cursor[:18]), size) if cursor else max(0, size - _PAGE)
+            log.seek(start)
+            page = log.read(_PAGE)
+        if cursor is None and start > 0:
+            page = page.partition(b"\n")[2]
+        return page[: page.rfind(b"\n") + 1]
+
+    def reopen(self) -> None:
+        """Open the file anew, for whoever rotates it."""
+        old, self._descriptor = self._descriptor, self._open()
+        os.close(old)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+    def _open(self) -> int:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return os.open(self.path, flags, 0o600)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> BrokerError:
+        return BrokerError(
+            Kind.DENIED,
+            f'audit log "{self.path}" cannot be written ({error.strerror}), so nothing is handed '
+            "out: make room or name another place in [audit]",
+        )

@@ -1,0 +1,103 @@
+"""The files of the configuration in their order, parsed, with a place for every complaint.
+
+What they mean together is `load`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from credward.config.locate import Locator
+from credward.config.places import Places
+from credward.errors import BrokerError, Kind
+
+__all__ = ["Complaints", "ConfigErrors", "Layer", "read_layers"]
+
+
+class ConfigErrors(BrokerError):  # noqa: N818 - several, by design
+    """Everything that is wrong with the configuration; *lines* are `file:line: text`."""
+
+    def __init__(self, lines: list[str]) -> None:
+        more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
+        super().__init__(
+            Kind.FIX_CONFIGURATION, f"{lines[0]}{more}: run credward config check for the list"
+        )
+        self.lines = tuple(lines)
+
+
+@dataclass(slots=True)
+class Complaints:
+    """What was found wrong or odd so far."""
+
+    errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One file; *system* ones are the administrator's."""
+
+    path: Path
+    system: bool
+    data: dict[str, Any]
+    locator: Locator
+
+    def at(self, *path: str) -> str:
+        """Return `file:line` of a key."""
+        return f"{self.path}:{self.locator.line(*path)}"
+
+
+def read_layers(places: Places, explicit: Path | None, complaints: Complaints) -> list[Layer]:
+    """Return the layers that exist, weakest first; what cannot be read is a complaint."""
+    layers = []
+    for path, system in _files(places, explicit):
+        layer = _read(path, complaints, system=system)
+        if layer is not None:
+            layers.append(layer)
+    if explicit is not None and not explicit.exists():
+        complaints.errors.append(f"{explicit}:1: there is no such file")
+    return layers
+
+
+def _files(places: Places, explicit: Path | None) -> Iterator[tuple[Path, bool]]:
+    if explicit is not None:
+        yield explicit, False
+        return
+    if not places.config_alone:
+        yield places.system_config_dir / "config.toml", True
+        directory = places.system_config_dir / "config.d"
+        for path in sorted(directory.glob("*.toml")):
+            yield path, True
+    yield places.config_file, False
+
+
+def _read(path: Path, complaints: Complaints, *, system: bool) -> Layer | None:
+    try:
+        found = path.stat()
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "is not UTF-8"
+        complaints.errors.append(f"{path}:1: cannot be read ({why})")
+        return None
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        complaints.errors.append(f"{path}:1: others can write it: run chmod go-w {path}")
+    elif found.st_uid not in {0, os.geteuid()}:
+        complaints.errors.append(f"{path}:1: belongs to uid {found.st_uid}, not to you or root")
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        # tomllib puts the place into the message only.
+        place = re.search(r"\(at line (\d+), column \d+\)", str(error))
+        message = str(error).partition(" (at ")[0]
+        complaints.errors.append(f"{path}:{place[1] if place else 1}: {message}")
+        return None
+    return Layer(path=path, system=system, data=data, locator=Locator(text))

@@ -1,0 +1,268 @@
+"""TOML files in, one frozen `Config` out, or every error at once with its file and line.
+
+Knows the layers' rights and the tables; a provider's own words are checked by its `settings`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import msgspec
+
+from credward import __version__
+from credward.config.layers import Complaints, ConfigErrors, Layer, read_layers
+from credward.config.model import AuditConfig, Config, CredentialConfig, ListenConfig, PolicyConfig
+from credward.config.places import Places
+from credward.config.sections import AuditSection, CommonSection, ListenSection, PolicySection
+from credward.settings.registry import SETTINGS
+
+__all__ = ["load_config"]
+
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+_TABLES = ("credentials", "listen", "policy", "audit", "default", "requires")
+# Words of the format that later versions read; refusing them is better than ignoring them.
+_LATER = ("grants", "store", "network", "notify", "sinks", "fallback", "persist")
+_UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]*)`")
+_PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+
+_S = TypeVar("_S", bound=msgspec.Struct)
+
+
+def load_config(places: Places, explicit: Path | None = None) -> Config:
+    """Read all layers (or *explicit* alone); raises `ConfigErrors` holding every error."""
+    complaints = Complaints()
+    layers = read_layers(places, explicit, complaints)
+    for layer in layers:
+        _check_tables(layer, complaints)
+    credentials = _credentials(layers, complaints)
+    listen = _section(layers, "listen", ListenSection, complaints)
+    policy = _section(layers, "policy", PolicySection, complaints)
+    audit = _section(layers, "audit", AuditSection, complaints)
+    default = _default(layers, credentials, complaints)
+    if listen.mode != "user" and not (listen.allow_uids and policy.directory):
+        where = _where(layers, "listen", "mode")
+        complaints.errors.append(
+            f"{where}: mode {listen.mode} ships no permit: "
+            "set listen.allow_uids and policy.directory"
+        )
+    if complaints.errors:
+        raise ConfigErrors(complaints.errors)
+    return Config(
+        default=default,
+        credentials=MappingProxyType(credentials),
+        listen=ListenConfig(
+            mode=listen.mode,
+            socket=_path(listen.socket),
+            group=listen.group,
+            allow_uids=tuple(listen.allow_uids),
+        ),
+        policy=PolicyConfig(directory=_path(policy.directory)),
+        audit=AuditConfig(path=_path(audit.path), sync=audit.sync),
+        sources=tuple(layer.path for layer in layers),
+        warnings=tuple(complaints.warnings),
+    )
+
+
+# --- tables --------------------------------------------------------------------------------------
+
+
+def _check_tables(layer: Layer, complaints: Complaints) -> None:
+    strict = not layer.system
+    requires = layer.data.get("requires")
+    if requires is not None:
+        strict = True
+        if not _satisfied(str(requires)):
+            complaints.errors.append(
+                f"{layer.at('requires')}: requires credward {requires}, this is {__version__}"
+            )
+    for name in layer.data:
+        if name in _TABLES:
+            continue
+        if name in _LATER:
+            text = f'"{name}" is not read by this version of credward'
+        else:
+            text = f'unknown key "{name}"{_nearest(name, _TABLES)}'
+        (complaints.errors if strict else complaints.warnings).append(f"{layer.at(name)}: {text}")
+
+
+def _section(layers: list[Layer], name: str, shape: type[_S], complaints: Complaints) -> _S:
+    """Return one table, merged key by key, where the system's keys cannot be redefined below."""
+    merged: dict[str, Any] = {}
+    owner: dict[str, Layer] = {}
+    for layer in layers:
+        table = layer.data.get(name, {})
+        if not isinstance(table, dict):
+            complaints.errors.append(f"{layer.at(name)}: {name} is a table")
+            continue
+        checked = _convert(layer, (name,), table, shape, complaints)
+        for key in table if checked else ():
+            if key in owner and owner[key].system and not layer.system:
+                complaints.errors.append(
+                    f"{layer.at(name, key)}: {name}.{key} is set by {owner[key].at(name, key)}"
+                )
+            else:
+                merged[key], owner[key] = table[key], layer
+    return msgspec.convert(merged, shape)
+
+
+def _default(
+    layers: list[Layer], credentials: Mapping[str, CredentialConfig], complaints: Complaints
+) -> str | None:
+    for layer in reversed(layers):
+        if (name := layer.data.get("default")) is not None:
+            if name not in credentials and not complaints.errors:
+                near = _nearest(str(name), tuple(credentials))
+                complaints.errors.append(
+                    f'{layer.at("default")}: default "{name}" is not a configured credential{near}'
+                )
+            return str(name)
+    return None
+
+
+# --- credentials ---------------------------------------------------------------------------------
+
+
+def _credentials(layers: list[Layer], complaints: Complaints) -> dict[str, CredentialConfig]:
+    found: dict[str, CredentialConfig] = {}
+    owner: dict[str, Layer] = {}
+    for layer in layers:
+        tables = layer.data.get("credentials", {})
+        if not isinstance(tables, dict):
+            complaints.errors.append(f"{layer.at('credentials')}: credentials is a table")
+            continue
+        for name, table in tables.items():
+            where = layer.at("credentials", name)
+            if name in owner:
+                complaints.errors.append(
+                    f'{where}: "{name}" is defined by {owner[name].at("credentials", name)}'
+                )
+                continue
+            owner[name] = layer
+            if not _NAME.match(name):
+                complaints.errors.append(
+                    f'{where}: "{name}" is no name: letters, digits, dot, dash, underscore, '
+                    "at most 64, beginning with a letter or digit"
+                )
+            elif not isinstance(table, dict):
+                complaints.errors.append(f"{where}: credentials.{name} is a table")
+            elif (credential := _credential(layer, name, table, complaints)) is not None:
+                found[name] = credential
+    return found
+
+
+def _credential(
+    layer: Layer, name: str, table: dict[str, Any], complaints: Complaints
+) -> CredentialConfig | None:
+    path = ("credentials", name)
+    provider = table.get("provider")
+    if provider not in SETTINGS:
+        what = "needs a provider" if provider is None else f'provider "{provider}" is unknown'
+        near = _nearest(str(provider), tuple(SETTINGS)) or f": one of {', '.join(sorted(SETTINGS))}"
+        complaints.errors.append(f"{layer.at(*path, 'provider')}: {name} {what}{near}")
+        return None
+    shape = SETTINGS[provider]
+    common_names = set(CommonSection.__struct_fields__)
+    own_names = set(shape.__struct_fields__)
+    # A word that neither knows goes to the provider's table, whose error names it.
+    common_words = {key: value for key, value in table.items() if key in common_names - own_names}
+    own_words = {key: value for key, value in table.items() if key not in common_words}
+    if unknown := [key for key in own_words if key not in own_names]:
+        known = tuple(sorted(common_names | own_names))
+        for key in unknown:
+            later = " is not read by this version of credward" if key in _LATER else ""
+            text = later or f"{_nearest(key, known)}"
+            complaints.errors.append(
+                f'{layer.at(*path, key)}: unknown key "{key}" for provider {provider}{text}'
+                if not later
+                else f'{layer.at(*path, key)}: "{key}"{later}'
+            )
+            del own_words[key]
+    common = _convert(layer, path, common_words, CommonSection, complaints)
+    own = _convert(layer, path, own_words, shape, complaints)
+    if common is None or own is None or unknown:
+        return None
+    base_urls = [*([common.base_url] if common.base_url else []), *common.base_urls]
+    return CredentialConfig(
+        name=name,
+        provider=provider,
+        settings=own,
+        epoch=_epoch(provider, own, common),
+        grant=common.grant or name,
+        base_urls=tuple(base_urls),
+        allowed_flags=frozenset(common.allow_client_flags),
+        audiences=tuple(common.serve.audiences),
+        scopes=tuple(common.serve.scopes),
+        header=common.header,
+        env_name=common.env_name,
+        keep=common.keep,
+        idle_after=common.idle_after,
+        origin=layer.at(*path),
+    )
+
+
+def _epoch(provider: str, own: msgspec.Struct, common: CommonSection) -> str:
+    """Return a digest of all that makes a minted token what it is; hand-over words do not."""
+    words = [provider, msgspec.to_builtins(own), common.grant]
+    return hashlib.sha256(msgspec.json.encode(words, order="sorted")).hexdigest()[:16]
+
+
+# --- words ---------------------------------------------------------------------------------------
+
+
+def _convert(
+    layer: Layer,
+    path: tuple[str, ...],
+    table: dict[str, Any],
+    shape: type[_S],
+    complaints: Complaints,
+) -> _S | None:
+    """Return *table* as *shape*, or complain about the one key that does not fit."""
+    try:
+        return msgspec.convert(table, shape)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        inner: tuple[str, ...] = ()
+        if (place := _PATH.search(text)) is not None:
+            inner = tuple(each for each in re.split(r"[.\[\]]+", place["path"]) if each)
+            text = text[: place.start()]
+        if (unknown := _UNKNOWN.search(text)) is not None:
+            inner += (unknown["name"],)
+            near = _nearest(unknown["name"], shape.__struct_fields__)
+            text = f'unknown key "{unknown["name"]}"{near}'
+        elif (missing := re.search(r"missing required field `([^`]*)`", text)) is not None:
+            text = f'"{missing[1]}" is missing'
+        dotted = ".".join((*path, *inner))
+        complaints.errors.append(f"{layer.at(*path, *inner)}: {dotted}: {text}")
+        return None
+
+
+def _nearest(name: str, known: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f', perhaps "{near[0]}"' if near else ""
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text).expanduser()
+
+
+def _where(layers: list[Layer], *path: str) -> str:
+    for layer in reversed(layers):
+        if path[0] in layer.data:
+            return layer.at(*path)
+    return os.devnull
+
+
+def _satisfied(requirement: str) -> bool:
+    match = re.fullmatch(r">=\s*(\d+(?:\.\d+)*)", requirement.strip())
+    if match is None:
+        return False
+    wanted = [int(part) for part in match[1].split(".")]
+    have = [int(part) for part in __version__.split(".")]
+    return have >= wanted

@@ -1,0 +1,74 @@
+"""The configuration as one frozen value. How it is read and checked is `load`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+__all__ = ["AuditConfig", "Config", "CredentialConfig", "ListenConfig", "PolicyConfig"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialConfig:
+    """One `[credentials.NAME]`. Durations are in seconds; *origin* is `path:line`.
+
+    *epoch* changes with anything that makes it another credential: tokens of another epoch are
+    never handed out.
+    """
+
+    name: str
+    provider: str
+    settings: msgspec.Struct
+    epoch: str
+    grant: str
+    base_urls: tuple[str, ...] = ()
+    allowed_flags: frozenset[str] = frozenset()
+    audiences: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    header: str | None = None
+    env_name: str | None = None
+    keep: Literal["demand", "always"] = "demand"
+    idle_after: float | None = None
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenConfig:
+    """`[listen]`: for whom the socket is made."""
+
+    mode: Literal["user", "system", "sidecar"] = "user"
+    socket: Path | None = None
+    group: str | None = None
+    allow_uids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyConfig:
+    """`[policy]`: a directory of Cedar files beside the shipped one."""
+
+    directory: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditConfig:
+    """`[audit]`: where the record of decisions lies, and whether each line is synced."""
+
+    path: Path | None = None
+    sync: Literal["batch", "always"] = "batch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything that was configured, layers merged."""
+
+    default: str | None = None
+    credentials: Mapping[str, CredentialConfig] = field(default_factory=dict)
+    listen: ListenConfig = field(default_factory=ListenConfig)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    audit: AuditConfig = field(default_factory=AuditConfig)
+    sources: tuple[Path, ...] = ()
+    warnings: tuple[str, ...] = ()

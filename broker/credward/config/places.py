@@ -1,0 +1,126 @@
+"""Where things lie on this machine: configuration, state, and the socket's search order.
+
+Computes paths from an environment that it is handed; making and checking them is done by those who
+use them. `environment` is the one place where the process environment is read.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from credward.errors import BrokerError, Kind
+
+__all__ = ["Places", "candidate_sockets", "environment", "find_places"]
+
+_SOCKET = "credward.sock"
+# sockaddr_un.sun_path less its NUL: 108 on Linux, 104 on macOS.
+_LONGEST = {"darwin": 103}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Paths of one user; clients search *sockets* in order, a daemon listens at *socket*."""
+
+    config_file: Path
+    # Given by CREDWARD_CONFIG: then no other layer is read.
+    config_alone: bool
+    system_config_dir: Path
+    state_dir: Path
+    sockets: tuple[Path, ...]
+    socket: Path
+    # Named by CREDWARD_SOCKET: clients look nowhere else and never start a daemon.
+    socket_named: bool
+
+
+def environment() -> Mapping[str, str]:
+    """Return the environment of this process."""
+    return os.environ
+
+
+def find_places(
+    environ: Mapping[str, str], *, uid: int | None = None, platform: str = sys.platform
+) -> Places:
+    """Return the places for *environ*; raises `fix-configuration` where no socket can be."""
+    uid = os.geteuid() if uid is None else uid
+    home = Path(environ.get("HOME") or "/")
+    config_home = _xdg(environ, "XDG_CONFIG_HOME", home / ".config")
+    state_dir = _xdg(environ, "XDG_STATE_HOME", home / ".local/state") / "credward"
+    named = environ.get("CREDWARD_SOCKET")
+    if named:
+        if not _fits(Path(named), platform):
+            raise BrokerError(
+                Kind.FIX_CONFIGURATION,
+                f'CREDWARD_SOCKET "{named}" is too long for a socket: name a shorter one',
+            )
+        sockets: tuple[Path, ...] = (Path(named),)
+    else:
+        found = _search_order(environ, home, state_dir, uid, platform)
+        sockets = tuple(each for each in found if _fits(each, platform))
+    if not sockets:
+        raise BrokerError(
+            Kind.FIX_CONFIGURATION,
+            "every place for the socket has too long a path: set CREDWARD_SOCKET to a short one",
+        )
+    alone = environ.get("CREDWARD_CONFIG")
+    return Places(
+        config_file=Path(alone) if alone else config_home / "credward" / "config.toml",
+        config_alone=bool(alone),
+        system_config_dir=_system_config_dir(platform),
+        state_dir=state_dir,
+        sockets=sockets,
+        socket=sockets[0],
+        socket_named=bool(named),
+    )
+
+
+def candidate_sockets(places: Places) -> tuple[Path, ...]:
+    """Return where clients look, in order."""
+    return places.sockets
+
+
+def _search_order(
+    environ: Mapping[str, str], home: Path, state_dir: Path, uid: int, platform: str
+) -> list[Path]:
+    order = []
+    runtime = environ.get("XDG_RUNTIME_DIR", "")
+    if runtime.startswith("/"):
+        order.append(Path(runtime) / "credward" / _SOCKET)
+    if platform == "darwin":
+        order.append(home / "Library/Application Support/credward/run" / _SOCKET)
+    else:
+        own = Path(f"/run/user/{uid}")
+        if _private(own, uid):
+            order.append(own / "credward" / _SOCKET)
+        order.append(state_dir / "run" / _SOCKET)
+    order.append(Path("/run/credward") / _SOCKET)
+    # The system's socket comes last and only a system daemon, which names it, listens there.
+    return list(dict.fromkeys(order))
+
+
+def _private(directory: Path, uid: int) -> bool:
+    try:
+        found = directory.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == uid and not found.st_mode & 0o077
+
+
+def _fits(path: Path, platform: str) -> bool:
+    return len(os.fsencode(path)) <= _LONGEST.get(platform, 107)
+
+
+def _xdg(environ: Mapping[str, str], name: str, default: Path) -> Path:
+    # A relative path in an XDG variable is to be ignored (XDG base directory specification).
+    value = environ.get(name, "")
+    return Path(value) if value.startswith("/") else default
+
+
+def _system_config_dir(platform: str) -> Path:
+    if platform == "darwin":
+        return Path("/Library/Application Support/credward")
+    return Path("/etc/credward")

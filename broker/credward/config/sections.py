@@ -1,0 +1,56 @@
+"""What each table of the configuration may say, apart from the providers' own settings.
+
+Words and types only; `load` reads and merges, the providers' words are `credward.settings`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+__all__ = ["AuditSection", "CommonSection", "ListenSection", "PolicySection", "ServeSection"]
+
+
+class ServeSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[credentials.NAME.serve]`: what callers may ask for beyond what is configured."""
+
+    audiences: list[str] = []
+    scopes: list[str] = []
+
+
+class CommonSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every `[credentials.NAME]` may say whatever its provider."""
+
+    provider: str
+    base_url: str | None = None
+    base_urls: list[str] = []
+    allow_client_flags: list[Literal["proxy", "tls-off", "extra-ca"]] = []
+    header: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]{1,64}$")] | None = None
+    env_name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    keep: Literal["demand", "always"] = "demand"
+    idle_after: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    grant: str | None = None
+    serve: ServeSection = ServeSection()
+
+
+class ListenSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[listen]`."""
+
+    mode: Literal["user", "system", "sidecar"] = "user"
+    socket: str | None = None
+    group: str | None = None
+    allow_uids: list[Annotated[int, msgspec.Meta(ge=0)]] = []
+
+
+class PolicySection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[policy]`."""
+
+    directory: str | None = None
+
+
+class AuditSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[audit]`."""
+
+    path: str | None = None
+    sync: Literal["batch", "always"] = "batch"

@@ -1,0 +1,34 @@
+"""Tokens sealed while they lie in memory: AES-256-GCM under a key that is never written down.
+
+Protects dumps, swap and stray copies, not against somebody who reads the whole live process; the
+threat model says so. When a token is opened is decided by `issuer`.
+"""
+
+from __future__ import annotations
+
+import os
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+__all__ = ["Sealer"]
+
+# NIST SP 800-38D: 96 bits, drawn anew for each sealing.
+_NONCE = 12
+
+
+class Sealer:
+    """Seals under one random key that lives and dies with the process."""
+
+    def __init__(self) -> None:
+        self._cipher = AESGCM(AESGCM.generate_key(bit_length=256))
+
+    def seal(self, plain: bytes | bytearray, name: str) -> bytes:
+        """Return *plain* sealed so that it opens under *name* only; the caller wipes *plain*."""
+        nonce = os.urandom(_NONCE)
+        return nonce + self._cipher.encrypt(nonce, plain, name.encode())
+
+    def open(self, sealed: bytes, name: str) -> bytearray:
+        """Return the plain bytes in a buffer that the caller wipes."""
+        plain = bytearray(len(sealed) - _NONCE - 16)
+        self._cipher.decrypt_into(sealed[:_NONCE], sealed[_NONCE:], name.encode(), plain)
+        return plain

@@ -1,0 +1,77 @@
+"""Accepting stops and goes on without losing anybody."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from credward.servers.accepting import Acceptor
+
+
+class _Greeter(asyncio.Protocol):
+    def connection_made(self, transport):
+        transport.write(b"hello")
+        transport.close()
+
+
+async def _greeted(path) -> bytes:
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    received = await reader.read()
+    writer.close()
+    return received
+
+
+def test_clients_queue_while_stopped(run, short_dir):
+    """Whoever comes in a pause is accepted after it, any number of times; the file stays."""
+
+    async def main() -> None:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(short_dir / "s"))
+        acceptor = Acceptor(listener, _Greeter, burst=2, queue=64)
+        await acceptor.start()
+        assert await _greeted(short_dir / "s") == b"hello"
+        for _ in range(3):
+            acceptor.stop()
+            await asyncio.sleep(0.01)
+            waiting = [asyncio.create_task(_greeted(short_dir / "s")) for _ in range(10)]
+            await asyncio.sleep(0.05)
+            assert not any(each.done() for each in waiting)
+
+            await acceptor.start()
+            assert await asyncio.wait_for(asyncio.gather(*waiting), 5) == [b"hello"] * 10
+        assert (short_dir / "s").exists()
+
+        acceptor.close()
+        await asyncio.sleep(0.01)
+
+    run(main())
+
+
+def test_nobody_is_dropped_when_it_stops_in_mid_accept(run, short_dir):
+    """Connections that the loop had already taken are made in spite of the stop."""
+
+    async def main() -> None:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(short_dir / "s"))
+        made = []
+
+        def make() -> _Greeter:
+            made.append(_Greeter())
+            acceptor.stop()
+            return made[-1]
+
+        acceptor = Acceptor(listener, make, burst=8, queue=64)
+        await acceptor.start()
+        waiting = [asyncio.create_task(_greeted(short_dir / "s")) for _ in range(20)]
+        for _ in range(200):
+            await asyncio.sleep(0.005)
+            if all(each.done() for each in waiting):
+                break
+            await acceptor.start()
+        assert [each.result() for each in waiting] == [b"hello"] * 20
+        assert len(made) == 20
+
+        acceptor.close()
+        await asyncio.sleep(0.01)
+
+    run(main())

@@ -1,0 +1,102 @@
+"""What there is has its page: kinds of errors, providers, formats, paths, commands, keys; and no link is dead."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from credward.errors import Kind
+from credward.formats.registry import FORMATS
+from credward.servers.unix_api.routes import ROUTES
+from credward.settings.registry import SETTINGS
+from repository.tree import DOCS, ROOT, committed
+
+PAGES = [path for path in committed() if path.suffix == ".md"]
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what can be linked to within a page, as the usual renderers name it."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {
+        re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings
+    }
+
+
+def section(page: Path, heading: str) -> str:
+    """Return the text below a heading of the second level, empty where there is none."""
+    found = re.search(
+        rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", page.read_text(), re.MULTILINE | re.DOTALL
+    )
+    return found[1].strip() if found else ""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link names a file that exists, and a heading in it."""
+    dead = []
+    for link in LINK.findall(page.read_text(encoding="utf-8")):
+        if "://" in link or link.startswith("mailto:"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            dead.append(link)
+
+    assert dead == []
+
+
+@pytest.mark.parametrize("kind", Kind, ids=lambda kind: kind.slug)
+def test_every_kind_of_error_has_its_section(kind: Kind) -> None:
+    """Its slug is the end of its address; status and exit code are those of the table."""
+    page = DOCS / "reference/errors.md"
+    status = str(kind.status) if kind.status else "\N{EN DASH}"
+    row = f"| [{kind.slug}](#{kind.slug}) | {status} | {kind.exit_code} |"
+
+    assert section(page, kind.slug)
+    assert row in page.read_text()
+
+
+@pytest.mark.parametrize("provider", sorted(SETTINGS))
+def test_every_provider_has_its_page(provider: str) -> None:
+    """With each key of its settings, and a link from the index."""
+    page = DOCS / f"reference/providers/{provider}.md"
+    text = page.read_text()
+    keys = [field.encode_name for field in msgspec.structs.fields(SETTINGS[provider])]
+
+    assert [key for key in keys if f"`{key}`" not in text] == []
+    assert f"reference/providers/{provider}.md" in (DOCS / "index.md").read_text()
+
+
+def test_every_format_and_path_is_in_the_reference() -> None:
+    """The socket API is described whole."""
+    text = (DOCS / "reference/http-api.md").read_text()
+
+    assert [name for name in FORMATS if f"`{name}`: " not in text] == []
+    assert [
+        f"{route.verb} {route.path}"
+        for route in ROUTES
+        if f"`{route.verb} {route.path}" not in text
+    ] == []
+    assert [
+        name
+        for route in ROUTES
+        for name in route.query
+        if f"`{name}`" not in text and f"?{name}=" not in text
+    ] == []
+
+
+def test_decisions_are_numbered_and_honest() -> None:
+    """Each has its number once, is on the list, and says what it costs."""
+    records = sorted((DOCS / "decisions").glob("[0-9]*.md"))
+    numbers = [record.name[:4] for record in records]
+    listed = (DOCS / "decisions/README.md").read_text()
+
+    assert numbers == [f"{number:04d}" for number in range(1, len(records) + 1)]
+    assert [record.name for record in records if record.name not in listed] == []
+    assert [
+        record.name for record in records if not re.search(r"costs?\b", record.read_text())
+    ] == []

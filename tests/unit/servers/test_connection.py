@@ -12,8 +12,15 @@ from hypothesis import strategies as st
 
 from credward.errors import BrokerError, Kind
 from credward.servers.http11 import HttpResponse, Limits
-
-from .conftest import GET, GET_AND_CLOSE, FakePeer, hello, open_door, refuse_everybody, status_of
+from unit.servers.doors import (
+    GET,
+    GET_AND_CLOSE,
+    FakePeer,
+    hello,
+    open_door,
+    refuse_everybody,
+    status_of,
+)
 
 QUICK = Limits(read_deadline=0.3, idle_deadline=0.3, write_deadline=0.3, linger=0.2)
 

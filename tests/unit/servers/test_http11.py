@@ -17,8 +17,7 @@ import pytest
 
 import credward
 from credward.servers.http11 import HttpResponse, Limits
-
-from .conftest import GET, GET_AND_CLOSE, FakePeer, hello, open_door, status_of
+from unit.servers.doors import GET, GET_AND_CLOSE, FakePeer, hello, open_door, status_of
 
 BARE_SERVER = Path(__file__).with_name("bare_server.py")
 

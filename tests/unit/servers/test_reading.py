@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from credward.servers.limits import Limits
 from credward.servers.messages import HttpRequest, RefusedRequest
 from credward.servers.reading import RequestReader
-
-from .conftest import FakePeer
+from unit.servers.doors import FakePeer
 
 PEER = FakePeer()
 GOOD = b"GET /v1/health HTTP/1.1\r\nHost: credward\r\n\r\n"

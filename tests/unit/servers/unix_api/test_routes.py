@@ -13,8 +13,7 @@ from credward import wire
 from credward.errors import BrokerError, Kind
 from credward.servers.unix_api.routes import ROUTES, build_handler
 from credward.tokens import TokenRequest
-
-from ..conftest import open_door, status_of
+from unit.servers.doors import open_door, status_of
 
 
 @dataclass

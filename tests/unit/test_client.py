@@ -1,0 +1,268 @@
+"""The daemon seen from outside, over a socket that says whatever the test wants."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import credward
+from credward import wire
+from credward.client import Client
+from credward.errors import BrokerError, Kind, Recovery
+from credward.tokens import TokenRequest
+
+GATEWAY = TokenRequest(credential="gateway")
+
+
+@pytest.fixture
+def directory():
+    made = tempfile.mkdtemp(prefix="cw-", dir="/tmp")
+    yield Path(made)
+    shutil.rmtree(made)
+
+
+class Daemon:
+    """Takes connections one by one, keeps what it was asked and answers with fixed bytes."""
+
+    def __init__(self, path: Path, answer: bytes | None, *, read: bool = True) -> None:
+        self.asked: list[bytes] = []
+        self._answer = answer
+        self._read = read
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen(0)
+        self._held: list[socket.socket] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                if self._read:
+                    self.asked.append(connection.recv(65_536))
+                if self._answer is None:
+                    self._held.append(connection)
+                    continue
+                connection.sendall(self._answer)
+                connection.close()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for each in self._held:
+            each.close()
+
+
+@pytest.fixture
+def daemon(directory):
+    made = []
+
+    def start(answer: bytes | None, **keywords) -> Daemon:
+        made.append(Daemon(directory / "s", answer, **keywords))
+        return made[-1]
+
+    yield start
+    for each in made:
+        each.close()
+
+
+def http(status: int, body: bytes, media: str = "application/json", *headers: str) -> bytes:
+    lines = [f"HTTP/1.1 {status} X", f"Content-Type: {media}", f"Content-Length: {len(body)}"]
+    return "\r\n".join([*lines, *headers, "", ""]).encode() + body
+
+
+def test_gets_a_token_and_its_headers(directory, daemon):
+    """Everything of the token request is in the question, everything of the answer in the result."""
+    running = daemon(http(200, b"abc\n", "text/plain", "Expires-At: 7"))
+    body, headers = Client([directory / "s"]).get_token(
+        TokenRequest(
+            credential="gateway",
+            format="json",
+            audience="api://x y",
+            scopes=("a", "b"),
+            min_remaining=930,
+            cache_ttl=300,
+            timeout=2,
+            client_base_url="https://h/+",
+            client_flags=frozenset({"proxy", "extra-ca"}),
+            in_tool=True,
+        )
+    )
+
+    assert body == b"abc\n"
+    assert headers["expires-at"] == "7"
+    assert running.asked == [
+        b"GET /v1/credentials/gateway/json?timeout=2.000&min_remaining=930.000&cache_ttl=300.000"
+        b"&audience=api%3A%2F%2Fx%20y&scope=a%20b&client_base_url=https%3A%2F%2Fh%2F%2B"
+        b"&client_flags=extra-ca%2Cproxy&in_tool=1 HTTP/1.1\r\nHost: credward\r\n"
+        b"Accept: application/json\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    ]
+
+
+def test_names_cannot_leave_their_place(directory, daemon):
+    """R10: a strange name is escaped, and the daemon says no."""
+    running = daemon(http(200, b"x", "text/plain"))
+    Client([directory / "s"]).get_token(TokenRequest(credential="../a?b", format="c/d"))
+
+    assert running.asked[0].startswith(b"GET /v1/credentials/..%2Fa%3Fb/c%2Fd?timeout=")
+
+
+@pytest.mark.parametrize(
+    ("call", "first_line", "body"),
+    [
+        (
+            lambda c: c.statuses(),
+            b"GET /v1/credentials",
+            wire.StatusList(now=1, pid=2, credentials=[]),
+        ),
+        (lambda c: c.health(), b"GET /v1/health", wire.Health(pid=1)),
+        (lambda c: c.ready(), b"GET /v1/ready", wire.Ready(ready=True)),
+        (lambda c: c.reload(), b"POST /v1/reload", wire.ReloadResult(credentials=["a"])),
+        (lambda c: c.jwks("a"), b"GET /v1/credentials/a/jwks", wire.Jwks(keys=[])),
+        (
+            lambda c: c.refresh("a", 3),
+            b"POST /v1/credentials/a/refresh?timeout=3.000",
+            wire.RefreshResult(credential="a", token_id="b", issued_at=1),
+        ),
+    ],
+)
+def test_reads_each_answer_as_what_it_is(directory, daemon, call, first_line, body):
+    """One method per route, one struct per answer."""
+    running = daemon(http(200, wire.encode(body)))
+
+    assert call(Client([directory / "s"])) == body
+    assert running.asked[0].startswith(first_line + b" HTTP/1.1\r\n")
+
+
+def test_not_ready_is_an_answer(directory, daemon):
+    """503 with a body of its own is no failure."""
+    daemon(http(503, b'{"ready": false, "reasons": ["no policy"]}'))
+
+    assert Client([directory / "s"]).ready().reasons == ["no policy"]
+
+
+def test_reports_a_rejected_token_and_reads_the_audit(directory, daemon):
+    """The body says which token; the log comes as it is."""
+    running = daemon(http(202, b"{}"))
+    Client([directory / "s"]).rejected("a", "xy")
+    Client([directory / "s"]).audit(after="7")
+
+    assert running.asked[0].endswith(b'\r\n\r\n{"token_id":"xy"}')
+    assert running.asked[1].startswith(b"GET /v1/audit?after=7 ")
+
+
+def test_a_problem_is_the_error_that_it_says(directory, daemon):
+    """Kind, message, hint, recovery and time of return."""
+    error = BrokerError(
+        Kind.RATE_LIMITED, "slow down", hint="later", retry_after=3.0, recovery=Recovery.RETRY
+    )
+    daemon(http(429, wire.encode(wire.Problem.from_error(error)), "application/problem+json"))
+
+    with pytest.raises(BrokerError) as caught:
+        Client([directory / "s"]).get_token(GATEWAY)
+
+    assert caught.value.kind is Kind.RATE_LIMITED
+    assert (caught.value.message, caught.value.hint) == ("slow down", "later")
+    assert caught.value.retry_after == 3.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (http(403, b"plain\n", "text/plain", "Credward-Kind: denied"), Kind.DENIED),
+        (http(500, b"oops", "text/html"), Kind.INTERNAL),
+        (http(200, b"{}"), Kind.INTERNAL),
+        (b"SSH-2.0-OpenSSH_9\r\n\r\n", Kind.INTERNAL),
+        (b"HTTP/1.1 200 OK\r\n\r\n", Kind.INTERNAL),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", Kind.NOT_RUNNING),
+        (b"", Kind.NOT_RUNNING),
+    ],
+)
+def test_s11_what_is_not_understood_is_still_a_coded_error(directory, daemon, answer, kind):
+    """S11: an older or newer daemon, a stranger on the socket, an answer cut short."""
+    daemon(answer)
+
+    with pytest.raises(BrokerError) as caught:
+        Client([directory / "s"]).statuses()
+
+    assert caught.value.kind is kind
+
+
+def test_tries_the_places_in_order(directory, daemon):
+    """Missing, dead and unusable places are passed over."""
+    dead = socket.socket(socket.AF_UNIX)
+    dead.bind(str(directory / "dead"))
+    dead.close()
+    running = daemon(http(200, b'{"pid": 1}'))
+    places = [directory / "missing", directory / "dead", directory / ("x" * 120), directory / "s"]
+
+    assert Client(places).health().pid == 1
+    assert len(running.asked) == 1
+
+
+def test_s6_s7_no_daemon_is_said_at_once(directory):
+    """S6, S7: not running, in well under 100 ms, with what was tried and what to type."""
+    start = time.perf_counter()
+    with pytest.raises(BrokerError) as caught:
+        Client([directory / "missing", directory / ("x" * 120)]).health()
+
+    assert time.perf_counter() - start < 0.1
+    assert caught.value.kind is Kind.NOT_RUNNING
+    assert caught.value.message == "no daemon answers: run credward serve --detach"
+    assert f"{directory}/missing: No such file or directory" in caught.value.hint
+    assert "too long" in caught.value.hint
+
+
+@pytest.mark.parametrize("read", [True, False])
+def test_a_daemon_that_never_answers_costs_the_timeout(directory, daemon, read):
+    """The deadline holds over connecting, asking and reading together."""
+    daemon(None, read=read)
+    start = time.perf_counter()
+
+    with pytest.raises(BrokerError) as caught:
+        Client([directory / "s"]).get_token(TokenRequest(credential="a", timeout=0.3))
+
+    assert caught.value.kind is Kind.TIMED_OUT
+    assert 0.25 < time.perf_counter() - start < 1.5
+
+
+def test_waits_for_a_place_in_a_full_queue(directory):
+    """A busy daemon is not a missing one."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(directory / "s"))
+        listener.listen(0)
+        fillers = [socket.socket(socket.AF_UNIX) for _ in range(2)]
+        for each in fillers:
+            each.setblocking(False)
+            each.connect_ex(str(directory / "s"))
+
+        with pytest.raises(BrokerError) as caught:
+            Client([directory / "s"], timeout=0.2).health()
+
+        assert caught.value.kind is Kind.TIMED_OUT
+        for each in fillers:
+            each.close()
+
+
+def test_imports_no_event_loop_and_no_http_library():
+    """Small enough for a command that only asks."""
+    heavy = {"asyncio", "http.client", "ssl", "uvloop", "httptools", "cedarpy", "email"}
+    script = "import sys, credward.client; print(*sys.modules)"
+    found = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        check=True,
+        text=True,
+        env={"PYTHONPATH": str(Path(credward.__file__).parents[1])},
+    )
+
+    assert not heavy & set(found.stdout.split())

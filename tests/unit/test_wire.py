@@ -1,0 +1,80 @@
+"""JSON bodies survive the trip and newer or older neighbours."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from credward import wire
+from credward.errors import BrokerError, Kind, Recovery
+
+
+def test_r2_unknown_fields_are_ignored():
+    """R2, S11: a newer daemon may say more."""
+    body = b'{"now": 1, "pid": 2, "credentials": [{"name": "a", "state": "x", "mood": 1}], "z": {}}'
+    found = wire.decode(body, wire.StatusList)
+
+    assert found.credentials == [wire.CredentialStatus(name="a", state="x")]
+    assert wire.decode(wire.encode(found), wire.StatusList) == found
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b"[]", b'{"now": NaN}', b"\xff", b"[" * 100_000, b'{"now": "soon"}']
+)
+def test_r1_anything_else_is_a_bad_request(body):
+    """R1: never another exception, and the body is not quoted."""
+    with pytest.raises(BrokerError, match="not a StatusList in JSON") as caught:
+        wire.decode(body, wire.StatusList)
+
+    assert caught.value.kind is Kind.BAD_REQUEST
+
+
+@given(
+    st.sampled_from(list(Kind)),
+    st.text(),
+    st.text(),
+    st.none() | st.floats(0, 1e6),
+    st.sampled_from(list(Recovery)),
+)
+def test_an_error_survives_the_trip(kind, message, hint, retry_after, recovery):
+    """What the daemon raised is what the client raises."""
+    error = BrokerError(kind, message, hint=hint, retry_after=retry_after, recovery=recovery)
+    problem = wire.decode(wire.encode(wire.Problem.from_error(error)), wire.Problem)
+    back = problem.to_error()
+
+    assert (back.kind, back.message, back.hint) == (kind, message, hint)
+    assert (back.retry_after, back.recovery) == (retry_after, recovery)
+    assert problem.status == (kind.status or 500)
+
+
+def test_s11_unknown_words_of_a_newer_daemon():
+    """S11: an unknown kind is internal, an unknown recovery that of the kind, nonsense is dropped."""
+    problem = wire.Problem(
+        type="x",
+        title="x",
+        status=499,
+        detail="new trouble",
+        kind="brand-new",
+        recovery="pray",
+        retry_after=-1.0,
+    )
+    error = problem.to_error()
+
+    assert error.kind is Kind.INTERNAL
+    assert error.recovery is Recovery.RETRY
+    assert error.retry_after is None
+    assert error.message == "new trouble"
+
+
+def test_a_failure_tells_what_clears_it():
+    """Status shows kind, message and recovery of the last failure."""
+    failure = wire.Failure.from_error(BrokerError(Kind.LOGIN_REQUIRED, "log in", hint="now"))
+
+    assert msgspec.to_builtins(failure) == {
+        "kind": "login-required",
+        "message": "log in",
+        "recovery": "reauthorize",
+        "hint": "now",
+    }

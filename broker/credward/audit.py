@@ -33,7 +33,7 @@ class AuditCaller(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One decision. *time* is Unix seconds; *token_id* is a hash, *upstream_id* the vendor's name."""
+    """One decision; *time* is Unix seconds, *token_id* a hash, *upstream_id* the vendor's name."""
 
     time: float
     action: str

@@ -1,0 +1,115 @@
+"""What Linux says of a process: /proc, read so that a reused pid cannot slip in.
+
+Facts only, absent where they cannot be established; who the peer is comes from `identify`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import struct
+from dataclasses import dataclass
+
+from credward.callers.caller import Executable
+
+__all__ = [
+    "Stat",
+    "executable",
+    "is_dead",
+    "mount_namespace",
+    "peer_credentials",
+    "peer_handle",
+    "read_stat",
+]
+
+# asm-generic/socket.h; Linux 6.5 and later. The socket module has no name for it.
+_SO_PEERPIDFD = 77
+_CREDENTIALS = struct.Struct("3i")
+_DESCRIPTOR = struct.Struct("i")
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """What /proc/PID/stat says (proc(5)); *start_time* is in clock ticks since boot."""
+
+    name: str
+    parent: int
+    start_time: int
+
+
+def peer_credentials(peer: socket.socket) -> tuple[int, int, int]:
+    """Return pid, uid and gid as of `connect` (unix(7), SO_PEERCRED), in our namespaces."""
+    raw = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid, uid, gid = _CREDENTIALS.unpack(raw)
+    return pid, uid, gid
+
+
+def peer_handle(peer: socket.socket) -> int | None:
+    """Return a pidfd of whoever connected; None where the kernel has no such thing."""
+    try:
+        raw = peer.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD, _DESCRIPTOR.size)
+    except OSError:
+        return None
+    descriptor: int = _DESCRIPTOR.unpack(raw)[0]
+    return descriptor
+
+
+def is_dead(handle: int) -> bool:
+    """Return whether the process behind a pidfd has ended: it is readable then (pidfd_open(2))."""
+    poller = select.poll()
+    poller.register(handle, select.POLLIN)
+    return bool(poller.poll(0))
+
+
+def read_stat(pid: int) -> Stat | None:
+    """Return name, parent and start time of *pid*; None if it is gone or hidden."""
+    try:
+        descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        raw = os.read(descriptor, 4096)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    # The name stands in parentheses and may hold anything, parentheses and line breaks included.
+    begin, end = raw.find(b"("), raw.rfind(b")")
+    fields = raw[end + 2 :].split()
+    if begin < 0 or len(fields) < 20:
+        return None
+    name = raw[begin + 1 : end].decode("utf-8", "replace")
+    return Stat(name, int(fields[1]), int(fields[19]))
+
+
+def executable(pid: int) -> Executable | None:
+    """Return the program file of *pid*; None if it is hidden, deleted or never had a name.
+
+    The link is followed with O_PATH, which opens nothing on the file system behind it; device and
+    inode come from that descriptor, so a path of another root is never compared as text.
+    """
+    link = f"/proc/{pid}/exe"
+    try:
+        path = os.readlink(link)
+        descriptor = os.open(link, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    # A deleted file keeps its inode with no name; a memfd never had one.
+    if found.st_nlink == 0 or path.endswith(" (deleted)") or path.startswith("/memfd:"):
+        return None
+    return Executable(path=path, device=found.st_dev, inode=found.st_ino)
+
+
+def mount_namespace(pid: int | str) -> str | None:
+    """Return the mount namespace of *pid* (namespaces(7)); None if it is hidden."""
+    with contextlib.suppress(OSError):
+        return os.readlink(f"/proc/{pid}/ns/mnt")
+    return None

@@ -1,0 +1,59 @@
+"""Names of programs that mean something among the ancestors of a caller: harnesses and shells.
+
+A name can be forged by its owner. That is why being taken for a harness only ever restricts, and
+being taken for a shell only moves the look one ancestor up.
+"""
+
+from __future__ import annotations
+
+__all__ = ["harness_name", "is_transparent"]
+
+# Agent harnesses by the name of their process; the value is what policies and people call them.
+_HARNESSES = {
+    "claude": "claude",
+    "codex": "codex",
+    "gemini": "gemini",
+    "opencode": "opencode",
+    "crush": "crush",
+    "goose": "goose",
+    "aider": "aider",
+    "cursor-agent": "cursor",
+    "copilot": "copilot",
+    "amp": "amp",
+    "pi": "pi",
+    "openclaw": "openclaw",
+    "zero": "zero",
+    "hermes-agent": "hermes",
+}
+# Where a harness's own file has another name: its installation folder, as a part of the path.
+_FOLDERS = {
+    "/claude/versions/": "claude",
+    "/@anthropic-ai/claude-code": "claude",
+    "/@openai/codex": "codex",
+    "/@google/gemini-cli": "gemini",
+}
+_SHELLS = frozenset(
+    {"sh", "bash", "dash", "zsh", "fish", "ksh", "mksh", "ash", "busybox", "tcsh", "csh"}
+)
+# Programs that only start another one and wait for it.
+_WRAPPERS = frozenset({"env", "timeout", "nohup", "setsid", "xargs", "stdbuf", "nice", "time"})
+# What asks in somebody's name: the helper itself and the command line.
+_HELPERS = frozenset({"credward", "credward-helper"})
+
+
+def harness_name(process_name: str, executable: str | None) -> str | None:
+    """Return which harness a process is, by its name or its file; None if it is none."""
+    if (found := _HARNESSES.get(process_name)) is not None:
+        return found
+    if executable is None:
+        return None
+    if (found := _HARNESSES.get(executable.rpartition("/")[2])) is not None:
+        return found
+    return next((name for folder, name in _FOLDERS.items() if folder in executable), None)
+
+
+def is_transparent(process_name: str, executable: str | None) -> bool:
+    """Return whether to look one ancestor further up for who really asks."""
+    base = executable.rpartition("/")[2] if executable else process_name
+    names = {process_name.removeprefix("-"), base}
+    return bool(names & (_SHELLS | _WRAPPERS | _HELPERS))

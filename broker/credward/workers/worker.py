@@ -94,6 +94,7 @@ class Worker:
             case Failed():
                 raise message.error()
             case Hello():
+                self.kill()
                 raise self._failure("said hello twice", "maybe")
 
     def retire(self) -> None:
@@ -144,8 +145,10 @@ class Worker:
             ) from error
         try:
             if self._link is None or os.write(self._link.fileno(), line) != len(line):
+                self.kill()
                 raise self._failure("did not take its request", "no")
         except OSError as error:
+            self.kill()
             raise self._failure("ended before it was asked", "no") from error
         finally:
             wipe(line)

@@ -1,0 +1,295 @@
+"""Workers on demand: started, queued for, killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from credward.errors import BrokerError, Kind
+from fakes.clock import FakeClock
+from fakes.worker_program import worker_program
+
+ECHO = {"command": ["echo", "the-token"], "lifetime": 60}
+HANG = {"command": ["sleep", "60"], "lifetime": 60}
+
+
+def gone(pid: int) -> bool:
+    """Whether a process is dead; a zombie that its parent has yet to bury is."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+async def until(condition, within=5.0):
+    """Wait for a condition of the outside world."""
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        await asyncio.sleep(0.01)
+
+
+async def test_a_worker_is_started_on_demand_and_kept(make_pool, ask):
+    """The second mint finds it warm."""
+    pool = make_pool()
+    assert pool.snapshot() == []
+
+    for mints in (1, 2):
+        minted = await pool.mint("command", ask(**ECHO), deadline=20)
+        (view,) = pool.snapshot()
+        assert bytes(minted.body) == b"the-token"
+        assert minted.token_id == "c2a73fcf61dfbdca"
+        assert (view.provider, view.busy, view.mints) == ("command", False, mints)
+        assert pool.pids() == {view.pid}
+
+
+async def test_mints_at_once_have_workers_of_their_own(make_pool, ask):
+    """Up to the size, from which on they queue."""
+    pool = make_pool(size=2)
+    slow = ask(command=["sh", "-c", "sleep 0.2; echo t"], lifetime=60)
+
+    minting = [asyncio.create_task(pool.mint("command", slow, deadline=20)) for _ in range(4)]
+    await until(lambda: sum(view.busy for view in pool.snapshot()) == 2)
+    await asyncio.gather(*minting)
+
+    assert len(pool.snapshot()) == 2
+    assert sum(view.mints for view in pool.snapshot()) == 4
+
+
+async def test_t18_at_the_deadline_worker_and_program_are_killed(make_pool, ask, tmp_path):
+    """With everything below: a child in the background, and one that left session and group."""
+    pool = make_pool()
+    script = (
+        f"(setsid sleep 61 & echo $! >>{tmp_path}/p); sleep 62 & echo $! >>{tmp_path}/p; sleep 63"
+    )
+    hang = ask(command=["sh", "-c", script], lifetime=60, timeout=60)
+
+    started = time.monotonic()
+    with pytest.raises(BrokerError) as caught:
+        await pool.mint("command", hang, deadline=1.0)
+
+    assert time.monotonic() - started < 2.0
+    assert (caught.value.kind, caught.value.sent) == (Kind.TIMED_OUT, "maybe")
+    assert pool.snapshot() == []
+    pids = [int(line) for line in (tmp_path / "p").read_text().split()]
+    assert len(pids) == 2
+    await until(lambda: all(gone(pid) for pid in pids))
+
+
+async def test_t18_hung_commands_do_not_block_other_providers(make_pool, ask):
+    """Eight of them hold every worker of `command`; `static` has its own."""
+    pool = make_pool()
+    hung = [asyncio.create_task(pool.mint("command", ask(**HANG), deadline=60)) for _ in range(8)]
+    await until(lambda: sum(view.mints for view in pool.snapshot()) == 8, within=30)
+
+    minted = await pool.mint("static", ask(secret={"env": "X"}, grant="value"), deadline=20)
+    with pytest.raises(BrokerError, match="all workers for provider command were busy") as caught:
+        await pool.mint("command", ask(**ECHO), deadline=0.2)
+
+    assert bytes(minted.body) == b"value"
+    assert caught.value.sent == "no"
+    for task in hung:
+        task.cancel()
+    await asyncio.gather(*hung, return_exceptions=True)
+    assert len(pool.snapshot()) == 1
+
+
+async def test_a_queued_mint_gets_the_slot_of_a_killed_one(make_pool, ask):
+    """A deadline frees its place."""
+    pool = make_pool(size=1)
+    hung = asyncio.create_task(pool.mint("command", ask(**HANG), deadline=1))
+    await until(lambda: sum(view.mints for view in pool.snapshot()) == 1)
+
+    minted = await pool.mint("command", ask(**ECHO), deadline=20)
+
+    assert bytes(minted.body) == b"the-token"
+    with pytest.raises(BrokerError, match="within 1 s"):
+        await hung
+
+
+async def test_t10_kill_9_in_mid_mint_fails_at_once_and_heals(make_pool, ask):
+    """The end of the link says so; nobody waits for the deadline, and the next mint works."""
+    pool = make_pool()
+    minting = asyncio.create_task(pool.mint("command", ask(**HANG), deadline=60))
+    await until(lambda: sum(view.mints for view in pool.snapshot()) == 1)
+
+    killed_at = time.monotonic()
+    os.kill(pool.snapshot()[0].pid, signal.SIGKILL)
+    with pytest.raises(BrokerError, match="ended in mid-mint") as caught:
+        await minting
+
+    assert time.monotonic() - killed_at < 1.0
+    assert (caught.value.kind, caught.value.sent) == (Kind.INTERNAL, "maybe")
+    minted = await pool.mint("command", ask(**ECHO), deadline=20)
+    assert bytes(minted.body) == b"the-token"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds a session's processes in /proc")
+async def test_a_killed_worker_leaves_no_program(make_pool, ask, tmp_path):
+    """Its program is found by the session that the worker made."""
+    pool = make_pool()
+    script = f"echo $$ >{tmp_path}/p; exec sleep 64"
+    minting = asyncio.create_task(
+        pool.mint("command", ask(command=["sh", "-c", script], lifetime=60), deadline=60)
+    )
+    await until(lambda: (tmp_path / "p").exists() and (tmp_path / "p").read_text().strip())
+
+    os.kill(pool.snapshot()[0].pid, signal.SIGKILL)
+    with pytest.raises(BrokerError):
+        await minting
+
+    await until(lambda: gone(int((tmp_path / "p").read_text())))
+
+
+async def test_a_worker_that_dies_in_its_sleep_costs_nothing(make_pool, ask):
+    """Whether the daemon has noticed already or not."""
+    pool = make_pool()
+    for noticed in (True, False):
+        await pool.mint("command", ask(**ECHO), deadline=20)
+        (view,) = pool.snapshot()
+        os.kill(view.pid, signal.SIGKILL)
+        if noticed:
+            await until(lambda: not pool.snapshot())
+        else:
+            # No turn of the event loop: only the kernel knows.
+            time.sleep(0.1)
+
+        minted = await pool.mint("command", ask(**ECHO), deadline=20)
+
+        assert bytes(minted.body) == b"the-token"
+        assert view.pid not in pool.pids()
+
+
+async def test_an_idle_worker_leaves(make_pool, ask):
+    """After a while, by the end of its link, and is buried."""
+    pool = make_pool(idle_after=0.2)
+    await pool.mint("command", ask(**ECHO), deadline=20)
+    (view,) = pool.snapshot()
+
+    await until(lambda: pool.snapshot() == [])
+    await until(lambda: not Path(f"/proc/{view.pid}").exists())
+
+
+async def test_work_keeps_a_worker(make_pool, ask):
+    """The time counts from the last mint."""
+    pool = make_pool(idle_after=0.5)
+    pids = set()
+    for _ in range(5):
+        await pool.mint("command", ask(**ECHO), deadline=20)
+        pids |= pool.pids()
+        await asyncio.sleep(0.2)
+
+    assert len(pids) == 1
+
+
+async def test_a_mint_that_fails_keeps_its_worker(make_pool, ask):
+    """A refusal is an answer like another."""
+    pool = make_pool()
+    with pytest.raises(BrokerError, match="no token") as caught:
+        await pool.mint("command", ask(command=["false"]), deadline=20)
+
+    assert caught.value.kind is Kind.PROVIDER_REFUSED
+    assert [view.busy for view in pool.snapshot()] == [False]
+
+
+async def test_a_cancelled_mint_kills_its_worker(make_pool, ask):
+    """Nothing goes on that nobody waits for."""
+    pool = make_pool()
+    minting = asyncio.create_task(pool.mint("command", ask(**HANG), deadline=60))
+    await until(lambda: sum(view.mints for view in pool.snapshot()) == 1)
+    (view,) = pool.snapshot()
+
+    minting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await minting
+
+    await until(lambda: gone(view.pid))
+    assert pool.snapshot() == []
+
+
+async def test_t7_a_token_that_has_expired_is_no_success(make_pool, ask):
+    """By the daemon's clock, whatever the provider believes; the text is wiped."""
+    pool = make_pool(clock=FakeClock(now=time.time() + 3600))
+
+    with pytest.raises(BrokerError, match="expired already") as caught:
+        await pool.mint("command", ask(**ECHO), deadline=20)
+
+    assert caught.value.kind is Kind.PROVIDER_REFUSED
+
+
+async def test_an_unknown_provider_is_a_configuration_error(make_pool, ask):
+    """Said by the worker, for the daemon knows no providers."""
+    with pytest.raises(BrokerError, match='"nosuch" is not installed') as caught:
+        await make_pool().mint("nosuch", ask(), deadline=20)
+
+    assert caught.value.kind is Kind.FIX_CONFIGURATION
+
+
+async def test_close_kills_everything_in_time(make_pool, ask):
+    """Hung, idle, and one that ignores signals."""
+    pool = make_pool()
+    hung = asyncio.create_task(pool.mint("command", ask(**HANG), deadline=60))
+    await pool.mint("static", ask(secret={"env": "X"}, grant="value"), deadline=20)
+    await until(lambda: sum(view.mints for view in pool.snapshot()) == 2)
+    pids = pool.pids()
+
+    started = time.monotonic()
+    await pool.close()
+
+    assert time.monotonic() - started < 1.5
+    assert all(not Path(f"/proc/{pid}").exists() for pid in pids)
+    with pytest.raises(BrokerError, match="ended in mid-mint"):
+        await hung
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        (
+            "say(HELLO.replace('\"0.', '\"9.')); hear()",
+            r"worker is version 9.*daemon is 0.*: restart with credward serve",
+        ),
+        ("say('garbage'); hear()", "said what is no answer"),
+        ("sys.exit(3)", "ended before its hello"),
+        ('say(\'{"type":"failed"\'); hear()', "said what is no answer"),
+        ("say(HELLO); hear(); say(HELLO); hear()", "said hello twice"),
+        ("say(HELLO); hear(); say('x' * 70000); hear()", "said too much in mid-mint"),
+        ("say(HELLO); hear(); sys.exit(1)", "ended in mid-mint"),
+        ("time.sleep(60)", "did not start within 1 s"),
+    ],
+)
+async def test_a_worker_that_is_none_of_ours_is_not_believed(
+    make_pool, ask, tmp_path, body, complaint
+):
+    """Nor left running, nor used again."""
+    pool = make_pool(executable=worker_program(tmp_path, body), hello_timeout=1)
+
+    with pytest.raises(BrokerError, match=complaint) as caught:
+        await pool.mint("static", ask(secret={"env": "X"}, grant="v"), deadline=20)
+
+    assert caught.value.kind is Kind.INTERNAL
+    assert pool.snapshot() == []
+
+
+async def test_a_missing_interpreter_is_reported(make_pool, ask):
+    """An upgrade may have removed it under a running daemon."""
+    with pytest.raises(BrokerError, match="no worker can be started"):
+        await make_pool(executable="/nonexistent/python").mint("local", ask(), deadline=20)
+
+
+async def test_settings_that_do_not_fit_a_line_are_refused(make_pool, ask):
+    """Before anything is sent; the worker stays good."""
+    pool = make_pool()
+    big = ask(command=["echo", "x" * 70_000], lifetime=60)
+
+    with pytest.raises(BrokerError, match="longer than 64 KiB") as caught:
+        await pool.mint("command", big, deadline=20)
+
+    assert caught.value.sent == "no"
+    assert [view.busy for view in pool.snapshot()] == [False]

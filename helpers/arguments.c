@@ -9,21 +9,22 @@
 #define NAME_LIMIT 64
 #define LONGEST_TIMEOUT_MS 600000
 
-static const char usage[] =
-	"usage: credward-helper [OPTION...] [NAME]\n"
-	"Print a short-lived credential of the credward daemon; without NAME the default one.\n"
-	"\n"
-	"  --format FORMAT     shape of the answer: token (default), json, headers, env, ...\n"
-	"  --min-remaining S   ask for a token that is valid for S more seconds\n"
-	"  --timeout S         give up after S seconds (default 4)\n"
-	"  --no-start          do not start the daemon when it is not running\n"
-	"  --check ready       exit 0 when the daemon is ready, 1 when it is not\n"
-	"  --base-url URL      where the token will be sent, instead of what the environment says\n"
-	"  --help, --version   print this, print the version\n";
+static const char usage[]
+	= "usage: credward-helper [OPTION...] [NAME]\n"
+	  "Print a short-lived credential of the credward daemon; without NAME the default one.\n"
+	  "\n"
+	  "  --format FORMAT     shape of the answer: token (default), json, headers, env, ...\n"
+	  "  --min-remaining S   ask for a token that is valid for S more seconds\n"
+	  "  --timeout S         give up after S seconds (default 4)\n"
+	  "  --no-start          do not start the daemon when it is not running\n"
+	  "  --check ready       exit 0 when the daemon is ready, 1 when it is not\n"
+	  "  --base-url URL      where the token will be sent, instead of what the environment says\n"
+	  "  --help, --version   print this, print the version\n";
 
 static bool misused(struct failure *failure, const char *what, const char *word, const char *rest)
 {
-	failure_note(failure, CODE_BAD_REQUEST, what, "\"", word, "\"", rest, ": run credward-helper --help", NULL);
+	failure_note(failure, CODE_BAD_REQUEST, what, "\"", word, "\"", rest,
+		": run credward-helper --help", NULL);
 	return false;
 }
 
@@ -120,10 +121,12 @@ int64_t read_seconds(const char *word)
 
 bool check_options(struct options *options, struct failure *failure)
 {
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+	static const char letters[]
+		= "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 
 	/* "-" is the daemon's word for the default. Anything path-like ends here (R10). */
-	if (strcmp(options->name, "-") != 0 && (!only_of(options->name, letters, NAME_LIMIT)
+	if (strcmp(options->name, "-") != 0
+		&& (!only_of(options->name, letters, NAME_LIMIT)
 			|| strchr("._-", options->name[0]) != NULL))
 		return misused(failure, "", options->name, " is not the name of a credential");
 	if (!only_of(options->format, "abcdefghijklmnopqrstuvwxyz0123456789-", 32))

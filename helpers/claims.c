@@ -1,6 +1,7 @@
 /*
- * claims.c: the query parts that come from the environment. Claims can only make the daemon deny, never grant,
- * so nothing here is trusted; what is ambiguous is left out, and a credential with a base URL is then denied.
+ * claims.c: the query parts that come from the environment. Claims can only make the daemon deny,
+ * never grant, so nothing here is trusted; what is ambiguous is left out, and a credential with a
+ * base URL is then denied.
  */
 #include "claims.h"
 
@@ -10,27 +11,33 @@
 /* The cloud switches of Claude Code, and where its requests go with each of them. */
 struct cloud {
 	const char *flag;
-	const char *base_url;   /* the variable that overrides the address */
-	const char *place[2];   /* variables that name the region or resource of the default address */
-	const char *before;     /* the default address around that place; NULL: none is known */
+	const char *base_url; /* the variable that overrides the address */
+	const char *place[2]; /* variables that name the region or resource of the default address */
+	const char *before;   /* the default address around that place; NULL: none is known */
 	const char *after;
 };
 
 static const struct cloud clouds[] = {
-	{ "CLAUDE_CODE_USE_BEDROCK", "ANTHROPIC_BEDROCK_BASE_URL", { "AWS_REGION", "AWS_DEFAULT_REGION" },
-		"https://bedrock-runtime.", ".amazonaws.com" },
+	{ "CLAUDE_CODE_USE_BEDROCK", "ANTHROPIC_BEDROCK_BASE_URL",
+		{ "AWS_REGION", "AWS_DEFAULT_REGION" }, "https://bedrock-runtime.", ".amazonaws.com" },
 	{ "CLAUDE_CODE_USE_VERTEX", "ANTHROPIC_VERTEX_BASE_URL", { "CLOUD_ML_REGION", NULL },
 		"https://", "-aiplatform.googleapis.com" },
-	{ "CLAUDE_CODE_USE_FOUNDRY", "ANTHROPIC_FOUNDRY_BASE_URL", { "ANTHROPIC_FOUNDRY_RESOURCE", NULL },
-		"https://", ".services.ai.azure.com/anthropic" },
+	{ "CLAUDE_CODE_USE_FOUNDRY", "ANTHROPIC_FOUNDRY_BASE_URL",
+		{ "ANTHROPIC_FOUNDRY_RESOURCE", NULL }, "https://", ".services.ai.azure.com/anthropic" },
 	{ "CLAUDE_CODE_USE_MANTLE", "ANTHROPIC_BEDROCK_MANTLE_BASE_URL", { NULL, NULL }, NULL, NULL },
 	{ "CLAUDE_CODE_USE_ANTHROPIC_AWS", "ANTHROPIC_AWS_BASE_URL", { NULL, NULL }, NULL, NULL },
-	{ "CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD", "ANTHROPIC_GOOGLE_CLOUD_BASE_URL", { NULL, NULL }, NULL, NULL },
+	{ "CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD", "ANTHROPIC_GOOGLE_CLOUD_BASE_URL", { NULL, NULL },
+		NULL, NULL },
 	{ "CLAUDE_CODE_USE_GATEWAY", NULL, { NULL, NULL }, NULL, NULL },
 };
 
 static const char *const proxies[] = {
-	"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy",
+	"HTTPS_PROXY",
+	"https_proxy",
+	"HTTP_PROXY",
+	"http_proxy",
+	"ALL_PROXY",
+	"all_proxy",
 };
 
 const char *variable(const char *name)
@@ -72,7 +79,8 @@ static bool add_vertex_default(struct text *url, const char *region)
 
 static void add_default(struct text *url, const struct cloud *cloud)
 {
-	static const char host_characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
+	static const char host_characters[]
+		= "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
 	const char *place = NULL;
 
 	for (size_t i = 0; i < 2 && place == NULL && cloud->place[i] != NULL; i++)
@@ -86,7 +94,8 @@ static void add_default(struct text *url, const struct cloud *cloud)
 	text_add(url, cloud->after);
 }
 
-/* Where the environment sends requests; nothing when it names two clouds or one whose address is unknown. */
+/* Where the environment sends requests; nothing when it names two clouds or one whose address is
+ * unknown. */
 static void add_base_url(struct text *url)
 {
 	const struct cloud *chosen = NULL;
@@ -135,7 +144,8 @@ static void add_flags(struct text *query)
 	}
 }
 
-/* What is not a plain number is left out: Claude Code then keeps a token for its default time, as the daemon knows. */
+/* What is not a plain number is left out: Claude Code then keeps a token for its default time, as
+ * the daemon knows. */
 static void add_cache_ttl(struct text *query)
 {
 	const char *value = variable("CLAUDE_CODE_API_KEY_HELPER_TTL_MS");

@@ -1,5 +1,6 @@
 /*
- * claims.h: what the caller's environment says about where a token will go and how long it will be kept.
+ * claims.h: what the caller's environment says about where a token will go and how long it will
+ * be kept.
  */
 #ifndef CREDWARD_CLAIMS_H
 #define CREDWARD_CLAIMS_H
@@ -7,8 +8,9 @@
 #include "text.h"
 
 /*
- * Add cache_ttl (only for an asker that prints a bare token, which is what apiKeyHelper runs), client_base_url,
- * client_flags and in_tool to a query, each with a leading '&'. `base_url` from the command line wins.
+ * Add cache_ttl (only for an asker that prints a bare token, which is what apiKeyHelper runs),
+ * client_base_url, client_flags and in_tool to a query, each with a leading '&'. `base_url` from
+ * the command line wins.
  */
 void claims_add(struct text *query, const char *base_url, bool bare_token);
 

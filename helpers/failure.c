@@ -18,7 +18,8 @@ static const struct {
 #undef CREDWARD_ROW
 };
 
-/* Length of the well-formed UTF-8 sequence at `bytes`, 0 if there is none; `*point` is what it stands for. */
+/* Length of the well-formed UTF-8 sequence at `bytes`, 0 if there is none; `*point` is what it
+ * stands for. */
 static size_t utf8_length(const unsigned char *bytes, size_t count, uint32_t *point)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
@@ -38,7 +39,8 @@ static size_t utf8_length(const unsigned char *bytes, size_t count, uint32_t *po
 	return length;
 }
 
-/* Control characters (C0, DEL, C1) move cursors; bidirectional overrides make a line read as another. */
+/* Control characters (C0, DEL, C1) move cursors; bidirectional overrides make a line read as
+ * another. */
 static bool harmless(uint32_t point)
 {
 	return point >= 0x20 && !(point >= 0x7f && point < 0xa0) && point != 0x200e && point != 0x200f
@@ -121,7 +123,8 @@ int failure_report(const struct failure *failure)
 		text_add(&all, failure->hint);
 		text_add(&all, "\n");
 	}
-	/* One write: lines of helpers that fail together must not mix. There is nobody to tell that it failed. */
+	/* One write: lines of helpers that fail together must not mix. There is nobody to tell that
+	 * it failed. */
 	written = write(STDERR_FILENO, said, all.used);
 	(void)written;
 	return failure->code;

@@ -17,10 +17,12 @@ struct failure {
 	char hint[LINE_LIMIT + 1];
 };
 
-/* Note a failure, its line joined from the strings up to NULL. The first one noted stays: it is the cause. */
+/* Note a failure, its line joined from the strings up to NULL. The first one noted stays: it is
+ * the cause. */
 void failure_note(struct failure *failure, int code, ...) __attribute__((sentinel));
 
-/* Note a failure in the daemon's own words: `length` bytes, message in the first line, hint in the second. */
+/* Note a failure in the daemon's own words: `length` bytes, message in the first line, hint in
+ * the second. */
 void failure_quote(struct failure *failure, int code, const char *words, size_t length);
 
 void failure_forget(struct failure *failure);

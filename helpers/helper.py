@@ -363,16 +363,26 @@ def find_places() -> list[tuple[int, str]]:
                 "set it to a shorter one",
             )
         return [(NAMED, named)]
-    own = [
-        home_path("XDG_RUNTIME_DIR", "", f"/credward/{SOCKET_NAME}"),
-        f"/run/user/{os.geteuid()}/credward/{SOCKET_NAME}",
-        home_path("XDG_STATE_HOME", "/.local/state", f"/credward/run/{SOCKET_NAME}"),
-    ]
+    own = [home_path("XDG_RUNTIME_DIR", "", f"/credward/{SOCKET_NAME}")]
     if sys.platform == "darwin":
         own.append(home_path("", "/Library/Application Support", f"/credward/run/{SOCKET_NAME}"))
+    else:
+        login = f"/run/user/{os.geteuid()}"
+        own.append(f"{login}/credward/{SOCKET_NAME}" if is_ours_alone(login) else "")
+        own.append(home_path("XDG_STATE_HOME", "/.local/state", f"/credward/run/{SOCKET_NAME}"))
     places = [(OWN, path) for path in dict.fromkeys(own) if path]
     places.append((SYSTEM, f"/run/credward/{SOCKET_NAME}"))
     return [place for place in places if len(os.fsencode(place[1])) <= SOCKET_PATH_LIMIT]
+
+
+def is_ours_alone(directory: str) -> bool:
+    """Whether the login manager made this directory for us."""
+    try:
+        found = os.lstat(directory)
+    except OSError:
+        return False
+    private = found.st_uid == os.geteuid() and not found.st_mode & 0o077
+    return stat.S_ISDIR(found.st_mode) and private
 
 
 def ids_are_mapped() -> bool:

@@ -1,15 +1,20 @@
 /*
- * credward-helper: prints one short-lived credential of the credward daemon. Called by harnesses and SDKs, often,
- * with whatever environment and descriptors they have.
+ * credward-helper: prints one short-lived credential of the credward daemon. Called by harnesses
+ * and SDKs, often, with whatever environment and descriptors they have.
  *
- * 1. Standard output MUST hold the credential and nothing else, or stay empty; exit 0 only with a credential.
- * 2. For the format "token" it MUST be one token of printable ASCII (0x21-0x7E), at most 16,384 characters.
+ * 1. Standard output MUST hold the credential and nothing else, or stay empty; exit 0 only with a
+ *    credential.
+ * 2. For the format "token" it MUST be one token of printable ASCII (0x21-0x7E), at most 16,384
+ *    characters.
  * 3. Standard input MUST never be read: harnesses keep it open and never close it.
- * 4. The process MUST stay dumpable until the answer arrived: the daemon attests its executable before it answers.
- * 5. After a secret was read, nothing MUST be allocated, and the buffer MUST be wiped before the exit.
+ * 4. The process MUST stay dumpable until the answer arrived: the daemon attests its executable
+ *    before it answers.
+ * 5. After a secret was read, nothing MUST be allocated, and the buffer MUST be wiped before the
+ *    exit.
  * 6. All waiting MUST end at one deadline; harnesses give 5 s and hang on what outlives them.
  * 7. A socket MUST NOT be trusted where another user could have put it (places.c).
- * 8. Standard error MUST be one line of at most 500 characters with cause and command; hints only on a terminal.
+ * 8. Standard error MUST be one line of at most 500 characters with cause and command; hints only
+ *    on a terminal.
  * 9. A worker of the daemon MUST be refused: it would wait for its own flight.
  */
 #include "arguments.h"
@@ -29,7 +34,8 @@
 #define DEFAULT_TIMEOUT_MS 4000
 
 /* The request target. The time left goes with it: the daemon answers before it is over. */
-static bool write_target(const struct options *options, int64_t end, struct text *target, struct failure *failure)
+static bool write_target(
+	const struct options *options, int64_t end, struct text *target, struct failure *failure)
 {
 	/* Full tenths: what a start cost shows, a scheduler's hiccup does not. */
 	int64_t left = (left_ms(end) + 50) / 100 * 100;
@@ -50,8 +56,10 @@ static bool write_target(const struct options *options, int64_t end, struct text
 		text_add_seconds(target, (unsigned long long)read_seconds(options->min_remaining));
 	}
 	if (target->overflow)
-		failure_note(failure, CODE_BAD_REQUEST, "the base URL is longer than 2047 characters: "
-			"set a shorter one", NULL);
+		failure_note(failure, CODE_BAD_REQUEST,
+			"the base URL is longer than 2047 characters: "
+			"set a shorter one",
+			NULL);
 	return failure->code == CODE_OK;
 }
 
@@ -81,16 +89,20 @@ static bool print_all(const char *bytes, size_t count, int64_t end, struct failu
 			bytes += written;
 			count -= (size_t)written;
 		} else if (errno == EAGAIN ? !wait_for(STDOUT_FILENO, POLLOUT, end) : errno != EINTR) {
-			failure_note(failure, CODE_INTERNAL, "standard output cannot be written: "
-				"check who reads it", NULL);
+			failure_note(failure, CODE_INTERNAL,
+				"standard output cannot be written: "
+				"check who reads it",
+				NULL);
 			return false;
 		}
 	}
 	return true;
 }
 
-/* Print a credential, or note why there is none. The body may hold a secret: it enters no message on success. */
-static void use_answer(const struct options *options, struct answer *answer, int64_t end, struct failure *failure)
+/* Print a credential, or note why there is none. The body may hold a secret: it enters no message
+ * on success. */
+static void use_answer(
+	const struct options *options, struct answer *answer, int64_t end, struct failure *failure)
 {
 	bool token = strcmp(options->format, "token") == 0;
 
@@ -101,10 +113,12 @@ static void use_answer(const struct options *options, struct answer *answer, int
 			failure_quote(failure, code, answer->body, answer->length);
 		else
 			failure_note(failure, code, "the daemon refused",
-				answer->kind[0] != '\0' ? " with " : "", answer->kind, ": run credward status", NULL);
+				answer->kind[0] != '\0' ? " with " : "", answer->kind, ": run credward status",
+				NULL);
 	} else if (answer->length == 0 || (token && !is_token(answer))) {
-		failure_note(failure, CODE_INTERNAL, "the daemon's answer is not ", token ? "one token of printable ASCII"
-			: "a credential", ": run credward version and reinstall if helper and daemon differ", NULL);
+		failure_note(failure, CODE_INTERNAL, "the daemon's answer is not ",
+			token ? "one token of printable ASCII" : "a credential",
+			": run credward version and reinstall if helper and daemon differ", NULL);
 	} else {
 		if (token && answer->body[answer->length - 1] != '\n')
 			answer->body[answer->length++] = '\n';
@@ -126,8 +140,10 @@ static int judge_readiness(const struct answer *answer, struct failure *failure)
 static bool check_caller(struct failure *failure)
 {
 	if (variable("CREDWARD_WORKER") != NULL)
-		failure_note(failure, CODE_RECURSION, "a worker of the daemon asked the daemon: give the credential "
-			"being minted a source that does not run credward", NULL);
+		failure_note(failure, CODE_RECURSION,
+			"a worker of the daemon asked the daemon: give the credential "
+			"being minted a source that does not run credward",
+			NULL);
 	return failure->code == CODE_OK;
 }
 
@@ -142,9 +158,11 @@ static int connect_or_start(const struct options *options, int64_t end, struct f
 	descriptor = places_connect(&places, end, failure);
 	if (descriptor >= 0)
 		return descriptor;
-	/* Why a place was refused says more than that nobody listens elsewhere or that nothing can be started. */
+	/* Why a place was refused says more than that nobody listens elsewhere or that nothing can be
+	 * started. */
 	refused = *failure;
-	if (places_may_start(failure) && start_allowed(&places, options->no_start || options->check != NULL, failure))
+	if (places_may_start(failure)
+		&& start_allowed(&places, options->no_start || options->check != NULL, failure))
 		return start_and_connect(&places, end, failure);
 	if (refused.code != CODE_OK)
 		*failure = refused;
@@ -166,8 +184,9 @@ static void ask(const struct options *options, struct answer *answer, struct fai
 }
 
 /*
- * The name we are called by will choose the format once formats that send a body exist (git, docker): a function
- * before read_arguments that fills in `options` from the last part of arguments[0].
+ * The name we are called by will choose the format once formats that send a body exist (git,
+ * docker): a function before read_arguments that fills in `options` from the last part of
+ * arguments[0].
  */
 int main(int count, char **arguments)
 {
@@ -180,7 +199,8 @@ int main(int count, char **arguments)
 	if (!read_arguments(&options, arguments, &failure))
 		goto out;
 	if (options.print != NULL) {
-		(void)print_all(options.print, strlen(options.print), now_ms() + DEFAULT_TIMEOUT_MS, &failure);
+		(void)print_all(
+			options.print, strlen(options.print), now_ms() + DEFAULT_TIMEOUT_MS, &failure);
 		goto out;
 	}
 	if (options.name == NULL)

@@ -1,7 +1,8 @@
 /*
- * places.c: the search order of the socket, alike in the daemon, the command line and both helpers:
- * CREDWARD_SOCKET alone; else $XDG_RUNTIME_DIR/credward, /run/user/UID/credward, ~/.local/state/credward/run,
- * (macOS: ~/Library/Application Support/credward/run,) /run/credward. The socket is called credward.sock.
+ * places.c: the search order of the socket, alike in the daemon, the command line and both
+ * helpers: CREDWARD_SOCKET alone; else $XDG_RUNTIME_DIR/credward, /run/user/UID/credward,
+ * ~/.local/state/credward/run (on macOS ~/Library/Application Support/credward/run instead of
+ * these two), /run/credward. The socket is called credward.sock.
  */
 #include "places.h"
 #include "claims.h"
@@ -22,7 +23,8 @@
 #define SOCK_NONBLOCK 0
 #endif
 
-bool home_path(char *at, size_t room, const char *variable_name, const char *fallback, const char *path)
+bool home_path(
+	char *at, size_t room, const char *variable_name, const char *fallback, const char *path)
 {
 	struct text text = { at, room, 0, false };
 	const char *base = variable_name != NULL ? variable(variable_name) : NULL;
@@ -59,33 +61,48 @@ static bool named_place(struct places *places, const char *path, struct failure 
 		failure_note(failure, CODE_FIX_CONFIGURATION, "CREDWARD_SOCKET \"", path,
 			"\" is not an absolute path: set it to one that begins with /", NULL);
 	else if (strlen(path) >= SOCKET_PATH_ROOM)
-		failure_note(failure, CODE_FIX_CONFIGURATION, "the path in CREDWARD_SOCKET is longer than a "
-			"socket path may be: set it to a shorter one", NULL);
+		failure_note(failure, CODE_FIX_CONFIGURATION,
+			"the path in CREDWARD_SOCKET is longer than a "
+			"socket path may be: set it to a shorter one",
+			NULL);
 	else
 		add_place(places, NAMED_PLACE, path);
 	return failure->code == CODE_OK;
 }
 
+#ifndef __APPLE__
+/* What the login manager makes, also for those who were not told by XDG_RUNTIME_DIR. */
+static void add_login_place(struct places *places)
+{
+	char path[64];
+	struct text login = TEXT_IN(path);
+
+	text_add(&login, "/run/user/");
+	text_add_number(&login, geteuid());
+	text_add(&login, "/credward" SOCKET_NAME);
+	if (places->count == 0 || strcmp(places->place[0].path, path) != 0)
+		add_place(places, LOGIN_PLACE, path);
+}
+#endif
+
 bool places_find(struct places *places, struct failure *failure)
 {
 	static char path[PATH_ROOM];
 	const char *named = variable("CREDWARD_SOCKET");
-	struct text run = TEXT_IN(path);
 
 	places->count = 0;
 	if (named != NULL)
 		return named_place(places, named, failure);
 	if (home_path(path, sizeof(path), "XDG_RUNTIME_DIR", NULL, "/credward" SOCKET_NAME))
 		add_place(places, OWN_PLACE, path);
-	text_add(&run, "/run/user/");
-	text_add_number(&run, geteuid());
-	text_add(&run, "/credward" SOCKET_NAME);
-	if (places->count == 0 || strcmp(places->place[0].path, path) != 0)
-		add_place(places, OWN_PLACE, path);
-	if (home_path(path, sizeof(path), "XDG_STATE_HOME", "/.local/state", "/credward/run" SOCKET_NAME))
-		add_place(places, OWN_PLACE, path);
 #ifdef __APPLE__
-	if (home_path(path, sizeof(path), NULL, "/Library/Application Support", "/credward/run" SOCKET_NAME))
+	if (home_path(
+			path, sizeof(path), NULL, "/Library/Application Support", "/credward/run" SOCKET_NAME))
+		add_place(places, OWN_PLACE, path);
+#else
+	add_login_place(places);
+	if (home_path(
+			path, sizeof(path), "XDG_STATE_HOME", "/.local/state", "/credward/run" SOCKET_NAME))
 		add_place(places, OWN_PLACE, path);
 #endif
 	add_place(places, SYSTEM_PLACE, "/run/credward" SOCKET_NAME);
@@ -103,22 +120,25 @@ bool ids_are_mapped(void)
 		return false;
 	count = read(file, map, sizeof(map) - 1);
 	(void)close(file);
-	/* The whole range mapped to itself is the initial namespace. An empty map: nothing is mapped yet. */
+	/* The whole range mapped to itself is the initial namespace. An empty map: nothing is mapped
+	 * yet. */
 	return count < 0 || strtoul(at, &at, 10) != 0 || strtoul(at, &at, 10) != 0
 		|| strtoul(at, &at, 10) != 4294967295UL;
 }
 
 static bool refuse(struct failure *failure, const char *path, const char *why, const char *remedy)
 {
-	failure_note(failure, CODE_FIX_CONFIGURATION, "\"", path, "\" ", why, ", so it is not trusted: ",
-		remedy, NULL);
+	failure_note(failure, CODE_FIX_CONFIGURATION, "\"", path, "\" ", why,
+		", so it is not trusted: ", remedy, NULL);
 	return false;
 }
 
 static void note_locked_out(const struct place *place, struct failure *failure)
 {
-	failure_note(failure, CODE_DENIED, "\"", place->path, "\" may not be opened by this user: "
-		"ask for membership of its group", NULL);
+	failure_note(failure, CODE_DENIED, "\"", place->path,
+		"\" may not be opened by this user: "
+		"ask for membership of its group",
+		NULL);
 }
 
 /* Only root makes names in /run: whoever owns a directory there was given it. */
@@ -139,16 +159,35 @@ static bool owner_is_right(const struct place *place, uid_t owner)
 	return ids_are_mapped();
 }
 
+/* Write the path without its last part. */
+static void parent_of(char *at, const char *path)
+{
+	size_t length = (size_t)(strrchr(path, '/') - path);
+
+	memcpy(at, path, length);
+	at[length] = '\0';
+}
+
+static bool is_ours_alone(const char *directory)
+{
+	char parent[SOCKET_PATH_ROOM];
+	struct stat status;
+
+	parent_of(parent, directory);
+	return lstat(parent, &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == geteuid()
+		&& (status.st_mode & (S_IRWXG | S_IRWXO)) == 0;
+}
+
 /* Check the directory of a place. False with nothing noted: there is none. */
 static bool directory_is_safe(const struct place *place, struct failure *failure)
 {
 	char directory[SOCKET_PATH_ROOM];
 	struct stat status;
-	size_t length = (size_t)(strrchr(place->path, '/') - place->path);
 
-	memcpy(directory, place->path, length);
-	directory[length] = '\0';
-	if (lstat(length > 0 ? directory : "/", &status) != 0) {
+	parent_of(directory, place->path);
+	if (place->trust == LOGIN_PLACE && !is_ours_alone(directory))
+		return false;
+	if (lstat(directory[0] != '\0' ? directory : "/", &status) != 0) {
 		if (errno == EACCES)
 			note_locked_out(place, failure);
 		return false;
@@ -196,12 +235,13 @@ static bool peer_uid(int descriptor, uid_t *uid)
 }
 #endif
 
-/* The kernel's word for who listens: a check of names alone could be raced by swapping a parent directory. */
+/* The kernel's word for who listens: a check of names alone could be raced by swapping a parent
+ * directory. */
 static bool peer_is_right(const struct place *place, int descriptor, struct failure *failure)
 {
 	uid_t uid = 0;
 
-	if (place->trust != OWN_PLACE)
+	if (place->trust != OWN_PLACE && place->trust != LOGIN_PLACE)
 		return true;
 	if (peer_uid(descriptor, &uid) && (uid == geteuid() || uid == 0 || ids_are_mapped()))
 		return true;
@@ -257,8 +297,10 @@ static int place_connect(const struct place *place, int64_t end, struct failure 
 	else if (errno == EACCES)
 		note_locked_out(place, failure);
 	else if (errno == EAGAIN)
-		failure_note(failure, CODE_TIMED_OUT, "the daemon at \"", place->path, "\" takes no connection: "
-			"run credward status", NULL);
+		failure_note(failure, CODE_TIMED_OUT, "the daemon at \"", place->path,
+			"\" takes no connection: "
+			"run credward status",
+			NULL);
 	(void)close(descriptor);
 	return -1;
 }

@@ -16,6 +16,7 @@
 
 enum trust {
 	OWN_PLACE,    /* the directory is ours or root's, and so is the daemon */
+	LOGIN_PLACE,  /* the same, below a directory that counts only if it is ours alone */
 	SYSTEM_PLACE, /* the directory is root's, or one that root gave to somebody */
 	NAMED_PLACE,  /* CREDWARD_SOCKET: whoever set it may name another user's daemon */
 };
@@ -26,24 +27,27 @@ struct place {
 };
 
 struct places {
-	struct place place[6];
+	struct place place[4];
 	unsigned count;
 };
 
-/* Fill in the search order of this environment; places whose path is too long for a socket are left out. */
+/* Fill in the search order of this environment; places whose path is too long for a socket are
+ * left out. */
 bool places_find(struct places *places, struct failure *failure);
 
 /*
- * Connect to the first place where a daemon listens and return the descriptor. Else -1, and `failure` holds why
- * a place was refused, or nothing when simply nobody listens.
+ * Connect to the first place where a daemon listens and return the descriptor. Else -1, and
+ * `failure` holds why a place was refused, or nothing when simply nobody listens.
  */
 int places_connect(const struct places *places, int64_t end, struct failure *failure);
 
 /* Whether a daemon may be started after this failure to connect; if so the failure is forgotten. */
 bool places_may_start(struct failure *failure);
 
-/* Write `path` below $variable, or below ~/fallback when it is unset; false where there is neither or no room. */
-bool home_path(char *at, size_t room, const char *variable_name, const char *fallback, const char *path);
+/* Write `path` below $variable, or below ~/fallback when it is unset; false where there is
+ * neither or no room. */
+bool home_path(
+	char *at, size_t room, const char *variable_name, const char *fallback, const char *path);
 
 /* True inside a user namespace that shows other users as the overflow uid. */
 bool ids_are_mapped(void);

@@ -1,6 +1,6 @@
 /*
- * request.c: speaks to the daemon. Reads only as much HTTP as our daemon writes and refuses the rest by name;
- * unknown headers are skipped, so that an old helper understands a new daemon.
+ * request.c: speaks to the daemon. Reads only as much HTTP as our daemon writes and refuses the
+ * rest by name; unknown headers are skipped, so that an old helper understands a new daemon.
  */
 #include "request.h"
 #include "arguments.h"
@@ -72,7 +72,8 @@ static void send_question(int descriptor, const char *target, int64_t end)
 
 	text_add(&question, "GET ");
 	text_add(&question, target);
-	text_add(&question, " HTTP/1.1\r\nHost: credward\r\nAccept: text/plain\r\n"
+	text_add(&question,
+		" HTTP/1.1\r\nHost: credward\r\nAccept: text/plain\r\n"
 		"User-Agent: credward-helper/" CREDWARD_VERSION "\r\nConnection: close\r\n\r\n");
 	/* A daemon that refuses may answer and close before it has read all: read in any case. */
 	(void)send_all(descriptor, bytes, question.used, end);
@@ -92,7 +93,8 @@ static char *value_of(char *line, const char *name)
 	return value;
 }
 
-static bool read_header(char *line, struct head *head, struct answer *answer, struct failure *failure)
+static bool read_header(
+	char *line, struct head *head, struct answer *answer, struct failure *failure)
 {
 	size_t name = strcspn(line, ":");
 	char *value;
@@ -120,14 +122,17 @@ static bool read_status(char *line, struct answer *answer, struct failure *failu
 	const char *digits = line + sizeof(version) + 1;
 
 	if (strncmp(line, version, sizeof(version) - 1) != 0 || strlen(line) < sizeof(version) + 4
-		|| strchr("01", digits[-2]) == NULL || digits[-1] != ' ' || strspn(digits, "0123456789") != 3 || (digits[3] != ' ' && digits[3] != '\0'))
+		|| strchr("01", digits[-2]) == NULL || digits[-1] != ' '
+		|| strspn(digits, "0123456789") != 3 || (digits[3] != ' ' && digits[3] != '\0'))
 		return garbled(failure, "it is no HTTP/1.1");
 	answer->status = (digits[0] - '0') * 100 + (digits[1] - '0') * 10 + (digits[2] - '0');
 	return answer->status >= 200 ? true : garbled(failure, "an interim status");
 }
 
-/* Read the head of `length` bytes (its last line's CRLF included); a line at a time is made a string in place. */
-static bool read_head(struct answer *answer, size_t length, struct head *head, struct failure *failure)
+/* Read the head of `length` bytes (its last line's CRLF included); a line at a time is made a
+ * string in place. */
+static bool read_head(
+	struct answer *answer, size_t length, struct head *head, struct failure *failure)
 {
 	char *line = answer->bytes;
 	char *end = answer->bytes + length;
@@ -137,11 +142,12 @@ static bool read_head(struct answer *answer, size_t length, struct head *head, s
 	while (line < end) {
 		char *next = memchr(line, '\n', (size_t)(end - line));
 
-		if (next == NULL || next == line || next[-1] != '\r' || memchr(line, '\r', (size_t)(next - line - 1)) != NULL)
+		if (next == NULL || next == line || next[-1] != '\r'
+			|| memchr(line, '\r', (size_t)(next - line - 1)) != NULL)
 			return garbled(failure, "a line of its head has no proper end");
 		next[-1] = '\0';
 		if (!(line == answer->bytes ? read_status(line, answer, failure)
-				: read_header(line, head, answer, failure)))
+									: read_header(line, head, answer, failure)))
 			return false;
 		line = next + 1;
 	}
@@ -152,7 +158,8 @@ static bool read_head(struct answer *answer, size_t length, struct head *head, s
 }
 
 /* Look for the end of the head; the first `seen` bytes were looked at before. */
-static bool look_for_head(struct answer *answer, size_t seen, struct head *head, struct failure *failure)
+static bool look_for_head(
+	struct answer *answer, size_t seen, struct head *head, struct failure *failure)
 {
 	for (size_t i = seen > 3 ? seen - 3 : 0; i + 4 <= answer->used; i++) {
 		if (memcmp(answer->bytes + i, "\r\n\r\n", 4) != 0)
@@ -174,21 +181,26 @@ static bool body_is_whole(const struct answer *answer, const struct head *head)
 static bool at_end(const struct answer *answer, const struct head *head, struct failure *failure)
 {
 	if (answer->used == 0)
-		failure_note(failure, CODE_NOT_RUNNING, "the daemon closed the connection without an answer: "
-			"run credward status", NULL);
+		failure_note(failure, CODE_NOT_RUNNING,
+			"the daemon closed the connection without an answer: "
+			"run credward status",
+			NULL);
 	else if (!head->complete || head->content_length != UNKNOWN_LENGTH)
-		failure_note(failure, CODE_INTERNAL, "the daemon's answer was cut off: run credward status", NULL);
+		failure_note(
+			failure, CODE_INTERNAL, "the daemon's answer was cut off: run credward status", NULL);
 	return failure->code == CODE_OK;
 }
 
 static bool timed_out(struct failure *failure)
 {
-	failure_note(failure, CODE_TIMED_OUT, "the daemon did not answer in time: run credward status", NULL);
+	failure_note(
+		failure, CODE_TIMED_OUT, "the daemon did not answer in time: run credward status", NULL);
 	return false;
 }
 
 /* Receive until the body is whole or the stream ends. */
-static bool receive(int descriptor, int64_t end, struct answer *answer, struct head *head, struct failure *failure)
+static bool receive(
+	int descriptor, int64_t end, struct answer *answer, struct head *head, struct failure *failure)
 {
 	for (;;) {
 		ssize_t count;
@@ -196,7 +208,8 @@ static bool receive(int descriptor, int64_t end, struct answer *answer, struct h
 		if (!wait_for(descriptor, POLLIN, end))
 			return timed_out(failure);
 #ifdef __linux__
-		/* The answer is here, so we have been seen (MUST 4); from now on a secret may be in memory. */
+		/* The answer is here, so we have been seen (MUST 4); from now on a secret may be in
+		 * memory. */
 		if (answer->used == 0)
 			(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
@@ -215,7 +228,8 @@ static bool receive(int descriptor, int64_t end, struct answer *answer, struct h
 	}
 }
 
-bool request_exchange(int descriptor, const char *target, int64_t end, struct answer *answer, struct failure *failure)
+bool request_exchange(
+	int descriptor, const char *target, int64_t end, struct answer *answer, struct failure *failure)
 {
 	struct head head = { .content_length = UNKNOWN_LENGTH };
 
@@ -225,6 +239,6 @@ bool request_exchange(int descriptor, const char *target, int64_t end, struct an
 		return false;
 	answer->measured = head.content_length != UNKNOWN_LENGTH;
 	answer->length = answer->measured ? head.content_length
-		: answer->used - (size_t)(answer->body - answer->bytes);
+									  : answer->used - (size_t)(answer->body - answer->bytes);
 	return true;
 }

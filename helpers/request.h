@@ -19,13 +19,15 @@ struct answer {
 	const char *kind; /* Credward-Kind, "" when absent */
 	char *body;
 	size_t length;
-	/* Two bytes more than are read: a NUL behind the head of a full buffer, a newline behind the body. */
+	/* Two bytes more than are read: a NUL behind the head of a full buffer, a newline behind the
+	 * body. */
 	char bytes[ANSWER_ROOM + 2];
 	size_t used;
 };
 
 /* Send GET `target` and read the answer. False: `failure` says why. The caller wipes `answer`. */
-bool request_exchange(int descriptor, const char *target, int64_t end, struct answer *answer, struct failure *failure);
+bool request_exchange(int descriptor, const char *target, int64_t end, struct answer *answer,
+	struct failure *failure);
 
 /* Overwrite what a compiler would otherwise see no reason to overwrite. */
 void wipe(void *secret, size_t length);

@@ -1,10 +1,11 @@
 /*
  * spawn.c: run the program that starts the daemon.
  *
- * 1. It MUST be of the helper's own directory or the service manager, never one that the caller's PATH or
- *    environment names.
- * 2. It MUST get an environment from the allow-list, a fixed PATH and no descriptor of ours: a harness waits for
- *    the end of our standard error, and a daemon holding it would hang that harness.
+ * 1. It MUST be of the helper's own directory or the service manager, never one that the caller's
+ *    PATH or environment names.
+ * 2. It MUST get an environment from the allow-list, a fixed PATH and no descriptor of ours: a
+ *    harness waits for the end of our standard error, and a daemon holding it would hang that
+ *    harness.
  */
 #include "spawn.h"
 #include "places.h"
@@ -64,7 +65,8 @@ static bool beside(char *at, size_t room, const char *directory, const char *nam
 
 static bool is_kept(const char *entry)
 {
-	static const char *const kept[] = { "HOME=", "USER=", "LOGNAME=", "LANG=", "XDG_", "DBUS_SESSION_BUS_ADDRESS=" };
+	static const char *const kept[]
+		= { "HOME=", "USER=", "LOGNAME=", "LANG=", "XDG_", "DBUS_SESSION_BUS_ADDRESS=" };
 
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 		if (strncmp(entry, kept[i], strlen(kept[i])) == 0)
@@ -131,14 +133,16 @@ bool unit_is_installed(void)
 	char path[PATH_ROOM];
 
 	return (home_path(path, sizeof(path), "XDG_CONFIG_HOME", "/.config", UNIT) && file_exists(path))
-		|| (home_path(path, sizeof(path), "XDG_DATA_HOME", "/.local/share", UNIT) && file_exists(path))
+		|| (home_path(path, sizeof(path), "XDG_DATA_HOME", "/.local/share", UNIT)
+			&& file_exists(path))
 		|| file_exists("/etc" UNIT) || file_exists("/usr/lib" UNIT);
 }
 
 pid_t spawn_manager(void)
 {
 	static const char *const programs[2] = { "/usr/bin/systemctl", "/bin/systemctl" };
-	static char name[] = "systemctl", user[] = "--user", start[] = "start", unit[] = "credward.socket";
+	static char name[] = "systemctl", user[] = "--user", start[] = "start",
+				unit[] = "credward.socket";
 	char *const arguments[] = { name, user, start, unit, NULL };
 
 	return spawn(programs, arguments);
@@ -146,8 +150,10 @@ pid_t spawn_manager(void)
 
 pid_t spawn_daemon(void)
 {
-	static char isolated[] = "-I", module[] = "-m", name[] = "credward", serve[] = "serve", detached[] = "--detach";
-	char directory[PATH_ROOM], python[PATH_ROOM + 16], program[PATH_ROOM + 16], mark[PATH_ROOM + 16];
+	static char isolated[] = "-I", module[] = "-m", name[] = "credward", serve[] = "serve",
+				detached[] = "--detach";
+	char directory[PATH_ROOM], python[PATH_ROOM + 16], program[PATH_ROOM + 16],
+		mark[PATH_ROOM + 16];
 	const char *programs[2] = { NULL, NULL };
 	bool has_program;
 

@@ -1,9 +1,12 @@
 /*
- * start.c: auto-start: whether, by whom, and for how long to wait. How a program is run is spawn.c.
+ * start.c: auto-start: whether, by whom, and for how long to wait. How a program is run is
+ * spawn.c.
  *
- * 1. A restricted place MUST NOT start a daemon: it would inherit the restriction and serve everybody with it.
+ * 1. A restricted place MUST NOT start a daemon: it would inherit the restriction and serve
+ *    everybody with it.
  * 2. CREDWARD_SOCKET, CREDWARD_URL, CREDWARD_NO_START=1 or --no-start MUST mean no start.
- * 3. Starters that come together MUST give one start; one that fails MUST be told to those who waited for it.
+ * 3. Starters that come together MUST give one start; one that fails MUST be told to those who
+ *    waited for it.
  */
 #include "start.h"
 #include "claims.h"
@@ -51,8 +54,9 @@ static bool is_configured(void)
 	char path[PATH_ROOM];
 
 	return (home_path(path, sizeof(path), "XDG_CONFIG_HOME", "/.config", "/credward/config.toml")
-			&& file_exists(path))
-		|| file_exists(SYSTEM_CONFIGURATION "/config.toml") || file_exists(SYSTEM_CONFIGURATION "/config.d");
+			   && file_exists(path))
+		|| file_exists(SYSTEM_CONFIGURATION "/config.toml")
+		|| file_exists(SYSTEM_CONFIGURATION "/config.d");
 }
 
 /* Below a session, a system call filter, no-new-privs, or a user namespace of somebody's making. */
@@ -66,8 +70,8 @@ static bool is_restricted(void)
 	if (file >= 0)
 		(void)close(file);
 	/* Without /proc nothing is known, nor where our own directory is. */
-	if (count <= 0 || strstr(status, "\nSeccomp:\t2") != NULL || strstr(status, "\nNoNewPrivs:\t1") != NULL
-		|| ids_are_mapped())
+	if (count <= 0 || strstr(status, "\nSeccomp:\t2") != NULL
+		|| strstr(status, "\nNoNewPrivs:\t1") != NULL || ids_are_mapped())
 		return true;
 #endif
 	return variable("CREDWARD_SESSION") != NULL;
@@ -88,11 +92,15 @@ bool start_allowed(const struct places *places, bool forbidden, struct failure *
 	else if (forbidden || is_switched_off())
 		failure_note(failure, CODE_NOT_RUNNING, "the daemon is not running: " COMMAND, NULL);
 	else if (!is_configured())
-		failure_note(failure, CODE_NOT_RUNNING, "the daemon is not running and nothing is configured: "
-			"run credward add, then credward serve --detach", NULL);
+		failure_note(failure, CODE_NOT_RUNNING,
+			"the daemon is not running and nothing is configured: "
+			"run credward add, then credward serve --detach",
+			NULL);
 	else if (is_restricted())
-		failure_note(failure, CODE_NOT_RUNNING, "the daemon is not running and must not be started from "
-			"inside a sandbox: " COMMAND " outside of it", NULL);
+		failure_note(failure, CODE_NOT_RUNNING,
+			"the daemon is not running and must not be started from "
+			"inside a sandbox: " COMMAND " outside of it",
+			NULL);
 	return failure->code == CODE_OK;
 }
 
@@ -166,8 +174,8 @@ static bool begin(struct starter *starter, bool by_manager, struct failure *fail
 	if (starter->child > 0)
 		return true;
 	starter->child = 0;
-	failure_note(failure, CODE_NOT_RUNNING, "the daemon is not running and is not installed beside this helper: "
-		COMMAND, NULL);
+	failure_note(failure, CODE_NOT_RUNNING,
+		"the daemon is not running and is not installed beside this helper: " COMMAND, NULL);
 	return false;
 }
 
@@ -201,7 +209,8 @@ static bool take_turn(struct starter *starter, struct failure *failure)
 	if (!starter->held && flock(starter->lock, LOCK_EX | LOCK_NB) != 0)
 		return true;
 	if (!starter->held) {
-		/* It was free or has just become so: look at what happened, and at the socket once more, first. */
+		/* It was free or has just become so: look at what happened, and at the socket once more,
+		 * first. */
 		starter->held = true;
 		code = recorded_failure(starter);
 		if (code != 0)
@@ -220,8 +229,10 @@ int start_and_connect(const struct places *places, int64_t end, struct failure *
 	int descriptor = -1;
 
 	if (starter.lock < 0) {
-		failure_note(failure, CODE_NOT_RUNNING, "the daemon is not running and cannot be started, no state "
-			"directory can be made: set XDG_STATE_HOME to a directory of yours", NULL);
+		failure_note(failure, CODE_NOT_RUNNING,
+			"the daemon is not running and cannot be started, no state "
+			"directory can be made: set XDG_STATE_HOME to a directory of yours",
+			NULL);
 		return -1;
 	}
 	while (take_turn(&starter, failure)) {
@@ -229,8 +240,10 @@ int start_and_connect(const struct places *places, int64_t end, struct failure *
 		if (descriptor >= 0 || !places_may_start(failure))
 			break;
 		if (left_ms(end) == 0) {
-			failure_note(failure, CODE_TIMED_OUT, "the daemon was started but does not answer yet: "
-				"try again, or run credward status", NULL);
+			failure_note(failure, CODE_TIMED_OUT,
+				"the daemon was started but does not answer yet: "
+				"try again, or run credward status",
+				NULL);
 			break;
 		}
 		sleep_ms(nap < left_ms(end) ? nap : left_ms(end));

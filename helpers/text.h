@@ -64,7 +64,7 @@ static inline void text_add_seconds(struct text *text, unsigned long long millis
 static inline void text_add_encoded(struct text *text, const char *string)
 {
 	static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-		"0123456789-._~";
+									 "0123456789-._~";
 	static const char hex[] = "0123456789ABCDEF";
 
 	for (; *string != '\0'; string++) {

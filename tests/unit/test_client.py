@@ -100,12 +100,14 @@ def test_gets_a_token_and_its_headers(directory, daemon):
 
     assert body == b"abc\n"
     assert headers["expires-at"] == "7"
-    assert running.asked == [
+    expected = (
         b"GET /v1/credentials/gateway/json?timeout=2.000&min_remaining=930.000&cache_ttl=300.000"
         b"&audience=api%3A%2F%2Fx%20y&scope=a%20b&client_base_url=https%3A%2F%2Fh%2F%2B"
         b"&client_flags=extra-ca%2Cproxy&in_tool=1 HTTP/1.1\r\nHost: credward\r\n"
         b"Accept: application/json\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-    ]
+    )
+
+    assert running.asked == [expected]
 
 
 def test_names_cannot_leave_their_place(directory, daemon):

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from credward.clock import Clock
+from credward.config.places import environment
 from credward.errors import BrokerError, Kind
 from credward.workers.environment import rules_of
 from credward.workers.link import MintedToken, MintRequest
@@ -71,11 +72,7 @@ class WorkerPool:
         self._idle_after = idle_after
         self._executable = executable
         self._hello_timeout = hello_timeout
-        if environ is None:
-            from credward.config import environment  # noqa: PLC0415
-
-            environ = environment()
-        self._environ = environ
+        self._environ = environment() if environ is None else environ
         self._lanes: dict[str, _Lane] = {}
 
     async def mint(

@@ -24,7 +24,7 @@ class Executable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """A process named so that a reused pid cannot be taken for it: *start_time* is in clock ticks since boot."""
+    """A process, told from a reused pid by *start_time* (clock ticks since boot)."""
 
     pid: int
     start_time: int
@@ -35,9 +35,10 @@ class Process:
 class Caller:
     """Who is asking. `None` means "could not be established", never "does not exist".
 
-    *agent* is the nearest ancestor that is not a shell (for a helper under `claude -> sh -> helper`: claude);
-    *harness* is the name of the nearest agent harness among all ancestors, None when there is none;
-    *ancestry_complete* is False when the walk was broken off, and then no harness can be excluded.
+    *agent* is the nearest ancestor that is not a shell (for a helper under `claude -> sh ->
+    helper`: claude); *harness* is the name of the nearest agent harness among all ancestors, None
+    when there is none; *ancestry_complete* is False when the walk was broken off, and then no
+    harness can be excluded.
     """
 
     uid: int

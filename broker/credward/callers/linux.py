@@ -92,7 +92,7 @@ def executable(pid: int) -> Executable | None:
     """
     link = f"/proc/{pid}/exe"
     try:
-        path = os.readlink(link)
+        path = os.readlink(link)  # noqa: PTH115 - twice as quick as pathlib, on the hot path
         descriptor = os.open(link, os.O_PATH | os.O_CLOEXEC)
     except OSError:
         return None
@@ -111,5 +111,5 @@ def executable(pid: int) -> Executable | None:
 def mount_namespace(pid: int | str) -> str | None:
     """Return the mount namespace of *pid* (namespaces(7)); None if it is hidden."""
     with contextlib.suppress(OSError):
-        return os.readlink(f"/proc/{pid}/ns/mnt")
+        return os.readlink(f"/proc/{pid}/ns/mnt")  # noqa: PTH115 - as above
     return None

@@ -1,0 +1,63 @@
+"""May a token go where the caller would send it? A claim of the caller's that can only deny.
+
+Pure. A repository's settings can redirect an agent to another host; this is what stops a company's
+token from following.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+__all__ = ["check_base_url"]
+
+_PORTS = {"https": 443, "http": 80}
+
+
+def check_base_url(
+    base_urls: Collection[str],
+    allowed_flags: Collection[str],
+    client_base_url: str | None,
+    client_flags: Collection[str],
+) -> str | None:
+    """Return why the token must not go there, None where it may.
+
+    Scheme, host and port must be those of one configured base URL; paths do not matter. Without
+    configured base URLs the token may go anywhere.
+    """
+    if not base_urls:
+        return None
+    origins = {origin for each in base_urls if (origin := _origin(each)) is not None}
+    listed = ", ".join(sorted(base_urls))
+    if client_base_url is None:
+        return (
+            f"is for {listed} only, and where it is sent to was not said: name it with --base-url"
+        )
+    origin = _origin(client_base_url)
+    if origin is None:
+        return f"is for {listed} only, and the caller's base URL is no plain one"
+    if origin not in origins:
+        host = f"{origin[0]}://{origin[1]}:{origin[2]}"
+        return f"is for {listed} only, not for {host}: set ANTHROPIC_BASE_URL to it"
+    refused = sorted(set(client_flags) - set(allowed_flags))
+    if refused:
+        return (
+            f"is not handed out to a caller with {refused[0]} in force: "
+            "list it in allow_client_flags, or unset it"
+        )
+    return None
+
+
+def _origin(url: str) -> tuple[str, str, int] | None:
+    """Return scheme, host and port; None for anything but a plain http(s) URL."""
+    if not url.isascii() or not url.isprintable() or "\\" in url or " " in url:
+        return None
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    # With user information, http://good@evil reads like one host and is another.
+    if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
+        return None
+    return parts.scheme, parts.hostname.rstrip("."), port or _PORTS[parts.scheme]

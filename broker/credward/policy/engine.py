@@ -1,0 +1,124 @@
+"""Decide with Cedar; every error is a deny.
+
+Facts come from `entities`, files from `load`; what a denial is called towards callers is said here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import cedarpy
+import msgspec
+
+from credward.callers.caller import Caller
+from credward.policy.entities import Resource, caller_facts, entity
+from credward.policy.load import Loaded, load_policies
+
+__all__ = ["Decision", "PolicyEngine", "Resource"]
+
+# Different sets of facts remembered; a flood of new ones only makes decisions slower.
+_MEMO = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What was decided. *rule* is the `@id` that decided, *origin* its `file:line`."""
+
+    allowed: bool
+    rule: str | None
+    origin: str | None
+    reason: str
+
+
+class PolicyEngine:
+    """One version of the policy; a reload makes another engine."""
+
+    def __init__(self, loaded: Loaded, *, owner_uid: int, allow_uids: Iterable[int]) -> None:
+        self._loaded = loaded
+        self._owner_uid = owner_uid
+        self._allow_uids = frozenset(allow_uids)
+        self._encoder = msgspec.json.Encoder(order="sorted")
+        self._memo: dict[bytes, Decision] = {}
+        self.epoch = loaded.epoch
+
+    @classmethod
+    def load(
+        cls,
+        *,
+        mode: str,
+        owner_uid: int,
+        allow_uids: Iterable[int] = (),
+        directory: Path | None = None,
+    ) -> Self:
+        """Read the policies of *mode*: user mode ships permits, the others only what you write."""
+        files = sorted(directory.glob("*.cedar")) if directory is not None else []
+        loaded = load_policies(files, shipped=mode == "user")
+        return cls(loaded, owner_uid=owner_uid, allow_uids=allow_uids)
+
+    def decide(self, caller: Caller, action: str, resource: Resource) -> Decision:
+        """Return whether *caller* may do *action* to *resource*; raises nothing."""
+        facts = caller_facts(caller, owner_uid=self._owner_uid, allow_uids=self._allow_uids)
+        # The pid is no fact that a policy can read, so a thousand helpers share one decision.
+        digest = self._encoder.encode((facts, action, resource.credential, resource.provider))
+        found = self._memo.get(digest)
+        if found is None:
+            found = self._decide(facts, action, resource)
+            if len(self._memo) >= _MEMO:
+                self._memo.clear()
+            self._memo[digest] = found
+        return found
+
+    def _decide(self, facts: dict[str, Any], action: str, resource: Resource) -> Decision:
+        request = {
+            "principal": {"type": "Caller", "id": "caller"},
+            "action": {"type": "Action", "id": action},
+            "resource": {"type": "Credential", "id": resource.credential},
+            "context": {},
+        }
+        entities = [
+            entity("Caller", "caller", facts),
+            entity("Credential", resource.credential, {"provider": resource.provider}),
+        ]
+        loaded = self._loaded
+        try:
+            known = cedarpy.Entities.from_json_str(
+                msgspec.json.encode(entities).decode(), loaded.schema
+            )
+            result = cedarpy.is_authorized(request, loaded.policies, known, loaded.schema)
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong in there is a deny
+            return self._denied(action, resource, None, f"policy error ({type(error).__name__})")
+        rules = sorted(
+            each
+            for each in (result.diagnostics.id_annotations_by_reason or {}).values()
+            if each is not None
+        )
+        rule = rules[0] if rules else None
+        # Cedar skips a policy that fails, a forbid too: with any error nothing is allowed.
+        if result.diagnostics.errors:
+            return self._denied(action, resource, rule, "policy error")
+        if not result.allowed:
+            return self._denied(action, resource, rule, None)
+        return Decision(
+            allowed=True, rule=rule, origin=loaded.origins.get(rule or ""), reason="allowed"
+        )
+
+    def _denied(
+        self, action: str, resource: Resource, rule: str | None, error: str | None
+    ) -> Decision:
+        origin = self._loaded.origins.get(rule or "")
+        name = resource.credential
+        what = action.lower() if name == "*" else f'"{name}"'
+        if error is not None:
+            reason = f"{what} denied by a {error}: run credward config check"
+        elif rule == "no-manage-under-harness":
+            reason = (
+                f'{what} denied by policy "{rule}": run it in your own terminal, not an agent\'s'
+            )
+        elif rule is not None:
+            reason = f'{what} denied by policy "{rule}" ({origin}): run credward doctor'
+        else:
+            reason = f"{what} denied, no policy permits it: run credward doctor"
+        return Decision(allowed=False, rule=rule, origin=origin, reason=reason)

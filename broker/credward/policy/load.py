@@ -1,0 +1,130 @@
+"""Read policy files and refuse, with file and line, what Cedar could not decide safely.
+
+A policy that fails while it is evaluated is skipped by Cedar, a `forbid` included; so a file is
+taken only when every statement in it is valid under the schema. Deciding is `engine`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import cedarpy
+
+from credward.errors import BrokerError, Kind
+
+__all__ = ["Loaded", "Statement", "load_policies"]
+
+_ID = re.compile(r'@id\(\s*"([^"]*)"\s*\)')
+# Strings and comments hold anything; brackets are not needed, `;` ends a statement everywhere else.
+_TOKENS = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|;|[^";/]+|/', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """One policy statement and where it stands."""
+
+    text: str
+    origin: str
+    rule: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A checked set of policies. *origins* maps a rule's `@id` to `file:line`."""
+
+    schema: cedarpy.Schema
+    policies: cedarpy.PolicySet
+    origins: dict[str, str]
+    epoch: str
+
+
+def load_policies(files: list[Path], *, shipped: bool) -> Loaded:
+    """Check *files*, after the shipped policy where *shipped*; raises `fix-configuration`."""
+    directory = _shipped_directory()
+    schema_text = (directory / "schema.cedarschema").read_text(encoding="utf-8")
+    sources = [directory / "default.cedar", *files] if shipped else files
+    statements = [statement for path in sources for statement in _read(path)]
+    errors = [error for each in statements if (error := _check(each, schema_text))]
+    seen: dict[str, str] = {}
+    for each in statements:
+        if each.rule is not None:
+            if each.rule in seen:
+                errors.append(f'{each.origin}: rule "{each.rule}" stands at {seen[each.rule]} too')
+            seen.setdefault(each.rule, each.origin)
+    if errors:
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        raise BrokerError(
+            Kind.FIX_CONFIGURATION, f"{errors[0]}{more}: mend it, then run credward config check"
+        )
+    text = "\n".join(each.text for each in statements)
+    return Loaded(
+        schema=cedarpy.Schema.from_str(schema_text),
+        policies=cedarpy.PolicySet.from_str(text),
+        origins=seen,
+        epoch=hashlib.sha256(f"{schema_text}\0{text}".encode()).hexdigest()[:16],
+    )
+
+
+def _shipped_directory() -> Path:
+    """Return where the schema and the default policy lie: in the package, or in the checkout."""
+    packaged = Path(str(resources.files("credward"))) / "policies"
+    return packaged if packaged.is_dir() else Path(__file__).parents[3] / "policies"
+
+
+def _read(path: Path) -> Iterator[Statement]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise BrokerError(
+            Kind.FIX_CONFIGURATION,
+            f'policy file "{path}" cannot be read ({why}): run credward config check',
+        ) from error
+    yield from _split(text, path)
+
+
+def _split(text: str, path: Path) -> Iterator[Statement]:
+    line = 1
+    first: int | None = None
+    parts: list[str] = []
+    for match in _TOKENS.finditer(text):
+        token = match[0]
+        if token.startswith("//"):
+            # Comments stay out of statements, but their lines count.
+            continue
+        if first is None and token.strip():
+            leading = len(token) - len(token.lstrip())
+            first = line + text.count("\n", 0, match.start() + leading)
+        parts.append(token)
+        if token == ";":  # noqa: S105 - of the text
+            yield _statement("".join(parts), f"{path}:{first}")
+            parts, first = [], None
+    if "".join(parts).strip():
+        yield _statement("".join(parts), f"{path}:{first}")
+
+
+def _statement(text: str, origin: str) -> Statement:
+    found = _ID.search(text)
+    return Statement(text=text, origin=origin, rule=found[1] if found else None)
+
+
+def _check(statement: Statement, schema: str) -> str | None:
+    """Return what is wrong with one statement by itself, or None."""
+    name = f' in rule "{statement.rule}"' if statement.rule else ""
+    try:
+        cedarpy.PolicySet.from_str(statement.text)
+        result = cedarpy.validate_policies(statement.text, schema)
+    except ValueError as error:
+        return f"{statement.origin}: {_one_line(str(error))}{name}"
+    if result.validation_passed:
+        return None
+    return f"{statement.origin}: {_one_line(str(result.errors[0].error))}{name}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:300]

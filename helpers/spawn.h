@@ -10,8 +10,7 @@
 /* Whether our socket unit is there for the user's service manager. */
 bool unit_is_installed(void);
 
-/* Run `systemctl --user start credward.socket`, detached from the caller. The child's pid, or -1.
- * Run `systemctl --user start credward.socket`, detached from the caller. The child's pid, or -1. */
+/* Run `systemctl --user start credward.socket`, detached from the caller. Its pid, or -1. */
 pid_t spawn_manager(void);
 
 /*

@@ -12,7 +12,7 @@ import pytest
 from transcripts.programs import program
 
 
-@pytest.fixture(params=["musl", "gcc", "twin"])
+@pytest.fixture(params=["musl", "clang-sanitized", "twin"])
 def helper(request: pytest.FixtureRequest) -> list[str]:
     """The command of one implementation."""
     command = program(request.param)

@@ -63,7 +63,7 @@ class Installation:
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-@pytest.fixture(params=["musl", "gcc", "twin"])
+@pytest.fixture(params=["musl", "gcc-sanitized", "twin"])
 def installed(
     request: pytest.FixtureRequest, directory: Path, environment: dict[str, str], socket_path: Path
 ) -> Iterator[Installation]:

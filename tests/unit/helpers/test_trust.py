@@ -121,3 +121,25 @@ def test_a_socket_of_another_group_is_named(helper, environment, directory) -> N
     assert done.stderr.decode() == (
         f'credward: "{path}" may not be opened by this user: ask for membership of its group\n'
     )
+
+
+@pytest.mark.parametrize(("mode", "expected"), [("0700", 0), ("0755", 69)])
+def test_the_login_directory_counts_only_if_it_is_private(
+    helper, environment, socket_path, mode: str, expected: int
+) -> None:
+    """Without XDG_RUNTIME_DIR, /run/user/UID is looked at, where the login manager made it."""
+    private = [
+        *("unshare", "-m", "/bin/sh", "-e", "-c"),
+        (
+            "mount -t tmpfs none /run/user; mkdir -p -m 0700 /run/user/0/credward; "
+            f'chmod {mode} /run/user/0; mount --bind "$0" /run/user/0/credward; exec "$@"'
+        ),
+        str(socket_path.parent),
+    ]
+    del environment["XDG_RUNTIME_DIR"]
+    with CannedDaemon(socket_path, [TOKEN]):
+        if subprocess.run([*private, "true"], capture_output=True, check=False).returncode:
+            pytest.skip("may not mount here")
+        done = run(helper, environment, *private)
+
+    assert done.returncode == expected

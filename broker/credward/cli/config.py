@@ -1,0 +1,147 @@
+"""`credward config`: check it, show it, find it, edit it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from credward.cli.output import print_error, print_json
+from credward.cli.start import places
+from credward.config import Config, ConfigErrors, Places, load_config
+from credward.errors import BrokerError
+
+__all__ = ["command", "replace_file"]
+
+
+@click.group("config", epilog="Example: credward config check")
+def command() -> None:
+    """Check, show or edit the configuration."""
+
+
+@command.command("check", epilog="Example: credward config check")
+@click.option("--config", "explicit", type=click.Path(path_type=Path), help="This file alone.")
+@click.option("--json", "as_json", is_flag=True, help="The result for programs.")
+def check(explicit: Path | None, as_json: bool) -> None:
+    """Print everything that is wrong, each with its file and line; exit 78 if anything is."""
+    try:
+        found = checked(places(), explicit)
+    except ConfigErrors as errors:
+        if as_json:
+            print_json({"errors": errors.lines})
+        else:
+            for line in errors.lines:
+                click.echo(line, err=True)
+        sys.exit(errors.kind.exit_code)
+    if as_json:
+        print_json(
+            {"errors": [], "warnings": found.warnings, "credentials": sorted(found.credentials)}
+        )
+        return
+    for warning in found.warnings:
+        click.echo(f"warning: {warning}")
+    files = ", ".join(str(source) for source in found.sources) or "no file"
+    count = len(found.credentials)
+    click.echo(f"{files}: good, {count} credential{'' if count == 1 else 's'}")
+
+
+@command.command("show", epilog="Example: credward config show --json")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def show(as_json: bool) -> None:
+    """Print the merged configuration and where each credential comes from."""
+    found = load_config(places())
+    shown = {name: _shown(found, name) for name in sorted(found.credentials)}
+    if as_json:
+        print_json({"default": found.default, "credentials": shown})
+        return
+    for name, words in shown.items():
+        click.echo(f"[credentials.{name}]  # {words.pop('origin')}")
+        for key, value in words.items():
+            click.echo(f"{key} = {msgspec.json.encode(value).decode()}")
+        click.echo()
+
+
+@command.command("path", epilog="Example: $EDITOR $(credward config path)")
+def path() -> None:
+    """Print where the user's configuration file is."""
+    click.echo(places().config_file)
+
+
+@command.command("edit", epilog="Example: credward config edit")
+def edit() -> None:
+    """Edit a copy, check it, and put it in place only when it is good."""
+    target = places().config_file
+    before = target.read_text(encoding="utf-8") if target.exists() else ""
+    after = click.edit(before, extension=".toml", require_save=False)
+    if after is None or after == before:
+        click.echo("nothing changed")
+        return
+    try:
+        replace_file(target, after)
+    except ConfigErrors as errors:
+        kept = target.with_name(target.name + ".rejected")
+        kept.write_text(after, encoding="utf-8")
+        kept.chmod(0o600)
+        for line in errors.lines:
+            click.echo(line, err=True)
+        print_error(
+            BrokerError(errors.kind, f"the old configuration stays, your edit is in {kept}")
+        )
+        sys.exit(errors.kind.exit_code)
+    click.echo(f"{target}: changed; run credward reload")
+
+
+def checked(found: Places, explicit: Path | None) -> Config:
+    """Read configuration and policy as the daemon would."""
+    from credward.policy.engine import PolicyEngine
+
+    config = load_config(found, explicit)
+    PolicyEngine.load(
+        mode=config.listen.mode,
+        owner_uid=os.geteuid(),
+        allow_uids=config.listen.allow_uids,
+        directory=config.policy.directory,
+    )
+    return config
+
+
+def replace_file(target: Path, text: str) -> None:
+    """Put *text* in place of *target* (0600) if it is a good configuration, else raise.
+
+    The old file stays until the new one is whole on the disk; complaints name the real file.
+    """
+    # A symbolic link, as dotfile managers make them, stays one: its target is replaced.
+    real = target.resolve() if target.is_symlink() else target
+    real.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=real.parent, prefix=".config-", suffix=".toml")
+    fresh = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            load_config(places(), fresh)
+        except ConfigErrors as errors:
+            raise ConfigErrors([line.replace(name, str(target)) for line in errors.lines]) from None
+        if real.exists():
+            shutil.copymode(real, fresh)
+        fresh.replace(real)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _shown(found: Config, name: str) -> dict[str, Any]:
+    each = found.credentials[name]
+    words: dict[str, Any] = {"origin": each.origin, "provider": each.provider}
+    words |= {key: value for key, value in msgspec.to_builtins(each.settings).items() if value}
+    for key in ("base_urls", "audiences", "scopes", "header", "env_name", "idle_after"):
+        if value := getattr(each, key):
+            words[key] = value
+    return words

@@ -1,0 +1,83 @@
+"""`credward get`: print a credential in the shape asked for."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from credward.cli.start import reach
+from credward.config import environment
+from credward.tokens import TokenRequest
+
+__all__ = ["command"]
+
+# Which variable names the base URL under which switch; the same order as in the native helper.
+_BASE_URLS = (
+    ("CLAUDE_CODE_USE_BEDROCK", "ANTHROPIC_BEDROCK_BASE_URL"),
+    ("CLAUDE_CODE_USE_VERTEX", "ANTHROPIC_VERTEX_BASE_URL"),
+    ("CLAUDE_CODE_USE_FOUNDRY", "ANTHROPIC_FOUNDRY_BASE_URL"),
+)
+_DEFAULT_BASE_URL = "https://api.anthropic.com"
+
+
+@click.command("get", epilog="Example: credward get gateway --format headers")
+@click.argument("name", default="-")
+@click.option(
+    "--format", "shape", default="token", show_default=True, help="token|json|headers|env"
+)
+@click.option("--min-remaining", type=click.FloatRange(min=0), help="Seconds it must still last.")
+@click.option("--timeout", type=click.FloatRange(0.3, 600), default=10.0, show_default=True)
+@click.option("--audience", help="Another audience, if listed in serve.audiences.")
+@click.option("--scope", "scopes", multiple=True, help="A scope, if listed in serve.scopes.")
+@click.option("--base-url", help="Where you will send it, for credentials bound to a host.")
+@click.option("--no-start", is_flag=True, help="Do not start the daemon.")
+def command(
+    name: str,
+    shape: str,
+    min_remaining: float | None,
+    timeout: float,
+    audience: str | None,
+    scopes: tuple[str, ...],
+    base_url: str | None,
+    no_start: bool,
+) -> None:
+    """Print the credential NAME (without NAME: the default one).
+
+    Nothing but the credential goes to standard output.
+    """
+    client = reach(start=not no_start, timeout=timeout)
+    body, _headers = client.get_token(
+        TokenRequest(
+            credential=name,
+            format=shape,
+            audience=audience,
+            scopes=scopes,
+            min_remaining=min_remaining,
+            timeout=timeout,
+            client_base_url=base_url or _named_base_url(),
+            client_flags=_flags(),
+            in_tool="CLAUDECODE" in environment(),
+        )
+    )
+    sys.stdout.buffer.write(body)
+    sys.stdout.buffer.flush()
+
+
+def _named_base_url() -> str:
+    environ = environment()
+    for switch, variable in _BASE_URLS:
+        if environ.get(switch) in {"1", "true"}:
+            return environ.get(variable) or _DEFAULT_BASE_URL
+    return environ.get("ANTHROPIC_BASE_URL") or _DEFAULT_BASE_URL
+
+
+def _flags() -> frozenset[str]:
+    environ = environment()
+    proxies = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+    found = {
+        "proxy": any(environ.get(name) for name in proxies),
+        "tls-off": environ.get("NODE_TLS_REJECT_UNAUTHORIZED") == "0",
+        "extra-ca": bool(environ.get("NODE_EXTRA_CA_CERTS")),
+    }
+    return frozenset(name for name, present in found.items() if present)

@@ -1,0 +1,62 @@
+"""How the command line speaks: one line for an error, tables and colour on a terminal only.
+
+Rules for every message: program name, lower case, no full stop, one line that holds cause and
+command; further hints only on a terminal. What is said is up to the commands.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+import msgspec
+
+from credward.errors import BrokerError
+
+__all__ = ["format_duration", "print_error", "print_json", "print_table"]
+
+
+def print_error(error: BrokerError) -> None:
+    """Say *error* on stderr."""
+    click.echo(f"credward: {error.message}", err=True)
+    if error.hint and sys.stderr.isatty():
+        click.echo(f"hint: {error.hint}", err=True)
+
+
+def print_json(value: Any) -> None:
+    """Write *value* as JSON for programs."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def print_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], *, colour_of: dict[str, str] | None = None
+) -> None:
+    """Write aligned columns; cells whose text is in *colour_of* are coloured on a terminal."""
+    widths = [max(len(row[index]) for row in (header, *rows)) for index in range(len(header))]
+    for number, row in enumerate((header, *rows)):
+        cells = []
+        for index, cell in enumerate(row):
+            # The last column is not padded: no blanks at the end of a line.
+            padded = cell if index == len(row) - 1 else cell.ljust(widths[index])
+            colour = (colour_of or {}).get(cell)
+            if number == 0:
+                padded = click.style(padded, bold=True)
+            elif colour is not None:
+                padded = click.style(padded, fg=colour)
+            cells.append(padded)
+        click.echo("  ".join(cells))
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration for people: `42s`, `7m10s`, `3h05m`, `2d04h`."""
+    whole = int(abs(seconds))
+    sign = "-" if seconds < 0 else ""
+    if whole < 60:
+        return f"{sign}{whole}s"
+    if whole < 3600:
+        return f"{sign}{whole // 60}m{whole % 60:02d}s"
+    if whole < 86_400:
+        return f"{sign}{whole // 3600}h{whole % 3600 // 60:02d}m"
+    return f"{sign}{whole // 86_400}d{whole % 86_400 // 3600:02d}h"

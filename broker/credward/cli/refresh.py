@@ -1,0 +1,28 @@
+"""`credward refresh`: have a token minted now."""
+
+from __future__ import annotations
+
+import click
+
+from credward.cli.output import format_duration, print_json
+from credward.cli.start import reach
+
+__all__ = ["command"]
+
+
+@click.command("refresh", epilog="Example: credward refresh gateway")
+@click.argument("name", default="-")
+@click.option("--timeout", type=click.FloatRange(0.3, 600), default=30.0, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="The result for programs.")
+def command(name: str, timeout: float, as_json: bool) -> None:
+    """Mint a new token for NAME, whatever is held; nothing secret is printed."""
+    result = reach(timeout=timeout).refresh(name, timeout)
+    if as_json:
+        print_json(result)
+        return
+    ends = (
+        "without a known end"
+        if result.expires_at is None
+        else f"lasting {format_duration(result.expires_at - result.issued_at)}"
+    )
+    click.echo(f"{result.credential}: new token {result.token_id} {ends}")

@@ -1,0 +1,39 @@
+"""`credward serve`: run the daemon. What it does is `daemon`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from credward.cli.start import places
+
+__all__ = ["command"]
+
+
+@click.command("serve", epilog="Example: credward serve --detach")
+@click.option("--config", type=click.Path(path_type=Path), help="Read this file alone.")
+@click.option("--socket", type=click.Path(path_type=Path), help="Listen at this path.")
+@click.option("--detach", is_flag=True, help="Return once the daemon is ready, and leave it there.")
+@click.option("--log-level", default="info", show_default=True, help="debug|info|warning|error.")
+@click.option("--log-file", type=click.Path(path_type=Path), help="Append the log to this file.")
+def command(
+    config: Path | None, socket: Path | None, detach: bool, log_level: str, log_file: Path | None
+) -> None:
+    """Run the daemon in the foreground, or leave it in the background.
+
+    Send SIGHUP to read the configuration again, SIGTERM to stop.
+    """
+    from credward.daemon.run import run
+
+    sys.exit(
+        run(
+            places=places(),
+            config_path=config.absolute() if config else None,
+            socket=socket.absolute() if socket else None,
+            detach=detach,
+            log_level=log_level,
+            log_file=log_file.absolute() if log_file else None,
+        )
+    )

@@ -52,6 +52,8 @@ class _Reader:
             case b'"':
                 # `az … --query accessToken` prints a JSON string.
                 return self._make({}, self._parse(text), self._settings.kind or "bearer")
+            case b"[":
+                raise self._refused(f"printed an array ({len(output)} bytes)")
             case b"<":
                 raise self._refused(f"printed a web page ({len(output)} bytes)")
             case _:

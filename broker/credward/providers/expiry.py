@@ -84,15 +84,20 @@ def _from_json(answer: Mapping[str, Any], now: float) -> float | None:
 
 
 def _instant(value: object, field: str) -> float:
-    if isinstance(value, str) and not value.strip().isdigit():
+    if isinstance(value, str) and not _looks_like_number(value):
         try:
             moment = datetime.fromisoformat(value.strip())
-        except ValueError:
-            raise _unusable(field) from None
-        if moment.tzinfo is None and field != _LOCAL_TIME:
-            raise _unusable(field)
-        return moment.timestamp()
+            # An instant without a zone would be one of 24; only az means the machine's.
+            if moment.tzinfo is not None or field == _LOCAL_TIME:
+                return moment.timestamp()
+        except (ValueError, OverflowError, OSError):
+            pass
+        raise _unusable(field)
     return _number(value, field)
+
+
+def _looks_like_number(value: str) -> bool:
+    return value.strip().replace(".", "", 1).isdecimal()
 
 
 def _number(value: object, field: str) -> float:

@@ -1,0 +1,52 @@
+"""The outside world of a provider: programs answer what a test says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from credward.errors import BrokerError
+from credward.providers.provider import CommandResult
+
+NOW = 1_800_000_000.0
+
+
+@dataclass(slots=True, kw_only=True)
+class FakeIo:
+    """Stands where `credward.providers.io.WorkerIo` does."""
+
+    output: bytes = b""
+    exit_code: int = 0
+    error_size: int = 0
+    failure: BrokerError | None = None
+    environ: dict[str, str] = field(default_factory=dict)
+    time: float = NOW
+    # How long a program takes.
+    takes: float = 0.0
+    commands: list[tuple[tuple[str, ...], dict[str, str], float]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def now(self) -> float:
+        return self.time
+
+    def environment(self) -> Mapping[str, str]:
+        return self.environ
+
+    def run_command(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] = {},
+        timeout: float,
+        standard_input: bytes = b"",
+    ) -> CommandResult:
+        self.commands.append((tuple(command), dict(env), timeout))
+        self.time += self.takes
+        if self.failure is not None:
+            raise self.failure
+        return CommandResult(
+            exit_code=self.exit_code, output=self.output, error_size=self.error_size
+        )
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from credward.processes import descendants
 from integration.daemon import Answer, DaemonFactory, RunningDaemon
 from integration.minting import MintProgram
 
@@ -20,9 +21,13 @@ def program(tmp_path: Path) -> MintProgram:
     return MintProgram(tmp_path / "upstream")
 
 
+def below(pid: int) -> list[int]:
+    return [each.pid for each in descendants(pid)]
+
+
 def workers(daemon: RunningDaemon) -> list[int]:
     found = []
-    for pid in daemon.descendants():
+    for pid in below(daemon.pid):
         try:
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
@@ -59,8 +64,7 @@ def test_a_worker_killed_in_mid_mint_costs_one_clear_error_and_no_daemon(
     assert "worker" in answers[0].text
     program.set(delay=0)
     until(lambda: daemon.get("gateway").status == 200)
-    assert daemon.process is not None
-    assert daemon.process.poll() is None
+    assert daemon.running
 
 
 def test_a_valid_token_is_served_while_the_refreshing_worker_dies(
@@ -92,14 +96,14 @@ def test_a_daemon_killed_in_mid_mint_starts_again_and_leaves_nobody_behind(
     asking = threading.Thread(target=lambda: _quietly(daemon))
     asking.start()
     until(lambda: program.mints == 1)
-    below = daemon.descendants()
+    left = below(daemon.pid)
     daemon.kill9()
     asking.join(timeout=10)
     program.set(delay=0)
     daemon.start()
 
     assert daemon.get("gateway").status == 200
-    until(lambda: not any(_alive(pid) for pid in below))
+    until(lambda: not any(_alive(pid) for pid in left))
 
 
 def _quietly(daemon: RunningDaemon) -> None:
@@ -163,11 +167,11 @@ def test_sigterm_with_a_hung_program_still_ends_in_time(
     asking = threading.Thread(target=lambda: _quietly(daemon))
     asking.start()
     until(lambda: program.mints == 1)
-    below = daemon.descendants()
+    left = below(daemon.pid)
     began = time.monotonic()
     code = daemon.stop()
     asking.join(timeout=5)
 
     assert code == 0
     assert time.monotonic() - began < 4
-    until(lambda: not any(_alive(pid) for pid in below))
+    until(lambda: not any(_alive(pid) for pid in left))

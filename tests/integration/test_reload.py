@@ -31,7 +31,7 @@ def test_a_new_credential_is_there_and_the_old_token_stays(
     daemon = start_daemon(program.block("gateway"))
     daemon.get("gateway")
     daemon.write_config(program.block("gateway") + program.block("second"))
-    daemon.process.send_signal(signal.SIGHUP)
+    daemon.send(signal.SIGHUP)
     until(lambda: daemon.get("second").status == 200)
 
     assert daemon.get("gateway").text == "opaque-1"
@@ -44,11 +44,11 @@ def test_a5_a_broken_file_keeps_the_old_configuration_and_says_so(
     daemon = start_daemon(program.block("gateway"))
     daemon.get("gateway")
     daemon.write_config("[credentials.gateway]\nprovider = 'comand'\n")
-    daemon.process.send_signal(signal.SIGHUP)
-    until(lambda: "reload refused" in daemon.log)
+    daemon.send(signal.SIGHUP)
+    until(lambda: "reload refused" in daemon.log())
 
     assert daemon.get("gateway").text == "opaque-1"
-    assert "config.toml:2" in daemon.log
+    assert "config.toml:2" in daemon.log()
 
 
 def test_a_changed_entry_is_minted_anew(start_daemon: DaemonFactory, program: MintProgram) -> None:
@@ -56,7 +56,7 @@ def test_a_changed_entry_is_minted_anew(start_daemon: DaemonFactory, program: Mi
     daemon = start_daemon(program.block("gateway"))
     daemon.get("gateway")
     daemon.write_config(program.block("gateway", timeout=20))
-    daemon.process.send_signal(signal.SIGHUP)
+    daemon.send(signal.SIGHUP)
     until(lambda: daemon.get("gateway").text == "opaque-2")
 
     assert program.mints == 2

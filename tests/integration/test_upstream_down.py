@@ -32,7 +32,7 @@ def test_t6_a_valid_token_is_served_while_upstream_fails(
     status = daemon.status("gateway")
     assert status["state"] == "stale"
     assert status["failure"]["recovery"] == "retry"
-    assert "canary-upstream-body" not in str(status) + daemon.log
+    assert "canary-upstream-body" not in str(status) + daemon.log()
 
 
 def test_t3_a_cold_failure_is_told_at_once_and_upstream_is_left_alone(
@@ -98,7 +98,7 @@ def test_t6_what_is_no_token_is_never_handed_out(
 
     assert answer.status >= 500, why
     assert answer.headers["credward-kind"] in {"provider-refused", "fix-configuration"}
-    assert "canary" not in answer.text + daemon.log + str(daemon.status("gateway"))
+    assert "canary" not in answer.text + daemon.log() + str(daemon.status("gateway"))
 
 
 def test_t5_more_life_than_there_is_gets_the_longest_and_a_flag(

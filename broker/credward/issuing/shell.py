@@ -99,7 +99,7 @@ class Shell:
         self._sealer = sealer
         self._spawn = spawn
         self._lifecycle = Lifecycle()
-        self._tokens: dict[str, Held] = {}
+        self._tokens: dict[tuple[TokenKey, str], Held] = {}
         self._waiters: dict[int, asyncio.Future[Answer]] = {}
         self._next_waiter = 0
         # The answer of an ask that the lifecycle gave at once, so that the hot path needs no
@@ -194,7 +194,7 @@ class Shell:
     def _carry_out(self, command: Command, waiting_for: int | None) -> None:
         match command:
             case Serve(waiter=waiter):
-                answer = Answer(self._tokens[command.token_id], command.short)
+                answer = Answer(self._tokens[command.key, command.token_id], command.short)
                 if waiter == waiting_for:
                     self._immediate = answer
                 elif (future := self._waiters.pop(waiter, None)) and not future.done():
@@ -206,8 +206,8 @@ class Shell:
                     future.set_exception(failure)
             case StartMint(key=key, flight=flight):
                 self._spawn(self._fly(key, flight))
-            case Drop(token_id=token_id):
-                self._tokens.pop(token_id, None)
+            case Drop(key=key, token_id=token_id):
+                self._tokens.pop((key, token_id), None)
             case Park(grant=grant, failure=failure):
                 _log.warning("grant %s is parked: %s", grant, failure.message)
             case _:
@@ -240,7 +240,7 @@ class Shell:
             upstream_id=minted.upstream_id,
         )
         minted.body[:] = bytes(len(minted.body))
-        self._tokens[held.token_id] = held
+        self._tokens[key, held.token_id] = held
         self._handle(
             Minted(
                 key=key,

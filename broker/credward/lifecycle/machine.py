@@ -220,9 +220,8 @@ class Lifecycle:
             self._inference.gave(asker, current.token_id, remaining, now)
         return Serve(
             event.waiter,
+            record.key,
             current.token_id,
-            current.expires_at,
-            current.issued_at,
             short=remaining < event.min_remaining,
         )
 
@@ -335,11 +334,11 @@ class Lifecycle:
             failed = MintFailed(
                 key=event.key, flight=event.flight, failure=dead, jitter=event.jitter
             )
-            return [*self._mint_failed(failed, now), Drop(event.token_id)]
+            return [*self._mint_failed(failed, now), Drop(event.key, event.token_id)]
         commands: list[Command] = []
         record = self._landed(event.key, event.flight, now, commands)
         if record is None:
-            return [*commands, Drop(event.token_id)]
+            return [*commands, Drop(event.key, event.token_id)]
         record.mints += 1
         record.minted_at = now
         record.failure = None
@@ -366,7 +365,7 @@ class Lifecycle:
             # The source gave back what it had cached: looking again soon would change nothing.
             record.look_again_at = now + schedule.look_again_in(old.ends_at - now)
             if event.token_id != old.token_id:
-                commands.append(Drop(event.token_id))
+                commands.append(Drop(event.key, event.token_id))
             return
         record.lives.append(ends_at - now)
         record.jitter = event.jitter
@@ -375,7 +374,7 @@ class Lifecycle:
             token_id=event.token_id, issued_at=event.issued_at, ends_at=ends_at
         )
         if old is not None and old.token_id != event.token_id:
-            commands.append(Drop(old.token_id))
+            commands.append(Drop(record.key, old.token_id))
 
     @staticmethod
     def _replaces(record: KeyRecord, old: Current, event: Minted) -> bool:
@@ -436,9 +435,7 @@ class Lifecycle:
                 and (failure is None or record.usable(now))
             ):
                 short = current.ends_at - now < wish
-                commands.append(
-                    Serve(waiter, current.token_id, current.expires_at, current.issued_at, short)
-                )
+                commands.append(Serve(waiter, record.key, current.token_id, short))
             elif failure is not None:
                 commands.append(Fail(waiter, failure))
         record.waiters.clear()
@@ -456,7 +453,7 @@ class Lifecycle:
 
     def _tick(self, record: KeyRecord, now: float, commands: list[Command], *, late: bool) -> None:
         if record.current is not None and record.current.ends_at <= now:
-            commands.append(Drop(record.current.token_id))
+            commands.append(Drop(record.key, record.current.token_id))
             record.current = None
         parked = self._grant(record.plan.grant).parked is not None
         if not parked and not record.busy and record.wanted(now):
@@ -532,7 +529,7 @@ class Lifecycle:
             self._waiting.pop(waiter, None)
             commands.append(Fail(waiter, gone))
         if record.current is not None:
-            commands.append(Drop(record.current.token_id))
+            commands.append(Drop(record.key, record.current.token_id))
         if record.flight is not None:
             self._orphans[record.flight] = record.plan.grant
         record.wake_at = None

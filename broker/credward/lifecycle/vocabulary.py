@@ -52,7 +52,7 @@ class State(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TokenKey:
-    """What makes two asks the same token: credential, entry epoch, audience, sorted scopes, narrowing digest."""
+    """What makes two asks the same token; *scopes* are sorted, *narrowing* is a digest."""
 
     credential: str
     epoch: str
@@ -77,13 +77,12 @@ class Plan:
     idle_after: float | None = None
 
 
-# --- events
-# -----------------------------------------------------------------------------------------------------
+# --- events ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configured:
-    """The configuration was read: these credentials exist from now on, with these epochs, and no others."""
+    """The configuration was read: these credentials exist from now on, and no others."""
 
     plans: tuple[Plan, ...]
 
@@ -114,7 +113,7 @@ class WaiterLeft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Minted:
-    """A flight ended well. *expires_at* None: the source states that no end is known. *jitter* is in [0, 1)."""
+    """A flight ended well; *expires_at* None: no end is known; *jitter* lies in [0, 1)."""
 
     key: TokenKey
     flight: int
@@ -136,7 +135,7 @@ class MintFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forced:
-    """Somebody asked for a new token outright (`credward refresh`); *waiter* gets what the flight brings."""
+    """Somebody wants a new token (`credward refresh`); *waiter* gets what the flight brings."""
 
     key: TokenKey
     waiter: int
@@ -152,7 +151,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantCleared:
-    """A login or a changed configuration makes the grant usable again: parking and back-off on it end."""
+    """The grant is usable again, by a login: parking and back-off on it end."""
 
     grant: str
 
@@ -167,13 +166,12 @@ Event = (
 )
 
 
-# --- commands
-# ---------------------------------------------------------------------------------------------------
+# --- commands ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class StartMint:
-    """Begin one mint for this key; answer with `Minted` or `MintFailed` carrying the same *flight*."""
+    """Begin one mint; answer with `Minted` or `MintFailed` of the same *flight*."""
 
     key: TokenKey
     flight: int
@@ -181,12 +179,11 @@ class StartMint:
 
 @dataclass(frozen=True, slots=True)
 class Serve:
-    """Give this waiter this token. *short*: it lasts less long than was asked (`Lifetime-Short`)."""
+    """Give this waiter this token; *short*: it lasts less long than was asked."""
 
     waiter: int
+    key: TokenKey
     token_id: str
-    expires_at: float | None
-    issued_at: float
     short: bool = False
 
 
@@ -200,8 +197,9 @@ class Fail:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Wipe this token from memory: nothing refers to it any more."""
+    """Wipe this token from memory: the key does not refer to it any more."""
 
+    key: TokenKey
     token_id: str
 
 

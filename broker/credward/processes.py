@@ -28,26 +28,30 @@ class ProcessId(NamedTuple):
     start_time: int
 
 
-def descendants(root: int) -> frozenset[ProcessId]:
-    """Return the live processes below *root*; zombies are dead. Nothing where there is no /proc."""
+def descendants(root: int, *, spare: Collection[ProcessId] = ()) -> frozenset[ProcessId]:
+    """Return the live processes below *root*, but those in *spare* and below them.
+
+    Zombies are dead. Nothing where there is no /proc.
+    """
     found: set[ProcessId] = set()
     todo = [root]
     while todo:
         for pid in _children(todo.pop()):
-            todo.append(pid)
-            if (process := _identify(pid)) is not None:
+            process = _identify(pid)
+            if process is not None and process not in spare:
                 found.add(process)
+                todo.append(pid)
     return frozenset(found)
 
 
 def kill_below(root: int, *, spare: Collection[ProcessId] = ()) -> None:
-    """Kill every process below *root* but those in *spare*.
+    """Kill every process below *root* but those in *spare* and below them.
 
     Complete only while *root* is a child subreaper, to which orphans come back: a process that
     daemonised itself is then still below it.
     """
     for _ in range(_SWEEPS):
-        doomed = descendants(root) - frozenset(spare)
+        doomed = descendants(root, spare=spare)
         if not doomed:
             return
         for process in doomed:

@@ -1,0 +1,147 @@
+"""One program, run to its end or killed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from credward.providers.programs import OutputTooLongError, run_program
+from fakes.watching import gone, pids_in, until
+
+ENVIRON = {"PATH": "/usr/bin:/bin"}
+
+
+def run(script, *, timeout=20.0, limit=1000, standard_input=b""):
+    """Run a shell script."""
+    deadline = time.monotonic() + timeout
+    return run_program(
+        ["/bin/sh", "-c", script],
+        environ=ENVIRON,
+        standard_input=standard_input,
+        limit=limit,
+        remaining=lambda: deadline - time.monotonic(),
+    )
+
+
+def test_output_code_and_size_of_the_errors():
+    """The text of the errors is not kept."""
+    result = run("echo text; echo error >&2; exit 3")
+
+    assert (result.exit_code, result.output, result.error_size) == (3, b"text\n", 6)
+    assert "text" not in repr(result)
+
+
+def test_a_signal_is_a_negative_code():
+    """As `subprocess` has it."""
+    assert run("kill -9 $$").exit_code == -9
+
+
+def test_input_is_fed_and_closed():
+    """More than a pipe holds, to a reader and to one that does not read."""
+    text = b"x" * 300_000
+
+    assert run("cat | wc -c", standard_input=text).output.strip() == b"300000"
+    assert run("exec <&-; echo t", standard_input=text).output == b"t\n"
+    assert run("cat").output == b""
+
+
+def test_errors_without_end_do_not_block_it():
+    """They are counted and thrown away."""
+    result = run("head -c 1000000 /dev/zero >&2; echo t")
+
+    assert (result.output, result.error_size) == (b"t\n", 1_000_000)
+
+
+@pytest.mark.parametrize("script", ["yes", "head -c 1001 /dev/zero; sleep 60"])
+def test_t6_too_much_output_ends_it(script):
+    """At once, not at the deadline."""
+    started = time.monotonic()
+    with pytest.raises(OutputTooLongError):
+        run(script)
+
+    assert time.monotonic() - started < 5
+
+
+def test_exactly_the_limit_is_allowed():
+    """The byte after it is not."""
+    assert len(run("head -c 1000 /dev/zero").output) == 1000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a handle on the process")
+def test_it_has_ended_when_the_program_has():
+    """Not when its pipes close: an agent that it left running holds them."""
+    started = time.monotonic()
+    result = run("sleep 6 & echo t")
+
+    assert time.monotonic() - started < 4
+    assert result.output == b"t\n"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "sleep 66 & echo $! >>{0}; echo $$ >>{0}; sleep 67",
+        "trap '' TERM INT HUP; echo $$ >>{0}; sleep 66 & echo $! >>{0}; wait",
+        "exec >&- 2>&- </dev/null; echo $$ >>{0}; sleep 66 & echo $! >>{0}; wait",
+    ],
+)
+def test_t18_a_hung_program_is_killed_with_its_children(tmp_path, script):
+    """Also with deaf ones, and when it has closed its pipes."""
+    mark = tmp_path / "pids"
+    started = time.monotonic()
+    with pytest.raises(TimeoutError):
+        run(script.format(mark), timeout=0.5)
+
+    assert time.monotonic() - started < 3
+    assert len(pids_in(mark)) == 2
+    until(lambda: all(gone(pid) for pid in pids_in(mark)))
+
+
+_WORKER = """
+import ctypes, sys, time
+from credward.providers.programs import run_program
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+def run(script, timeout):
+    deadline = time.monotonic() + timeout
+    return run_program(["/bin/sh", "-c", script], environ={"PATH": "/usr/bin:/bin"}, standard_input=b"",
+                       limit=99, remaining=lambda: deadline - time.monotonic())
+mark, agent = sys.argv[1:]
+run(f"setsid sleep 68 >&- 2>&- & echo $! >>{agent}", 10)
+try:
+    run(f'(setsid sh -c "echo \\\\$\\\\$ >>{mark}; sleep 69" &); sleep 1000', 1)
+except TimeoutError:
+    print("killed", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a child subreaper")
+def test_t18_who_left_the_group_is_killed_and_an_older_agent_is_not(tmp_path, pytestconfig):
+    """Inside a worker, which orphans come back to."""
+    mark, agent = tmp_path / "mark", tmp_path / "agent"
+    with subprocess.Popen(
+        [sys.executable, "-c", _WORKER, str(mark), str(agent)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={"PYTHONPATH": str(pytestconfig.rootpath / "broker")},
+    ) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == b"killed\n"
+        (left,) = pids_in(mark)
+        (older,) = pids_in(agent)
+
+        until(lambda: gone(left))
+        assert not gone(older)
+        subprocess.run(["kill", "-9", str(older)], check=True)
+        worker.communicate()
+
+
+def test_what_cannot_start_is_an_os_error(tmp_path):
+    """Worded by `io`."""
+    with pytest.raises(OSError, match="No such file"):
+        run_program(
+            [str(tmp_path / "x")], environ={}, standard_input=b"", limit=1, remaining=lambda: 1.0
+        )

@@ -1,0 +1,140 @@
+"""Killing a process with everything below it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from credward.processes import ProcessId, descendants, kill_below, kill_session, kill_tree
+from fakes.watching import gone, pids_in, until
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+# A subreaper like a worker, below which processes move to groups and sessions of their own.
+_TREE = """
+import ctypes, os, subprocess, sys
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+script = 'echo $$ >>{0}; (setsid sh -c "echo \\\\$\\\\$ >>{0}; sleep 71" &); sh -c "echo \\\\$\\\\$ >>{0}; sleep 72 & wait" & wait'
+subprocess.Popen(["sh", "-c", script.format(sys.argv[1])], process_group=0)
+print("up", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Return a process and the file with the pids below it."""
+    mark = tmp_path / "pids"
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-c", _TREE, str(mark)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdout.readline()
+    until(lambda: len(pids_in(mark)) == 3)
+    yield process, mark
+    for pid in pids_in(mark):
+        if not gone(pid):
+            os.kill(pid, signal.SIGKILL)
+    process.stdin.close()
+    process.stdout.close()
+    process.kill()
+    process.wait()
+
+
+def test_descendants_are_found_wherever_they_moved(tree):
+    """Also what has lost its parent: it came back to the subreaper."""
+    process, mark = tree
+    found = {each.pid for each in descendants(process.pid)}
+
+    assert set(pids_in(mark)) <= found
+    assert process.pid not in found
+    assert os.getpid() not in found
+
+
+def test_t18_a_tree_dies_as_a_whole(tree):
+    """The leader last, so that orphans could still be found."""
+    process, mark = tree
+    kill_tree(process.pid, programs=True)
+
+    assert process.wait(5) == -signal.SIGKILL
+    until(lambda: all(gone(pid) for pid in pids_in(mark)))
+
+
+def test_what_is_spared_lives(tree):
+    """An agent that an earlier program left running on purpose."""
+    process, _ = tree
+    until(lambda: len(_sleepers(process.pid)) == 2)
+    spared = _sleepers(process.pid)[0]
+
+    kill_below(process.pid, spare={spared})
+
+    assert not gone(spared.pid)
+    assert descendants(process.pid) == {spared}
+
+
+def _sleepers(root):
+    return [
+        each
+        for each in descendants(root)
+        if Path(f"/proc/{each.pid}/comm").read_text() == "sleep\n"
+    ]
+
+
+def test_what_is_below_the_spared_lives(tree):
+    """An agent may have helpers of its own."""
+    process, _ = tree
+    before = descendants(process.pid)
+    spared = next(each for each in before if descendants(each.pid))
+
+    kill_below(process.pid, spare={spared})
+
+    assert descendants(process.pid) == {spared} | descendants(spared.pid)
+
+
+def test_a_reused_pid_is_not_spared_and_not_confused(tree):
+    """A process is its pid and its start."""
+    process, mark = tree
+    wrong = {ProcessId(pid, 1) for pid in pids_in(mark)}
+
+    kill_below(process.pid, spare=wrong)
+
+    until(lambda: all(gone(pid) for pid in pids_in(mark)))
+
+
+def test_a_session_is_killed_after_its_leader_died(tree):
+    """What stayed in it; what left it is out of sight by then."""
+    process, mark = tree
+    process.kill()
+    process.wait()
+
+    kill_session(process.pid)
+
+    until(lambda: gone(pids_in(mark)[0]))
+
+
+def test_without_programs_only_the_group_is_killed(tree):
+    """No look at /proc for a worker that starts nothing."""
+    process, mark = tree
+    kill_tree(process.pid, programs=False)
+
+    assert process.wait(5) == -signal.SIGKILL
+    assert not gone(pids_in(mark)[0])
+
+
+def test_who_is_dead_already_is_no_error():
+    """Races are lost quietly."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+
+    kill_tree(process.pid, programs=True)
+    kill_below(process.pid)
+    assert descendants(process.pid) == frozenset()

@@ -163,10 +163,12 @@ class Worker:
     # --- end
 
     def _broke(self) -> None:
-        """Clean up after a worker that ended or misbehaved."""
-        orphaned = not self._ended and rules_of(self.provider).programs
+        """Clean up after a worker that ended by itself or misbehaved."""
+        if self._ended:
+            # By us: the link broke because it was closed.
+            return
         self.kill()
-        if orphaned:
+        if rules_of(self.provider).programs:
             kill_session(self.pid)
 
     def _end(self) -> None:

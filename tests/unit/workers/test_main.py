@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import pytest
 from canaries import MARK, canary
 from credward import __version__
 from fakes.plug_in import install_plug_in
+from fakes.watching import gone, until
 
 BROKER = Path(__file__).parents[3] / "broker"
 MAIN = BROKER / "credward" / "workers" / "__main__.py"
@@ -320,25 +320,11 @@ def test_a_killed_daemon_leaves_no_worker_and_no_program(tmp_path, provider):
     )
     pids = [int(daemon.stdout.readline())]
     if provider == "command":
-        _until(lambda: mark.exists() and mark.read_text().strip())
+        until(lambda: mark.exists() and mark.read_text().strip())
         pids.append(int(mark.read_text()))
     daemon.send_signal(signal.SIGKILL)
     daemon.wait()
     daemon.stdin.close()
     daemon.stdout.close()
 
-    _until(lambda: all(_gone(pid) for pid in pids))
-
-
-def _gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
-def _until(condition) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.02)
+    until(lambda: all(gone(pid) for pid in pids))

@@ -13,18 +13,11 @@ import pytest
 
 from credward.errors import BrokerError, Kind
 from fakes.clock import FakeClock
+from fakes.watching import gone
 from fakes.worker_program import worker_program
 
 ECHO = {"command": ["echo", "the-token"], "lifetime": 60}
 HANG = {"command": ["sleep", "60"], "lifetime": 60}
-
-
-def gone(pid: int) -> bool:
-    """Whether a process is dead; a zombie that its parent has yet to bury is."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
 
 
 async def until(condition, within=5.0):

@@ -1,0 +1,278 @@
+"""What every provider keeps to, found through the registry: a new one gets these tests for nothing.
+
+A provider adds its samples below: settings that mint, and settings that fail around a canary.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from canaries import MARK, canary
+from credward.clock import SystemClock
+from credward.errors import BrokerError, Kind
+from credward.providers.io import WorkerIo
+from credward.providers.provider import ProviderRequest
+from credward.providers.registry import find_provider, load_provider, provider_entry_points
+from credward.settings.registry import SETTINGS
+from credward.store.signing_keys import load_or_create
+from credward.tokens import Secret, Token
+from credward.workers.link import MintRequest
+from credward.workers.pool import WorkerPool
+from fakes.watching import gone
+
+ENVIRON = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C"}
+PROVIDERS = sorted({each.name for each in provider_entry_points()})
+BROKER = Path(__file__).parents[2] / "broker"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Settings and grant of one mint."""
+
+    settings: Mapping[str, Any]
+    grant: str | None = None
+
+
+def minting(provider: str, folder: Path) -> Sample:
+    """Return a sample that mints, anew each time it is asked."""
+    match provider:
+        case "command":
+            # Another token at each run.
+            return Sample(
+                settings={"command": ["sh", "-c", "date +%s.%N"], "lifetime": 60, "timeout": 20}
+            )
+        case "static":
+            path = folder / "secret"
+            path.write_text(canary("static") if not path.exists() else path.read_text() + "x")
+            path.chmod(0o600)
+            return Sample(settings={"secret": {"file": str(path)}})
+        case "local":
+            return Sample(settings={}, grant=load_or_create(folder, "key").reveal())
+        case _:
+            pytest.fail(f"provider {provider} needs a sample in this file")
+
+
+def failing(provider: str, folder: Path) -> list[Sample]:
+    """Return samples that fail, each with a canary wherever a secret may be."""
+    secret = canary(provider)
+    match provider:
+        case "command":
+            scripts = [
+                f"echo {secret} >&2; echo {secret}; exit 1",
+                f'echo \'{{"token": "{secret}"}}\'',
+                f'echo \'{{"token": "{secret}", "expires_in": "{secret}"}}\'',
+                f"echo '<{secret}>'",
+                f"echo {secret} {secret}",
+                f"yes {secret}",
+                f"sleep 60 {secret}",
+                "",
+            ]
+            commands = [["sh", "-c", script] for script in scripts] + [["nosuch", secret]]
+            return [Sample(settings={"command": each, "timeout": 0.3}) for each in commands]
+        case "static":
+            path = folder / "broken"
+            path.write_text(f"{secret}\n{secret}")
+            path.chmod(0o600)
+            return [
+                Sample(settings={"secret": {"file": str(path)}}),
+                Sample(settings={"secret": {"file": str(folder)}}),
+                Sample(settings={"secret": {"env": "KEY"}}),
+                Sample(settings={"secret": {"env": "KEY"}}, grant=f"{secret}\0"),
+                Sample(settings={"secret": {"env": "KEY"}, "kind": "basic"}, grant=secret),
+                Sample(settings={"secret": {"command": ["sh", "-c", f"echo {secret}; exit 3"]}}),
+            ]
+        case "local":
+            return [Sample(settings={}), Sample(settings={}, grant=secret)]
+        case _:
+            pytest.fail(f"provider {provider} needs failing samples in this file")
+
+
+def mint(provider: str, sample: Sample) -> Token:
+    """Mint once in this process, over the real world."""
+    io = WorkerIo(
+        clock=SystemClock(), now=SystemClock().now(), credential="gateway", environ=ENVIRON
+    )
+    return load_provider(provider).mint(
+        ProviderRequest(
+            credential="gateway",
+            settings=msgspec.convert(sample.settings, SETTINGS[provider]),
+            grant=None if sample.grant is None else Secret(sample.grant),
+        ),
+        io,
+    )
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_mints_a_token_that_can_be_handed_out(provider, tmp_path):
+    """Printable, issued now, not over yet, of a kind that the formats know."""
+    before = time.time()
+    token = mint(provider, minting(provider, tmp_path))
+
+    text = token.secret.reveal()
+    assert text
+    assert text.isascii()
+    assert text.isprintable()
+    assert before - 1 <= token.issued_at <= time.time()
+    assert token.expires_at is None or token.expires_at > time.time()
+    assert token.kind in {"bearer", "aws", "basic", "api-key"}
+    assert token.upstream_id is None or text not in token.upstream_id
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_keeps_no_cache(provider, tmp_path):
+    """Two mints of one provider object look twice: caching is the lifecycle's."""
+    first = mint(provider, minting(provider, tmp_path))
+    second = mint(provider, minting(provider, tmp_path))
+
+    assert first.secret.token_id() != second.secret.token_id()
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_h3_fails_by_broker_error_without_a_secret(provider, tmp_path):
+    """In message, hint, causes and representation; on one line that begins with the credential."""
+    for sample in failing(provider, tmp_path):
+        with pytest.raises(BrokerError) as caught:
+            mint(provider, sample)
+
+        failure = caught.value
+        shown = "".join(traceback.format_exception_only(failure)) + repr(failure) + failure.hint
+        causes = [failure.__cause__, failure.__context__]
+        assert MARK not in shown + "".join(map(str, causes))
+        assert failure.message.startswith('"gateway" ')
+        assert "\n" not in failure.message
+        assert not failure.message.endswith(".")
+        assert ": " in failure.message
+        assert failure.kind in {
+            Kind.LOGIN_REQUIRED,
+            Kind.PROVIDER_REFUSED,
+            Kind.PROVIDER_UNREACHABLE,
+            Kind.RATE_LIMITED,
+            Kind.TIMED_OUT,
+            Kind.FIX_CONFIGURATION,
+        }
+
+
+# Runs in a process of its own, for an audit hook cannot be taken back. Says what was done on the
+# way to a provider, and during a mint.
+_AUDITED = """
+import json, sys
+seen = None
+def hook(event, args):
+    if seen is not None and event.partition(".")[0] in {"socket", "subprocess", "time", "os", "urllib"}:
+        seen.append(event)
+sys.addaudithook(hook)
+import msgspec
+from credward.clock import SystemClock
+from credward.providers.io import WorkerIo
+from credward.providers.provider import ProviderRequest
+from credward.providers.registry import load_provider
+from credward.settings.registry import SETTINGS
+from credward.tokens import Secret
+name, settings, grant, environ = json.loads(sys.argv[1])
+settings = msgspec.convert(settings, SETTINGS[name])
+seen = loading = []
+provider = load_provider(name)
+seen = None
+io = WorkerIo(clock=SystemClock(), now=1000.0, credential="c", environ=environ)
+request = ProviderRequest(credential="c", settings=settings, grant=grant and Secret(grant))
+seen = minting = []
+provider.mint(request, io)
+seen = None
+print(json.dumps([loading, minting]))
+"""
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_calls_nothing_before_mint_and_never_sleeps(provider, tmp_path):
+    """Loading dials nobody and starts nothing; a mint is one attempt, without a wait of its own."""
+    sample = minting(provider, tmp_path)
+    given = json.dumps([provider, sample.settings, sample.grant, ENVIRON])
+    done = subprocess.run(
+        [sys.executable, "-c", _AUDITED, given],
+        env={"PYTHONPATH": str(BROKER)},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    loading, mint_events = json.loads(done.stdout)
+
+    calls = (
+        "socket.",
+        "subprocess.",
+        "os.system",
+        "os.exec",
+        "os.posix_spawn",
+        "os.fork",
+        "urllib.",
+    )
+    assert [event for event in loading if event.startswith(calls)] == []
+    assert "time.sleep" not in mint_events
+    assert mint_events.count("subprocess.Popen") <= 1
+    assert mint_events.count("socket.connect") <= 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="watches processes in /proc")
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_t18_a_hang_is_killed_at_the_deadline(provider, tmp_path):
+    """Wherever the worker stands: here the kernel holds it."""
+    pool = WorkerPool(clock=SystemClock(), environ=ENVIRON)
+    try:
+        await _pool_mint(pool, provider, minting(provider, tmp_path), deadline=20)
+        (pid,) = pool.pids()
+        os.kill(pid, signal.SIGSTOP)
+        started = time.monotonic()
+        with pytest.raises(BrokerError) as caught:
+            await _pool_mint(pool, provider, minting(provider, tmp_path), deadline=0.3)
+
+        assert time.monotonic() - started < 1.3
+        assert (caught.value.kind, caught.value.sent) == (Kind.TIMED_OUT, "maybe")
+        while not gone(pid):
+            await asyncio.sleep(0.01)
+        # The next one is not held up.
+        await _pool_mint(pool, provider, minting(provider, tmp_path), deadline=20)
+    finally:
+        await pool.close()
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_name_clash_is_an_error(provider):
+    """Nobody takes the name of a provider over by being installed."""
+    points = provider_entry_points()
+    thief = type(points[0])(provider, "thief:Provider", points[0].group)
+
+    with pytest.raises(BrokerError, match=r"claimed by credward.* and thief:Provider"):
+        find_provider(provider, [*points, thief])
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_has_settings_and_a_page(provider, pytestconfig):
+    """Strict settings, and a page that names each key."""
+    page = pytestconfig.rootpath / "docs" / "reference" / "providers" / f"{provider}.md"
+    text = page.read_text()
+
+    for key in SETTINGS[provider].__struct_fields__:
+        assert f"`{key}`" in text, f"{page} does not mention {key}"
+
+
+async def _pool_mint(pool: WorkerPool, provider: str, sample: Sample, *, deadline: float) -> None:
+    request = MintRequest(
+        credential="gateway",
+        settings=dict(sample.settings),
+        grant=None if sample.grant is None else Secret(sample.grant),
+        now=SystemClock().now(),
+    )
+    minted = await pool.mint(provider, request, deadline=deadline)
+    assert minted.body

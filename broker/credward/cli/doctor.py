@@ -1,0 +1,197 @@
+"""`credward doctor`: follow the way of a token from file to agent and name the first broken link.
+
+Each check knows one link and the command that mends it; running the helper is `helper_probe`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from credward import __version__
+from credward.cli.config import checked
+from credward.cli.helper_probe import find_helper, is_native, probe
+from credward.cli.output import print_json
+from credward.cli.setup import claude_code
+from credward.cli.start import places, reach
+from credward.config import Config, CredentialConfig, environment
+from credward.errors import BrokerError, Kind
+from credward.issuing.asking import find_credential
+from credward.wire import StatusList
+
+__all__ = ["command", "examine"]
+
+_Mark = Literal["ok", "warn", "fail"]
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+# Claude Code shows a notice at ten seconds; a warm answer takes milliseconds.
+_SLOW = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one check found; *kind* is set when the link is broken."""
+
+    check: str
+    mark: _Mark
+    text: str
+    kind: Kind | None = None
+
+
+@click.command("doctor", epilog="Example: credward doctor gateway")
+@click.argument("name", default="-")
+@click.option("--json", "as_json", is_flag=True, help="The findings for programs.")
+def command(name: str, as_json: bool) -> None:
+    """Check every link from the configuration to the agent; stop at the first broken one.
+
+    Runs the helper exactly as Claude Code does. The token itself is never shown.
+    """
+    sys.exit(examine(name, as_json=as_json))
+
+
+def examine(name: str, *, as_json: bool = False) -> int:
+    """Run the checks for the credential *name*, print what they find, return the exit code."""
+    findings: list[Finding] = []
+    for finding in _findings(name):
+        findings.append(finding)
+        if not as_json:
+            mark = click.style(f"{finding.mark:4}", fg=_COLOURS[finding.mark])
+            click.echo(f"{mark} {finding.check}: {finding.text}")
+        if finding.kind is not None:
+            break
+    broken = findings[-1].kind if findings else None
+    if as_json:
+        print_json(
+            {
+                "well": broken is None,
+                "findings": [
+                    {"check": each.check, "mark": each.mark, "text": each.text} for each in findings
+                ],
+            }
+        )
+    return broken.exit_code if broken else 0
+
+
+@dataclass(slots=True)
+class _Known:
+    """What earlier checks found out for later ones."""
+
+    config: Config | None = None
+    credential: CredentialConfig | None = None
+    statuses: StatusList | None = None
+
+
+def _findings(name: str) -> Iterator[Finding]:
+    known = _Known()
+    steps: tuple[tuple[str, Callable[[_Known, str], Iterator[Finding]]], ...] = (
+        ("configuration", _configuration),
+        ("daemon", _daemon),
+        ("helper", _helper),
+        ("Claude Code", _claude_code),
+    )
+    for check, step in steps:
+        try:
+            yield from step(known, name)
+        except BrokerError as error:
+            yield Finding(check=check, mark="fail", text=error.message, kind=error.kind)
+            return
+
+
+def _configuration(known: _Known, name: str) -> Iterator[Finding]:
+    known.config = checked(places(), None)
+    files = ", ".join(str(source) for source in known.config.sources) or "no file"
+    yield Finding(check="configuration", mark="ok", text=files)
+    for warning in known.config.warnings:
+        yield Finding(check="configuration", mark="warn", text=warning)
+    known.credential = find_credential(known.config, name)
+    yield Finding(
+        check="credential",
+        mark="ok",
+        text=f'"{known.credential.name}" by {known.credential.provider}',
+    )
+
+
+def _daemon(known: _Known, _name: str) -> Iterator[Finding]:
+    assert known.credential is not None
+    known.statuses = listed = reach(start=True).statuses()
+    yield Finding(check="daemon", mark="ok", text=f"pid {listed.pid}, version {listed.version}")
+    if listed.version != __version__:
+        yield Finding(
+            check="daemon",
+            mark="warn",
+            text=f"is not of this version ({__version__}): stop it and run credward serve --detach",
+        )
+    if known.credential.name not in {each.name for each in listed.credentials}:
+        yield Finding(
+            check="daemon",
+            mark="fail",
+            text=f'does not know "{known.credential.name}" yet: run credward reload',
+            kind=Kind.UNKNOWN_CREDENTIAL,
+        )
+        return
+    for what, text in (("attestation", listed.attestation), ("hardening", listed.hardening)):
+        yield Finding(check=what, mark="ok" if text == "full" else "warn", text=text)
+
+
+def _helper(known: _Known, _name: str) -> Iterator[Finding]:
+    assert known.credential is not None
+    helper = find_helper()
+    native = is_native(helper)
+    yield Finding(
+        check="helper",
+        mark="ok" if native else "warn",
+        text=str(helper)
+        if native
+        else f"{helper} is the slower Python twin: install a C compiler, then credward again",
+    )
+    found = claude_code.active_helper(claude_code.settings_paths(environment(), Path.cwd()))
+    installed = found[0] if found and claude_code.ours(found[0]) else None
+    line = installed or claude_code.wanted(helper, known.credential, 240)[claude_code.HELPER]
+    extra = {"CLAUDE_CODE_API_KEY_HELPER_TTL_MS": "240000"}
+    if known.credential.base_urls:
+        extra["ANTHROPIC_BASE_URL"] = known.credential.base_urls[0]
+    seen = probe(line, extra)
+    if seen.exit_code is None or seen.held_open:
+        text = "something it started holds its output open" if seen.held_open else "does not end"
+        yield Finding(check="helper run", mark="fail", text=text, kind=Kind.TIMED_OUT)
+    elif seen.exit_code != 0:
+        kind = next((each for each in Kind if each.exit_code == seen.exit_code), Kind.INTERNAL)
+        text = seen.complaint.removeprefix("credward: ") or f"exit {seen.exit_code}"
+        yield Finding(check="helper run", mark="fail", text=text, kind=kind)
+    elif seen.fault is not None:
+        yield Finding(check="helper run", mark="fail", text=seen.fault, kind=Kind.PROVIDER_REFUSED)
+    else:
+        yield Finding(
+            check="helper run",
+            mark="ok" if seen.seconds < _SLOW else "warn",
+            text=f"a token of {seen.length} characters in {seen.seconds * 1000:.1f} ms",
+        )
+
+
+def _claude_code(known: _Known, _name: str) -> Iterator[Finding]:
+    assert known.credential is not None
+    paths = claude_code.settings_paths(environment(), Path.cwd())
+    found = claude_code.active_helper(paths)
+    if found is None:
+        yield Finding(
+            check="Claude Code",
+            mark="warn",
+            text=f"has no helper: run credward setup claude-code {known.credential.name}",
+        )
+        return
+    line, path = found
+    if not claude_code.ours(line):
+        yield Finding(
+            check="Claude Code",
+            mark="warn",
+            text=f"{path} names another helper: "
+            f"run credward setup claude-code {known.credential.name} --replace",
+        )
+    else:
+        yield Finding(check="Claude Code", mark="ok", text=f"{path} names this helper")
+    for warning in claude_code.warnings(environment(), paths, path):
+        yield Finding(check="Claude Code", mark="warn", text=warning)

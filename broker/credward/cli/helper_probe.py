@@ -1,0 +1,114 @@
+"""Find the native helper and run it the way Claude Code does, to see what Claude Code would see.
+
+Measures and reports; what a finding means is `doctor`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from credward.config import environment
+from credward.errors import BrokerError, Kind
+
+__all__ = ["Probe", "find_helper", "is_native", "probe"]
+
+_NAME = "credward-helper"
+# Claude Code waits longer; whoever is asked for ten seconds has a user looking at a notice.
+_PATIENCE = 10.0
+_MOST = 16_384
+# What a program started from a desktop or a background agent has of an environment.
+_PASSED_ON = ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "CREDWARD_SOCKET")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """One run. *held_open*: something still held its output when the helper had ended."""
+
+    exit_code: int | None
+    seconds: float
+    length: int
+    fault: str | None
+    complaint: str
+    held_open: bool
+
+
+def find_helper() -> Path:
+    """Return the absolute path of the helper, beside the interpreter or on PATH."""
+    beside = Path(sys.executable).parent / _NAME
+    found = beside if beside.is_file() else None
+    if found is None and (on_path := shutil.which(_NAME)) is not None:
+        found = Path(on_path)
+    if found is None:
+        raise BrokerError(
+            Kind.FIX_CONFIGURATION, "credward-helper is not installed: run pip install credward"
+        )
+    return found.absolute()
+
+
+def is_native(helper: Path) -> bool:
+    """Return whether the helper is the compiled one (an ELF or Mach-O file), not its twin."""
+    with helper.open("rb") as file:
+        return file.read(4) in {b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"}
+
+
+def probe(command_line: str, extra: dict[str, str]) -> Probe:
+    """Run *command_line* by `sh -c`: pipes for output, an open stdin, no terminal, another cwd."""
+    environ = {name: environment()[name] for name in _PASSED_ON if name in environment()}
+    with tempfile.TemporaryDirectory() as elsewhere:
+        began = time.perf_counter()
+        child = subprocess.Popen(
+            ["/bin/sh", "-c", command_line],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=elsewhere,
+            env={"PATH": "/usr/bin:/bin", **environ, **extra},
+            start_new_session=True,
+        )
+        try:
+            code = child.wait(_PATIENCE)
+            seconds = time.perf_counter() - began
+            out, err = _drain(child)
+        except subprocess.TimeoutExpired:
+            held = child.poll() is not None
+            child.kill()
+            return Probe(
+                exit_code=child.returncode if held else None,
+                seconds=time.perf_counter() - began,
+                length=0,
+                fault=None,
+                complaint="",
+                held_open=held,
+            )
+    return Probe(
+        exit_code=code,
+        seconds=seconds,
+        length=len(out.strip()),
+        fault=_fault(out.strip()),
+        complaint=err.decode("utf-8", "replace").strip().partition("\n")[0][:500],
+        held_open=False,
+    )
+
+
+def _drain(child: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+    """Read what the helper left in its pipes; waits for whoever still holds them."""
+    assert child.stdin is not None
+    out, err = child.communicate(timeout=1.0)
+    return out, err
+
+
+def _fault(token: bytes) -> str | None:
+    """Return what Claude Code would refuse about *token*, never the token."""
+    if not token:
+        return "printed nothing"
+    if len(token) > _MOST:
+        return f"printed {len(token)} characters, at most {_MOST} are taken"
+    if any(not 0x21 <= byte <= 0x7E for byte in token):
+        return "printed something that is not one printable ASCII token"
+    return None

@@ -1,0 +1,129 @@
+"""What Claude Code has to be told, and what already in force would keep it from listening.
+
+Facts about its settings: locations and precedence as documented by the vendor. Changing files is
+`settings_file`, talking to people is `command`.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from credward.cli.setup.json_text import get_member
+from credward.cli.setup.settings_file import read
+from credward.config import CredentialConfig
+from credward.errors import BrokerError
+
+__all__ = ["HELPER", "TTL", "active_helper", "ours", "settings_paths", "wanted", "warnings"]
+
+HELPER = ("apiKeyHelper",)
+TTL = ("env", "CLAUDE_CODE_API_KEY_HELPER_TTL_MS")
+_BASE_URL = ("env", "ANTHROPIC_BASE_URL")
+# These outrank or mix with the helper: Claude Code sends one in each header.
+_RIVALS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
+_MANAGED = (
+    Path("/etc/claude-code"),
+    Path("/Library/Application Support/ClaudeCode"),
+)
+_SHELL_FILES = (
+    ".bashrc",
+    ".bash_profile",
+    ".profile",
+    ".zshrc",
+    ".zshenv",
+    ".config/fish/config.fish",
+)
+
+
+def settings_paths(environ: Mapping[str, str], directory: Path) -> dict[str, Path]:
+    """Return the settings files by level, the strongest last."""
+    home = Path(environ.get("CLAUDE_CONFIG_DIR") or Path(environ.get("HOME", "/")) / ".claude")
+    return {
+        "user": home / "settings.json",
+        "project": directory / ".claude" / "settings.json",
+        "local": directory / ".claude" / "settings.local.json",
+    }
+
+
+def wanted(helper: Path, credential: CredentialConfig, ttl: int) -> dict[tuple[str, ...], Any]:
+    """Return the members to set. *ttl* is in seconds; the variable counts milliseconds."""
+    members: dict[tuple[str, ...], Any] = {
+        HELPER: f"exec {shlex.quote(str(helper))} {shlex.quote(credential.name)}",
+        TTL: str(ttl * 1000),
+    }
+    if credential.base_urls:
+        members[_BASE_URL] = credential.base_urls[0]
+    return members
+
+
+def ours(helper: object) -> bool:
+    """Return whether an `apiKeyHelper` is one that we wrote."""
+    return isinstance(helper, str) and "credward-helper" in helper
+
+
+def active_helper(paths: Mapping[str, Path]) -> tuple[str, Path] | None:
+    """Return the `apiKeyHelper` in force and its file: the managed one, else the strongest level."""
+    for path in [*_managed_files(), *reversed(list(paths.values()))]:
+        found = _member(path, HELPER)
+        if isinstance(found, str):
+            return found, path
+    return None
+
+
+def warnings(environ: Mapping[str, str], paths: Mapping[str, Path], target: Path) -> Iterator[str]:
+    """Yield what would outrank or confuse the helper; names of variables and files, no values."""
+    for name in _RIVALS:
+        if environ.get(name):
+            yield f"{name} is set in this shell and is sent beside the helper's token: unset {name}"
+        for path in paths.values():
+            if _member(path, ("env", name)):
+                yield f"{name} is set in env of {path}: remove it there"
+        for path in _shell_files(environ):
+            if f"{name}=" in read_quietly(path) or f"{name} " in read_quietly(path):
+                yield f"{name} is named in {path}: remove it there"
+    if environ.get("CLAUDE_CODE_OAUTH_TOKEN"):
+        yield "CLAUDE_CODE_OAUTH_TOKEN is set: the helper outranks it"
+    for path in _managed_files():
+        if _member(path, HELPER):
+            yield f"{path} sets apiKeyHelper and outranks yours: ask your administrator"
+        for name in ("forceLoginMethod", "forceLoginOrgUUID"):
+            if _member(path, (name,)):
+                yield f"{path} sets {name}, which blocks every helper: ask your administrator"
+    for level in ("project", "local"):
+        path = paths[level]
+        if path != target and _member(path, HELPER):
+            yield f"{path} sets apiKeyHelper and outranks {target}: remove it there"
+
+
+def read_quietly(path: Path) -> str:
+    """Return the text of a file that may be missing or unreadable."""
+    try:
+        return read(path)
+    except BrokerError:
+        return ""
+
+
+def _member(path: Path, member: tuple[str, ...]) -> Any:
+    try:
+        text = read(path)
+        return get_member(text, member) if text.strip() else None
+    except BrokerError:
+        # Claude Code skips a broken file as well.
+        return None
+
+
+def _managed_files() -> list[Path]:
+    found = []
+    for directory in _MANAGED:
+        found += sorted((directory / "managed-settings.d").glob("*.json"), reverse=True)
+        if (directory / "managed-settings.json").exists():
+            found.append(directory / "managed-settings.json")
+    return [path for path in found if os.access(path, os.R_OK)]
+
+
+def _shell_files(environ: Mapping[str, str]) -> list[Path]:
+    home = Path(environ.get("HOME", "/"))
+    return [home / name for name in _SHELL_FILES if (home / name).is_file()]

@@ -27,7 +27,7 @@ if failure:
     sys.exit(int(failure))
 raw = read("raw", "")
 if raw:
-    sys.stdout.write(raw)
+    sys.stdout.write("  \\n" if raw == "BLANKS" else raw)
     sys.exit(0)
 print(json.dumps({{"version": 1, "token": "opaque-%d" % count,
                   "expires_at": time.time() + float(read("lifetime", "3600"))}}))

@@ -65,7 +65,7 @@ def ours(helper: object) -> bool:
 
 
 def active_helper(paths: Mapping[str, Path]) -> tuple[str, Path] | None:
-    """Return the `apiKeyHelper` in force and its file: the managed one, else the strongest level."""
+    """Return the `apiKeyHelper` in force and its file, managed ones first."""
     for path in [*_managed_files(), *reversed(list(paths.values()))]:
         found = _member(path, HELPER)
         if isinstance(found, str):

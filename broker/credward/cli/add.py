@@ -1,0 +1,120 @@
+"""`credward add`: write one credential into the configuration, try it, and say what comes next."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+import msgspec
+import tomlkit
+
+from credward.cli.config import replace_file
+from credward.cli.output import format_duration
+from credward.cli.setup.settings_file import diff
+from credward.cli.start import places, reach
+from credward.config import load_config
+from credward.errors import BrokerError, Kind
+from credward.settings.registry import SETTINGS
+
+__all__ = ["command"]
+
+
+@click.command(
+    "add",
+    epilog="Example: credward add gateway --provider command "
+    "--set base_url=https://llm.example.com -- my-login-tool token",
+    context_settings={"ignore_unknown_options": False},
+)
+@click.argument("name")
+@click.argument("program", nargs=-1, type=click.UNPROCESSED)
+@click.option("--provider", required=True, help="command, static or local.")
+@click.option("--set", "words", multiple=True, metavar="KEY=VALUE", help="A key of the block.")
+@click.option("--default", "make_default", is_flag=True, help="Make it the default credential.")
+@click.option("--dry-run", is_flag=True, help="Show the change and stop.")
+def command(
+    name: str,
+    program: tuple[str, ...],
+    provider: str,
+    words: tuple[str, ...],
+    make_default: bool,
+    dry_run: bool,
+) -> None:
+    """Add the credential NAME; for the provider `command` the PROGRAM stands behind `--`.
+
+    The new configuration is checked before it replaces the old one, then one token is minted.
+    """
+    target = places().config_file
+    before = target.read_text(encoding="utf-8") if target.exists() else ""
+    if name in load_config(places()).credentials:
+        raise BrokerError(
+            Kind.BAD_REQUEST, f'"{name}" is configured already: run credward config edit'
+        )
+    block = _block(name, provider, program, words)
+    after = before + ("\n" if before.strip() else "") + block
+    if make_default:
+        document = tomlkit.parse(after)
+        document["default"] = name
+        after = tomlkit.dumps(document)
+    if dry_run:
+        click.echo(diff(target, before, after), nl=False)
+        return
+    replace_file(target, after)
+    click.echo(f"{target}: added {name}")
+    _try(name)
+
+
+def _block(name: str, provider: str, program: tuple[str, ...], words: tuple[str, ...]) -> str:
+    table = tomlkit.table()
+    table["provider"] = provider
+    if program:
+        table["command"] = list(program)
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not equals:
+            raise BrokerError(Kind.BAD_REQUEST, f'"{word}" is not KEY=VALUE: write --set key=value')
+        inner = table
+        *outer, last = key.split(".")
+        for part in outer:
+            inner = inner.setdefault(part, tomlkit.table())
+        inner[last] = _value(provider, last, text)
+    document = tomlkit.document()
+    credentials = tomlkit.table(is_super_table=True)
+    credentials[name] = table
+    document["credentials"] = credentials
+    return tomlkit.dumps(document)
+
+
+def _value(provider: str, key: str, text: str) -> Any:
+    """Return *text* as what TOML would make of it, else as the string that it is."""
+    shape = SETTINGS.get(provider)
+    fields = {each.name: each.type for each in msgspec.structs.fields(shape)} if shape else {}
+    if fields.get(key) is str:
+        return text
+    try:
+        return tomlkit.parse(f"value = {text}")["value"]
+    except tomlkit.exceptions.ParseError:
+        return text
+
+
+def _try(name: str) -> None:
+    """Mint once through the daemon; what is wrong now is better said now than at 9 am."""
+    client = reach(start=True, timeout=40.0)
+    try:
+        client.reload()
+        result = client.refresh(name, 35.0)
+    except BrokerError as error:
+        if error.kind in {Kind.DENIED, Kind.NOT_RUNNING}:
+            click.echo(f"not tried: {error.message}")
+            click.echo(f"next: credward reload, then credward get {name}")
+            return
+        click.echo(f"credward: {error.message}", err=True)
+        click.echo(f"next: credward config edit, then credward refresh {name}", err=True)
+        sys.exit(error.kind.exit_code)
+    life = (
+        "without a known end"
+        if result.expires_at is None
+        else f"that lasts {format_duration(result.expires_at - result.issued_at)}"
+    )
+    click.echo(f"minted a token {life}")
+    click.echo(f"next: credward get {name}, or credward setup claude-code {name}")

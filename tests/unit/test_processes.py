@@ -81,17 +81,21 @@ def test_what_is_spared_lives(tree):
     assert descendants(process.pid) == {spared}
 
 
+def _name(pid):
+    try:
+        return Path(f"/proc/{pid}/comm").read_text()
+    except OSError:
+        return ""
+
+
 def _sleepers(root):
-    return [
-        each
-        for each in descendants(root)
-        if Path(f"/proc/{each.pid}/comm").read_text() == "sleep\n"
-    ]
+    return [each for each in descendants(root) if _name(each.pid) == "sleep\n"]
 
 
 def test_what_is_below_the_spared_lives(tree):
     """An agent may have helpers of its own."""
     process, _ = tree
+    until(lambda: len(_sleepers(process.pid)) == 2)
     before = descendants(process.pid)
     spared = next(each for each in before if descendants(each.pid))
 

@@ -79,7 +79,8 @@ class _Reader:
 
     def _read_aws(self, answer: Mapping[str, Any]) -> Token:
         keys = {name: answer[name] for name in _AWS_FIELDS if answer.get(name) is not None}
-        if "SecretAccessKey" not in keys or not all(isinstance(key, str) for key in keys.values()):
+        whole = {"AccessKeyId", "SecretAccessKey"} <= keys.keys()
+        if not whole or not all(_is_key(key) for key in keys.values()):
             raise self._refused("printed AWS keys that are not whole")
         if self._settings.kind not in {None, "aws"}:
             raise self._refused(f"printed AWS keys, though kind is {self._settings.kind}")
@@ -126,6 +127,10 @@ class _Reader:
             f"run {program} by hand",
             sent="maybe",
         )
+
+
+def _is_key(key: object) -> bool:
+    return isinstance(key, str) and key != "" and key.isascii() and key.isprintable()
 
 
 def _upstream_id(claims: Mapping[str, Any]) -> str | None:

@@ -94,10 +94,11 @@ def _sleepers(root):
 
 def test_what_is_below_the_spared_lives(tree):
     """An agent may have helpers of its own."""
-    process, _ = tree
+    process, mark = tree
     until(lambda: len(_sleepers(process.pid)) == 2)
-    before = descendants(process.pid)
-    spared = next(each for each in before if descendants(each.pid))
+    # One that waits for another; not a subshell, which may be about to leave.
+    waiting = (each for each in descendants(process.pid) if each.pid in pids_in(mark))
+    spared = next(each for each in waiting if descendants(each.pid))
 
     kill_below(process.pid, spare={spared})
 

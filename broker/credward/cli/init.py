@@ -33,7 +33,7 @@ _START = """\
 
 @click.command("init", epilog="Example: credward init")
 def command() -> None:
-    """Make the configuration file if there is none, and propose what was found; never overwrites."""
+    """Make the configuration file if there is none and propose what was found."""
     target = places().config_file
     proposals = list(_proposals(Path(environment().get("HOME", "/"))))
     if target.exists():
@@ -52,26 +52,26 @@ def _proposals(home: Path) -> Iterator[tuple[str, str]]:
     if shutil.which("az"):
         yield (
             "the Azure CLI",
-            '[credentials.azure]\nprovider = "command"\n'
-            'command = ["az", "account", "get-access-token", "--output", "json"]\n',
+            ('[credentials.azure]\nprovider = "command"\n'
+            'command = ["az", "account", "get-access-token", "--output", "json"]\n'),
         )
     if (home / ".aws/config").exists() and shutil.which("aws"):
         yield (
             "AWS profiles",
-            '[credentials.aws]\nprovider = "command"\n'
-            'command = ["aws", "configure", "export-credentials", "--format", "process"]\n',
+            ('[credentials.aws]\nprovider = "command"\n'
+            'command = ["aws", "configure", "export-credentials", "--format", "process"]\n'),
         )
     if shutil.which("gcloud"):
         yield (
             "the Google Cloud CLI",
-            '[credentials.gcp]\nprovider = "command"\n'
-            'command = ["gcloud", "auth", "print-access-token"]\nlifetime = 3000\n',
+            ('[credentials.gcp]\nprovider = "command"\n'
+            'command = ["gcloud", "auth", "print-access-token"]\nlifetime = 3000\n'),
         )
     if base_url := environment().get("ANTHROPIC_BASE_URL"):
         yield (
             "ANTHROPIC_BASE_URL",
-            '[credentials.gateway]\nprovider = "command"\n'
-            f'command = ["my-login-tool", "token"]\nbase_url = "{base_url}"\n',
+            ('[credentials.gateway]\nprovider = "command"\n'
+            f'command = ["my-login-tool", "token"]\nbase_url = "{base_url}"\n'),
         )
 
 

@@ -6,6 +6,7 @@ import logging
 import os
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +62,19 @@ def canary_hunt() -> Iterator[None]:
     broker.setLevel(level)
 
     assert hunt.found == []
+
+
+@pytest.fixture(autouse=True)
+def process_as_before() -> Iterator[None]:
+    """No test leaves the process in another directory or with another umask: the next one would suffer."""
+    before = Path.cwd(), _umask()
+    yield
+
+    assert before == (Path.cwd(), _umask())
+
+
+def _umask() -> int:
+    # There is no way to ask without setting it.
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

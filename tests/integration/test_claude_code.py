@@ -1,0 +1,229 @@
+"""The real Claude Code with our helper, installed by `credward setup claude-code`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from fakes.messages_api import MessagesApi
+from integration.claude_code import ClaudeCode, find_claude
+from integration.daemon import DaemonFactory, RunningDaemon
+from integration.minting import MintProgram
+from transcripts.programs import native_helper
+
+
+@dataclass(slots=True)
+class Bench:
+    """A daemon, a loopback API and a Claude Code that setup has told of the helper."""
+
+    api: MessagesApi
+    program: MintProgram
+    daemon: RunningDaemon
+    claude: ClaudeCode
+
+    def ask_helper(self, **extra: str) -> str:
+        """Ask as a shell would."""
+        helper = json.loads((self.daemon.home / ".claude/settings.json").read_text())[
+            "apiKeyHelper"
+        ]
+        done = subprocess.run(
+            ["/bin/sh", "-c", helper],
+            env={**self.claude.environ, "ANTHROPIC_BASE_URL": self.api.url, **extra},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=20,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+@pytest.fixture
+def bench(start_daemon: DaemonFactory, tmp_path: Path) -> Iterator[Bench]:
+    program = MintProgram(tmp_path / "upstream")
+    with MessagesApi() as api:
+        daemon = start_daemon(program.block("gateway", base_url=f'"{api.url}"'))
+        yield set_up(daemon, api, program, tmp_path)
+
+
+def set_up(
+    daemon: RunningDaemon, api: MessagesApi, program: MintProgram, folder: Path, ttl: int = 240
+) -> Bench:
+    # Installed as users have it: helper and interpreter side by side.
+    claude = find_claude()
+    programs = folder / "bin"
+    programs.mkdir(exist_ok=True)
+    if not (programs / "credward-helper").exists():
+        shutil.copy(native_helper("gcc"), programs / "credward-helper")
+    environ = {**daemon.environment, "PATH": f"{programs}:/usr/bin:/bin", "LANG": "C.UTF-8"}
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "credward",
+            "setup",
+            "claude-code",
+            "gateway",
+            "--yes",
+            "--ttl",
+            str(ttl),
+        ],
+        env=environ,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    quiet = {
+        "DISABLE_TELEMETRY": "1",
+        "DISABLE_AUTOUPDATER": "1",
+        "DISABLE_ERROR_REPORTING": "1",
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "IS_SANDBOX": "1",
+    }
+    kept = ("HOME", "PATH", "LANG", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR")
+    work = folder / "work"
+    work.mkdir(exist_ok=True)
+    return Bench(
+        api=api,
+        program=program,
+        daemon=daemon,
+        claude=ClaudeCode(claude, {**{name: environ[name] for name in kept}, **quiet}, work),
+    )
+
+
+def fresh(bench: Bench) -> int:
+    """Have a token minted now; return how many mints there were."""
+    assert bench.daemon.request("POST", "/v1/credentials/gateway/refresh").status == 200
+    return bench.program.mints
+
+
+def test_the_token_arrives_in_both_headers(bench: Bench) -> None:
+    """x-api-key and Authorization carry what the daemon minted; setup wrote all that was needed."""
+    result = bench.claude.ask()
+
+    assert result["is_error"] is False, result
+    assert {(seen.api_key, seen.bearer) for seen in bench.api.seen} == {
+        ("opaque-1", "opaque-1")
+    } or {seen.token for seen in bench.api.seen} <= {f"opaque-{n}" for n in range(1, 3)}
+    assert all(seen.api_key == seen.bearer for seen in bench.api.seen)
+
+
+def test_one_401_forces_exactly_one_refresh_and_the_run_succeeds(bench: Bench) -> None:
+    """The early re-ask of the same process means "rejected": one forced mint heals it."""
+    minted = fresh(bench)
+    refused = f"opaque-{minted}"
+    bench.api.refuse = lambda token: token == refused
+    result = bench.claude.ask()
+
+    assert result["is_error"] is False, result
+    assert bench.program.mints == minted + 1
+    assert [seen.status for seen in bench.api.seen].count(401) >= 1
+    assert bench.api.seen[-1].token == f"opaque-{minted + 1}"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("gap", [15, 45, 90])
+def test_idle_gaps_with_tokens_of_a_minute(
+    start_daemon: DaemonFactory, tmp_path: Path, gap: int
+) -> None:
+    """TTL 20 s, tokens of 60 s: no expired token after 15 and 45 s, one 401 at most after 90 s."""
+    program = MintProgram(tmp_path / "upstream")
+    program.set(lifetime=60)
+    with MessagesApi() as api:
+        daemon = start_daemon(program.block("gateway", base_url=f'"{api.url}"'))
+        bench = set_up(daemon, api, program, tmp_path, ttl=20)
+        # The program numbers its tokens and logs when it minted each: that tells when one ends.
+        log = program.folder / "mints"
+
+        def expired(token: str) -> bool:
+            number = int(token.rpartition("-")[2])
+            minted_at = float(log.read_text().splitlines()[number - 1])
+            return time.time() > minted_at + 60
+
+        api.refuse = expired
+        fresh(bench)
+        conversation = bench.claude.converse()
+        try:
+            first = conversation.turn("turn 1")
+            time.sleep(gap)
+            before = program.mints
+            second = conversation.turn("turn 2")
+            caused = program.mints - before
+        finally:
+            conversation.end()
+
+    refused = [seen for seen in api.seen if seen.status == 401]
+    assert first["is_error"] is False, first
+    assert second["is_error"] is False, second
+    if gap < 60:
+        assert refused == []
+    else:
+        assert len(refused) <= 1
+        assert caused <= 1
+
+
+def test_eight_parallel_runs_share_one_mint(bench: Bench) -> None:
+    """Eight processes, cold: one mint."""
+    # What setup's doctor minted is dropped with the changed entry: the credential is cold again.
+    bench.daemon.write_config(
+        bench.program.block("gateway", base_url=f'"{bench.api.url}"', timeout=25)
+    )
+    before = bench.program.mints
+    bench.daemon.kill9()
+    bench.program.set(delay=0.5)
+    bench.daemon.start()
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda _: bench.claude.ask(), range(8)))
+
+    assert [result["is_error"] for result in results] == [False] * 8
+    assert bench.program.mints == before + 1
+
+
+def test_eight_sessions_under_one_401_share_one_mint(bench: Bench) -> None:
+    """The API refuses the current token for all of them: one forced mint, all succeed."""
+    minted = fresh(bench)
+    refused = f"opaque-{minted}"
+    bench.api.refuse = lambda token: token == refused
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda _: bench.claude.ask(), range(8)))
+
+    assert [result["is_error"] for result in results] == [False] * 8
+    assert bench.program.mints == minted + 1
+
+
+def test_status_lines_and_shells_force_nothing(bench: Bench) -> None:
+    """An ask every 300 ms from a status line and a hundred from a shell are no rejections."""
+    minted = fresh(bench)
+    # Below a process with the harness's name, as a status line of its is; it sets CLAUDECODE there.
+    harness = bench.claude.folder / "claude"
+    shutil.copy("/bin/sh", harness)
+    helper = json.loads((bench.daemon.home / ".claude/settings.json").read_text())["apiKeyHelper"]
+    environ = {**bench.claude.environ, "ANTHROPIC_BASE_URL": bench.api.url}
+    loop = f"for i in 1 2 3 4 5 6 7 8 9 10 11 12; do (sh -c {json.dumps(helper)}) || exit 1; sleep 0.3; done"
+    status_line = subprocess.run(
+        [str(harness), "-c", loop],
+        env={**environ, "CLAUDECODE": "1", "CLAUDE_CODE_API_KEY_HELPER_TTL_MS": "240000"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    asked = {bench.ask_helper(CLAUDE_CODE_API_KEY_HELPER_TTL_MS="240000") for _ in range(100)}
+
+    assert status_line.returncode == 0, status_line.stderr
+    assert set(status_line.stdout.split()) == {f"opaque-{minted}"}
+    assert asked == {f"opaque-{minted}"}
+    assert bench.program.mints == minted

@@ -1,4 +1,4 @@
-"""credward: the one process on a machine that owns credentials for AI coding agents and cloud SDKs."""
+"""The one process on a machine that owns credentials for AI coding agents and cloud SDKs."""
 
 __all__ = ["__version__"]
 

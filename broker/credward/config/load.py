@@ -162,7 +162,7 @@ def _credential(
 ) -> CredentialConfig | None:
     path = ("credentials", name)
     provider = table.get("provider")
-    if provider not in SETTINGS:
+    if not isinstance(provider, str) or provider not in SETTINGS:
         what = "needs a provider" if provider is None else f'provider "{provider}" is unknown'
         near = _nearest(str(provider), tuple(SETTINGS)) or f": one of {', '.join(sorted(SETTINGS))}"
         complaints.errors.append(f"{layer.at(*path, 'provider')}: {name} {what}{near}")

@@ -154,9 +154,7 @@ async def test_two_credentials_with_equal_tokens_do_not_lose_each_others(bench: 
     ]
     bench.shell.configure(both)
     await bench.token()
-    other = bench.shell.ask(
-        TokenKey("other", "e1"), min_remaining=0, asker=None, cache_ttl=None
-    )
+    other = bench.shell.ask(TokenKey("other", "e1"), min_remaining=0, asker=None, cache_ttl=None)
     if isinstance(other, asyncio.Future):
         await other
     bench.shell.configure(both[:1])

@@ -39,11 +39,12 @@ def tree(tmp_path):
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdout.readline()
-    until(lambda: len(pids_in(mark)) == 3)
+    until(lambda: len(pids_in(mark)) == 3 and len(_sleepers(process.pid)) == 2)
+    below = descendants(process.pid)
     yield process, mark
-    for pid in pids_in(mark):
-        if not gone(pid):
-            os.kill(pid, signal.SIGKILL)
+    for each in below:
+        if not gone(each.pid):
+            os.kill(each.pid, signal.SIGKILL)
     process.stdin.close()
     process.stdout.close()
     process.kill()
@@ -72,7 +73,6 @@ def test_t18_a_tree_dies_as_a_whole(tree):
 def test_what_is_spared_lives(tree):
     """An agent that an earlier program left running on purpose."""
     process, _ = tree
-    until(lambda: len(_sleepers(process.pid)) == 2)
     spared = _sleepers(process.pid)[0]
 
     kill_below(process.pid, spare={spared})
@@ -95,7 +95,6 @@ def _sleepers(root):
 def test_what_is_below_the_spared_lives(tree):
     """An agent may have helpers of its own."""
     process, mark = tree
-    until(lambda: len(_sleepers(process.pid)) == 2)
     # One that waits for another; not a subshell, which may be about to leave.
     waiting = (each for each in descendants(process.pid) if each.pid in pids_in(mark))
     spared = next(each for each in waiting if descendants(each.pid))

@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt packaging/build_helper.py .ci/venv.sh $
 	@PYTHON="$(PYTHON)" .ci/venv.sh $(VENV)
 	@touch $@
 
-demo: $(STAMP) ## see it work: a daemon, a policy, an attested caller, a refusal
+demo: $(STAMP) ## see it work: tokens refreshed ahead of their end, for 20 s
 	@$(BIN)/credward demo
 
 test: $(STAMP) ## run the tests, without network

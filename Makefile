@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt packaging/build_helper.py .ci/venv.sh $
 	@PYTHON="$(PYTHON)" .ci/venv.sh $(VENV)
 	@touch $@
 
-demo: $(STAMP) ## see it work: tokens refreshed ahead of their end, for 20 s
+demo: $(STAMP) ## see it work: a token refreshed ahead of its end while callers keep asking
 	@$(BIN)/credward demo
 
 test: $(STAMP) ## run the tests, without network

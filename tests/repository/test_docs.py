@@ -5,9 +5,18 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import click
 import msgspec
 import pytest
 
+from credward.cli.main import COMMANDS, credward
+from credward.config.sections import (
+    AuditSection,
+    CommonSection,
+    ListenSection,
+    PolicySection,
+    ServeSection,
+)
 from credward.errors import Kind
 from credward.formats.registry import FORMATS
 from credward.servers.unix_api.routes import ROUTES
@@ -100,3 +109,47 @@ def test_decisions_are_numbered_and_honest() -> None:
     assert [
         record.name for record in records if not re.search(r"costs?\b", record.read_text())
     ] == []
+
+
+@pytest.mark.parametrize(
+    ("section", "prefix"),
+    [
+        (CommonSection, ""),
+        (ServeSection, "serve."),
+        (ListenSection, ""),
+        (PolicySection, ""),
+        (AuditSection, ""),
+    ],
+    ids=lambda each: getattr(each, "__name__", ""),
+)
+def test_every_key_of_the_configuration_is_in_the_reference(
+    section: type[msgspec.Struct], prefix: str
+) -> None:
+    """Under the name that people write."""
+    text = (DOCS / "reference/config.md").read_text()
+    keys = [prefix + field.encode_name for field in msgspec.structs.fields(section)]
+
+    assert [key for key in keys if key != "serve" and f"`{key}`" not in text] == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_in_the_reference(name: str) -> None:
+    """With its subcommands; and its help says what it does and shows an example."""
+    text = (DOCS / "reference/cli.md").read_text()
+    command = credward.get_command(click.Context(credward), name)
+    assert command is not None
+    inner = sorted(command.commands) if isinstance(command, click.Group) else []
+
+    assert f"`credward {name}" in text
+    assert [each for each in inner if f"`credward {name} {each}" not in text] == []
+    assert command.help
+    assert f"credward {name}" in (command.epilog or "")
+
+
+def test_the_limits_of_attestation_are_documented() -> None:
+    """P8: what a debugger or a preloaded library can do is said, and so is H7, what is swapped out."""
+    text = (ROOT / "THREAT_MODEL.md").read_text().lower()
+
+    assert "ld_preload" in text
+    assert "ptrace" in text or "debugger" in text
+    assert "swap" in text

@@ -52,26 +52,34 @@ def _proposals(home: Path) -> Iterator[tuple[str, str]]:
     if shutil.which("az"):
         yield (
             "the Azure CLI",
-            ('[credentials.azure]\nprovider = "command"\n'
-            'command = ["az", "account", "get-access-token", "--output", "json"]\n'),
+            (
+                '[credentials.azure]\nprovider = "command"\n'
+                'command = ["az", "account", "get-access-token", "--output", "json"]\n'
+            ),
         )
     if (home / ".aws/config").exists() and shutil.which("aws"):
         yield (
             "AWS profiles",
-            ('[credentials.aws]\nprovider = "command"\n'
-            'command = ["aws", "configure", "export-credentials", "--format", "process"]\n'),
+            (
+                '[credentials.aws]\nprovider = "command"\n'
+                'command = ["aws", "configure", "export-credentials", "--format", "process"]\n'
+            ),
         )
     if shutil.which("gcloud"):
         yield (
             "the Google Cloud CLI",
-            ('[credentials.gcp]\nprovider = "command"\n'
-            'command = ["gcloud", "auth", "print-access-token"]\nlifetime = 3000\n'),
+            (
+                '[credentials.gcp]\nprovider = "command"\n'
+                'command = ["gcloud", "auth", "print-access-token"]\nlifetime = 3000\n'
+            ),
         )
     if base_url := environment().get("ANTHROPIC_BASE_URL"):
         yield (
             "ANTHROPIC_BASE_URL",
-            ('[credentials.gateway]\nprovider = "command"\n'
-            f'command = ["my-login-tool", "token"]\nbase_url = "{base_url}"\n'),
+            (
+                '[credentials.gateway]\nprovider = "command"\n'
+                f'command = ["my-login-tool", "token"]\nbase_url = "{base_url}"\n'
+            ),
         )
 
 

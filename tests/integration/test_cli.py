@@ -1,0 +1,155 @@
+"""The command line against a real daemon."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.daemon import DaemonFactory, RunningDaemon
+from integration.minting import MintProgram
+
+
+def cli(
+    daemon: RunningDaemon, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "credward", *arguments],
+        env={**daemon.environment, **environment},
+        cwd=daemon.home,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def status(daemon: RunningDaemon, name: str) -> dict[str, Any]:
+    listed = json.loads(cli(daemon, "status", "--json").stdout)
+    found: dict[str, Any] = next(each for each in listed["credentials"] if each["name"] == name)
+    return found
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> MintProgram:
+    return MintProgram(tmp_path / "upstream")
+
+
+def test_get_prints_the_token_and_nothing_else(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """Also without a name, where there is only one credential."""
+    daemon = start_daemon(program.block("gateway"))
+
+    assert cli(daemon, "get", "gateway").stdout == "opaque-1\n"
+    assert cli(daemon, "get").stdout == "opaque-1\n"
+    assert json.loads(cli(daemon, "get", "--format", "headers").stdout) == {
+        "Authorization": "Bearer opaque-1"
+    }
+    assert json.loads(cli(daemon, "get", "--format", "json").stdout)["token"] == "opaque-1"
+    assert "opaque-1" in cli(daemon, "get", "--format", "env").stdout
+
+
+def test_errors_are_one_line_with_the_documented_code(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """Unknown name 78, unknown format 64, several without a default 64, upstream down 75."""
+    daemon = start_daemon(program.block("gateway") + program.block("other"))
+    program.set(exit=75)
+    unknown = cli(daemon, "get", "gatway")
+    no_format = cli(daemon, "get", "gateway", "--format", "yaml")
+    nameless = cli(daemon, "get")
+    down = cli(daemon, "get", "gateway")
+
+    assert (unknown.returncode, no_format.returncode) == (78, 64)
+    assert 'perhaps "gateway"' in unknown.stderr
+    assert (nameless.returncode, down.returncode) == (64, 75)
+    assert "gateway, other" in nameless.stderr
+    for ran in (unknown, no_format, nameless, down):
+        assert ran.stdout == ""
+        assert ran.stderr.startswith("credward: ")
+        assert ran.stderr.count("\n") == 1
+
+
+def test_refresh_mints_anew_and_status_tells(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """The new token's id, never the token."""
+    daemon = start_daemon(program.block("gateway"))
+    cli(daemon, "get", "gateway")
+    first = status(daemon, "gateway")
+    refreshed = cli(daemon, "refresh", "gateway")
+    second = status(daemon, "gateway")
+
+    assert refreshed.returncode == 0
+    assert second["token_id"] in refreshed.stdout
+    assert "opaque" not in refreshed.stdout
+    assert (first["mints"], second["mints"]) == (1, 2)
+    table = cli(daemon, "status").stdout
+    assert table.splitlines()[0].split()[:4] == ["NAME", "PROVIDER", "STATE", "EXPIRES"]
+    assert "fresh" in table
+
+
+def test_check_answers_for_scripts(start_daemon: DaemonFactory, program: MintProgram) -> None:
+    """0 while all is well, 2 when refreshing fails, and no output."""
+    daemon = start_daemon(program.block("gateway"))
+    cli(daemon, "get", "gateway")
+    well = cli(daemon, "status", "--check")
+    program.set(exit=75)
+    cli(daemon, "refresh", "gateway")
+    failing = cli(daemon, "status", "--check")
+
+    assert (well.returncode, well.stdout) == (0, "")
+    assert failing.returncode == 2
+
+
+def test_get_starts_the_daemon_and_reload_needs_no_restart(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """The first ask after boot starts it; a changed file is taken over."""
+    daemon = start_daemon.prepare(program.block("gateway"))
+    first = cli(daemon, "get", "gateway")
+    pid = json.loads(cli(daemon, "status", "--json").stdout)["pid"]
+    try:
+        daemon.write_config(program.block("gateway") + program.block("second"))
+        reloaded = cli(daemon, "reload")
+
+        assert first.stdout == "opaque-1\n", first.stderr
+        assert reloaded.returncode == 0, reloaded.stderr
+        assert reloaded.stdout == "in force: gateway, second\n"
+        assert cli(daemon, "serve", "--detach").returncode == 73
+    finally:
+        subprocess.run(["kill", str(pid)], check=True)
+        for _ in range(100):
+            if not daemon.socket.exists():
+                break
+            subprocess.run(["sleep", "0.05"], check=True)
+
+
+def test_get_never_starts_where_a_socket_was_named(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """CREDWARD_SOCKET means somebody else's daemon: 69 and no new one."""
+    daemon = start_daemon.prepare(program.block("gateway"))
+    ran = cli(daemon, "get", "gateway", CREDWARD_SOCKET=str(daemon.runtime_dir / "none.sock"))
+
+    assert ran.returncode == 69
+    assert not daemon.socket.exists()
+
+
+@pytest.mark.slow
+def test_demo_shows_three_refreshes_and_cleans_up(daemon: RunningDaemon) -> None:
+    """The main job end to end, with the helper that is installed or found."""
+    ran = cli(daemon, "demo", "--seconds", "16", "--lifetime", "5")
+    if "credward-helper is not installed" in ran.stderr:
+        pytest.skip("credward-helper is not installed beside this interpreter")
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    summary = json.loads(next(line for line in ran.stdout.splitlines() if line.startswith("{")))
+    assert summary["refreshes"] >= 3
+    assert (summary["waited"], summary["faults"]) == (0, [])
+    assert not Path(ran.stdout.split()[3].rstrip(",")).exists()

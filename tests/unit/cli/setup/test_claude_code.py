@@ -1,0 +1,77 @@
+"""What Claude Code is told, and what would keep it from listening."""
+
+from pathlib import Path
+
+import pytest
+
+from credward.cli.setup.claude_code import active_helper, ours, settings_paths, wanted, warnings
+from credward.config import CredentialConfig
+from credward.settings.local import Settings
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> dict[str, Path]:
+    found = settings_paths({"HOME": str(tmp_path / "home")}, tmp_path / "project")
+    for path in found.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return found
+
+
+def credential(*base_urls: str) -> CredentialConfig:
+    return CredentialConfig(
+        name="gate way",
+        provider="local",
+        settings=Settings(),
+        epoch="e",
+        grant="g",
+        base_urls=base_urls,
+    )
+
+
+def test_the_helper_is_quoted_and_the_ttl_is_in_milliseconds() -> None:
+    """A path with spaces stays one word of the shell."""
+    members = wanted(Path("/opt/my tools/credward-helper"), credential(), 240)
+
+    assert members == {
+        ("apiKeyHelper",): "exec '/opt/my tools/credward-helper' 'gate way'",
+        ("env", "CLAUDE_CODE_API_KEY_HELPER_TTL_MS"): "240000",
+    }
+    assert (
+        wanted(Path("/h"), credential("https://a.example"), 1)["env", "ANTHROPIC_BASE_URL"]
+        == "https://a.example"
+    )
+
+
+def test_config_dir_moves_the_user_file(tmp_path: Path) -> None:
+    """CLAUDE_CONFIG_DIR is honoured."""
+    assert settings_paths({"CLAUDE_CONFIG_DIR": "/x"}, tmp_path)["user"] == Path("/x/settings.json")
+
+
+def test_the_strongest_level_is_the_active_one(paths: dict[str, Path]) -> None:
+    """Local over project over user."""
+    paths["user"].write_text('{"apiKeyHelper": "exec /x/credward-helper"}')
+    assert active_helper(paths) == ("exec /x/credward-helper", paths["user"])
+    paths["project"].write_text('{"apiKeyHelper": "other"}')
+
+    assert active_helper(paths) == ("other", paths["project"])
+    assert ours("exec /x/credward-helper")
+    assert not ours("other")
+    assert not ours(None)
+
+
+def test_rivals_are_named_by_place_without_their_values(
+    paths: dict[str, Path], tmp_path: Path
+) -> None:
+    """Shell, settings `env`, shell files, a helper of the project."""
+    (tmp_path / "home" / ".bashrc").write_text("export ANTHROPIC_API_KEY=canary-key\n")
+    paths["user"].write_text('{"env": {"ANTHROPIC_AUTH_TOKEN": "canary-token"}}')
+    paths["project"].write_text('{"apiKeyHelper": "other"}')
+    environ = {"HOME": str(tmp_path / "home"), "ANTHROPIC_API_KEY": "canary-env"}
+    found = list(warnings(environ, paths, paths["user"]))
+
+    text = "\n".join(found)
+    assert "ANTHROPIC_API_KEY is set in this shell" in text
+    assert f"ANTHROPIC_AUTH_TOKEN is set in env of {paths['user']}" in text
+    assert ".bashrc" in text
+    assert f"{paths['project']} sets apiKeyHelper" in text
+    assert "canary" not in text

@@ -1,0 +1,54 @@
+"""`credward add`: one block more, everything else byte for byte."""
+
+from pathlib import Path
+
+from credward.config import find_places, load_config
+from unit.cli.conftest import Run
+
+
+def test_adds_a_block_and_keeps_the_rest(run: Run, config_file: Path) -> None:
+    """Comments and order stay; without a daemon the next command is named."""
+    before = config_file.read_text()
+    ran = run(
+        "add", "gateway", "--provider", "command",
+        "--set", "base_url=https://llm.example.com", "--set", "lifetime=600",
+        "--set", 'serve.scopes=["a"]', "--", "my-tool", "--flag", "x",
+    )  # fmt: skip
+
+    after = config_file.read_text()
+    assert ran.code == 0, ran.err
+    assert after.startswith(before)
+    added = load_config(find_places({"XDG_CONFIG_HOME": str(config_file.parents[1]), "HOME": "/"}))
+    gateway = added.credentials["gateway"]
+    assert list(gateway.settings.command) == ["my-tool", "--flag", "x"]
+    assert gateway.base_urls == ("https://llm.example.com",)
+    assert gateway.scopes == ("a",)
+    assert "next: credward reload, then credward get gateway" in ran.out
+
+
+def test_a_bad_block_changes_nothing(run: Run, config_file: Path) -> None:
+    """Checked before it replaces what works."""
+    before = config_file.read_text()
+    ran = run("add", "x", "--provider", "local", "--set", "lifetme=3")
+
+    assert ran.code == 78
+    assert 'perhaps "lifetime"' in ran.err
+    assert config_file.read_text() == before
+
+
+def test_an_existing_name_is_refused(run: Run, config_file: Path) -> None:
+    """Changing one is what `config edit` is for."""
+    ran = run("add", "demo", "--provider", "local")
+
+    assert ran.code == 64
+    assert "run credward config edit" in ran.err
+    assert config_file.exists()
+
+
+def test_dry_run_shows_and_stops(run: Run, config_file: Path) -> None:
+    """A diff and no change."""
+    before = config_file.read_text()
+    ran = run("add", "y", "--provider", "local", "--dry-run")
+
+    assert "+[credentials.y]" in ran.out
+    assert config_file.read_text() == before

@@ -1,0 +1,37 @@
+"""`credward doctor` stops at the first broken link."""
+
+import json
+from pathlib import Path
+
+from unit.cli.conftest import Run
+
+
+def test_a_broken_configuration_is_the_first_link(run: Run, config_file: Path) -> None:
+    """Nothing behind it is looked at."""
+    config_file.write_text("broken = \n")
+    ran = run("doctor")
+
+    assert ran.code == 78
+    assert ran.out.startswith(f"fail configuration: {config_file}:1:")
+    assert ran.out.count("\n") == 1
+
+
+def test_an_unknown_credential_is_named_with_its_neighbour(run: Run, config_file: Path) -> None:
+    """Exit 78, and a guess."""
+    ran = run("doctor", "demp")
+
+    assert config_file.exists()
+    assert ran.code == 78
+    assert 'perhaps "demo"' in ran.out
+
+
+def test_no_daemon_is_the_next_link(run: Run, config_file: Path) -> None:
+    """With the command to type; the findings before it stand."""
+    ran = run("doctor", "--json")
+
+    found = json.loads(ran.out)
+    assert config_file.exists()
+    assert ran.code == 69
+    assert found["well"] is False
+    assert [each["mark"] for each in found["findings"]] == ["ok", "ok", "fail"]
+    assert "run credward serve --detach" in found["findings"][-1]["text"]

@@ -1,0 +1,54 @@
+"""Running a helper as Claude Code does."""
+
+from pathlib import Path
+
+import pytest
+
+from credward.cli.helper_probe import is_native, probe
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("echo token", None),
+        ("printf 'token\\r\\n'", None),
+        ("true", "printed nothing"),
+        ("echo Bearer token", "printed something that is not one printable ASCII token"),
+        ("printf 'a\\nb\\n'", "printed something that is not one printable ASCII token"),
+        (
+            "head -c 17000 /dev/zero | tr '\\0' x",
+            "printed 17000 characters, at most 16384 are taken",
+        ),
+    ],
+)
+def test_says_what_claude_code_would_refuse(home: Path, line: str, fault: str | None) -> None:
+    """Charset and length, never the text itself."""
+    seen = probe(line, {})
+
+    assert home.exists()
+    assert (seen.exit_code, seen.fault) == (0, fault)
+
+
+def test_a_failure_keeps_its_first_line(home: Path) -> None:
+    """Exit code and the one line that a user would see."""
+    seen = probe("echo first >&2; echo second >&2; exit 67", {})
+
+    assert home.exists()
+    assert (seen.exit_code, seen.complaint) == (67, "first")
+
+
+def test_a_child_that_holds_the_output_is_found(home: Path) -> None:
+    """Claude Code waits for the end of both pipes: a background child would stall it."""
+    seen = probe("sleep 3 & echo token", {})
+
+    assert home.exists()
+    assert seen.held_open
+
+
+def test_native_and_twin_are_told_apart(tmp_path: Path) -> None:
+    """By the file itself."""
+    script = tmp_path / "helper"
+    script.write_text("#!/usr/bin/python3\n")
+
+    assert not is_native(script)
+    assert is_native(Path("/bin/sh"))

@@ -1,0 +1,66 @@
+"""From arguments to a command, and from a failure to one line and an exit code."""
+
+from pathlib import Path
+
+import pytest
+
+from credward.cli.main import COMMANDS
+from unit.cli.conftest import Run
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example(run: Run, name: str) -> None:
+    """`--help` works without configuration or daemon and shows what to type."""
+    ran = run(name, "--help")
+
+    assert ran.code == 0
+    assert "Example: " in ran.out
+
+
+def test_usage_errors_exit_64_and_name_the_help(run: Run) -> None:
+    """Click's own errors have our form and our code."""
+    ran = run("get", "--colour")
+
+    assert ran.code == 64
+    assert ran.err.startswith("credward: no such option")
+    assert ran.err.rstrip().endswith("run credward get --help")
+    assert ran.err.count("\n") == 1
+
+
+def test_no_daemon_is_69_with_the_command(run: Run) -> None:
+    """Who asks for states without a daemon is told what to type."""
+    ran = run("status")
+
+    assert ran.code == 69
+    assert ran.err == "credward: no daemon answers: run credward serve --detach\n"
+
+
+def test_a_worker_may_not_call_us(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CREDWARD_WORKER=1: refused before anything waits for itself; the version is harmless."""
+    monkeypatch.setenv("CREDWARD_WORKER", "1")
+
+    assert run("get", "demo").code == 78
+    assert run("version").code == 0
+
+
+def test_unknown_commands_are_named(run: Run) -> None:
+    """A typo is a usage error."""
+    ran = run("stats")
+
+    assert ran.code == 64
+    assert '"stats"' in ran.err.replace("'", '"')
+
+
+def test_commands_are_loaded_when_called(home: Path) -> None:
+    """The list of commands costs no import of theirs: the daemon is not loaded by `--help`."""
+    import subprocess
+    import sys
+
+    program = (
+        "import sys; import credward.cli.main; "
+        "sys.exit(any(name.startswith('credward.daemon') for name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": ":".join(sys.path)})
+
+    assert home.exists()
+    assert done.returncode == 0

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from typing import Any
 import jwt
 import pytest
 
-from integration.askers import __file__ as askers
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.minting import MintProgram
 
@@ -313,13 +313,10 @@ def test_metrics_health_and_readiness(daemon: RunningDaemon) -> None:
     assert 'credward_answers_total{format="token",outcome="issued"} 1.0' in metrics
     assert daemon.request("GET", "/v1/ready").json() == {"ready": True, "reasons": []}
     assert daemon.request("GET", "/v1/health").json()["status"] == "ok"
-    assert Path(askers).exists()
 
 
 def test_requests_at_once_on_one_connection_are_answered_in_order(daemon: RunningDaemon) -> None:
     """Pipelining: each has its answer, in the order of asking."""
-    import socket
-
     request = b"GET /v1/credentials/demo/token HTTP/1.1\r\nHost: x\r\n\r\n"
     last = b"GET /v1/nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     with socket.socket(socket.AF_UNIX) as client:
@@ -329,6 +326,4 @@ def test_requests_at_once_on_one_connection_are_answered_in_order(daemon: Runnin
         while chunk := client.recv(65536):
             raw += chunk
 
-    statuses = [line for line in raw.split(b"\r\n") if line.startswith(b"HTTP/1.1")]
-    assert statuses == [b"HTTP/1.1 200 OK"] * 3 + [b"HTTP/1.1 404 Not Found"]
-    assert threading.active_count() >= 1
+    assert re.findall(rb"HTTP/1.1 (\d+)", raw) == [b"200", b"200", b"200", b"404"]

@@ -21,6 +21,7 @@ class MintedBody:
     audience: str | None
     upstream_id: str | None
     token_id: str
+    warning: str | None = None
 
 
 class FakeUpstream:

@@ -81,13 +81,12 @@ class BrokerService:
     async def refresh(self, peer: Peer, credential: str, timeout: float) -> wire.RefreshResult:  # noqa: ASYNC109 - the caller's deadline, enforced by the door
         """Mint anew and tell of the new token, without handing it out."""
         token_request = TokenRequest(credential=credential, timeout=timeout)
-        answer = self._issuer.refresh(peer, token_request)
-        issued = answer if isinstance(answer, Issued) else await answer
+        held = await self._issuer.refresh(peer, token_request)
         return wire.RefreshResult(
             credential=self._issuer.resolve(credential).name,
-            token_id=issued.token_id,
-            issued_at=issued.issued_at,
-            expires_at=issued.expires_at,
+            token_id=held.token_id,
+            issued_at=held.issued_at,
+            expires_at=held.expires_at,
         )
 
     def rejected(self, peer: Peer, credential: str, token_id: str | None) -> None:
@@ -107,7 +106,7 @@ class BrokerService:
             attestation=self._facts.attestation(),
             hardening=self._facts.hardening(),
             credentials=[self._status(each) for each in config.credentials.values()],
-            warnings=list(config.warnings),
+            warnings=[*config.warnings, *self._issuer.warnings()],
         )
 
     def reload(self, peer: Peer) -> wire.ReloadResult:

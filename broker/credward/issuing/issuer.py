@@ -16,7 +16,7 @@ from credward.issuing.admitted import Admitted
 from credward.issuing.asking import asker, cache_ttl, find_credential, min_remaining, token_key
 from credward.issuing.gate import Gate, Holder, Peer
 from credward.issuing.recording import Recorder
-from credward.issuing.shell import Answer, Shell
+from credward.issuing.shell import Answer, Held, Shell
 from credward.lifecycle.vocabulary import TokenKey, View
 from credward.tokens import Secret, Token, TokenRequest
 
@@ -70,9 +70,18 @@ class Issuer:
             ),
         )
 
-    def refresh(self, peer: Peer, token_request: TokenRequest) -> Issued | asyncio.Future[Issued]:
-        """Mint anew whatever is held; the answer tells of the new token."""
-        return self._obtain(self._gate.admit("Issue", peer, token_request), self._shell.force)
+    async def refresh(self, peer: Peer, token_request: TokenRequest) -> Held:
+        """Mint anew whatever is held; returns what is held then, without handing it out."""
+        admitted = self._gate.admit("Issue", peer, token_request)
+        try:
+            answer = self._shell.force(token_key(admitted.credential, token_request))
+            if not isinstance(answer, Answer):
+                answer = await answer
+        except BrokerError as failure:
+            self._recorder.failed(admitted, failure.kind)
+            raise
+        self._recorder.refreshed(admitted, answer.held.token_id, answer.held.upstream_id)
+        return answer.held
 
     def reject(self, peer: Peer, credential: str, token_id: str | None) -> None:
         """Note a caller's word that upstream refused this token (None: the current one)."""
@@ -93,6 +102,10 @@ class Issuer:
     def resolve(self, name: str) -> CredentialConfig:
         """Return the credential of this name; `-` is the configured default, or the only one."""
         return find_credential(self.config, name)
+
+    def warnings(self) -> list[str]:
+        """Return what there is to know about tokens that are held."""
+        return self._shell.warnings()
 
     def view(self, credential: str) -> tuple[View, str | None]:
         """Return the state of a credential and who asked for it last."""

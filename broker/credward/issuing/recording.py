@@ -46,6 +46,10 @@ class Recorder:
         """Record what is about to be handed out."""
         self._write(admitted, "issued", token_id=token_id, upstream_id=upstream_id)
 
+    def refreshed(self, admitted: Admitted, token_id: str, upstream_id: str | None) -> None:
+        """Record a mint that somebody asked for outright; nothing is handed out."""
+        self._write(admitted, "refreshed", token_id=token_id, upstream_id=upstream_id)
+
     def rejected(self, admitted: Admitted, token_id: str | None) -> None:
         """Record a caller's word that upstream refused a token."""
         self._write(admitted, "rejected", token_id=token_id)

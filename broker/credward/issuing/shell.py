@@ -57,6 +57,7 @@ class MintedBody(Protocol):
     audience: str | None
     upstream_id: str | None
     token_id: str
+    warning: str | None
 
 
 Mint = Callable[[TokenKey], Awaitable[MintedBody]]
@@ -73,6 +74,7 @@ class Held:
     expires_at: float | None
     audience: str | None
     upstream_id: str | None
+    warning: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,16 @@ class Shell:
     def view(self, credential: str) -> View:
         """Return what `status` shows of one credential."""
         return self._lifecycle.view(credential, self._clock.now())
+
+    def warnings(self) -> list[str]:
+        """Return what the providers had to say about tokens that are held."""
+        return sorted(
+            {
+                f'"{key.credential}" {held.warning}'
+                for (key, _), held in self._tokens.items()
+                if held.warning
+            }
+        )
 
     def close(self) -> None:
         """Stop the timer and forget every token."""
@@ -238,6 +250,7 @@ class Shell:
             expires_at=minted.expires_at,
             audience=minted.audience,
             upstream_id=minted.upstream_id,
+            warning=minted.warning,
         )
         minted.body[:] = bytes(len(minted.body))
         self._tokens[key, held.token_id] = held

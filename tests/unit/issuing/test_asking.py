@@ -1,0 +1,96 @@
+"""What an ask means under the configuration."""
+
+import pytest
+
+from credward.callers.caller import Caller, Executable, Process
+from credward.config import Config, CredentialConfig
+from credward.errors import BrokerError, Kind
+from credward.issuing.asking import asker, cache_ttl, find_credential, min_remaining, token_key
+from credward.settings.local import Settings
+from credward.tokens import TokenRequest
+
+ASK = TokenRequest(credential="gateway")
+SHELL = Caller(uid=1, gid=1, pid=2)
+CLAUDE = Caller(
+    uid=1,
+    gid=1,
+    pid=3,
+    handle="peerpidfd",
+    executable=Executable(path="/bin/credward-helper", device=1, inode=1),
+    agent=Process(pid=9, start_time=77, name="claude"),
+    harness="claude",
+    ancestry_complete=True,
+)
+
+
+def credential(name: str = "gateway", **words: tuple[str, ...]) -> CredentialConfig:
+    return CredentialConfig(
+        name=name,
+        provider="local",
+        settings=Settings(),
+        epoch="e",
+        grant=name,
+        origin="c.toml:3",
+        **words,
+    )
+
+
+def config(*names: str, default: str | None = None) -> Config:
+    return Config(default=default, credentials={name: credential(name) for name in names})
+
+
+def test_a_dash_is_the_default_or_the_only_one() -> None:
+    """Else the names to choose from, or the command that adds the first."""
+    assert find_credential(config("a", "b", default="b"), "-").name == "b"
+    assert find_credential(config("a"), "-").name == "a"
+    with pytest.raises(BrokerError, match="name one of a, b"):
+        find_credential(config("a", "b"), "-")
+    with pytest.raises(BrokerError, match="credward add"):
+        find_credential(config(), "-")
+
+
+def test_an_unknown_name_gets_a_guess() -> None:
+    """Kind unknown-credential, with the nearest."""
+    with pytest.raises(BrokerError, match='perhaps "gateway"') as caught:
+        find_credential(config("gateway"), "gatway")
+
+    assert caught.value.kind is Kind.UNKNOWN_CREDENTIAL
+
+
+def test_listed_audiences_and_scopes_make_keys_of_their_own() -> None:
+    """Scopes are sorted and counted once: the same ask is the same key."""
+    served = credential(audiences=("x",), scopes=("b", "a"))
+    wide = TokenRequest(credential="gateway", audience="x", scopes=("b", "a", "b"))
+
+    key = token_key(served, wide)
+    assert (key.audience, key.scopes, key.epoch) == ("x", ("a", "b"), "e")
+    with pytest.raises(BrokerError, match="serve.audiences in c.toml:3"):
+        token_key(credential(), wide)
+    with pytest.raises(BrokerError, match="serve.scopes"):
+        token_key(credential(audiences=("x",)), wide)
+
+
+def test_what_a_caller_wrote_cannot_move_a_cursor() -> None:
+    """An audience from outside is shown without control characters, and not whole."""
+    with pytest.raises(BrokerError) as caught:
+        token_key(credential(), TokenRequest(credential="g", audience="\x1b[2J" + "x" * 500))
+
+    assert "\x1b" not in caught.value.message
+    assert len(caught.value.message) < 300
+
+
+def test_lifetime_follows_the_callers_cache() -> None:
+    """As asked, else cache time + 30 s + one long turn; Claude Code's own default where unsaid."""
+    assert min_remaining(ASK, SHELL) == 0
+    assert min_remaining(TokenRequest(credential="g", min_remaining=7), CLAUDE) == 7
+    assert min_remaining(TokenRequest(credential="g", cache_ttl=20), SHELL) == 650
+    assert (cache_ttl(ASK, CLAUDE), min_remaining(ASK, CLAUDE)) == (300, 930)
+    assert cache_ttl(TokenRequest(credential="g", format="json"), CLAUDE) is None
+
+
+def test_only_the_helpers_shape_below_a_harness_is_an_asker() -> None:
+    """Not unattested, not from a tool, not another format, not a shell of one's own."""
+    assert asker(ASK, CLAUDE) == (9, 77)
+    assert asker(ASK, SHELL) is None
+    assert asker(TokenRequest(credential="g", in_tool=True), CLAUDE) is None
+    assert asker(TokenRequest(credential="g", format="json"), CLAUDE) is None

@@ -182,12 +182,15 @@ def spawn(command: Sequence[str], environment: Mapping[str, str], stdin: Path | 
 
 
 def memory(pid: int) -> dict[str, float]:
-    """Return MB resident, and private where the system lets us look."""
+    """Return MB resident, and where the system lets us look, those that are this process's alone.
+
+    `private` is what it wrote to, `mapped alone` the file pages that just nobody else maps now.
+    """
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     found = {"rss": pages * os.sysconf("SC_PAGE_SIZE") / 1e6}
     with contextlib.suppress(OSError):
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        found["private"] = (
-            sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1e3
-        )
+        sizes = {line.split()[0]: int(line.split()[1]) * 1024 / 1e6 for line in lines[1:]}
+        found["private"] = sizes["Private_Dirty:"] + sizes["Private_Hugetlb:"]
+        found["mapped alone"] = sizes["Private_Clean:"]
     return found

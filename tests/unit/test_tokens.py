@@ -15,7 +15,7 @@ def test_h3_a_secret_has_one_way_out() -> None:
     secret = Secret("canary-value")
 
     assert "canary" not in f"{secret} {secret!r} {secret!s} {secret:>40} {[secret]} {(secret,)}"
-    assert "canary" not in "%s" % secret
+    assert "canary" not in "%s" % secret  # noqa: UP031
     with pytest.raises(TypeError):
         pickle.dumps(secret)
     with pytest.raises(TypeError):

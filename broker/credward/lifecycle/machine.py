@@ -299,10 +299,12 @@ class Lifecycle:
             grant.holder = record.key
         commands.append(StartMint(record.key, record.flight))
 
-    def _landed(
-        self, key: TokenKey, flight: int, now: float, commands: list[Command]
-    ) -> KeyRecord | None:
-        """Take a flight off the books and let the next on its grant go; None if nobody wants it."""
+    def _landed(self, key: TokenKey, flight: int) -> tuple[KeyRecord | None, GrantRecord | None]:
+        """Take a flight off the books; the record is None if nobody wants its token any more.
+
+        The lease goes back too, but who is next on the grant may go only when the outcome has
+        been dealt with: a dead grant must not see another flight.
+        """
         record = self._records.get(key)
         known = record is not None and record.flight == flight
         if not known and flight not in self._orphans:
@@ -313,11 +315,10 @@ class Lifecycle:
             record.flight = None
         if grant is not None and grant.holder == key:
             grant.holder = None
-            self._next_on(grant, now, commands)
-        return record if known else None
+        return (record if known else None), grant
 
-    def _next_on(self, grant: GrantRecord, now: float, commands: list[Command]) -> None:
-        while grant.queue and grant.holder is None and grant.parked is None:
+    def _next_on(self, grant: GrantRecord | None, now: float, commands: list[Command]) -> None:
+        while grant is not None and grant.queue and grant.holder is None and grant.parked is None:
             record = self._records.get(grant.queue.popleft())
             if record is not None and record.queued:
                 self._take_off(record, grant, commands)
@@ -336,8 +337,9 @@ class Lifecycle:
             )
             return [*self._mint_failed(failed, now), Drop(event.key, event.token_id)]
         commands: list[Command] = []
-        record = self._landed(event.key, event.flight, now, commands)
+        record, grant = self._landed(event.key, event.flight)
         if record is None:
+            self._next_on(grant, now, commands)
             return [*commands, Drop(event.key, event.token_id)]
         record.mints += 1
         record.minted_at = now
@@ -349,6 +351,7 @@ class Lifecycle:
         record.suspect = None
         self._answer_waiters(record, now, commands)
         self._schedule(record, now)
+        self._next_on(grant, now, commands)
         return commands
 
     def _adopt(
@@ -383,8 +386,9 @@ class Lifecycle:
 
     def _mint_failed(self, event: MintFailed, now: float) -> list[Command]:
         commands: list[Command] = []
-        record = self._landed(event.key, event.flight, now, commands)
+        record, grant = self._landed(event.key, event.flight)
         if record is None:
+            self._next_on(grant, now, commands)
             return commands
         failure = event.failure
         record.failures += 1
@@ -404,6 +408,7 @@ class Lifecycle:
                 assert_never(failure.recovery)
         self._answer_waiters(record, now, commands, failure)
         self._schedule(record, now)
+        self._next_on(grant, now, commands)
         return commands
 
     def _park(

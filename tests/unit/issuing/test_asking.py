@@ -64,9 +64,9 @@ def test_listed_audiences_and_scopes_make_keys_of_their_own() -> None:
 
     key = token_key(served, wide)
     assert (key.audience, key.scopes, key.epoch) == ("x", ("a", "b"), "e")
-    with pytest.raises(BrokerError, match="serve.audiences in c.toml:3"):
+    with pytest.raises(BrokerError, match=r"serve\.audiences in c\.toml:3"):
         token_key(credential(), wide)
-    with pytest.raises(BrokerError, match="serve.scopes"):
+    with pytest.raises(BrokerError, match=r"serve\.scopes"):
         token_key(credential(audiences=("x",)), wide)
 
 

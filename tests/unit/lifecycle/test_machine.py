@@ -1,0 +1,552 @@
+"""One plain test for each row of the transition table, and the cases that span rows."""
+
+import random
+import re
+from collections.abc import Iterable
+
+import pytest
+
+from credward.errors import BrokerError, Kind, Recovery
+from credward.lifecycle import machine
+from credward.lifecycle.machine import Lifecycle, LifecycleError, TooManyKeysError
+from credward.lifecycle.vocabulary import (
+    Asked,
+    Command,
+    Configured,
+    Drop,
+    Fail,
+    Forced,
+    GrantCleared,
+    Minted,
+    MintFailed,
+    Park,
+    Plan,
+    Rejected,
+    Serve,
+    StartMint,
+    State,
+    TokenKey,
+    WaiterLeft,
+    Woke,
+)
+
+NOW = 1_800_000_000.0
+KEY = TokenKey("a", "e")
+DOWN = BrokerError(Kind.PROVIDER_UNREACHABLE, "down")
+LOGIN = BrokerError(Kind.LOGIN_REQUIRED, "log in")
+BROKEN = BrokerError(Kind.FIX_CONFIGURATION, "mend it")
+
+
+class Bench:
+    """A lifecycle with one credential, and short words for what happens to it."""
+
+    def __init__(self, *plans: Plan) -> None:
+        self.machine = Lifecycle()
+        self.waiter = 0
+        self.flights: dict[TokenKey, int] = {}
+        plans = plans or (Plan(credential="a", epoch="e", grant="a"),)
+        self.machine.handle(Configured(plans=plans), NOW)
+
+    def handle(self, event: object, at: float) -> list[Command]:
+        commands = self.machine.handle(event, NOW + at)  # type: ignore[arg-type]
+        for command in commands:
+            if isinstance(command, StartMint):
+                self.flights[command.key] = command.flight
+        return commands
+
+    def ask(self, at: float = 0, key: TokenKey = KEY, **words: object) -> list[Command]:
+        self.waiter += 1
+        return self.handle(Asked(key=key, waiter=self.waiter, **words), at)  # type: ignore[arg-type]
+
+    def mint(
+        self,
+        at: float,
+        life: float | None = 100,
+        token: str = "t1",
+        key: TokenKey = KEY,
+        jitter: float = 0,
+    ) -> list[Command]:
+        ends = None if life is None else NOW + at + life
+        return self.handle(
+            Minted(
+                key=key,
+                flight=self.flights[key],
+                token_id=token,
+                issued_at=NOW + at,
+                expires_at=ends,
+                jitter=jitter,
+            ),
+            at,
+        )
+
+    def fail(self, at: float, failure: BrokerError = DOWN, jitter: float = 0.99) -> list[Command]:
+        return self.handle(
+            MintFailed(key=KEY, flight=self.flights[KEY], failure=failure, jitter=jitter), at
+        )
+
+    def wake(self, at: float) -> list[Command]:
+        return self.handle(Woke(), at)
+
+    def state(self, at: float) -> State:
+        return self.machine.view("a", NOW + at).state
+
+    def due(self) -> float:
+        found = self.machine.wake_at()
+        assert found is not None
+        return found - NOW
+
+
+def kinds(commands: Iterable[Command]) -> list[str]:
+    return [type(command).__name__ for command in commands]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+@pytest.fixture
+def fresh(bench: Bench) -> Bench:
+    bench.ask(0)
+    bench.mint(0)
+    return bench
+
+
+def test_row_01_the_first_ask_starts_a_mint(bench: Bench) -> None:
+    """EMPTY, asked: MINTING."""
+    assert kinds(bench.ask(0)) == ["StartMint"]
+    assert bench.state(0) is State.MINTING
+
+
+def test_row_02_later_askers_wait_for_the_same_flight(bench: Bench) -> None:
+    """MINTING, asked: nothing more goes out."""
+    bench.ask(0)
+
+    assert bench.ask(1) == []
+
+
+def test_row_03_the_mint_serves_all_who_waited(bench: Bench) -> None:
+    """MINTING, minted: FRESH."""
+    bench.ask(0)
+    bench.ask(0)
+
+    assert bench.mint(1) == [Serve(1, KEY, "t1"), Serve(2, KEY, "t1")]
+    assert bench.state(1) is State.FRESH
+
+
+def test_row_04_a_failed_first_mint_fails_all_who_waited_once(bench: Bench) -> None:
+    """MINTING, failed: EMPTY again."""
+    bench.ask(0)
+    bench.ask(0)
+
+    assert bench.fail(1) == [Fail(1, DOWN), Fail(2, DOWN)]
+    assert bench.state(1) is State.EMPTY
+
+
+def test_row_05_during_back_off_an_ask_fails_at_once(bench: Bench) -> None:
+    """EMPTY with a failure: no call upstream, and when to come back."""
+    bench.ask(0)
+    bench.fail(1)
+    (command,) = bench.ask(2)
+
+    assert isinstance(command, Fail)
+    assert command.failure.retry_after == pytest.approx(0.98, abs=0.01)
+
+
+def test_row_06_a_fresh_token_is_served(fresh: Bench) -> None:
+    """FRESH, asked: no call upstream."""
+    assert fresh.ask(10) == [Serve(2, KEY, "t1")]
+
+
+def test_row_07_a_token_in_demand_is_refreshed_ahead(fresh: Bench) -> None:
+    """FRESH at its refresh time: a quarter of the life before the end."""
+    assert fresh.due() == 75
+    assert kinds(fresh.wake(75)) == ["StartMint"]
+    assert fresh.state(75) is State.REFRESHING
+
+
+def test_row_08_without_demand_refreshing_lapses() -> None:
+    """FRESH, but nobody has asked for longer than idle_after."""
+    bench = Bench(Plan(credential="a", epoch="e", grant="a", idle_after=10))
+    bench.ask(0)
+    bench.mint(0)
+
+    assert bench.wake(75) == []
+    assert bench.state(75) is State.FRESH
+    assert kinds(bench.wake(100)) == ["Drop"]
+
+
+def test_row_09_a_wish_for_more_than_is_left_waits_for_a_mint(fresh: Bench) -> None:
+    """FRESH with less than half its life: minting anew gives more."""
+    assert kinds(fresh.ask(60, min_remaining=500)) == ["StartMint"]
+    assert fresh.mint(61, token="t2")[-1] == Serve(2, KEY, "t2", short=True)
+
+
+def test_row_10_while_refreshing_the_valid_token_is_served(fresh: Bench) -> None:
+    """REFRESHING, asked: nobody waits."""
+    fresh.wake(75)
+
+    assert fresh.ask(76) == [Serve(2, KEY, "t1")]
+
+
+def test_row_11_the_new_token_replaces_the_old(fresh: Bench) -> None:
+    """REFRESHING, minted: FRESH; the old one is dropped."""
+    fresh.wake(75)
+
+    assert fresh.mint(76, token="t2") == [Drop(KEY, "t1")]
+    assert fresh.ask(77) == [Serve(2, KEY, "t2")]
+
+
+def test_row_12_a_source_that_gives_back_its_cache_is_not_asked_again_soon(fresh: Bench) -> None:
+    """REFRESHING, minted without a later end: kept, and looked at again later."""
+    fresh.wake(75)
+    commands = fresh.mint(75, life=25, token="t1b")
+
+    assert commands == [Drop(KEY, "t1b")]
+    assert fresh.state(76) is State.FRESH
+    assert fresh.due() >= 100
+
+
+def test_row_13_a_failed_refresh_serves_who_waited_flagged_short(fresh: Bench) -> None:
+    """REFRESHING, failed: STALE; the valid token goes out."""
+    fresh.ask(60, min_remaining=500)
+
+    assert fresh.fail(61) == [Serve(2, KEY, "t1", short=True)]
+    assert fresh.state(61) is State.STALE
+
+
+def test_row_14_a_stale_token_is_served(fresh: Bench) -> None:
+    """STALE, asked."""
+    fresh.wake(75)
+    fresh.fail(76)
+
+    assert fresh.ask(77) == [Serve(2, KEY, "t1")]
+
+
+def test_row_15_after_back_off_it_is_tried_again(fresh: Bench) -> None:
+    """STALE, woke: REFRESHING."""
+    fresh.wake(75)
+    fresh.fail(76)
+
+    assert 76.5 <= fresh.due() <= 78
+    assert kinds(fresh.wake(fresh.due())) == ["StartMint"]
+
+
+def test_row_16_past_its_end_the_token_is_dropped(fresh: Bench) -> None:
+    """STALE at the end: EXPIRED."""
+    fresh.wake(75)
+    fresh.fail(99.9, BrokerError(Kind.PROVIDER_UNREACHABLE, "down", retry_after=60))
+
+    assert fresh.wake(100) == [Drop(KEY, "t1")]
+    assert fresh.state(101) is State.EXPIRED
+
+
+def test_row_17_an_expired_key_is_minted_on_the_next_ask(fresh: Bench) -> None:
+    """EXPIRED, asked: MINTING."""
+    fresh.machine.handle(Woke(), NOW + 100_000)
+
+    assert kinds(fresh.ask(100_001)) == ["StartMint"]
+    assert fresh.state(100_001) is State.MINTING
+
+
+def test_row_18_a_dead_grant_is_parked_for_all_its_credentials() -> None:
+    """MintFailed(reauthorize): who waits on any credential of the grant hears the same."""
+    bench = Bench(
+        Plan(credential="a", epoch="e", grant="g", rotating=True),
+        Plan(credential="b", epoch="e", grant="g", rotating=True),
+    )
+    other = TokenKey("b", "e")
+    bench.ask(0)
+    bench.ask(0, other)
+
+    assert bench.fail(1, LOGIN) == [Park("g", LOGIN), Fail(2, LOGIN), Fail(1, LOGIN)]
+    assert bench.state(1) is State.PARKED
+
+
+def test_row_19_parked_asks_fail_at_once(bench: Bench) -> None:
+    """PARKED, asked: the same line, no call upstream, for ever."""
+    bench.ask(0)
+    bench.fail(1, LOGIN)
+
+    assert bench.ask(2) == [Fail(2, LOGIN)]
+    assert bench.ask(100_000) == [Fail(3, LOGIN)]
+    assert bench.handle(Forced(key=KEY, waiter=50), 100_001) == [Fail(50, LOGIN)]
+    assert bench.machine.wake_at() is None
+
+
+def test_row_20_a_login_ends_parking(bench: Bench) -> None:
+    """GrantCleared: the next ask mints."""
+    bench.ask(0)
+    bench.fail(1, LOGIN)
+    bench.handle(GrantCleared(grant="a"), 2)
+
+    assert bench.state(2) is State.EMPTY
+    assert kinds(bench.ask(3)) == ["StartMint"]
+
+
+def test_row_21_a_broken_configuration_is_tried_hourly(bench: Bench) -> None:
+    """MintFailed(fix-configuration): fails at once until then."""
+    bench.ask(0)
+    bench.fail(0, BROKEN)
+
+    assert bench.state(1) is State.PARKED
+    assert kinds(bench.ask(3599)) == ["Fail"]
+    assert kinds(bench.ask(3601)) == ["StartMint"]
+
+
+def test_row_22_an_early_re_ask_means_rejected() -> None:
+    """FRESH, asked again by the same asker before its cache time is over: one forced mint."""
+    bench = Bench()
+    words = {"asker": (9, 77), "cache_ttl": 20.0}
+    bench.ask(0, **words)
+    bench.mint(0)
+    bench.ask(1, **words)
+
+    assert kinds(bench.ask(2, **words)) == ["Serve", "StartMint"]
+    assert bench.state(2) is State.SUSPECT
+
+
+def test_row_23_a_reported_rejection_forces_one_mint(fresh: Bench) -> None:
+    """Rejected: once per token, and only for the current one."""
+    assert fresh.handle(Rejected(key=KEY, token_id="other"), 1) == []
+    assert kinds(fresh.handle(Rejected(key=KEY, token_id="t1"), 1)) == ["StartMint"]
+    assert fresh.handle(Rejected(key=KEY, token_id="t1"), 2) == []
+    assert fresh.state(2) is State.SUSPECT
+
+
+def test_row_24_the_new_token_ends_suspicion_even_if_it_ends_earlier(fresh: Bench) -> None:
+    """SUSPECT, minted: another token is what was wanted."""
+    fresh.handle(Rejected(key=KEY, token_id="t1"), 1)
+
+    assert fresh.mint(2, life=50, token="t2") == [Drop(KEY, "t1")]
+    assert fresh.state(2) is State.FRESH
+
+
+def test_row_25_a_forced_refresh_answers_with_the_new_token(fresh: Bench) -> None:
+    """Forced: whatever is held, also right after a mint."""
+    assert kinds(fresh.handle(Forced(key=KEY, waiter=50), 1)) == ["StartMint"]
+    assert fresh.mint(2, token="t2") == [Drop(KEY, "t1"), Serve(50, KEY, "t2")]
+
+
+def test_row_26_who_leaves_does_not_stop_the_flight(bench: Bench) -> None:
+    """WaiterLeft: no answer for it; the next one is served."""
+    bench.ask(0)
+    assert bench.handle(WaiterLeft(waiter=1), 1) == []
+    assert bench.handle(WaiterLeft(waiter=1), 1) == []
+
+    assert bench.mint(2) == []
+    assert bench.ask(3) == [Serve(2, KEY, "t1")]
+
+
+def test_row_27_what_is_no_longer_configured_is_gone(fresh: Bench) -> None:
+    """Configured without it: token dropped, waiters failed, its late flight dropped too."""
+    fresh.ask(60, min_remaining=500)
+    commands = fresh.handle(Configured(plans=(Plan(credential="a", epoch="e2", grant="a"),)), 61)
+
+    assert kinds(commands) == ["Fail", "Drop"]
+    assert fresh.mint(62, token="late") == [Drop(KEY, "late")]
+    assert fresh.machine.view("a", NOW + 63).token_id is None
+
+
+def test_every_row_of_the_table_has_its_test() -> None:
+    """The docstring is the table; a row without a test fails here."""
+    assert machine.__doc__ is not None
+    rows = {int(number) for number in re.findall(r"^\| (\d+) \|", machine.__doc__, re.MULTILINE)}
+    tests = {int(name[9:11]) for name in globals() if name.startswith("test_row_")}
+
+    assert rows == tests
+    assert rows == set(range(1, 28))
+
+
+# --- cases that span rows ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["cold", "expiring", "expired"])
+def test_t1_a_thousand_askers_cost_one_mint(state: str) -> None:
+    """T1: cold, expiring and expired alike."""
+    bench = Bench()
+    at = 0.0
+    if state != "cold":
+        bench.ask(0)
+        bench.mint(0)
+        at = 60 if state == "expiring" else 200_000
+        if state == "expired":
+            bench.wake(at)
+    commands = [bench.ask(at, min_remaining=500) for _ in range(1000)]
+
+    assert [kind for command in commands for kind in kinds(command)] == ["StartMint"]
+    served = bench.mint(at + 1, token="t2")
+    assert kinds(served).count("Serve") == 1000
+
+
+def test_t3_upstream_calls_are_bounded_while_it_fails(bench: Bench) -> None:
+    """T3: an ask every 100 ms for ten minutes costs what back-off allows."""
+    starts = 0
+    for tick in range(6000):
+        commands = bench.ask(tick / 10)
+        if "StartMint" in kinds(commands):
+            starts += 1
+            bench.fail(tick / 10)
+
+    # 2, 4, 8 … 300 s with nearly full jitter.
+    assert 7 <= starts <= 10
+
+
+def test_retry_after_is_never_undercut(bench: Bench) -> None:
+    """The server's word counts more than our jitter."""
+    bench.ask(0)
+    bench.fail(0, BrokerError(Kind.PROVIDER_UNREACHABLE, "slow down", retry_after=120), jitter=0)
+
+    assert kinds(bench.ask(119)) == ["Fail"]
+    assert kinds(bench.ask(121)) == ["StartMint"]
+
+
+def test_t4_tokens_minted_together_are_refreshed_apart() -> None:
+    """T4: spread over a tenth of the life, only earlier, no part holding more than its share."""
+    drawn = random.Random(7)
+    names = [f"c{number}" for number in range(1000)]
+    bench = Bench(*(Plan(credential=name, epoch="e", grant=name) for name in names))
+    for name in names:
+        bench.ask(0, TokenKey(name, "e"))
+        bench.mint(0, life=1000, token=name, key=TokenKey(name, "e"), jitter=drawn.random())
+    times = [bench.machine.view(name, NOW).refresh_at for name in names]
+
+    offsets = [time - NOW for time in times if time is not None]
+    assert len(offsets) == 1000
+    assert 650 <= min(offsets)
+    assert max(offsets) <= 750
+    shares = [
+        sum(650 + 10 * part <= each < 660 + 10 * part for each in offsets) for part in range(10)
+    ]
+    assert max(shares) <= 150
+
+
+def test_t5_a_wish_beyond_the_provider_is_flagged_and_does_not_loop(bench: Bench) -> None:
+    """T5: at most half the life counts; asking again and again costs nothing."""
+    bench.ask(0, min_remaining=10_000)
+    assert bench.mint(0) == [Serve(1, KEY, "t1", short=True)]
+    answers = [bench.ask(second, min_remaining=10_000) for second in range(1, 50)]
+
+    assert {kinds(answer)[0] for answer in answers} == {"Serve"}
+    assert all(answer[0].short for answer in answers)  # type: ignore[union-attr]
+    assert bench.due() == 50
+
+
+def test_t7_what_is_over_on_arrival_is_a_failure(bench: Bench) -> None:
+    """T7: an expired mint is dropped, never served."""
+    bench.ask(0)
+    commands = bench.mint(10, life=-1)
+
+    assert kinds(commands) == ["Fail", "Drop"]
+    assert bench.state(10) is State.EMPTY
+
+
+def test_the_last_seconds_are_not_handed_out(fresh: Bench) -> None:
+    """Below a tenth of the life (30 s at most) an ask waits for the mint instead."""
+    fresh.wake(75)
+
+    assert fresh.ask(91) == []
+    assert fresh.ask(89.9) != []
+
+
+def test_a_token_without_an_end_is_never_refreshed(bench: Bench) -> None:
+    """expires_at None: served for ever, dropped only when replaced."""
+    bench.ask(0)
+    bench.mint(0, life=None)
+
+    assert bench.machine.wake_at() is None
+    assert bench.ask(10_000_000, min_remaining=1e9) == [Serve(2, KEY, "t1")]
+
+
+def test_a_rotating_grant_mints_one_at_a_time() -> None:
+    """Two credentials on one grant: the second flight starts when the first has landed."""
+    bench = Bench(
+        Plan(credential="a", epoch="e", grant="g", rotating=True),
+        Plan(credential="b", epoch="e", grant="g", rotating=True),
+    )
+    other = TokenKey("b", "e")
+
+    assert kinds(bench.ask(0)) == ["StartMint"]
+    assert bench.ask(0, other) == []
+    assert kinds(bench.mint(1)) == ["Serve", "StartMint"]
+    assert bench.mint(2, key=other, token="t2") == [Serve(2, other, "t2")]
+
+
+def test_kept_credentials_are_minted_without_being_asked() -> None:
+    """Keep = "always": at the first wake-up, and on and on."""
+    bench = Bench(Plan(credential="a", epoch="e", grant="a", always=True))
+
+    assert kinds(bench.wake(0)) == ["StartMint"]
+    bench.mint(1)
+    assert kinds(bench.wake(76)) == ["StartMint"]
+
+
+def test_t13_a_clock_that_jumps_ahead_serves_nothing_expired_and_storms_nobody() -> None:
+    """T13, T14: after a long sleep what has no demand stays quiet, the rest is spread."""
+    names = [f"c{number}" for number in range(100)]
+    bench = Bench(*(Plan(credential=name, epoch="e", grant=name) for name in names))
+    for index, name in enumerate(names):
+        bench.ask(0, TokenKey(name, "e"))
+        bench.mint(0, life=7200, token=name, key=TokenKey(name, "e"), jitter=(index + 1) / 101)
+    woken = bench.wake(6000)
+
+    assert kinds(woken).count("StartMint") == 0
+    later = [kinds(bench.wake(6000 + second)).count("StartMint") for second in range(1, 40)]
+    assert sum(later) == 100
+    assert max(later) <= 10
+    assert all(kinds(bench.ask(8000, TokenKey(name, "e"))) != ["Serve"] for name in names[:3])
+
+
+def test_a_clock_set_back_keeps_serving(fresh: Bench) -> None:
+    """The token lasts longer than we thought; nothing is minted for that."""
+    assert fresh.ask(-3600) == [Serve(2, KEY, "t1")]
+    assert fresh.wake(-3600) == []
+
+
+def test_extra_wake_ups_do_nothing(fresh: Bench) -> None:
+    """Rule 6."""
+    assert [fresh.wake(second) for second in range(75)] == [[]] * 75
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Asked(key=TokenKey("unknown", "e"), waiter=90),
+        Asked(key=TokenKey("a", "old"), waiter=90),
+        Minted(key=KEY, flight=999, token_id="x", issued_at=0, expires_at=None, jitter=0),
+        MintFailed(key=KEY, flight=999, failure=DOWN, jitter=0),
+        Configured(plans=(Plan(credential="a", epoch="e", grant="a"),) * 2),
+    ],
+)
+def test_an_event_that_cannot_be_changes_nothing(fresh: Bench, event: object) -> None:
+    """Rule 1."""
+    before = (fresh.machine.view("a", NOW + 1), fresh.machine.wake_at())
+    with pytest.raises(LifecycleError):
+        fresh.handle(event, 1)
+
+    assert (fresh.machine.view("a", NOW + 1), fresh.machine.wake_at()) == before
+
+
+def test_a_credential_has_at_most_64_live_keys(bench: Bench) -> None:
+    """One more is refused while all are in use; what holds nothing makes room."""
+    keys = [TokenKey("a", "e", audience=str(number)) for number in range(64)]
+    for key in keys:
+        bench.ask(0, key)
+    with pytest.raises(TooManyKeysError):
+        bench.ask(1, TokenKey("a", "e", audience="one more"))
+    bench.handle(
+        MintFailed(key=keys[0], flight=bench.flights[keys[0]], failure=DOWN, jitter=0.5), 2
+    )
+
+    assert kinds(bench.ask(3, TokenKey("a", "e", audience="one more"))) == ["StartMint"]
+
+
+def test_views_tell_of_every_credential(fresh: Bench) -> None:
+    """Times, counts, and an error for a name that does not exist."""
+    (view,) = fresh.machine.views(NOW + 1)
+
+    assert (view.mints, view.failures, view.keys, view.token_id) == (1, 0, 1, "t1")
+    assert (view.expires_at, view.refresh_at) == (NOW + 100, NOW + 75)
+    with pytest.raises(LifecycleError):
+        fresh.machine.view("unknown", NOW)
+    assert Recovery.RETRY in Recovery

@@ -1,0 +1,74 @@
+"""Policy files are refused with file, line and rule."""
+
+from pathlib import Path
+
+import pytest
+
+from credward.errors import BrokerError, Kind
+from credward.policy.load import load_policies
+
+GOOD = '@id("mine")\npermit (principal, action, resource);\n'
+
+
+def refused(folder: Path, text: str) -> str:
+    path = folder / "my.cedar"
+    path.write_text(text)
+    with pytest.raises(BrokerError) as caught:
+        load_policies([path], shipped=True)
+    assert caught.value.kind is Kind.FIX_CONFIGURATION
+    return caught.value.message.replace(str(path), "my.cedar")
+
+
+def test_the_shipped_policy_loads_and_knows_where_its_rules_stand() -> None:
+    """Each rule by its `@id`."""
+    loaded = load_policies([], shipped=True)
+
+    assert set(loaded.origins) == {
+        "owner-may-use",
+        "owner-may-manage",
+        "no-manage-under-harness",
+        "no-relays",
+        "no-foreign-root",
+    }
+    assert all(origin.rpartition(":")[2].isdigit() for origin in loaded.origins.values())
+
+
+def test_system_mode_ships_no_permit(tmp_path: Path) -> None:
+    """Only what is written there counts."""
+    path = tmp_path / "my.cedar"
+    path.write_text(GOOD)
+
+    assert load_policies([], shipped=False).origins == {}
+    assert load_policies([path], shipped=False).origins == {"mine": f"{path}:1"}
+
+
+def test_a5_a_statement_that_does_not_parse_is_named_by_its_line(tmp_path: Path) -> None:
+    """A5: comments and strings with semicolons do not move the line."""
+    text = f'// a; comment\n\n{GOOD}\n// more;\npermit (principal, action, resource) when {{ "a;b" == }};\n'
+
+    assert refused(tmp_path, text).startswith("my.cedar:7: ")
+
+
+def test_an_optional_attribute_must_be_tested_first(tmp_path: Path) -> None:
+    """Cedar would skip such a forbid at decision time, and allow."""
+    text = '@id("x")\nforbid (principal is Caller, action, resource)\nwhen { principal.harness == "claude" };'
+
+    assert refused(tmp_path, text).startswith("my.cedar:1: ")
+    assert 'in rule "x"' in refused(tmp_path, text)
+
+
+def test_unknown_attributes_and_doubled_ids_are_refused(tmp_path: Path) -> None:
+    """A typo is not a rule."""
+    assert "colour" in refused(
+        tmp_path, "permit (principal is Caller, action, resource) when { principal.colour == 1 };"
+    )
+    assert "stands at" in refused(tmp_path, GOOD + GOOD)
+
+
+def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
+    """Missing or not UTF-8."""
+    with pytest.raises(BrokerError, match="cannot be read"):
+        load_policies([tmp_path / "none.cedar"], shipped=True)
+    (tmp_path / "x.cedar").write_bytes(b"\xff")
+    with pytest.raises(BrokerError, match="UTF-8"):
+        load_policies([tmp_path / "x.cedar"], shipped=True)

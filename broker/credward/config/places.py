@@ -52,11 +52,7 @@ def find_places(
     state_dir = _xdg(environ, "XDG_STATE_HOME", home / ".local/state") / "credward"
     named = environ.get("CREDWARD_SOCKET")
     if named:
-        if not _fits(Path(named), platform):
-            raise BrokerError(
-                Kind.FIX_CONFIGURATION,
-                f'CREDWARD_SOCKET "{named}" is too long for a socket: name a shorter one',
-            )
+        _check_named(named, platform)
         sockets: tuple[Path, ...] = (Path(named),)
     else:
         found = _search_order(environ, home, state_dir, uid, platform)
@@ -81,6 +77,19 @@ def find_places(
 def candidate_sockets(places: Places) -> tuple[Path, ...]:
     """Return where clients look, in order."""
     return places.sockets
+
+
+def _check_named(named: str, platform: str) -> None:
+    # A leading @ would be an abstract address, which has no owner and no permissions.
+    if not named.startswith("/"):
+        fault = "is not an absolute path"
+    elif not _fits(Path(named), platform):
+        fault = "is too long for a socket"
+    else:
+        return
+    raise BrokerError(
+        Kind.FIX_CONFIGURATION, f'CREDWARD_SOCKET "{named}" {fault}: set it to a short absolute one'
+    )
 
 
 def _search_order(

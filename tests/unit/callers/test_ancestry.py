@@ -1,0 +1,60 @@
+"""Who is above a process."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from credward.callers import linux
+from credward.callers.ancestry import Ancestry, walk
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+def above(pid: int) -> Ancestry:
+    stat = linux.read_stat(pid)
+    assert stat is not None
+    return walk(pid, stat)
+
+
+def test_the_walk_ends_at_the_top() -> None:
+    """Complete, nearest first, down to pid 1."""
+    found = above(os.getpid())
+
+    assert found.complete
+    assert found.pids[0] == os.getppid()
+    assert found.pids[-1] == 1
+
+
+def test_shells_are_skipped_and_the_harness_is_found(tmp_path: Path) -> None:
+    """Claude -> sh -> sleep: claude asks, and claude is the harness."""
+    harness = tmp_path / "claude"
+    shutil.copy("/bin/bash", harness)
+    pids = tmp_path / "pid"
+    child = subprocess.Popen([harness, "-c", f"sh -c 'sleep 30 & echo $! >{pids}; wait'; true"])
+    try:
+        while not pids.exists() or not pids.read_text().strip():
+            time.sleep(0.02)
+        found = above(int(pids.read_text()))
+
+        assert found.harness == "claude"
+        assert found.agent is not None
+        assert (found.agent.pid, found.agent.name) == (child.pid, "claude")
+        assert found.complete
+    finally:
+        subprocess.run(["kill", pids.read_text().strip()], check=False)
+        child.wait(10)
+
+
+def test_a_process_that_vanishes_breaks_the_walk_off() -> None:
+    """What cannot be seen twice is absent, not guessed."""
+    child = subprocess.Popen(["true"])
+    child.wait()
+    gone = walk(child.pid, linux.Stat("x", child.pid, 1))
+
+    assert not gone.complete
+    assert gone.agent is None

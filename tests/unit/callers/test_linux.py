@@ -1,0 +1,96 @@
+"""What Linux says of a process."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from credward.callers import linux
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+def test_credentials_and_handle_are_those_of_the_connector() -> None:
+    """A socket pair of our own: us."""
+    left, right = socket.socketpair()
+    with left, right:
+        assert linux.peer_credentials(left) == (os.getpid(), os.geteuid(), os.getegid())
+        handle = linux.peer_handle(left)
+    if handle is None:
+        pytest.skip("SO_PEERPIDFD needs Linux 6.5")
+    assert not linux.is_dead(handle)
+    os.close(handle)
+
+
+def test_a_dead_process_is_seen_by_its_handle() -> None:
+    """Readable means over, also as a zombie."""
+    child = subprocess.Popen(["true"])
+    handle = os.pidfd_open(child.pid)
+    time.sleep(0.2)
+
+    assert linux.is_dead(handle)
+    child.wait()
+    assert linux.is_dead(handle)
+    assert linux.read_stat(child.pid) is None
+    os.close(handle)
+
+
+def test_a_name_may_hold_anything(tmp_path: Path) -> None:
+    """Parentheses and line breaks in the name do not shift the fields."""
+    odd = tmp_path / "a) 1 (\nb"
+    shutil.copy("/bin/sleep", odd)
+    child = subprocess.Popen([odd, "30"])
+    try:
+        time.sleep(0.05)
+        stat = linux.read_stat(child.pid)
+
+        assert stat is not None
+        assert (stat.name, stat.parent) == ("a) 1 (\nb", os.getpid())
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_p5_a_deleted_program_has_no_name(tmp_path: Path) -> None:
+    """P5: its path may be somebody else's by now."""
+    program = tmp_path / "sleep"
+    shutil.copy("/bin/sleep", program)
+    child = subprocess.Popen([program, "30"])
+    try:
+        time.sleep(0.05)
+        before = linux.executable(child.pid)
+        program.unlink()
+
+        assert before is not None
+        assert before.path == str(program)
+        assert linux.executable(child.pid) is None
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_p5_a_program_in_memory_has_no_name() -> None:
+    """P5: a memfd never had one."""
+    program = (
+        "import os,sys; fd=os.memfd_create('x'); os.write(fd, open('/bin/sleep','rb').read());"
+        "os.execve(fd, ['sleep','30'], {})"
+    )
+    child = subprocess.Popen([sys.executable, "-c", program])
+    try:
+        time.sleep(0.5)
+
+        assert linux.executable(child.pid) is None
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_mount_namespaces_are_told_apart() -> None:
+    """Ours is ours; a hidden one is None."""
+    assert linux.mount_namespace("self") == linux.mount_namespace(os.getpid())
+    assert linux.mount_namespace(2**22 + 5) is None

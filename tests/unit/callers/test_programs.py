@@ -1,0 +1,32 @@
+"""Names that mean something among ancestors."""
+
+import pytest
+
+from credward.callers.programs import harness_name, is_transparent
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "harness"),
+    [
+        ("claude", "/usr/bin/node", "claude"),
+        ("MainThread", "/home/a/.local/share/claude/versions/2.1.329", "claude"),
+        ("node", "/x/node_modules/@anthropic-ai/claude-code-linux-x64/claude", "claude"),
+        ("codex", None, "codex"),
+        ("bash", "/bin/bash", None),
+        ("claude-not", "/opt/claude-not", None),
+    ],
+)
+def test_a_harness_is_known_by_its_name_or_its_file(
+    name: str, file: str | None, harness: str | None
+) -> None:
+    """The process name, the file's name, or the folder of its installation."""
+    assert harness_name(name, file) == harness
+
+
+def test_shells_and_wrappers_are_looked_through() -> None:
+    """Also login shells; not interpreters, which may be anything."""
+    assert is_transparent("sh", "/bin/dash")
+    assert is_transparent("-bash", "/bin/bash")
+    assert is_transparent("timeout", None)
+    assert is_transparent("x", "/opt/bin/credward-helper")
+    assert not is_transparent("python3", "/usr/bin/python3.12")

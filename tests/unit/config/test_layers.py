@@ -1,0 +1,77 @@
+"""The files in their order."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from credward.config import find_places
+from credward.config.layers import Complaints, read_layers
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "etc" / "config.d").mkdir(parents=True)
+    (tmp_path / "credward").mkdir()
+    for name in (
+        "etc/config.toml",
+        "etc/config.d/20-b.toml",
+        "etc/config.d/10-a.toml",
+        "credward/config.toml",
+    ):
+        (tmp_path / name).write_text("")
+        (tmp_path / name).chmod(0o600)
+    return tmp_path
+
+
+def names(
+    folder: Path, complaints: Complaints, explicit: Path | None = None, **environ: str
+) -> list[str]:
+    found = find_places({"HOME": "/", "XDG_CONFIG_HOME": str(folder), **environ}, uid=1)
+    places = dataclasses.replace(found, system_config_dir=folder / "etc")
+    return [
+        str(layer.path.relative_to(folder)) for layer in read_layers(places, explicit, complaints)
+    ]
+
+
+def test_weakest_first(folder: Path) -> None:
+    """System, its fragments by name, the user."""
+    assert names(folder, Complaints()) == [
+        "etc/config.toml",
+        "etc/config.d/10-a.toml",
+        "etc/config.d/20-b.toml",
+        "credward/config.toml",
+    ]
+
+
+def test_a_named_file_stands_alone(folder: Path) -> None:
+    """By option or by variable."""
+    only = folder / "etc/config.toml"
+
+    assert names(folder, Complaints(), only) == ["etc/config.toml"]
+    assert names(folder, Complaints(), CREDWARD_CONFIG=str(only)) == ["etc/config.toml"]
+
+
+def test_files_that_others_can_write_are_complaints(folder: Path) -> None:
+    """With the command that mends it."""
+    path = folder / "credward/config.toml"
+    path.chmod(0o620)
+    complaints = Complaints()
+    names(folder, complaints)
+
+    assert complaints.errors == [f"{path}:1: others can write it: run chmod go-w {path}"]
+
+
+def test_what_is_not_toml_names_the_line(folder: Path) -> None:
+    """Syntax and encoding."""
+    path = folder / "credward/config.toml"
+    path.write_text("a = 1\nb = [1,\n")
+    complaints = Complaints()
+    names(folder, complaints)
+    path.write_bytes(b"\xff")
+    names(folder, complaints)
+
+    assert complaints.errors[0].startswith(f"{path}:3: ") or complaints.errors[0].startswith(
+        f"{path}:"
+    )
+    assert "UTF-8" in complaints.errors[1]

@@ -1,0 +1,155 @@
+"""Layers into one value, or every error at once."""
+
+from pathlib import Path
+
+import pytest
+
+from credward.config import Config, ConfigErrors, Places, find_places, load_config
+from credward.errors import Kind
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    import dataclasses
+
+    found = find_places({"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "user")}, uid=1)
+    (tmp_path / "user" / "credward").mkdir(parents=True)
+    (tmp_path / "etc" / "config.d").mkdir(parents=True)
+    return dataclasses.replace(found, system_config_dir=tmp_path / "etc")
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    path.chmod(0o600)
+    return path
+
+
+def load(places: Places, text: str, system: str | None = None) -> Config:
+    write(places.config_file, text)
+    if system is not None:
+        write(places.system_config_dir / "config.d" / "50-fleet.toml", system)
+    return load_config(places)
+
+
+def errors(places: Places, text: str, system: str | None = None) -> list[str]:
+    with pytest.raises(ConfigErrors) as caught:
+        load(places, text, system)
+    assert caught.value.kind is Kind.FIX_CONFIGURATION
+    return [line.replace(f"{places.config_file}:", "").strip() for line in caught.value.lines]
+
+
+GOOD = '[credentials.a]\nprovider = "local"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            '[credentials.a]\nprovider = "locl"\n',
+            '2: a provider "locl" is unknown, perhaps "local"',
+        ),
+        ("[credentials.a]\nlifetime = 5\n", "1: a needs a provider"),
+        (GOOD + "lifetme = 5\n", '3: unknown key "lifetme" for provider local, perhaps "lifetime"'),
+        (GOOD + "\nlifetime = 'x'\n", "4: credentials.a.lifetime: Expected `float`, got `str`"),
+        (GOOD + "lifetime = 1\n", "3: credentials.a.lifetime: Expected `float` >= 5.0"),
+        (GOOD + "persist = true\n", '3: "persist" is not read by this version of credward'),
+        (GOOD + "keep = 'forever'\n", "3: credentials.a.keep: Invalid enum value 'forever'"),
+        (
+            GOOD + "serve.scope = []\n",
+            '3: credentials.a.serve.scope: unknown key "scope"',
+        ),
+        ('[credentials."a b"]\nprovider = "local"\n', '1: "a b" is no name'),
+        ("[credential.a]\n", '1: unknown key "credential", perhaps "credentials"'),
+        ("[store]\nkey = 'keychain'\n", '1: "store" is not read by this version of credward'),
+        (GOOD + "\n[listen]\nmode = 'open'\n", "5: listen.mode: Invalid enum value 'open'"),
+        ('default = "b"\n' + GOOD, '1: default "b" is not a configured credential'),
+        ("default = \n", "1: Invalid value"),
+        ('requires = ">=9.9"\n', "1: requires credward >=9.9, this is"),
+        ("[listen]\nmode = 'sidecar'\n", "2: mode sidecar ships no permit"),
+        ('[credentials.a]\nprovider = "static"\nsecret = "sk-canary"\n', "1: credentials.a"),
+    ],
+)
+def test_each_planted_error_has_its_line_and_says_what(
+    places: Places, text: str, expected: str
+) -> None:
+    """With the nearest name where it looks like a typo."""
+    (line,) = errors(places, text)
+
+    assert line.startswith(expected.split(": ", maxsplit=1)[0] + ": ")
+    assert expected.partition(": ")[2] in line
+    assert "canary" not in line
+
+
+def test_all_errors_come_at_once(places: Places) -> None:
+    """Mending one after the other is nobody's idea of fun."""
+    found = errors(
+        places,
+        '[credentials.a]\nprovider = "x"\n[credentials.b]\nprovider = "local"\nq = 1\n[polcy]\n',
+    )
+
+    assert len(found) == 3
+
+
+def test_a_common_credential_needs_three_lines(places: Places) -> None:
+    """And gets sensible defaults."""
+    config = load(places, '[credentials.gw]\nprovider = "command"\ncommand = ["/bin/tool", "x"]\n')
+    gateway = config.credentials["gw"]
+
+    assert (gateway.grant, gateway.keep, gateway.base_urls) == ("gw", "demand", ())
+    assert gateway.origin == f"{places.config_file}:1"
+    assert config.listen.mode == "user"
+    assert config.sources == (places.config_file,)
+
+
+def test_what_the_system_defines_cannot_be_redefined(places: Places) -> None:
+    """The error names both files."""
+    (line,) = errors(places, GOOD, system=GOOD)
+    assert line == f'1: "a" is defined by {places.system_config_dir}/config.d/50-fleet.toml:1'
+    (line,) = errors(places, "[audit]\npath = '/x'\n", system="[audit]\npath = '/y'\n")
+
+    assert "audit.path is set by" in line
+
+
+def test_layers_add_up(places: Places) -> None:
+    """Credentials of both, keys of one table from several files."""
+    config = load(
+        places,
+        'default = "b"\n[credentials.b]\nprovider = "local"\n[audit]\nsync = "always"\n',
+        system=GOOD + '[audit]\npath = "/var/log/credward.log"\n',
+    )
+
+    assert set(config.credentials) == {"a", "b"}
+    assert (str(config.audit.path), config.audit.sync) == ("/var/log/credward.log", "always")
+
+
+def test_system_files_of_a_newer_version_only_warn(places: Places) -> None:
+    """Fleets run mixed versions; with `requires` they are as strict as users' files."""
+    config = load(places, GOOD, system="[hologram]\nx = 1\n")
+    assert len(config.warnings) == 1
+    assert "hologram" in config.warnings[0]
+
+    with pytest.raises(ConfigErrors):
+        load(places, GOOD, system='requires = ">=0.1"\n[hologram]\nx = 1\n')
+
+
+def test_the_epoch_changes_with_what_makes_a_token(places: Places) -> None:
+    """Not with how it is handed out, nor with where it stands."""
+    before = load(places, GOOD).credentials["a"].epoch
+    moved = (
+        load(places, "\n\n" + GOOD + "header = 'X-Key'\nidle_after = 5\n").credentials["a"].epoch
+    )
+    changed = load(places, GOOD + "lifetime = 60\n").credentials["a"].epoch
+
+    assert moved == before
+    assert changed != before
+
+
+def test_no_file_at_all_is_an_empty_configuration(places: Places) -> None:
+    """Nothing is configured, which is no error."""
+    assert load_config(places).credentials == {}
+
+
+def test_an_explicit_file_must_exist(places: Places, tmp_path: Path) -> None:
+    """Named and missing is an error."""
+    with pytest.raises(ConfigErrors, match="no such file"):
+        load_config(places, tmp_path / "none.toml")

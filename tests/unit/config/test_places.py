@@ -1,0 +1,81 @@
+"""Where things lie."""
+
+from pathlib import Path
+
+import pytest
+
+from credward.config import candidate_sockets, environment, find_places
+from credward.errors import BrokerError, Kind
+
+HOME = {"HOME": "/home/a"}
+
+
+def sockets(environ: dict[str, str], **words: str) -> list[str]:
+    return [str(path) for path in find_places(environ, uid=4_000_000_000, **words).sockets]  # type: ignore[arg-type]
+
+
+def test_the_search_order() -> None:
+    """Runtime directory, state directory, the system's."""
+    assert sockets({**HOME, "XDG_RUNTIME_DIR": "/r"}) == [
+        "/r/credward/credward.sock",
+        "/home/a/.local/state/credward/run/credward.sock",
+        "/run/credward/credward.sock",
+    ]
+
+
+def test_macos_has_its_own_place() -> None:
+    """Below Library, and 104 bytes at most."""
+    assert sockets(HOME, platform="darwin")[0] == (
+        "/home/a/Library/Application Support/credward/run/credward.sock"
+    )
+
+
+def test_xdg_directories_are_honoured_unless_relative() -> None:
+    """As the specification has it."""
+    places = find_places({**HOME, "XDG_CONFIG_HOME": "/c", "XDG_STATE_HOME": "relative"}, uid=1)
+
+    assert places.config_file == Path("/c/credward/config.toml")
+    assert places.state_dir == Path("/home/a/.local/state/credward")
+
+
+def test_a_named_configuration_stands_alone() -> None:
+    """CREDWARD_CONFIG: no other layer is read."""
+    places = find_places({**HOME, "CREDWARD_CONFIG": "/x.toml"}, uid=1)
+
+    assert places.config_file == Path("/x.toml")
+    assert places.config_alone
+    assert not find_places(HOME, uid=1).config_alone
+
+
+def test_a_named_socket_is_the_only_one() -> None:
+    """CREDWARD_SOCKET wins and nothing else is tried."""
+    places = find_places({**HOME, "CREDWARD_SOCKET": "/s"}, uid=1)
+
+    assert candidate_sockets(places) == (Path("/s"),)
+    assert places.socket_named
+
+
+def test_s6_too_long_places_are_skipped_and_a_too_long_name_is_an_error() -> None:
+    """S6: 107 bytes on Linux; alike in daemon, command line and helper."""
+    long = "/" + "x" * 100
+    assert sockets({**HOME, "XDG_RUNTIME_DIR": long})[0].startswith("/home/a/")
+    with pytest.raises(BrokerError, match="CREDWARD_SOCKET") as caught:
+        find_places({**HOME, "CREDWARD_SOCKET": long + long}, uid=1)
+
+    assert caught.value.kind is Kind.FIX_CONFIGURATION
+
+
+@pytest.mark.parametrize("named", ["@abstract", "relative.sock", "./x"])
+def test_s8_abstract_and_relative_names_are_refused(named: str) -> None:
+    """S8: an abstract address has neither owner nor permissions."""
+    with pytest.raises(BrokerError) as caught:
+        find_places({**HOME, "CREDWARD_SOCKET": named}, uid=1)
+
+    assert caught.value.kind is Kind.FIX_CONFIGURATION
+
+
+def test_environment_is_the_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one place where it is read."""
+    monkeypatch.setenv("CREDWARD_TEST_WORD", "here")
+
+    assert environment()["CREDWARD_TEST_WORD"] == "here"

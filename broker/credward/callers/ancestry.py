@@ -27,7 +27,7 @@ class Ancestry:
     complete: bool
 
 
-def walk(pid: int, stat: linux.Stat) -> Ancestry:
+def walk(pid: int, stat: linux.Stat, files: linux.StatFiles) -> Ancestry:
     """Return what is above *pid*, whose own *stat* was read by the caller."""
     agent: Process | None = None
     harness: str | None = None
@@ -38,14 +38,13 @@ def walk(pid: int, stat: linux.Stat) -> Ancestry:
         if parent == 0:
             # The end of the line: init, or the first process of our pid namespace.
             return Ancestry(agent=agent, harness=harness, pids=tuple(pids), complete=True)
-        parent_stat = linux.read_stat(parent)
+        parent_stat = files.read(parent)
         if parent_stat is None:
             break
-        file = linux.executable(parent)
-        path = file.path if file else None
+        path = linux.program_path(parent)
         # Only if the child still names this parent was it the parent's pid that we looked at: a
         # pid is not reused while a living child names it as its parent.
-        again = linux.read_stat(child)
+        again = linux.read_stat(child) if child == pid else files.read(child)
         if again is None or (again.parent, again.start_time) != (parent, child_stat.start_time):
             break
         pids.append(parent)

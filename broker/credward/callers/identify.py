@@ -21,8 +21,16 @@ class Peer:
     """One connection's other end; *handle* is a pidfd that is closed with it."""
 
     def __init__(
-        self, *, uid: int, gid: int, pid: int | None, handle: int | None, kind: Handle | None
+        self,
+        *,
+        uid: int,
+        gid: int,
+        pid: int | None,
+        handle: int | None = None,
+        kind: Handle | None = None,
+        files: linux.StatFiles | None = None,
     ) -> None:
+        self._files = files or linux.StatFiles()
         self.uid = uid
         self.gid = gid
         self.pid = pid
@@ -46,7 +54,7 @@ class Peer:
         if file is not None and linux.mount_namespace(self.pid) != _OWN_NAMESPACE:
             # A path of another root means nothing here, however familiar it reads.
             file = None
-        above = ancestry.walk(self.pid, stat)
+        above = ancestry.walk(self.pid, stat, self._files)
         # Only now is it certain that all of that was about the process that connected.
         self._check_alive()
         self._ancestors = above.pids
@@ -87,18 +95,19 @@ class PeerIdentifier:
 
     def __init__(self, *, own_uid: int) -> None:
         self.own_uid = own_uid
+        self._files = linux.StatFiles()
 
     def open(self, peer: socket.socket) -> Peer:
         """Ask the kernel who connected to this end."""
         if sys.platform != "linux":
             uid, gid, pid = macos.peer_credentials(peer)
-            return Peer(uid=uid, gid=gid, pid=pid, handle=None, kind=None)
+            return Peer(uid=uid, gid=gid, pid=pid)
         pid, uid, gid = linux.peer_credentials(peer)
         if pid == 0:
             # A process outside of our pid namespace: the kernel has no number for it here.
-            return Peer(uid=uid, gid=gid, pid=None, handle=None, kind=None)
+            return Peer(uid=uid, gid=gid, pid=None)
         handle, kind = _open_handle(peer, pid)
-        return Peer(uid=uid, gid=gid, pid=pid, handle=handle, kind=kind)
+        return Peer(uid=uid, gid=gid, pid=pid, handle=handle, kind=kind, files=self._files)
 
 
 def attestation_report() -> str:

@@ -10,17 +10,20 @@ import os
 import select
 import socket
 import struct
+from collections import OrderedDict
 from dataclasses import dataclass
 
 from credward.callers.caller import Executable
 
 __all__ = [
     "Stat",
+    "StatFiles",
     "executable",
     "is_dead",
     "mount_namespace",
     "peer_credentials",
     "peer_handle",
+    "program_path",
     "read_stat",
 ]
 
@@ -66,15 +69,67 @@ def is_dead(handle: int) -> bool:
 def read_stat(pid: int) -> Stat | None:
     """Return name, parent and start time of *pid*; None if it is gone or hidden."""
     try:
-        descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = _open_stat(pid)
     except OSError:
         return None
     try:
-        raw = os.read(descriptor, 4096)
+        return _parse(os.pread(descriptor, 4096, 0))
     except OSError:
         return None
     finally:
         os.close(descriptor)
+
+
+class StatFiles:
+    """Keeps the stat files of a few long-lived processes open, because opening costs most.
+
+    An open one belongs to its process for good: once that has ended, reading fails (ESRCH), also
+    when the pid has a new owner. So what is read is always of now, never of a cache.
+    """
+
+    def __init__(self, most: int = 16) -> None:
+        self._most = most
+        self._files: OrderedDict[int, int] = OrderedDict()
+
+    def read(self, pid: int) -> Stat | None:
+        """Return what `read_stat` would."""
+        descriptor = self._files.get(pid)
+        if descriptor is not None:
+            try:
+                raw = os.pread(descriptor, 4096, 0)
+            except OSError:
+                os.close(self._files.pop(pid))
+            else:
+                self._files.move_to_end(pid)
+                return _parse(raw)
+        try:
+            self._files[pid] = descriptor = _open_stat(pid)
+            raw = os.pread(descriptor, 4096, 0)
+        except OSError:
+            return None
+        if len(self._files) > self._most:
+            os.close(self._files.popitem(last=False)[1])
+        return _parse(raw)
+
+    def close(self) -> None:
+        """Close them all."""
+        while self._files:
+            os.close(self._files.popitem()[1])
+
+
+def program_path(pid: int) -> str | None:
+    """Return the path of the program of *pid*, for names only; None if it is hidden."""
+    try:
+        return os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115 - as below
+    except OSError:
+        return None
+
+
+def _open_stat(pid: int) -> int:
+    return os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _parse(raw: bytes) -> Stat | None:
     # The name stands in parentheses and may hold anything, parentheses and line breaks included.
     begin, end = raw.find(b"("), raw.rfind(b")")
     fields = raw[end + 2 :].split()

@@ -18,7 +18,11 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def above(pid: int) -> Ancestry:
     stat = linux.read_stat(pid)
     assert stat is not None
-    return walk(pid, stat)
+    files = linux.StatFiles()
+    try:
+        return walk(pid, stat, files)
+    finally:
+        files.close()
 
 
 def test_the_walk_ends_at_the_top() -> None:
@@ -54,7 +58,7 @@ def test_a_process_that_vanishes_breaks_the_walk_off() -> None:
     """What cannot be seen twice is absent, not guessed."""
     child = subprocess.Popen(["true"])
     child.wait()
-    gone = walk(child.pid, linux.Stat("x", child.pid, 1))
+    gone = walk(child.pid, linux.Stat("x", child.pid, 1), linux.StatFiles())
 
     assert not gone.complete
     assert gone.agent is None

@@ -125,7 +125,7 @@ def test_p5_an_undumpable_peer_has_no_program(listener: socket.socket) -> None:
 
 def test_a_peer_outside_our_pid_namespace_is_unattested() -> None:
     """P6: the kernel has no number for it here."""
-    peer = Peer(uid=1, gid=1, pid=None, handle=None, kind=None)
+    peer = Peer(uid=1, gid=1, pid=None)
     caller = peer.identify()
 
     assert not caller.attested

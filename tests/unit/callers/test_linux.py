@@ -94,3 +94,21 @@ def test_mount_namespaces_are_told_apart() -> None:
     """Ours is ours; a hidden one is None."""
     assert linux.mount_namespace("self") == linux.mount_namespace(os.getpid())
     assert linux.mount_namespace(2**22 + 5) is None
+
+
+def test_open_stat_files_never_speak_of_a_dead_process() -> None:
+    """What is kept is a descriptor, not an answer: a dead process reads as gone, at once."""
+    files = linux.StatFiles(most=2)
+    child = subprocess.Popen(["sleep", "30"])
+    first = files.read(child.pid)
+    child.kill()
+    child.wait()
+
+    assert first is not None
+    assert files.read(child.pid) is None
+    assert files.read(os.getpid()) == linux.read_stat(os.getpid())
+    assert files.read(os.getppid()) is not None
+    assert files.read(1) is not None
+    assert len(files._files) == 2
+    files.close()
+    assert not files._files

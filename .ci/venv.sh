@@ -14,7 +14,8 @@ cd "$(dirname "$0")/.."
 
 with_uv() {
 	command -v uv >/dev/null || return 1
-	uv venv --quiet --allow-existing --python "$python" "$directory" &&
+	# With pip: the tests of the build and of the wheel install with it.
+	uv venv --quiet --seed --allow-existing --python "$python" "$directory" &&
 		# Without byte code every start of a worker takes several times as long.
 		uv pip install --quiet --compile-bytecode --python "$directory/bin/python" \
 			--constraint constraints.txt --editable . --group dev

@@ -9,7 +9,7 @@ from credward.callers.programs import harness_name, is_transparent
     ("name", "file", "harness"),
     [
         ("claude", "/usr/bin/node", "claude"),
-        ("MainThread", "/home/a/.local/share/claude/versions/2.1.329", "claude"),
+        ("MainThread", "/h/a/.local/share/claude/versions/2.1.329", "claude"),
         ("node", "/x/node_modules/@anthropic-ai/claude-code-linux-x64/claude", "claude"),
         ("codex", None, "codex"),
         ("bash", "/bin/bash", None),

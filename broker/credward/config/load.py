@@ -163,39 +163,47 @@ def _credential(
     path = ("credentials", name)
     provider = table.get("provider")
     if not isinstance(provider, str) or provider not in SETTINGS:
-        what = "needs a provider" if provider is None else f'provider "{provider}" is unknown'
-        near = _nearest(str(provider), tuple(SETTINGS)) or f": one of {', '.join(sorted(SETTINGS))}"
-        complaints.errors.append(f"{layer.at(*path, 'provider')}: {name} {what}{near}")
+        complaints.errors.append(f"{layer.at(*path, 'provider')}: {_no_provider(name, provider)}")
         return None
     shape = SETTINGS[provider]
     common_names = set(CommonSection.__struct_fields__)
     own_names = set(shape.__struct_fields__)
-    # A word that neither knows goes to the provider's table, whose error names it.
-    common_words = {key: value for key, value in table.items() if key in common_names - own_names}
-    own_words = {key: value for key, value in table.items() if key not in common_words}
-    if unknown := [key for key in own_words if key not in own_names]:
-        known = tuple(sorted(common_names | own_names))
-        for key in unknown:
-            later = " is not read by this version of credward" if key in _LATER else ""
-            text = later or f"{_nearest(key, known)}"
-            complaints.errors.append(
-                f'{layer.at(*path, key)}: unknown key "{key}" for provider {provider}{text}'
-                if not later
-                else f'{layer.at(*path, key)}: "{key}"{later}'
-            )
-            del own_words[key]
+    unknown = [key for key in table if key not in common_names | own_names]
+    for key in unknown:
+        text = f'unknown key "{key}" for provider {provider}'
+        text += _nearest(key, tuple(sorted(common_names | own_names)))
+        if key in _LATER:
+            text = f'"{key}" is not read by this version of credward'
+        complaints.errors.append(f"{layer.at(*path, key)}: {text}")
+    own_words = {key: value for key, value in table.items() if key in own_names}
+    common_words = {
+        key: value for key, value in table.items() if key in common_names and key not in own_names
+    }
     common = _convert(layer, path, common_words, CommonSection, complaints)
     own = _convert(layer, path, own_words, shape, complaints)
     if common is None or own is None or unknown:
         return None
-    base_urls = [*([common.base_url] if common.base_url else []), *common.base_urls]
+    return _merged(name, provider, own, common, layer.at(*path))
+
+
+def _no_provider(name: str, provider: object) -> str:
+    if provider is None:
+        return f"{name} needs a provider: one of {', '.join(sorted(SETTINGS))}"
+    near = _nearest(str(provider), tuple(SETTINGS)) or f": one of {', '.join(sorted(SETTINGS))}"
+    return f'{name} provider "{provider}" is unknown{near}'
+
+
+def _merged(
+    name: str, provider: str, own: msgspec.Struct, common: CommonSection, origin: str
+) -> CredentialConfig:
+    one = (common.base_url,) if common.base_url else ()
     return CredentialConfig(
         name=name,
         provider=provider,
         settings=own,
         epoch=_epoch(provider, own, common),
         grant=common.grant or name,
-        base_urls=tuple(base_urls),
+        base_urls=(*one, *common.base_urls),
         allowed_flags=frozenset(common.allow_client_flags),
         audiences=tuple(common.serve.audiences),
         scopes=tuple(common.serve.scopes),
@@ -203,7 +211,7 @@ def _credential(
         env_name=common.env_name,
         keep=common.keep,
         idle_after=common.idle_after,
-        origin=layer.at(*path),
+        origin=origin,
     )
 
 

@@ -20,7 +20,7 @@ MACHINE = "|".join(
 UNFINISHED = "|".join((r"\bTO" + r"DO\b", r"\bFIX" + r"ME\b", r"\bXX" + r"X\b"))
 
 # Example paths of the manual and of tests that need one.
-HARMLESS = re.compile(r"/(home|Users)/(you|me|someone|alice|user|nobody|x)\b")
+HARMLESS = re.compile(r"/(home|Users)/(you|me|someone|alice|user|nobody|[a-z])\b")
 
 
 def lines_with(pattern: str) -> list[str]:
@@ -45,7 +45,7 @@ def test_no_registry_is_named() -> None:
 
 def test_no_machine_is_named() -> None:
     """Paths that exist on one machine only."""
-    assert lines_with(rf"(?<![\w.~}}/]){MACHINE}") == []
+    assert lines_with(rf"(?<![\w.~}}/])({MACHINE})") == []
 
 
 def test_nothing_is_left_for_later() -> None:

@@ -1,7 +1,7 @@
 """The lifecycle of every token: when to mint, serve, refresh, back off and forget.
 
 Pure: events in, commands out, `now` passed in; it awaits nothing, reads no clock and logs nothing.
-Arithmetic is `schedule`, memory is `records`, the guess that a token was refused is `rejection`.
+Arithmetic is `schedule`, memory `records` and `book`, the guess of a refused token `rejection`.
 
 Rules for whoever changes this:
 
@@ -47,15 +47,16 @@ Transitions of a key (row: state, event → state; commands):
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import math
 from typing import assert_never
 
 from credward.errors import BrokerError, Kind, Recovery
 from credward.lifecycle import schedule
+from credward.lifecycle.book import Book, LifecycleError, TooManyKeysError
 from credward.lifecycle.records import Current, GrantRecord, KeyRecord
 from credward.lifecycle.rejection import Inference
+from credward.lifecycle.views import view_of
 from credward.lifecycle.vocabulary import (
     Asked,
     Command,
@@ -68,11 +69,9 @@ from credward.lifecycle.vocabulary import (
     Minted,
     MintFailed,
     Park,
-    Plan,
     Rejected,
     Serve,
     StartMint,
-    State,
     TokenKey,
     View,
     WaiterLeft,
@@ -81,32 +80,17 @@ from credward.lifecycle.vocabulary import (
 
 __all__ = ["Lifecycle", "LifecycleError", "TooManyKeysError"]
 
-_MOST_KEYS = 64
 # Refreshes that became due while the machine slept are spread over at most this long (seconds).
 _CATCH_UP = 30.0
 _LATE = 60.0
-
-
-class LifecycleError(ValueError):
-    """An event that cannot be: the driver is at fault, and nothing has changed."""
-
-
-class TooManyKeysError(LifecycleError):
-    """A credential already has as many live token keys as it may."""
 
 
 class Lifecycle:
     """All token keys and grants of one daemon."""
 
     def __init__(self) -> None:
-        self._plans: dict[str, Plan] = {}
-        self._records: dict[TokenKey, KeyRecord] = {}
-        self._by_credential: dict[str, dict[TokenKey, KeyRecord]] = {}
-        self._grants: dict[str, GrantRecord] = {}
-        self._waiting: dict[int, KeyRecord] = {}
+        self._book = Book()
         self._inference = Inference()
-        self._heap: list[tuple[float, int, KeyRecord]] = []
-        self._sequence = itertools.count()
         self._flights = itertools.count(1)
         # Flights whose key was taken away meanwhile, by the grant that they hold.
         self._orphans: dict[int, str] = {}
@@ -127,8 +111,7 @@ class Lifecycle:
             case Rejected():
                 return self._rejected(event, now)
             case WaiterLeft(waiter=waiter):
-                if (record := self._waiting.pop(waiter, None)) is not None:
-                    del record.waiters[waiter]
+                self._book.stop_waiting(waiter)
                 return []
             case GrantCleared(grant=grant):
                 return self._cleared(grant, now)
@@ -139,54 +122,28 @@ class Lifecycle:
 
     def wake_at(self) -> float | None:
         """Return the next instant at which `Woke` may do something, None if there is none."""
-        heap = self._heap
-        while heap and heap[0][2].wake_at != heap[0][0]:
-            heapq.heappop(heap)
-        return heap[0][0] if heap else None
+        return self._book.wake_at()
 
     def view(self, credential: str, now: float) -> View:
-        """Return what `status` shows: the default key, else the one asked for last."""
-        plan = self._plans.get(credential)
-        if plan is None:
-            raise LifecycleError(f"unknown credential {credential}")
-        records = self._by_credential.get(credential, {})
-        shown = records.get(TokenKey(credential, plan.epoch)) or max(
-            records.values(), key=lambda each: each.last_asked_at or 0.0, default=None
-        )
-        parked = self._grant(plan.grant).parked
-        if shown is None:
-            state = State.PARKED if parked else State.EMPTY
-            return View(credential=credential, state=state, grant=plan.grant, failure=parked)
-        current = shown.current
-        due = shown.refresh_at(now) if shown.current and shown.wanted(now) else math.inf
-        return View(
-            credential=credential,
-            state=self._state(shown, now),
-            grant=plan.grant,
-            token_id=current.token_id if current else None,
-            issued_at=current.issued_at if current else None,
-            expires_at=current.expires_at if current else None,
-            refresh_at=None if math.isinf(due) or parked else due,
-            retry_at=shown.retry_at if shown.retry_at > now else None,
-            last_asked_at=shown.last_asked_at,
-            failure=parked or shown.failure,
-            mints=sum(each.mints for each in records.values()),
-            failures=sum(each.failures for each in records.values()),
-            waits=sum(each.waits for each in records.values()),
-            keys=len(records),
-        )
+        """Return what `status` shows; raises `LifecycleError` for an unknown credential."""
+        return view_of(self._book, credential, now)
 
     def views(self, now: float) -> list[View]:
         """Return the views of all credentials."""
-        return [self.view(credential, now) for credential in self._plans]
+        return [self.view(credential, now) for credential in self._book.plans]
+
+    def _record_of(self, event: Asked | Forced) -> KeyRecord:
+        if self._book.is_waiting(event.waiter):
+            raise LifecycleError(f"waiter {event.waiter} waits already")
+        return self._book.find_or_make(event.key)
 
     # --- asks -------------------------------------------------------------------------------
 
     def _asked(self, event: Asked, now: float) -> list[Command]:
-        record = self._record(event.key, event.waiter)
+        record = self._record_of(event)
         record.last_asked_at = now
         if record.needs.add(now, event.min_remaining) or record.wake_at is None:
-            self._schedule(record, now)
+            self._book.schedule(record, now)
         commands: list[Command] = []
         if record.usable(now):
             self._infer(record, event, now, commands)
@@ -199,7 +156,7 @@ class Lifecycle:
             return [Fail(event.waiter, hopeless)]
         if record.minted_at is not None:
             record.waits += 1
-        self._wait(record, event.waiter, event.min_remaining)
+        self._book.wait(record, event.waiter, event.min_remaining)
         self._start(record, now, commands)
         return commands
 
@@ -229,11 +186,11 @@ class Lifecycle:
         """Return whether waiting for a mint could bring a token that lasts longer."""
         if record.busy:
             return True
-        return self._grant(record.plan.grant).parked is None and now >= record.may_mint_at()
+        return self._book.grant_of(record).parked is None and now >= record.may_mint_at()
 
     def _hopeless(self, record: KeyRecord, now: float) -> BrokerError | None:
         """Return the failure of an ask that no flight will answer in time."""
-        parked = self._grant(record.plan.grant).parked
+        parked = self._book.grant_of(record).parked
         if parked is not None:
             return parked
         if record.busy or record.failure is None or now >= record.retry_at:
@@ -249,18 +206,18 @@ class Lifecycle:
         )
 
     def _forced(self, event: Forced, now: float) -> list[Command]:
-        record = self._record(event.key, event.waiter)
+        record = self._record_of(event)
         record.last_asked_at = now
-        parked = self._grant(record.plan.grant).parked
+        parked = self._book.grant_of(record).parked
         if parked is not None:
             return [Fail(event.waiter, parked)]
         commands: list[Command] = []
-        self._wait(record, event.waiter, 0.0)
+        self._book.wait(record, event.waiter, 0.0)
         self._start(record, now, commands, forced=True)
         return commands
 
     def _rejected(self, event: Rejected, now: float) -> list[Command]:
-        record = self._records.get(event.key)
+        record = self._book.records.get(event.key)
         commands: list[Command] = []
         if record and record.current and record.current.token_id == event.token_id:
             self._suspect(record, event.token_id, now, commands)
@@ -270,7 +227,7 @@ class Lifecycle:
         self, record: KeyRecord, token_id: str, now: float, commands: list[Command]
     ) -> None:
         """Force one mint for a token that upstream seems to refuse; it is served meanwhile."""
-        if self._grant(record.plan.grant).parked or now < record.retry_at:
+        if self._book.grant_of(record).parked or now < record.retry_at:
             return
         if self._inference.may_force(record.key.credential, token_id, now):
             record.suspect = token_id
@@ -284,13 +241,13 @@ class Lifecycle:
         record.forced = record.forced or forced
         if record.busy:
             return
-        grant = self._grant(record.plan.grant)
+        grant = self._book.grant_of(record)
         if record.plan.rotating and grant.holder is not None:
             grant.queue.append(record.key)
             record.queued = True
         else:
             self._take_off(record, grant, commands)
-        self._schedule(record, now)
+        self._book.schedule(record, now)
 
     def _take_off(self, record: KeyRecord, grant: GrantRecord, commands: list[Command]) -> None:
         record.queued = False
@@ -305,12 +262,12 @@ class Lifecycle:
         The lease goes back too, but who is next on the grant may go only when the outcome has
         been dealt with: a dead grant must not see another flight.
         """
-        record = self._records.get(key)
+        record = self._book.records.get(key)
         known = record is not None and record.flight == flight
         if not known and flight not in self._orphans:
             raise LifecycleError(f"no flight {flight} is out for {key.credential}")
         grant_name = record.plan.grant if record and known else self._orphans.pop(flight)
-        grant = self._grants.get(grant_name)
+        grant = self._book.grant(grant_name)
         if record and known:
             record.flight = None
         if grant is not None and grant.holder == key:
@@ -319,10 +276,10 @@ class Lifecycle:
 
     def _next_on(self, grant: GrantRecord | None, now: float, commands: list[Command]) -> None:
         while grant is not None and grant.queue and grant.holder is None and grant.parked is None:
-            record = self._records.get(grant.queue.popleft())
+            record = self._book.records.get(grant.queue.popleft())
             if record is not None and record.queued:
                 self._take_off(record, grant, commands)
-                self._schedule(record, now)
+                self._book.schedule(record, now)
 
     def _minted(self, event: Minted, now: float) -> list[Command]:
         ends_at = math.inf if event.expires_at is None else event.expires_at
@@ -350,7 +307,7 @@ class Lifecycle:
         record.forced = False
         record.suspect = None
         self._answer_waiters(record, now, commands)
-        self._schedule(record, now)
+        self._book.schedule(record, now)
         self._next_on(grant, now, commands)
         return commands
 
@@ -407,21 +364,21 @@ class Lifecycle:
             case _:
                 assert_never(failure.recovery)
         self._answer_waiters(record, now, commands, failure)
-        self._schedule(record, now)
+        self._book.schedule(record, now)
         self._next_on(grant, now, commands)
         return commands
 
     def _park(
         self, record: KeyRecord, failure: BrokerError, now: float, commands: list[Command]
     ) -> None:
-        grant = self._grant(record.plan.grant)
+        grant = self._book.grant_of(record)
         grant.parked = failure
         commands.append(Park(grant.name, failure))
-        for other in self._on(grant.name):
+        for other in self._book.on(grant.name):
             if other is not record and other.flight is None:
                 other.queued = False
                 self._answer_waiters(other, now, commands, failure)
-                self._schedule(other, now)
+                self._book.schedule(other, now)
         grant.queue.clear()
 
     def _answer_waiters(
@@ -432,8 +389,8 @@ class Lifecycle:
         failure: BrokerError | None = None,
     ) -> None:
         current = record.current
-        for waiter, wish in record.waiters.items():
-            self._waiting.pop(waiter, None)
+        for waiter, wish in list(record.waiters.items()):
+            self._book.stop_waiting(waiter)
             if (
                 current is not None
                 and current.ends_at > now
@@ -443,24 +400,21 @@ class Lifecycle:
                 commands.append(Serve(waiter, record.key, current.token_id, short))
             elif failure is not None:
                 commands.append(Fail(waiter, failure))
-        record.waiters.clear()
 
     # --- time -------------------------------------------------------------------------------
 
     def _woke(self, now: float) -> list[Command]:
         commands: list[Command] = []
-        while (due := self.wake_at()) is not None and due <= now:
-            record = heapq.heappop(self._heap)[2]
-            record.wake_at = None
-            late = now - due > _LATE
-            self._tick(record, now, commands, late=late)
+        while (due := self._book.take_due(now)) is not None:
+            record, since = due
+            self._tick(record, now, commands, late=now - since > _LATE)
         return commands
 
     def _tick(self, record: KeyRecord, now: float, commands: list[Command], *, late: bool) -> None:
         if record.current is not None and record.current.ends_at <= now:
             commands.append(Drop(record.key, record.current.token_id))
             record.current = None
-        parked = self._grant(record.plan.grant).parked is not None
+        parked = self._book.grant_of(record).parked is not None
         if not parked and not record.busy and record.wanted(now):
             if late and record.usable(now) and record.jitter > 0:
                 # The machine slept: what is still valid is renewed one after the other.
@@ -469,30 +423,12 @@ class Lifecycle:
                 )
             elif self._due(record, now):
                 self._start(record, now, commands)
-        self._schedule(record, now)
+        self._book.schedule(record, now)
 
     def _due(self, record: KeyRecord, now: float) -> bool:
         if record.current is None:
             return record.plan.always and now >= record.retry_at
         return record.refresh_at(now) <= now
-
-    def _schedule(self, record: KeyRecord, now: float) -> None:
-        """Put the record on the heap for the next instant at which something may be due."""
-        at = math.inf
-        current = record.current
-        if current is not None:
-            at = current.ends_at
-        parked = self._grant(record.plan.grant).parked is not None
-        if not record.busy and not parked and record.wanted(now):
-            if current is not None:
-                at = min(at, record.refresh_at(now))
-            elif record.plan.always:
-                at = max(record.retry_at, now)
-        if at == record.wake_at:
-            return
-        record.wake_at = None if math.isinf(at) else at
-        if record.wake_at is not None:
-            heapq.heappush(self._heap, (at, next(self._sequence), record))
 
     # --- configuration ----------------------------------------------------------------------
 
@@ -501,27 +437,27 @@ class Lifecycle:
         plans = {plan.credential: plan for plan in event.plans}
         if len(plans) != len(event.plans):
             raise LifecycleError("a credential is configured twice")
-        for key, record in list(self._records.items()):
+        for key, record in list(self._book.records.items()):
             plan = plans.get(key.credential)
             if plan is None or plan.epoch != key.epoch:
                 self._remove(record, commands)
             else:
                 record.plan = plan
-        for name, old in self._plans.items():
+        for name, old in self._book.plans.items():
             fresh = plans.get(name)
             if fresh is None or fresh.epoch != old.epoch:
                 self._inference.forget(name)
                 # A changed entry may be what its grant was waiting for.
-                self._grant(old.grant).parked = None
-        self._plans = plans
+                self._book.grant(old.grant).parked = None
+        self._book.plans = plans
         used = {plan.grant for plan in plans.values()}
-        self._grants = {name: each for name, each in self._grants.items() if name in used}
-        for record in self._records.values():
-            self._schedule(record, now)
+        self._book.forget_grants_but(used)
+        for record in self._book.records.values():
+            self._book.schedule(record, now)
         for plan in event.plans:
             if plan.always:
-                record = self._find_or_make(TokenKey(plan.credential, plan.epoch))
-                self._schedule(record, now)
+                record = self._book.find_or_make(TokenKey(plan.credential, plan.epoch))
+                self._book.schedule(record, now)
         return commands
 
     def _remove(self, record: KeyRecord, commands: list[Command]) -> None:
@@ -530,88 +466,20 @@ class Lifecycle:
             f'"{record.key.credential}" was changed while it was being minted: ask again',
             retry_after=0.0,
         )
-        for waiter in record.waiters:
-            self._waiting.pop(waiter, None)
-            commands.append(Fail(waiter, gone))
-        if record.current is not None:
-            commands.append(Drop(record.key, record.current.token_id))
         if record.flight is not None:
             self._orphans[record.flight] = record.plan.grant
-        record.wake_at = None
-        record.queued = False
-        del self._records[record.key]
-        siblings = self._by_credential[record.key.credential]
-        del siblings[record.key]
-        if not siblings:
-            del self._by_credential[record.key.credential]
+        commands += [Fail(waiter, gone) for waiter in self._book.remove(record)]
+        if record.current is not None:
+            commands.append(Drop(record.key, record.current.token_id))
 
     def _cleared(self, name: str, now: float) -> list[Command]:
         commands: list[Command] = []
-        grant = self._grant(name)
+        grant = self._book.grant(name)
         grant.parked = None
-        for record in self._on(name):
+        for record in self._book.on(name):
             record.retry_at = -math.inf
             record.failure = None
             record.failures_in_row = 0
-            self._schedule(record, now)
+            self._book.schedule(record, now)
         self._next_on(grant, now, commands)
         return commands
-
-    # --- memory -----------------------------------------------------------------------------
-
-    def _record(self, key: TokenKey, waiter: int) -> KeyRecord:
-        if waiter in self._waiting:
-            raise LifecycleError(f"waiter {waiter} waits already")
-        return self._records.get(key) or self._find_or_make(key)
-
-    def _find_or_make(self, key: TokenKey) -> KeyRecord:
-        if (found := self._records.get(key)) is not None:
-            return found
-        plan = self._plans.get(key.credential)
-        if plan is None or plan.epoch != key.epoch:
-            raise LifecycleError(f"{key.credential} of epoch {key.epoch} is not configured")
-        siblings = self._by_credential.setdefault(key.credential, {})
-        if len(siblings) >= _MOST_KEYS:
-            self._evict(siblings)
-        record = KeyRecord(key=key, plan=plan)
-        self._records[key] = siblings[key] = record
-        return record
-
-    def _evict(self, siblings: dict[TokenKey, KeyRecord]) -> None:
-        """Make room by forgetting the key that was asked for longest ago and holds nothing."""
-        idle = [each for each in siblings.values() if not each.busy and each.current is None]
-        if not idle:
-            raise TooManyKeysError(f"more than {_MOST_KEYS} token keys are in use")
-        oldest = min(idle, key=lambda each: each.last_asked_at or 0.0)
-        oldest.wake_at = None
-        del siblings[oldest.key]
-        del self._records[oldest.key]
-
-    def _grant(self, name: str) -> GrantRecord:
-        grant = self._grants.get(name)
-        if grant is None:
-            grant = self._grants[name] = GrantRecord(name=name)
-        return grant
-
-    def _on(self, grant: str) -> list[KeyRecord]:
-        return [each for each in self._records.values() if each.plan.grant == grant]
-
-    def _wait(self, record: KeyRecord, waiter: int, wish: float) -> None:
-        record.waiters[waiter] = wish
-        self._waiting[waiter] = record
-
-    def _state(self, record: KeyRecord, now: float) -> State:
-        failure = record.failure
-        if self._grant(record.plan.grant).parked is not None:
-            return State.PARKED
-        if record.usable(now):
-            if record.suspect is not None:
-                return State.SUSPECT
-            if record.busy:
-                return State.REFRESHING
-            return State.STALE if failure is not None else State.FRESH
-        if record.busy:
-            return State.MINTING
-        if failure is not None and failure.recovery is Recovery.FIX_CONFIGURATION:
-            return State.PARKED
-        return State.EMPTY if record.minted_at is None else State.EXPIRED

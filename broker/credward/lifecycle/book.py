@@ -1,0 +1,149 @@
+"""The books of the lifecycle: which keys and grants there are, who waits, and when to look again.
+
+Finds, makes, forgets and schedules records; what happens to them is decided by `machine`.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+
+from credward.lifecycle.records import GrantRecord, KeyRecord
+from credward.lifecycle.vocabulary import Plan, TokenKey
+
+__all__ = ["Book", "LifecycleError", "TooManyKeysError"]
+
+_MOST_KEYS = 64
+
+
+class LifecycleError(ValueError):
+    """An event that cannot be: the driver is at fault, and nothing has changed."""
+
+
+class TooManyKeysError(LifecycleError):
+    """A credential already has as many live token keys as it may."""
+
+
+class Book:
+    """All records of one daemon."""
+
+    def __init__(self) -> None:
+        self.plans: dict[str, Plan] = {}
+        self.records: dict[TokenKey, KeyRecord] = {}
+        self._by_credential: dict[str, dict[TokenKey, KeyRecord]] = {}
+        self._grants: dict[str, GrantRecord] = {}
+        self._waiting: dict[int, KeyRecord] = {}
+        self._heap: list[tuple[float, int, KeyRecord]] = []
+        self._sequence = itertools.count()
+
+    # --- keys -------------------------------------------------------------------------------
+
+    def find_or_make(self, key: TokenKey) -> KeyRecord:
+        """Return the record of *key*; raises `LifecycleError` where it is not configured."""
+        if (found := self.records.get(key)) is not None:
+            return found
+        plan = self.plans.get(key.credential)
+        if plan is None or plan.epoch != key.epoch:
+            raise LifecycleError(f"{key.credential} of epoch {key.epoch} is not configured")
+        siblings = self._by_credential.setdefault(key.credential, {})
+        if len(siblings) >= _MOST_KEYS:
+            self._evict(siblings)
+        record = KeyRecord(key=key, plan=plan)
+        self.records[key] = siblings[key] = record
+        return record
+
+    def of_credential(self, credential: str) -> dict[TokenKey, KeyRecord]:
+        """Return the records of one credential."""
+        return self._by_credential.get(credential, {})
+
+    def remove(self, record: KeyRecord) -> list[int]:
+        """Forget a record and return who waited for it."""
+        waiters = list(record.waiters)
+        for waiter in waiters:
+            self.stop_waiting(waiter)
+        record.wake_at = None
+        record.queued = False
+        del self.records[record.key]
+        siblings = self._by_credential[record.key.credential]
+        del siblings[record.key]
+        if not siblings:
+            del self._by_credential[record.key.credential]
+        return waiters
+
+    def _evict(self, siblings: dict[TokenKey, KeyRecord]) -> None:
+        """Make room by forgetting the key that was asked for longest ago and holds nothing."""
+        idle = [each for each in siblings.values() if not each.busy and each.current is None]
+        if not idle:
+            raise TooManyKeysError(f"more than {_MOST_KEYS} token keys are in use")
+        self.remove(min(idle, key=lambda each: each.last_asked_at or 0.0))
+
+    # --- grants -----------------------------------------------------------------------------
+
+    def grant(self, name: str) -> GrantRecord:
+        """Return the record of a grant, made where it is new."""
+        found = self._grants.get(name)
+        if found is None:
+            found = self._grants[name] = GrantRecord(name=name)
+        return found
+
+    def grant_of(self, record: KeyRecord) -> GrantRecord:
+        """Return the grant behind a key."""
+        return self.grant(record.plan.grant)
+
+    def on(self, grant: str) -> list[KeyRecord]:
+        """Return the keys on a grant."""
+        return [each for each in self.records.values() if each.plan.grant == grant]
+
+    def forget_grants_but(self, names: set[str]) -> None:
+        """Keep only the grants called so."""
+        self._grants = {name: each for name, each in self._grants.items() if name in names}
+
+    # --- waiters ----------------------------------------------------------------------------
+
+    def wait(self, record: KeyRecord, waiter: int, wish: float) -> None:
+        """Note that *waiter* will be answered by a flight of *record*."""
+        record.waiters[waiter] = wish
+        self._waiting[waiter] = record
+
+    def is_waiting(self, waiter: int) -> bool:
+        """Return whether somebody waits by this number."""
+        return waiter in self._waiting
+
+    def stop_waiting(self, waiter: int) -> None:
+        """Note that *waiter* was answered, or left."""
+        if (record := self._waiting.pop(waiter, None)) is not None:
+            del record.waiters[waiter]
+
+    # --- deadlines --------------------------------------------------------------------------
+
+    def schedule(self, record: KeyRecord, now: float) -> None:
+        """Note when to look at *record* next: the end of its token, or the next mint."""
+        at = record.current.ends_at if record.current is not None else math.inf
+        if not record.busy and self.grant_of(record).parked is None and record.wanted(now):
+            if record.current is not None:
+                at = min(at, record.refresh_at(now))
+            elif record.plan.always:
+                at = max(record.retry_at, now)
+        if at == record.wake_at:
+            return
+        record.wake_at = None if math.isinf(at) else at
+        if record.wake_at is not None:
+            # Older entries stay where they are and are passed over: cheaper than finding them.
+            heapq.heappush(self._heap, (at, next(self._sequence), record))
+
+    def wake_at(self) -> float | None:
+        """Return the earliest instant at which anything may be due."""
+        heap = self._heap
+        while heap and heap[0][2].wake_at != heap[0][0]:
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
+
+    def take_due(self, now: float) -> tuple[KeyRecord, float] | None:
+        """Return the next record that is due and since when it is, None if there is none."""
+        at = self.wake_at()
+        if at is None or at > now:
+            return None
+        record = heapq.heappop(self._heap)[2]
+        record.wake_at = None
+        return record, at

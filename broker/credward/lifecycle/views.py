@@ -1,0 +1,60 @@
+"""What `status` shows of the lifecycle. Looks and changes nothing."""
+
+from __future__ import annotations
+
+import math
+
+from credward.errors import Recovery
+from credward.lifecycle.book import Book, LifecycleError
+from credward.lifecycle.records import KeyRecord
+from credward.lifecycle.vocabulary import State, TokenKey, View
+
+__all__ = ["view_of"]
+
+
+def view_of(book: Book, credential: str, now: float) -> View:
+    """Return the view of a credential: its default key, else the one asked for last."""
+    plan = book.plans.get(credential)
+    if plan is None:
+        raise LifecycleError(f"unknown credential {credential}")
+    records = book.of_credential(credential)
+    shown = records.get(TokenKey(credential, plan.epoch)) or max(
+        records.values(), key=lambda each: each.last_asked_at or 0.0, default=None
+    )
+    parked = book.grant(plan.grant).parked
+    if shown is None:
+        state = State.PARKED if parked else State.EMPTY
+        return View(credential=credential, state=state, grant=plan.grant, failure=parked)
+    current = shown.current
+    due = shown.refresh_at(now) if current and shown.wanted(now) else math.inf
+    return View(
+        credential=credential,
+        state=State.PARKED if parked else _state(shown, now),
+        grant=plan.grant,
+        token_id=current.token_id if current else None,
+        issued_at=current.issued_at if current else None,
+        expires_at=current.expires_at if current else None,
+        refresh_at=None if math.isinf(due) or parked else due,
+        retry_at=shown.retry_at if shown.retry_at > now else None,
+        last_asked_at=shown.last_asked_at,
+        failure=parked or shown.failure,
+        mints=sum(each.mints for each in records.values()),
+        failures=sum(each.failures for each in records.values()),
+        waits=sum(each.waits for each in records.values()),
+        keys=len(records),
+    )
+
+
+def _state(record: KeyRecord, now: float) -> State:
+    failure = record.failure
+    if record.usable(now):
+        if record.suspect is not None:
+            return State.SUSPECT
+        if record.busy:
+            return State.REFRESHING
+        return State.STALE if failure is not None else State.FRESH
+    if record.busy:
+        return State.MINTING
+    if failure is not None and failure.recovery is Recovery.FIX_CONFIGURATION:
+        return State.PARKED
+    return State.EMPTY if record.minted_at is None else State.EXPIRED

@@ -1,0 +1,71 @@
+"""Which keys and grants there are, who waits, and when to look again."""
+
+import pytest
+
+from credward.lifecycle.book import Book, LifecycleError
+from credward.lifecycle.records import Current
+from credward.lifecycle.vocabulary import Plan, TokenKey
+
+KEY = TokenKey("a", "e")
+
+
+@pytest.fixture
+def book() -> Book:
+    book = Book()
+    book.plans = {"a": Plan(credential="a", epoch="e", grant="g", idle_after=1000)}
+    return book
+
+
+def test_a_record_is_made_once_and_only_for_what_is_configured(book: Book) -> None:
+    """The same key is the same record; another epoch is nobody's."""
+    assert book.find_or_make(KEY) is book.find_or_make(KEY)
+    with pytest.raises(LifecycleError):
+        book.find_or_make(TokenKey("a", "old"))
+
+    assert book.of_credential("a") == {KEY: book.find_or_make(KEY)}
+    assert book.on("g") == [book.find_or_make(KEY)]
+
+
+def test_removing_a_record_tells_who_waited(book: Book) -> None:
+    """They have to be answered by whoever removes it."""
+    record = book.find_or_make(KEY)
+    book.wait(record, 1, 0)
+    book.wait(record, 2, 0)
+
+    assert book.remove(record) == [1, 2]
+    assert not book.is_waiting(1)
+    assert book.of_credential("a") == {}
+
+
+def test_leaving_twice_is_harmless(book: Book) -> None:
+    """A disconnect may come after the answer."""
+    book.wait(book.find_or_make(KEY), 1, 0)
+    book.stop_waiting(1)
+    book.stop_waiting(1)
+
+    assert book.find_or_make(KEY).waiters == {}
+
+
+def test_only_the_latest_deadline_of_a_record_counts(book: Book) -> None:
+    """Older entries on the heap are passed over."""
+    record = book.find_or_make(KEY)
+    record.current = Current(token_id="t", issued_at=0, ends_at=100)
+    book.schedule(record, 0)
+    record.current = Current(token_id="t", issued_at=0, ends_at=50)
+    book.schedule(record, 0)
+    record.current = Current(token_id="t", issued_at=0, ends_at=200)
+    book.schedule(record, 0)
+
+    assert book.wake_at() == 200
+    assert book.take_due(199) is None
+    assert book.take_due(210) == (record, 200)
+    assert book.take_due(210) is None
+
+
+def test_a_grant_that_nobody_uses_is_forgotten(book: Book) -> None:
+    """Also that it was parked."""
+    kept, gone = book.grant("g"), book.grant("x")
+    book.forget_grants_but({"g"})
+
+    assert book.grant("g") is kept
+    assert book.grant("x") is not gone

@@ -1,0 +1,71 @@
+"""What status shows."""
+
+import pytest
+
+from credward.errors import BrokerError, Kind
+from credward.lifecycle.book import Book, LifecycleError
+from credward.lifecycle.records import Current, KeyRecord
+from credward.lifecycle.views import view_of
+from credward.lifecycle.vocabulary import Plan, State, TokenKey
+
+DOWN = BrokerError(Kind.PROVIDER_UNREACHABLE, "down")
+BROKEN = BrokerError(Kind.FIX_CONFIGURATION, "mend it")
+TOKEN = Current(token_id="t", issued_at=0, ends_at=100)
+
+
+@pytest.fixture
+def book() -> Book:
+    book = Book()
+    book.plans = {"a": Plan(credential="a", epoch="e", grant="g")}
+    return book
+
+
+def record(book: Book) -> KeyRecord:
+    return book.find_or_make(TokenKey("a", "e"))
+
+
+@pytest.mark.parametrize(
+    ("words", "state"),
+    [
+        ({}, State.EMPTY),
+        ({"flight": 1}, State.MINTING),
+        ({"current": TOKEN}, State.FRESH),
+        ({"current": TOKEN, "flight": 1}, State.REFRESHING),
+        ({"current": TOKEN, "flight": 1, "suspect": "t"}, State.SUSPECT),
+        ({"current": TOKEN, "failure": DOWN}, State.STALE),
+        ({"failure": DOWN}, State.EMPTY),
+        ({"failure": BROKEN}, State.PARKED),
+        ({"minted_at": 0.0}, State.EXPIRED),
+    ],
+)
+def test_each_state_has_its_word(book: Book, words: dict[str, object], state: State) -> None:
+    """By what is held, what flies and what failed."""
+    shown = record(book)
+    for name, value in words.items():
+        setattr(shown, name, value)
+
+    assert view_of(book, "a", 50).state is state
+
+
+def test_a_parked_grant_shows_on_every_credential(book: Book) -> None:
+    """Also on one that was never asked for."""
+    book.grant("g").parked = BrokerError(Kind.LOGIN_REQUIRED, "log in")
+    view = view_of(book, "a", 0)
+
+    assert (view.state, view.refresh_at) == (State.PARKED, None)
+    assert view.failure is not None
+    assert view.failure.kind is Kind.LOGIN_REQUIRED
+
+
+def test_counts_add_up_over_the_keys_of_a_credential(book: Book) -> None:
+    """The default key is shown, the others counted."""
+    record(book).mints = 2
+    book.find_or_make(TokenKey("a", "e", audience="x")).mints = 3
+
+    assert (view_of(book, "a", 0).mints, view_of(book, "a", 0).keys) == (5, 2)
+
+
+def test_a_credential_that_is_not_configured_has_no_view(book: Book) -> None:
+    """Whoever asks should have looked first."""
+    with pytest.raises(LifecycleError):
+        view_of(book, "b", 0)

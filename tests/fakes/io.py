@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from credward.errors import BrokerError
-from credward.providers.provider import CommandResult
+from credward.providers.provider import CommandResult, Grant, HttpRequest, HttpResponse
 
 NOW = 1_800_000_000.0
 
@@ -25,12 +25,24 @@ class FakeIo:
     takes: float = 0.0
     commands: list[tuple[tuple[str, ...], dict[str, str], float]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    # Answers each request; it may raise `BrokerError` as the transport does.
+    server: Callable[[HttpRequest], HttpResponse] | None = None
+    requests: list[HttpRequest] = field(default_factory=list)
+    grants: list[Grant] = field(default_factory=list)
 
     def now(self) -> float:
         return self.time
 
     def environment(self) -> Mapping[str, str]:
         return self.environ
+
+    def send(self, http_request: HttpRequest) -> HttpResponse:
+        self.requests.append(http_request)
+        assert self.server is not None, "this provider was not expected to dial"
+        return self.server(http_request)
+
+    def save_grant(self, grant: Grant) -> None:
+        self.grants.append(grant)
 
     def run_command(
         self,

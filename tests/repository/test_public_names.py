@@ -15,7 +15,19 @@ FROZEN = {
     "credward.client": ["Client"],
     "credward.errors": ["BrokerError", "Kind", "Recovery", "Sent"],
     "credward.tokens": ["Secret", "Token", "TokenKind", "TokenRequest"],
-    "credward.providers.provider": ["CommandResult", "Io", "Provider", "ProviderRequest"],
+    "credward.providers.provider": [
+        "CommandResult",
+        "Grant",
+        "HttpRequest",
+        "HttpResponse",
+        "Io",
+        "LoginIo",
+        "LoginMethod",
+        "LoginProvider",
+        "Provider",
+        "ProviderRequest",
+        "RevokingProvider",
+    ],
 }
 
 

@@ -21,14 +21,15 @@ from credward.config.layers import Complaints, ConfigErrors, Layer, read_layers
 from credward.config.model import AuditConfig, Config, CredentialConfig, ListenConfig, PolicyConfig
 from credward.config.places import Places
 from credward.config.sections import AuditSection, CommonSection, ListenSection, PolicySection
+from credward.settings.network import NetworkSettings
 from credward.settings.registry import SETTINGS
 
 __all__ = ["load_config"]
 
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
-_TABLES = ("credentials", "listen", "policy", "audit", "default", "requires")
+_TABLES = ("credentials", "listen", "policy", "audit", "network", "default", "requires")
 # Words of the format that later versions read; refusing them is better than ignoring them.
-_LATER = ("grants", "store", "network", "notify", "sinks", "fallback", "persist")
+_LATER = ("grants", "store", "notify", "sinks", "fallback", "persist")
 _UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]*)`")
 _PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 
@@ -45,6 +46,7 @@ def load_config(places: Places, explicit: Path | None = None) -> Config:
     listen = _section(layers, "listen", ListenSection, complaints)
     policy = _section(layers, "policy", PolicySection, complaints)
     audit = _section(layers, "audit", AuditSection, complaints)
+    network = _section(layers, "network", NetworkSettings, complaints)
     default = _default(layers, credentials, complaints)
     if listen.mode != "user" and not (listen.allow_uids and policy.directory):
         where = _where(layers, "listen", "mode")
@@ -65,6 +67,7 @@ def load_config(places: Places, explicit: Path | None = None) -> Config:
         ),
         policy=PolicyConfig(directory=_path(policy.directory)),
         audit=AuditConfig(path=_path(audit.path), sync=audit.sync),
+        network=network,
         sources=tuple(layer.path for layer in layers),
         warnings=tuple(complaints.warnings),
     )

@@ -9,6 +9,8 @@ from typing import Literal
 
 import msgspec
 
+from credward.settings.network import NetworkSettings
+
 __all__ = ["AuditConfig", "Config", "CredentialConfig", "ListenConfig", "PolicyConfig"]
 
 
@@ -70,5 +72,6 @@ class Config:
     listen: ListenConfig = field(default_factory=ListenConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     audit: AuditConfig = field(default_factory=AuditConfig)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
     sources: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()

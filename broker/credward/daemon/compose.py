@@ -21,6 +21,7 @@ from credward.config import Config, CredentialConfig, ListenConfig, Places, envi
 from credward.daemon.hardening import hardening_report
 from credward.daemon.metrics import Sample
 from credward.daemon.service import BrokerService
+from credward.errors import BrokerError, Kind
 from credward.issuing.gate import Active, Gate
 from credward.issuing.issuer import Issuer
 from credward.issuing.recording import Recorder
@@ -31,7 +32,7 @@ from credward.policy.engine import PolicyEngine
 from credward.servers.http11 import HttpServer
 from credward.servers.unix_api.problems import render_problem
 from credward.servers.unix_api.routes import build_handler
-from credward.settings.references import environment_grant
+from credward.settings.references import references_in
 from credward.store.signing_keys import load_or_create, public_jwk
 from credward.tokens import Secret
 from credward.workers.link import MintRequest
@@ -177,6 +178,8 @@ async def _mint(
         audience=key.audience,
         scopes=list(key.scopes),
         grant=_grant(places, credential),
+        secrets=_secrets(credential),
+        network=config.network,
         now=clock.now(),
     )
     deadline = getattr(credential.settings, "timeout", None) or _MINT_DEADLINE
@@ -189,4 +192,20 @@ def _grant(places: Places, credential: CredentialConfig) -> Secret | None:
     """Return the long-lived secret that this mint needs, and nothing else."""
     if credential.provider == "local":
         return load_or_create(places.state_dir, credential.grant)
-    return environment_grant(credential.name, credential.settings, environment())
+    return None
+
+
+def _secrets(credential: CredentialConfig) -> dict[str, Secret]:
+    """Return the secrets that the settings refer to and no worker can read."""
+    found = {}
+    for field, reference in references_in(credential.settings).items():
+        if reference.env is None:
+            continue
+        if not (value := environment().get(reference.env, "")):
+            raise BrokerError(
+                Kind.FIX_CONFIGURATION,
+                f'"{credential.name}" refers to {reference.env}, which is not set in the '
+                "environment of the daemon: set it, then start credward serve again",
+            )
+        found[field] = Secret(value)
+    return found

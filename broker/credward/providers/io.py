@@ -1,18 +1,20 @@
-"""The outside world as providers see it: the time, and programs that are run and never left over.
+"""The outside world as providers see it: the time, requests, programs that are never left over.
 
-Classifies what goes wrong with a program; what its output means is the provider's business.
+Classifies what goes wrong with a program; what its output means is the provider's business. How
+requests travel is `transport`.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from credward.clock import Clock
 from credward.errors import BrokerError, Kind, Sent
 from credward.providers.programs import OutputTooLongError, run_program
-from credward.providers.provider import CommandResult
+from credward.providers.provider import CommandResult, Grant, HttpRequest, HttpResponse
 
 __all__ = ["MAX_OUTPUT", "WorkerIo"]
 
@@ -20,17 +22,34 @@ __all__ = ["MAX_OUTPUT", "WorkerIo"]
 MAX_OUTPUT = 64 * 1024
 
 
+class Sender(Protocol):
+    """The transport, as far as it is needed here."""
+
+    def send(self, http_request: HttpRequest, *, credential: str) -> HttpResponse:
+        """Send one request for this credential, or raise `BrokerError`."""
+        ...
+
+
 class WorkerIo:
     """One mint's view of the world, fulfilling `Io`; *now* is the daemon's clock at its start."""
 
     def __init__(
-        self, *, clock: Clock, now: float, credential: str, environ: Mapping[str, str]
+        self,
+        *,
+        clock: Clock,
+        now: float,
+        credential: str,
+        environ: Mapping[str, str],
+        transport: Callable[[], Sender] | None = None,
+        keep_grant: Callable[[Grant], None] | None = None,
     ) -> None:
         self._clock = clock
         self._started_at = now
         self._started = clock.elapsed()
         self._credential = credential
         self._environ = environ
+        self._transport = transport
+        self._keep_grant = keep_grant
         self.warning: str | None = None
 
     def now(self) -> float:
@@ -40,6 +59,16 @@ class WorkerIo:
     def environment(self) -> Mapping[str, str]:
         """Return the worker's environment."""
         return self._environ
+
+    def send(self, http_request: HttpRequest) -> HttpResponse:
+        """Send one request."""
+        assert self._transport is not None, "a provider that dials was given no transport"
+        return self._transport().send(http_request, credential=self._credential)
+
+    def save_grant(self, grant: Grant) -> None:
+        """Make a rotated grant durable."""
+        assert self._keep_grant is not None, "a grant was rotated by a mint that holds none"
+        self._keep_grant(grant)
 
     def warn(self, message: str) -> None:
         """Tell the people who look at this credential's state."""

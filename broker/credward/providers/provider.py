@@ -1,30 +1,62 @@
 """The noun itself: what a provider is, what it is asked, and what it is given to work with.
 
-The work is done by one file per identity system; the outside world is `io`.
+The work is done by one file per identity system; the outside world is `io` and `login_io`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 import msgspec
 
 from credward.tokens import Secret, Token
 
-__all__ = ["CommandResult", "Io", "Provider", "ProviderRequest"]
+__all__ = [
+    "CommandResult",
+    "Grant",
+    "HttpRequest",
+    "HttpResponse",
+    "Io",
+    "LoginIo",
+    "LoginMethod",
+    "LoginProvider",
+    "Provider",
+    "ProviderRequest",
+    "RevokingProvider",
+]
+
+LoginMethod = Literal["browser", "device"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderRequest:
-    """One mint: the credential's checked settings, the narrowing, and the one grant it needs."""
+    """One mint, login or revocation: the checked settings, the narrowing, and what it needs.
+
+    *grant* is the long-lived thing itself as text (a refresh token, or JSON that only this provider
+    reads), *secrets* what the references in the settings point at as far as the daemon reads those
+    (by field name; see `references`).
+    """
 
     credential: str
     settings: msgspec.Struct
     audience: str | None = None
     scopes: tuple[str, ...] = ()
     grant: Secret | None = None
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What a login brings. *ends_at* (Unix seconds) is the grant's own end where that is known.
+
+    *account* names who logged in, for people; never a secret.
+    """
+
+    secret: Secret
+    account: str | None = None
+    ends_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +71,37 @@ class CommandResult:
         return f"CommandResult(exit_code={self.exit_code}, output=***)"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRequest:
+    """One request to an identity provider.
+
+    *client_certificate*: PEM files of the certificate and of its key, for mutual TLS (RFC 8705).
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    timeout: float = 20.0
+    client_certificate: tuple[str, str] | None = None
+
+    def __repr__(self) -> str:
+        # The URL's query may hold a code, headers and body hold secrets.
+        return f"HttpRequest({self.method} {self.url.partition('?')[0]})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpResponse:
+    """An answer, whatever its status; header names are lower case. Redirects are not followed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"HttpResponse({self.status}, {len(self.body)} bytes)"
+
+
 class Io(Protocol):
     """Everything that a provider may touch beside its arguments."""
 
@@ -48,6 +111,19 @@ class Io(Protocol):
 
     def environment(self) -> Mapping[str, str]:
         """Return the worker's environment: an allow-list, nothing of the user's shell."""
+        ...
+
+    def send(self, http_request: HttpRequest) -> HttpResponse:
+        """Send one request by the one outbound transport and return the whole answer.
+
+        Raise `BrokerError` `provider-unreachable` or `timed-out` whose *sent* says whether the
+        server may have seen the request; `fix-configuration` for a URL that is neither https nor
+        loopback.
+        """
+        ...
+
+    def save_grant(self, grant: Grant) -> None:
+        """Make a rotated grant durable. Call it before the token that came with it is returned."""
         ...
 
     def run_command(
@@ -70,12 +146,65 @@ class Io(Protocol):
         ...
 
 
+class LoginIo(Io, Protocol):
+    """What a login may do beyond a mint: talk to the user, and listen for one redirect."""
+
+    def open_url(self, url: str) -> None:
+        """Have the user's browser opened at *url*."""
+        ...
+
+    def show_code(self, *, user_code: str, url: str, complete_url: str | None) -> None:
+        """Show a device code (RFC 8628) and where to type it; *complete_url* has it built in."""
+        ...
+
+    def prompt(self, field: str, label: str, *, secret: bool = False) -> str:
+        """Ask the user for a value and return it."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Wait between two polls; the one place where a provider may sleep."""
+        ...
+
+    def receive_redirect(
+        self,
+        make_url: Callable[[str], str],
+        *,
+        path: str = "/callback",
+        host: str = "127.0.0.1",
+        ports: Sequence[int] = (0,),
+    ) -> Mapping[str, str]:
+        """Send the browser to `make_url(redirect_uri)`; return the query that comes back.
+
+        Listens on loopback (RFC 8252 section 7.3) at the first free one of *ports* (0: any). The
+        user may paste the URL of the last page instead when the browser is on another machine.
+        """
+        ...
+
+
 class Provider(Protocol):
     """A way to mint; blocking is fine, for the worker is killed at its deadline."""
 
     def mint(self, token_request: ProviderRequest, io: Io) -> Token:
         """Mint one token in one attempt, or raise `BrokerError`.
 
-        No cache, sleep, retry or clock of its own, and no secret in any message.
+        No cache, sleep, retry or clock of its own, and no secret in any message. A failure that is
+        certainly no use of a rotating grant (nothing was sent, or a definite refusal came) says
+        `sent="no"`.
         """
+        ...
+
+
+class LoginProvider(Provider, Protocol):
+    """A provider whose grant a human gives by logging in."""
+
+    def login(self, token_request: ProviderRequest, io: LoginIo, method: LoginMethod) -> Grant:
+        """Bring the user through one login and return the grant, or raise `BrokerError`."""
+        ...
+
+
+class RevokingProvider(Provider, Protocol):
+    """A provider that can revoke a grant upstream."""
+
+    def revoke(self, token_request: ProviderRequest, io: Io) -> None:
+        """Revoke the grant of *token_request* upstream, or raise `BrokerError`."""
         ...

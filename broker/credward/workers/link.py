@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from credward.errors import BrokerError, Kind, Recovery, Sent
+from credward.settings.network import NetworkSettings
 from credward.tokens import Secret, TokenKind
 from credward.workers.token_bytes import wipe
 
@@ -35,6 +36,8 @@ MAX_LINE = 64 * 1024
 class MintRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One mint to do. *settings* are the validated ones as plain values; *grant* the one it needs.
 
+    *secrets* are those that the settings refer to and only the daemon can read, by field.
+
     *now* is the daemon's wall clock, so that both ends count from the same instant.
     """
 
@@ -43,6 +46,8 @@ class MintRequest(msgspec.Struct, frozen=True, kw_only=True):
     audience: str | None = None
     scopes: list[str] = []
     grant: Secret | None = None
+    secrets: dict[str, Secret] = {}
+    network: NetworkSettings = NetworkSettings()
     now: float
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,6 +19,7 @@ from credward.errors import BrokerError, Kind
 from credward.providers.io import WorkerIo
 from credward.providers.provider import Provider, ProviderRequest
 from credward.providers.registry import load_provider
+from credward.settings.network import NetworkSettings
 from credward.settings.registry import SETTINGS
 from credward.tokens import Token
 from credward.workers.confine import confine
@@ -31,6 +34,9 @@ from credward.workers.link import (
     encode_answer,
 )
 from credward.workers.token_bytes import find_unprintable, wipe
+
+if TYPE_CHECKING:
+    from credward.providers.transport import Transport
 
 __all__ = ["main"]
 
@@ -58,6 +64,7 @@ class _Minter:
     def __init__(self, name: str) -> None:
         self._name = name
         self._provider: Provider | None = None
+        self._transports: dict[NetworkSettings, Transport] = {}
 
     def answer(self, line: memoryview) -> Minted | Failed:
         """Mint what the line asks for."""
@@ -83,6 +90,7 @@ class _Minter:
             now=mint_request.now,
             credential=mint_request.credential,
             environ=os.environ,  # built for this worker alone, by `environment`
+            transport=self._transport(mint_request.network),
         )
         token = self._provider.mint(
             ProviderRequest(
@@ -91,10 +99,23 @@ class _Minter:
                 audience=mint_request.audience,
                 scopes=tuple(mint_request.scopes),
                 grant=mint_request.grant,
+                secrets=mint_request.secrets,
             ),
             io,
         )
         return _describe(token, mint_request.credential, io.warning)
+
+    def _transport(self, network: NetworkSettings) -> Callable[[], Transport]:
+        """Return what makes the transport, at its first use: most providers dial nowhere."""
+
+        def make() -> Transport:
+            from credward.providers.transport import Transport  # noqa: PLC0415 - 15 MB, 40 ms
+
+            if network not in self._transports:
+                self._transports[network] = Transport(network)
+            return self._transports[network]
+
+        return make
 
 
 def _describe(token: Token, credential: str, warning: str | None) -> Minted:

@@ -22,7 +22,9 @@ def mint(io=None, *, grant=None, kind="bearer", rotate_after=None, **source):
     """Mint once for credential `gateway`."""
     settings = Settings(secret=Reference(**source), kind=kind, rotate_after=rotate_after)
     request = ProviderRequest(
-        credential="gateway", settings=settings, grant=None if grant is None else Secret(grant)
+        credential="gateway",
+        settings=settings,
+        secrets={} if grant is None else {"secret": Secret(grant)},
     )
     return StaticProvider().mint(request, io or FakeIo())
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from credward.errors import BrokerError, Kind
 from credward.settings.command import Settings as CommandSettings
-from credward.settings.references import Reference, environment_grant, refuse_literal
+from credward.settings.references import Reference, references_in, refuse_literal
 from credward.settings.static import Settings
 
 
 def test_each_source_is_read():
-    """The three sources that this version can read."""
+    """The words of the format."""
     assert msgspec.convert({"env": "KEY"}, Reference) == Reference(env="KEY")
     assert msgspec.convert({"file": "~/key"}, Reference) == Reference(file="~/key")
     assert msgspec.convert({"command": ["op", "read"]}, Reference) == Reference(
@@ -25,8 +24,7 @@ def test_each_source_is_read():
     [
         ({}, "exactly one source"),
         ({"env": "A", "file": "/b"}, "exactly one source"),
-        ({"store": "name"}, "store cannot be read by this version"),
-        ({"keychain": {"service": "x"}}, "keychain cannot be read by this version"),
+        ({"keychain": {"service": "x"}}, "missing required field `account`"),
         ({"env": "not a name"}, "name of a variable"),
         ({"env": "É"}, "name of a variable"),
         ({"file": "relative/key"}, "absolute path"),
@@ -57,26 +55,12 @@ def test_a_description_names_the_place_and_no_arguments():
     assert Reference(command=("op", "read", "op://x")).describe() == "program op"
 
 
-def test_a_variable_becomes_the_grant():
-    """The daemon resolves what only the daemon sees."""
+def test_references_are_found_by_their_fields():
+    """The daemon resolves what only the daemon sees; the rest is the worker's."""
     settings = Settings(secret=Reference(env="KEY"))
 
-    grant = environment_grant("gateway", settings, {"KEY": "value"})
-
-    assert grant is not None
-    assert grant.reveal() == "value"
-
-
-@pytest.mark.parametrize("environ", [{}, {"KEY": ""}])
-def test_a_missing_variable_is_a_configuration_error(environ):
-    """Empty counts as missing: an empty token is never a success (T7)."""
-    with pytest.raises(BrokerError, match="KEY, which is not set") as caught:
-        environment_grant("gateway", Settings(secret=Reference(env="KEY")), environ)
-
-    assert caught.value.kind is Kind.FIX_CONFIGURATION
-
-
-def test_other_settings_have_no_variable():
-    """Nothing is handed over that was not asked for."""
-    assert environment_grant("a", CommandSettings(command=("az",)), {"KEY": "v"}) is None
-    assert environment_grant("a", Settings(secret=Reference(file="/k")), {"KEY": "v"}) is None
+    assert references_in(settings) == {"secret": Reference(env="KEY")}
+    assert references_in(CommandSettings(command=("az",))) == {}
+    assert Reference(env="KEY").of_daemon
+    assert Reference(credential="jwt").of_daemon
+    assert not Reference(file="/k").of_daemon

@@ -39,7 +39,7 @@ def ask() -> Callable[..., MintRequest]:
         return MintRequest(
             credential="gateway",
             settings=settings,
-            grant=None if grant is None else Secret(grant),
+            secrets={} if grant is None else {"secret": Secret(grant)},
             now=SystemClock().now(),
         )
 

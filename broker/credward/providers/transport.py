@@ -1,0 +1,158 @@
+"""The one way out: HTTP requests of every provider, by urllib3, with our CA, proxy, limits.
+
+Moves bytes and says whether a request may have arrived; what an answer means is the provider's
+business.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import urllib3
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NewConnectionError,
+    ProxyError,
+    SSLError,
+    TimeoutError,  # noqa: A004 - urllib3's own, the base of its two
+)
+
+from credward.errors import BrokerError, Kind, Sent
+from credward.providers.provider import HttpRequest, HttpResponse
+from credward.settings.network import NetworkSettings
+
+__all__ = ["Transport"]
+
+# Token answers and metadata are a few KiB; whoever sends more sends something else (bytes).
+_MAX_BODY = 64 * 1024
+_CONNECT_TIMEOUT = 10.0
+
+
+class Transport:
+    """Connections of one worker, kept open between its requests."""
+
+    def __init__(self, network: NetworkSettings) -> None:
+        self._network = network
+        self._pools: dict[tuple[bool, tuple[str, str] | None], urllib3.PoolManager] = {}
+
+    def send(
+        self, http_request: HttpRequest, *, credential: str, max_body: int = _MAX_BODY
+    ) -> HttpResponse:
+        """Send one request, or raise `BrokerError`; redirects are answers like any other."""
+        host = _check_url(http_request.url, credential)
+        try:
+            pool = self._pool(host, http_request.client_certificate)
+            response = pool.request(
+                http_request.method,
+                http_request.url,
+                headers=dict(http_request.headers),
+                body=http_request.body or None,
+                redirect=False,
+                retries=False,
+                preload_content=False,
+                timeout=urllib3.Timeout(
+                    connect=min(_CONNECT_TIMEOUT, http_request.timeout), read=http_request.timeout
+                ),
+            )
+            body = response.read(max_body + 1, decode_content=True)
+            # Closed where a rest is left unread: it would be taken for the next answer.
+            response.close() if len(body) > max_body else response.release_conn()
+        except (HTTPError, OSError, ValueError) as error:
+            raise _failure(error, host, credential) from error
+        if len(body) > max_body:
+            raise BrokerError(
+                Kind.PROVIDER_REFUSED,
+                f'"{credential}" got no token, {host} sent more than {max_body // 1024} KiB: '
+                "check the URL in the configuration",
+                sent="maybe",
+            )
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return HttpResponse(status=response.status, headers=headers, body=body)
+
+    def close(self) -> None:
+        """Close the connections that were kept open."""
+        for pool in self._pools.values():
+            pool.clear()
+        self._pools.clear()
+
+    def _pool(self, host: str, certificate: tuple[str, str] | None) -> urllib3.PoolManager:
+        direct = self._network.proxy is None or _is_loopback(host) or self._network.bypasses(host)
+        key = (direct, certificate)
+        if (found := self._pools.get(key)) is not None:
+            return found
+        context = ssl.create_default_context(cafile=_expand(self._network.ca))
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if certificate is not None:
+            context.load_cert_chain(*(_expand(path) or path for path in certificate))
+        pool = (
+            urllib3.PoolManager(ssl_context=context, maxsize=2)
+            if direct or self._network.proxy is None
+            else urllib3.ProxyManager(self._network.proxy, ssl_context=context, maxsize=2)
+        )
+        self._pools[key] = pool
+        return pool
+
+
+def _check_url(url: str, credential: str) -> str:
+    """Return the host of *url*; refuse what is neither https nor loopback, or holds a password."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port = "", None
+    if not host or port == 0 or parts.username is not None:
+        raise BrokerError(
+            Kind.FIX_CONFIGURATION,
+            f'"{credential}" names a URL that is none: correct it in the configuration',
+        )
+    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host)):
+        return host
+    raise BrokerError(
+        Kind.FIX_CONFIGURATION,
+        f'"{credential}" would send its secret to {host} in the clear: use an https URL',
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _failure(error: Exception, host: str, credential: str) -> BrokerError:
+    """Classify; the text of the error stays out of the message, for it may quote the URL."""
+    reason: BaseException = error
+    if isinstance(error, ProxyError) and isinstance(error.original_error, Exception):
+        reason = error.original_error
+    sent: Sent = "maybe"
+    kind = Kind.PROVIDER_UNREACHABLE
+    match reason:
+        case NewConnectionError() | ConnectTimeoutError():
+            what, sent = "is unreachable (no connection; VPN?)", "no"
+        case SSLError() | ssl.SSLError():
+            what = "is not trusted (TLS certificate): set network.ca to the PEM file of its CA"
+            # A handshake that failed comes before the request; any later TLS error does not.
+            sent = "no" if "CERTIFICATE_VERIFY_FAILED" in str(reason) else "maybe"
+        case TimeoutError():
+            kind, what = Kind.TIMED_OUT, "did not answer in time"
+        case FileNotFoundError() | PermissionError():
+            raise BrokerError(
+                Kind.FIX_CONFIGURATION,
+                f'"{credential}" names a certificate file that cannot be read: '
+                "correct its path or mode",
+            ) from error
+        case _:
+            what = "closed the connection without an answer"
+    via = " through the proxy" if isinstance(error, ProxyError) else ""
+    return BrokerError(kind, f'"{credential}" got no token, {host} {what}{via}', sent=sent)
+
+
+def _expand(path: str | None) -> str | None:
+    return None if path is None else str(Path(path).expanduser())

@@ -1,0 +1,40 @@
+"""What the settings of a provider say about the grant behind them.
+
+Each `Settings` with a grant of its own has a property `grant_terms`; keeping and using the grant is
+`issuing.keeper`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+__all__ = ["GrantTerms", "grant_terms"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantTerms:
+    """What kind of grant the mints of a credential need.
+
+    *identity*: names of the settings that make it this grant and no other (issuer, client id,
+    account, start URL); credentials that agree in them share it. They are also the words that a
+    table `[grants.NAME]` may hold. *rotating*: a mint may replace it, so that mints on it take
+    turns. *logins*: the ways in which a human gives it, the default first; none where it is no
+    login.
+    """
+
+    identity: tuple[str, ...] = ()
+    rotating: bool = False
+    logins: tuple[Literal["browser", "device"], ...] = ()
+
+
+_NONE = GrantTerms()
+
+
+def grant_terms(settings: msgspec.Struct) -> GrantTerms:
+    """Return the terms of *settings*; a provider that says nothing keeps no grant."""
+    terms = getattr(settings, "grant_terms", _NONE)
+    assert isinstance(terms, GrantTerms)
+    return terms

@@ -1,0 +1,42 @@
+"""How workers reach the outside: the table `[network]`, as it travels with every request to one.
+
+Words only; the connections themselves are made by `providers.transport`.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import msgspec
+
+__all__ = ["NetworkSettings"]
+
+
+class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[network]`: *proxy* for https, *no_proxy* host suffixes, *ca* a PEM file of authorities.
+
+    *ca* None: the trust store of the operating system. Variables such as HTTPS_PROXY are not read:
+    a daemon has nobody's shell.
+    """
+
+    proxy: str | None = None
+    no_proxy: tuple[str, ...] = ()
+    ca: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.proxy is not None:
+            parts = urlsplit(self.proxy)
+            if parts.scheme not in {"http", "https"} or not parts.hostname:
+                raise ValueError("proxy is a URL such as http://proxy.example.com:3128")
+            if parts.password is not None:
+                raise ValueError("proxy holds no password: use a proxy that needs none")
+        if self.ca is not None and not self.ca.startswith(("/", "~/")):
+            raise ValueError("ca is an absolute path, or one that begins with ~/")
+
+    def bypasses(self, host: str) -> bool:
+        """Return whether *host* is reached without the proxy."""
+        host = host.lower()
+        return any(
+            host == suffix.lstrip(".").lower() or host.endswith("." + suffix.lstrip(".").lower())
+            for suffix in self.no_proxy
+        )

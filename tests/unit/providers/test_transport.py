@@ -1,0 +1,173 @@
+"""The one way out, against real servers on loopback."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import trustme
+
+from canaries import canary
+from credward.errors import BrokerError, Kind
+from credward.providers.provider import HttpRequest
+from credward.providers.transport import Transport
+from credward.settings.network import NetworkSettings
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Answers by the path."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        match self.path.partition("?")[0]:
+            case "/echo":
+                self.answer(200, body)
+            case "/elsewhere":
+                self.answer(302, b"", Location="/echo")
+            case "/huge":
+                self.answer(200, b"x" * 70_000)
+            case "/reset":
+                self.connection.shutdown(socket.SHUT_RDWR)
+            case "/silence":
+                threading.Event().wait(1.0)
+            case _:
+                self.answer(503, b"<html>", **{"Retry-After": "7"})
+
+    do_GET = do_POST  # noqa: N815 - the name is the standard library's
+
+    def answer(self, status: int, body: bytes, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Stay quiet."""
+
+
+@contextmanager
+def serving(context: ssl.SSLContext | None = None) -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http{'s' if context else ''}://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def send(url: str, *, network: NetworkSettings | None = None, timeout: float = 5.0, body=b"x"):
+    transport = Transport(network or NetworkSettings())
+    try:
+        return transport.send(
+            HttpRequest(method="POST", url=url, body=body, timeout=timeout), credential="gateway"
+        )
+    finally:
+        transport.close()
+
+
+def failure(url: str, **options) -> BrokerError:
+    with pytest.raises(BrokerError) as caught:
+        send(url, **options)
+    return caught.value
+
+
+def test_any_status_is_an_answer():
+    """What it means is the provider's business; header names are lower case."""
+    with serving() as url:
+        answer = send(f"{url}/unavailable")
+        assert send(f"{url}/echo", body=b"grant").body == b"grant"
+
+    assert (answer.status, answer.headers["retry-after"]) == (503, "7")
+
+
+def test_n10_redirects_are_not_followed():
+    """A token request never goes where an answer points it."""
+    with serving() as url:
+        assert send(f"{url}/elsewhere").status == 302
+
+
+def test_a_connection_that_never_came_about_sent_nothing():
+    """The grant was certainly not used."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    error = failure(f"http://127.0.0.1:{port}/")
+
+    assert (error.kind, error.sent) == (Kind.PROVIDER_UNREACHABLE, "no")
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/reset", Kind.PROVIDER_UNREACHABLE), ("/silence", Kind.TIMED_OUT)],
+)
+def test_t6_after_the_request_left_nobody_knows(path, kind):
+    """The server may have acted on it."""
+    with serving() as url:
+        error = failure(url + path, timeout=0.3)
+
+    assert (error.kind, error.sent) == (kind, "maybe")
+
+
+def test_t6_an_answer_over_the_limit_is_refused():
+    """No token answer is that long."""
+    with serving() as url:
+        error = failure(f"{url}/huge")
+
+    assert (error.kind, error.sent) == (Kind.PROVIDER_REFUSED, "maybe")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://login.example.com/token",
+        "ftp://127.0.0.1/",
+        "https://user:word@login.example.com/",
+        "https:///token",
+        "http://127.0.0.1.example.com/",
+        "http://localhost.example.com/",
+        "nonsense",
+    ],
+)
+def test_n10_only_https_or_loopback(url):
+    """A secret is never sent in the clear, nor to a host that only looks like this machine."""
+    error = failure(url)
+
+    assert (error.kind, error.sent) == (Kind.FIX_CONFIGURATION, "no")
+
+
+def test_only_a_trusted_server_gets_the_request(tmp_path):
+    """The operating system's authorities by default, else those of the configuration."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("127.0.0.1").configure_cert(context)
+    with serving(context) as url:
+        trusted = NetworkSettings(ca=str(tmp_path / "ca.pem"))
+        assert send(f"{url}/echo", network=trusted, body=b"grant").body == b"grant"
+        error = failure(f"{url}/echo")
+
+    assert (error.kind, error.sent) == (Kind.PROVIDER_UNREACHABLE, "no")
+    assert "network.ca" in error.message
+
+
+def test_h3_no_secret_shows_in_a_failure():
+    """Neither query, body nor header of the request is repeated."""
+    with serving() as url:
+        error = failure(f"{url}/reset?code={canary('url')}", body=canary("body").encode())
+
+    assert "canary" not in f"{error} {error!r} {error.__cause__!s}".lower()

@@ -60,6 +60,11 @@ def minting(provider: str, folder: Path) -> Sample:
             path.write_text(canary("static") if not path.exists() else path.read_text() + "x")
             path.chmod(0o600)
             return Sample(settings={"secret": {"file": str(path)}})
+        case "anthropic":
+            path = folder / "key"
+            path.write_text("sk-ant-api03-x" if not path.exists() else path.read_text() + "x")
+            path.chmod(0o600)
+            return Sample(settings={"api_key": {"file": str(path)}})
         case "local":
             return Sample(settings={}, grant=load_or_create(folder, "key").reveal())
         case _:
@@ -95,10 +100,37 @@ def failing(provider: str, folder: Path) -> list[Sample]:
                 Sample(settings={"secret": {"env": "KEY"}, "kind": "basic"}, grant=secret),
                 Sample(settings={"secret": {"command": ["sh", "-c", f"echo {secret}; exit 3"]}}),
             ]
+        case "anthropic":
+            path = folder / "jwt"
+            path.write_text(f"eyJ{secret}.{secret}.{secret}")
+            path.chmod(0o600)
+            federation = {
+                "federation_rule_id": "fdrl_x",
+                "organization_id": "00000000-0000-0000-0000-000000000000",
+            }
+            scripts = [f"echo {secret}", f'echo \'{{"access_token": "{secret}"}}\'']
+            return [
+                Sample(settings={"api_key": {"command": ["echo", f"sk-ant-oat01-{secret}"]}}),
+                Sample(settings={"api_key": {"command": ["echo", f"{secret} {secret}"]}}),
+                Sample(settings=federation | {"identity_file": str(path)}),
+                Sample(settings=federation | {"identity_command": ["echo", secret]}),
+                *(
+                    Sample(settings={"profile": "p", "ant": str(_program(folder, script))})
+                    for script in scripts
+                ),
+            ]
         case "local":
             return [Sample(settings={}), Sample(settings={}, grant=secret)]
         case _:
             pytest.fail(f"provider {provider} needs failing samples in this file")
+
+
+def _program(folder: Path, script: str) -> Path:
+    """Write a program that runs *script*."""
+    path = folder / f"program-{abs(hash(script))}"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o700)
+    return path
 
 
 def mint(provider: str, sample: Sample) -> Token:

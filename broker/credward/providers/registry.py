@@ -19,6 +19,7 @@ GROUP = "credward.providers"
 _BUILT_IN = tuple(
     EntryPoint(name, value, GROUP)
     for name, value in (
+        ("anthropic", "credward.providers.anthropic:AnthropicProvider"),
         ("command", "credward.providers.command:CommandProvider"),
         ("local", "credward.providers.local:LocalProvider"),
         ("static", "credward.providers.static:StaticProvider"),

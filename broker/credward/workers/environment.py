@@ -62,6 +62,8 @@ RULES: Mapping[str, WorkerRules] = {
     # A static secret may be read by a program (`op read`) or from a file below HOME.
     "static": WorkerRules(variables=_HOME, programs=True),
     "local": WorkerRules(),
+    # `ant` keeps its profiles below HOME, or where this variable says.
+    "anthropic": WorkerRules(variables=(*_HOME, "ANTHROPIC_CONFIG_DIR"), programs=True),
 }
 
 

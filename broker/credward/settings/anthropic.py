@@ -1,0 +1,135 @@
+"""What a credential of the provider `anthropic` may say: one of three ways to the Claude API.
+
+The exchange, `ant` and the key are used by `providers.anthropic`. Subscription logins of Claude.ai
+are none of the ways, and places that hold one are refused here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import msgspec
+
+from credward.settings.checks import check_program
+from credward.settings.references import Keychain, Reference, refuse_literal
+
+__all__ = ["Settings"]
+
+_TOKEN_URL = "https://api.anthropic.com/v1/oauth/token"  # noqa: S105 - an address
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_PROFILE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}")
+_FEDERATION = (
+    "federation_rule_id",
+    "organization_id",
+    "service_account_id",
+    "workspace_id",
+    "identity",
+    "identity_file",
+    "identity_command",
+)
+_SOURCES = ("identity", "identity_file", "identity_command")
+_WAYS = (
+    "exactly one way: federation_rule_id with organization_id and an identity; "
+    "profile (a Console login kept by ant); or api_key"
+)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Workload identity federation, a Console profile of `ant`, or an API key.
+
+    *identity* is where the JWT comes from; a bare text names another credential, whose token it is.
+    *service_account_id* may be left out where the rule names one; *workspace_id* is needed only by
+    a rule that spans several.
+    """
+
+    federation_rule_id: str | None = None
+    organization_id: str | None = None
+    service_account_id: str | None = None
+    workspace_id: str | None = None
+    identity: Reference | str | None = None
+    identity_file: str | None = None
+    identity_command: tuple[str, ...] | None = None
+    token_url: str = _TOKEN_URL
+    profile: str | None = None
+    ant: str = "ant"
+    api_key: Reference | str | None = None
+    timeout: Annotated[float, msgspec.Meta(gt=0, le=600)] = 30.0
+
+    def __post_init__(self) -> None:
+        given = [name for name in _FEDERATION if getattr(self, name) is not None]
+        if bool(given) + (self.profile is not None) + (self.api_key is not None) != 1:
+            raise ValueError(_WAYS)
+        if given:
+            self._check_federation()
+        elif self.profile is not None and not _PROFILE.fullmatch(self.profile):
+            raise ValueError("profile is the name of a profile of ant, such as work")
+        elif self.api_key is not None:
+            _refuse_subscription(refuse_literal(self.api_key))
+        check_program((self.ant,))
+
+    @property
+    def assertion(self) -> Reference:
+        """Where the JWT of a federation is."""
+        match self:
+            case Settings(identity_file=str(path)):
+                return Reference(file=path)
+            case Settings(identity_command=tuple(command)):
+                return Reference(command=command)
+            case Settings(identity=Reference() as reference):
+                return reference
+            case _:
+                raise ValueError(_WAYS)
+
+    def _check_federation(self) -> None:
+        """Check what the exchange needs; ids are told apart by their documented prefixes."""
+        if self.federation_rule_id is None or self.organization_id is None:
+            raise ValueError("federation needs federation_rule_id and organization_id")
+        if sum(getattr(self, name) is not None for name in _SOURCES) != 1:
+            raise ValueError(f"federation needs exactly one of {', '.join(_SOURCES)}")
+        if isinstance(self.identity, str):
+            if not _NAME.fullmatch(self.identity):
+                raise ValueError(
+                    "identity is the name of another credential, or says where the JWT is: "
+                    'identity_file = "/path" or identity_command = ["…"]'
+                )
+            # One shape from here on, also where it is written out again for a worker.
+            msgspec.structs.force_setattr(self, "identity", Reference(credential=self.identity))
+        _refuse_subscription(self.assertion)
+        if not self.federation_rule_id.startswith("fdrl_"):
+            raise ValueError("federation_rule_id begins with fdrl_")
+        if not _UUID.fullmatch(self.organization_id):
+            raise ValueError("organization_id is a UUID, as the Console shows it")
+        if self.service_account_id is not None and not self.service_account_id.startswith("svac_"):
+            raise ValueError("service_account_id begins with svac_")
+        workspace = self.workspace_id
+        if workspace is not None and workspace != "default" and workspace[:7] != "wrkspc_":
+            raise ValueError('workspace_id begins with wrkspc_, or is "default"')
+        parts = urlsplit(self.token_url)
+        if parts.scheme not in {"https", "http"} or not parts.hostname:
+            raise ValueError(f"token_url is a URL such as {_TOKEN_URL}")
+
+
+def _refuse_subscription(reference: Reference) -> None:
+    """Refuse the known places of a Claude.ai login: they are for Claude Code alone.
+
+    Source: the vendor's legal page on authentication and credential use.
+    """
+    match reference:
+        case Reference(file=str(path)):
+            found = path.endswith("/.claude/.credentials.json")
+        case Reference(env=str(name)):
+            found = name == "CLAUDE_CODE_OAUTH_TOKEN"
+        case Reference(keychain=Keychain(service=service)):
+            found = service.startswith("Claude Code")
+        case Reference(command=tuple(command)):
+            found = "setup-token" in command
+        case _:
+            found = False
+    if found:
+        raise ValueError(
+            f"{reference.describe()} is a subscription login of Claude.ai, which its terms keep "
+            "to Anthropic's own applications: use an API key, federation or profile"
+        )

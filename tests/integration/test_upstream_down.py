@@ -72,7 +72,8 @@ def test_t7_an_expired_token_is_never_given_out(
         time.sleep(0.05)
 
     assert seen[-1][1] in {503, 504}
-    assert daemon.status("gateway")["state"] in {"expired", "empty"}
+    # It may be at it again just now: what was in use is tried until it comes back.
+    assert daemon.status("gateway")["state"] in {"expired", "empty", "minting"}
 
 
 @pytest.mark.parametrize(

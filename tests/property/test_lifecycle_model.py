@@ -23,6 +23,7 @@ from credward.lifecycle.vocabulary import (
     Fail,
     Forced,
     GrantCleared,
+    GrantParked,
     Minted,
     MintFailed,
     Park,
@@ -188,13 +189,45 @@ class LifecycleModel(RuleBasedStateMachine):
         if self.ends[token] != float("inf"):
             self.now = max(self.now, self.ends[token] - before)
 
-    @rule(seconds=st.sampled_from([1.0, 60.0, 3600.0, 86_400.0]))
+    @rule(seconds=st.sampled_from([2.0, 60.0, 3600.0, 86_400.0]))
     def set_the_clock_back(self, seconds: float) -> None:
+        """T13: nobody knows which clock was right: what is served must be valid by both."""
         self.now -= seconds
-        # What was held back until some instant is held back longer: no call that must not be.
-        self.minted_at = {key: min(at, self.now) for key, at in self.minted_at.items()}
-        self.failed_at = {key: min(at, self.now) for key, at in self.failed_at.items()}
+        self.minted_at = {key: at - seconds for key, at in self.minted_at.items()}
+        self.failed_at = {key: at - seconds for key, at in self.failed_at.items()}
+        self.ends = {token: at - seconds for token, at in self.ends.items()}
         self.send(Woke())
+
+    @rule(seconds=st.sampled_from([3600.0, 86_400.0]))
+    def set_the_clock_ahead(self, seconds: float) -> None:
+        self.now += seconds
+        self.send(Woke())
+
+    @rule(seconds=st.sampled_from([0.001, 0.1, 0.4]))
+    def trim_the_clock(self, seconds: float) -> None:
+        """T13: slow skew; each correction alone is too small to be noticed."""
+        self.now -= seconds
+        self.minted_at = {key: at - seconds for key, at in self.minted_at.items()}
+        self.failed_at = {key: at - seconds for key, at in self.failed_at.items()}
+        self.send(Woke())
+
+    @rule(grant=st.sampled_from(sorted(set(GRANT_OF.values()))))
+    def restore_parking(self, grant: str) -> None:
+        self.parked.add(grant)
+        self.send(GrantParked(grant=grant, failure=LOGIN))
+
+    @rule(key=keys)
+    def wait_out_every_pause(self, key: TokenKey) -> None:
+        """T13, T15: no standstill, whatever the clock did before: an hour on, asks are heard."""
+        self.now += 3602.0
+        self.send(Woke())
+        self.next_id += 1
+        self.waiting[self.next_id] = key
+        (*_, answer) = self.send(Asked(key=key, waiter=self.next_id)) or [None]
+        if GRANT_OF[key.credential] in self.parked:
+            assert isinstance(answer, Serve | Fail)
+        else:
+            assert not isinstance(answer, Fail)
 
     # --- the promises ---------------------------------------------------------------------------
 
@@ -223,8 +256,18 @@ class LifecycleModel(RuleBasedStateMachine):
         if grant in ROTATING:
             assert not self.flies_on(grant), "two flights on one rotating grant"
         if not forced and key in self.failed_at:
-            assert self.now - self.failed_at[key] >= 0.5, "no back-off"
+            assert self.now - self.failed_at[key] >= 0.49, "no back-off"
+        if not forced and key in self.minted_at:
+            assert self.is_due(key), "a storm"
         self.flying[key] = flight
+
+    def is_due(self, key: TokenKey) -> bool:
+        """Whether a mint that nobody forces may follow the last one by now, at a glance."""
+        longest = max(self.lives[key][-8:])
+        left = [self.ends[token] - self.now for owner, token in self.held if owner == key]
+        short = max(left, default=0.0) < min(30.0, longest / 10) + 0.01
+        # A token within its first tenth of a life, or five seconds, is left alone.
+        return short or self.now - self.minted_at[key] >= min(5.0, longest / 2) - 0.01
 
     def serves(self, command: Serve) -> None:
         assert self.waiting.pop(command.waiter) == command.key

@@ -15,6 +15,8 @@ from credward.lifecycle.vocabulary import Plan, TokenKey
 __all__ = ["Book", "LifecycleError", "TooManyKeysError"]
 
 _MOST_KEYS = 64
+# The heap of deadlines is swept when most of it is passed over, but not for a handful.
+_SMALL_HEAP = 64
 
 
 class LifecycleError(ValueError):
@@ -123,14 +125,32 @@ class Book:
         if not record.busy and self.grant_of(record).parked is None and record.wanted(now):
             if record.current is not None:
                 at = min(at, record.refresh_at(now))
-            elif record.plan.always:
-                at = max(record.retry_at, now)
+            elif record.wanted_anew(now):
+                at = max(record.refresh_at(now), now)
         if at == record.wake_at:
             return
         record.wake_at = None if math.isinf(at) else at
         if record.wake_at is not None:
             # Older entries stay where they are and are passed over: cheaper than finding them.
-            heapq.heappush(self._heap, (at, next(self._sequence), record))
+            if len(self._heap) > _SMALL_HEAP + 2 * len(self.records):
+                self._sweep()
+            else:
+                heapq.heappush(self._heap, (at, next(self._sequence), record))
+
+    def _sweep(self) -> None:
+        """Make the heap anew from the deadlines that count."""
+        self._heap = [
+            (each.wake_at, next(self._sequence), each)
+            for each in self.records.values()
+            if each.wake_at is not None
+        ]
+        heapq.heapify(self._heap)
+
+    def shift(self, seconds: float) -> None:
+        """Move everything remembered by *seconds* in time: the clock was set by as much."""
+        for record in self.records.values():
+            record.shift(seconds)
+        self._sweep()
 
     def wake_at(self) -> float | None:
         """Return the earliest instant at which anything may be due."""

@@ -11,6 +11,8 @@ Rules for whoever changes this:
 4. No `Serve` of a token past its end or below the hand-out floor.
 5. No `StartMint` on a parked grant, nor before `retry_at` unless forced.
 6. Early or doubled `Woke` events do nothing.
+7. The clock may jump either way between any two events: nothing remembered lies in the future
+   because of it, no expired token goes out, and what is due after a long gap is spread out.
 
 Transitions of a key (row: state, event → state; commands):
 
@@ -43,6 +45,9 @@ Transitions of a key (row: state, event → state; commands):
 | 25 | FRESH | Forced | REFRESHING | StartMint, the ask waits |
 | 26 | any | WaiterLeft | unchanged | none, the flight goes on |
 | 27 | any | Configured without it | gone | Drop, Fail each waiter |
+| 28 | any | GrantParked | PARKED | Fail each waiter of the grant |
+| 29 | EXPIRED, in demand | Woke after back-off | MINTING | StartMint |
+| 30 | any | any, earlier than the last | unchanged | as ever: all it knows moves back |
 """
 
 from __future__ import annotations
@@ -66,6 +71,7 @@ from credward.lifecycle.vocabulary import (
     Fail,
     Forced,
     GrantCleared,
+    GrantParked,
     Minted,
     MintFailed,
     Park,
@@ -83,6 +89,8 @@ __all__ = ["Lifecycle", "LifecycleError", "TooManyKeysError"]
 # Refreshes that became due while the machine slept are spread over at most this long (seconds).
 _CATCH_UP = 30.0
 _LATE = 60.0
+# A clock that goes back by less than this is being trimmed, not set (seconds).
+_TRIMMED = 1.0
 
 
 class Lifecycle:
@@ -94,9 +102,11 @@ class Lifecycle:
         self._flights = itertools.count(1)
         # Flights whose key was taken away meanwhile, by the grant that they hold.
         self._orphans: dict[int, str] = {}
+        self._latest = -math.inf
 
     def handle(self, event: Event, now: float) -> list[Command]:
         """Take one event at *now* and return what is to be done, in order."""
+        self._notice_time(now)
         match event:
             case Asked():
                 return self._asked(event, now)
@@ -115,6 +125,10 @@ class Lifecycle:
                 return []
             case GrantCleared(grant=grant):
                 return self._cleared(grant, now)
+            case GrantParked(grant=grant, failure=failure):
+                commands: list[Command] = []
+                self._park(self._book.grant(grant), failure, now, commands)
+                return commands
             case Configured():
                 return self._configured(event, now)
             case _:
@@ -282,7 +296,7 @@ class Lifecycle:
                 self._book.schedule(record, now)
 
     def _minted(self, event: Minted, now: float) -> list[Command]:
-        ends_at = math.inf if event.expires_at is None else event.expires_at
+        ends_at = schedule.ends_at(event.issued_at, event.expires_at, now)
         if not ends_at > now:
             dead = BrokerError(
                 Kind.PROVIDER_REFUSED,
@@ -331,7 +345,10 @@ class Lifecycle:
         record.jitter = event.jitter
         record.look_again_at = -math.inf
         record.current = Current(
-            token_id=event.token_id, issued_at=event.issued_at, ends_at=ends_at
+            token_id=event.token_id,
+            issued_at=event.issued_at,
+            expires_at=event.expires_at,
+            ends_at=ends_at,
         )
         if old is not None and old.token_id != event.token_id:
             commands.append(Drop(record.key, old.token_id))
@@ -353,9 +370,12 @@ class Lifecycle:
         record.failure = failure
         record.forced = False
         record.suspect = None
+        if record.current is None:
+            record.jitter = event.jitter
         match failure.recovery:
             case Recovery.REAUTHORIZE:
-                self._park(record, failure, now, commands)
+                commands.append(Park(record.plan.grant, failure))
+                self._park(self._book.grant_of(record), failure, now, commands, but=record)
             case Recovery.FIX_CONFIGURATION:
                 record.retry_at = now + schedule.FIX_INTERVAL
             case Recovery.RETRY:
@@ -369,13 +389,18 @@ class Lifecycle:
         return commands
 
     def _park(
-        self, record: KeyRecord, failure: BrokerError, now: float, commands: list[Command]
+        self,
+        grant: GrantRecord,
+        failure: BrokerError,
+        now: float,
+        commands: list[Command],
+        *,
+        but: KeyRecord | None = None,
     ) -> None:
-        grant = self._book.grant_of(record)
+        """Park a grant; who waits on it hears so, unless a flight is out for it."""
         grant.parked = failure
-        commands.append(Park(grant.name, failure))
         for other in self._book.on(grant.name):
-            if other is not record and other.flight is None:
+            if other is not but and other.flight is None:
                 other.queued = False
                 self._answer_waiters(other, now, commands, failure)
                 self._book.schedule(other, now)
@@ -403,6 +428,20 @@ class Lifecycle:
 
     # --- time -------------------------------------------------------------------------------
 
+    def _notice_time(self, now: float) -> None:
+        """Where the clock was set back, move back all that is remembered, by as much.
+
+        Then what was past is past and what is to wait waits as long as before: neither a storm
+        nor a standstill. A token loses no life by it and gains none, whichever clock was right.
+        """
+        back = self._latest - now
+        if back <= _TRIMMED:
+            self._latest = max(self._latest, now)
+        else:
+            self._latest = now
+            self._book.shift(-back)
+            self._inference.shift(-back)
+
     def _woke(self, now: float) -> list[Command]:
         commands: list[Command] = []
         while (due := self._book.take_due(now)) is not None:
@@ -416,18 +455,17 @@ class Lifecycle:
             record.current = None
         parked = self._book.grant_of(record).parked is not None
         if not parked and not record.busy and record.wanted(now):
-            if late and record.usable(now) and record.jitter > 0:
-                # The machine slept: what is still valid is renewed one after the other.
-                record.look_again_at = now + record.jitter * min(
-                    _CATCH_UP, record.remaining(now) / 4
-                )
+            if late and record.jitter > 0:
+                # The machine slept: what nobody waits for is renewed one after the other.
+                within = record.remaining(now) / 4 if record.usable(now) else _CATCH_UP
+                record.look_again_at = now + record.jitter * min(_CATCH_UP, within)
             elif self._due(record, now):
                 self._start(record, now, commands)
         self._book.schedule(record, now)
 
     def _due(self, record: KeyRecord, now: float) -> bool:
         if record.current is None:
-            return record.plan.always and now >= record.retry_at
+            return record.wanted_anew(now) and record.refresh_at(now) <= now
         return record.refresh_at(now) <= now
 
     # --- configuration ----------------------------------------------------------------------

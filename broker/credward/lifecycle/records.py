@@ -7,29 +7,31 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from credward.errors import BrokerError
+from credward.errors import BrokerError, Recovery
 from credward.lifecycle import schedule
 from credward.lifecycle.vocabulary import Plan, TokenKey
 
 __all__ = ["Current", "GrantRecord", "KeyRecord", "Needs"]
 
 _LIVES = 8
+# Different wishes remembered per key at most.
+_MOST_WISHES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Current:
-    """The token that is handed out; *ends_at* is infinite where no end is known."""
+    """The token that is handed out.
+
+    *expires_at* is what the source said (None: no end is known). *ends_at* is what we go by:
+    infinite where no end is known, earlier than *expires_at* where a clock was wrong.
+    """
 
     token_id: str
     issued_at: float
+    expires_at: float | None
     ends_at: float
-
-    @property
-    def expires_at(self) -> float | None:
-        """The end as the outside sees it."""
-        return None if math.isinf(self.ends_at) else self.ends_at
 
 
 @dataclass(slots=True)
@@ -43,6 +45,9 @@ class Needs:
         before = self.entries[0][1] if self.entries else 0.0
         while self.entries and self.entries[-1][1] <= wish:
             self.entries.pop()
+        if len(self.entries) >= _MOST_WISHES:
+            # Ever smaller wishes: the smallest one kept stands for those below it too.
+            wish = self.entries.pop()[1]
         self.entries.append((now, wish))
         return self.entries[0][1] != before
 
@@ -51,6 +56,10 @@ class Needs:
         while self.entries and self.entries[0][0] < since:
             self.entries.popleft()
         return self.entries[0][1] if self.entries else 0.0
+
+    def shift(self, seconds: float) -> None:
+        """Move every wish by *seconds* in time."""
+        self.entries = deque((at + seconds, wish) for at, wish in self.entries)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,10 +115,19 @@ class KeyRecord:
             return False
         return now - self.last_asked_at <= schedule.demand_ends_in(self.plan.idle_after, self.life)
 
+    def wanted_anew(self, now: float) -> bool:
+        """Return whether a key without a token is minted before anybody asks again.
+
+        That is what is always kept, and what was in use until upstream failed: so it recovers by
+        itself, at the pace of the back-off.
+        """
+        failed = self.failure is not None and self.failure.recovery is Recovery.RETRY
+        return self.plan.always or (failed and self.minted_at is not None and self.wanted(now))
+
     def refresh_at(self, now: float) -> float:
         """Return when to mint anew: what the arithmetic says, held back by spacing and back-off."""
         if self.current is None:
-            return max(self.retry_at, now if self.plan.always else self.retry_at)
+            return max(self.retry_at, self.look_again_at)
         since = now - schedule.demand_ends_in(self.plan.idle_after, self.life)
         need = schedule.need(self.needs.largest(since), self.life)
         due = schedule.refresh_at(self.current.ends_at, self.life, need, self.jitter)
@@ -121,6 +139,20 @@ class KeyRecord:
             -math.inf if self.minted_at is None else self.minted_at + schedule.spacing(self.life)
         )
         return max(self.retry_at, self.look_again_at, spaced)
+
+    def shift(self, seconds: float) -> None:
+        """Move everything remembered by *seconds* in time: the clock was set by as much."""
+        if self.current is not None:
+            self.current = replace(self.current, ends_at=self.current.ends_at + seconds)
+        if self.last_asked_at is not None:
+            self.last_asked_at += seconds
+        if self.minted_at is not None:
+            self.minted_at += seconds
+        if self.wake_at is not None:
+            self.wake_at += seconds
+        self.look_again_at += seconds
+        self.retry_at += seconds
+        self.needs.shift(seconds)
 
 
 @dataclass(slots=True, kw_only=True)

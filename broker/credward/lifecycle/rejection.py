@@ -24,7 +24,7 @@ _NEAR_END = 30.0
 _CALM = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Given:
     token_id: str
     at: float
@@ -76,6 +76,13 @@ class Inference:
         if len(self._replaced) > _MOST:
             self._replaced.popitem(last=False)
         return True
+
+    def shift(self, seconds: float) -> None:
+        """Move everything remembered by *seconds* in time: the clock was set by as much."""
+        for given in self._given.values():
+            given.at += seconds
+        for forced in self._forced.values():
+            forced.at += seconds
 
     def forget(self, credential: str) -> None:
         """Forget the throttle of a credential that is gone."""

@@ -12,6 +12,7 @@ __all__ = [
     "FIX_INTERVAL",
     "backoff",
     "demand_ends_in",
+    "ends_at",
     "floor",
     "forced_spacing",
     "look_again_in",
@@ -43,6 +44,18 @@ def refresh_at(expires_at: float, life: float, largest_need: float, jitter: floa
     if math.isinf(expires_at):
         return math.inf
     return expires_at - max(life / 4, largest_need) - jitter * life / 10
+
+
+def ends_at(issued_at: float, expires_at: float | None, now: float) -> float:
+    """Return the end of a token by our clock: no later than its life from now.
+
+    A token issued in our future comes from a clock that is ahead of ours (another machine, or ours
+    before it was set back), and so does its end. No end known is infinite.
+    """
+    if expires_at is None:
+        return math.inf
+    life = expires_at - issued_at
+    return min(expires_at, now + life) if issued_at > now and life > 0 else expires_at
 
 
 def spacing(life: float) -> float:

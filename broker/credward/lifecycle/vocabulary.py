@@ -22,6 +22,7 @@ __all__ = [
     "Fail",
     "Forced",
     "GrantCleared",
+    "GrantParked",
     "MintFailed",
     "Minted",
     "Park",
@@ -157,12 +158,29 @@ class GrantCleared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GrantParked:
+    """The grant was parked in an earlier life of the daemon, and still is."""
+
+    grant: str
+    failure: BrokerError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Woke:
     """Time has passed (or the clock was set): do what is due. Extra ones do nothing."""
 
 
 Event = (
-    Configured | Asked | WaiterLeft | Minted | MintFailed | Forced | Rejected | GrantCleared | Woke
+    Configured
+    | Asked
+    | WaiterLeft
+    | Minted
+    | MintFailed
+    | Forced
+    | Rejected
+    | GrantCleared
+    | GrantParked
+    | Woke
 )
 
 

@@ -49,17 +49,40 @@ def test_leaving_twice_is_harmless(book: Book) -> None:
 def test_only_the_latest_deadline_of_a_record_counts(book: Book) -> None:
     """Older entries on the heap are passed over."""
     record = book.find_or_make(KEY)
-    record.current = Current(token_id="t", issued_at=0, ends_at=100)
+    record.current = Current(token_id="t", issued_at=0, expires_at=100, ends_at=100)
     book.schedule(record, 0)
-    record.current = Current(token_id="t", issued_at=0, ends_at=50)
+    record.current = Current(token_id="t", issued_at=0, expires_at=50, ends_at=50)
     book.schedule(record, 0)
-    record.current = Current(token_id="t", issued_at=0, ends_at=200)
+    record.current = Current(token_id="t", issued_at=0, expires_at=200, ends_at=200)
     book.schedule(record, 0)
 
     assert book.wake_at() == 200
     assert book.take_due(199) is None
     assert book.take_due(210) == (record, 200)
     assert book.take_due(210) is None
+
+
+def test_t16_deadlines_that_were_replaced_do_not_pile_up(book: Book) -> None:
+    """T16: the heap is swept; what counts is still found."""
+    record = book.find_or_make(KEY)
+    for end in range(100_000, 0, -1):
+        record.current = Current(token_id="t", issued_at=0, expires_at=end, ends_at=end)
+        book.schedule(record, 0)
+
+    assert len(book._heap) < 100
+    assert book.take_due(1) == (record, 1)
+    assert book.wake_at() is None
+
+
+def test_deadlines_move_with_the_clock(book: Book) -> None:
+    """T13: also those in the heap."""
+    record = book.find_or_make(KEY)
+    record.current = Current(token_id="t", issued_at=0, expires_at=100, ends_at=100)
+    book.schedule(record, 0)
+    book.shift(-60)
+
+    assert book.wake_at() == 40
+    assert book.take_due(40) == (record, 40)
 
 
 def test_a_grant_that_nobody_uses_is_forgotten(book: Book) -> None:

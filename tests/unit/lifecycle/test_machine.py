@@ -17,6 +17,7 @@ from credward.lifecycle.vocabulary import (
     Fail,
     Forced,
     GrantCleared,
+    GrantParked,
     Minted,
     MintFailed,
     Park,
@@ -348,6 +349,44 @@ def test_row_27_what_is_no_longer_configured_is_gone(fresh: Bench) -> None:
     assert fresh.machine.view("a", NOW + 63).token_id is None
 
 
+def test_row_28_a_grant_parked_in_an_earlier_life_is_parked() -> None:
+    """GrantParked: the first ask fails at once with what was known then; no call upstream."""
+    bench = Bench(
+        Plan(credential="a", epoch="e", grant="g", rotating=True, always=True),
+        Plan(credential="b", epoch="e", grant="g", rotating=True),
+    )
+    other = TokenKey("b", "e")
+
+    assert bench.handle(GrantParked(grant="g", failure=LOGIN), 0) == []
+    assert bench.wake(1) == []
+    assert bench.ask(1) == [Fail(1, LOGIN)]
+    assert bench.ask(1, other) == [Fail(2, LOGIN)]
+    assert bench.handle(Forced(key=other, waiter=50), 2) == [Fail(50, LOGIN)]
+    assert bench.state(2) is State.PARKED
+    bench.handle(GrantCleared(grant="g"), 3)
+    assert kinds(bench.ask(4, other)) == ["StartMint"]
+
+
+def test_row_29_what_was_in_use_recovers_by_itself(fresh: Bench) -> None:
+    """EXPIRED in demand, woke after back-off: MINTING, before anybody asks again."""
+    fresh.wake(75)
+    fresh.fail(99.9)
+    assert fresh.wake(100) == [Drop(KEY, "t1")]
+
+    assert 100 < fresh.due() <= 102
+    assert kinds(fresh.wake(fresh.due())) == ["StartMint"]
+    assert fresh.state(102) is State.MINTING
+
+
+def test_row_30_a_clock_set_back_moves_all_that_is_known_back(fresh: Bench) -> None:
+    """Any event at an earlier instant: the token keeps the life it had, and its deadline."""
+    fresh.ask(10)
+    assert fresh.ask(10 - 3600) == [Serve(3, KEY, "t1")]
+    assert fresh.due() == 75 - 3600
+    assert fresh.wake(74 - 3600) == []
+    assert kinds(fresh.wake(75 - 3600)) == ["StartMint"]
+
+
 def test_every_row_of_the_table_has_its_test() -> None:
     """The docstring is the table; a row without a test fails here."""
     assert machine.__doc__ is not None
@@ -355,7 +394,7 @@ def test_every_row_of_the_table_has_its_test() -> None:
     tests = {int(name[9:11]) for name in globals() if name.startswith("test_row_")}
 
     assert rows == tests
-    assert rows == set(range(1, 28))
+    assert rows == set(range(1, 31))
 
 
 # --- cases that span rows ------------------------------------------------------------------------
@@ -445,8 +484,8 @@ def test_the_last_seconds_are_not_handed_out(fresh: Bench) -> None:
     """Below a tenth of the life (30 s at most) an ask waits for the mint instead."""
     fresh.wake(75)
 
-    assert fresh.ask(91) == []
     assert fresh.ask(89.9) != []
+    assert fresh.ask(91) == []
 
 
 def test_a_token_without_an_end_is_never_refreshed(bench: Bench) -> None:
@@ -481,6 +520,30 @@ def test_kept_credentials_are_minted_without_being_asked() -> None:
     assert kinds(bench.wake(76)) == ["StartMint"]
 
 
+def test_a_parked_grant_is_restored_for_those_who_wait_already() -> None:
+    """GrantParked after the first asks: who waits for the lease hears it, a flight lands."""
+    bench = Bench(
+        Plan(credential="a", epoch="e", grant="g", rotating=True),
+        Plan(credential="b", epoch="e", grant="g", rotating=True),
+    )
+    bench.ask(0)
+    bench.ask(0, TokenKey("b", "e"))
+
+    assert bench.handle(GrantParked(grant="g", failure=LOGIN), 1) == [Fail(2, LOGIN)]
+    assert bench.mint(2) == [Serve(1, KEY, "t1")]
+    assert bench.state(3) is State.PARKED
+
+
+def test_a_restored_grant_that_nobody_uses_is_forgotten(bench: Bench) -> None:
+    """Told before the configuration was read: what is configured stays parked, the rest goes."""
+    bench.handle(GrantParked(grant="a", failure=LOGIN), 0)
+    bench.handle(GrantParked(grant="gone", failure=LOGIN), 0)
+    bench.handle(Configured(plans=(Plan(credential="a", epoch="e", grant="a"),)), 0)
+
+    assert bench.ask(1) == [Fail(1, LOGIN)]
+    assert bench.machine._book.grant("gone").parked is None
+
+
 def test_t13_a_clock_that_jumps_ahead_serves_nothing_expired_and_storms_nobody() -> None:
     """T13, T14: after a long sleep what has no demand stays quiet, the rest is spread."""
     names = [f"c{number}" for number in range(100)]
@@ -497,10 +560,186 @@ def test_t13_a_clock_that_jumps_ahead_serves_nothing_expired_and_storms_nobody()
     assert all(kinds(bench.ask(8000, TokenKey(name, "e"))) != ["Serve"] for name in names[:3])
 
 
-def test_a_clock_set_back_keeps_serving(fresh: Bench) -> None:
-    """The token lasts longer than we thought; nothing is minted for that."""
-    assert fresh.ask(-3600) == [Serve(2, KEY, "t1")]
-    assert fresh.wake(-3600) == []
+@pytest.mark.parametrize("back", [2.0, 3600.0, 86_400.0, 1e9])
+def test_t13_a_clock_set_back_keeps_serving_and_refreshing(fresh: Bench, back: float) -> None:
+    """T13: nothing is minted for the step, and nothing stands still after it."""
+    assert fresh.ask(-back) == [Serve(2, KEY, "t1")]
+    assert fresh.wake(-back) == []
+
+    assert fresh.due() == pytest.approx(75 - back)
+    assert kinds(fresh.wake(75 - back)) == ["StartMint"]
+    fresh.mint(76 - back, token="t2")
+    assert fresh.ask(77 - back) == [Serve(3, KEY, "t2")]
+
+
+@pytest.mark.parametrize("back", [3600.0, 86_400.0])
+def test_t13_a_clock_set_back_does_not_lengthen_a_pause(bench: Bench, back: float) -> None:
+    """T13: back-off, a look at a caching source and spacing wait as long as they would have."""
+    bench.ask(0)
+    bench.fail(0)
+    assert kinds(bench.ask(-back)) == ["Fail"]
+    assert kinds(bench.ask(1 - back)) == ["Fail"]
+    assert kinds(bench.ask(2 - back)) == ["StartMint"]
+    bench.mint(2 - back)
+    bench.wake(77 - back)
+    bench.mint(77 - back, life=25, token="t1")
+    later = -back - back
+    assert bench.wake(77 + later) == []
+    assert bench.due() == pytest.approx(102 + later)
+    assert kinds(bench.wake(102 + later)) == ["Drop"]
+    assert kinds(bench.ask(103 + later)) == ["StartMint"]
+
+
+@pytest.mark.parametrize("step", [3600.0, 86_400.0])
+def test_t13_a_clock_that_swings_costs_a_mint_per_swing_at_most(step: float) -> None:
+    """T13: there and back every minute, with an ask each second."""
+    bench = Bench()
+    starts, now, swings, token = 0, 0.0, 0, 0
+    for second in range(600):
+        now += 1
+        if second % 60 == 59:
+            now += step if swings % 2 == 0 else -step
+            swings += 1
+        commands = [*bench.wake(now), *bench.ask(now)]
+        if "StartMint" in kinds(commands):
+            starts, token = starts + 1, token + 1
+            commands = bench.mint(now, life=3600, token=f"t{token}")
+        assert "Serve" in kinds(commands)
+
+    assert starts <= 1 + swings
+
+
+def test_t13_a_slow_clock_and_small_corrections_cost_nothing() -> None:
+    """T13: trimmed by half a second ten times a minute, for an hour: the usual refreshes."""
+    bench = Bench()
+    starts, now = 0, 0.0
+    for second in range(3600):
+        now += 0.5 if second % 6 == 0 else 1.0
+        now -= 0.4 if second % 7 == 0 else 0.0
+        commands = [*bench.wake(now), *bench.ask(now)]
+        if "StartMint" in kinds(commands):
+            starts += 1
+            bench.mint(now, life=600, token=f"t{starts}")
+
+    assert 6 <= starts <= 9
+
+
+def test_t13_a_step_during_a_flight_gives_no_endless_token(bench: Bench) -> None:
+    """T13: the mint began before the clock was set back, so its times lie in our future."""
+    bench.ask(0)
+    bench.handle(
+        Minted(
+            key=KEY,
+            flight=1,
+            token_id="t1",
+            issued_at=NOW,
+            expires_at=NOW + 100,
+            jitter=0,
+        ),
+        -3600,
+    )
+
+    assert bench.machine.view("a", NOW - 3600).expires_at == NOW + 100
+    assert bench.due() == 75 - 3600
+    assert kinds(bench.wake(100 - 3600)) == ["Drop"]
+
+
+def test_t13_the_inference_survives_a_step_either_way(bench: Bench) -> None:
+    """T13: no mint is forced by a step, and a real re-ask after it is still understood."""
+    words = {"asker": (9, 77), "cache_ttl": 300.0}
+    bench.ask(0, **words)
+    bench.mint(0, life=7200)
+    bench.ask(1, **words)
+
+    assert kinds(bench.ask(3601, **words)) == ["Serve"]
+    assert kinds(bench.ask(302, **words)) == ["Serve", "StartMint"]
+
+
+def test_t14_after_three_hours_of_sleep_the_first_ask_is_right() -> None:
+    """T14: an ask before any timer fired: what is over is not served, what is valid is."""
+    bench = Bench()
+    bench.ask(0)
+    bench.mint(0, life=3600)
+    assert kinds(bench.ask(10_800)) == ["StartMint"]
+    assert bench.mint(10_801, life=36_000, token="t2")[-1] == Serve(2, KEY, "t2")
+
+    assert bench.ask(21_601) == [Serve(3, KEY, "t2")]
+
+
+@pytest.mark.parametrize("life", [3600.0, 12_000.0])
+def test_t14_there_is_no_herd_on_wake(life: float) -> None:
+    """T14: a hundred kept credentials, expired (1 h) or nearly so (12,000 s), are spread out."""
+    names = [f"c{number}" for number in range(100)]
+    bench = Bench(*(Plan(credential=name, epoch="e", grant=name, always=True) for name in names))
+    bench.wake(0)
+    for index, name in enumerate(names):
+        bench.mint(0, life=life, token=name, key=TokenKey(name, "e"), jitter=(index + 1) / 101)
+    slept = [kinds(bench.wake(10_800 + second)).count("StartMint") for second in range(40)]
+
+    assert sum(slept) == 100
+    assert max(slept) <= 10
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_t15_an_hour_offline_costs_little_and_ends_by_itself(seed: int) -> None:
+    """T15: asked every 10 s; upstream is called within the back-off, and no ask is needed after."""
+    drawn = random.Random(seed)
+    bench = Bench()
+    bench.ask(0)
+    bench.mint(0, life=600)
+    calls, back, token = 0, None, 0
+    for second in range(1, 6000):
+        online = second > 3600
+        asks = bench.ask(second) if second % 10 == 0 and not online else []
+        if "StartMint" not in kinds([*bench.wake(second), *asks]):
+            continue
+        calls += not online
+        if online:
+            token += 1
+            bench.mint(second, life=600, token=f"n{token}")
+            back = back or second
+        else:
+            bench.fail(second, jitter=drawn.random())
+
+    # 2, 4, 8 … 256 s and then 300 s, at half the length on average.
+    assert 10 <= calls <= 60
+    assert back is not None
+    assert back <= 3600 + 300
+    assert bench.ask(6000) == [Serve(bench.waiter, KEY, f"n{token}")]
+
+
+def test_t16_a_hundred_thousand_refreshes_leave_no_trace() -> None:
+    """T16: refreshed ahead, forced, rejected and asked by ever new askers; nothing grows."""
+    bench = Bench()
+    machine, now = bench.machine, 0.0
+    sizes = []
+    for number in range(100_000):
+        # Long lives, so that hardly a deadline of the past is ever reached.
+        bench.ask(now, asker=("claude", number), cache_ttl=20.0, min_remaining=number % 977)
+        bench.handle(Rejected(key=KEY, token_id=f"t{number - 1}"), now)
+        if number % 300 == 2 and machine._book.records[KEY].flight is None:
+            now = bench.due()
+            bench.wake(now)
+        if machine._book.records[KEY].flight is None:
+            bench.handle(Forced(key=KEY, waiter=-1 - number), now)
+        bench.mint(now, life=1e6 + number, token=f"t{number}")
+        now += 1
+        if number % 20_000 == 19_999:
+            book, inference = machine._book, machine._inference
+            sizes.append(
+                len(book._heap)
+                + len(book.records)
+                + len(book._waiting)
+                + len(book._grants)
+                + sum(len(each.needs.entries) for each in book.records.values())
+                + len(inference._given)
+                + len(inference._replaced)
+                + len(machine._orphans)
+            )
+
+    assert machine.view("a", NOW + now).mints == 100_000
+    assert len(sizes) == 5
+    assert max(sizes) < 4096 + 4096 + 300
 
 
 def test_extra_wake_ups_do_nothing(fresh: Bench) -> None:

@@ -1,5 +1,7 @@
 """What the machine remembers."""
 
+import math
+
 from credward.lifecycle.records import Current, KeyRecord, Needs
 from credward.lifecycle.vocabulary import Plan, TokenKey
 
@@ -30,6 +32,30 @@ def test_equal_wishes_do_not_pile_up() -> None:
     assert len(needs.entries) == 1
 
 
+def test_ever_smaller_wishes_do_not_pile_up() -> None:
+    """T16: a caller that counts down second by second takes no memory either."""
+    needs = Needs()
+    for second in range(10_000):
+        needs.add(second, 20_000 - second)
+
+    assert len(needs.entries) == 64
+    assert needs.largest(9_999) >= 10_001
+
+
+def test_everything_remembered_moves_with_the_clock() -> None:
+    """T13: what was past stays past, what is to wait waits as long; what the source said stays."""
+    key = record(current=Current(token_id="t", issued_at=0, expires_at=100, ends_at=100))
+    key.last_asked_at = key.minted_at = key.wake_at = 10
+    key.retry_at = 20
+    key.needs.add(10, 50)
+    key.shift(-10)
+
+    assert (key.last_asked_at, key.minted_at, key.wake_at, key.retry_at) == (0, 0, 0, 10)
+    assert key.look_again_at == -math.inf
+    assert key.needs.largest(0) == 50
+    assert key.current == Current(token_id="t", issued_at=0, expires_at=100, ends_at=90)
+
+
 def test_the_life_is_the_longest_of_the_last_eight() -> None:
     """A source that shortens its tokens is believed after a while."""
     key = record()
@@ -41,14 +67,12 @@ def test_the_life_is_the_longest_of_the_last_eight() -> None:
 
 def test_usable_means_above_the_floor() -> None:
     """And there is a token at all."""
-    key = record(current=Current(token_id="t", issued_at=0, ends_at=100))
+    key = record(current=Current(token_id="t", issued_at=0, expires_at=100, ends_at=100))
     key.lives.append(100)
 
     assert key.usable(90)
     assert not key.usable(90.1)
     assert not record().usable(0)
-    assert key.current is not None
-    assert key.current.expires_at == 100
 
 
 def test_demand_ends(tmp_path: object) -> None:

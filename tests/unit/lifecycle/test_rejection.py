@@ -57,6 +57,16 @@ def test_forced_mints_are_throttled_per_credential() -> None:
     assert not inference.may_force("gateway", "after2", allowed[-1] + 3602)
 
 
+def test_a_clock_set_back_neither_frees_nor_freezes_the_throttle(given: Inference) -> None:
+    """T13: everything remembered moves along."""
+    given.may_force("gateway", "t1", 1000)
+    given.shift(-3600)
+
+    assert given.is_rejection(ASKER, "t1", 240, 1001 - 3600)
+    assert not given.may_force("gateway", "t2", 1119 - 3600)
+    assert given.may_force("gateway", "t3", 1120 - 3600)
+
+
 def test_memory_is_bounded() -> None:
     """A flood of askers forgets the oldest."""
     inference = Inference()

@@ -22,6 +22,15 @@ def test_refresh_is_a_quarter_of_the_life_ahead_or_the_need_and_jitter_only_earl
     assert schedule.refresh_at(math.inf, 100, 0, 0.5) == math.inf
 
 
+def test_a_token_issued_in_our_future_lasts_no_longer_than_its_life() -> None:
+    """T13: a source whose clock is ahead, or ours set back while the mint was out."""
+    assert schedule.ends_at(1000, 1600, 1000) == 1600
+    assert schedule.ends_at(1000, None, 1000) == math.inf
+    assert schedule.ends_at(900, 1600, 1000) == 1600, "an older token of a source that caches"
+    assert schedule.ends_at(4600, 5200, 1000) == 1600
+    assert schedule.ends_at(9999, 1600, 1000) == 1600, "an absurd beginning says nothing"
+
+
 def test_the_floor_is_a_tenth_of_the_life_and_30_seconds_at_most() -> None:
     """Never hand out less."""
     assert (schedule.floor(60), schedule.floor(3600)) == (6, 30)

@@ -10,7 +10,7 @@ from credward.lifecycle.vocabulary import Plan, State, TokenKey
 
 DOWN = BrokerError(Kind.PROVIDER_UNREACHABLE, "down")
 BROKEN = BrokerError(Kind.FIX_CONFIGURATION, "mend it")
-TOKEN = Current(token_id="t", issued_at=0, ends_at=100)
+TOKEN = Current(token_id="t", issued_at=0, expires_at=100, ends_at=100)
 
 
 @pytest.fixture

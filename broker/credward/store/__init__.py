@@ -1,1 +1,1 @@
-"""What is kept on disk: the lock that makes one daemon of many, and keys of our own."""
+"""What is kept on disk: the sealed store and its key, keys of our own, and the lock of one daemon."""

@@ -1,0 +1,152 @@
+"""State files on disk: read with distrust, replaced whole, the one before kept, bad ones set aside.
+
+Bytes only; what they mean is `sealed`. A kill between any two steps leaves the old file or the new
+one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from pathlib import Path
+
+from credward.errors import BrokerError, Kind
+
+__all__ = ["keep_previous", "last_of", "read_private", "replace", "set_aside"]
+
+# No store is nearly as long (bytes).
+_MAX_SIZE = 64 * 1024 * 1024
+# What file systems answer that have no hard links.
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
+
+
+def last_of(path: Path) -> Path:
+    """Return where the file before lies."""
+    return path.with_name(f"{path.name}.last")
+
+
+def read_private(path: Path, what: str) -> bytes | None:
+    """Return the content of a file that is ours alone, None where there is none.
+
+    Raise `fix-configuration`, naming *what* it is, for one that others can read or write, that
+    belongs to somebody else, or that is no file.
+    """
+    try:
+        # Not blocking, for a pipe in its place would hold us for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _unreadable(path, what, error) from error
+    try:
+        _check_owner(os.fstat(descriptor), path, what)
+        return _read(descriptor)
+    except OSError as error:
+        raise _unreadable(path, what, error) from error
+    finally:
+        os.close(descriptor)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Put *content* in the place of *path*, mode 0600, durable on return; raise `OSError`.
+
+    Whatever happens on the way, *path* is the old file or the new one, whole.
+    """
+    # One name, not a random one: what a kill leaves behind is overwritten by the next attempt.
+    temporary = path.with_name(f"{path.name}.new")
+    with contextlib.suppress(FileNotFoundError):
+        temporary.unlink()
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(temporary, flags, 0o600)
+    try:
+        try:
+            # Whatever the umask took away or the directory's default ACL gave.
+            os.fchmod(descriptor, 0o600)
+            left = memoryview(content)
+            while left:
+                left = left[os.write(descriptor, left) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        temporary.rename(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync_directory(path.parent)
+
+
+def keep_previous(path: Path) -> None:
+    """Have the present file also be the last one, until `replace` makes the two differ."""
+    link = path.with_name(f"{path.name}.last.new")
+    with contextlib.suppress(FileNotFoundError):
+        link.unlink()
+    try:
+        os.link(path, link)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if (content := read_private(path, "store")) is not None:
+            replace(last_of(path), content)
+        return
+    link.rename(last_of(path))
+    with contextlib.suppress(FileNotFoundError):
+        # Renaming one of two names of the same file to the other does nothing (POSIX).
+        link.unlink()
+
+
+def set_aside(path: Path, now: float) -> Path:
+    """Give *path* a second name that says when it was found bad, and return that name."""
+    aside = path.with_name(f"{path.name}.corrupt-{int(now)}")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.corrupt-{int(now)}-{number}")
+    try:
+        os.link(path, aside)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        path.rename(aside)
+    _sync_directory(path.parent)
+    return aside
+
+
+def _check_owner(found: os.stat_result, path: Path, what: str) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise _refused(path, what, "is no file", f"move {path} away")
+    if found.st_uid != os.geteuid():
+        raise _refused(
+            path, what, f"belongs to uid {found.st_uid}", f"run chown {os.geteuid()} {path}"
+        )
+    if found.st_mode & 0o077:
+        raise _refused(path, what, "lies open to others", f"run chmod 0600 {path}")
+    if found.st_size > _MAX_SIZE:
+        raise _refused(path, what, f"is longer than {_MAX_SIZE >> 20} MiB", f"move {path} away")
+
+
+def _read(descriptor: int) -> bytes:
+    content = bytearray()
+    while part := os.read(descriptor, 1 << 20):
+        content += part
+    return bytes(content)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unreadable(path: Path, what: str, error: OSError) -> BrokerError:
+    return _refused(path, what, f"cannot be read ({error.strerror})", "correct what it is")
+
+
+def _refused(path: Path, what: str, problem: str, remedy: str) -> BrokerError:
+    return BrokerError(Kind.FIX_CONFIGURATION, f"{what} {path} {problem}: {remedy}")

@@ -1,0 +1,257 @@
+"""Where the key of the store comes from: a key file, systemd, the keychain, a human, memory.
+
+Each source gives 32 bytes under which `sealed` wraps the key-encryption key. The keychain is read
+by a worker (`keychain`) and handed over here; a passphrase is stretched by `passphrases`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import Protocol
+
+from credward.errors import BrokerError, Kind
+from credward.store.sealed import SourceKind
+
+__all__ = [
+    "CREDENTIAL",
+    "KeyFileSource",
+    "KeySource",
+    "KeychainSource",
+    "MemorySource",
+    "PassphraseSource",
+    "SystemdSource",
+    "decode_key",
+    "new_key",
+]
+
+# The name of the credential in a unit: LoadCredentialEncrypted=credward.store-key:…
+CREDENTIAL = "credward.store-key"
+KEY_SIZE = 32
+_MAX_FILE = 4096
+
+
+class KeySource(Protocol):
+    """One source of the store's key."""
+
+    @property
+    def kind(self) -> SourceKind:
+        """Return its name, as configuration and file say it."""
+        ...
+
+    def key(self, *, create: bool) -> bytearray | None:
+        """Return the 32 bytes, which the caller wipes; None where a human has to give a passphrase.
+
+        *create*: there is no store yet, so a key that is absent may be made. Raise
+        `fix-configuration` where the key is absent, unreadable, damaged or open to others.
+        """
+        ...
+
+    def describe(self) -> str:
+        """Return what status says about it."""
+        ...
+
+
+def decode_key(text: bytes | bytearray) -> bytearray | None:
+    """Return the 32 bytes that *text* holds in base64, None if it is anything else."""
+    try:
+        key = bytearray(base64.b64decode(text.strip(), validate=True))
+    except (binascii.Error, ValueError):
+        return None
+    return key if len(key) == KEY_SIZE else None
+
+
+def new_key() -> bytearray:
+    """Return the text of a new key: 32 random bytes in base64."""
+    return bytearray(base64.b64encode(os.urandom(KEY_SIZE)))
+
+
+class KeyFileSource:
+    """A file of mode 0600 with 32 bytes in base64, made together with the store."""
+
+    kind: SourceKind = "key_file"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def key(self, *, create: bool) -> bytearray | None:
+        """Return the key in the file, made if *create* says so and there is none."""
+        try:
+            if (text := _read_key_file(self._path, self.describe())) is None:
+                text = _create_key_file(self._path) if create else None
+        except OSError as error:
+            raise _refused(
+                f"{self.describe()} cannot be read or made ({error.strerror})",
+                "correct store.key_file or the rights of its directory",
+            ) from error
+        if text is None:
+            raise _refused(
+                f"{self.describe()} is gone", "restore it, for the store opens with no other key"
+            )
+        if (key := decode_key(text)) is None:
+            raise _refused(
+                f"{self.describe()} is damaged (32 bytes in base64 are expected)", "restore it"
+            )
+        return key
+
+    def describe(self) -> str:
+        """Return the path."""
+        return f"key file {self._path}"
+
+
+class SystemdSource:
+    """A credential that the service manager decrypted for the unit (systemd.exec(5)).
+
+    *directory* is what CREDENTIALS_DIRECTORY says. The content is 32 bytes, bare or in base64.
+    """
+
+    kind: SourceKind = "systemd"
+
+    def __init__(self, directory: Path | None) -> None:
+        self._directory = directory
+
+    def key(self, *, create: bool) -> bytearray | None:  # noqa: ARG002 - systemd-creds makes it
+        """Return the key in the credential; nobody but the administrator makes one."""
+        remedy = f"give the unit LoadCredentialEncrypted={CREDENTIAL}"
+        if self._directory is None:
+            raise _refused("CREDENTIALS_DIRECTORY is not set, so there is no store key", remedy)
+        try:
+            descriptor = os.open(
+                self._directory / CREDENTIAL, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+            )
+            try:
+                found = os.fstat(descriptor)
+                text = os.read(descriptor, _MAX_FILE) if stat.S_ISREG(found.st_mode) else b""
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise _refused(
+                f"{self.describe()} cannot be read ({error.strerror})", remedy
+            ) from error
+        # The manager makes it readable for the unit by owner or by ACL, which shows as group.
+        if found.st_mode & 0o007 or found.st_uid not in {0, os.geteuid()}:
+            raise _refused(f"{self.describe()} lies open to others", remedy)
+        key = bytearray(text) if len(text) == KEY_SIZE else decode_key(text)
+        if key is None:
+            raise _refused(f"{self.describe()} is not 32 bytes, bare or in base64", remedy)
+        return key
+
+    def describe(self) -> str:
+        """Return the name of the credential."""
+        return f"systemd credential {CREDENTIAL}"
+
+
+class KeychainSource:
+    """An item of the operating system's keychain, as a worker read it: *text* is base64."""
+
+    kind: SourceKind = "keychain"
+
+    def __init__(self, text: bytes | bytearray, *, service: str, account: str) -> None:
+        self._text = bytearray(text)
+        self._service = service
+        self._account = account
+
+    def key(self, *, create: bool) -> bytearray | None:  # noqa: ARG002 - the worker made it
+        """Return the key that the item held when it was read."""
+        if (key := decode_key(self._text)) is None:
+            raise _refused(
+                f"{self.describe()} is not 32 bytes in base64",
+                "restore the item, or name another one",
+            )
+        return key
+
+    def describe(self) -> str:
+        """Return which item it is."""
+        return f'keychain item "{self._service}" of "{self._account}"'
+
+
+class PassphraseSource:
+    """A human who types a passphrase: the store is locked until then."""
+
+    kind: SourceKind = "passphrase"
+
+    def key(self, *, create: bool) -> bytearray | None:  # noqa: ARG002 - made of the passphrase
+        """Return None: `Store.unlock` is given the passphrase."""
+        return None
+
+    def describe(self) -> str:
+        """Return the word."""
+        return "passphrase"
+
+
+class MemorySource:
+    """A key that lives and dies with the process, so that the store never touches the disk."""
+
+    kind: SourceKind = "memory"
+
+    def __init__(self) -> None:
+        self._key = os.urandom(KEY_SIZE)
+
+    def key(self, *, create: bool) -> bytearray | None:  # noqa: ARG002 - always there
+        """Return the key of this process."""
+        return bytearray(self._key)
+
+    def describe(self) -> str:
+        """Return what that means for grants."""
+        return "memory (grants end with the daemon)"
+
+
+def _read_key_file(path: Path, what: str) -> bytes | None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _refused(f"{what} is a link", "name the file itself") from error
+        raise
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise _refused(f"{what} is no file", "correct store.key_file")
+        if found.st_uid != os.geteuid():
+            raise _refused(f"{what} belongs to uid {found.st_uid}", "correct store.key_file")
+        if stat.S_IMODE(found.st_mode) & 0o177:
+            raise _refused(f"{what} is not of mode 0600", f"run chmod 0600 {path}")
+        return os.read(descriptor, _MAX_FILE)
+    finally:
+        os.close(descriptor)
+
+
+def _create_key_file(path: Path) -> bytes:
+    """Make the file, whole and durable or not at all, never in the place of another."""
+    text = bytes(new_key()) + b"\n"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.new")
+    with contextlib.suppress(FileNotFoundError):
+        temporary.unlink()
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(temporary, flags, 0o600)
+    try:
+        try:
+            os.fchmod(descriptor, 0o600)
+            os.write(descriptor, text)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        # No file was there a moment ago; a link would say if there is one now, where links exist.
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, "it appeared just now", str(path))
+        temporary.rename(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+    return text
+
+
+def _refused(problem: str, remedy: str) -> BrokerError:
+    return BrokerError(Kind.FIX_CONFIGURATION, f"{problem}: {remedy}")

@@ -1,0 +1,121 @@
+"""Which copy of the store to trust: the file itself, else the one before it, else none.
+
+Reports and keeps whatever is bad; what an opened file is used for is the business of `store`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from credward.errors import BrokerError, Kind
+from credward.store.files import last_of, read_private, replace, set_aside
+from credward.store.sealed import (
+    DamagedError,
+    SealedFile,
+    UnknownFormatError,
+    WrongKeyError,
+    decode_file,
+    verify_file,
+)
+
+__all__ = ["Loaded", "Unwrap", "load", "peek"]
+
+# Takes the key-encryption key out of a file; None where that has to wait for a passphrase. Raises
+# `WrongKeyError`, or `BrokerError` where the key itself is not to be had.
+Unwrap = Callable[[SealedFile], bytearray | None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Loaded:
+    """What was read. *kek* None: locked, and so nothing of the content is proven yet.
+
+    *recovered*: *content* is older than the last save; *warning* says so to people.
+    """
+
+    content: SealedFile
+    kek: bytearray | None = field(repr=False)
+    recovered: bool = False
+    warning: str | None = None
+
+
+def load(path: Path, unwrap: Unwrap, *, now: float) -> Loaded | None:
+    """Return the store at *path*, None where there never was one.
+
+    A file that is damaged is set aside when the copy before it opens with the same key, which takes
+    its place then. Otherwise nothing is moved: raise `fix-configuration`, so that no new store can
+    quietly take the place of one that a backup may still bring back. The same goes for a wrong
+    mode or owner and for a newer format, for there the content is not in doubt.
+    """
+    raw = read_private(path, "store")
+    if raw is None:
+        if last_of(path).exists():
+            raise _refused(
+                f"store {path} is gone, but the copy before it is there",
+                f"run mv {last_of(path)} {path} to go on with that, or move it away to begin anew",
+            )
+        return None
+    try:
+        return _open(raw, unwrap)
+    except UnknownFormatError as error:
+        raise _refused(
+            f"store {path} cannot be read, {error} and this version writes another",
+            "install the version of credward that wrote it",
+        ) from error
+    except DamagedError as error:
+        reason = f"is damaged, {error}"
+        remedy = f"restore it from a backup, or move it and {last_of(path)} away and log in again"
+    except WrongKeyError:
+        reason = "does not open with its key, one of the two is not the right one"
+        remedy = "restore the key, or the store from a backup"
+    if (loaded := _recover(path, unwrap, reason, now=now)) is not None:
+        return loaded
+    raise _refused(f"store {path} {reason}, and no other copy opens", remedy)
+
+
+def peek(path: Path) -> SealedFile | None:
+    """Return the file at *path* with nothing proven, None where it cannot be read."""
+    try:
+        raw = read_private(path, "store")
+        return None if raw is None else decode_file(raw)
+    except (BrokerError, DamagedError, UnknownFormatError):
+        return None
+
+
+def _recover(path: Path, unwrap: Unwrap, reason: str, *, now: float) -> Loaded | None:
+    last = last_of(path)
+    try:
+        raw = read_private(last, "store")
+        if raw is None:
+            return None
+        loaded = _open(raw, unwrap)
+    except (BrokerError, DamagedError, UnknownFormatError, WrongKeyError):
+        # The first file's trouble is the one to report.
+        return None
+    try:
+        aside = set_aside(path, now)
+        replace(path, raw)
+    except OSError as error:
+        raise _refused(
+            f"store {path} {reason}, and cannot be set aside ({error.strerror})",
+            "make its directory writable",
+        ) from error
+    loaded.recovered = True
+    loaded.warning = (
+        f"store {path} {reason}: it lies in {aside}, the copy before its last change is in use, "
+        "and grants renewed since may need a login"
+    )
+    return loaded
+
+
+def _open(raw: bytes, unwrap: Unwrap) -> Loaded:
+    content = decode_file(raw)
+    kek = unwrap(content)
+    if kek is not None:
+        verify_file(content, kek)
+    return Loaded(content=content, kek=kek)
+
+
+def _refused(problem: str, remedy: str) -> BrokerError:
+    return BrokerError(Kind.FIX_CONFIGURATION, f"{problem}: {remedy}")

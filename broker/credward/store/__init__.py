@@ -1,1 +1,1 @@
-"""What is kept on disk: the sealed store and its key, keys of our own, and the lock of one daemon."""
+"""What is kept on disk: the sealed store, keys of our own, and the lock that lets one run."""

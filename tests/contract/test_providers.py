@@ -6,6 +6,9 @@ A provider adds its samples below: settings that mint, and settings that fail ar
 from __future__ import annotations
 
 import asyncio
+import atexit
+import contextlib
+import functools
 import json
 import os
 import signal
@@ -27,11 +30,14 @@ from credward.errors import BrokerError, Kind
 from credward.providers.io import WorkerIo
 from credward.providers.provider import ProviderRequest
 from credward.providers.registry import find_provider, load_provider, provider_entry_points
+from credward.providers.transport import Transport
+from credward.settings.network import NetworkSettings
 from credward.settings.registry import SETTINGS
 from credward.store.signing_keys import load_or_create
 from credward.tokens import Secret, Token
 from credward.workers.link import MintRequest
 from credward.workers.pool import WorkerPool
+from fakes.google_server import Google, service_account, serving
 from fakes.watching import gone
 
 ENVIRON = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C"}
@@ -65,6 +71,8 @@ def minting(provider: str, folder: Path) -> Sample:
             path.write_text("sk-ant-api03-x" if not path.exists() else path.read_text() + "x")
             path.chmod(0o600)
             return Sample(settings={"api_key": {"file": str(path)}})
+        case "gcp":
+            return Sample(settings=_google_key(folder, "oauth2.googleapis.com/token"))
         case "local":
             return Sample(settings={}, grant=load_or_create(folder, "key").reveal())
         case _:
@@ -119,10 +127,45 @@ def failing(provider: str, folder: Path) -> list[Sample]:
                     for script in scripts
                 ),
             ]
+        case "gcp":
+            broken = folder / "broken"
+            broken.write_text(secret)
+            broken.chmod(0o600)
+            bad = [{}, {"access_token": secret}, {"access_token": secret, "expires_in": secret}]
+            google = _google().bad
+            paths = []
+            for index, answer in enumerate([secret, *bad, f"{secret} {secret}"]):
+                for status in (200, 400, 503):
+                    paths.append(f"bad/{index}/{status}")
+                    body = json.dumps(answer or {"error": secret}).encode()
+                    google[paths[-1]] = (status, {"Content-Type": "application/json"}, body)
+            return [
+                Sample(settings={"credentials_file": str(broken)}),
+                Sample(settings={"service_account_key": {"command": ["echo", secret]}}),
+                Sample(settings=_google_key(folder, "nosuch", private_key=secret)),
+                *(Sample(settings=_google_key(folder, path)) for path in paths),
+            ]
         case "local":
             return [Sample(settings={}), Sample(settings={}, grant=secret)]
         case _:
             pytest.fail(f"provider {provider} needs failing samples in this file")
+
+
+@functools.cache
+def _google() -> Google:
+    """Return a fake Google that is served until the tests end."""
+    served = contextlib.ExitStack()
+    atexit.register(served.close)
+    return served.enter_context(serving(Google()))
+
+
+def _google_key(folder: Path, path: str, **words: Any) -> Mapping[str, Any]:
+    """Write a service account key whose tokens come from *path* of the fake Google."""
+    url = f"http://127.0.0.1:{_google().port}/{path}"
+    key = folder / f"key-{path.replace('/', '-')}.json"
+    key.write_text(json.dumps(service_account(token_uri=url, **words)))
+    key.chmod(0o600)
+    return {"credentials_file": str(key)}
 
 
 def _program(folder: Path, script: str) -> Path:
@@ -136,7 +179,11 @@ def _program(folder: Path, script: str) -> Path:
 def mint(provider: str, sample: Sample) -> Token:
     """Mint once in this process, over the real world."""
     io = WorkerIo(
-        clock=SystemClock(), now=SystemClock().now(), credential="gateway", environ=ENVIRON
+        clock=SystemClock(),
+        now=SystemClock().now(),
+        credential="gateway",
+        environ=ENVIRON,
+        transport=lambda: Transport(NetworkSettings()),
     )
     return load_provider(provider).mint(
         ProviderRequest(
@@ -219,7 +266,15 @@ settings = msgspec.convert(settings, SETTINGS[name])
 seen = loading = []
 provider = load_provider(name)
 seen = None
-io = WorkerIo(clock=SystemClock(), now=1000.0, credential="c", environ=environ)
+from credward.providers.transport import Transport
+from credward.settings.network import NetworkSettings
+io = WorkerIo(
+    clock=SystemClock(),
+    now=SystemClock().now(),
+    credential="c",
+    environ=environ,
+    transport=lambda: Transport(NetworkSettings()),
+)
 request = ProviderRequest(credential="c", settings=settings, grant=grant and Secret(grant))
 seen = minting = []
 provider.mint(request, io)

@@ -54,8 +54,8 @@ def read_secret(
     return Secret(text.strip("\r\n"))
 
 
-def read_file(name: str, path: str, io: Io) -> str:
-    """Return the text of a file that is the user's own and nobody else's to read."""
+def read_file(name: str, path: str, io: Io, *, private: bool = True) -> str:
+    """Return the text of a file; unless it is not *private*, nobody else may be able to read it."""
     if path.startswith("~/"):
         path = f"{io.environment().get('HOME', '')}{path[1:]}"
     try:
@@ -72,7 +72,7 @@ def read_file(name: str, path: str, io: Io) -> str:
         ) from error
     if not stat.S_ISREG(status.st_mode):
         raise _misconfigured(name, f"cannot be read from {path}, which is no file: correct file")
-    if status.st_mode & 0o077 and not _is_mounted_secret(path):
+    if private and status.st_mode & 0o077 and not _is_mounted_secret(path):
         raise _misconfigured(name, f"lies open to others in {path}: run chmod 0600 {path}")
     if len(content) > _MAX_FILE:
         raise _misconfigured(

@@ -21,6 +21,7 @@ _BUILT_IN = tuple(
     for name, value in (
         ("anthropic", "credward.providers.anthropic:AnthropicProvider"),
         ("command", "credward.providers.command:CommandProvider"),
+        ("gcp", "credward.providers.gcp:GcpProvider"),
         ("local", "credward.providers.local:LocalProvider"),
         ("static", "credward.providers.static:StaticProvider"),
     )

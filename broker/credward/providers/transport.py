@@ -30,6 +30,9 @@ __all__ = ["Transport"]
 # Token answers and metadata are a few KiB; whoever sends more sends something else (bytes).
 _MAX_BODY = 64 * 1024
 _CONNECT_TIMEOUT = 10.0
+# The instance metadata service of a cloud's machine: on its host, never on a network, and in the
+# clear everywhere (the same address at Azure, AWS and Google).
+_METADATA_HOST = "169.254.169.254"
 
 
 class Transport:
@@ -80,7 +83,7 @@ class Transport:
         self._pools.clear()
 
     def _pool(self, host: str, certificate: tuple[str, str] | None) -> urllib3.PoolManager:
-        direct = self._network.proxy is None or _is_loopback(host) or self._network.bypasses(host)
+        direct = self._network.proxy is None or _is_near(host) or self._network.bypasses(host)
         key = (direct, certificate)
         if (found := self._pools.get(key)) is not None:
             return found
@@ -98,7 +101,7 @@ class Transport:
 
 
 def _check_url(url: str, credential: str) -> str:
-    """Return the host of *url*; refuse what is neither https nor loopback, or holds a password."""
+    """Return the host of *url*; refuse what goes elsewhere in the clear, or holds a password."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
@@ -109,7 +112,7 @@ def _check_url(url: str, credential: str) -> str:
             Kind.FIX_CONFIGURATION,
             f'"{credential}" names a URL that is none: correct it in the configuration',
         )
-    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host)):
+    if parts.scheme == "https" or (parts.scheme == "http" and _is_near(host)):
         return host
     raise BrokerError(
         Kind.FIX_CONFIGURATION,
@@ -117,8 +120,9 @@ def _check_url(url: str, credential: str) -> str:
     )
 
 
-def _is_loopback(host: str) -> bool:
-    if host.lower() == "localhost":
+def _is_near(host: str) -> bool:
+    """Tell whether *host* is this machine, or the metadata service below it."""
+    if host.lower() == "localhost" or host == _METADATA_HOST:
         return True
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -61,6 +61,11 @@ RULES: Mapping[str, WorkerRules] = {
     "command": WorkerRules(variables=_HOME, programs=True, size=8),
     # A static secret may be read by a program (`op read`) or from a file below HOME.
     "static": WorkerRules(variables=_HOME, programs=True),
+    # Application Default Credentials lie below HOME, or where these point; subject tokens may come
+    # from a program.
+    "gcp": WorkerRules(
+        variables=(*_HOME, "GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG"), programs=True
+    ),
     "local": WorkerRules(),
     # `ant` keeps its profiles below HOME, or where this variable says.
     "anthropic": WorkerRules(variables=(*_HOME, "ANTHROPIC_CONFIG_DIR"), programs=True),

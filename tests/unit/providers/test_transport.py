@@ -15,7 +15,7 @@ import trustme
 from canaries import canary
 from credward.errors import BrokerError, Kind
 from credward.providers.provider import HttpRequest
-from credward.providers.transport import Transport
+from credward.providers.transport import Transport, _check_url
 from credward.settings.network import NetworkSettings
 
 
@@ -140,6 +140,8 @@ def test_t6_an_answer_over_the_limit_is_refused():
         "https:///token",
         "http://127.0.0.1.example.com/",
         "http://localhost.example.com/",
+        "http://169.254.169.254.example.com/",
+        "http://169.254.1.1/",
         "nonsense",
     ],
 )
@@ -148,6 +150,11 @@ def test_n10_only_https_or_loopback(url):
     error = failure(url)
 
     assert (error.kind, error.sent) == (Kind.FIX_CONFIGURATION, "no")
+
+
+def test_the_metadata_service_may_be_asked_in_the_clear():
+    """It speaks nothing else. Only looked at here: this machine may have a real one."""
+    assert _check_url("http://169.254.169.254/", "gateway") == "169.254.169.254"
 
 
 def test_only_a_trusted_server_gets_the_request(tmp_path):

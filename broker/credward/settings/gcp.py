@@ -1,0 +1,192 @@
+"""What a credential of the provider `gcp` may say.
+
+Reading keys and asking Google is the job of `providers.gcp`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from credward.settings.grants import GrantTerms
+from credward.settings.references import Reference, refuse_literal
+
+__all__ = ["AccessBoundaryRule", "AvailabilityCondition", "Settings", "Source"]
+
+Source = Literal["adc", "metadata", "file", "key", "external_account", "login"]
+
+# Google's own limits: twelve hours where the organisation allows it, ten rules
+# (cloud.google.com/iam/docs, "Create short-lived credentials" and "Downscope with CABs").
+Lifetime = Annotated[int, msgspec.Meta(ge=60, le=43_200)]
+_MAX_RULES = 10
+_METADATA_HOSTS = frozenset({"metadata.google.internal", "169.254.169.254"})
+
+
+class AvailabilityCondition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a rule holds: an expression of the Common Expression Language."""
+
+    expression: str
+    title: str | None = None
+    description: str | None = None
+
+
+class AccessBoundaryRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a downscoped token may still do; the words are those of Google's JSON."""
+
+    availableResource: str  # noqa: N815 - the vendor's name
+    availablePermissions: tuple[str, ...]  # noqa: N815
+    availabilityCondition: AvailabilityCondition | None = None  # noqa: N815
+
+    def __post_init__(self) -> None:
+        if not self.availablePermissions or any(
+            not each.startswith("inRole:") for each in self.availablePermissions
+        ):
+            raise ValueError(
+                'availablePermissions are roles, such as ["inRole:roles/storage.objectViewer"]'
+            )
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a Google credential comes from, whom it impersonates, and what it is narrowed to.
+
+    *lifetime* of an impersonated token and *timeout* of a request or a program are in seconds.
+    *scopes* empty: cloud-platform, and whatever the login was given for a user. *project* and
+    *region* are for the clients that are set up with this credential.
+    """
+
+    source: Literal["adc", "metadata"] | None = None
+    metadata_host: str | None = None
+    credentials_file: str | None = None
+    # Texts are let through to `__post_init__`, which can say more than "expected object".
+    service_account_key: Reference | str | None = None
+    external_account: dict[str, Any] | None = None
+    allow_executable: bool = False
+    client_id: str | None = None
+    client_secret: Reference | str | None = None
+    account: str | None = None
+    impersonate_service_account: str | None = None
+    delegates: tuple[str, ...] = ()
+    lifetime: Lifetime | None = None
+    scopes: tuple[str, ...] = ()
+    token: Literal["access", "id"] = "access"  # noqa: S105 - a kind
+    audience: str | None = None
+    access_boundary: tuple[AccessBoundaryRule, ...] = ()
+    project: str | None = None
+    region: str | None = None
+    quota_project: str | None = None
+    timeout: Annotated[float, msgspec.Meta(gt=0, le=120)] = 20.0
+
+    def __post_init__(self) -> None:
+        _check_sources(self)
+        _check_impersonation(self)
+        _check_narrowing(self)
+
+    @property
+    def origin(self) -> Source:
+        """The one place that the credential comes from."""
+        if self.credentials_file is not None:
+            return "file"
+        if self.service_account_key is not None:
+            return "key"
+        if self.external_account is not None:
+            return "external_account"
+        if self.client_id is not None:
+            return "login"
+        return self.source or "adc"
+
+    @property
+    def grant_terms(self) -> GrantTerms:
+        """A login of its own keeps a refresh token, which Google does not rotate."""
+        if self.origin != "login":
+            return GrantTerms()
+        return GrantTerms(identity=("client_id", "account"), logins=("browser",))
+
+
+def _check_sources(settings: Settings) -> None:
+    names = ("source", "credentials_file", "service_account_key", "external_account", "client_id")
+    named = [name for name in names if getattr(settings, name) is not None]
+    if len(named) > 1:
+        raise ValueError(f"a credential has one source, not {' and '.join(named)}: keep one")
+    for secret in (settings.service_account_key, settings.client_secret):
+        if secret is not None:
+            refuse_literal(secret)
+    path = settings.credentials_file
+    if path is not None and not path.startswith(("/", "~/")):
+        raise ValueError("credentials_file is an absolute path, or one that begins with ~/")
+    if settings.client_id is None:
+        if settings.client_secret is not None or settings.account is not None:
+            raise ValueError("client_secret and account belong to a login: set client_id")
+    elif settings.client_secret is None:
+        raise ValueError("client_id needs client_secret, which Google asks of desktop clients too")
+    if settings.metadata_host is not None:
+        _check_metadata_host(settings)
+    if settings.external_account is not None:
+        _check_external_account(settings.external_account)
+
+
+def _check_metadata_host(settings: Settings) -> None:
+    assert settings.metadata_host is not None
+    if settings.source != "metadata":
+        raise ValueError('metadata_host belongs to source = "metadata"')
+    host, _, port = settings.metadata_host.partition(":")
+    if port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65_536):
+        host = ""
+    if host not in _METADATA_HOSTS and not _is_loopback(host):
+        raise ValueError(
+            "metadata_host is metadata.google.internal, 169.254.169.254, or HOST:PORT on loopback"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_external_account(info: dict[str, Any]) -> None:
+    if info.get("type") != "external_account":
+        raise ValueError(
+            'external_account holds what Google\'s JSON does, type = "external_account"'
+        )
+    source = info.get("credential_source")
+    headers = source.get("headers") if isinstance(source, dict) else None
+    if "client_secret" in info or (
+        isinstance(headers, dict) and "authorization" in {str(name).lower() for name in headers}
+    ):
+        raise ValueError(
+            "external_account holds a secret written out: keep the JSON in a file of mode 0600 "
+            "and name it in credentials_file"
+        )
+
+
+def _check_impersonation(settings: Settings) -> None:
+    names = [*settings.delegates]
+    if settings.impersonate_service_account is not None:
+        names.append(settings.impersonate_service_account)
+    elif settings.delegates or settings.lifetime is not None:
+        raise ValueError("delegates and lifetime belong to an impersonate_service_account")
+    for name in names:
+        # It becomes part of a path.
+        if not name or not name.isascii() or set(name) & set("/:?#% ") or not name.isprintable():
+            raise ValueError(
+                "a service account is named by its address, such as agent@PROJECT.iam."
+                "gserviceaccount.com"
+            )
+
+
+def _check_narrowing(settings: Settings) -> None:
+    if any(not scope or " " in scope for scope in settings.scopes):
+        raise ValueError("scopes are URLs, one per element of the list")
+    if len(settings.access_boundary) > _MAX_RULES:
+        raise ValueError(f"access_boundary has at most {_MAX_RULES} rules")
+    if settings.token == "access":  # noqa: S105
+        if settings.audience is not None:
+            raise ValueError('audience is for ID tokens: set token = "id" too')
+        return
+    if settings.access_boundary:
+        raise ValueError("access_boundary narrows access tokens: an ID token carries no access")
+    if settings.audience is None and settings.origin != "login":
+        raise ValueError('token = "id" needs audience, whom the token is for')

@@ -38,6 +38,7 @@ from credward.tokens import Secret, Token
 from credward.workers.link import MintRequest
 from credward.workers.pool import WorkerPool
 from fakes.google_server import Google, service_account, serving
+from fakes.oauth_server import OAuthServer
 from fakes.watching import gone
 
 ENVIRON = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C"}
@@ -75,6 +76,8 @@ def minting(provider: str, folder: Path) -> Sample:
             return Sample(settings=_google_key(folder, "oauth2.googleapis.com/token"))
         case "local":
             return Sample(settings={}, grant=load_or_create(folder, "key").reveal())
+        case "oauth":
+            return Sample(settings=oauth_settings(), grant=oauth_server().grant())
         case _:
             pytest.fail(f"provider {provider} needs a sample in this file")
 
@@ -147,6 +150,18 @@ def failing(provider: str, folder: Path) -> list[Sample]:
             ]
         case "local":
             return [Sample(settings={}), Sample(settings={}, grant=secret)]
+        case "oauth":
+            nowhere = {"issuer": "http://127.0.0.1:9", "client_id": "c"}
+            reads = {"subject_token": {"command": ["sh", "-c", f"echo {secret}; exit 3"]}}
+            return [
+                Sample(settings=oauth_settings()),
+                Sample(settings=oauth_settings(), grant=secret),
+                Sample(settings=oauth_settings(), grant=f'{{"refresh_token": "{secret}"}}'),
+                Sample(settings=oauth_settings(), grant=f"{secret}\n{secret}"),
+                Sample(settings=oauth_settings() | {"client_id": secret}, grant=secret),
+                Sample(settings=nowhere, grant=secret),
+                Sample(settings=nowhere | {"grant_type": "token_exchange"} | reads),
+            ]
         case _:
             pytest.fail(f"provider {provider} needs failing samples in this file")
 
@@ -176,23 +191,44 @@ def _program(folder: Path, script: str) -> Path:
     return path
 
 
+@functools.cache
+def oauth_server() -> OAuthServer:
+    """Return the one server of this process; its thread ends with it."""
+    return OAuthServer(rotates=False).__enter__()
+
+
+def oauth_settings() -> dict[str, Any]:
+    """Return settings without discovery: a mint is one request then."""
+    server = oauth_server()
+    return {
+        "token_endpoint": f"{server.issuer}/token",
+        "client_id": server.client_id,
+        "grant_type": "refresh_token",
+    }
+
+
 def mint(provider: str, sample: Sample) -> Token:
     """Mint once in this process, over the real world."""
+    transport = Transport(NetworkSettings())
     io = WorkerIo(
         clock=SystemClock(),
         now=SystemClock().now(),
         credential="gateway",
         environ=ENVIRON,
-        transport=lambda: Transport(NetworkSettings()),
+        transport=lambda: transport,
+        keep_grant=lambda _: None,
     )
-    return load_provider(provider).mint(
-        ProviderRequest(
-            credential="gateway",
-            settings=msgspec.convert(sample.settings, SETTINGS[provider]),
-            grant=None if sample.grant is None else Secret(sample.grant),
-        ),
-        io,
-    )
+    try:
+        return load_provider(provider).mint(
+            ProviderRequest(
+                credential="gateway",
+                settings=msgspec.convert(sample.settings, SETTINGS[provider]),
+                grant=None if sample.grant is None else Secret(sample.grant),
+            ),
+            io,
+        )
+    finally:
+        transport.close()
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -259,6 +295,8 @@ from credward.clock import SystemClock
 from credward.providers.io import WorkerIo
 from credward.providers.provider import ProviderRequest
 from credward.providers.registry import load_provider
+from credward.providers.transport import Transport
+from credward.settings.network import NetworkSettings
 from credward.settings.registry import SETTINGS
 from credward.tokens import Secret
 name, settings, grant, environ = json.loads(sys.argv[1])
@@ -266,14 +304,10 @@ settings = msgspec.convert(settings, SETTINGS[name])
 seen = loading = []
 provider = load_provider(name)
 seen = None
-from credward.providers.transport import Transport
-from credward.settings.network import NetworkSettings
+transport = Transport(NetworkSettings())
 io = WorkerIo(
-    clock=SystemClock(),
-    now=SystemClock().now(),
-    credential="c",
-    environ=environ,
-    transport=lambda: Transport(NetworkSettings()),
+    clock=SystemClock(), now=SystemClock().now(), credential="c", environ=environ,
+    transport=lambda: transport, keep_grant=lambda _: None,
 )
 request = ProviderRequest(credential="c", settings=settings, grant=grant and Secret(grant))
 seen = minting = []

@@ -23,6 +23,7 @@ _BUILT_IN = tuple(
         ("command", "credward.providers.command:CommandProvider"),
         ("gcp", "credward.providers.gcp:GcpProvider"),
         ("local", "credward.providers.local:LocalProvider"),
+        ("oauth", "credward.providers.oauth:OAuthProvider"),
         ("static", "credward.providers.static:StaticProvider"),
     )
 )

@@ -139,13 +139,13 @@ def _failure(error: Exception, host: str, credential: str) -> BrokerError:
     kind = Kind.PROVIDER_UNREACHABLE
     match reason:
         case NewConnectionError() | ConnectTimeoutError():
-            what, sent = "is unreachable (no connection; VPN?)", "no"
+            what, sent = "is unreachable (no connection): check network and VPN", "no"
         case SSLError() | ssl.SSLError():
             what = "is not trusted (TLS certificate): set network.ca to the PEM file of its CA"
             # A handshake that failed comes before the request; any later TLS error does not.
             sent = "no" if "CERTIFICATE_VERIFY_FAILED" in str(reason) else "maybe"
         case TimeoutError():
-            kind, what = Kind.TIMED_OUT, "did not answer in time"
+            kind, what = Kind.TIMED_OUT, "did not answer in time: check network and VPN"
         case FileNotFoundError() | PermissionError():
             raise BrokerError(
                 Kind.FIX_CONFIGURATION,
@@ -153,9 +153,9 @@ def _failure(error: Exception, host: str, credential: str) -> BrokerError:
                 "correct its path or mode",
             ) from error
         case _:
-            what = "closed the connection without an answer"
-    via = " through the proxy" if isinstance(error, ProxyError) else ""
-    return BrokerError(kind, f'"{credential}" got no token, {host} {what}{via}', sent=sent)
+            what = "closed the connection without an answer: check network and proxy"
+    via = " (through the proxy)" if isinstance(error, ProxyError) else ""
+    return BrokerError(kind, f'"{credential}" got no token, {host}{via} {what}', sent=sent)
 
 
 def _expand(path: str | None) -> str | None:

@@ -1,0 +1,128 @@
+"""What each registered OAuth error code means here, in kinds and words of our own.
+
+Knows codes, not HTTP; only codes of this table ever get into a message, never other upstream text.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from credward.errors import BrokerError, Kind, Recovery
+
+__all__ = ["refusal", "shown_code"]
+
+Meaning = Literal["login", "configuration", "assertion", "busy", "down", "refused"]
+
+_MEANINGS: dict[str, Meaning] = {
+    # RFC 6749 section 5.2
+    "invalid_grant": "login",
+    "invalid_client": "configuration",
+    "invalid_request": "configuration",
+    "invalid_scope": "configuration",
+    "unauthorized_client": "configuration",
+    "unsupported_grant_type": "configuration",
+    # RFC 6749 section 4.1.2.1
+    "access_denied": "refused",
+    "unsupported_response_type": "configuration",
+    "server_error": "down",
+    "temporarily_unavailable": "busy",
+    # RFC 7009 section 2.2.1
+    "unsupported_token_type": "configuration",
+    # RFC 8628 section 3.5
+    "authorization_pending": "refused",
+    "expired_token": "login",
+    "slow_down": "busy",
+    # RFC 8707 section 2, RFC 9449 sections 5 and 8, RFC 9470 section 3
+    "invalid_target": "configuration",
+    "invalid_dpop_proof": "refused",
+    "use_dpop_nonce": "refused",
+    "insufficient_user_authentication": "login",
+    # OpenID Connect Core section 3.1.2.6; some servers give them to a refresh, too
+    "account_selection_required": "login",
+    "consent_required": "login",
+    "interaction_required": "login",
+    "login_required": "login",
+    # GitHub's own, all with status 200
+    "bad_refresh_token": "login",
+    "bad_verification_code": "login",
+    "device_flow_disabled": "configuration",
+    "incorrect_client_credentials": "configuration",
+    "incorrect_device_code": "login",
+}
+# Where an assertion or another token is traded, these speak of it, and the next one may be better.
+_OF_ASSERTION = frozenset({"invalid_grant", "invalid_request"})
+
+
+def shown_code(code: object) -> str | None:
+    """Return *code* if it is a registered one, so that it may be shown."""
+    return code if isinstance(code, str) and code in _MEANINGS else None
+
+
+def refusal(
+    code: object,
+    credential: str,
+    host: str,
+    *,
+    grant_type: str = "authorization_code",
+    retry_after: float | None = None,
+) -> BrokerError:
+    """Return the error for a definite refusal with *code*; a refused grant was not used up.
+
+    *grant_type* is that of the settings, *retry_after* what the answer said, in seconds.
+    """
+    shown = shown_code(code)
+    meaning: Meaning = "refused" if shown is None else _MEANINGS[shown]
+    if shown in _OF_ASSERTION and grant_type in {"token_exchange", "jwt_bearer"}:
+        meaning = "assertion"
+    elif meaning == "login" and grant_type == "client_credentials":
+        meaning = "configuration"
+    says = f'"{credential}" got no token, {host} answered {shown or "an unregistered error"}'
+    match meaning:
+        case "login":
+            return BrokerError(
+                Kind.LOGIN_REQUIRED,
+                f'"{credential}" needs a login ({shown}): run credward login {credential}',
+            )
+        case "configuration":
+            return BrokerError(Kind.FIX_CONFIGURATION, f"{says}: {_remedy(shown)}")
+        case "assertion":
+            return BrokerError(
+                Kind.PROVIDER_REFUSED,
+                f"{says}: renew what {_traded(grant_type)} refers to",
+                recovery=Recovery.RETRY,
+            )
+        case "busy":
+            return BrokerError(
+                Kind.RATE_LIMITED, f"{says}: wait, it is tried again", retry_after=retry_after
+            )
+        case "down":
+            return BrokerError(
+                Kind.PROVIDER_UNREACHABLE,
+                f"{says}: wait, it is tried again",
+                retry_after=retry_after,
+                sent="maybe",
+            )
+        case "refused":
+            return BrokerError(
+                Kind.PROVIDER_REFUSED,
+                f"{says}: ask whoever runs {host}",
+                retry_after=retry_after,
+            )
+
+
+def _remedy(code: str | None) -> str:
+    match code:
+        case "invalid_client" | "incorrect_client_credentials":
+            return "correct client_id, and the secret, key or certificate that goes with it"
+        case "invalid_scope":
+            return "correct scope"
+        case "invalid_target":
+            return "correct resource or audience"
+        case "unauthorized_client" | "unsupported_grant_type" | "device_flow_disabled":
+            return "correct grant_type, or have it allowed for this client"
+        case _:
+            return "correct the settings of this credential"
+
+
+def _traded(grant_type: str) -> str:
+    return "subject_token" if grant_type == "token_exchange" else "assertion"

@@ -1,0 +1,192 @@
+"""What a credential of the provider `oauth` may say.
+
+Talking to the authorization server is the job of `providers.oauth` and its siblings.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from credward.settings.grants import GrantTerms
+from credward.settings.oauth_words import check_endpoint, check_parameters, check_ports
+from credward.settings.references import Reference, refuse_literal
+
+__all__ = ["Settings"]
+
+GrantType = Literal[
+    "authorization_code",
+    "device_code",
+    "refresh_token",
+    "client_credentials",
+    "token_exchange",
+    "jwt_bearer",
+]
+_SECRETS = ("client_secret", "private_key", "client_assertion", "subject_token", "assertion")
+_ENDPOINTS = (
+    "token_endpoint",
+    "authorization_endpoint",
+    "device_authorization_endpoint",
+    "revocation_endpoint",
+)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An authorization server (*issuer*, or its endpoints), a client of it, and a grant type.
+
+    *lifetime*, in seconds, counts where an answer does not tell when its token ends. The keys are
+    those of RFC 6749, 7523, 7591, 8414, 8628, 8693, 8705 and 8707, and of OpenID Connect.
+    """
+
+    issuer: str | None = None
+    token_endpoint: str | None = None
+    authorization_endpoint: str | None = None
+    device_authorization_endpoint: str | None = None
+    revocation_endpoint: str | None = None
+    client_id: str
+    grant_type: GrantType = "authorization_code"
+    scope: str | None = None
+    resource: str | None = None
+    audience: str | None = None
+    token: Literal["access", "id"] = "access"  # noqa: S105 - which one, no token
+    lifetime: Annotated[float, msgspec.Meta(gt=0, le=31_536_000)] | None = None
+    timeout: Annotated[float, msgspec.Meta(gt=0, le=600)] = 20.0
+    rotation_retry: bool = True
+    dpop: bool = False
+    # How the client proves who it is. A text is let through to `__post_init__`, which can say more.
+    token_endpoint_auth_method: (
+        Literal[
+            "none", "client_secret_basic", "client_secret_post", "private_key_jwt",
+            "tls_client_auth",
+        ]
+        | None
+    ) = None  # fmt: skip
+    client_secret: Reference | str | None = None
+    private_key: Reference | str | None = None
+    key_id: str | None = None
+    client_assertion: Reference | str | None = None
+    assertion_audience: str | None = None
+    client_certificate: str | None = None
+    client_key: str | None = None
+    # What is traded for a token.
+    subject_token: Reference | str | None = None
+    subject_token_type: str = "access_token"  # noqa: S105 - its type, no token
+    requested_token_type: str | None = None
+    assertion: Reference | str | None = None
+    subject: str | None = None
+    # How the browser comes back.
+    redirect_ports: tuple[int, ...] = (0,)
+    redirect_host: Literal["127.0.0.1", "localhost"] = "127.0.0.1"
+    redirect_path: str = "/callback"
+    authorization_parameters: dict[str, str] = {}
+
+    def __post_init__(self) -> None:
+        for name in _SECRETS:
+            if (value := getattr(self, name)) is not None:
+                refuse_literal(value)
+        for name in ("issuer", *_ENDPOINTS):
+            if (url := getattr(self, name)) is not None:
+                check_endpoint(name, url)
+        if not self.client_id:
+            raise ValueError("client_id is what the authorization server knows this client by")
+        self._check_places()
+        self._check_client()
+        self._check_grant()
+        check_parameters(self.authorization_parameters)
+        check_ports(self.redirect_ports)
+        if not self.redirect_path.startswith("/"):
+            raise ValueError('redirect_path begins with a slash, such as "/callback"')
+
+    @property
+    def for_user(self) -> bool:
+        """Whether mints use a refresh token, which belongs to somebody."""
+        return self.grant_type in {"authorization_code", "device_code", "refresh_token"}
+
+    @property
+    def wants_id_token(self) -> bool:
+        """Whether the ID token is handed out in the place of the access token."""
+        return self.token == "id"  # noqa: S105 - which one, no token
+
+    @property
+    def auth_method(self) -> str | None:
+        """How the client proves who it is; None: by its secret, where the server wants it."""
+        if self.token_endpoint_auth_method is not None:
+            return self.token_endpoint_auth_method
+        if self.client_assertion is not None or (
+            self.private_key is not None and not self.signs_its_grant
+        ):
+            return "private_key_jwt"
+        if self.client_secret is not None:
+            return None
+        return "none" if self.client_certificate is None else "tls_client_auth"
+
+    @property
+    def signs_its_grant(self) -> bool:
+        """Whether *private_key* signs what is traded for a token rather than who the client is."""
+        return self.grant_type == "jwt_bearer" and self.assertion is None
+
+    @property
+    def grant_terms(self) -> GrantTerms:
+        """What its grant is; shared by all credentials that log in alike."""
+        identity = (
+            "issuer", *_ENDPOINTS, "client_id", "scope", "resource", "audience", "dpop",
+        )  # fmt: skip
+        match self.grant_type:
+            case "authorization_code":
+                return GrantTerms(identity=identity, rotating=True, logins=("browser", "device"))
+            case "device_code":
+                return GrantTerms(identity=identity, rotating=True, logins=("device", "browser"))
+            case "refresh_token":
+                return GrantTerms(identity=identity, rotating=True)
+            case _:
+                return GrantTerms()
+
+    def _check_places(self) -> None:
+        if self.issuer is not None:
+            return
+        if self.token_endpoint is None:
+            raise ValueError('issuer is missing, such as "https://login.example.com"')
+        needed = {
+            "authorization_code": "authorization_endpoint",
+            "device_code": "device_authorization_endpoint",
+        }.get(self.grant_type)
+        if needed is not None and getattr(self, needed) is None:
+            raise ValueError(f'grant_type = "{self.grant_type}" needs issuer or {needed}')
+
+    def _check_client(self) -> None:
+        if (self.client_certificate is None) != (self.client_key is None):
+            raise ValueError("client_certificate and client_key go together: paths of PEM files")
+        for name in ("client_certificate", "client_key"):
+            path = getattr(self, name)
+            if path is not None and not path.startswith(("/", "~/")):
+                raise ValueError(f"{name} is an absolute path, or one that begins with ~/")
+        if self.private_key is not None and self.client_assertion is not None:
+            raise ValueError("private_key signs assertions, client_assertion is one: name one")
+        needed = {
+            "client_secret_basic": ("client_secret",),
+            "client_secret_post": ("client_secret",),
+            "private_key_jwt": ("private_key", "client_assertion"),
+            "tls_client_auth": ("client_certificate",),
+        }.get(self.token_endpoint_auth_method or "", ())
+        if needed and all(getattr(self, name) is None for name in needed):
+            raise ValueError(
+                f'token_endpoint_auth_method = "{self.token_endpoint_auth_method}" '
+                f"needs {' or '.join(needed)}"
+            )
+
+    def _check_grant(self) -> None:
+        if self.grant_type == "token_exchange" and self.subject_token is None:
+            raise ValueError('grant_type = "token_exchange" needs subject_token')
+        if self.signs_its_grant and self.private_key is None:
+            raise ValueError('grant_type = "jwt_bearer" needs assertion, or private_key to sign it')
+        if self.grant_type == "client_credentials" and self.auth_method == "none":
+            raise ValueError(
+                'grant_type = "client_credentials" needs client_secret, private_key, '
+                "client_assertion or client_certificate"
+            )
+        if self.dpop and not self.for_user:
+            # The token would be bound to a key that nobody has.
+            raise ValueError(
+                f'dpop binds refresh tokens, grant_type = "{self.grant_type}" has none'
+            )

@@ -1,0 +1,56 @@
+"""Checks of single words in the settings of `oauth`; each raises `ValueError` with what to write.
+
+How the words fit together is checked by `settings.oauth`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+__all__ = ["check_endpoint", "check_parameters", "check_ports"]
+
+# What the login itself sets; a second value would undo PKCE, state or nonce.
+_RESERVED = frozenset(
+    {
+        "client_id", "client_secret", "code_challenge", "code_challenge_method", "nonce",
+        "redirect_uri", "response_type", "scope", "state",
+    }
+)  # fmt: skip
+
+
+def check_endpoint(name: str, url: str) -> None:
+    """Refuse what is no https URL; plain http is for loopback (RFC 6749 section 3.2)."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port = "", None
+    if not host or port == 0 or parts.fragment or parts.username is not None:
+        raise ValueError(f"{name} is a URL such as https://login.example.com")
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+        raise ValueError(f"{name} is an https URL, for secrets are sent there")
+    if name == "issuer" and parts.query:
+        raise ValueError("issuer is a URL without a query")
+
+
+def check_parameters(parameters: Iterable[str]) -> None:
+    """Refuse parameters of the authorization URL that the login sets itself."""
+    if taken := sorted(_RESERVED.intersection(parameters)):
+        raise ValueError(f"authorization_parameters cannot set {', '.join(taken)}")
+
+
+def check_ports(ports: Iterable[int]) -> None:
+    """Refuse what is no port; 0 is any free one."""
+    if not (ports := tuple(ports)) or any(not 0 <= port <= 65_535 for port in ports):
+        raise ValueError("redirect_ports is a list of ports, 0 for any free one")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 
 import jwt
@@ -68,7 +68,7 @@ class Family:
     nonce: str | None = None
 
 
-class Refusal(Exception):
+class RefusedError(Exception):
     def __init__(self, code: str, status: int = 400, headers: dict[str, str] | None = None) -> None:
         super().__init__(code)
         self.code, self.status, self.headers = code, status, headers or {}
@@ -109,7 +109,7 @@ class OAuthServer:
         self.issuer = f"{scheme}://127.0.0.1:{self._http.server_address[1]}{path}"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
 
-    def __enter__(self) -> OAuthServer:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -162,7 +162,7 @@ class OAuthServer:
                         family.revoked |= family.current == asked.form["token"]
                     return Answer()
             return Answer(status=404, content_type="text/plain")
-        except Refusal as refusal:
+        except RefusedError as refusal:
             answer = _json({"error": refusal.code, "error_description": "SECRET description"})
             answer.status, answer.headers = refusal.status, refusal.headers
             return answer
@@ -182,7 +182,7 @@ class OAuthServer:
         form, basic = asked.form, asked.headers.get("authorization", "")
         if self.client_key is not None:
             if form.get("client_assertion_type") != ASSERTION_TYPE:
-                raise Refusal("invalid_client", 401)
+                raise RefusedError("invalid_client", 401)
             self.check_jwt(form.get("client_assertion", ""), self.client_id)
         elif self.client_secret is not None:
             given = form.get("client_id"), form.get("client_secret")
@@ -190,9 +190,9 @@ class OAuthServer:
                 name, _, word = base64.b64decode(basic[6:]).decode().partition(":")
                 given = unquote_plus(name), unquote_plus(word)
             if given != (self.client_id, self.client_secret):
-                raise Refusal("invalid_client", 401)
+                raise RefusedError("invalid_client", 401)
         elif form.get("client_id") != self.client_id:
-            raise Refusal("invalid_client", 401)
+            raise RefusedError("invalid_client", 401)
 
     def check_jwt(self, text: str, issuer: str) -> dict[str, Any]:
         """Verify an assertion as RFC 7523 section 3 wants it, jti once; return its claims."""
@@ -207,9 +207,9 @@ class OAuthServer:
                 leeway=10**9,  # tests live at another time
             )
         except jwt.PyJWTError as error:
-            raise Refusal("invalid_client", 401) from error
+            raise RefusedError("invalid_client", 401) from error
         if claims["jti"] in self.seen:
-            raise Refusal("invalid_client", 401)
+            raise RefusedError("invalid_client", 401)
         self.seen.add(claims["jti"])
         return claims
 
@@ -243,42 +243,43 @@ class OAuthServer:
 
     def _token(self, asked: Asked) -> dict[str, Any]:
         form = asked.form
+        # First: a nonce that is missing uses nothing up.
+        jkt = self._prove(asked)
         match form.get("grant_type"):
             case "authorization_code":
                 begun = self.codes.pop(form["code"], None)
                 if begun is None or begun["redirect_uri"] != form["redirect_uri"]:
-                    raise Refusal("invalid_grant")
+                    raise RefusedError("invalid_grant")
                 digest = hashlib.sha256(form["code_verifier"].encode()).digest()
                 if (
                     base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
                     != begun["code_challenge"]
                 ):
-                    raise Refusal("invalid_grant")
-                return self._log_in(asked, begun)
+                    raise RefusedError("invalid_grant")
+                return self._log_in(begun, jkt)
             case grant_type if grant_type == DEVICE:
                 if self.device_script:
-                    raise Refusal(self.device_script.pop(0))
+                    raise RefusedError(self.device_script.pop(0))
                 if (begun := self.codes.pop(form["device_code"], None)) is None:
-                    raise Refusal("invalid_grant")
-                return self._log_in(asked, begun)
+                    raise RefusedError("invalid_grant")
+                return self._log_in(begun, jkt)
             case "refresh_token":
-                return self._refresh(asked)
+                return self._refresh(form, jkt)
             case "client_credentials":
                 return self._access(form.get("scope", ""))
             case grant_type if grant_type == EXCHANGE:
                 if form["subject_token_type"] != "urn:ietf:params:oauth:token-type:jwt":
-                    raise Refusal("invalid_request")
+                    raise RefusedError("invalid_request")
                 return self._access("") | {
                     "issued_token_type": "urn:ietf:params:oauth:token-type:access_token"
                 }
             case grant_type if grant_type == BEARER:
                 if form["assertion"] == "spent":
-                    raise Refusal("invalid_grant")
+                    raise RefusedError("invalid_grant")
                 return self._access("")
-        raise Refusal("unsupported_grant_type")
+        raise RefusedError("unsupported_grant_type")
 
-    def _log_in(self, asked: Asked, begun: dict[str, str]) -> dict[str, Any]:
-        jkt = self._prove(asked)
+    def _log_in(self, begun: dict[str, str], jkt: str | None) -> dict[str, Any]:
         scope = begun.get("scope", "")
         answer = self._access(scope, jkt)
         if "offline_access" in scope:
@@ -287,21 +288,20 @@ class OAuthServer:
             answer["id_token"] = self.id_token(nonce=begun.get("nonce"))
         return answer
 
-    def _refresh(self, asked: Asked) -> dict[str, Any]:
-        given = asked.form["refresh_token"]
+    def _refresh(self, form: dict[str, str], jkt: str | None) -> dict[str, Any]:
+        given = form["refresh_token"]
         family = next((one for one in self.families if given in {one.current, *one.used}), None)
         if family is None or family.revoked:
-            raise Refusal("invalid_grant")
+            raise RefusedError("invalid_grant")
         if given != family.current:
             # RFC 9700 section 4.14.2: somebody has a copy, so nobody keeps it.
             family.revoked = True
-            raise Refusal("invalid_grant")
-        jkt = self._prove(asked)
+            raise RefusedError("invalid_grant")
         if family.jkt is not None and family.jkt != jkt:
-            raise Refusal("invalid_grant")
-        scope = asked.form.get("scope", family.scope)
+            raise RefusedError("invalid_grant")
+        scope = form.get("scope", family.scope)
         if not set(scope.split()) <= set(family.scope.split()):
-            raise Refusal("invalid_scope")
+            raise RefusedError("invalid_scope")
         answer = self._access(scope, jkt)
         if self.rotates:
             family.used.add(given)
@@ -321,10 +321,10 @@ class OAuthServer:
         claims = jwt.decode(proof, key, algorithms=["ES256"], options={"verify_iat": False})
         assert (claims["htm"], claims["htu"]) == ("POST", f"{self.issuer}/token")
         if claims["jti"] in self.seen:
-            raise Refusal("invalid_dpop_proof")
+            raise RefusedError("invalid_dpop_proof")
         self.seen.add(claims["jti"])
         if self.dpop_nonce is not None and claims.get("nonce") != self.dpop_nonce:
-            raise Refusal("use_dpop_nonce", headers={"DPoP-Nonce": self.dpop_nonce})
+            raise RefusedError("use_dpop_nonce", headers={"DPoP-Nonce": self.dpop_nonce})
         return hashlib.sha256(json.dumps(header["jwk"], sort_keys=True).encode()).hexdigest()
 
     def _access(self, scope: str, jkt: str | None = None) -> dict[str, Any]:
@@ -401,5 +401,5 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.cut:
             self.close_connection = True
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         """Keep quiet; the log is `OAuthServer.log`."""

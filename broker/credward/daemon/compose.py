@@ -21,6 +21,7 @@ from credward.config import Config, CredentialConfig, ListenConfig, Places, envi
 from credward.daemon.hardening import hardening_report
 from credward.daemon.metrics import Sample
 from credward.daemon.service import BrokerService
+from credward.daemon.wakeups import open_wakeups
 from credward.errors import BrokerError, Kind
 from credward.issuing.gate import Active, Gate
 from credward.issuing.issuer import Issuer
@@ -72,6 +73,7 @@ def compose(
     shell = Shell(
         clock=clock,
         sealer=Sealer(),
+        wakeups=open_wakeups(asyncio.get_running_loop()),
         spawn=spawn,
         mint=lambda key: _mint(pool, places, clock, holder.active.config, key),
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
 from dataclasses import dataclass
@@ -38,11 +39,7 @@ from credward.lifecycle.vocabulary import (
 )
 from credward.tokens import TokenKind
 
-__all__ = ["Answer", "Held", "Mint", "Shell"]
-
-# A suspended machine and a stepped wall clock are noticed by looking again at least this often
-# (seconds).
-_TICK = 30.0
+__all__ = ["Answer", "Held", "Mint", "MintedBody", "Shell", "Wakeups"]
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +55,25 @@ class MintedBody(Protocol):
     upstream_id: str | None
     token_id: str
     warning: str | None
+
+
+class Wakeups(Protocol):
+    """Calls back at a deadline and when the wall clock may have jumped; too often is no harm.
+
+    The one on Linux and the one for elsewhere are in `daemon.wakeups`.
+    """
+
+    def watch(self, wake: Callable[[], None]) -> None:
+        """Call *wake* from now on."""
+        ...
+
+    def set(self, seconds: float) -> None:
+        """Call back in so many seconds (infinite: no deadline); replaces the one before."""
+        ...
+
+    def close(self) -> None:
+        """Do not call any more."""
+        ...
 
 
 Mint = Callable[[TokenKey], Awaitable[MintedBody]]
@@ -94,6 +110,7 @@ class Shell:
         clock: Clock,
         mint: Mint,
         sealer: Sealer,
+        wakeups: Wakeups,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self._clock = clock
@@ -107,9 +124,11 @@ class Shell:
         # The answer of an ask that the lifecycle gave at once, so that the hot path needs no
         # future.
         self._immediate: Answer | BrokerError | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
+        self._wakeups = wakeups
+        self._wakes_at = math.inf
         self._jitter = random.SystemRandom().random
+        wakeups.watch(self._wake)
+        wakeups.set(math.inf)
 
     # --- what the issuer asks of it ---------------------------------------------------------
 
@@ -167,9 +186,8 @@ class Shell:
         )
 
     def close(self) -> None:
-        """Stop the timer and forget every token."""
-        if self._timer:
-            self._timer.cancel()
+        """Wake up no more and forget every token."""
+        self._wakeups.close()
         self._tokens.clear()
 
     @property
@@ -201,7 +219,7 @@ class Shell:
         now = self._clock.now()
         for command in self._lifecycle.handle(event, now):
             self._carry_out(command, waiting_for)
-        self._set_timer(now)
+        self._set_wakeup(now)
 
     def _carry_out(self, command: Command, waiting_for: int | None) -> None:
         match command:
@@ -269,18 +287,15 @@ class Shell:
         _log.warning("%s could not be minted: %s", key.credential, failure.message)
         self._handle(MintFailed(key=key, flight=flight, failure=failure, jitter=self._jitter()))
 
-    def _set_timer(self, now: float) -> None:
+    def _set_wakeup(self, now: float) -> None:
         wake_at = self._lifecycle.wake_at()
-        due = now + _TICK if wake_at is None else min(wake_at, now + _TICK)
-        # Most asks change nothing about the next deadline: keep the timer unless an earlier one is
-        # needed.
-        if self._timer is not None and self._timer_at <= due:
+        # Most asks change nothing about the next deadline: it is set anew only for an earlier one.
+        if wake_at is None or wake_at >= self._wakes_at:
             return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_at = due
-        self._timer = asyncio.get_running_loop().call_later(max(due - now, 0.0), self._wake)
+        self._wakes_at = wake_at
+        self._wakeups.set(wake_at - now)
 
     def _wake(self) -> None:
-        self._timer = None
+        # By deadline or by a step of the clock: either way what was set is no longer what is due.
+        self._wakes_at = math.inf
         self._handle(Woke())

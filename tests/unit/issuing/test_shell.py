@@ -11,6 +11,7 @@ from credward.issuing.shell import Answer, Shell
 from credward.lifecycle.vocabulary import Plan, State, TokenKey
 from fakes.clock import FakeClock
 from fakes.upstream import FakeUpstream
+from fakes.wakeups import FakeWakeups
 
 KEY = TokenKey("gateway", "e1")
 
@@ -21,10 +22,12 @@ class Bench:
     def __init__(self, tasks: asyncio.TaskGroup) -> None:
         self.clock = FakeClock()
         self.upstream = FakeUpstream(self.clock)
+        self.wakeups = FakeWakeups()
         self.shell = Shell(
             clock=self.clock,
             mint=self.upstream.mint,
             sealer=Sealer(),
+            wakeups=self.wakeups,
             spawn=tasks.create_task,
         )
         self.shell.configure([Plan(credential="gateway", epoch="e1", grant="gateway")])
@@ -120,6 +123,51 @@ async def test_a_defect_in_minting_is_told_as_internal_without_its_text(bench: B
 
     assert caught.value.kind is Kind.INTERNAL
     assert "canary" not in caught.value.message
+
+
+async def test_the_next_deadline_is_set_once_and_again_when_it_came(bench: Bench) -> None:
+    """A thousand asks set nothing; a wake-up at the refresh time mints and sets the next one."""
+    await bench.token()
+    due, times = bench.wakeups.due_in, len(bench.wakeups.settings)
+    assert 0 < due < 3600
+    for _ in range(1000):
+        bench.ask()
+    assert len(bench.wakeups.settings) == times
+    bench.clock.advance(due)
+    bench.wakeups.ring()
+    await asyncio.sleep(0.01)
+
+    assert len(bench.upstream.mints) == 2
+    assert await bench.token() == "token-2-gateway"
+    assert len(bench.wakeups.settings) > times
+
+
+@pytest.mark.parametrize("step", [-86_400.0, -3600.0, -10.0, 600.0])
+async def test_t13_a_step_sets_the_deadline_anew(bench: Bench, step: float) -> None:
+    """T13: woken by the step or by an ask before it, the refresh comes when it is due."""
+    await bench.token()
+    before = bench.wakeups.due_in
+    bench.clock.time += step
+    if step == -10.0:
+        await bench.token()
+    else:
+        bench.wakeups.ring()
+    due = bench.wakeups.due_in
+
+    assert due == pytest.approx(before - max(step, 0.0))
+    bench.clock.advance(due)
+    bench.wakeups.ring()
+    await asyncio.sleep(0.01)
+    assert len(bench.upstream.mints) == 2
+
+
+async def test_closing_wakes_up_no_more(bench: Bench) -> None:
+    """And forgets every token."""
+    await bench.token()
+    bench.shell.close()
+
+    assert bench.wakeups.closed
+    assert bench.shell.held_tokens == 0
 
 
 async def test_reconfigured_credentials_lose_their_tokens(bench: Bench) -> None:

@@ -12,6 +12,7 @@ import hashlib
 import http.server
 import json
 import socket
+import ssl
 import threading
 import time
 import uuid
@@ -94,6 +95,8 @@ class Seen:
     headers: dict[str, str]
     form: dict[str, str]
     fields: Any
+    # Of mutual TLS, in DER.
+    certificate: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -140,6 +143,8 @@ class Google:
                 return (200, {}) if known else (400, {"error": "invalid_token"})
             case "sts.googleapis.com", "/v1/token":
                 return self._exchange(request.form)
+            case "sts.mtls.googleapis.com", "/v1/token":
+                return self._exchange_certificate(request)
             case "iamcredentials.googleapis.com", path:
                 return self._impersonate(path, request)
             case "169.254.169.254", path if path.startswith("/computeMetadata/v1/"):
@@ -222,6 +227,12 @@ class Google:
             "expires_in": self.lifetime,
         }
 
+    def _exchange_certificate(self, request: Seen) -> tuple[int, dict[str, Any]]:
+        chain = json.loads(request.form["subject_token"])
+        if request.certificate is None or base64.b64decode(chain[0]) != request.certificate:
+            return 400, {"error": "invalid_grant"}
+        return 200, self._tokens("pool")
+
     def _impersonate(self, path: str, request: Seen) -> tuple[int, dict[str, Any]]:
         who = self.bearers.get(request.headers.get("authorization", "").removeprefix("Bearer "))
         if who is None:
@@ -278,6 +289,8 @@ def make_handler(google: Google) -> type[http.server.BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             seen = _read(self.path, {k.lower(): v for k, v in self.headers.items()}, body)
+            if isinstance(self.connection, ssl.SSLSocket):
+                seen.certificate = self.connection.getpeercert(binary_form=True)
             google.seen.append(seen)
             time.sleep(google.delay)
             for part, (status, headers, bad_body) in google.bad.items():

@@ -6,8 +6,6 @@ and `gcp_tokens`, and a login of its own `gcp_login`.
 
 from __future__ import annotations
 
-from google.oauth2 import credentials as user_credentials
-
 from credward.errors import BrokerError, Kind
 from credward.providers import gcp_login
 from credward.providers.gcp_credentials import (
@@ -24,7 +22,7 @@ from credward.providers.gcp_tokens import mint_access_token, mint_id_token
 from credward.providers.provider import Grant, Io, LoginIo, LoginMethod, ProviderRequest
 from credward.providers.references import read_secret
 from credward.settings.gcp import Settings
-from credward.tokens import Secret, Token
+from credward.tokens import Token
 
 __all__ = ["GcpProvider"]
 
@@ -39,20 +37,22 @@ class GcpProvider:
         # Before the first answer: a life that is counted from then on can only be too short.
         now = io.now()
         scopes = token_request.scopes or settings.scopes
+        if token_request.audience is not None and settings.token == "access":  # noqa: S105
+            raise _misconfigured(
+                name, 'has access tokens, which are for no audience: set token = "id"'
+            )
         identity = _identity(token_request, settings, scopes, io)
         request = GoogleRequest(
             io,
             credential=name,
             timeout=settings.timeout,
             login_command=login_command(settings, name),
+            grant=token_request.grant,
         )
         if settings.token == "id":  # noqa: S105 - a kind of token
             audience = token_request.audience or settings.audience
-            token = mint_id_token(identity, settings, audience, request, credential=name, now=now)
-        else:
-            token = mint_access_token(identity, settings, scopes, request, credential=name, now=now)
-        _keep_rotated(token_request, identity, io)
-        return token
+            return mint_id_token(identity, settings, audience, request, credential=name, now=now)
+        return mint_access_token(identity, settings, scopes, request, credential=name, now=now)
 
     def login(self, token_request: ProviderRequest, io: LoginIo, method: LoginMethod) -> Grant:
         """Log a user in with a browser; Google's device flow gives no access to its cloud."""
@@ -122,16 +122,6 @@ def _logged_in(token_request: ProviderRequest, settings: Settings, io: Io) -> Id
     narrowed = () if settings.impersonate_service_account else token_request.scopes
     source = make_user(info, token_request.grant.reveal(), narrowed)
     return Identity(source=source, info=info)
-
-
-def _keep_rotated(token_request: ProviderRequest, identity: Identity, io: Io) -> None:
-    """Keep the refresh token that came instead of ours: Google does not rotate, but might."""
-    source, grant = identity.source, token_request.grant
-    if grant is None or not isinstance(source, user_credentials.Credentials):
-        return
-    fresh = source.refresh_token
-    if isinstance(fresh, str) and fresh and fresh != grant.reveal():
-        io.save_grant(Grant(secret=Secret(fresh)))
 
 
 def _misconfigured(name: str, problem: str) -> BrokerError:

@@ -65,12 +65,13 @@ def log_in(credential: str, settings: Settings, client_secret: str, io: LoginIo)
         raise _failed(credential, "Google sent no refresh token")
     claims = read_jwt_claims(str(fields.get("id_token", "")))
     account = claims.get("email")
-    if settings.account is not None and account not in {None, settings.account}:
+    account = account.lower() if isinstance(account, str) else None
+    if settings.account is not None and account not in {None, settings.account.lower()}:
         raise _failed(credential, f"that was not {settings.account}")
     life = fields.get("refresh_token_expires_in")
     return Grant(
         secret=Secret(token),
-        account=account if isinstance(account, str) else settings.account,
+        account=account or settings.account,
         # Told where an administrator or the user limited the access in time.
         ends_at=io.now() + life if isinstance(life, int) and life > 0 else None,
     )
@@ -98,7 +99,11 @@ def _authorize(
 ) -> Mapping[str, str]:
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=")
     # The first two tell who logged in.
-    scopes = dict.fromkeys(("openid", "email", *(settings.scopes or (CLOUD_PLATFORM,))))
+    wanted = settings.scopes
+    if settings.impersonate_service_account is not None or not wanted:
+        # The scopes of the settings are then those of the account that is impersonated.
+        wanted = (CLOUD_PLATFORM,)
+    scopes = dict.fromkeys(("openid", "email", *wanted))
     fields = {
         "response_type": "code",
         "client_id": settings.client_id or "",

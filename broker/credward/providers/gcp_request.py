@@ -6,12 +6,16 @@ quote the answer in its exceptions, never sees it. What a refusal means is `gcp_
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Mapping
+from urllib.parse import parse_qs
 
 from google.auth import transport
 
 from credward.providers.gcp_failures import read_failure
-from credward.providers.provider import HttpRequest, HttpResponse, Io
+from credward.providers.provider import Grant, HttpRequest, HttpResponse, Io
+from credward.tokens import Secret
 
 __all__ = ["GoogleRequest"]
 
@@ -19,11 +23,20 @@ __all__ = ["GoogleRequest"]
 class GoogleRequest(transport.Request):
     """Sends for one mint of *credential*; *timeout* and *took*, of the last answer, in seconds."""
 
-    def __init__(self, io: Io, *, credential: str, timeout: float, login_command: str) -> None:
+    def __init__(
+        self,
+        io: Io,
+        *,
+        credential: str,
+        timeout: float,
+        login_command: str,
+        grant: Secret | None = None,
+    ) -> None:
         self._io = io
         self._credential = credential
         self._timeout = timeout
         self._login_command = login_command
+        self._grant = grant
         self.took = 0.0
 
     def now(self) -> float:
@@ -60,7 +73,24 @@ class GoogleRequest(transport.Request):
                 now=self._io.now(),
                 login_command=self._login_command,
             )
+        self._keep_rotated(http_request, answer)
         return _Response(answer)
+
+    def _keep_rotated(self, http_request: HttpRequest, answer: HttpResponse) -> None:
+        """Keep a refresh token that came instead of *grant*, before anything else can go wrong.
+
+        Google does not rotate, but RFC 6749 section 6 lets it; google-auth refreshes copies, which
+        would take the new one along.
+        """
+        form = parse_qs(http_request.body.decode("latin-1"))
+        if self._grant is None or form.get("grant_type") != ["refresh_token"]:
+            return
+        fields: object = None
+        with contextlib.suppress(ValueError):
+            fields = json.loads(answer.body)
+        fresh = fields.get("refresh_token") if isinstance(fields, dict) else None
+        if isinstance(fresh, str) and fresh and fresh != self._grant.reveal():
+            self._io.save_grant(Grant(secret=Secret(fresh)))
 
 
 class _Response(transport.Response):

@@ -374,6 +374,14 @@ def test_id_tokens(google, words, who):
     assert token.expires_at == claims["exp"]
 
 
+def test_an_access_token_has_no_audience(google):
+    """One that a caller asks for is not passed over in silence."""
+    with pytest.raises(BrokerError, match='set token = "id"') as caught:
+        mint_by_key(google, ask={"audience": "b"})
+
+    assert caught.value.kind is Kind.FIX_CONFIGURATION
+
+
 def test_an_audience_that_a_caller_asks_for(google):
     """Takes the place of the configured one."""
     token = mint_by_key(google, token="id", audience="a", ask={"audience": "b"})
@@ -438,6 +446,25 @@ def test_a_login_of_our_own(google):
     google.rotated = "fresh"
     grants = []
     mint(google, io=make_io(google, {}, grants), grant=REFRESH, secrets=LOGIN_SECRET, **LOGIN)
+    assert [grant.secret.reveal() for grant in grants] == ["fresh"]
+
+
+def test_a_new_grant_is_kept_though_a_later_step_fails(google):
+    """It may be the only one that is left."""
+    google.rotated = "fresh"
+    google.may_impersonate.clear()
+    grants = []
+    io = make_io(google, {}, grants)
+    with pytest.raises(BrokerError, match="serviceAccountTokenCreator"):
+        mint(
+            google,
+            io=io,
+            grant=REFRESH,
+            secrets=LOGIN_SECRET,
+            impersonate_service_account=TARGET,
+            **LOGIN,
+        )
+
     assert [grant.secret.reveal() for grant in grants] == ["fresh"]
 
 

@@ -68,11 +68,22 @@ def test_a_login_brings_a_refresh_token(google):
     assert google.seen[-1].form["redirect_uri"] == asked["redirect_uri"]
 
 
+def test_scopes_of_an_impersonated_account_are_not_the_users(google):
+    """Impersonating takes cloud-platform."""
+    browser = Browser(google)
+    asked = request(scopes=("narrow",), impersonate_service_account="a@p")
+    GcpProvider().login(asked, browser, "browser")
+    assert "cloud-platform" in browser.asked["scope"]
+
+    GcpProvider().login(request(scopes=("narrow",)), browser, "browser")
+    assert browser.asked["scope"] == "openid email narrow"
+
+
 def test_the_account_is_hinted_and_checked(google):
     """Another account's login would be another grant."""
     browser = Browser(google)
-    GcpProvider().login(request(account="me@example.com"), browser, "browser")
-    assert browser.asked["login_hint"] == "me@example.com"
+    GcpProvider().login(request(account="Me@example.com"), browser, "browser")
+    assert browser.asked["login_hint"] == "Me@example.com"
 
     with pytest.raises(BrokerError, match=r"that was not you@example\.com"):
         GcpProvider().login(request(account="you@example.com"), browser, "browser")

@@ -45,6 +45,14 @@ def test_programs_get_a_real_home(provider):
     assert environ["HOME"] == "/home/me"
 
 
+def test_gcloud_may_keep_its_login_elsewhere():
+    """Where Google's own variables say; the metadata server is none of them."""
+    named = {"GOOGLE_APPLICATION_CREDENTIALS": "/k", "CLOUDSDK_CONFIG": "/c"}
+    environ = build_environment("gcp", DAEMON | named | {"GOOGLE_CLOUD_PROJECT": "p"})
+
+    assert {"HOME", "USER", "XDG_RUNTIME_DIR", *named, *EVERYWHERE} == set(environ)
+
+
 @pytest.mark.parametrize("provider", ["local", "nosuch"])
 def test_others_get_no_home(provider):
     """An SDK that looks around finds nothing; a plug-in is trusted with nothing."""

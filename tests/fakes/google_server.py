@@ -147,7 +147,7 @@ class Google:
                 return self._exchange_certificate(request)
             case "iamcredentials.googleapis.com", path:
                 return self._impersonate(path, request)
-            case "169.254.169.254", path if path.startswith("/computeMetadata/v1/"):
+            case "169.254.169.254" | "127.0.0.1", path if path.startswith("/computeMetadata/v1/"):
                 return self._metadata(request)
             case "169.254.169.254", path:
                 return self._aws(path, request)

@@ -85,7 +85,7 @@ def read_subject_token(output: bytes, now: float) -> str | None:
     """Return the token in what a program printed; None where that is no success, or is over."""
     try:
         answer = json.loads(output)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if (
         not isinstance(answer, dict)

@@ -16,7 +16,9 @@ from credward.providers.provider import HttpRequest, HttpResponse
 
 __all__ = ["GCLOUD_LOGIN", "read_failure"]
 
-Step = Literal["refresh", "assertion", "exchange", "downscope", "code", "impersonation", "subject"]
+Step = Literal[
+    "refresh", "assertion", "exchange", "downscope", "code", "impersonation", "metadata", "subject"
+]
 
 GCLOUD_LOGIN = "gcloud auth application-default login"
 
@@ -117,6 +119,10 @@ def _classify(
             )
         case "impersonation":
             return _impersonation(_account(http_request.url), status, said)
+        case "metadata" if status == 404:
+            return Kind.FIX_CONFIGURATION, (
+                "the machine has no service account (404): attach one in Google Cloud"
+            )
         case _:
             host = urlsplit(http_request.url).hostname
             return Kind.PROVIDER_REFUSED, f"{host} refused ({said}): run credward doctor"
@@ -152,6 +158,8 @@ def _step(http_request: HttpRequest) -> Step:
     """Return what was asked for, by the request itself."""
     if ":generate" in urlsplit(http_request.url).path:
         return "impersonation"
+    if "Metadata-Flavor" in http_request.headers:
+        return "metadata"
     if http_request.headers.get("Content-Type") != "application/x-www-form-urlencoded":
         return "subject"
     form = parse_qs(http_request.body.decode("ascii", "replace"))
@@ -177,7 +185,7 @@ def _error_code(answer: HttpResponse) -> str | None:
     """Return the most telling code of an OAuth or an API error that is known here."""
     try:
         error = json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(error, dict):
         return None

@@ -137,7 +137,7 @@ def _post(
         raise read_failure(credential, http_request, answer, now=io.now(), login_command=command)
     fields: object = None
     # Not chained: the error holds the answer.
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         fields = json.loads(answer.body)
     if not isinstance(fields, dict):
         raise _failed(credential, "Google's answer was none")

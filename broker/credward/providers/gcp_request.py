@@ -86,7 +86,7 @@ class GoogleRequest(transport.Request):
         if self._grant is None or form.get("grant_type") != ["refresh_token"]:
             return
         fields: object = None
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             fields = json.loads(answer.body)
         fresh = fields.get("refresh_token") if isinstance(fields, dict) else None
         if isinstance(fresh, str) and fresh and fresh != self._grant.reveal():

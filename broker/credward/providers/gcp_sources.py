@@ -84,7 +84,7 @@ def _find_adc(name: str, io: Io) -> str:
 def _parse(name: str, text: str, where: str) -> Mapping[str, Any]:
     info: object = None
     # Not chained: the error holds the text.
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         info = json.loads(text)
     if not isinstance(info, dict):
         raise _misconfigured(

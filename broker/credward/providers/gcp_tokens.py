@@ -29,7 +29,8 @@ __all__ = ["mint_access_token", "mint_id_token"]
 _HORIZON = 7 * 86_400.0
 # What garbage in an answer makes of google-auth, and what reading a subject token's file may do.
 _GARBLED = (
-    GoogleAuthError, ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError,
+    GoogleAuthError, ArithmeticError, AttributeError, LookupError, OSError, RecursionError,
+    TypeError, ValueError,
 )  # fmt: skip
 _ID_TOKEN_URL = (
     "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{}:generateIdToken"  # noqa: S105

@@ -339,6 +339,10 @@ def test_the_metadata_server(google):
     (seen,) = google.seen
     assert (seen.host, seen.headers["metadata-flavor"]) == ("169.254.169.254", "Google")
 
+    token = mint(google, source="metadata", metadata_host=f"127.0.0.1:{google.port}")
+    assert google.bearers[token.secret.reveal()] == "vm"
+    assert google.seen[-1].host == "127.0.0.1"
+
     token = mint(google, source="metadata", impersonate_service_account=TARGET)
     assert google.bearers[token.secret.reveal()] == TARGET
 

@@ -43,6 +43,7 @@ def test_t7_what_is_no_json_is_none():
     """An empty answer too."""
     assert read_subject_token(b"", NOW) is None
     assert read_subject_token(b"<html>", NOW) is None
+    assert read_subject_token(b"[" * 60_000, NOW) is None
 
 
 def supplier(io, **executable):

@@ -32,6 +32,7 @@ REQUESTS = {
         },
     ),
     "impersonation": (impersonation_url(TARGET), None),
+    "metadata": ("http://127.0.0.1:1/computeMetadata/v1/x", None),
     "subject": ("http://127.0.0.1:1/subject", None),
 }
 
@@ -39,10 +40,11 @@ REQUESTS = {
 def failure(step, status, body=b"", **headers):
     """Classify one answer to a request of that step."""
     url, form = REQUESTS[step]
+    flavor = {"Metadata-Flavor": "Google"} if step == "metadata" else {}
     request = HttpRequest(
         method="POST",
         url=url,
-        headers={} if form is None else FORM,
+        headers=flavor if form is None else FORM,
         body=urlencode(form or {}).encode(),
     )
     body = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -94,6 +96,8 @@ DISABLED = api_error("PERMISSION_DENIED", details=[{"reason": "SERVICE_DISABLED"
         ("impersonation", 404, api_error("NOT_FOUND"), Kind.FIX_CONFIGURATION, "there is no"),
         ("impersonation", 400, api_error("INVALID_ARGUMENT"), Kind.FIX_CONFIGURATION, "lifetime"),
         ("impersonation", 401, api_error("UNAUTHENTICATED"), Kind.PROVIDER_REFUSED, TARGET),
+        ("metadata", 404, b"", Kind.FIX_CONFIGURATION, "attach one"),
+        ("metadata", 403, b"", Kind.PROVIDER_REFUSED, "(403)"),
         ("subject", 404, b"", Kind.PROVIDER_REFUSED, "127.0.0.1 refused (404)"),
         ("subject", 302, b"", Kind.PROVIDER_REFUSED, "(302)"),
         ("refresh", 429, b"", Kind.RATE_LIMITED, "(429)"),
@@ -148,6 +152,7 @@ def test_h3_no_text_of_an_answer_is_repeated(step):
             api_error(secret, details=[{"reason": secret}, secret], message=secret),
             {"error": "invalid_grant", "error_description": secret},
             [secret],
+            b"[" * 60_000,
             secret.encode(),
         ):
             assert MARK not in failure(step, status, body).message

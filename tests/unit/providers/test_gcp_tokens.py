@@ -80,6 +80,7 @@ ENDLESS = [
 BAD = [
     b"",
     b"null",
+    b"[" * 60_000,
     b"[]",
     b"7",
     b'"text"',

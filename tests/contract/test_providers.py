@@ -74,6 +74,19 @@ def minting(provider: str, folder: Path) -> Sample:
             return Sample(settings={"api_key": {"file": str(path)}})
         case "gcp":
             return Sample(settings=_google_key(folder, "oauth2.googleapis.com/token"))
+        case "aws":
+            # Keys that another program rotates; what is derived of them needs nobody.
+            path = folder / "keys.json"
+            number = json.loads(path.read_text())["AccessKeyId"] + "7" if path.exists() else "AKIA"
+            path.write_text(json.dumps({"AccessKeyId": number, "SecretAccessKey": canary("key")}))
+            path.chmod(0o600)
+            return Sample(
+                settings={
+                    "source": {"file": str(path)},
+                    "derive": "bedrock-api-key",
+                    "region": "eu-central-1",
+                }
+            )
         case "local":
             return Sample(settings={}, grant=load_or_create(folder, "key").reveal())
         case "oauth":
@@ -147,6 +160,27 @@ def failing(provider: str, folder: Path) -> list[Sample]:
                 Sample(settings={"service_account_key": {"command": ["echo", secret]}}),
                 Sample(settings=_google_key(folder, "nosuch", private_key=secret)),
                 *(Sample(settings=_google_key(folder, path)) for path in paths),
+            ]
+        case "aws":
+            keys = folder / "broken.json"
+            keys.write_text(json.dumps({"AccessKeyId": secret, "SecretAccessKey": f"{secret}\n"}))
+            keys.chmod(0o600)
+            source = {"source": {"file": str(keys)}, "region": "eu-central-1"}
+            sso = {
+                "sso_start_url": "https://example.awsapps.com/start",
+                "sso_region": "eu-central-1",
+                "sso_account_id": "123456789012",
+                "sso_role_name": "Agent",
+            }
+            return [
+                Sample(settings=source),
+                Sample(settings={**source, "derive": "bedrock-api-key"}),
+                Sample(settings={**source, "mfa_serial": "mfa"}),
+                Sample(settings={**source, "mfa_serial": "mfa"}, grant=secret),
+                Sample(settings={"profile": "nobody"}),
+                Sample(settings={"source": {"command": ["sh", "-c", f"echo {secret}"]}}),
+                Sample(settings=sso),
+                Sample(settings=sso, grant=secret),
             ]
         case "local":
             return [Sample(settings={}), Sample(settings={}, grant=secret)]
@@ -291,6 +325,7 @@ def hook(event, args):
         seen.append(event)
 sys.addaudithook(hook)
 import msgspec
+import urllib3  # the transport's; binds a socket when imported, to see whether there is IPv6
 from credward.clock import SystemClock
 from credward.providers.io import WorkerIo
 from credward.providers.provider import ProviderRequest

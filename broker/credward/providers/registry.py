@@ -20,6 +20,7 @@ _BUILT_IN = tuple(
     EntryPoint(name, value, GROUP)
     for name, value in (
         ("anthropic", "credward.providers.anthropic:AnthropicProvider"),
+        ("aws", "credward.providers.aws:AwsProvider"),
         ("command", "credward.providers.command:CommandProvider"),
         ("gcp", "credward.providers.gcp:GcpProvider"),
         ("local", "credward.providers.local:LocalProvider"),

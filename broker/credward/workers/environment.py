@@ -37,6 +37,18 @@ _DOORS = (
     "AZURE_POD_IDENTITY_AUTHORITY_HOST",
     "CREDWARD_*",
 )
+# Where the AWS command line keeps its files, and where a private network has AWS.
+_AWS = (
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_ENDPOINT_URL_SSO",
+    "AWS_ENDPOINT_URL_SSO_OIDC",
+    "AWS_ENDPOINT_URL_ECR",
+    "AWS_USE_FIPS_ENDPOINT",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+)
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 _NOWHERE = "/nonexistent"
 
@@ -58,6 +70,9 @@ class WorkerRules:
 
 
 RULES: Mapping[str, WorkerRules] = {
+    # Profiles are files below HOME and may name programs. The endpoints are for private networks:
+    # whoever sets the daemon's environment is its owner.
+    "aws": WorkerRules(variables=(*_HOME, *_AWS), programs=True, size=4, dies_with_daemon=False),
     "command": WorkerRules(variables=_HOME, programs=True, size=8),
     # A static secret may be read by a program (`op read`) or from a file below HOME.
     "static": WorkerRules(variables=_HOME, programs=True),

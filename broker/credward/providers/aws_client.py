@@ -1,0 +1,140 @@
+"""Clients of botocore whose requests travel by our transport: no retries, no search for keys.
+
+Signing, serializing and parsing are botocore's; what a failure means is `aws_errors`.
+"""
+
+from __future__ import annotations
+
+import io as io_module
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from typing import Any, TypeVar, cast
+
+import botocore.session
+from botocore import UNSIGNED
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.config import Config
+from botocore.loaders import Loader
+
+from credward.errors import BrokerError
+from credward.providers.aws_errors import explain
+from credward.providers.aws_keys import Keys
+from credward.providers.provider import HttpRequest, Io
+
+__all__ = ["Aws", "attempt"]
+
+_Result = TypeVar("_Result")
+
+# Descriptions of services, from files that come with botocore: read once per worker.
+_loader = Loader(include_default_search_paths=True)
+# Headers that the transport sets by itself from the body and the URL.
+_OF_TRANSPORT = frozenset({"content-length", "host", "connection", "transfer-encoding"})
+
+
+class Aws:
+    """AWS as one mint sees it: sessions and clients over *io*, for one credential.
+
+    *timeout* (seconds) is that of one request.
+    """
+
+    def __init__(self, credential: str, io: Io, *, timeout: float) -> None:
+        self.credential = credential
+        self.io = io
+        self._timeout = timeout
+
+    def session(self, profile: str | None = None) -> botocore.session.Session:
+        """Return a session that reads the user's AWS files, and sends by us whatever it sends."""
+        environ = self.io.environment()
+        home = environ.get("HOME", "/nonexistent")
+        session = botocore.session.Session(profile=profile)
+        session.register_component("data_loader", _loader)
+        session.set_config_variable(
+            "config_file", environ.get("AWS_CONFIG_FILE", f"{home}/.aws/config")
+        )
+        session.set_config_variable(
+            "credentials_file",
+            environ.get("AWS_SHARED_CREDENTIALS_FILE", f"{home}/.aws/credentials"),
+        )
+        # One attempt: trying again is the lifecycle's.
+        session.set_default_client_config(
+            Config(retries={"total_max_attempts": 1, "mode": "standard"})
+        )
+        session.register("before-send", cast("Any", self._send))
+        return session
+
+    def client(self, service: str, *, region: str | None, keys: Keys | None = None) -> Any:
+        """Return a client of *service*; without *keys* its requests are not signed."""
+        options: dict[str, Any] = {}
+        if keys is None:
+            options["config"] = Config(signature_version=UNSIGNED)
+        else:
+            options["aws_access_key_id"] = keys.access_key_id
+            options["aws_secret_access_key"] = keys.secret_access_key
+            options["aws_session_token"] = keys.session_token
+        return self.session().create_client(
+            service,
+            # The old global endpoint signs for us-east-1 and answers everywhere in its partition.
+            region_name=region or "aws-global",
+            endpoint_url=self.endpoint(service),
+            **options,
+        )
+
+    def endpoint(self, service: str) -> str | None:
+        """Return the URL that AWS_ENDPOINT_URL_… names for *service*, else None: the usual one."""
+        environ = self.io.environment()
+        name = f"AWS_ENDPOINT_URL_{service.replace('-', '_').upper()}"
+        return environ.get(name) or environ.get("AWS_ENDPOINT_URL") or None
+
+    def _send(self, request: AWSPreparedRequest, **_: object) -> AWSResponse:
+        """Take botocore's request over; what is returned takes the place of its own sending."""
+        body = cast("Any", request.body) or b""
+        if isinstance(body, str):
+            body = body.encode()
+        elif not isinstance(body, bytes | bytearray):
+            body = body.read()
+        headers = {
+            name: value.decode("latin-1") if isinstance(value, bytes) else str(value)
+            for name, value in request.headers.items()
+            if name.lower() not in _OF_TRANSPORT
+        }
+        response = self.io.send(
+            HttpRequest(
+                method=str(request.method),
+                url=str(request.url),
+                headers=headers,
+                body=bytes(body),
+                timeout=self._timeout,
+            )
+        )
+        answer = response.body
+        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR and _is_page(answer):
+            # A load balancer's words: botocore reads the status where there is no body.
+            answer = b""
+        headers = dict(response.headers)
+        return AWSResponse(request.url, response.status, cast("Any", headers), _Raw(answer))
+
+
+def _is_page(body: bytes) -> bool:
+    return body.lstrip()[:9].lower().startswith((b"<html", b"<!doctype"))
+
+
+class _Raw(io_module.BytesIO):
+    """The body as botocore reads it, in the way of urllib3."""
+
+    def stream(self, **_: object) -> Iterator[bytes]:
+        """Yield the body."""
+        yield self.read()
+
+
+def attempt(
+    credential: str, call: Callable[[], _Result], *, service: str, **explanation: Any
+) -> _Result:
+    """Return what *call* does, or raise what its failure means (see `aws_errors.explain`)."""
+    try:
+        return call()
+    except BrokerError:
+        raise
+    except Exception as error:  # noqa: BLE001 - parsers raise whatever they stumble over
+        failure = explain(credential, error, service=service, **explanation)
+    # Not raised from the error: its text quotes what was sent or answered.
+    raise failure

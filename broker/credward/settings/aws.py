@@ -1,0 +1,178 @@
+"""What a credential of the provider `aws` may say; the words are those of an AWS profile.
+
+Words only: files of the AWS command line and references are read by `providers.aws` in a worker.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Annotated, Literal
+
+import msgspec
+
+from credward.settings.grants import GrantTerms
+from credward.settings.references import Reference, refuse_literal
+
+__all__ = ["Derived", "Settings"]
+
+Derived = Literal["bedrock-api-key", "claude-platform-key", "ecr", "eks"]
+
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}", re.ASCII)
+_SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
+_EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
+_ACCOUNT = re.compile(r"\d{12}", re.ASCII)
+_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+", re.ASCII)
+# Lengths of sessions in seconds: of a role, of one role reached by another, of a user (STS, limits
+# of AssumeRole and GetSessionToken).
+_ROLE_LIMIT = 43_200
+_CHAIN_LIMIT = 3_600
+
+_SOURCES = "profile, source_profile, source, web_identity_token, or the four sso_… keys"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the keys come from, which roles they assume on the way, and what is made of them.
+
+    *profile* hands out what that profile yields; *source_profile* and *source* are keys that assume
+    *role_arn*. *chain*: roles assumed before *role_arn*, in this order. Durations are in seconds.
+    """
+
+    profile: str | None = None
+    region: str | None = None
+    role_arn: str | None = None
+    role_session_name: str | None = None
+    chain: tuple[str, ...] = ()
+    external_id: str | None = None
+    mfa_serial: str | None = None
+    duration_seconds: Annotated[int, msgspec.Meta(ge=900, le=129_600)] | None = None
+    session_policy: str | None = None
+    policy_arns: tuple[str, ...] = ()
+    session_tags: dict[str, str] = {}
+    source_identity: str | None = None
+    source_profile: str | None = None
+    source: Reference | str | None = None
+    web_identity_token: Reference | str | None = None
+    sso_session: str | None = None
+    sso_start_url: str | None = None
+    sso_region: str | None = None
+    sso_account_id: str | None = None
+    sso_role_name: str | None = None
+    derive: Derived | None = None
+    cluster_name: str | None = None
+    registry: str | None = None
+    timeout: Annotated[float, msgspec.Meta(ge=0.1, le=60)] = 20.0
+
+    def __post_init__(self) -> None:
+        for reference in (self.source, self.web_identity_token):
+            if reference is not None:
+                refuse_literal(reference)
+        self._check_words()
+        self._check_source()
+        self._check_role()
+        self._check_derived()
+
+    @property
+    def grant_terms(self) -> GrantTerms:
+        """A login at IAM Identity Center rotates; a session with an MFA code is typed in."""
+        if self.by_sso:
+            return GrantTerms(
+                identity=("sso_start_url", "sso_region", "sso_session"),
+                rotating=True,
+                logins=("browser", "device"),
+            )
+        if self.mfa_serial is not None:
+            return GrantTerms(identity=("mfa_serial",), logins=("device",))
+        return GrantTerms()
+
+    @property
+    def by_sso(self) -> bool:
+        """Whether the keys come from a login of our own at IAM Identity Center."""
+        return self.sso_session is not None or self.sso_start_url is not None
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles to assume one after another, the one that is handed out last."""
+        return self.chain if self.role_arn is None else (*self.chain, self.role_arn)
+
+    def _check_words(self) -> None:
+        for key, role in (("chain", each) for each in self.chain):
+            _check(_ROLE, key, role, "roles such as arn:aws:iam::123456789012:role/deploy")
+        _check(_ROLE, "role_arn", self.role_arn, "such as arn:aws:iam::123456789012:role/deploy")
+        _check(_REGION, "region", self.region, "such as eu-central-1")
+        _check(_REGION, "sso_region", self.sso_region, "such as eu-central-1")
+        _check(_ACCOUNT, "sso_account_id", self.sso_account_id, 'twelve digits in quotes, "0123…"')
+        _check(_ACCOUNT, "registry", self.registry, 'twelve digits in quotes, "0123…"')
+        for key, name in (
+            ("role_session_name", self.role_session_name),
+            ("source_identity", self.source_identity),
+        ):
+            _check(_SESSION_NAME, key, name, "2 to 64 letters, digits and _+=,.@-")
+        _check(
+            _EXTERNAL_ID, "external_id", self.external_id, "2 or more of letters, digits, _+=,.@:/-"
+        )
+        if self.session_policy is not None and not _is_json_object(self.session_policy):
+            raise ValueError("session_policy is the JSON text of a policy, in ''' quotes")
+
+    def _check_source(self) -> None:
+        sources = [
+            *(self.profile, self.source_profile, self.source, self.web_identity_token),
+            self.by_sso or None,
+        ]
+        if sum(each is not None for each in sources) != 1:
+            raise ValueError(f"the keys have exactly one source: {_SOURCES}")
+        if self.by_sso:
+            if self.sso_account_id is None or self.sso_role_name is None:
+                raise ValueError("sso_account_id and sso_role_name say whose keys are meant")
+            if self.sso_session is None and self.sso_region is None:
+                raise ValueError("sso_start_url needs sso_region")
+            if self.sso_start_url is not None and not self.sso_start_url.startswith("https://"):
+                raise ValueError("sso_start_url is such as https://example.awsapps.com/start")
+        elif self.sso_region or self.sso_account_id or self.sso_role_name:
+            raise ValueError("sso_… keys need sso_start_url or sso_session")
+        if self.mfa_serial is not None and (self.by_sso or self.web_identity_token is not None):
+            raise ValueError("mfa_serial belongs to long-term keys: use source_profile or source")
+
+    def _check_role(self) -> None:
+        if self.role_arn is None:
+            only_with_role = (
+                *("chain", "external_id", "session_policy", "policy_arns"),
+                *("session_tags", "source_identity", "role_session_name"),
+            )
+            if found := [key for key in only_with_role if getattr(self, key)]:
+                raise ValueError(f"{found[0]} needs role_arn")
+            if self.source_profile is not None:
+                raise ValueError("source_profile needs role_arn; to hand out its keys use profile")
+            if self.web_identity_token is not None:
+                raise ValueError("web_identity_token needs role_arn")
+            return
+        if self.profile is not None:
+            raise ValueError("role_arn is assumed with source_profile; profile is handed out as is")
+        if self.web_identity_token is not None and not self.chain:
+            for key in ("external_id", "session_tags", "source_identity"):
+                if getattr(self, key):
+                    raise ValueError(f"{key} cannot go with a web identity: its token carries such")
+        limit = _CHAIN_LIMIT if self.chain else _ROLE_LIMIT
+        if (self.duration_seconds or 0) > limit:
+            why = "a role reached through chain" if self.chain else "a role"
+            raise ValueError(f"duration_seconds of {why} is at most {limit}")
+
+    def _check_derived(self) -> None:
+        if (self.cluster_name is None) == (self.derive == "eks"):
+            raise ValueError('cluster_name goes with derive = "eks", and only with it')
+        if self.registry is not None and self.derive != "ecr":
+            raise ValueError('registry goes with derive = "ecr" only')
+        if self.derive is not None and self.region is None and self.profile is None:
+            raise ValueError("derive needs region: a derived key is good in one region only")
+
+
+def _check(form: re.Pattern[str], key: str, value: str | None, what: str) -> None:
+    if value is not None and not form.fullmatch(value):
+        raise ValueError(f"{key} is {what}")
+
+
+def _is_json_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False

@@ -1,0 +1,111 @@
+"""What a credential of the provider `aws` may say."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from canaries import MARK, canary
+from credward.settings.aws import Settings
+from credward.settings.grants import grant_terms
+
+ROLE = "arn:aws:iam::123456789012:role/deploy"
+OTHER = "arn:aws-us-gov:iam::123456789012:role/team/other"
+SOURCE = {"source": {"env": "KEYS"}}
+SSO = {
+    "sso_start_url": "https://example.awsapps.com/start",
+    "sso_region": "eu-central-1",
+    "sso_account_id": "012345678901",
+    "sso_role_name": "Agent",
+}
+
+
+def settings(words) -> Settings:
+    return msgspec.convert(words, Settings)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"profile": "bedrock"},
+        {"profile": "bedrock", "derive": "bedrock-api-key"},
+        {"source_profile": "base", "role_arn": ROLE, "external_id": "ours"},
+        {**SOURCE},
+        {**SOURCE, "role_arn": ROLE, "chain": [OTHER], "duration_seconds": 3600},
+        {**SOURCE, "role_arn": ROLE, "mfa_serial": "arn:aws:iam::123456789012:mfa/me"},
+        {"web_identity_token": {"file": "/run/token"}, "role_arn": ROLE},
+        {"web_identity_token": {"credential": "sso"}, "role_arn": ROLE, "region": "us-gov-west-1"},
+        SSO,
+        {"sso_session": "corp", "sso_account_id": "012345678901", "sso_role_name": "Agent"},
+        {**SSO, "role_arn": ROLE, "session_policy": '{"Statement": []}'},
+        {**SOURCE, "derive": "eks", "cluster_name": "prod", "region": "eu-central-1"},
+        {**SOURCE, "derive": "ecr", "registry": "012345678901", "region": "cn-north-1"},
+    ],
+)
+def test_accepts_the_words_of_a_profile(words):
+    """Each way to keys, alone and with a role."""
+    assert settings(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ({}, "exactly one source"),
+        ({"profile": "a", **SOURCE}, "exactly one source"),
+        ({"profile": "a", "role_arn": ROLE}, "source_profile"),
+        ({"source_profile": "a"}, "use profile"),
+        ({**SOURCE, "external_id": "ours"}, "external_id needs role_arn"),
+        ({**SOURCE, "chain": [ROLE]}, "chain needs role_arn"),
+        ({**SOURCE, "role_arn": "deploy"}, "role_arn is such as"),
+        ({**SOURCE, "role_arn": ROLE, "chain": ["x"]}, "chain is roles"),
+        ({**SOURCE, "role_arn": ROLE, "duration_seconds": 50_000}, "at most 43200"),
+        ({**SOURCE, "role_arn": ROLE, "chain": [OTHER], "duration_seconds": 7200}, "at most 3600"),
+        ({**SOURCE, "duration_seconds": 60}, "900"),
+        ({**SOURCE, "role_arn": ROLE, "session_policy": "allow all"}, "JSON text"),
+        ({**SOURCE, "role_arn": ROLE, "role_session_name": "a b"}, "role_session_name"),
+        ({**SOURCE, "role_arn": ROLE, "external_id": "x"}, "external_id is 2"),
+        ({**SOURCE, "region": "Frankfurt"}, "region is such as"),
+        ({"web_identity_token": {"env": "T"}}, "needs role_arn"),
+        (
+            {"web_identity_token": {"env": "T"}, "role_arn": ROLE, "external_id": "ours"},
+            "cannot go",
+        ),
+        ({"web_identity_token": {"env": "T"}, "role_arn": ROLE, "mfa_serial": "m"}, "long-term"),
+        ({**SSO, "mfa_serial": "m"}, "long-term"),
+        ({**SSO, "sso_start_url": "http://example.com/start"}, "sso_start_url is such as"),
+        ({**SSO, "sso_account_id": "1"}, "twelve digits"),
+        ({key: value for key, value in SSO.items() if key != "sso_region"}, "needs sso_region"),
+        ({key: value for key, value in SSO.items() if key != "sso_role_name"}, "whose keys"),
+        ({"sso_region": "eu-central-1", "profile": "a"}, "sso_… keys need"),
+        ({**SOURCE, "derive": "bedrock-api-key"}, "derive needs region"),
+        ({**SOURCE, "derive": "eks", "region": "eu-central-1"}, "cluster_name"),
+        ({**SOURCE, "cluster_name": "prod"}, "cluster_name"),
+        ({**SOURCE, "registry": "012345678901"}, "registry goes with"),
+        ({**SOURCE, "derive": "sts"}, "derive"),
+        ({**SOURCE, "timeout": 0}, "timeout"),
+        ({**SOURCE, "regoin": "eu-central-1"}, "regoin"),
+    ],
+)
+def test_refuses_what_cannot_work(words, complaint):
+    """Before anything is minted, in words that say what to write."""
+    with pytest.raises(msgspec.ValidationError, match=complaint):
+        settings(words)
+
+
+def test_h3_a_literal_secret_is_refused_without_repeating_it():
+    """Keys and web identities stand in references."""
+    for words in ({"source": canary("s")}, {"web_identity_token": canary("w"), "role_arn": ROLE}):
+        with pytest.raises(msgspec.ValidationError, match="credward secret set") as caught:
+            settings(words)
+        assert MARK not in str(caught.value)
+
+
+def test_only_a_login_of_ours_rotates():
+    """Credentials of one start URL share the login; a code of a device is typed in."""
+    sso = grant_terms(settings(SSO))
+    mfa = grant_terms(settings({**SOURCE, "mfa_serial": "m"}))
+
+    assert (sso.rotating, sso.logins) == (True, ("browser", "device"))
+    assert sso.identity == ("sso_start_url", "sso_region", "sso_session")
+    assert (mfa.rotating, mfa.logins, mfa.identity) == (False, ("device",), ("mfa_serial",))
+    assert grant_terms(settings({"profile": "a"})).logins == ()

@@ -91,6 +91,13 @@ def minting(provider: str, folder: Path) -> Sample:
             return Sample(settings={}, grant=load_or_create(folder, "key").reveal())
         case "oauth":
             return Sample(settings=oauth_settings(), grant=oauth_server().grant())
+        case "entra":
+            # Another token at each run; its other ways have real servers in tests/unit.
+            path = folder / "az"
+            answer = f'{{"accessToken": "\'"$(date +%s%N)"\'", "expires_on": {time.time() + 60}}}'
+            path.write_text(f"#!/bin/sh\necho '{answer}'\n")
+            path.chmod(0o700)
+            return Sample(settings={"source": str(path), "resource": "my-res"})
         case _:
             pytest.fail(f"provider {provider} needs a sample in this file")
 
@@ -195,6 +202,25 @@ def failing(provider: str, folder: Path) -> list[Sample]:
                 Sample(settings=oauth_settings() | {"client_id": secret}, grant=secret),
                 Sample(settings=nowhere, grant=secret),
                 Sample(settings=nowhere | {"grant_type": "token_exchange"} | reads),
+            ]
+        case "entra":
+            scripts = [
+                f"echo {secret}",
+                f"echo AADSTS50076 {secret} >&2; exit 1",
+                f"echo {secret} >&2; exit 1",
+                f'echo \'{{"accessToken": "{secret} {secret}", "expires_on": 5}}\'',
+                f'echo \'{{"accessToken": "{secret}", "expires_on": "{secret}"}}\'',
+            ]
+            programs = [folder / f"az{number}" for number in range(len(scripts))]
+            for path, script in zip(programs, scripts, strict=True):
+                path.write_text(f"#!/bin/sh\n{script}\n")
+                path.chmod(0o700)
+            user = {"tenant": "contoso.com", "client_id": "app", "scope": "api://x/y"}
+            return [
+                *(Sample(settings={"source": str(path), "resource": "r-1"}) for path in programs),
+                Sample(settings={"source": "/nonexistent/az", "resource": "r-1"}),
+                Sample(settings=user),
+                Sample(settings=user, grant=secret),
             ]
         case _:
             pytest.fail(f"provider {provider} needs failing samples in this file")

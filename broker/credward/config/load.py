@@ -21,6 +21,7 @@ from credward.config.layers import Complaints, ConfigErrors, Layer, read_layers
 from credward.config.model import AuditConfig, Config, CredentialConfig, ListenConfig, PolicyConfig
 from credward.config.places import Places
 from credward.config.sections import AuditSection, CommonSection, ListenSection, PolicySection
+from credward.settings.checks import check_base_urls
 from credward.settings.network import NetworkSettings
 from credward.settings.registry import SETTINGS
 
@@ -186,7 +187,13 @@ def _credential(
     own = _convert(layer, path, own_words, shape, complaints)
     if common is None or own is None or unknown:
         return None
-    return _merged(name, provider, own, common, layer.at(*path))
+    credential = _merged(name, provider, own, common, layer.at(*path))
+    try:
+        check_base_urls(own, credential.base_urls)
+    except ValueError as error:
+        complaints.errors.append(f"{layer.at(*path)}: {'.'.join(path)}: {error}")
+        return None
+    return credential
 
 
 def _no_provider(name: str, provider: object) -> str:

@@ -23,6 +23,7 @@ _BUILT_IN = tuple(
         ("aws", "credward.providers.aws:AwsProvider"),
         ("command", "credward.providers.command:CommandProvider"),
         ("gcp", "credward.providers.gcp:GcpProvider"),
+        ("entra", "credward.providers.entra:EntraProvider"),
         ("local", "credward.providers.local:LocalProvider"),
         ("oauth", "credward.providers.oauth:OAuthProvider"),
         ("static", "credward.providers.static:StaticProvider"),

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-__all__ = ["check_program", "check_variables"]
+import msgspec
+
+__all__ = ["check_base_urls", "check_program", "check_variables"]
 
 
 def check_program(command: Sequence[str]) -> None:
@@ -27,3 +29,12 @@ def check_variables(names: Iterable[str]) -> None:
             raise ValueError(f'"{name}" in env is not the name of a variable')
         if name.startswith("CREDWARD_"):
             raise ValueError(f"{name} in env is credward's own and cannot be set for a program")
+
+
+def check_base_urls(settings: msgspec.Struct, base_urls: tuple[str, ...]) -> None:
+    """Refuse a token that could not be used at *base_urls*.
+
+    By the settings' own method of this name, which most have not, as they cannot tell.
+    """
+    if (check := getattr(settings, "check_base_urls", None)) is not None:
+        check(base_urls)

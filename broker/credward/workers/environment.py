@@ -49,6 +49,11 @@ _AWS = (
     "AWS_USE_FIPS_ENDPOINT",
     "AWS_USE_DUALSTACK_ENDPOINT",
 )
+# Where Azure's services (App Service, Container Apps, Machine Learning) hand out the tokens of
+# their managed identities.
+_AZURE_IDENTITY = ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "MSI_ENDPOINT", "MSI_SECRET")
+# How a job of GitHub Actions gets its own OIDC token.
+_GITHUB = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 _NOWHERE = "/nonexistent"
 
@@ -57,13 +62,16 @@ _NOWHERE = "/nonexistent"
 class WorkerRules:
     """How the workers of one provider live.
 
-    *variables* are handed down from the daemon's environment. *programs*: it runs programs of the
+    *variables* are handed down from the daemon's environment; so are *doors*, endpoints on this
+    machine that the provider exists to ask, and which the daemon itself refuses to be
+    (`recursion`). *programs*: it runs programs of the
     user's, which need a real HOME and may be set-uid (no "no new privileges"); what is below such a
     worker dies with it. *dies_with_daemon* is off where a killed daemon must not interrupt an
     exchange that rotates a grant.
     """
 
     variables: tuple[str, ...] = ()
+    doors: tuple[str, ...] = ()
     programs: bool = False
     size: int = 2
     dies_with_daemon: bool = True
@@ -80,6 +88,13 @@ RULES: Mapping[str, WorkerRules] = {
     # from a program.
     "gcp": WorkerRules(
         variables=(*_HOME, "GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG"), programs=True
+    ),
+    # HOME is for az and for files below it; msal reads neither it nor the rest.
+    "entra": WorkerRules(
+        variables=(*_HOME, "AZURE_CONFIG_DIR", *_GITHUB),
+        doors=_AZURE_IDENTITY,
+        programs=True,
+        dies_with_daemon=False,
     ),
     "local": WorkerRules(),
     # `ant` keeps its profiles below HOME, or where this variable says.
@@ -102,6 +117,7 @@ def build_environment(provider: str, environ: Mapping[str, str]) -> dict[str, st
         for name in (*_LOCALE, *rules.variables)
         if name in environ and not any(fnmatch.fnmatchcase(name, door) for door in _DOORS)
     }
+    allowed |= {name: environ[name] for name in rules.doors if name in environ}
     if "HOME" not in rules.variables:
         # Else the SDKs look around by themselves, in profiles and on the network.
         allowed |= {"HOME": _NOWHERE, "AWS_EC2_METADATA_DISABLED": "true"}

@@ -38,6 +38,13 @@ def errors(places: Places, text: str, system: str | None = None) -> list[str]:
     return [line.replace(f"{places.config_file}:", "").strip() for line in caught.value.lines]
 
 
+GRAPH_FOR_A_GATEWAY = """[credentials.a]
+provider = "entra"
+tenant = "contoso.com"
+client_id = "app"
+scope = "User.Read"
+base_url = "https://llm.example.com"
+"""
 GOOD = '[credentials.a]\nprovider = "local"\n'
 
 
@@ -67,6 +74,10 @@ GOOD = '[credentials.a]\nprovider = "local"\n'
         ('requires = ">=9.9"\n', "1: requires credward >=9.9, this is"),
         ("[listen]\nmode = 'sidecar'\n", "2: mode sidecar ships no permit"),
         ('[credentials.a]\nprovider = "static"\nsecret = "sk-canary"\n', "1: credentials.a"),
+        (
+            GRAPH_FOR_A_GATEWAY,
+            "1: credentials.a: a token with this scope is for Microsoft Graph",
+        ),
     ],
 )
 def test_each_planted_error_has_its_line_and_says_what(

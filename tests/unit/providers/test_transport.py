@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 import trustme
+import urllib3
 
 from canaries import canary
 from credward.errors import BrokerError, Kind
@@ -142,6 +143,9 @@ def test_t6_an_answer_over_the_limit_is_refused():
         "http://localhost.example.com/",
         "http://169.254.169.254.example.com/",
         "http://169.254.1.1/",
+        "http://169.254.169.253/",
+        "http://169.254.169.254.example.com/",
+        "http://2852039166/",
         "nonsense",
     ],
 )
@@ -178,3 +182,11 @@ def test_h3_no_secret_shows_in_a_failure():
         error = failure(f"{url}/reset?code={canary('url')}", body=canary("body").encode())
 
     assert "canary" not in f"{error} {error!r} {error.__cause__!s}".lower()
+
+
+def test_no_proxy_is_asked_for_the_metadata_service():
+    """It lies on this machine's host; its neighbours on the link do not."""
+    transport = Transport(NetworkSettings(proxy="http://proxy.example.com:3128"))
+
+    assert type(transport._pool("169.254.169.254", None)) is urllib3.PoolManager
+    assert type(transport._pool("169.254.169.253", None)) is urllib3.ProxyManager

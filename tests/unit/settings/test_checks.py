@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from credward.settings.checks import check_program, check_variables
+from credward.settings.checks import check_base_urls, check_program, check_variables
+from credward.settings.entra import Settings as EntraSettings
+from credward.settings.local import Settings as LocalSettings
 
 
 @pytest.mark.parametrize("command", [["az"], ["/usr/bin/az", "account"], ["~/bin/mint", ""]])
@@ -26,3 +28,12 @@ def test_variables():
     for name in ("", "A B", "A=B", "É", "CREDWARD_SOCKET", "CREDWARD_WORKER"):
         with pytest.raises(ValueError, match="env"):
             check_variables([name])
+
+
+def test_settings_may_check_where_a_token_goes():
+    """Those that can tell: a token for Microsoft Graph is no use at a gateway."""
+    graph = EntraSettings(tenant="contoso.com", client_id="app", scope="User.Read")
+    check_base_urls(LocalSettings(), ("https://llm.example.com",))
+    check_base_urls(graph, ())
+    with pytest.raises(ValueError, match="Microsoft Graph"):
+        check_base_urls(graph, ("https://llm.example.com",))

@@ -62,7 +62,24 @@ def test_others_get_no_home(provider):
     assert environ["HOME"] == "/nonexistent"
 
 
-@pytest.mark.parametrize("provider", [*RULES, "nosuch"])
+def test_entra_gets_what_its_ways_need():
+    """HOME for az, the variables of the job and of the platform; no door of another cloud."""
+    github = {"ACTIONS_ID_TOKEN_REQUEST_URL": "https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "y"}
+    azure = {"AZURE_CONFIG_DIR": "/home/me/az", "AZURE_CLIENT_SECRET": "secret"}
+    environ = build_environment("entra", DAEMON | github | azure)
+
+    assert set(environ) == {
+        "HOME", "USER", "XDG_RUNTIME_DIR", "AZURE_CONFIG_DIR", "IDENTITY_ENDPOINT", "MSI_SECRET",
+        *github, *EVERYWHERE,
+    }  # fmt: skip
+
+
+def test_an_exchange_that_rotates_outlives_the_daemon():
+    """Or the new refresh token would be lost with it."""
+    assert not rules_of("entra").dies_with_daemon
+
+
+@pytest.mark.parametrize("provider", [*(name for name in RULES if name != "entra"), "nosuch"])
 def test_every_worker_is_marked_and_has_a_fixed_path(provider):
     """The mark is what helper and command line refuse on (`recursion`)."""
     environ = build_environment(provider, DAEMON)

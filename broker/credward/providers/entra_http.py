@@ -1,0 +1,184 @@
+"""Carries msal's requests over the one outbound transport, and refuses what is no answer.
+
+What an answer of Entra ID means is `entra_errors` and `entra_answers`; msal itself makes the
+requests.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+
+from credward.errors import BrokerError, Kind, Sent
+from credward.providers.entra_errors import Asker, read_refusal
+from credward.providers.provider import HttpRequest, HttpResponse, Io
+
+__all__ = ["MsalHttp", "MsalResponse", "call_msal"]
+
+_T = TypeVar("_T")
+# Seconds; whoever wants a longer pause is asked again sooner.
+_LONGEST_WAIT = 3600
+
+
+class MsalResponse:
+    """An answer as msal reads it; statuses of 500 and above never come this far."""
+
+    def __init__(self, response: HttpResponse) -> None:
+        self.status_code = response.status
+        self.text = response.body.decode("utf-8", "replace")
+        self.headers = dict(response.headers)
+
+    def raise_for_status(self) -> None:
+        """Do nothing: what failed was raised before msal saw it."""
+
+
+class MsalHttp:
+    """What msal takes for `http_client=`, for one mint or login.
+
+    *answer* is the last JSON object that came, as it came. *sent* is whether a request that may
+    use a grant up has been made without a definite answer.
+    """
+
+    def __init__(self, io: Io, asker: Asker, timeout: float) -> None:
+        self._io = io
+        self._asker = asker
+        self._timeout = timeout
+        self.answer: Mapping[str, Any] = {}
+        self.sent: Sent = "no"
+
+    def get(
+        self,
+        url: str,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        **_: Any,
+    ) -> MsalResponse:
+        """Send what msal wants to know; no grant is used by it."""
+        return self._send("GET", _with_query(url, params), headers, b"")
+
+    def post(
+        self,
+        url: str,
+        params: Mapping[str, Any] | None = None,
+        data: Mapping[str, Any] | str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **_: Any,
+    ) -> MsalResponse:
+        """Send a form."""
+        body = data.encode() if isinstance(data, str) else urlencode(data or {}).encode()
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self._send("POST", _with_query(url, params), form | dict(headers or {}), body)
+
+    def close(self) -> None:
+        """Do nothing: connections are the transport's."""
+
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str] | None, body: bytes
+    ) -> MsalResponse:
+        request = HttpRequest(
+            method=method, url=url, headers=headers or {}, body=body, timeout=self._timeout
+        )
+        self.answer = {}
+        if method == "POST":
+            self.sent = "maybe"
+        try:
+            response = self._io.send(request)
+        except BrokerError as failure:
+            if method == "GET":
+                # It asked where to go: the grant itself has not been sent.
+                failure.sent = "no"
+            raise
+        self._judge(response, method, urlsplit(url).hostname or "")
+        return MsalResponse(response)
+
+    def _judge(self, response: HttpResponse, method: str, host: str) -> None:
+        """Raise for what tells nothing of the credential, and for a tenant that is none."""
+        sent: Sent = "no" if method == "GET" else "maybe"
+        name = self._asker.credential
+        status = response.status
+        if status == 429:
+            raise BrokerError(
+                Kind.RATE_LIMITED,
+                f'"{name}" got no token, {host} is asked too often (HTTP 429): '
+                "wait, it is asked again by itself",
+                retry_after=_retry_after(response),
+            )
+        if status >= 500:
+            raise BrokerError(
+                Kind.PROVIDER_UNREACHABLE,
+                f'"{name}" got no token, {host} failed (HTTP {status}): '
+                "wait, it is asked again by itself",
+                retry_after=_retry_after(response),
+                sent=sent,
+            )
+        if 300 <= status < 400:
+            raise BrokerError(
+                Kind.FIX_CONFIGURATION,
+                f'"{name}" got no token, {host} points elsewhere (HTTP {status}): '
+                "set authority to the address that answers",
+                sent=sent,
+            )
+        answer = _read_object(response.body)
+        if answer is None:
+            if self.tolerates(response):
+                return
+            raise BrokerError(
+                Kind.PROVIDER_REFUSED,
+                f'"{name}" got no token, {host} answered with no JSON (HTTP {status}, '
+                f"{len(response.body)} bytes; a proxy's page?): check authority and network.proxy",
+                sent=sent,
+            )
+        self.answer = answer
+        self.sent = "no"
+        if method == "GET" and status >= 400 and not self.tolerates(response):
+            raise read_refusal(answer, self._asker)
+
+    def tolerates(self, response: HttpResponse) -> bool:  # noqa: ARG002
+        """Whether msal itself copes with this refusal."""
+        return False
+
+
+def call_msal(http: MsalHttp, credential: str, function: Callable[[], _T]) -> _T:
+    """Return what *function* returns; raise only `BrokerError`.
+
+    The text of msal's own exceptions quotes answers and stays out, causes included.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Advice to developers, which would end up in a log of ours.
+            warnings.simplefilter("ignore")
+            return function()
+    except BrokerError:
+        raise
+    except Exception as error:  # noqa: BLE001 - msal raises ValueError, KeyError, RuntimeError …
+        problem = type(error).__name__
+    raise BrokerError(
+        Kind.PROVIDER_REFUSED,
+        f'"{credential}" got no token, the answer is not one of Entra ID ({problem}): '
+        "check tenant and authority",
+        sent=http.sent,
+    )
+
+
+def _with_query(url: str, params: Mapping[str, Any] | None) -> str:
+    if not params:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(params)}"
+
+
+def _read_object(body: bytes) -> dict[str, Any] | None:
+    try:
+        answer = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def _retry_after(response: HttpResponse) -> float | None:
+    """Return the seconds of `Retry-After` (RFC 9110 section 10.2.3); Entra ID sends no dates."""
+    text = response.headers.get("retry-after", "")
+    return float(min(int(text), _LONGEST_WAIT)) if text.isdecimal() else None

@@ -16,6 +16,7 @@ from credward.config.sections import (
     ListenSection,
     PolicySection,
     ServeSection,
+    StoreSection,
 )
 from credward.errors import Kind
 from credward.formats.registry import FORMATS
@@ -119,6 +120,7 @@ def test_decisions_are_numbered_and_honest() -> None:
         (ListenSection, ""),
         (PolicySection, ""),
         (AuditSection, ""),
+        (StoreSection, ""),
     ],
     ids=lambda each: getattr(each, "__name__", ""),
 )

@@ -2,7 +2,14 @@
 
 from credward.config.layers import ConfigErrors
 from credward.config.load import load_config
-from credward.config.model import AuditConfig, Config, CredentialConfig, ListenConfig, PolicyConfig
+from credward.config.model import (
+    AuditConfig,
+    Config,
+    CredentialConfig,
+    ListenConfig,
+    PolicyConfig,
+    StoreConfig,
+)
 from credward.config.places import Places, candidate_sockets, environment, find_places
 
 __all__ = [
@@ -13,6 +20,7 @@ __all__ = [
     "ListenConfig",
     "Places",
     "PolicyConfig",
+    "StoreConfig",
     "candidate_sockets",
     "environment",
     "find_places",

@@ -20,7 +20,14 @@ from credward import __version__
 from credward.config.layers import Complaints, ConfigErrors, Layer, read_layers
 from credward.config.model import AuditConfig, Config, CredentialConfig, ListenConfig, PolicyConfig
 from credward.config.places import Places
-from credward.config.sections import AuditSection, CommonSection, ListenSection, PolicySection
+from credward.config.sections import (
+    AuditSection,
+    CommonSection,
+    ListenSection,
+    PolicySection,
+    StoreSection,
+)
+from credward.config.storing import contradictions, store_config
 from credward.settings.checks import check_base_urls
 from credward.settings.network import NetworkSettings
 from credward.settings.registry import SETTINGS
@@ -28,9 +35,9 @@ from credward.settings.registry import SETTINGS
 __all__ = ["load_config"]
 
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
-_TABLES = ("credentials", "listen", "policy", "audit", "network", "default", "requires")
+_TABLES = ("credentials", "listen", "policy", "audit", "network", "store", "default", "requires")
 # Words of the format that later versions read; refusing them is better than ignoring them.
-_LATER = ("grants", "store", "notify", "sinks", "fallback", "persist")
+_LATER = ("grants", "notify", "sinks", "fallback", "persist")
 _UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]*)`")
 _PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 
@@ -47,6 +54,7 @@ def load_config(places: Places, explicit: Path | None = None) -> Config:
     listen = _section(layers, "listen", ListenSection, complaints)
     policy = _section(layers, "policy", PolicySection, complaints)
     audit = _section(layers, "audit", AuditSection, complaints)
+    store = _section(layers, "store", StoreSection, complaints)
     network = _section(layers, "network", NetworkSettings, complaints)
     default = _default(layers, credentials, complaints)
     if listen.mode != "user" and not (listen.allow_uids and policy.directory):
@@ -55,6 +63,8 @@ def load_config(places: Places, explicit: Path | None = None) -> Config:
             f"{where}: mode {listen.mode} ships no permit: "
             "set listen.allow_uids and policy.directory"
         )
+    for key, text in contradictions(store):
+        complaints.errors.append(f"{_where(layers, 'store', key)}: {text}")
     if complaints.errors:
         raise ConfigErrors(complaints.errors)
     return Config(
@@ -68,6 +78,7 @@ def load_config(places: Places, explicit: Path | None = None) -> Config:
         ),
         policy=PolicyConfig(directory=_path(policy.directory)),
         audit=AuditConfig(path=_path(audit.path), sync=audit.sync),
+        store=store_config(store, config_dir=places.config_dir),
         network=network,
         sources=tuple(layer.path for layer in layers),
         warnings=tuple(complaints.warnings),

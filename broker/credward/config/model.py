@@ -11,7 +11,14 @@ import msgspec
 
 from credward.settings.network import NetworkSettings
 
-__all__ = ["AuditConfig", "Config", "CredentialConfig", "ListenConfig", "PolicyConfig"]
+__all__ = [
+    "AuditConfig",
+    "Config",
+    "CredentialConfig",
+    "ListenConfig",
+    "PolicyConfig",
+    "StoreConfig",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +71,21 @@ class AuditConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoreConfig:
+    """`[store]`: where the key of the sealed store comes from.
+
+    *key* None: the keychain, and *key_file* where there is none. *shared*: the state directory lies
+    on a network file system on purpose. *lock_after*: seconds without an ask until a store of a
+    passphrase locks itself.
+    """
+
+    key: Literal["keychain", "systemd", "passphrase", "memory", "key_file"] | None = None
+    key_file: Path | None = None
+    shared: bool = False
+    lock_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Everything that was configured, layers merged."""
 
@@ -72,6 +94,7 @@ class Config:
     listen: ListenConfig = field(default_factory=ListenConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     audit: AuditConfig = field(default_factory=AuditConfig)
+    store: StoreConfig = field(default_factory=StoreConfig)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     sources: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()

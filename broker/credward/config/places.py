@@ -29,6 +29,8 @@ class Places:
     config_file: Path
     # Given by CREDWARD_CONFIG: then no other layer is read.
     config_alone: bool
+    # Where our own files beside the configuration lie, wherever that one is.
+    config_dir: Path
     system_config_dir: Path
     state_dir: Path
     sockets: tuple[Path, ...]
@@ -66,6 +68,7 @@ def find_places(
     return Places(
         config_file=Path(alone) if alone else config_home / "credward" / "config.toml",
         config_alone=bool(alone),
+        config_dir=config_home / "credward",
         system_config_dir=_system_config_dir(platform),
         state_dir=state_dir,
         sockets=sockets,

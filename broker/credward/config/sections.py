@@ -9,7 +9,14 @@ from typing import Annotated, Literal
 
 import msgspec
 
-__all__ = ["AuditSection", "CommonSection", "ListenSection", "PolicySection", "ServeSection"]
+__all__ = [
+    "AuditSection",
+    "CommonSection",
+    "ListenSection",
+    "PolicySection",
+    "ServeSection",
+    "StoreSection",
+]
 
 
 class ServeSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,3 +61,12 @@ class AuditSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     path: str | None = None
     sync: Literal["batch", "always"] = "batch"
+
+
+class StoreSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[store]`: where grants and other secrets of ours are kept, and what opens it."""
+
+    key: Literal["keychain", "systemd", "passphrase", "memory", "key_file"] | None = None
+    key_file: str | None = None
+    shared: bool = False
+    lock_after: Annotated[float, msgspec.Meta(gt=0)] | None = None

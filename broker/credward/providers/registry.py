@@ -30,6 +30,9 @@ _BUILT_IN = tuple(
     )
 )
 
+# Workers for the daemon itself. Beside the group, for nobody else may bring one.
+_OF_DAEMON = (EntryPoint("keychain", "credward.store.keychain:KeychainProvider", GROUP),)
+
 
 def provider_entry_points() -> tuple[EntryPoint, ...]:
     """Return the entry points of all providers that are installed."""
@@ -62,7 +65,8 @@ def find_provider(name: str, candidates: Iterable[EntryPoint]) -> EntryPoint:
 
 def load_provider(name: str) -> Provider:
     """Import and construct the provider of this *name*."""
-    entry_point = find_provider(name, provider_entry_points())
+    own = [each for each in _OF_DAEMON if each.name == name]
+    entry_point = find_provider(name, own or provider_entry_points())
     try:
         provider: Provider = entry_point.load()()
     except (ImportError, AttributeError) as error:

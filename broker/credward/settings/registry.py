@@ -16,24 +16,31 @@ import msgspec
 from credward import settings
 from credward.errors import BrokerError, Kind
 
-__all__ = ["GROUP", "SETTINGS"]
+__all__ = ["GROUP", "OWN_KINDS", "SETTINGS", "settings_of"]
 
 # A package that brings a provider names its settings here, under the provider's name.
 GROUP = "credward.settings"
+# Kinds of worker that serve the daemon itself: no credential and no plug-in can be one.
+OWN_KINDS = frozenset({"keychain"})
 
 
 class _Settings(Mapping[str, type[msgspec.Struct]]):
     """Provider name to its settings. Plug-ins are looked for only when a name is not built in."""
 
     def __init__(self) -> None:
-        self._built_in = dict(_discover())
+        found = dict(_discover())
+        self.of_daemon = {name: found.pop(name) for name in OWN_KINDS}
+        self._built_in = found
 
     def __getitem__(self, name: str) -> type[msgspec.Struct]:
+        if name in OWN_KINDS:
+            raise KeyError(name)
         return self._built_in.get(name) or _load_plug_in(name)
 
     def __iter__(self) -> Iterator[str]:
         yield from self._built_in
-        yield from sorted({each.name for each in entry_points(group=GROUP)} - self._built_in.keys())
+        plug_ins = {each.name for each in entry_points(group=GROUP)}
+        yield from sorted(plug_ins - self._built_in.keys() - OWN_KINDS)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -71,4 +78,10 @@ def _load_plug_in(name: str) -> type[msgspec.Struct]:
     return found
 
 
-SETTINGS: Mapping[str, type[msgspec.Struct]] = _Settings()
+_settings = _Settings()
+SETTINGS: Mapping[str, type[msgspec.Struct]] = _settings
+
+
+def settings_of(kind: str) -> type[msgspec.Struct]:
+    """Return the settings of a kind of worker: of a provider, or one of the daemon's own."""
+    return _settings.of_daemon.get(kind) or SETTINGS[kind]

@@ -96,6 +96,8 @@ RULES: Mapping[str, WorkerRules] = {
         programs=True,
         dies_with_daemon=False,
     ),
+    # The keychain is found through D-Bus; which one is the desktop's choice.
+    "keychain": WorkerRules(variables=(*_HOME, "XDG_CURRENT_DESKTOP"), size=1),
     "local": WorkerRules(),
     # `ant` keeps its profiles below HOME, or where this variable says.
     "anthropic": WorkerRules(variables=(*_HOME, "ANTHROPIC_CONFIG_DIR"), programs=True),

@@ -20,7 +20,7 @@ from credward.providers.io import WorkerIo
 from credward.providers.provider import Provider, ProviderRequest
 from credward.providers.registry import load_provider
 from credward.settings.network import NetworkSettings
-from credward.settings.registry import SETTINGS
+from credward.settings.registry import settings_of
 from credward.tokens import Token
 from credward.workers.confine import confine
 from credward.workers.environment import rules_of
@@ -95,7 +95,7 @@ class _Minter:
         token = self._provider.mint(
             ProviderRequest(
                 credential=mint_request.credential,
-                settings=msgspec.convert(mint_request.settings, SETTINGS[self._name]),
+                settings=msgspec.convert(mint_request.settings, settings_of(self._name)),
                 audience=mint_request.audience,
                 scopes=tuple(mint_request.scopes),
                 grant=mint_request.grant,

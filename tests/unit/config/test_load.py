@@ -67,7 +67,9 @@ GOOD = '[credentials.a]\nprovider = "local"\n'
         ),
         ('[credentials."a b"]\nprovider = "local"\n', '1: "a b" is no name'),
         ("[credential.a]\n", '1: unknown key "credential", perhaps "credentials"'),
-        ("[store]\nkey = 'keychain'\n", '1: "store" is not read by this version of credward'),
+        ("sinks = []\n", '1: "sinks" is not read by this version of credward'),
+        ("[store]\nkey = 'vault'\n", "2: store.key: Invalid enum value 'vault'"),
+        ("[store]\nlock_after = 60\n", '2: store.lock_after goes with key = "passphrase"'),
         (GOOD + "\n[listen]\nmode = 'open'\n", "5: listen.mode: Invalid enum value 'open'"),
         ('default = "b"\n' + GOOD, '1: default "b" is not a configured credential'),
         ("default = \n", "1: Invalid value"),
@@ -164,3 +166,13 @@ def test_an_explicit_file_must_exist(places: Places, tmp_path: Path) -> None:
     """Named and missing is an error."""
     with pytest.raises(ConfigErrors, match="no such file"):
         load_config(places, tmp_path / "none.toml")
+
+
+def test_the_store_is_a_value_with_its_layers_merged(places: Places) -> None:
+    """A system file may fix the source of the key, and what else is said must fit it."""
+    config = load(places, "[store]\nlock_after = 60\n", system="[store]\nkey = 'passphrase'\n")
+
+    assert (config.store.key, config.store.lock_after) == ("passphrase", 60)
+    assert errors(places, "[store]\nkey_file = '/k'\n", system="[store]\nkey = 'memory'\n") == [
+        '2: store.key_file goes with key = "key_file", not "memory"'
+    ]

@@ -41,6 +41,16 @@ def test_the_table_for_checkouts_says_what_the_package_says(pytestconfig):
     }
 
 
+def test_the_daemons_own_worker_is_found_and_nobody_takes_its_name(tmp_path, monkeypatch):
+    """It is not among the providers, and a plug-in of that name is not loaded in its place."""
+    source = "class P:\n    def mint(self, r, io): ...\n"
+    install_plug_in(tmp_path, "thief", providers={"keychain": "P"}, source=source)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert type(load_provider("keychain")).__module__ == "credward.store.keychain"
+    assert "keychain" not in {each.name for each in registry._BUILT_IN}
+
+
 def test_two_claims_on_one_name_are_an_error_that_names_both():
     """Whichever came first in some directory must not decide who mints."""
     points = [point("x", "a:A"), point("x", "b:B"), point("y", "c:C")]

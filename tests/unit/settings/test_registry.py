@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from credward.errors import BrokerError
-from credward.settings.registry import SETTINGS
+from credward.settings.keychain import Settings as KeychainSettings
+from credward.settings.registry import OWN_KINDS, SETTINGS, settings_of
 from fakes.plug_in import install_plug_in
 
 
@@ -48,6 +49,20 @@ def test_an_unknown_name_is_a_key_error():
     assert "nosuch" not in SETTINGS
     with pytest.raises(KeyError):
         SETTINGS["nosuch"]
+
+
+def test_no_credential_names_a_worker_of_the_daemons_own(tmp_path, monkeypatch):
+    """The keychain's worker has settings, but is no provider; no plug-in makes it one."""
+    install_plug_in(tmp_path, "one", settings={"keychain": "Settings"}, source="Settings = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert set(OWN_KINDS) == {"keychain"}
+    assert OWN_KINDS.isdisjoint(SETTINGS)
+    assert "keychain" not in SETTINGS
+    assert settings_of("keychain") is KeychainSettings
+    assert settings_of("local") is SETTINGS["local"]
+    with pytest.raises(KeyError):
+        settings_of("nosuch")
 
 
 def test_a_plug_in_brings_its_settings(tmp_path, monkeypatch):

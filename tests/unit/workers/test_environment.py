@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from credward.settings.registry import SETTINGS
+from credward.settings.registry import OWN_KINDS, SETTINGS
 from credward.workers.environment import RULES, build_environment, rules_of
 
 DAEMON = {
@@ -33,10 +33,10 @@ EVERYWHERE = {"LANG", "PATH", "CREDWARD_WORKER"}
 
 def test_there_are_rules_for_every_provider_of_ours():
     """The table is whole."""
-    assert set(SETTINGS) <= set(RULES)
+    assert {*SETTINGS, *OWN_KINDS} <= set(RULES)
 
 
-@pytest.mark.parametrize("provider", ["command", "static"])
+@pytest.mark.parametrize("provider", ["command", "static", "keychain"])
 def test_programs_get_a_real_home(provider):
     """Vendors' tools keep their logins there; nothing else comes along."""
     environ = build_environment(provider, DAEMON)

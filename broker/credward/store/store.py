@@ -257,6 +257,10 @@ class Store:
             self._unsaved = self._contents.encode(kek)
             self._kek = None
             kek[:] = bytes(KEY_SIZE)
+            self.warnings += [
+                f"{aside} still opens without the passphrase: remove it"
+                for aside in sorted(self._path.parent.glob(f"{self._path.name}.corrupt-*"))
+            ]
             self.save()
 
     def unlock(self, passphrase: Passphrase) -> None:

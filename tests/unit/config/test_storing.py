@@ -41,7 +41,10 @@ def test_a_named_key_file_is_the_source(monkeypatch):
         (StoreSection(key="keychain", key_file="/k"), ["key_file"]),
         (StoreSection(key="passphrase", lock_after=60), []),
         (StoreSection(key="keychain", lock_after=60), ["lock_after"]),
-        (StoreSection(key="memory", key_file="k", lock_after=60), ["key_file"] * 2 + ["lock_after"]),
+        (
+            StoreSection(key="memory", key_file="k", lock_after=60),
+            ["key_file"] * 2 + ["lock_after"],
+        ),
     ],
 )
 def test_contradictions_are_named_by_key(section, keys):

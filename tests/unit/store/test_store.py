@@ -386,6 +386,17 @@ def test_a_locked_store_keeps_the_passphrase_wrap_alone(path, keys, quick_passph
     assert sorted(os.listdir(path.parent)) == ["store.sealed", "store.sealed.last"]
 
 
+def test_a_lock_names_the_files_that_it_cannot_lock(path, keys, quick_passphrases):
+    """What was set aside is kept for its owner, who should know."""
+    store = Store.open(path, keys)
+    aside = path.with_name("store.sealed.corrupt-1800000000")
+    aside.write_bytes(path.read_bytes())
+
+    store.lock(b"words")
+
+    assert store.warnings == [f"{aside} still opens without the passphrase: remove it"]
+
+
 def test_h6_unlock_by_the_passphrase_only(path, keys, quick_passphrases):
     """After a restart as before it; then the configured source opens the store again."""
     store = Store.open(path, keys)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from credward.errors import BrokerError, Kind, Recovery
 
-__all__ = ["refusal", "shown_code"]
+__all__ = ["login_command", "refusal", "shown_code"]
 
 Meaning = Literal["login", "configuration", "assertion", "busy", "down", "refused"]
 
@@ -53,6 +53,12 @@ _MEANINGS: dict[str, Meaning] = {
 _OF_ASSERTION = frozenset({"invalid_grant", "invalid_request"})
 
 
+def login_command(credential: str, grant_type: str) -> str:
+    """Return the command that brings a new grant; one that no login gives is handed over."""
+    handed_over = " --grant-stdin" if grant_type == "refresh_token" else ""
+    return f"credward login {credential}{handed_over}"
+
+
 def shown_code(code: object) -> str | None:
     """Return *code* if it is a registered one, so that it may be shown."""
     return code if isinstance(code, str) and code in _MEANINGS else None
@@ -81,7 +87,8 @@ def refusal(
         case "login":
             return BrokerError(
                 Kind.LOGIN_REQUIRED,
-                f'"{credential}" needs a login ({shown}): run credward login {credential}',
+                f'"{credential}" needs a login ({shown}): '
+                f"run {login_command(credential, grant_type)}",
             )
         case "configuration":
             return BrokerError(Kind.FIX_CONFIGURATION, f"{says}: {_remedy(shown)}")

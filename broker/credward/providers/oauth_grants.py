@@ -11,6 +11,7 @@ import msgspec
 
 from credward.errors import BrokerError, Kind
 from credward.providers.oauth_dpop import ProofKey
+from credward.providers.oauth_errors import login_command
 from credward.providers.provider import ProviderRequest
 from credward.settings.oauth import Settings
 from credward.tokens import Secret
@@ -43,8 +44,9 @@ def read_grant(token_request: ProviderRequest) -> HeldGrant:
     name = token_request.credential
     settings = token_request.settings
     assert isinstance(settings, Settings)
+    command = login_command(name, settings.grant_type)
     if token_request.grant is None:
-        raise BrokerError(Kind.LOGIN_REQUIRED, f'"{name}" needs a login: run credward login {name}')
+        raise BrokerError(Kind.LOGIN_REQUIRED, f'"{name}" needs a login: run {command}')
     text = token_request.grant.reveal().strip()
     if text.startswith("{"):
         try:
@@ -52,17 +54,16 @@ def read_grant(token_request: ProviderRequest) -> HeldGrant:
             bound_key = ProofKey.load(bound.dpop_key)
         except (msgspec.DecodeError, ValueError):
             # Without the cause, which may quote the grant.
-            raise _unusable(name) from None
+            raise _unusable(name, command) from None
         return HeldGrant(refresh_token=Secret(bound.refresh_token), key=bound_key)
     if not text or not text.isascii() or not text.isprintable():
-        raise _unusable(name)
+        raise _unusable(name, command)
     # A refresh token that was brought along, and is bound to no key yet.
     key = ProofKey.generate() if settings.dpop else None
     return HeldGrant(refresh_token=Secret(text), key=key)
 
 
-def _unusable(name: str) -> BrokerError:
+def _unusable(name: str, command: str) -> BrokerError:
     return BrokerError(
-        Kind.LOGIN_REQUIRED,
-        f'"{name}" has a grant that is no refresh token: run credward login {name}',
+        Kind.LOGIN_REQUIRED, f'"{name}" has a grant that is no refresh token: run {command}'
     )

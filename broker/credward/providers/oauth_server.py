@@ -138,7 +138,10 @@ def _read_endpoint(metadata: Mapping[str, Any], name: str, settings: Settings) -
     plain = (settings.issuer or "").startswith("http://")
     allowed = ("https://", "http://") if plain else ("https://",)
     # Its host gets into messages: letters, digits and the like, and a URL that can be one.
-    host = urlsplit(url).netloc if url.isascii() and url.isprintable() else ""
+    try:
+        host = urlsplit(url).netloc if url.isascii() and url.isprintable() else ""
+    except ValueError:
+        return None
     return url if url.startswith(allowed) and _HOST.fullmatch(host) else None
 
 

@@ -51,6 +51,13 @@ def test_t9_an_invalid_grant_is_one_command():
     assert failure.recovery is Recovery.REAUTHORIZE
 
 
+def test_a_grant_that_is_handed_over():
+    """No login brings it."""
+    failure = refusal("invalid_grant", "gateway", "h", grant_type="refresh_token")
+
+    assert failure.message.endswith("run credward login gateway --grant-stdin")
+
+
 def test_only_registered_codes_are_shown():
     """What a server writes is its own affair."""
     for code in ("SECRET", "invalid_grant\n", 5, None, ["invalid_grant"]):

@@ -128,7 +128,7 @@ def test_an_endpoint_that_is_missing():
 @pytest.mark.parametrize(
     "url",
     ["http://login.example.com/t", "http://127.0.0.1/t", "ftp://x/t", "", 5, "https:///t",
-     "https://a b/t", "https://a\n/t", 'https://x"y/t', "https://u:p@h/t"],
+     "https://a b/t", "https://a\n/t", 'https://x"y/t', "https://u:p@h/t", "https://[::/t"],
 )  # fmt: skip
 def test_an_endpoint_that_is_no_https_url_is_none(url):
     """A secret would go there, and its host into messages."""

@@ -140,6 +140,10 @@ def _sync_directory(directory: Path) -> None:
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        # Some network and FUSE file systems sync no directories; there is nothing more to do there.
+        if error.errno != errno.EINVAL:
+            raise
     finally:
         os.close(descriptor)
 

@@ -14,13 +14,14 @@ from credward.store.files import last_of, read_private, replace, set_aside
 from credward.store.sealed import (
     DamagedError,
     SealedFile,
+    SourceKind,
     UnknownFormatError,
     WrongKeyError,
     decode_file,
     verify_file,
 )
 
-__all__ = ["Loaded", "Unwrap", "load", "peek"]
+__all__ = ["Loaded", "Unwrap", "load", "peek", "sources_of"]
 
 # Takes the key-encryption key out of a file; None where that has to wait for a passphrase. Raises
 # `WrongKeyError`, or `BrokerError` where the key itself is not to be had.
@@ -81,6 +82,17 @@ def peek(path: Path) -> SealedFile | None:
         return None if raw is None else decode_file(raw)
     except (BrokerError, DamagedError, UnknownFormatError):
         return None
+
+
+def sources_of(path: Path) -> tuple[SourceKind, ...] | None:
+    """Return under which sources the store at *path* says to open; nothing of it is proven.
+
+    None where there never was a store, so that a key may be made; empty where it cannot be told.
+    """
+    if not path.exists() and not last_of(path).exists():
+        return None
+    found = peek(path) or peek(last_of(path))
+    return () if found is None else tuple(wrap.source for wrap in found.wraps)
 
 
 def _recover(path: Path, unwrap: Unwrap, reason: str, *, now: float) -> Loaded | None:

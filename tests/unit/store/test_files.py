@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,23 @@ def test_short_writes_are_gone_on_with(path, monkeypatch):
     assert path.read_bytes() == b"0123456789"
 
 
+def test_a_file_system_that_syncs_no_directories_is_lived_with(path, monkeypatch):
+    """It says EINVAL to the directory, not to the file."""
+    fsync = os.fsync
+
+    def refusing(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refusing)
+
+    replace(path, b"new")
+
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names descriptors by /proc")
 def test_the_directory_is_synced_after_the_rename(path, monkeypatch):
     """Else the name could be lost with the power."""
     calls = []

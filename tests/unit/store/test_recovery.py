@@ -9,7 +9,7 @@ import pytest
 from credward.errors import BrokerError, Kind
 from credward.store.files import last_of
 from credward.store.kek import KeyFileSource
-from credward.store.recovery import load, peek
+from credward.store.recovery import load, peek, sources_of
 from credward.store.store import Store
 from fakes.clock import FakeClock
 
@@ -220,3 +220,15 @@ def test_peek_proves_nothing_and_never_fails(path, tmp_path):
     assert peek(path) is None
     path.chmod(0o666)
     assert peek(path) is None
+
+
+def test_the_sources_tell_where_to_look_for_the_key(path, tmp_path):
+    """Before anything is opened: only where there never was a store may a new key be made."""
+    assert sources_of(path) == ("key_file",)
+    damage(path, "truncated")
+    assert sources_of(path) == ("key_file",)
+    path.unlink()
+    assert sources_of(path) == ("key_file",)
+    damage(last_of(path), "truncated")
+    assert sources_of(path) == ()
+    assert sources_of(tmp_path / "none") is None

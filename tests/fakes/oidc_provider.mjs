@@ -2,7 +2,8 @@
 //
 // Environment: OIDC_PROVIDER (folder whose node_modules holds oidc-provider), PORT (0: any), ACCESS_TTL and
 // REFRESH_TTL (seconds), CLIENT_JWKS (public keys of the client `credward-jwt`), DPOP_NONCE (`yes`: proofs need one),
-// CERT and KEY (PEM files: serve TLS), ROTATE (`no`: refresh tokens stay).
+// CERT and KEY (PEM files: serve TLS), ROTATE (`no`: refresh tokens stay), MOUNT (a path that everything lies below,
+// as at Entra ID; consent is then asked for unbidden, for without it there is no refresh token).
 // Prints one JSON line per event; the first is {"event": "listening", "issuer": …}. Ends when its standard input does.
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -25,7 +26,8 @@ let handle;
 const answer = (request, response) => handle(request, response);
 const server = tls ? https.createServer(tls, answer) : http.createServer(answer);
 await new Promise((done) => server.listen(Number(env.PORT || 0), "127.0.0.1", done));
-const issuer = `${tls ? "https" : "http"}://127.0.0.1:${server.address().port}`;
+const mount = env.MOUNT || "";
+const issuer = `${tls ? "https" : "http"}://127.0.0.1:${server.address().port}${mount}`;
 
 const accessTtl = Number(env.ACCESS_TTL || 3600);
 const native = {
@@ -33,7 +35,7 @@ const native = {
   application_type: "native",
   token_endpoint_auth_method: "none",
   grant_types: ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"],
-  redirect_uris: ["http://127.0.0.1/callback", "http://localhost/callback"],
+  redirect_uris: ["http://127.0.0.1/callback", "http://localhost/callback", "http://localhost"],
 };
 const machine = {
   grant_types: ["client_credentials"],
@@ -116,7 +118,16 @@ provider.on("device_authorization.success", (ctx) => say("device_authorization.s
 provider.on("authorization.error", (_, error) => say("authorization.error", { error: error.error, detail: error.error_description }));
 provider.on("server_error", (_, error) => say("server_error", { error: String(error.stack) }));
 
-handle = provider.callback();
+const callback = provider.callback();
+handle = (request, response) => {
+  if (mount && request.url.startsWith(mount)) {
+    // The library finds its own place by the difference of the two.
+    request.originalUrl = request.url;
+    request.url = request.url.slice(mount.length) || "/";
+    if (request.url.startsWith("/auth?") && !request.url.includes("&prompt=")) request.url += "&prompt=consent";
+  }
+  return callback(request, response);
+};
 say("listening", { issuer });
 
 process.stdin.on("end", () => process.exit(0));

@@ -67,9 +67,10 @@ def mint(idp, io, **words):
     return OAuthProvider().mint(request(idp, **words), io)
 
 
-def test_browser_refresh_reuse(idp, io):
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_browser_refresh_reuse(idp, io, host):
     """A login with PKCE, rotation at each mint; a token used twice ends it all, and one command helps."""
-    grant = OAuthProvider().login(request(idp), io, "browser")
+    grant = OAuthProvider().login(request(idp, redirect_host=host), io, "browser")
     assert grant.account == "alice@example.com"
 
     tokens = [mint(idp, io, grant=grant.secret)]

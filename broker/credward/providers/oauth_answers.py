@@ -35,10 +35,10 @@ def read_answer(
     if response.status == 429:
         raise _limited(credential, host, retry_after)
     answer = _parse(response)
-    if answer is not None and isinstance(answer.get("error"), str):
-        code = answer["error"]
-        if response.status < 500 or code == "temporarily_unavailable":
-            raise refusal(code, credential, host, grant_type=grant_type, retry_after=retry_after)
+    # Also with status 200, as GitHub has it.
+    code = read_error_code(response)
+    if code is not None and (response.status < 500 or code == "temporarily_unavailable"):
+        raise refusal(code, credential, host, grant_type=grant_type, retry_after=retry_after)
     if response.status >= 500:
         raise _down(credential, host, response.status, retry_after)
     if response.status != 200 or answer is None:
@@ -49,7 +49,7 @@ def read_answer(
 def read_error_code(response: HttpResponse) -> str | None:
     """Return the error code in *response*, registered or not; None where it holds none."""
     code = (_parse(response) or {}).get("error")
-    return code if isinstance(code, str) else None
+    return code if isinstance(code, str) and code else None
 
 
 def read_json(response: HttpResponse, credential: str, host: str) -> dict[str, Any]:

@@ -20,8 +20,9 @@ from credward.tokens import Secret
 
 __all__ = ["sign_assertion"]
 
-# Presented at once; room for clocks that differ (seconds).
-_LIFETIME = 300
+# Presented at once; room for clocks that differ, below the five minutes that some servers allow
+# (seconds).
+_LIFETIME = 240
 _CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
 

@@ -29,6 +29,9 @@ _LONGEST = 16_384
 _HORIZON = 315_360_000.0
 # RFC 6749 section 7.1, RFC 9449 section 5, RFC 8693 section 2.2.1.
 _TOKEN_TYPES = {"bearer", "dpop", "n_a"}
+# OpenID Connect Core sections 5.4 and 11: who the user is, not what may be done. Some servers add
+# them to whatever was asked for.
+_WHO_SCOPES = {"openid", "profile", "email", "address", "phone", "offline_access"}
 
 
 def read_token(
@@ -162,7 +165,7 @@ def _check_scope(answer: Mapping[str, Any], token_request: ProviderRequest) -> N
     """Refuse a token for more than a caller was allowed to ask for: it was not narrowed."""
     scope = answer.get("scope")
     asked = set(token_request.scopes)
-    if asked and isinstance(scope, str) and not set(scope.split()) <= asked:
+    if asked and isinstance(scope, str) and not set(scope.split()) <= asked | _WHO_SCOPES:
         raise _refused(
             token_request,
             "the token is for more scopes than asked for",

@@ -38,6 +38,7 @@ def read(given):
 def test_an_object_is_returned():
     """Whatever is in it."""
     assert read(response(body=b'{"access_token": "a"}')) == {"access_token": "a"}
+    assert read(response(body=b'{"error": ""}')) == {"error": ""}
     assert read(response(body=b"{}", headers={"content-type": "application/vnd.x+json"})) == {}
 
 

@@ -57,7 +57,7 @@ def test_verifies_with_the_public_key(key, algorithm, accepted):
 
     assert jwt.get_unverified_header(text)["kid"] == "k1"
     assert (claims["iss"], claims["sub"]) == ("c", "s")
-    assert (claims["iat"], claims["exp"]) == (NOW, NOW + 300)
+    assert (claims["iat"], claims["exp"]) == (NOW, NOW + 240)
 
 
 def test_each_is_presented_once():

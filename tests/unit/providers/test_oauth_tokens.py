@@ -103,6 +103,7 @@ def test_token_types():
 def test_a_token_for_more_than_was_allowed():
     """The caller may ask for these scopes alone, whatever the server thinks of it."""
     assert read(HOUR | {"scope": "a"}, scopes=("a", "b"))
+    assert read(HOUR | {"scope": "a openid email"}, scopes=("a",))
     assert read(HOUR, scopes=("a",))
     assert read(HOUR | {"scope": "a b c"}, scope="a")
     with pytest.raises(BrokerError, match="more scopes"):

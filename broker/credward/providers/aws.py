@@ -14,7 +14,7 @@ import msgspec
 from credward.errors import BrokerError, Kind
 from credward.providers.aws_client import Aws
 from credward.providers.aws_derived import derive
-from credward.providers.aws_keys import Keys, keys_from_text, token_of
+from credward.providers.aws_keys import Keys, keys_from_text, known_end, token_of
 from credward.providers.aws_profiles import resolve_profile, sso_session_of
 from credward.providers.aws_roles import assume_roles, assume_with_web_identity, start_session
 from credward.providers.aws_sso import log_in_browser, log_in_device, read_login, refresh
@@ -137,6 +137,7 @@ def _finish(
         keys = start_session(
             aws, keys, region=region, duration=settings.duration_seconds or _SESSION
         )
+    known_end(aws.credential, keys)
     return token_of(keys, aws.io.now())
 
 

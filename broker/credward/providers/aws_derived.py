@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from credward.errors import BrokerError, Kind
 from credward.providers.aws_client import Aws, attempt
-from credward.providers.aws_keys import Keys
+from credward.providers.aws_keys import Keys, known_end
 from credward.settings.aws import Derived, Settings
 from credward.tokens import Secret, Token
 
@@ -53,7 +53,7 @@ def derive(aws: Aws, kind: Derived, settings: Settings, keys: Keys, region: str)
                 headers={"x-k8s-aws-id": settings.cluster_name or ""},
             )
             encoded = base64.urlsafe_b64encode(f"https://{url}".encode()).decode().rstrip("=")
-            end = min(now + _CLUSTER_LIFETIME, _end(aws.credential, keys))
+            end = min(now + _CLUSTER_LIFETIME, known_end(aws.credential, keys))
             return _token(f"k8s-aws-v1.{encoded}", keys, now, end)
         case "ecr":
             return _registry_password(aws, settings, keys, region)
@@ -121,7 +121,7 @@ def _platform_key(aws: Aws, settings: Settings, keys: Keys, region: str, service
     if not settings.roles:
         longest = min(longest, settings.duration_seconds or longest)
     # The signature counts from a whole second.
-    lifetime = int(min(longest, _end(aws.credential, keys) - int(now)))
+    lifetime = int(min(longest, known_end(aws.credential, keys) - int(now)))
     url = presign(
         "POST",
         f"{service}.amazonaws.com",
@@ -152,7 +152,7 @@ def _registry_password(aws: Aws, settings: Settings, keys: Keys, region: str) ->
             "check the network's proxy",
             sent="maybe",
         )
-    end = min(expires_at, _end(aws.credential, keys))
+    end = min(expires_at, known_end(aws.credential, keys))
     return _token(password, keys, now, end, kind="basic")
 
 
@@ -172,19 +172,6 @@ def _read_authorization(answer: Any) -> tuple[str | None, float | None]:
             return (text if ":" in text and text.isprintable() else None), ends.timestamp()
         case _:
             return None, None
-
-
-def _end(credential: str, keys: Keys) -> float:
-    """Return when *keys* end, which is never for those of a user."""
-    if keys.expires_at is not None:
-        return keys.expires_at
-    if keys.session_token is None:
-        return float("inf")
-    raise BrokerError(
-        Kind.FIX_CONFIGURATION,
-        f'"{credential}" got no token, its keys do not tell when they end, nor would what is '
-        "derived from them: set role_arn, or a source with Expiration",
-    )
 
 
 def _token(text: str, keys: Keys, now: float, end: float, *, kind: Any = "bearer") -> Token:

@@ -6,6 +6,7 @@ Asks nobody; where keys come from is `aws`, which calls them by their source in 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +15,7 @@ from typing import Any
 from credward.errors import BrokerError, Kind
 from credward.tokens import Secret, Token
 
-__all__ = ["Keys", "keys_from_answer", "keys_from_text", "token_of"]
+__all__ = ["Keys", "keys_from_answer", "keys_from_text", "known_end", "token_of"]
 
 # Sessions end within a day and a half (GetSessionToken, 129600 s); ten years are a mistake.
 _HORIZON = 315_360_000.0
@@ -70,6 +71,20 @@ def keys_from_answer(
         secret_access_key=str(secret_access_key),
         session_token=None if session_token is None else str(session_token),
         expires_at=_read_end(credential, answer.get("Expiration"), source, now, ends=ends),
+    )
+
+
+def known_end(credential: str, keys: Keys) -> float:
+    """Return when *keys* end, infinity for long-term ones; raise where a session does not tell."""
+    if keys.expires_at is not None:
+        return keys.expires_at
+    if keys.session_token is None:
+        return math.inf
+    # Whoever got them without an end would keep them for good, and so would we.
+    raise BrokerError(
+        Kind.FIX_CONFIGURATION,
+        f'"{credential}" got no token, its session does not tell when it ends: set role_arn, or '
+        "have its source tell Expiration",
     )
 
 

@@ -28,6 +28,8 @@ from credward.providers.exit_codes import refuse_failure
 
 __all__ = ["ProfileKeys", "resolve_profile", "sso_session_of"]
 
+# Where tools that write sessions into the files note their end.
+_ENDS = ("x_security_token_expires", "aws_expiration", "expiration")
 # A program that opens a browser and waits for a human has no place in a mint (seconds).
 _PROGRAM_TIMEOUT = 60.0
 # Programs of ours, and those that only start the program among their arguments.
@@ -145,6 +147,7 @@ class _Resolver:
                 "AccessKeyId": profile["aws_access_key_id"],
                 "SecretAccessKey": profile.get("aws_secret_access_key"),
                 "SessionToken": profile.get("aws_session_token"),
+                "Expiration": next((profile[key] for key in _ENDS if key in profile), None),
             }
         )
         keys = keys_from_text(self._aws.credential, text, f'profile "{name}"', self._aws.io.now())

@@ -63,8 +63,8 @@ class SsoLogin(msgspec.Struct, frozen=True, kw_only=True):
         return "SsoLogin(***)"
 
     def good(self, now: float) -> bool:
-        """Tell whether the access token can be used without a refresh."""
-        return self.access_expires_at - now > _MARGIN
+        """Tell whether the access token is used as it is: to its end where nothing renews it."""
+        return self.access_expires_at - now > (_MARGIN if self.refresh_token else 0.0)
 
     def to_grant(self) -> Grant:
         """Return the grant to keep; its end is known only where nothing can renew it."""

@@ -146,6 +146,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             if self.web_identity_token is not None:
                 raise ValueError("web_identity_token needs role_arn")
             return
+        if self.region is None and not all(role.startswith("arn:aws:") for role in self.roles):
+            raise ValueError("a role outside the partition aws needs region")
         if self.profile is not None:
             raise ValueError("role_arn is assumed with source_profile; profile is handed out as is")
         if self.web_identity_token is not None and not self.chain:

@@ -50,10 +50,22 @@ def request(text=LONG_TERM, *, grant=None, **words):
 
 
 def test_a_session_is_handed_out_as_it_is():
-    """Keys that are short-lived already; their end is theirs, or not known."""
-    token = AwsProvider().mint(request(SESSION), FakeIo())
+    """Keys that are short-lived already, where they say when they end."""
+    ends = datetime.fromtimestamp(NOW + 60, UTC).isoformat()
+    token = AwsProvider().mint(
+        request(json.dumps(json.loads(SESSION) | {"Expiration": ends})), FakeIo()
+    )
 
-    assert (token.upstream_id, token.expires_at) == ("ASIA", None)
+    assert (token.upstream_id, token.expires_at) == ("ASIA", NOW + 60)
+
+
+def test_t6_a_session_of_unknown_end_only_assumes_roles():
+    """Whoever got it would keep it for good."""
+    with pytest.raises(BrokerError, match="does not tell when it ends") as caught:
+        AwsProvider().mint(request(SESSION), FakeIo())
+
+    assert caught.value.kind is Kind.FIX_CONFIGURATION
+    assert AwsProvider().mint(request(SESSION, role_arn=ROLE), FakeIo(server=sts)).expires_at
 
 
 def test_long_term_keys_become_a_session():

@@ -127,7 +127,7 @@ def test_lives_as_long_as_the_shortest(kind, life, duration, expected):
 @pytest.mark.parametrize("kind", ["bedrock-api-key", "claude-platform-key", "eks"])
 def test_nothing_is_derived_from_keys_of_unknown_end(kind):
     """Its own end would be a guess."""
-    with pytest.raises(BrokerError, match="do not tell when they end") as caught:
+    with pytest.raises(BrokerError, match="does not tell when it ends") as caught:
         token(kind, keys(life=None))
 
     assert caught.value.kind is Kind.FIX_CONFIGURATION

@@ -68,6 +68,18 @@ def test_keys_that_are_written_out(profiles):
     assert found.region == "eu-central-1"
 
 
+@pytest.mark.parametrize("key", ["x_security_token_expires", "aws_expiration"])
+def test_a_session_that_a_tool_wrote_down(profiles, key):
+    """With the end that it noted beside it; one that is over is refused."""
+    text = "[profile p]\naws_access_key_id = ASIA\naws_secret_access_key = s\n"
+    text += f"aws_session_token = t\n{key} = "
+    found, _ = profiles(text + datetime.fromtimestamp(NOW + 60, UTC).isoformat())
+    with pytest.raises(BrokerError, match="expired already"):
+        profiles(text + datetime.fromtimestamp(NOW - 60, UTC).isoformat())
+
+    assert found.keys.expires_at == NOW + 60
+
+
 def test_t12_a_program_is_run_anew_each_time(profiles):
     """By our own means: with a time limit, and nothing of it left over."""
     output = json.dumps({**KEYS, "Expiration": datetime.fromtimestamp(NOW + 9, UTC).isoformat()})

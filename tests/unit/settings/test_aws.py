@@ -10,7 +10,8 @@ from credward.settings.aws import Settings
 from credward.settings.grants import grant_terms
 
 ROLE = "arn:aws:iam::123456789012:role/deploy"
-OTHER = "arn:aws-us-gov:iam::123456789012:role/team/other"
+GOV = "arn:aws-us-gov:iam::123456789012:role/gov"
+OTHER = "arn:aws:iam::123456789012:role/team/other"
 SOURCE = {"source": {"env": "KEYS"}}
 SSO = {
     "sso_start_url": "https://example.awsapps.com/start",
@@ -34,7 +35,7 @@ def settings(words) -> Settings:
         {**SOURCE, "role_arn": ROLE, "chain": [OTHER], "duration_seconds": 3600},
         {**SOURCE, "role_arn": ROLE, "mfa_serial": "arn:aws:iam::123456789012:mfa/me"},
         {"web_identity_token": {"file": "/run/token"}, "role_arn": ROLE},
-        {"web_identity_token": {"credential": "sso"}, "role_arn": ROLE, "region": "us-gov-west-1"},
+        {"web_identity_token": {"credential": "sso"}, "role_arn": GOV, "region": "us-gov-west-1"},
         SSO,
         {"sso_session": "corp", "sso_account_id": "012345678901", "sso_role_name": "Agent"},
         {**SSO, "role_arn": ROLE, "session_policy": '{"Statement": []}'},
@@ -60,6 +61,7 @@ def test_accepts_the_words_of_a_profile(words):
         ({**SOURCE, "role_arn": ROLE, "chain": ["x"]}, "chain is roles"),
         ({**SOURCE, "role_arn": ROLE, "duration_seconds": 50_000}, "at most 43200"),
         ({**SOURCE, "role_arn": ROLE, "chain": [OTHER], "duration_seconds": 7200}, "at most 3600"),
+        ({**SOURCE, "role_arn": GOV}, "needs region"),
         ({**SOURCE, "duration_seconds": 60}, "900"),
         ({**SOURCE, "role_arn": ROLE, "session_policy": "allow all"}, "JSON text"),
         ({**SOURCE, "role_arn": ROLE, "role_session_name": "a b"}, "role_session_name"),

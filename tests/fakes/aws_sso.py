@@ -1,4 +1,4 @@
-"""IAM Identity Center as clients see it: SSO OIDC and the portal, on loopback, with single-use codes.
+"""IAM Identity Center as clients see it: SSO OIDC and the portal, on loopback, with single-use codes; a little of STS.
 
 Checks what the real one checks: the registration, the grant type, the PKCE verifier, that a refresh
 token is the newest one, and that an access token is alive.
@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -44,6 +45,9 @@ class AwsSso:
     broken: dict[str, tuple[int, str, bytes]] = field(default_factory=dict)
     hang: set[str] = field(default_factory=set)
     calls: list[str] = field(default_factory=list)
+    # The hosts that were asked, and whose each access key is.
+    hosts: list[str] = field(default_factory=list)
+    owners: dict[str, str] = field(default_factory=dict)
     clients: dict[str, dict[str, Any]] = field(default_factory=dict)
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     refresh_token: str | None = None
@@ -126,14 +130,32 @@ class AwsSso:
             return 401, "UnauthorizedException"
         if (query.get("account_id"), query.get("role_name")) != self.assigned:
             return 403, "ForbiddenException"
+        access_key_id = f"ASIA{next(self.numbers):016}"
+        self.owners[access_key_id] = f"{query['account_id']}/{query['role_name']}"
         return 200, {
             "roleCredentials": {
-                "accessKeyId": f"ASIA{next(self.numbers):016}",
+                "accessKeyId": access_key_id,
                 "secretAccessKey": self.word("secret-key"),
                 "sessionToken": self.word("session-token"),
                 "expiration": int((time.time() + self.role_lifetime) * 1000),
             }
         }
+
+    def assume_role(self, body: bytes, authorization: str) -> bytes:
+        """Answer as STS does: the signer must hold keys that were given here."""
+        asked = {name: values[0] for name, values in parse_qs(body.decode()).items()}
+        signer = authorization.partition("Credential=")[2].partition("/")[0]
+        access_key_id = f"ASIA{next(self.numbers):016}"
+        self.owners[access_key_id] = f"{self.owners[signer]} as {asked['RoleArn']}"
+        ends = datetime.fromtimestamp(time.time() + 3600, UTC).isoformat()
+        return (
+            "<AssumeRoleResponse><AssumeRoleResult><Credentials>"
+            f"<AccessKeyId>{access_key_id}</AccessKeyId>"
+            f"<SecretAccessKey>{self.word('secret-key')}</SecretAccessKey>"
+            f"<SessionToken>{self.word('session-token')}</SessionToken>"
+            f"<Expiration>{ends}</Expiration>"
+            "</Credentials></AssumeRoleResult></AssumeRoleResponse>"
+        ).encode()
 
     def logout(self, bearer: str | None) -> tuple[int, Any]:
         if bearer not in self.access_tokens:
@@ -185,7 +207,7 @@ class AwsSso:
 def serving_sso() -> Iterator[AwsSso]:
     """Run a server until the end of the block."""
     sso = AwsSso()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(sso))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), make_handler(sso))
     server.daemon_threads = True
     sso.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -199,7 +221,7 @@ def serving_sso() -> Iterator[AwsSso]:
         server.server_close()
 
 
-def _handler(sso: AwsSso) -> type[http.server.BaseHTTPRequestHandler]:
+def make_handler(sso: AwsSso) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -207,8 +229,13 @@ def _handler(sso: AwsSso) -> type[http.server.BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             path = urlsplit(self.path).path
             sso.calls.append(path)
+            sso.hosts.append(self.headers["Host"])
             if not self.is_broken(path):
                 bearer = self.headers.get("x-amz-sso_bearer_token")
+                if path == "/":
+                    answer = sso.assume_role(body, self.headers["Authorization"])
+                    self.send(200, {"Content-Type": "text/xml"}, answer)
+                    return
                 asked = json.loads(body or b"{}")
                 query = {k: v[0] for k, v in parse_qs(urlsplit(self.path).query).items()}
                 match path:

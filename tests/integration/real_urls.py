@@ -23,7 +23,7 @@ from credward.settings.network import NetworkSettings
 from credward.tokens import Secret
 from credward.workers.link import MintRequest
 from credward.workers.pool import WorkerPool
-from fakes import google_server
+from fakes import aws_sso, google_server
 from fakes.tls_stub import serving_tls
 
 
@@ -72,6 +72,27 @@ def _google() -> Far:
     )
 
 
+def _aws() -> Far:
+    sso = aws_sso.AwsSso()
+    sso.access_tokens[_AWS_LOGIN["access_token"]] = 4e9
+
+    def owner(token: str) -> str | None:
+        return sso.owners.get(json.loads(token)["AccessKeyId"])
+
+    return Far(handler=aws_sso.make_handler(sso), owner=owner, asked=lambda: sso.hosts)
+
+
+_AWS_ROLE = "arn:aws:iam::123456789012:role/deploy"
+_AWS_LOGIN = {
+    "access_token": "alive",
+    "access_expires_at": 4e9,
+    "client_id": "c",
+    "client_secret": "s",
+    "client_expires_at": 4e9,
+    "refresh_token": "r",
+}
+
+
 def _gcloud_login(home: Path, _ca: trustme.CA) -> None:
     folder = home / ".config/gcloud"
     folder.mkdir(parents=True)
@@ -110,6 +131,26 @@ _BOUNDARY = {
 }
 
 CASES: Mapping[str, Case] = {
+    "aws-identity-center-and-role": Case(
+        provider="aws",
+        hosts=(
+            "portal.sso.eu-central-1.amazonaws.com",
+            "sts.eu-west-1.amazonaws.com",
+            "sts.eu-west-1.amazonaws.com",
+        ),
+        make_far=_aws,
+        settings={
+            "sso_start_url": aws_sso.START_URL,
+            "sso_region": "eu-central-1",
+            "sso_account_id": "123456789012",
+            "sso_role_name": "Agent",
+            "region": "eu-west-1",
+            "chain": [_AWS_ROLE],
+            "role_arn": f"{_AWS_ROLE}er",
+        },
+        grant=json.dumps(_AWS_LOGIN),
+        owner=f"123456789012/Agent as {_AWS_ROLE} as {_AWS_ROLE}er",
+    ),
     # google-auth takes this host whatever a file of gcloud's says.
     "gcp-login-of-gcloud": Case(
         provider="gcp",

@@ -15,6 +15,7 @@ from credward.errors import BrokerError, Kind
 from credward.providers.aws_client import Aws
 from credward.providers.aws_derived import derive
 from credward.providers.aws_keys import Keys, keys_from_text, known_end, token_of
+from credward.providers.aws_metadata import instance_keys
 from credward.providers.aws_profiles import resolve_profile, sso_session_of
 from credward.providers.aws_roles import assume_roles, assume_with_web_identity, start_session
 from credward.providers.aws_sso import log_in_browser, log_in_device, read_login, refresh
@@ -144,10 +145,12 @@ def _finish(
 def _first_keys(
     aws: Aws, settings: Settings, token_request: ProviderRequest
 ) -> tuple[Keys, str | None, str | None]:
-    """Return the keys of profile or source, their region, and what command renews them."""
+    """Return the keys of profile, instance or source, their region, and what renews them."""
     if (profile := settings.profile or settings.source_profile) is not None:
         found = resolve_profile(aws, profile)
         return found.keys, settings.region or found.region, found.login
+    if settings.credential_source is not None:
+        return instance_keys(aws), settings.region, None
     text = read_secret(token_request, "source", aws.io).reveal()
     keys = keys_from_text(aws.credential, text, "source", aws.io.now())
     return keys, settings.region, None

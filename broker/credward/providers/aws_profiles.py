@@ -22,6 +22,7 @@ from botocore.utils import JSONFileCache, SSOTokenLoader
 from credward.errors import BrokerError, Kind
 from credward.providers.aws_client import Aws, attempt
 from credward.providers.aws_keys import Keys, keys_from_text
+from credward.providers.aws_metadata import instance_keys
 from credward.providers.aws_roles import assume, assume_profile_web_identity
 from credward.providers.aws_sso_portal import role_keys
 from credward.providers.exit_codes import refuse_failure
@@ -126,20 +127,28 @@ class _Resolver:
             raise self._wrong(
                 name, "asks for an MFA code: set source_profile, role_arn and mfa_serial here"
             )
-        if "source_profile" not in profile:
-            raise self._wrong(
-                name,
-                "takes its keys from a metadata service: use another source"
-                if "credential_source" in profile
-                else "has a role_arn without source_profile: add it",
-            )
+        source = self._source_of(name, profile, visited)
         if "external_id" in profile:
             parameters["ExternalId"] = profile["external_id"]
-        source = self.resolve(str(profile["source_profile"]), (*visited, name))
         keys = assume(
             self._aws, source.keys, region=profile.get("region"), login=source.login, **parameters
         )
         return ProfileKeys(keys=keys, region=None, login=source.login)
+
+    def _source_of(
+        self, name: str, profile: Mapping[str, Any], visited: tuple[str, ...]
+    ) -> ProfileKeys:
+        match profile:
+            case {"source_profile": source}:
+                return self.resolve(str(source), (*visited, name))
+            case {"credential_source": "Ec2InstanceMetadata"}:
+                return ProfileKeys(keys=instance_keys(self._aws), region=None)
+            case {"credential_source": _}:
+                raise self._wrong(
+                    name, "takes its keys from where no worker looks: use source_profile"
+                )
+            case _:
+                raise self._wrong(name, "has a role_arn without source_profile: add it")
 
     def _written_out(self, name: str, profile: Mapping[str, Any]) -> ProfileKeys:
         text = json.dumps(

@@ -28,7 +28,9 @@ _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+", re.ASCII)
 _ROLE_LIMIT = 43_200
 _CHAIN_LIMIT = 3_600
 
-_SOURCES = "profile, source_profile, source, web_identity_token, or the four sso_… keys"
+_SOURCES = (
+    "profile, source_profile, source, web_identity_token, credential_source, or the sso_… keys"
+)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     source_profile: str | None = None
     source: Reference | str | None = None
     web_identity_token: Reference | str | None = None
+    credential_source: Literal["Ec2InstanceMetadata"] | None = None
     sso_session: str | None = None
     sso_start_url: str | None = None
     sso_region: str | None = None
@@ -117,7 +120,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def _check_source(self) -> None:
         sources = [
             *(self.profile, self.source_profile, self.source, self.web_identity_token),
-            self.by_sso or None,
+            *(self.credential_source, self.by_sso or None),
         ]
         if sum(each is not None for each in sources) != 1:
             raise ValueError(f"the keys have exactly one source: {_SOURCES}")
@@ -130,7 +133,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 raise ValueError("sso_start_url is such as https://example.awsapps.com/start")
         elif self.sso_region or self.sso_account_id or self.sso_role_name:
             raise ValueError("sso_… keys need sso_start_url or sso_session")
-        if self.mfa_serial is not None and (self.by_sso or self.web_identity_token is not None):
+        temporary = (self.web_identity_token, self.credential_source, self.by_sso or None)
+        if self.mfa_serial is not None and any(each is not None for each in temporary):
             raise ValueError("mfa_serial belongs to long-term keys: use source_profile or source")
 
     def _check_role(self) -> None:

@@ -156,7 +156,7 @@ def test_a_web_identity_of_a_profile(profiles, tmp_path):
         ("[profile p]\naws_access_key_id = AKIA\n", "holds no AWS keys"),
         (f"[profile p]\nrole_arn = {ROLE}\n", "without source_profile"),
         (f"[profile p]\nrole_arn = {ROLE}\nsource_profile = nobody\n", '"nobody" is not in'),
-        (f"[profile p]\nrole_arn = {ROLE}\ncredential_source = Ec2InstanceMetadata\n", "metadata"),
+        (f"[profile p]\nrole_arn = {ROLE}\ncredential_source = EcsContainer\n", "no worker looks"),
         (f"[profile p]\nrole_arn = {ROLE}\nsource_profile = base\nmfa_serial = m\n", "MFA code"),
         (
             f"[profile p]\nrole_arn = {ROLE}\nsource_profile = base\nduration_seconds = x\n",

@@ -41,6 +41,7 @@ class WorkerIo:
         credential: str,
         environ: Mapping[str, str],
         transport: Callable[[], Sender] | None = None,
+        before_send: Callable[[HttpRequest], None] | None = None,
         keep_grant: Callable[[Grant], None] | None = None,
     ) -> None:
         self._clock = clock
@@ -49,6 +50,7 @@ class WorkerIo:
         self._credential = credential
         self._environ = environ
         self._transport = transport
+        self._before_send = before_send
         self._keep_grant = keep_grant
         self.warning: str | None = None
 
@@ -62,6 +64,8 @@ class WorkerIo:
 
     def send(self, http_request: HttpRequest) -> HttpResponse:
         """Send one request."""
+        if self._before_send is not None:
+            self._before_send(http_request)
         assert self._transport is not None, "a provider that dials was given no transport"
         return self._transport().send(http_request, credential=self._credential)
 

@@ -29,6 +29,9 @@ def confine(rules: WorkerRules) -> None:
     if rules.programs:
         # Not SIGKILL: what runs below must go too, see `_leave`.
         signal.signal(signal.SIGTERM, _leave)
+    if not rules.dies_with_daemon:
+        # An exchange that rotates a grant is ended by its own deadline and by nothing softer.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if sys.platform != "linux":
         return
     if rules.dies_with_daemon:

@@ -74,7 +74,12 @@ class WorkerRules:
     doors: tuple[str, ...] = ()
     programs: bool = False
     size: int = 2
-    dies_with_daemon: bool = True
+    rotates: bool = False
+
+    @property
+    def dies_with_daemon(self) -> bool:
+        """Whether nothing is lost when it ends together with the daemon."""
+        return not self.rotates
 
 
 RULES: Mapping[str, WorkerRules] = {

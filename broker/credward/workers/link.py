@@ -1,5 +1,7 @@
-"""What daemon and worker say to each other: one JSON line each way, over a socketpair.
+"""What daemon and worker say to each other: JSON lines over a socketpair.
 
+A mint is one line each way. A login is a conversation: the worker tells what the user is to see
+(`LoginEvent`), the daemon passes on what the user types (`LoginAnswer`), and `GrantGiven` ends it.
 Both ends import this. It moves and checks bytes; when to start, wait or kill is `pool`, and what a
 mint does is `main`.
 """
@@ -7,7 +9,7 @@ mint does is `main`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -18,27 +20,50 @@ from credward.workers.token_bytes import wipe
 
 __all__ = [
     "MAX_LINE",
+    "Done",
     "Failed",
+    "GrantGiven",
     "Hello",
+    "LoginAnswer",
+    "LoginEvent",
+    "LoginRequest",
+    "Message",
     "MintRequest",
     "Minted",
     "MintedToken",
+    "Request",
+    "RevokeRequest",
+    "Rotated",
+    "Rotation",
     "decode_answer",
-    "decode_mint_request",
+    "decode_request",
     "encode_answer",
-    "encode_mint_request",
+    "encode_request",
 ]
 
 # No token, request or failure is nearly as long (bytes, newline included).
-MAX_LINE = 64 * 1024
+MAX_LINE = 128 * 1024
 
 
-class MintRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One mint to do. *settings* are the validated ones as plain values; *grant* the one it needs.
+class Rotation(msgspec.Struct, frozen=True, kw_only=True):
+    """The lease of a grant that this mint may replace (see `store.journal`).
 
-    *secrets* are those that the settings refer to and only the daemon can read, by field.
+    *key*: the one-mint key in base64, good for sealing what this mint brings and for nothing else.
+    """
 
-    *now* is the daemon's wall clock, so that both ends count from the same instant.
+    mint: str
+    grant: str
+    origin: int
+    generation: int
+    key: Secret
+
+
+class _Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What every request to a provider holds.
+
+    *settings* are the validated ones as plain values; *grant* the one that it needs; *secrets*
+    those that the settings refer to and only the daemon can read, by field. *now* is the daemon's
+    wall clock, so that both ends count from the same instant.
     """
 
     credential: str
@@ -51,11 +76,46 @@ class MintRequest(msgspec.Struct, frozen=True, kw_only=True):
     now: float
 
 
+class MintRequest(_Request, frozen=True, kw_only=True, tag="mint"):
+    """One mint to do."""
+
+    rotation: Rotation | None = None
+
+
+class LoginRequest(_Request, frozen=True, kw_only=True, tag="login"):
+    """One login to bring a user through; what it gives comes back sealed under *key* (base64)."""
+
+    method: str
+    key: Secret
+
+
+class RevokeRequest(_Request, frozen=True, kw_only=True, tag="revoke"):
+    """One grant to revoke upstream."""
+
+
+class LoginAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="answer"):
+    """What the user typed into the prompt for *field*; None: the prompt is no longer open."""
+
+    field: str
+    value: Secret | None
+
+
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
     """The first line of a worker: which version of the code it runs."""
 
     version: str
     provider: str
+
+
+class Rotated(msgspec.Struct, frozen=True, kw_only=True):
+    """A grant that a mint replaced, sealed under the one-mint key as it lies in the journal.
+
+    *durable*: whether the journal took it. *window*: seconds in which the exchange was open.
+    """
+
+    sealed: bytes
+    durable: bool
+    window: float
 
 
 class Minted(msgspec.Struct, frozen=True, kw_only=True, tag="minted"):
@@ -68,6 +128,7 @@ class Minted(msgspec.Struct, frozen=True, kw_only=True, tag="minted"):
     audience: str | None = None
     upstream_id: str | None = None
     warning: str | None = None
+    rotated: Rotated | None = None
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
@@ -104,11 +165,35 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
         )
 
 
+class LoginEvent(msgspec.Struct, frozen=True, kw_only=True, tag="event"):
+    """Something that the user is to see or do; *event* says which of the fields are set."""
+
+    event: Literal["open_url", "user_code", "prompt", "prompt_closed", "waiting"]
+    url: str | None = None
+    user_code: str | None = None
+    complete_url: str | None = None
+    field: str | None = None
+    label: str | None = None
+    secret: bool = False
+    message: str | None = None
+
+
+class GrantGiven(msgspec.Struct, frozen=True, kw_only=True, tag="granted"):
+    """A login that went well; the grant is sealed under the key of its request."""
+
+    sealed: bytes
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
+    """What was asked for is done, and there is nothing to hand over."""
+
+
 @dataclass(slots=True, kw_only=True)
 class MintedToken:
     """A minted token in the daemon. *body* is the plain text: whoever receives this wipes it.
 
     *warning* is for people who look at the credential's state, such as a rotation reminder.
+    *rotated* is the grant that this mint replaced, if it did.
     """
 
     body: bytearray = field(repr=False)
@@ -119,6 +204,7 @@ class MintedToken:
     audience: str | None = None
     upstream_id: str | None = None
     warning: str | None = None
+    rotated: Rotated | None = None
 
 
 def _reveal(value: object) -> str:
@@ -134,27 +220,28 @@ def _conceal(wanted: type, value: object) -> object:
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_reveal)
-_mint_request_decoder = msgspec.json.Decoder(MintRequest, dec_hook=_conceal)
-_Answer = Hello | Minted | Failed
-_answer_decoder: msgspec.json.Decoder[_Answer] = msgspec.json.Decoder(_Answer)
+Request = MintRequest | LoginRequest | RevokeRequest | LoginAnswer
+_request_decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request, dec_hook=_conceal)
+Message = Hello | Minted | Failed | LoginEvent | GrantGiven | Done
+_answer_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 
 
-def encode_mint_request(mint_request: MintRequest) -> bytearray:
-    """Return the line; it may hold the grant, so whoever sends it wipes it."""
-    return _encode_line(mint_request)
+def encode_request(request: Request) -> bytearray:
+    """Return the line; it may hold a secret, so whoever sends it wipes it."""
+    return _encode_line(request)
 
 
-def decode_mint_request(line: memoryview | bytearray) -> MintRequest:
+def decode_request(line: memoryview | bytearray) -> Request:
     """Read a line of the daemon; raise `msgspec.DecodeError` for anything else."""
-    return _mint_request_decoder.decode(line)
+    return _request_decoder.decode(line)
 
 
-def encode_answer(answer: Hello | Minted | Failed) -> bytearray:
+def encode_answer(answer: Message) -> bytearray:
     """Return the line; it may hold the token, so whoever sends it wipes it."""
     return _encode_line(answer)
 
 
-def decode_answer(line: memoryview | bytearray) -> Hello | Minted | Failed:
+def decode_answer(line: memoryview | bytearray) -> Message:
     """Read a line of a worker; raise `msgspec.DecodeError` for anything else.
 
     A token in it stays where it is: release it before the buffer is wiped.

@@ -1,15 +1,17 @@
-"""The worker's side of the link: reads one request, has the provider mint, answers, wipes.
+"""The worker's side of the link: reads one request, has the provider work, answers, wipes.
 
-One mint at a time and no deadline of its own: the daemon kills this process when it takes too long.
+One request at a time and no deadline of its own: the daemon kills this process when it takes too
+long. Only an exchange that rotates a grant outlives the daemon, see `exchange`.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -17,20 +19,39 @@ from credward import __version__
 from credward.clock import SystemClock
 from credward.errors import BrokerError, Kind
 from credward.providers.io import WorkerIo
-from credward.providers.provider import Provider, ProviderRequest
+from credward.providers.login_io import WorkerLoginIo
+from credward.providers.provider import (
+    Grant,
+    HttpRequest,
+    LoginMethod,
+    LoginProvider,
+    Provider,
+    ProviderRequest,
+    RevokingProvider,
+)
 from credward.providers.registry import load_provider
 from credward.settings.network import NetworkSettings
 from credward.settings.registry import settings_of
+from credward.store.journal import Journal, Lease
 from credward.tokens import Token
 from credward.workers.confine import confine
 from credward.workers.environment import rules_of
+from credward.workers.exchange import Exchange, seal
 from credward.workers.link import (
     MAX_LINE,
+    Done,
     Failed,
+    GrantGiven,
     Hello,
+    LoginAnswer,
+    LoginEvent,
+    LoginRequest,
+    Message,
     Minted,
     MintRequest,
-    decode_mint_request,
+    Request,
+    RevokeRequest,
+    decode_request,
     encode_answer,
 )
 from credward.workers.token_bytes import find_unprintable, wipe
@@ -41,39 +62,89 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 
-def main(provider: str, descriptor: int) -> int:
-    """Serve mints on *descriptor* until the daemon closes it; return the exit code."""
+def main(provider: str, descriptor: int, journal: int | None = None) -> int:
+    """Serve requests on *descriptor* until the daemon closes it; return the exit code.
+
+    *journal* is the descriptor of this worker's rotation journal.
+    """
     confine(rules_of(provider))
-    os.set_inheritable(descriptor, False)
+    for inherited in (descriptor, journal):
+        if inherited is not None:
+            os.set_inheritable(inherited, False)
     with socket.socket(fileno=descriptor) as link:
+        talk = _Link(link)
         # Before the provider is loaded, which is where another version would fail strangely.
-        _send(link, Hello(version=__version__, provider=provider))
-        buffer = bytearray(MAX_LINE)
-        minter = _Minter(provider)
-        while size := _receive(link, buffer):
-            answer = minter.answer(memoryview(buffer)[:size])
-            wipe(buffer)
-            _send(link, answer)
+        talk.send(Hello(version=__version__, provider=provider))
+        worker = _Worker(provider, talk, None if journal is None else Journal(journal))
+        while worker.serve():
             _reap()
     return 0
 
 
-class _Minter:
-    """Loads the provider once, at the first mint, and turns every outcome into an answer."""
+class _Link:
+    """Lines in, lines out; every buffer is wiped."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, link: socket.socket) -> None:
+        self._link = link
+        self._buffer = bytearray(MAX_LINE)
+
+    def fileno(self) -> int:
+        return self._link.fileno()
+
+    def receive(self) -> Request | None:
+        """Return the next request, or None when the daemon is gone."""
+        size = self._receive_line()
+        try:
+            return decode_request(memoryview(self._buffer)[:size]) if size else None
+        finally:
+            wipe(memoryview(self._buffer)[:size])
+
+    def send(self, answer: Message) -> None:
+        line = encode_answer(answer)
+        try:
+            self._link.sendall(line)
+        except OSError:
+            # The daemon is gone, and this process is about to find out.
+            pass
+        finally:
+            wipe(line)
+
+    def _receive_line(self) -> int:
+        used = 0
+        with memoryview(self._buffer) as view:
+            while used < len(self._buffer):
+                try:
+                    received = self._link.recv_into(view[used:])
+                except OSError:
+                    return 0
+                if not received:
+                    return 0
+                used += received
+                if self._buffer[used - 1] == ord("\n"):
+                    return used
+        return 0
+
+
+class _Worker:
+    """Loads the provider once, at the first request, and turns every outcome into an answer."""
+
+    def __init__(self, name: str, link: _Link, journal: Journal | None) -> None:
         self._name = name
+        self._link = link
+        self._journal = journal
         self._provider: Provider | None = None
         self._transports: dict[NetworkSettings, Transport] = {}
 
-    def answer(self, line: memoryview) -> Minted | Failed:
-        """Mint what the line asks for."""
+    def serve(self) -> bool:
+        """Do what the next request asks for; return False when the daemon is gone."""
         try:
-            return self._mint(decode_mint_request(line))
+            if (request := self._link.receive()) is None:
+                return False
+            answer = self._answer(request)
         except BrokerError as failure:
-            return Failed.of(failure)
+            answer = Failed.of(failure)
         except Exception as error:  # noqa: BLE001 - the last resort: the text may hold a secret
-            return Failed.of(
+            answer = Failed.of(
                 BrokerError(
                     Kind.INTERNAL,
                     f'provider "{self._name}" failed by a defect ({type(error).__name__}): '
@@ -82,28 +153,110 @@ class _Minter:
                 )
             )
 
-    def _mint(self, mint_request: MintRequest) -> Minted:
+        if answer is not None:
+            self._link.send(answer)
+        return True
+
+    def _answer(self, request: Request) -> Message | None:
+        match request:
+            case MintRequest():
+                return self._mint(request)
+            case LoginRequest():
+                return self._login(request)
+            case RevokeRequest():
+                return self._revoke(request)
+            case LoginAnswer():
+                # To a prompt of a login that has ended meanwhile.
+                return None
+
+    def _mint(self, request: MintRequest) -> Message:
+        if request.rotation is None:
+            io = self._io(request)
+            token = self._load().mint(self._provider_request(request), io)
+            return _describe(token, request.credential, io.warning, None)
+        exchange = Exchange(request.rotation, self._journal, SystemClock().elapsed)
+        io = self._io(request, before_send=exchange.before, keep_grant=exchange.keep)
+        try:
+            token = self._load().mint(self._provider_request(request), io)
+        except BrokerError as failure:
+            if not exchange.opened:
+                # Whatever it was, the grant stayed in this process.
+                failure.sent = "no"
+            raise
+        finally:
+            exchange.close()
+        return _describe(token, request.credential, io.warning, exchange)
+
+    def _login(self, request: LoginRequest) -> Message:
+        provider = self._load()
+        if not hasattr(provider, "login"):
+            raise BrokerError(
+                Kind.FIX_CONFIGURATION,
+                f'"{request.credential}" needs no login, provider {self._name} has none',
+            )
+        io = WorkerLoginIo(
+            clock=SystemClock(),
+            now=request.now,
+            credential=request.credential,
+            environ=os.environ,
+            transport=self._transport(request.network),
+            tell=lambda **fields: self._link.send(LoginEvent(**fields)),
+            hear=self._hear,
+            link=self._link.fileno(),
+        )
+        grant = cast("LoginProvider", provider).login(
+            self._provider_request(request), io, cast("LoginMethod", request.method)
+        )
+        # Sealed as nobody's rotation: the daemon alone knows which grant this login is for.
+        lease = Lease(mint="login", grant=request.credential, origin=0, generation=-1)
+        return GrantGiven(sealed=seal(grant, lease, base64.b64decode(request.key.reveal())).sealed)
+
+    def _hear(self) -> tuple[str, str | None]:
+        answer = self._link.receive()
+        if not isinstance(answer, LoginAnswer):
+            # The daemon is gone, or gave the login up.
+            raise SystemExit
+        return answer.field, None if answer.value is None else answer.value.reveal()
+
+    def _revoke(self, request: RevokeRequest) -> Message:
+        provider = self._load()
+        if hasattr(provider, "revoke"):
+            cast("RevokingProvider", provider).revoke(
+                self._provider_request(request), self._io(request)
+            )
+        return Done()
+
+    def _load(self) -> Provider:
         if self._provider is None:
             self._provider = load_provider(self._name)
-        io = WorkerIo(
+        return self._provider
+
+    def _io(
+        self,
+        request: MintRequest | RevokeRequest,
+        *,
+        before_send: Callable[[HttpRequest], None] | None = None,
+        keep_grant: Callable[[Grant], None] | None = None,
+    ) -> WorkerIo:
+        return WorkerIo(
             clock=SystemClock(),
-            now=mint_request.now,
-            credential=mint_request.credential,
+            now=request.now,
+            credential=request.credential,
             environ=os.environ,  # built for this worker alone, by `environment`
-            transport=self._transport(mint_request.network),
+            transport=self._transport(request.network),
+            before_send=before_send,
+            keep_grant=keep_grant,
         )
-        token = self._provider.mint(
-            ProviderRequest(
-                credential=mint_request.credential,
-                settings=msgspec.convert(mint_request.settings, settings_of(self._name)),
-                audience=mint_request.audience,
-                scopes=tuple(mint_request.scopes),
-                grant=mint_request.grant,
-                secrets=mint_request.secrets,
-            ),
-            io,
+
+    def _provider_request(self, request: Any) -> ProviderRequest:
+        return ProviderRequest(
+            credential=request.credential,
+            settings=msgspec.convert(request.settings, settings_of(self._name)),
+            audience=request.audience,
+            scopes=tuple(request.scopes),
+            grant=request.grant,
+            secrets=request.secrets,
         )
-        return _describe(token, mint_request.credential, io.warning)
 
     def _transport(self, network: NetworkSettings) -> Callable[[], Transport]:
         """Return what makes the transport, at its first use: most providers dial nowhere."""
@@ -118,13 +271,15 @@ class _Minter:
         return make
 
 
-def _describe(token: Token, credential: str, warning: str | None) -> Minted:
+def _describe(
+    token: Token, credential: str, warning: str | None, exchange: Exchange | None
+) -> Minted:
     text = token.secret.reveal()
-    if not text or len(text) > MAX_LINE // 2 or find_unprintable(text.encode()) >= 0:
+    if not text or len(text) > MAX_LINE // 4 or find_unprintable(text.encode()) >= 0:
         raise BrokerError(
             Kind.PROVIDER_REFUSED,
             f'"{credential}" got something that is no token ({len(text)} characters, expected '
-            f"printable ASCII, at most {MAX_LINE // 2}): run credward doctor",
+            f"printable ASCII, at most {MAX_LINE // 4}): run credward doctor",
         )
     return Minted(
         token=msgspec.Raw(msgspec.json.encode(text)),
@@ -134,35 +289,8 @@ def _describe(token: Token, credential: str, warning: str | None) -> Minted:
         audience=token.audience,
         upstream_id=token.upstream_id,
         warning=warning,
+        rotated=None if exchange is None else exchange.rotated,
     )
-
-
-def _receive(link: socket.socket, buffer: bytearray) -> int:
-    """Read one line into *buffer* and return its length; 0 when the daemon is gone."""
-    used = 0
-    with memoryview(buffer) as view:
-        while used < len(buffer):
-            try:
-                received = link.recv_into(view[used:])
-            except OSError:
-                return 0
-            if not received:
-                return 0
-            used += received
-            if buffer[used - 1] == ord("\n"):
-                return used
-    return 0
-
-
-def _send(link: socket.socket, answer: Hello | Minted | Failed) -> None:
-    line = encode_answer(answer)
-    try:
-        link.sendall(line)
-    except OSError:
-        # The daemon is gone, and this process is about to find out.
-        pass
-    finally:
-        wipe(line)
 
 
 def _reap() -> None:

@@ -10,21 +10,32 @@ import asyncio
 import contextlib
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from credward.clock import Clock
 from credward.config.places import environment
 from credward.errors import BrokerError, Kind
 from credward.workers.environment import rules_of
-from credward.workers.link import MintedToken, MintRequest
+from credward.workers.link import (
+    GrantGiven,
+    LoginAnswer,
+    LoginEvent,
+    LoginRequest,
+    MintedToken,
+    MintRequest,
+    RevokeRequest,
+)
 from credward.workers.token_bytes import wipe
-from credward.workers.worker import Worker
+from credward.workers.worker import JournalFile, Worker
 
-__all__ = ["WorkerPool", "WorkerView"]
+__all__ = ["Login", "Rotating", "WorkerPool", "WorkerView"]
 
 _log = logging.getLogger(__name__)
 
+# A human who has not logged in by then went to lunch (seconds).
+_LOGIN = 900.0
 # At the end of the daemon nobody waits longer than this for the dead (seconds).
 _CLOSE = 1.5
 
@@ -39,6 +50,38 @@ class WorkerView:
     mints: int
 
 
+class JournalMaker(Protocol):
+    """Where journals come from."""
+
+    def create(self) -> JournalFile:
+        """Return a new one, or raise `OSError`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rotating:
+    """What whoever keeps the grant does around a mint that may replace it.
+
+    *lend* writes the lease into the worker's journal (`OSError` where it cannot). *settle* takes
+    the outcome while the worker is still held, and returns whether the journal is of no more use
+    and the worker may have another mint.
+    """
+
+    lend: Callable[[JournalFile], None]
+    settle: Callable[[MintedToken | BrokerError, JournalFile], Awaitable[bool]]
+
+
+class Login:
+    """A login that is under way; *answer* hands on what the user typed."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def answer(self, answer: LoginAnswer) -> None:
+        """Hand on what the user typed."""
+        self._worker.tell(answer)
+
+
 @dataclass(slots=True)
 class _Lane:
     """The workers of one provider. Whoever holds a slot has a worker of its own."""
@@ -47,6 +90,7 @@ class _Lane:
     slots: asyncio.Semaphore
     idle: list[Worker] = field(default_factory=list)
     all: list[Worker] = field(default_factory=list)
+    rotating: set[Worker] = field(default_factory=set)
 
 
 class WorkerPool:
@@ -65,6 +109,7 @@ class WorkerPool:
         executable: str = sys.executable,
         hello_timeout: float = 15.0,
         environ: Mapping[str, str] | None = None,
+        journals: JournalMaker | None = None,
     ) -> None:
         self._clock = clock
         self._log = log
@@ -73,20 +118,73 @@ class WorkerPool:
         self._executable = executable
         self._hello_timeout = hello_timeout
         self._environ = environment() if environ is None else environ
+        self._journals = journals
         self._lanes: dict[str, _Lane] = {}
+        self._logins: set[Worker] = set()
+        self._closing = False
 
     async def mint(
-        self, provider: str, mint_request: MintRequest, *, deadline: float
+        self,
+        provider: str,
+        mint_request: MintRequest,
+        *,
+        deadline: float,
+        rotating: Rotating | None = None,
     ) -> MintedToken:
-        """Have one token minted within *deadline* seconds; raise `BrokerError` where that fails."""
+        """Have one token minted within *deadline* seconds; raise `BrokerError` where that fails.
+
+        *rotating*: the mint may replace its grant; it then goes on when the daemon ends.
+        """
         lane = self._lane(provider)
         progress = _Progress()
         try:
             async with asyncio.timeout(deadline), lane.slots:
-                minted = await self._mint(provider, lane, mint_request, progress)
+                minted = await self._mint(provider, lane, mint_request, rotating, progress)
         except TimeoutError as error:
             raise progress.timed_out(mint_request.credential, provider, deadline) from error
         return self._checked(minted, mint_request.credential)
+
+    async def login(
+        self,
+        provider: str,
+        request: LoginRequest,
+        on_event: Callable[[LoginEvent], None],
+        on_start: Callable[[Login], None],
+    ) -> GrantGiven:
+        """Have a user brought through a login, by a worker of its own that ends with it."""
+        worker = Worker(provider, on_end=self._logins.discard)
+        self._logins.add(worker)
+        try:
+            async with asyncio.timeout(_LOGIN):
+                await self._greet(worker)
+                on_start(Login(worker))
+                return await worker.login(request, on_event)
+        except TimeoutError as error:
+            raise BrokerError(
+                Kind.TIMED_OUT,
+                f'"{request.credential}" was not logged in within {_LOGIN / 60:.0f} minutes: '
+                f"run credward login {request.credential}",
+            ) from error
+        finally:
+            worker.kill()
+
+    async def revoke(self, provider: str, request: RevokeRequest, *, deadline: float) -> None:
+        """Have a grant revoked upstream; raise `BrokerError` where that fails."""
+        worker = Worker(provider, on_end=self._logins.discard)
+        self._logins.add(worker)
+        try:
+            async with asyncio.timeout(deadline):
+                await self._greet(worker)
+                await worker.revoke(request)
+        except TimeoutError as error:
+            raise BrokerError(
+                Kind.TIMED_OUT,
+                f'"{request.credential}" was not revoked within {deadline:g} s, '
+                f"provider {provider} did not answer",
+                sent="maybe",
+            ) from error
+        finally:
+            worker.kill()
 
     def snapshot(self) -> list[WorkerView]:
         """Return the live workers."""
@@ -100,11 +198,22 @@ class WorkerPool:
 
     def pids(self) -> frozenset[int]:
         """Return the process ids of the live workers."""
-        return frozenset(worker.pid for lane in self._lanes.values() for worker in lane.all)
+        minting = [worker.pid for lane in self._lanes.values() for worker in lane.all]
+        return frozenset([*minting, *(worker.pid for worker in self._logins)])
 
     async def close(self) -> None:
-        """Kill the workers and wait for their end, 1.5 s at most."""
-        workers = [worker for lane in self._lanes.values() for worker in lane.all]
+        """Kill the workers and wait for their end, 1.5 s at most.
+
+        But those that hold a rotating grant just now: they finish into their journals.
+        """
+        self._closing = True
+        workers = [*self._logins]
+        for lane in self._lanes.values():
+            for worker in list(lane.all):
+                if worker in lane.rotating:
+                    worker.abandon()
+                else:
+                    workers.append(worker)
         for worker in workers:
             worker.kill()
         with contextlib.suppress(TimeoutError):
@@ -115,39 +224,114 @@ class WorkerPool:
     # --- one mint
 
     async def _mint(
-        self, provider: str, lane: _Lane, mint_request: MintRequest, progress: _Progress
+        self,
+        provider: str,
+        lane: _Lane,
+        mint_request: MintRequest,
+        rotating: Rotating | None,
+        progress: _Progress,
     ) -> MintedToken:
         while True:
             progress.stage = "start"
-            worker, fresh = await self._take(provider, lane)
+            worker, fresh = await self._take(provider, lane, mint_request.credential)
+            progress.stage = "mint"
             try:
-                progress.stage = "mint"
-                minted = await worker.mint(mint_request)
+                if rotating is None:
+                    minted = await self._borrow(lane, worker, mint_request)
+                else:
+                    minted = await self._rotate(lane, worker, mint_request, rotating)
             except BrokerError as failure:
                 if not worker.alive and not fresh and failure.sent == "no":
                     # It died in its sleep, before it was asked: that costs the caller nothing.
                     continue
-                self._give_back(lane, worker)
                 raise
-            except BaseException:
-                # The deadline or the daemon's end: only a killed process is a cancelled mint.
-                self._log.warning("worker %d for %s is killed", worker.pid, provider)
-                worker.kill()
-                raise
-            self._give_back(lane, worker)
             return minted
 
-    async def _take(self, provider: str, lane: _Lane) -> tuple[Worker, bool]:
+    async def _borrow(self, lane: _Lane, worker: Worker, mint_request: MintRequest) -> MintedToken:
+        try:
+            minted = await worker.mint(mint_request)
+        except BrokerError:
+            self._give_back(lane, worker)
+            raise
+        except BaseException:
+            # The deadline or the daemon's end: only a killed process is a cancelled mint.
+            self._log.warning("worker %d for %s is killed", worker.pid, worker.provider)
+            worker.kill()
+            raise
+        self._give_back(lane, worker)
+        return minted
+
+    async def _rotate(
+        self, lane: _Lane, worker: Worker, mint_request: MintRequest, rotating: Rotating
+    ) -> MintedToken:
+        """Mint on a grant that may be replaced; settled before anybody else gets the worker."""
+        journal = _journal_of(worker)
+        lane.rotating.add(worker)
+        outcome: MintedToken | BrokerError
+        try:
+            rotating.lend(journal)
+            outcome = await worker.mint(mint_request)
+        except BrokerError as failure:
+            outcome = failure
+        except OSError as error:
+            outcome = _unwritable(mint_request.credential, error)
+        except BaseException:
+            if self._closing:
+                raise
+            # The exchange took longer than any exchange may.
+            worker.kill()
+            hung = BrokerError(Kind.TIMED_OUT, "the exchange was killed", sent="maybe")
+            await self._settle(lane, worker, rotating, hung, journal)
+            raise
+        if self._closing and isinstance(outcome, BrokerError):
+            # The link was closed by us: the outcome will be in the journal.
+            raise outcome
+        await self._settle(lane, worker, rotating, outcome, journal)
+        if isinstance(outcome, BrokerError):
+            raise outcome
+        return outcome
+
+    async def _settle(
+        self,
+        lane: _Lane,
+        worker: Worker,
+        rotating: Rotating,
+        outcome: MintedToken | BrokerError,
+        journal: JournalFile,
+    ) -> None:
+        reusable = await rotating.settle(outcome, journal)
+        lane.rotating.discard(worker)
+        if reusable and worker.alive:
+            self._give_back(lane, worker)
+        elif reusable:
+            journal.remove()
+        else:
+            # The journal is all there is of a grant: whoever keeps grants removes it later.
+            worker.journal = None
+            worker.retire()
+
+    async def _take(self, provider: str, lane: _Lane, credential: str) -> tuple[Worker, bool]:
         if lane.idle:
             worker = lane.idle.pop()
             if worker.idle_timer is not None:
                 worker.idle_timer.cancel()
             return worker, False
-        return await self._start(provider, lane), True
+        return await self._start(provider, lane, credential), True
 
-    async def _start(self, provider: str, lane: _Lane) -> Worker:
-        worker = Worker(provider, on_end=lambda ended: _forget(lane, ended))
+    async def _start(self, provider: str, lane: _Lane, credential: str) -> Worker:
+        journal = None
+        if rules_of(provider).rotates and self._journals is not None:
+            try:
+                # In a thread: it waits for the disk.
+                journal = await asyncio.to_thread(self._journals.create)
+            except OSError as error:
+                raise _unwritable(credential, error) from error
+        worker = Worker(provider, on_end=lambda ended: _forget(lane, ended), journal=journal)
         lane.all.append(worker)
+        await self._greet(worker)
+        return worker
+
+    async def _greet(self, worker: Worker) -> None:
         try:
             async with asyncio.timeout(self._hello_timeout) as patience:
                 await worker.start(self._executable, self._environ)
@@ -156,11 +340,10 @@ class WorkerPool:
             if isinstance(error, TimeoutError) and patience.expired():
                 raise BrokerError(
                     Kind.INTERNAL,
-                    f"worker for provider {provider} did not start within "
+                    f"worker for provider {worker.provider} did not start within "
                     f"{self._hello_timeout:g} s: run credward doctor",
                 ) from error
             raise
-        return worker
 
     def _give_back(self, lane: _Lane, worker: Worker) -> None:
         if not worker.alive:
@@ -209,7 +392,26 @@ class _Progress:
         )
 
 
+def _journal_of(worker: Worker) -> JournalFile:
+    if worker.journal is None:
+        raise BrokerError(
+            Kind.INTERNAL, f"worker for provider {worker.provider} has no rotation journal"
+        )
+    return worker.journal
+
+
+def _unwritable(credential: str, error: OSError) -> BrokerError:
+    return BrokerError(
+        Kind.INTERNAL,
+        f'"{credential}" is not renewed, its rotation journal cannot be written '
+        f"({error.strerror}): make room in the state directory; retrying by itself",
+    )
+
+
 def _forget(lane: _Lane, worker: Worker) -> None:
     for workers in (lane.all, lane.idle):
         with contextlib.suppress(ValueError):
             workers.remove(worker)
+    if worker.journal is not None and worker not in lane.rotating:
+        # It died idle: nothing is in it.
+        worker.journal.remove()

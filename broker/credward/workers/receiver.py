@@ -1,4 +1,4 @@
-"""The daemon's ear on one worker: answers received in a buffer of our own, taken out, wiped.
+"""The daemon's ear on one worker: lines received in a buffer of our own, taken out, wiped.
 
 The event loop's streams would leave copies of every token behind. Sending is `worker`.
 """
@@ -12,8 +12,11 @@ import msgspec
 
 from credward.workers.link import (
     MAX_LINE,
+    Done,
     Failed,
+    GrantGiven,
     Hello,
+    LoginEvent,
     Minted,
     MintedToken,
     decode_answer,
@@ -22,7 +25,7 @@ from credward.workers.token_bytes import take_token, token_id, wipe
 
 __all__ = ["AnswerReceiver", "LinkBrokenError"]
 
-Answer = Hello | Failed | MintedToken
+Answer = Hello | Failed | MintedToken | GrantGiven | Done
 
 
 class LinkBrokenError(Exception):
@@ -30,10 +33,14 @@ class LinkBrokenError(Exception):
 
 
 class AnswerReceiver(asyncio.BufferedProtocol):
-    """Fulfils the one answer that is expected at a time; *on_break* is called once, at the end."""
+    """Fulfils the one answer that is expected at a time; *on_break* is called once, at the end.
+
+    *on_event* hears what a login tells before its answer.
+    """
 
     def __init__(self, on_break: Callable[[], None]) -> None:
         self._on_break = on_break
+        self.on_event: Callable[[LoginEvent], None] | None = None
         self._broken = False
         self._buffer = bytearray(MAX_LINE)
         self._used = 0
@@ -51,26 +58,40 @@ class AnswerReceiver(asyncio.BufferedProtocol):
         return memoryview(self._buffer)[self._used :]
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Look whether the line is whole."""
+        """Take out the lines that are whole."""
         start = self._used
         self._used += nbytes
-        end = self._buffer.find(b"\n", start, self._used)
-        if end < 0 and self._used < MAX_LINE:
-            return
         try:
-            answer = _read(memoryview(self._buffer)[: self._used], end)
+            while (end := self._buffer.find(b"\n", start, self._used)) >= 0:
+                answer = _read(memoryview(self._buffer)[:end])
+                self._drop(end + 1)
+                start = 0
+                self._take(answer, more=self._used > 0)
         except LinkBrokenError as error:
+            self._drop(self._used)
             self._break(error)
-            return
-        finally:
-            wipe(memoryview(self._buffer)[: self._used])
-            self._used = 0
-        if self._expected is None or self._expected.done():
+        if self._used >= MAX_LINE:
+            self._drop(self._used)
+            self._break(LinkBrokenError("said too much"))
+
+    def _take(self, answer: Answer | LoginEvent, *, more: bool) -> None:
+        waiting = self._expected is not None and not self._expected.done()
+        if isinstance(answer, LoginEvent) and self.on_event is not None and waiting:
+            self.on_event(answer)
+        elif isinstance(answer, LoginEvent) or not waiting or more:
+            # One answer per request: anything behind it is not ours.
             if isinstance(answer, MintedToken):
                 wipe(answer.body)
-            self._break(LinkBrokenError("spoke out of turn"))
-        else:
+            raise LinkBrokenError("spoke out of turn")
+        elif self._expected is not None:
             self._expected.set_result(answer)
+
+    def _drop(self, size: int) -> None:
+        """Take the first *size* bytes out of the buffer and leave no trace of them."""
+        rest = self._used - size
+        self._buffer[:rest] = self._buffer[size : self._used]
+        wipe(memoryview(self._buffer)[rest : self._used])
+        self._used = rest
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Fail what is expected."""
@@ -88,12 +109,9 @@ class AnswerReceiver(asyncio.BufferedProtocol):
         self._on_break()
 
 
-def _read(received: memoryview, end: int) -> Answer:
-    # One line per request: anything behind it, or a line that never ends, is not ours.
-    if end != len(received) - 1:
-        raise LinkBrokenError("said too much")
+def _read(line: memoryview) -> Answer | LoginEvent:
     try:
-        message = decode_answer(received[:end])
+        message = decode_answer(line)
         if not isinstance(message, Minted):
             return message
         body = take_token(message.token)
@@ -109,4 +127,5 @@ def _read(received: memoryview, end: int) -> Answer:
         audience=message.audience,
         upstream_id=message.upstream_id,
         warning=message.warning,
+        rotated=message.rotated,
     )

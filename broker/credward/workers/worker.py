@@ -1,6 +1,6 @@
 """One worker process seen from the daemon: its birth, its requests, its end.
 
-Carries one mint at a time; how many workers there are and who gets which is `pool`.
+Carries one request at a time; how many workers there are and who gets which is `pool`.
 """
 
 from __future__ import annotations
@@ -12,17 +12,30 @@ import subprocess
 import sysconfig
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import credward
 from credward.errors import BrokerError, Kind, Sent
 from credward.processes import kill_session, kill_tree
 from credward.workers.environment import build_environment, rules_of
-from credward.workers.link import MAX_LINE, Failed, Hello, MintedToken, MintRequest
-from credward.workers.link import encode_mint_request as encode
+from credward.workers.link import (
+    MAX_LINE,
+    Done,
+    Failed,
+    GrantGiven,
+    Hello,
+    LoginAnswer,
+    LoginEvent,
+    LoginRequest,
+    MintedToken,
+    MintRequest,
+    RevokeRequest,
+    encode_request,
+)
 from credward.workers.receiver import AnswerReceiver, LinkBrokenError
 from credward.workers.token_bytes import wipe
 
-__all__ = ["Worker"]
+__all__ = ["JournalFile", "Worker"]
 
 # A request goes out by one write, so the socket must hold a whole line; macOS's default does not.
 _SOCKET_BUFFER = 4 * MAX_LINE
@@ -32,11 +45,29 @@ _REAP_FIRST, _REAP_LAST = 0.002, 0.5
 _LEAVE = 1.0
 
 
-class Worker:
-    """A process and the socketpair to it; *on_end* is called when it can mint no more."""
+class JournalFile(Protocol):
+    """A rotation journal, as far as the life of its worker goes."""
 
-    def __init__(self, provider: str, on_end: Callable[[Worker], None]) -> None:
+    def fileno(self) -> int:
+        """Return the descriptor that the worker inherits."""
+        ...
+
+    def remove(self) -> None:
+        """Delete it: everything in it is in the store, or nothing was."""
+        ...
+
+
+class Worker:
+    """A process and the socketpair to it; *on_end* is called when it can do no more."""
+
+    def __init__(
+        self,
+        provider: str,
+        on_end: Callable[[Worker], None],
+        journal: JournalFile | None = None,
+    ) -> None:
         self.provider = provider
+        self.journal = journal
         self.mints = 0
         self.reaped = asyncio.Event()
         self.idle_timer: asyncio.TimerHandle | None = None
@@ -79,28 +110,63 @@ class Worker:
                 "restart with credward serve",
             )
 
-    async def mint(self, mint_request: MintRequest) -> MintedToken:
-        """Send one request and wait for its answer; `BrokerError` where the mint failed."""
+    async def mint(self, request: MintRequest) -> MintedToken:
+        """Send one request and wait for its token; `BrokerError` where the mint failed."""
+        message = await self._ask(request, "mint")
+        if not isinstance(message, MintedToken):
+            raise self._wrong("mint")
+        return message
+
+    async def login(
+        self, request: LoginRequest, on_event: Callable[[LoginEvent], None]
+    ) -> GrantGiven:
+        """Have one user brought through a login; *on_event* hears what is to be shown."""
+        self._receiver.on_event = on_event
+        message = await self._ask(request, "login")
+        if not isinstance(message, GrantGiven):
+            raise self._wrong("login")
+        return message
+
+    def tell(self, answer: LoginAnswer) -> None:
+        """Hand on what the user typed; a login that has ended meanwhile does not hear it."""
+        if self.alive:
+            self._send(answer)
+
+    async def revoke(self, request: RevokeRequest) -> None:
+        """Have the grant of *request* revoked upstream."""
+        if not isinstance(await self._ask(request, "revocation"), Done):
+            raise self._wrong("revocation")
+
+    async def _ask(
+        self, request: MintRequest | LoginRequest | RevokeRequest, what: str
+    ) -> MintedToken | GrantGiven | Done:
         answer = self._receiver.expect()
-        self._send(mint_request)
+        self._send(request)
         self.mints += 1
         try:
             message = await answer
         except LinkBrokenError as error:
-            raise self._failure(f"{error} in mid-mint", "maybe") from error
+            raise self._failure(f"{error} in mid-{what}", "maybe") from error
         match message:
-            case MintedToken():
-                return message
             case Failed():
                 raise message.error()
             case Hello():
-                self.kill()
-                raise self._failure("said hello twice", "maybe")
+                raise self._wrong(what)
+            case _:
+                return message
+
+    def _wrong(self, what: str) -> BrokerError:
+        self.kill()
+        return self._failure(f"gave the wrong answer to a {what}", "maybe")
 
     def retire(self) -> None:
         """Let an idle worker leave by itself: it ends when its link does."""
         self._end()
         asyncio.get_running_loop().call_later(_LEAVE, self.kill)
+
+    def abandon(self) -> None:
+        """Close the link and leave the process alone: an exchange in it ends in its journal."""
+        self._end()
 
     def kill(self) -> None:
         """Kill the process with everything below it."""
@@ -112,16 +178,17 @@ class Worker:
 
     async def _spawn(self, executable: str, environ: Mapping[str, str]) -> None:
         self._link, theirs = socket.socketpair()
+        journal = -1 if self.journal is None else self.journal.fileno()
         with theirs:
             self._link.setblocking(False)
             self._link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER)
             # Returns at exec, a millisecond later; asyncio's own way blocks no less and adds pipes.
             self._process = subprocess.Popen(  # noqa: ASYNC220
-                [executable, "-I", *_arguments(self.provider, theirs.fileno())],
+                [executable, "-I", *_arguments(self.provider, theirs.fileno(), journal)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
+                pass_fds=(theirs.fileno(),) if journal < 0 else (theirs.fileno(), journal),
                 start_new_session=True,
                 env=build_environment(self.provider, environ),
                 cwd="/",
@@ -133,14 +200,15 @@ class Worker:
 
     # --- work
 
-    def _send(self, mint_request: MintRequest) -> None:
+    def _send(self, request: MintRequest | LoginRequest | RevokeRequest | LoginAnswer) -> None:
         """Write the request at once and wipe it; a transport might keep it for later."""
         try:
-            line = encode(mint_request)
+            line = encode_request(request)
         except ValueError as error:
+            name = "" if isinstance(request, LoginAnswer) else request.credential
             raise BrokerError(
                 Kind.FIX_CONFIGURATION,
-                f'"{mint_request.credential}" has settings longer than {MAX_LINE // 1024} KiB: '
+                f'"{name}" has settings longer than {MAX_LINE // 1024} KiB: '
                 "shorten them in the configuration",
             ) from error
         try:
@@ -193,10 +261,10 @@ class Worker:
             loop.call_later(delay, self._reap, min(delay * 2, _REAP_LAST))
 
 
-def _arguments(provider: str, descriptor: int) -> list[str]:
+def _arguments(provider: str, descriptor: int, journal: int) -> list[str]:
     """Return what runs `__main__`: as a module where `-I` leaves it findable, else by path."""
     parent = Path(credward.__file__).parent.parent
+    words = [provider, str(descriptor), str(journal)]
     if str(parent) in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
-        return ["-m", "credward.workers", provider, str(descriptor)]
-    script = parent / "credward" / "workers" / "__main__.py"
-    return [str(script), provider, str(descriptor), str(parent)]
+        return ["-m", "credward.workers", *words]
+    return [str(parent / "credward" / "workers" / "__main__.py"), *words, str(parent)]

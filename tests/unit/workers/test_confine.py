@@ -71,7 +71,7 @@ def test_workers_with_programs_take_them_along(pytestconfig):
 
 def test_a_worker_may_outlive_the_daemon(pytestconfig):
     """Where an exchange that rotates a grant must not be interrupted."""
-    said, _ = confined(pytestconfig, dies_with_daemon=False)
+    said, _ = confined(pytestconfig, rotates=True)
 
     assert said["death signal"] == 0
     assert said["no new privileges"] == 1

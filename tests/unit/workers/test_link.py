@@ -15,9 +15,9 @@ from credward.workers.link import (
     MintedToken,
     MintRequest,
     decode_answer,
-    decode_mint_request,
+    decode_request,
     encode_answer,
-    encode_mint_request,
+    encode_request,
 )
 
 
@@ -32,8 +32,8 @@ def test_a_request_survives_the_way():
         now=17.0,
     )
 
-    line = encode_mint_request(sent)
-    received = decode_mint_request(line)
+    line = encode_request(sent)
+    received = decode_request(line)
 
     assert line.endswith(b"}\n")
     assert line.count(b"\n") == 1
@@ -81,7 +81,7 @@ def test_a_line_longer_than_the_cap_is_not_sent():
     request = MintRequest(credential="a", settings={"x": "y" * MAX_LINE}, now=0.0)
 
     with pytest.raises(ValueError, match="longer than"):
-        encode_mint_request(request)
+        encode_request(request)
 
 
 @pytest.mark.parametrize(

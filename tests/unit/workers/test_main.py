@@ -62,7 +62,7 @@ class Line:
         self._link.sendall(raw)
 
     def ask(self, **settings: object) -> dict:
-        self.say(credential="c", settings=settings, now=1000.0)
+        self.say(type="mint", credential="c", settings=settings, now=1000.0)
         return self.hear()
 
     def close(self) -> None:
@@ -79,7 +79,15 @@ def start(tmp_path) -> Iterator:
         ours, theirs = socket.socketpair()
         with theirs:
             process = subprocess.Popen(
-                [sys.executable, "-I", str(MAIN), provider, str(theirs.fileno()), str(BROKER)],
+                [
+                    sys.executable,
+                    "-I",
+                    str(MAIN),
+                    provider,
+                    str(theirs.fileno()),
+                    "-1",
+                    str(BROKER),
+                ],
                 pass_fds=(theirs.fileno(),),
                 env={"PATH": "/usr/bin:/bin", "CREDWARD_WORKER": "1", **environ},
                 stdin=subprocess.DEVNULL,
@@ -112,7 +120,7 @@ def hostile(tmp_path, start) -> Line:
     ours, theirs = socket.socketpair()
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-I", str(MAIN), "hostile", str(theirs.fileno()), str(folder)],
+            [sys.executable, "-I", str(MAIN), "hostile", str(theirs.fileno()), "-1", str(folder)],
             pass_fds=(theirs.fileno(),),
             env={},
             stdin=subprocess.DEVNULL,
@@ -160,10 +168,10 @@ def test_a_request_that_is_none_is_answered(start, raw):
 
 
 def test_a_request_that_never_ends_ends_the_worker(start):
-    """64 KiB without a newline is not the daemon."""
+    """128 KiB without a newline is not the daemon."""
     line = start("command")
     line.hear()
-    line.send(b"x" * 65536)
+    line.send(b"x" * 131072)
 
     assert line.process.wait(10) == 0
 
@@ -225,7 +233,7 @@ def test_h1_a_worker_makes_no_core_and_gets_no_privileges(start):
 _LOOK = """
 import os, socket, subprocess, sys
 ours, theirs = socket.socketpair()
-worker = subprocess.Popen([sys.executable, "-I", *sys.argv[1:2], "local", str(theirs.fileno()),
+worker = subprocess.Popen([sys.executable, "-I", *sys.argv[1:2], "local", str(theirs.fileno()), "-1",
                            *sys.argv[2:]], pass_fds=(theirs.fileno(),), env={"A": "b"})
 theirs.close()
 assert ours.recv(100)
@@ -306,11 +314,11 @@ def test_a_killed_daemon_leaves_no_worker_and_no_program(tmp_path, provider):
         "import json, os, socket, subprocess, sys\n"
         "ours, theirs = socket.socketpair()\n"
         f"w = subprocess.Popen([sys.executable, '-I', {str(MAIN)!r}, {provider!r},"
-        f" str(theirs.fileno()), {str(BROKER)!r}], pass_fds=(theirs.fileno(),),"
+        f" str(theirs.fileno()), '-1', {str(BROKER)!r}], pass_fds=(theirs.fileno(),),"
         " env={'PATH': '/usr/bin:/bin'}, start_new_session=True)\n"
         "theirs.close(); ours.recv(100)\n"
         f"if {provider!r} == 'command':\n"
-        "    ours.sendall(json.dumps({'credential': 'c', 'now': 1, 'settings':"
+        "    ours.sendall(json.dumps({'type': 'mint', 'credential': 'c', 'now': 1, 'settings':"
         f" {{'command': {command!r}, 'lifetime': 5}}}}).encode() + b'\\n')\n"
         "print(w.pid, flush=True)\n"
         "sys.stdin.read()\n"

@@ -251,8 +251,8 @@ async def test_close_kills_everything_in_time(make_pool, ask):
         ("say('garbage'); hear()", "said what is no answer"),
         ("sys.exit(3)", "ended before its hello"),
         ('say(\'{"type":"failed"\'); hear()', "said what is no answer"),
-        ("say(HELLO); hear(); say(HELLO); hear()", "said hello twice"),
-        ("say(HELLO); hear(); say('x' * 70000); hear()", "said too much in mid-mint"),
+        ("say(HELLO); hear(); say(HELLO); hear()", "gave the wrong answer to a mint"),
+        ("say(HELLO); hear(); say('x' * 140000); hear()", "said too much in mid-mint"),
         ("say(HELLO); hear(); sys.exit(1)", "ended in mid-mint"),
         ("time.sleep(60)", "did not start within 1 s"),
     ],
@@ -279,9 +279,9 @@ async def test_a_missing_interpreter_is_reported(make_pool, ask):
 async def test_settings_that_do_not_fit_a_line_are_refused(make_pool, ask):
     """Before anything is sent; the worker stays good."""
     pool = make_pool()
-    big = ask(command=["echo", "x" * 70_000], lifetime=60)
+    big = ask(command=["echo", "x" * 140_000], lifetime=60)
 
-    with pytest.raises(BrokerError, match="longer than 64 KiB") as caught:
+    with pytest.raises(BrokerError, match="longer than 128 KiB") as caught:
         await pool.mint("command", big, deadline=20)
 
     assert caught.value.sent == "no"

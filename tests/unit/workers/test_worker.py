@@ -67,8 +67,8 @@ async def test_a_retired_worker_that_stays_is_killed(tmp_path):
 
 def test_h3_nothing_secret_in_argv_or_environment():
     """Grants travel on the link; argv says which provider, and where the code is."""
-    assert _arguments("command", 7)[-3:-1] == ["command", "7"]
-    assert not any("=" in word for word in _arguments("command", 7))
+    assert _arguments("command", 7, -1)[-4:-1] == ["command", "7", "-1"]
+    assert not any("=" in word for word in _arguments("command", 7, -1))
 
 
 def test_an_installed_package_is_run_as_a_module(monkeypatch):
@@ -76,4 +76,4 @@ def test_an_installed_package_is_run_as_a_module(monkeypatch):
     site = sysconfig.get_path("purelib")
     monkeypatch.setattr(credward, "__file__", f"{site}/credward/__init__.py")
 
-    assert _arguments("command", 7) == ["-m", "credward.workers", "command", "7"]
+    assert _arguments("command", 7, -1) == ["-m", "credward.workers", "command", "7", "-1"]

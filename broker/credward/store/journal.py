@@ -1,0 +1,239 @@
+"""The rotation journal: where a worker makes a rotated grant durable before anybody hears of it.
+
+Used by both ends. The daemon makes a journal per worker and writes down which grant it lends; the
+worker, which holds the lock as long as it lives, notes that an exchange is about to begin and seals
+what it brought. What is done with a journal after a crash is decided by `issuing.keeper`.
+
+Layout of a file (fixed size, so that a full disk cannot stop a rotation half-way): a block for the
+lease, then one for the sealed grant. Each holds one line: a CRC-32, a blank, JSON.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+__all__ = [
+    "Journal",
+    "JournalDirectory",
+    "JournalState",
+    "Lease",
+    "SealedGrant",
+    "open_grant",
+    "seal_grant",
+]
+
+_LEASE_SIZE = 4096
+_GRANT_SIZE = 60 * 1024
+_SIZE = _LEASE_SIZE + _GRANT_SIZE
+_NONCE = 12
+
+_S = TypeVar("_S", bound=msgspec.Struct)
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """Which grant is lent for which mint.
+
+    *origin* names the login that it comes from, *generation* counts its rotations since. *phase*
+    `leased`: nothing was sent so far; `open`: the exchange may have reached the server.
+    """
+
+    mint: str
+    grant: str
+    origin: int
+    generation: int
+    phase: Literal["leased", "open"] = "leased"
+
+
+class SealedGrant(msgspec.Struct, frozen=True, kw_only=True):
+    """A rotated grant under its one-mint key; *generation* is the one that it has itself."""
+
+    mint: str
+    grant: str
+    origin: int
+    generation: int
+    sealed: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalState:
+    """What a journal says."""
+
+    lease: Lease | None
+    sealed: SealedGrant | None
+
+
+def seal_grant(lease: Lease, key: bytes, plain: bytes | bytearray) -> SealedGrant:
+    """Return *plain* (the next generation of the leased grant) sealed under the one-mint key."""
+    generation = lease.generation + 1
+    nonce = os.urandom(_NONCE)
+    sealed = AESGCM(key).encrypt(nonce, plain, _context(lease.mint, lease, generation))
+    return SealedGrant(
+        mint=lease.mint,
+        grant=lease.grant,
+        origin=lease.origin,
+        generation=generation,
+        sealed=nonce + sealed,
+    )
+
+
+def open_grant(sealed: SealedGrant, key: bytes) -> bytearray:
+    """Return the plain grant in a buffer that the caller wipes; `ValueError` if it is damaged."""
+    size = len(sealed.sealed) - _NONCE - 16
+    if size < 0:
+        raise ValueError("a sealed grant is cut short")
+    plain = bytearray(size)
+    context = _context(sealed.mint, sealed, sealed.generation)
+    try:
+        AESGCM(key).decrypt_into(sealed.sealed[:_NONCE], sealed.sealed[_NONCE:], context, plain)
+    except InvalidTag:
+        raise ValueError("a sealed grant is not intact") from None
+    return plain
+
+
+def _context(mint: str, named: Lease | SealedGrant, generation: int) -> bytes:
+    return msgspec.json.encode(["journal", mint, named.grant, named.origin, generation])
+
+
+class Journal:
+    """One file, by a descriptor that closes with this object."""
+
+    def __init__(self, descriptor: int, path: Path | None = None) -> None:
+        self._descriptor = descriptor
+        self.path = path
+
+    def fileno(self) -> int:
+        """Return the descriptor, whose lock is shared with whoever inherits it."""
+        return self._descriptor
+
+    def lock(self) -> bool:
+        """Take the lock, or return False because a worker that is still alive holds it."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    # --- the daemon's half
+
+    def lend(self, lease: Lease) -> None:
+        """Write down what the worker is about to be given.
+
+        Not synced: the worker does that before it sends anything, and without a crash of the whole
+        machine the next daemon reads what this one wrote.
+        """
+        self._write(0, _LEASE_SIZE, lease)
+
+    def clear(self) -> None:
+        """Forget everything: it is in the store. What a crash brings back is too old to matter."""
+        os.pwrite(self._descriptor, bytes(_SIZE), 0)
+
+    def remove(self) -> None:
+        """Delete the file and close it."""
+        if self.path is not None:
+            with contextlib.suppress(FileNotFoundError):
+                self.path.unlink()
+        self.close()
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    # --- the worker's half
+
+    def open_window(self, lease: Lease) -> None:
+        """Note durably that the exchange begins: from here on the grant may have been used."""
+        self._write(0, _LEASE_SIZE, msgspec.structs.replace(lease, phase="open"))
+        os.fsync(self._descriptor)
+
+    def keep(self, sealed: SealedGrant) -> None:
+        """Make a rotated grant durable."""
+        self._write(_LEASE_SIZE, _GRANT_SIZE, sealed)
+        os.fsync(self._descriptor)
+
+    # --- both
+
+    def read(self) -> JournalState:
+        """Return what is written here; what is torn or damaged counts as not written."""
+        return JournalState(
+            lease=self._read(0, _LEASE_SIZE, Lease),
+            sealed=self._read(_LEASE_SIZE, _GRANT_SIZE, SealedGrant),
+        )
+
+    def _write(self, at: int, size: int, record: msgspec.Struct) -> None:
+        text = msgspec.json.encode(record)
+        line = b"%08x %b\n" % (zlib.crc32(text), text)
+        if len(line) > size:
+            raise OSError(f"a record of {len(line)} bytes is too long for the journal")
+        written = os.pwrite(self._descriptor, line.ljust(size, b"\0"), at)
+        if written != size:
+            raise OSError("the journal took only a part of the record")
+
+    def _read(self, at: int, size: int, shape: type[_S]) -> _S | None:
+        line = os.pread(self._descriptor, size, at).partition(b"\n")[0]
+        checksum, _, text = line.partition(b" ")
+        try:
+            if int(checksum, 16) != zlib.crc32(text):
+                return None
+            return msgspec.json.decode(text, type=shape)
+        except (ValueError, msgspec.DecodeError):
+            return None
+
+
+class JournalDirectory:
+    """Where the journals of one store lie."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def create(self) -> Journal:
+        """Return a new journal, preallocated, durable by name, and locked; raise `OSError`."""
+        self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._path / f"{secrets.token_hex(8)}.journal"
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        journal = Journal(os.open(path, flags, 0o600), path)
+        try:
+            _allocate(journal.fileno())
+            os.fsync(journal.fileno())
+            _sync_directory(self._path)
+            journal.lock()
+        except OSError:
+            journal.remove()
+            raise
+        return journal
+
+    def leftovers(self) -> Iterator[Journal]:
+        """Yield the journals that an earlier daemon left, each to be locked, read and removed."""
+        if not self._path.is_dir():
+            return
+        for path in sorted(self._path.glob("*.journal")):
+            yield Journal(os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW), path)
+
+
+def _allocate(descriptor: int) -> None:
+    # Where the file system cannot reserve (or the system has no call for it), zeros do it.
+    try:
+        os.posix_fallocate(descriptor, 0, _SIZE)
+    except (AttributeError, OSError):
+        os.pwrite(descriptor, bytes(_SIZE), 0)
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

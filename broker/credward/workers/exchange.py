@@ -1,0 +1,111 @@
+"""One use of a rotating grant, seen from the worker: the open window, and what it brings, sealed.
+
+Opens the window before the first request leaves and makes a new grant durable before anybody hears
+of it; what happens after a crash is decided by the daemon.
+"""
+
+from __future__ import annotations
+
+import base64
+import signal
+from collections.abc import Callable
+
+import msgspec
+
+from credward.errors import BrokerError, Kind
+from credward.providers.provider import Grant, HttpRequest
+from credward.store.journal import Journal, Lease, SealedGrant, seal_grant
+from credward.workers.link import Rotated, Rotation
+
+__all__ = ["Exchange", "GrantFields", "seal"]
+
+# An exchange may outlive the daemon, but never this (seconds).
+_DEADLINE = 90
+
+
+class GrantFields(msgspec.Struct, frozen=True, kw_only=True):
+    """A grant as it is sealed: the plain text that only the daemon opens."""
+
+    secret: str
+    account: str | None = None
+    ends_at: float | None = None
+
+
+class Exchange:
+    """The lease of one grant; *elapsed* is a clock that only goes forward, in seconds."""
+
+    def __init__(
+        self, rotation: Rotation, journal: Journal | None, elapsed: Callable[[], float]
+    ) -> None:
+        self._lease = Lease(
+            mint=rotation.mint,
+            grant=rotation.grant,
+            origin=rotation.origin,
+            generation=rotation.generation,
+        )
+        self._key = base64.b64decode(rotation.key.reveal())
+        self._journal = journal
+        self._elapsed = elapsed
+        self._opened: float | None = None
+        self._sealed: SealedGrant | None = None
+        self._durable = False
+        self._window = 0.0
+
+    def before(self, http_request: HttpRequest) -> None:
+        """Open the window before the first request that may use the grant up."""
+        if self._opened is not None or http_request.method == "GET":
+            return
+        if self._journal is None:
+            raise self._unwritable("is missing")
+        try:
+            self._journal.open_window(self._lease)
+        except OSError as error:
+            raise self._unwritable(f"cannot be written ({error.strerror})") from error
+        self._opened = self._elapsed()
+        # Whoever started this process may be gone by now and cannot end a hung exchange.
+        signal.alarm(_DEADLINE)
+
+    def keep(self, grant: Grant) -> None:
+        """Seal a new grant into the journal; where that fails the answer still carries it."""
+        self._sealed = seal(grant, self._lease, self._key)
+        if self._journal is not None:
+            try:
+                self._journal.keep(self._sealed)
+                self._durable = True
+            except OSError:
+                self._durable = False
+        self._window = self._elapsed() - (self._opened or self._elapsed())
+
+    def close(self) -> None:
+        """End the worker's own deadline."""
+        signal.alarm(0)
+
+    @property
+    def opened(self) -> bool:
+        """Whether a request may have used the grant."""
+        return self._opened is not None
+
+    @property
+    def rotated(self) -> Rotated | None:
+        """What the daemon is told of the new grant."""
+        if self._sealed is None:
+            return None
+        return Rotated(sealed=self._sealed.sealed, durable=self._durable, window=self._window)
+
+    def _unwritable(self, problem: str) -> BrokerError:
+        return BrokerError(
+            Kind.INTERNAL,
+            f'"{self._lease.grant}" is not renewed, its rotation journal {problem}: '
+            "make room in the state directory; retrying by itself",
+            sent="no",
+        )
+
+
+def seal(grant: Grant, lease: Lease, key: bytes) -> SealedGrant:
+    """Return *grant* sealed for the daemon."""
+    fields = GrantFields(secret=grant.secret.reveal(), account=grant.account, ends_at=grant.ends_at)
+    plain = bytearray(msgspec.json.encode(fields))
+    try:
+        return seal_grant(lease, key, plain)
+    finally:
+        plain[:] = bytes(len(plain))

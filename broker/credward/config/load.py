@@ -17,6 +17,13 @@ from typing import Any, TypeVar
 import msgspec
 
 from credward import __version__
+from credward.config.grants import (
+    GrantTable,
+    check_references,
+    grant_name,
+    read_grants,
+    with_grant,
+)
 from credward.config.layers import Complaints, ConfigErrors, Layer, read_layers
 from credward.config.model import AuditConfig, Config, CredentialConfig, ListenConfig, PolicyConfig
 from credward.config.places import Places
@@ -35,9 +42,19 @@ from credward.settings.registry import SETTINGS
 __all__ = ["load_config"]
 
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
-_TABLES = ("credentials", "listen", "policy", "audit", "network", "store", "default", "requires")
+_TABLES = (
+    "credentials",
+    "grants",
+    "listen",
+    "policy",
+    "audit",
+    "network",
+    "store",
+    "default",
+    "requires",
+)
 # Words of the format that later versions read; refusing them is better than ignoring them.
-_LATER = ("grants", "notify", "sinks", "fallback", "persist")
+_LATER = ("notify", "sinks", "fallback", "persist")
 _UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]*)`")
 _PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 
@@ -50,7 +67,9 @@ def load_config(places: Places, explicit: Path | None = None) -> Config:
     layers = read_layers(places, explicit, complaints)
     for layer in layers:
         _check_tables(layer, complaints)
-    credentials = _credentials(layers, complaints)
+    grants = read_grants(layers, complaints)
+    credentials = _credentials(layers, grants, complaints)
+    check_references(credentials, complaints)
     listen = _section(layers, "listen", ListenSection, complaints)
     policy = _section(layers, "policy", PolicySection, complaints)
     audit = _section(layers, "audit", AuditSection, complaints)
@@ -144,7 +163,9 @@ def _default(
 # --- credentials ---------------------------------------------------------------------------------
 
 
-def _credentials(layers: list[Layer], complaints: Complaints) -> dict[str, CredentialConfig]:
+def _credentials(
+    layers: list[Layer], grants: Mapping[str, GrantTable], complaints: Complaints
+) -> dict[str, CredentialConfig]:
     found: dict[str, CredentialConfig] = {}
     owner: dict[str, Layer] = {}
     for layer in layers:
@@ -167,15 +188,20 @@ def _credentials(layers: list[Layer], complaints: Complaints) -> dict[str, Crede
                 )
             elif not isinstance(table, dict):
                 complaints.errors.append(f"{where}: credentials.{name} is a table")
-            elif (credential := _credential(layer, name, table, complaints)) is not None:
+            elif (credential := _credential(layer, name, table, grants, complaints)) is not None:
                 found[name] = credential
     return found
 
 
 def _credential(
-    layer: Layer, name: str, table: dict[str, Any], complaints: Complaints
+    layer: Layer,
+    name: str,
+    table: dict[str, Any],
+    grants: Mapping[str, GrantTable],
+    complaints: Complaints,
 ) -> CredentialConfig | None:
     path = ("credentials", name)
+    table = with_grant(layer, path, table, grants, complaints)
     provider = table.get("provider")
     if not isinstance(provider, str) or provider not in SETTINGS:
         complaints.errors.append(f"{layer.at(*path, 'provider')}: {_no_provider(name, provider)}")
@@ -223,7 +249,7 @@ def _merged(
         provider=provider,
         settings=own,
         epoch=_epoch(provider, own, common),
-        grant=common.grant or name,
+        grant=common.grant or grant_name(name, provider, own),
         base_urls=(*one, *common.base_urls),
         allowed_flags=frozenset(common.allow_client_flags),
         audiences=tuple(common.serve.audiences),

@@ -25,6 +25,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 __all__ = [
+    "GrantFields",
     "Journal",
     "JournalDirectory",
     "JournalState",
@@ -56,6 +57,17 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     phase: Literal["leased", "open"] = "leased"
 
 
+class GrantFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A grant in the clear: what a rotation or a login gives, *ends_at* in Unix seconds."""
+
+    secret: str
+    account: str | None = None
+    ends_at: float | None = None
+
+    def __repr__(self) -> str:
+        return "GrantFields(***)"
+
+
 class SealedGrant(msgspec.Struct, frozen=True, kw_only=True):
     """A rotated grant under its one-mint key; *generation* is the one that it has itself."""
 
@@ -74,11 +86,15 @@ class JournalState:
     sealed: SealedGrant | None
 
 
-def seal_grant(lease: Lease, key: bytes, plain: bytes | bytearray) -> SealedGrant:
-    """Return *plain* (the next generation of the leased grant) sealed under the one-mint key."""
+def seal_grant(lease: Lease, key: bytes, fields: GrantFields) -> SealedGrant:
+    """Return the next generation of the leased grant, sealed under the one-mint key."""
     generation = lease.generation + 1
     nonce = os.urandom(_NONCE)
-    sealed = AESGCM(key).encrypt(nonce, plain, _context(lease.mint, lease, generation))
+    plain = bytearray(msgspec.json.encode(fields))
+    try:
+        sealed = AESGCM(key).encrypt(nonce, plain, _context(lease.mint, lease, generation))
+    finally:
+        plain[:] = bytes(len(plain))
     return SealedGrant(
         mint=lease.mint,
         grant=lease.grant,
@@ -88,8 +104,8 @@ def seal_grant(lease: Lease, key: bytes, plain: bytes | bytearray) -> SealedGran
     )
 
 
-def open_grant(sealed: SealedGrant, key: bytes) -> bytearray:
-    """Return the plain grant in a buffer that the caller wipes; `ValueError` if it is damaged."""
+def open_grant(sealed: SealedGrant, key: bytes) -> GrantFields:
+    """Return the grant; raise `ValueError` where it is damaged or sealed under another key."""
     size = len(sealed.sealed) - _NONCE - 16
     if size < 0:
         raise ValueError("a sealed grant is cut short")
@@ -97,9 +113,11 @@ def open_grant(sealed: SealedGrant, key: bytes) -> bytearray:
     context = _context(sealed.mint, sealed, sealed.generation)
     try:
         AESGCM(key).decrypt_into(sealed.sealed[:_NONCE], sealed.sealed[_NONCE:], context, plain)
-    except InvalidTag:
+        return msgspec.json.decode(plain, type=GrantFields)
+    except (InvalidTag, msgspec.DecodeError):
         raise ValueError("a sealed grant is not intact") from None
-    return plain
+    finally:
+        plain[:] = bytes(size)
 
 
 def _context(mint: str, named: Lease | SealedGrant, generation: int) -> bytes:

@@ -10,25 +10,15 @@ import base64
 import signal
 from collections.abc import Callable
 
-import msgspec
-
 from credward.errors import BrokerError, Kind
 from credward.providers.provider import Grant, HttpRequest
-from credward.store.journal import Journal, Lease, SealedGrant, seal_grant
+from credward.store.journal import GrantFields, Journal, Lease, SealedGrant, seal_grant
 from credward.workers.link import Rotated, Rotation
 
-__all__ = ["Exchange", "GrantFields", "seal"]
+__all__ = ["Exchange", "seal"]
 
 # An exchange may outlive the daemon, but never this (seconds).
 _DEADLINE = 90
-
-
-class GrantFields(msgspec.Struct, frozen=True, kw_only=True):
-    """A grant as it is sealed: the plain text that only the daemon opens."""
-
-    secret: str
-    account: str | None = None
-    ends_at: float | None = None
 
 
 class Exchange:
@@ -104,8 +94,4 @@ class Exchange:
 def seal(grant: Grant, lease: Lease, key: bytes) -> SealedGrant:
     """Return *grant* sealed for the daemon."""
     fields = GrantFields(secret=grant.secret.reveal(), account=grant.account, ends_at=grant.ends_at)
-    plain = bytearray(msgspec.json.encode(fields))
-    try:
-        return seal_grant(lease, key, plain)
-    finally:
-        plain[:] = bytes(len(plain))
+    return seal_grant(lease, key, fields)

@@ -1,0 +1,121 @@
+"""Which grant is behind a credential: `[grants.NAME]`, or the one that its settings amount to.
+
+Names and words only; the grants themselves are in the store.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from credward.config.layers import Complaints, Layer
+from credward.config.model import CredentialConfig
+from credward.settings.grants import grant_terms
+from credward.settings.references import references_in
+
+__all__ = ["GrantTable", "check_references", "grant_name", "read_grants", "with_grant"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantTable:
+    """One `[grants.NAME]`: words that every credential on it has in common."""
+
+    words: Mapping[str, Any]
+    origin: str
+
+
+def read_grants(layers: list[Layer], complaints: Complaints) -> dict[str, GrantTable]:
+    """Return the tables of all layers; none may be defined twice."""
+    found: dict[str, GrantTable] = {}
+    for layer in layers:
+        tables = layer.data.get("grants", {})
+        if not isinstance(tables, dict):
+            complaints.errors.append(f"{layer.at('grants')}: grants is a table")
+            continue
+        for name, words in tables.items():
+            where = layer.at("grants", name)
+            if name in found:
+                complaints.errors.append(
+                    f'{where}: grant "{name}" is defined by {found[name].origin}'
+                )
+            elif not isinstance(words, dict):
+                complaints.errors.append(f"{where}: grants.{name} is a table")
+            else:
+                found[name] = GrantTable(words=words, origin=where)
+    return found
+
+
+def with_grant(
+    layer: Layer,
+    path: tuple[str, ...],
+    table: Mapping[str, Any],
+    grants: Mapping[str, GrantTable],
+    complaints: Complaints,
+) -> dict[str, Any]:
+    """Return the words of a credential together with those of the grant that it names."""
+    grant = grants.get(str(table.get("grant")))
+    if grant is None:
+        return dict(table)
+    for key, value in grant.words.items():
+        if key in table and table[key] != value:
+            complaints.errors.append(
+                f"{layer.at(*path, key)}: {key} is set otherwise by its grant at {grant.origin}"
+            )
+    return {**grant.words, **table}
+
+
+def grant_name(credential: str, provider: str, settings: msgspec.Struct) -> str:
+    """Return the name of the grant that *settings* amount to.
+
+    Credentials that agree in what makes a grant (issuer, client, account) share it without a word;
+    where nothing does, it is the credential's own.
+    """
+    identity = grant_terms(settings).identity
+    if not identity:
+        return credential
+    words = msgspec.to_builtins({name: getattr(settings, name) for name in identity})
+    digest = hashlib.sha256(msgspec.json.encode([provider, words], order="sorted")).hexdigest()
+    return f"{provider}-{digest[:12]}"
+
+
+def check_references(credentials: Mapping[str, CredentialConfig], complaints: Complaints) -> None:
+    """Complain of credentials that refer to none, or to each other in a circle."""
+    uses = {
+        name: {
+            reference.credential
+            for reference in references_in(each.settings).values()
+            if reference.credential is not None
+        }
+        for name, each in credentials.items()
+    }
+    for name, used in uses.items():
+        for other in sorted(used - uses.keys()):
+            near = difflib.get_close_matches(other, credentials, n=1)
+            guess = f', perhaps "{near[0]}"' if near else ""
+            complaints.errors.append(
+                f'{credentials[name].origin}: "{name}" refers to credential "{other}", '
+                f"which is not configured{guess}"
+            )
+        if _reaches(uses, name, name):
+            complaints.errors.append(
+                f'{credentials[name].origin}: "{name}" refers to itself, by way of '
+                f"{', '.join(sorted(used))}"
+            )
+
+
+def _reaches(uses: Mapping[str, set[str]], start: str, goal: str) -> bool:
+    seen: set[str] = set()
+    todo = [start]
+    while todo:
+        for other in uses.get(todo.pop(), ()):
+            if other == goal:
+                return True
+            if other not in seen:
+                seen.add(other)
+                todo.append(other)
+    return False

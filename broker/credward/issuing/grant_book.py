@@ -1,0 +1,162 @@
+"""The grants in the store: read, changed, and made durable, again and again if need be.
+
+What a change means is `keeper`; the format at rest is `store`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from credward.errors import BrokerError, Kind
+from credward.issuing.grant_record import GrantRecord
+
+__all__ = ["GrantBook", "SecretStore", "StoreEntry"]
+
+_log = logging.getLogger(__name__)
+
+_PREFIX = "grant:"
+# A store that cannot be written is tried again this soon, then twice as long each time (seconds).
+_SAVE_AGAIN, _SAVE_AGAIN_LAST = 1.0, 60.0
+
+
+class StoreEntry(Protocol):
+    """One entry in the clear; whoever reads it wipes it."""
+
+    plain: bytearray
+
+
+class SecretStore(Protocol):
+    """The sealed store, as far as it is needed here."""
+
+    @property
+    def locked(self) -> bool:
+        """Whether nothing can be read."""
+        ...
+
+    def get(self, name: str) -> StoreEntry | None:
+        """Return an entry, or None."""
+        ...
+
+    def put(self, name: str, plain: bytes | bytearray) -> int:
+        """Replace an entry in memory."""
+        ...
+
+    def delete(self, name: str) -> bool:
+        """Forget an entry in memory."""
+        ...
+
+    def save(self) -> None:
+        """Make memory durable, blocking; raise `BrokerError`."""
+        ...
+
+    def derive(self, purpose: str) -> bytes:
+        """Return a key for one purpose."""
+        ...
+
+
+class GrantBook:
+    """Grants by name. Changes are in force at once and durable after `save`."""
+
+    def __init__(self, store: SecretStore) -> None:
+        self._store = store
+        self._saving = asyncio.Lock()
+        self._changes = 0
+        self._saved = 0
+        self._again: asyncio.TimerHandle | None = None
+        self._wait = _SAVE_AGAIN
+        self._tasks: set[asyncio.Task[bool]] = set()
+        self.failure: BrokerError | None = None
+        # Called after each save that worked.
+        self.on_saved: Callable[[], None] = lambda: None
+
+    @property
+    def locked(self) -> bool:
+        """Whether the store is locked."""
+        return self._store.locked
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether memory holds what the disk does not."""
+        return self._saved < self._changes
+
+    def load(self, name: str) -> GrantRecord | None:
+        """Return the record of a grant, None where there is none; raise `store-locked`."""
+        self._check_unlocked()
+        entry = self._store.get(_PREFIX + name)
+        if entry is None:
+            return None
+        try:
+            return msgspec.json.decode(entry.plain, type=GrantRecord)
+        finally:
+            entry.plain[:] = bytes(len(entry.plain))
+
+    def put(self, name: str, record: GrantRecord) -> None:
+        """Replace the record of a grant."""
+        self._check_unlocked()
+        plain = bytearray(msgspec.json.encode(record))
+        self._changes += 1
+        try:
+            self._store.put(_PREFIX + name, plain)
+        finally:
+            plain[:] = bytes(len(plain))
+
+    def delete(self, name: str) -> None:
+        """Forget a grant."""
+        self._check_unlocked()
+        self._changes += 1
+        self._store.delete(_PREFIX + name)
+
+    def mint_key(self, mint: str) -> bytes:
+        """Return the key that seals what one mint brings; raise `store-locked`."""
+        self._check_unlocked()
+        return self._store.derive(f"mint:{mint}")
+
+    async def save(self) -> bool:
+        """Make everything durable; return False where that failed, which is tried again.
+
+        The failure is logged and kept in *failure*, for status.
+        """
+        async with self._saving:
+            wanted = self._changes
+            if self._saved >= wanted:
+                return True
+            try:
+                # In a thread: it waits for the disk.
+                await asyncio.to_thread(self._store.save)
+            except BrokerError as failure:
+                if self.failure is None:
+                    _log.error("the store cannot be written: %s", failure.message)
+                self.failure = failure
+                self._save_again()
+                return False
+            self._saved = max(self._saved, wanted)
+            self.failure = None
+            self._wait = _SAVE_AGAIN
+        self.on_saved()
+        return True
+
+    def close(self) -> None:
+        """Stop trying."""
+        if self._again is not None:
+            self._again.cancel()
+
+    def _save_again(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._again is not None:
+            self._again.cancel()
+        self._again = loop.call_later(self._wait, self._try)
+        self._wait = min(self._wait * 2, _SAVE_AGAIN_LAST)
+
+    def _try(self) -> None:
+        task = asyncio.get_running_loop().create_task(self.save())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _check_unlocked(self) -> None:
+        if self._store.locked:
+            raise BrokerError(Kind.STORE_LOCKED, "the store is locked: run credward unlock")

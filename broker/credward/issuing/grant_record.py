@@ -1,0 +1,72 @@
+"""A grant as it lies in the store, and what may be shown of it.
+
+Values only; who changes them and when is `keeper`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from credward.errors import BrokerError, Kind, Recovery
+
+__all__ = ["GrantRecord", "GrantView", "Parked"]
+
+
+class Parked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a grant waits for a human, since when (Unix seconds); survives a restart."""
+
+    message: str
+    since: float
+    hint: str = ""
+    kind: str = Kind.LOGIN_REQUIRED.slug
+
+    def failure(self) -> BrokerError:
+        """Return what every ask on the grant is answered."""
+        return BrokerError(
+            Kind.from_slug(self.kind),
+            self.message,
+            hint=self.hint,
+            recovery=Recovery.REAUTHORIZE,
+        )
+
+
+class GrantRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One grant; instants are Unix seconds.
+
+    *origin* is the random name of the login that it comes from, *generation* counts its rotations
+    since: together they are the version that a rotation is checked against. *ambiguous_at*: since
+    when nobody knows whether the secret was used up (DESIGN: ambiguous exchanges). A record without
+    a secret only remembers why it is parked.
+    """
+
+    secret: str | None = None
+    provider: str
+    account: str | None = None
+    ends_at: float | None = None
+    origin: int
+    generation: int = 0
+    given_at: float
+    ambiguous_at: float | None = None
+    parked: Parked | None = None
+
+    def __repr__(self) -> str:
+        return f"GrantRecord({self.provider}, generation {self.generation})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantView:
+    """What `status` shows of a grant; instants are Unix seconds.
+
+    *unsaved*: it is in memory and in a journal, but the store could not be written.
+    """
+
+    name: str
+    account: str | None = None
+    ends_at: float | None = None
+    given_at: float | None = None
+    generation: int = 0
+    ambiguous_at: float | None = None
+    parked_at: float | None = None
+    unsaved: bool = False

@@ -1,0 +1,227 @@
+"""One mint from the daemon's side: its secrets gathered, its grant lent, a worker put to it.
+
+Whether and when to mint is the lifecycle's business, what becomes of the grant is `keeper`'s.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from credward.clock import Clock
+from credward.config import Config, CredentialConfig
+from credward.errors import BrokerError, Kind
+from credward.issuing.keeper import GrantKeeper, Loan
+from credward.issuing.recovery import Recovery
+from credward.lifecycle.vocabulary import TokenKey
+from credward.settings.grants import GrantTerms, grant_terms
+from credward.settings.references import Keychain, Reference, references_in
+from credward.store.journal import Journal
+from credward.tokens import Secret
+from credward.workers.link import MintedToken, MintRequest, Rotation
+from credward.workers.pool import Rotating, WorkerPool
+from credward.workers.token_bytes import wipe
+
+__all__ = ["Minting", "SecretSource"]
+
+# A provider that names no limit of its own may hold a worker this long (seconds).
+_DEADLINE = 30.0
+# An exchange that rotates a grant has a deadline of its own, which the worker keeps too (seconds).
+_EXCHANGE = 92.0
+
+
+class SecretSource(Protocol):
+    """What the daemon itself keeps."""
+
+    def stored(self, name: str) -> Secret | None:
+        """Return the secret that was stored under this name, None where there is none."""
+        ...
+
+    def signing_key(self, credential: CredentialConfig) -> Secret:
+        """Return the key with which a `local` credential signs."""
+        ...
+
+
+class Minting:
+    """Mints for the lifecycle; *config* returns the configuration in force."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        pool: WorkerPool,
+        keeper: GrantKeeper,
+        recovery: Recovery,
+        sources: SecretSource,
+        environ: Mapping[str, str],
+    ) -> None:
+        self._clock = clock
+        self._pool = pool
+        self._keeper = keeper
+        self._recovery = recovery
+        self._sources = sources
+        self._environ = environ
+
+    async def mint(self, config: Config, key: TokenKey) -> MintedToken:
+        """Mint one token, or raise `BrokerError`."""
+        credential = config.credentials[key.credential]
+        terms = grant_terms(credential.settings)
+        request = MintRequest(
+            credential=credential.name,
+            settings=msgspec.to_builtins(credential.settings),
+            audience=key.audience,
+            scopes=list(key.scopes),
+            grant=self._signing_key(credential),
+            secrets=await self.secrets_of(config, credential),
+            network=config.network,
+            now=self._clock.now(),
+        )
+        if not (terms.logins or terms.rotating):
+            limit = getattr(credential.settings, "timeout", None) or _DEADLINE
+            # Two seconds more than the provider's own limit: its report of a hung program says
+            # more than our kill.
+            return await self._pool.mint(credential.provider, request, deadline=limit + 2.0)
+        await self._recovery.wait_for(credential.grant)
+        async with self._keeper.turn(credential.grant):
+            return await self._mint_on_grant(credential, terms, request)
+
+    async def secrets_of(self, config: Config, credential: CredentialConfig) -> dict[str, Secret]:
+        """Return the secrets that the settings refer to and no worker can read."""
+        found = {}
+        for field, reference in references_in(credential.settings).items():
+            if reference.of_daemon:
+                found[field] = await self._read(config, credential, reference)
+        return found
+
+    # --- on a grant -------------------------------------------------------------------------
+
+    async def _mint_on_grant(
+        self, credential: CredentialConfig, terms: GrantTerms, request: MintRequest
+    ) -> MintedToken:
+        """Mint; where an exchange was cut off, try the same secret again at once, but once."""
+        doubtful = None
+        while True:
+            loan = self._keeper.lend(
+                credential.grant,
+                credential.provider,
+                rotation_retry=getattr(credential.settings, "rotation_retry", True),
+            )
+            if terms.logins and (loan.record is None or loan.record.secret is None):
+                raise needs_login(credential)
+            if doubtful is None:
+                doubtful = loan.record is not None and loan.record.ambiguous_at is not None
+            try:
+                minted = await self._mint_once(credential, terms, request, loan)
+            except BrokerError as failure:
+                record = self._keeper.peek(credential.grant)
+                if loan.replaced or (
+                    record is not None and record.ambiguous_at is not None and not doubtful
+                ):
+                    doubtful = True
+                    request = msgspec.structs.replace(request, now=self._clock.now())
+                    continue
+                if record is not None and record.parked is not None:
+                    raise record.parked.failure() from failure
+                raise
+            if not loan.replaced:
+                return minted
+            wipe(minted.body)
+
+    async def _mint_once(
+        self, credential: CredentialConfig, terms: GrantTerms, request: MintRequest, loan: Loan
+    ) -> MintedToken:
+        secret = loan.record.secret if loan.record else None
+        request = msgspec.structs.replace(request, grant=None if secret is None else Secret(secret))
+        if not terms.rotating:
+            return await self._pool.mint(credential.provider, request, deadline=_DEADLINE)
+        rotation = Rotation(
+            mint=loan.lease.mint,
+            grant=loan.lease.grant,
+            origin=loan.lease.origin,
+            generation=loan.lease.generation,
+            key=Secret(base64.b64encode(loan.key).decode()),
+        )
+
+        async def settle(outcome: MintedToken | BrokerError, journal: Any) -> bool:
+            return await self._keeper.settle(loan, outcome, journal)
+
+        def lend(journal: Any) -> None:
+            assert isinstance(journal, Journal)
+            journal.lend(loan.lease)
+
+        minted = await self._pool.mint(
+            credential.provider,
+            msgspec.structs.replace(request, rotation=rotation),
+            deadline=_EXCHANGE,
+            rotating=Rotating(lend=lend, settle=settle),
+        )
+        if loan.volatile:
+            wipe(minted.body)
+            raise BrokerError(
+                Kind.INTERNAL,
+                f'"{credential.name}" was renewed, but its new grant can be written nowhere: '
+                "make room in the state directory; nothing is lost while the daemon runs",
+            )
+        return minted
+
+    # --- secrets ----------------------------------------------------------------------------
+
+    def _signing_key(self, credential: CredentialConfig) -> Secret | None:
+        if credential.provider == "local":
+            return self._sources.signing_key(credential)
+        return None
+
+    async def _read(
+        self, config: Config, credential: CredentialConfig, reference: Reference
+    ) -> Secret:
+        match reference:
+            case Reference(env=str(name)):
+                if value := self._environ.get(name, ""):
+                    return Secret(value)
+                problem = (
+                    f"{name}, which is not set in the environment of the daemon: "
+                    "set it, then start credward serve again"
+                )
+            case Reference(store=str(name)):
+                if (stored := self._sources.stored(name)) is not None:
+                    return stored
+                problem = f'"{name}", which is not in the store: run credward secret set {name}'
+            case Reference(keychain=Keychain(service=service, account=account)):
+                return await self._read_keychain(config, service, account)
+            case Reference(credential=str(name)):
+                return await self._mint_for(config, name)
+            case _:
+                problem = f"{reference.describe()}, which the daemon cannot read"
+        raise BrokerError(Kind.FIX_CONFIGURATION, f'"{credential.name}" refers to {problem}')
+
+    async def _read_keychain(self, config: Config, service: str, account: str) -> Secret:
+        request = MintRequest(
+            credential=service,
+            settings={"service": service, "account": account},
+            network=config.network,
+            now=self._clock.now(),
+        )
+        return _take(await self._pool.mint("keychain", request, deadline=_DEADLINE))
+
+    async def _mint_for(self, config: Config, name: str) -> Secret:
+        """Mint a token that is used once, as an assertion, and kept by nobody."""
+        other = config.credentials[name]
+        return _take(await self.mint(config, TokenKey(name, other.epoch)))
+
+
+def needs_login(credential: CredentialConfig) -> BrokerError:
+    """Return the failure of a credential whose grant nobody has given yet."""
+    return BrokerError(
+        Kind.LOGIN_REQUIRED,
+        f'"{credential.name}" needs a login: run credward login {credential.name}',
+    )
+
+
+def _take(minted: MintedToken) -> Secret:
+    try:
+        return Secret(minted.body.decode("ascii"))
+    finally:
+        wipe(minted.body)

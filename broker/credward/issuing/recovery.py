@@ -1,0 +1,76 @@
+"""What an earlier daemon left behind: journals of dead workers, and workers that still finish.
+
+Finds and waits; what a journal means for its grant is `keeper`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from credward.issuing.keeper import GrantKeeper
+from credward.store.journal import Journal
+
+__all__ = ["Recovery"]
+
+_log = logging.getLogger(__name__)
+
+# A worker in an exchange ends within its own 90 s; it is looked at this often (seconds).
+_FIRST, _LAST = 0.02, 0.5
+
+
+class Journals(Protocol):
+    """Where the journals of the store lie."""
+
+    def leftovers(self) -> Iterable[Journal]:
+        """Return those that are there at start."""
+        ...
+
+
+@dataclass(slots=True)
+class _Survivor:
+    journal: Journal
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Recovery:
+    """The journals of earlier daemons, until the last one is dealt with."""
+
+    def __init__(self, *, keeper: GrantKeeper, journals: Journals) -> None:
+        self._keeper = keeper
+        self._journals = journals
+        self._survivors: list[_Survivor] = []
+
+    async def begin(self) -> None:
+        """Replay the journals that nobody holds; to be called before anything is minted."""
+        for journal in self._journals.leftovers():
+            if journal.lock():
+                await self._keeper.replay(journal)
+            else:
+                self._survivors.append(_Survivor(journal))
+        if self._survivors:
+            _log.warning("%d workers of an earlier daemon still finish", len(self._survivors))
+
+    async def watch(self) -> None:
+        """Replay the others as their workers end."""
+        for survivor in list(self._survivors):
+            wait = _FIRST
+            while not survivor.journal.lock():
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, _LAST)
+            await self._keeper.replay(survivor.journal)
+            self._survivors.remove(survivor)
+            survivor.ended.set()
+
+    async def wait_for(self, grant: str) -> None:
+        """Return when no worker of an earlier daemon can be using *grant* any more.
+
+        A journal without a lease belongs to a worker that had nothing to do.
+        """
+        for survivor in list(self._survivors):
+            lease = survivor.journal.read().lease
+            if not survivor.ended.is_set() and lease is not None and lease.grant == grant:
+                await survivor.ended.wait()

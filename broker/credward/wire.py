@@ -16,14 +16,27 @@ from credward.errors import BrokerError, Kind, Recovery
 
 __all__ = [
     "CredentialStatus",
+    "Dropped",
     "Failure",
+    "GrantDropped",
+    "GrantGiven",
+    "GrantStatus",
+    "HandOver",
     "Health",
     "Jwks",
+    "LoginAnswer",
+    "LoginEvent",
+    "LoginStart",
+    "LoginStarted",
+    "Nothing",
+    "Password",
     "Problem",
     "Ready",
     "RefreshResult",
     "RejectedReport",
     "ReloadResult",
+    "SecretNames",
+    "SecretValue",
     "StatusList",
     "decode",
     "encode",
@@ -86,6 +99,9 @@ class StatusList(msgspec.Struct, frozen=True, kw_only=True):
     hardening: str = ""
     started_at: float | None = None
     warnings: list[str] = []
+    grants: list[GrantStatus] = []
+    locked: bool = False
+    store: str = ""
 
 
 class RefreshResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +147,135 @@ class Jwks(msgspec.Struct, frozen=True, kw_only=True):
     """Public keys (RFC 7517) of a `local` credential."""
 
     keys: list[dict[str, Any]]
+
+
+class LoginStart(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of `POST /v1/grants/{name}/login`; *method* null: the provider's own way."""
+
+    method: str | None = None
+
+
+class LoginStarted(msgspec.Struct, frozen=True, kw_only=True):
+    """A login that can be watched; *attached*: somebody had started it already."""
+
+    login_id: str
+    grant: str
+    credential: str
+    attached: bool = False
+
+
+class LoginEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of `GET /v1/logins/{id}/events`; *event* says which of the fields are set.
+
+    `open_url` (url), `user_code` (user_code, url, complete_url), `prompt` (field, label, secret),
+    `prompt_closed` (field), `waiting` (message), `done` (account, durable, credentials and how
+    many agents are *served* again), `error` (kind, message, hint).
+    """
+
+    event: str
+    url: str | None = None
+    user_code: str | None = None
+    complete_url: str | None = None
+    field: str | None = None
+    label: str | None = None
+    secret: bool = False
+    message: str | None = None
+    account: str | None = None
+    durable: bool = False
+    credentials: list[str] = []
+    served: int = 0
+    kind: str | None = None
+    hint: str = ""
+
+
+class LoginAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of `POST /v1/logins/{id}/answer`: what the user typed."""
+
+    field: str
+    value: str
+
+    def __repr__(self) -> str:
+        return f"LoginAnswer({self.field}, ***)"
+
+
+class HandOver(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of `POST /v1/grants/{name}/grant`: an existing refresh token, given away."""
+
+    grant: str
+
+    def __repr__(self) -> str:
+        return "HandOver(***)"
+
+
+class GrantGiven(msgspec.Struct, frozen=True, kw_only=True):
+    """A grant is kept; *durable* is false where the store could not be written yet."""
+
+    grant: str
+    durable: bool
+    credentials: list[str] = []
+    served: int = 0
+
+
+class GrantDropped(msgspec.Struct, frozen=True, kw_only=True):
+    """A grant was forgotten; *revoked* upstream too, or else *message* says why not."""
+
+    grant: str
+    credentials: list[str] = []
+    revoked: bool = False
+    message: str = ""
+
+
+class Dropped(msgspec.Struct, frozen=True, kw_only=True):
+    """What `revoke-all` did."""
+
+    grants: list[GrantDropped]
+
+
+class Password(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of lock and unlock."""
+
+    password: str | None = None
+
+    def __repr__(self) -> str:
+        return "Password(***)"
+
+
+class SecretValue(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of `PUT /v1/secrets/{name}`."""
+
+    value: str
+
+    def __repr__(self) -> str:
+        return "SecretValue(***)"
+
+
+class SecretNames(msgspec.Struct, frozen=True, kw_only=True):
+    """The names in the store, without what they name."""
+
+    names: list[str]
+
+
+class Nothing(msgspec.Struct, frozen=True, kw_only=True):
+    """Done, and there is nothing to say about it."""
+
+
+class GrantStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One grant without its secret; instants are Unix seconds.
+
+    *rotations* counts since the login; *ambiguous_at*: since when nobody knows whether its secret
+    was used up; *unsaved*: the store cannot be written, a journal keeps it.
+    """
+
+    name: str
+    provider: str = ""
+    credentials: list[str] = []
+    account: str | None = None
+    given_at: float | None = None
+    ends_at: float | None = None
+    rotations: int = 0
+    ambiguous_at: float | None = None
+    parked_at: float | None = None
+    unsaved: bool = False
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):

@@ -111,6 +111,19 @@ class GrantBook:
         self._changes += 1
         self._store.delete(_PREFIX + name)
 
+    def put_raw(self, name: str, plain: bytearray) -> None:
+        """Keep something else under its whole name; *plain* is wiped."""
+        self._changes += 1
+        try:
+            self._store.put(name, plain)
+        finally:
+            plain[:] = bytes(len(plain))
+
+    def delete_raw(self, name: str) -> bool:
+        """Forget something else; return whether it was there."""
+        self._changes += 1
+        return self._store.delete(name)
+
     def mint_key(self, mint: str) -> bytes:
         """Return the key that seals what one mint brings; raise `store-locked`."""
         self._check_unlocked()

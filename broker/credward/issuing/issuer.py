@@ -10,13 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from credward.config import Config, CredentialConfig
-from credward.errors import BrokerError
+from credward.errors import BrokerError, Kind
 from credward.formats.registry import ShapeRequest, check_format, shape
 from credward.issuing.admitted import Admitted
 from credward.issuing.asking import asker, cache_ttl, find_credential, min_remaining, token_key
 from credward.issuing.gate import Gate, Holder, Peer
 from credward.issuing.recording import Recorder
 from credward.issuing.shell import Answer, Held, Shell
+from credward.issuing.turned_away import TurnedAway
 from credward.lifecycle.vocabulary import TokenKey, View
 from credward.tokens import Secret, Token, TokenRequest
 
@@ -41,11 +42,20 @@ class Issued:
 class Issuer:
     """Answers for every door."""
 
-    def __init__(self, *, holder: Holder, gate: Gate, shell: Shell, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        *,
+        holder: Holder,
+        gate: Gate,
+        shell: Shell,
+        recorder: Recorder,
+        turned_away: TurnedAway,
+    ) -> None:
         self._holder = holder
         self._gate = gate
         self._shell = shell
         self._recorder = recorder
+        self._turned_away = turned_away
         self._last_asked_by: dict[str, str] = {}
 
     @property
@@ -117,7 +127,7 @@ class Issuer:
         try:
             answer = obtain(token_key(admitted.credential, admitted.token_request))
         except BrokerError as failure:
-            self._recorder.failed(admitted, failure.kind)
+            self._failed(admitted, failure)
             raise
         if isinstance(answer, Answer):
             return self._release(admitted, answer)
@@ -127,9 +137,14 @@ class Issuer:
         try:
             answer = await waiting
         except BrokerError as failure:
-            self._recorder.failed(admitted, failure.kind)
+            self._failed(admitted, failure)
             raise
         return self._release(admitted, answer)
+
+    def _failed(self, admitted: Admitted, failure: BrokerError) -> None:
+        self._recorder.failed(admitted, failure.kind)
+        if failure.kind is Kind.LOGIN_REQUIRED:
+            self._turned_away.note(admitted.credential.grant, admitted.caller)
 
     def _release(self, admitted: Admitted, answer: Answer) -> Issued:
         held = answer.held

@@ -25,7 +25,7 @@ from credward.workers.link import MintedToken, MintRequest, Rotation
 from credward.workers.pool import Rotating, WorkerPool
 from credward.workers.token_bytes import wipe
 
-__all__ = ["Minting", "SecretSource"]
+__all__ = ["Minting", "SecretSource", "needs_login"]
 
 # A provider that names no limit of its own may hold a worker this long (seconds).
 _DEADLINE = 30.0

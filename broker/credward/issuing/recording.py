@@ -54,6 +54,10 @@ class Recorder:
         """Record a caller's word that upstream refused a token."""
         self._write(admitted, "rejected", token_id=token_id)
 
+    def managed(self, admitted: Admitted, outcome: str) -> None:
+        """Record what was done to a grant: a login begun, a grant given up."""
+        self._write(admitted, outcome)
+
     def _write(self, admitted: Admitted, outcome: str, **facts: str | None) -> None:
         self._audit.record(
             AuditEntry.of(

@@ -25,6 +25,8 @@ from credward.lifecycle.vocabulary import (
     Event,
     Fail,
     Forced,
+    GrantCleared,
+    GrantParked,
     Minted,
     MintFailed,
     Park,
@@ -118,6 +120,7 @@ class Shell:
         self._sealer = sealer
         self._spawn = spawn
         self._lifecycle = Lifecycle()
+        self._plans: tuple[Plan, ...] = ()
         self._tokens: dict[tuple[TokenKey, str], Held] = {}
         self._waiters: dict[int, asyncio.Future[Answer]] = {}
         self._next_waiter = 0
@@ -134,7 +137,8 @@ class Shell:
 
     def configure(self, plans: Iterable[Plan]) -> None:
         """Make these the credentials that exist; tokens of changed or vanished ones are dropped."""
-        self._handle(Configured(plans=tuple(plans)))
+        self._plans = tuple(plans)
+        self._handle(Configured(plans=self._plans))
 
     def ask(
         self,
@@ -166,6 +170,19 @@ class Shell:
     def reject(self, key: TokenKey, token_id: str) -> None:
         """Note that upstream refused this token."""
         self._handle(Rejected(key=key, token_id=token_id))
+
+    def grant_given(self, grant: str) -> None:
+        """Note that a login made the grant usable again."""
+        self._handle(GrantCleared(grant=grant))
+
+    def grant_parked(self, grant: str, failure: BrokerError, *, drop: bool = False) -> None:
+        """Note that the grant waits for a human; *drop*: its tokens are handed out no more."""
+        self._handle(GrantParked(grant=grant, failure=failure, drop=drop))
+
+    def drop_all(self) -> None:
+        """Forget every token; what is being minted finds nobody who wants it."""
+        self._handle(Configured(plans=()))
+        self._handle(Configured(plans=self._plans))
 
     def open(self, held: Held) -> bytearray:
         """Return the plain token; the caller wipes it."""

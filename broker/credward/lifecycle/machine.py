@@ -48,6 +48,7 @@ Transitions of a key (row: state, event → state; commands):
 | 28 | any | GrantParked | PARKED | Fail each waiter of the grant |
 | 29 | EXPIRED, in demand | Woke after back-off | MINTING | StartMint |
 | 30 | any | any, earlier than the last | unchanged | as ever: all it knows moves back |
+| 31 | any | GrantParked(drop) | PARKED | Drop, Fail each waiter of the grant |
 """
 
 from __future__ import annotations
@@ -125,8 +126,10 @@ class Lifecycle:
                 return []
             case GrantCleared(grant=grant):
                 return self._cleared(grant, now)
-            case GrantParked(grant=grant, failure=failure):
+            case GrantParked(grant=grant, failure=failure, drop=drop):
                 commands: list[Command] = []
+                if drop:
+                    self._drop_tokens(grant, commands)
                 self._park(self._book.grant(grant), failure, now, commands)
                 return commands
             case Configured():
@@ -509,6 +512,12 @@ class Lifecycle:
         commands += [Fail(waiter, gone) for waiter in self._book.remove(record)]
         if record.current is not None:
             commands.append(Drop(record.key, record.current.token_id))
+
+    def _drop_tokens(self, grant: str, commands: list[Command]) -> None:
+        for record in self._book.on(grant):
+            if record.current is not None:
+                commands.append(Drop(record.key, record.current.token_id))
+                record.current = None
 
     def _cleared(self, name: str, now: float) -> list[Command]:
         commands: list[Command] = []

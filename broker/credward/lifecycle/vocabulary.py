@@ -159,10 +159,14 @@ class GrantCleared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantParked:
-    """The grant was parked in an earlier life of the daemon, and still is."""
+    """The grant waits for a human: since an earlier life of the daemon, or because it was given up.
+
+    *drop*: its tokens are not handed out any more either (a logout, where parking serves on).
+    """
 
     grant: str
     failure: BrokerError
+    drop: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

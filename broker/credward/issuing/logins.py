@@ -1,0 +1,241 @@
+"""Logins under way: one per grant on the whole machine, watched by as many terminals as like to.
+
+Carries words between the login worker and whoever watches; who may start one is `gate`, how it
+looks on a terminal is `cli.login`, what the grant is kept in is `keeper`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import secrets
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from credward.clock import Clock
+from credward.config import Config, CredentialConfig
+from credward.errors import BrokerError, Kind
+from credward.settings.grants import grant_terms
+from credward.store.journal import GrantFields, SealedGrant, open_grant
+from credward.tokens import Secret
+from credward.wire import LoginEvent
+from credward.workers import link
+from credward.workers.pool import Login, WorkerPool
+
+__all__ = ["Given", "LoginSession", "Logins"]
+
+# A login that ended is remembered for whoever comes late to hear how (seconds).
+_REMEMBERED = 300.0
+_KEY_SIZE = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What became of a grant that was given: is it durable, and who is served again."""
+
+    durable: bool
+    credentials: tuple[str, ...]
+    served: int
+
+
+class Keeping(Protocol):
+    """What is done with a grant that a login brought."""
+
+    async def __call__(self, credential: CredentialConfig, fields: GrantFields) -> Given:
+        """Keep it and wake whoever waits for it."""
+        ...
+
+
+Secrets = Callable[[Config, CredentialConfig], Coroutine[Any, Any, Mapping[str, Secret]]]
+
+
+class LoginSession:
+    """One login; *events* only grows, so that a late watcher sees what it missed."""
+
+    def __init__(self, credential: CredentialConfig) -> None:
+        self.id = secrets.token_urlsafe(12)
+        self.credential = credential
+        self.events: list[LoginEvent] = []
+        self.ended_at: float | None = None
+        self.task: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self._login: Login | None = None
+        self._open_prompts: set[str] = set()
+
+    def tell(self, event: LoginEvent) -> None:
+        """Add an event for everybody who watches."""
+        if event.event == "prompt" and event.field is not None:
+            self._open_prompts.add(event.field)
+        elif event.event == "prompt_closed" and event.field is not None:
+            self._open_prompts.discard(event.field)
+        self.events.append(event)
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def events_after(self, number: int, seconds: float) -> list[LoginEvent]:
+        """Return the events after the first *number*, waiting for one *seconds* at most."""
+        if len(self.events) <= number and self.ended_at is None:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._changed.wait()
+            except TimeoutError:
+                return []
+        return self.events[number:]
+
+    def started(self, login: Login) -> None:
+        """Note that the worker listens."""
+        self._login = login
+
+    def answer(self, field: str, value: Secret) -> None:
+        """Hand on what the user typed; the first answer to a prompt counts."""
+        if field not in self._open_prompts or self._login is None:
+            raise BrokerError(
+                Kind.BAD_REQUEST, f'this login does not ask for "{_shown(field)}" (any more)'
+            )
+        self._login.answer(link.LoginAnswer(field=field, value=value))
+
+
+class Logins:
+    """All logins of one daemon."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        pool: WorkerPool,
+        secrets_of: Secrets,
+        keep: Keeping,
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+    ) -> None:
+        self._clock = clock
+        self._pool = pool
+        self._secrets_of = secrets_of
+        self._keep = keep
+        self._spawn = spawn
+        self._sessions: dict[str, LoginSession] = {}
+
+    def start(
+        self, config: Config, credential: CredentialConfig, method: str | None
+    ) -> tuple[LoginSession, bool]:
+        """Return the login of this credential's grant, and whether it was under way already."""
+        self._forget_old()
+        for session in self._sessions.values():
+            if session.credential.grant == credential.grant and session.ended_at is None:
+                return session, True
+        ways = grant_terms(credential.settings).logins
+        if not ways:
+            raise BrokerError(
+                Kind.BAD_REQUEST,
+                f'"{credential.name}" needs no login: run credward get {credential.name}',
+            )
+        if method is not None and method not in ways:
+            raise BrokerError(
+                Kind.BAD_REQUEST,
+                f'"{credential.name}" can be logged in by {" or ".join(ways)} only: '
+                f"run credward login {credential.name} --method {ways[0]}",
+            )
+        session = LoginSession(credential)
+        self._sessions[session.id] = session
+        session.task = self._spawn(self._run(session, config, method or ways[0]))
+        return session, False
+
+    def find(self, login_id: str) -> LoginSession:
+        """Return a login, or raise `bad-request`."""
+        self._forget_old()
+        if (session := self._sessions.get(login_id)) is None:
+            raise BrokerError(
+                Kind.BAD_REQUEST, "there is no such login (any more): run credward login NAME"
+            )
+        return session
+
+    def cancel(self, login_id: str) -> None:
+        """Give a login up; everybody who watches hears it."""
+        session = self.find(login_id)
+        if session.ended_at is None and session.task is not None:
+            session.task.cancel()
+
+    def close(self) -> None:
+        """Give every login up: the daemon ends."""
+        for session in self._sessions.values():
+            if session.task is not None:
+                session.task.cancel()
+
+    async def _run(self, session: LoginSession, config: Config, method: str) -> None:
+        credential = session.credential
+        try:
+            given, account = await self._log_in(session, config, method)
+        except BrokerError as failure:
+            session.tell(_error(failure))
+        except asyncio.CancelledError:
+            session.tell(
+                _error(
+                    BrokerError(
+                        Kind.LOGIN_REQUIRED,
+                        f'the login of "{credential.name}" was given up: '
+                        f"run credward login {credential.name}",
+                    )
+                )
+            )
+        else:
+            session.tell(
+                LoginEvent(
+                    event="done",
+                    account=account,
+                    durable=given.durable,
+                    credentials=list(given.credentials),
+                    served=given.served,
+                )
+            )
+        finally:
+            session.ended_at = self._clock.elapsed()
+
+    async def _log_in(
+        self, session: LoginSession, config: Config, method: str
+    ) -> tuple[Given, str | None]:
+        credential = session.credential
+        key = secrets.token_bytes(_KEY_SIZE)
+        request = link.LoginRequest(
+            credential=credential.name,
+            settings=msgspec.to_builtins(credential.settings),
+            secrets=dict(await self._secrets_of(config, credential)),
+            network=config.network,
+            now=self._clock.now(),
+            method=method,
+            key=Secret(base64.b64encode(key).decode()),
+        )
+        granted = await self._pool.login(
+            credential.provider,
+            request,
+            on_event=lambda event: session.tell(_translate(event)),
+            on_start=session.started,
+        )
+        sealed = SealedGrant(
+            mint="login", grant=credential.name, origin=0, generation=0, sealed=granted.sealed
+        )
+        fields = open_grant(sealed, key)
+        return await self._keep(credential, fields), fields.account
+
+    def _forget_old(self) -> None:
+        now = self._clock.elapsed()
+        self._sessions = {
+            name: each
+            for name, each in self._sessions.items()
+            if each.ended_at is None or now - each.ended_at < _REMEMBERED
+        }
+
+
+def _translate(event: link.LoginEvent) -> LoginEvent:
+    return msgspec.convert(msgspec.to_builtins(event), LoginEvent)
+
+
+def _error(failure: BrokerError) -> LoginEvent:
+    return LoginEvent(
+        event="error", kind=failure.kind.slug, message=failure.message, hint=failure.hint
+    )
+
+
+def _shown(field: str) -> str:
+    return "".join(each for each in field[:40] if each.isprintable())

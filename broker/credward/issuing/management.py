@@ -1,0 +1,285 @@
+"""What people do with grants, beyond asking for tokens: log in, log out, hand over, revoke, lock.
+
+Decides through `gate` like everything else and records each step; the grants themselves are
+`keeper`'s, the conversation of a login is `logins`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from credward.clock import Clock
+from credward.config import Config, CredentialConfig
+from credward.errors import BrokerError, Kind
+from credward.issuing.admitted import Admitted
+from credward.issuing.gate import Gate, Holder, Peer
+from credward.issuing.grant_book import GrantBook
+from credward.issuing.grant_record import GrantView
+from credward.issuing.keeper import GrantKeeper
+from credward.issuing.logins import Given, Logins, LoginSession
+from credward.issuing.minting import Minting, needs_login
+from credward.issuing.recording import Recorder
+from credward.issuing.shell import Shell
+from credward.issuing.strongbox import Strongbox
+from credward.issuing.turned_away import TurnedAway
+from credward.settings.grants import grant_terms
+from credward.store.journal import GrantFields
+from credward.tokens import Secret, TokenRequest
+from credward.workers.link import RevokeRequest
+from credward.workers.pool import WorkerPool
+
+__all__ = ["Forgotten", "Management"]
+
+# Revoking upstream is a courtesy that nobody waits longer for (seconds).
+_REVOKE = 8.0
+# An agent may ask for a login of one grant this often (seconds); its owner as often as he likes.
+_AGENT_LOGINS = 60.0
+_SECRET = "secret:"  # noqa: S105 - the prefix of names in the store
+_LONGEST_SECRET = 32 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """A grant that was given up; *failure*: why it could not be revoked upstream."""
+
+    grant: str
+    credentials: tuple[str, ...]
+    revoked: bool
+    failure: BrokerError | None = None
+
+
+class Management:
+    """The owner's side of the daemon."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        holder: Holder,
+        gate: Gate,
+        recorder: Recorder,
+        shell: Shell,
+        pool: WorkerPool,
+        strongbox: Strongbox,
+        book: GrantBook,
+        keeper: GrantKeeper,
+        minting: Minting,
+        turned_away: TurnedAway,
+    ) -> None:
+        self._clock = clock
+        self._holder = holder
+        self._gate = gate
+        self._recorder = recorder
+        self._shell = shell
+        self._pool = pool
+        self._strongbox = strongbox
+        self._book = book
+        self._keeper = keeper
+        self._minting = minting
+        self._turned_away = turned_away
+        self._agent_logins: dict[str, float] = {}
+
+    # --- logins -----------------------------------------------------------------------------
+
+    async def log_in(
+        self, peer: Peer, name: str, method: str | None, logins: Logins
+    ) -> tuple[LoginSession, bool]:
+        """Start a login for a grant or a credential on it, or attach to the one under way."""
+        config = self._config
+        credential = self._on_grant(name)
+        admitted = self._admit("Login", peer, credential.name)
+        # Before the browser opens: what could not be kept would have to be done twice.
+        await self._strongbox.open(config)
+        if self._strongbox.locked:
+            raise BrokerError(Kind.STORE_LOCKED, "the store is locked: run credward unlock")
+        if admitted.caller.harness is not None:
+            self._check_agent(credential.grant)
+        session, attached = logins.start(config, credential, method)
+        if not attached:
+            self._recorder.managed(admitted, "login-started")
+        return session, attached
+
+    async def keep(self, credential: CredentialConfig, fields: GrantFields) -> Given:
+        """Keep what a login gave and serve whoever waits for it."""
+        durable = await self._keeper.give(credential.grant, credential.provider, fields)
+        self._shell.grant_given(credential.grant)
+        return Given(
+            durable=durable,
+            credentials=self._names_on(credential.grant),
+            served=self._turned_away.take(credential.grant),
+        )
+
+    async def hand_over(self, peer: Peer, name: str, secret: Secret) -> tuple[str, Given]:
+        """Take an existing refresh token into sole ownership."""
+        credential = self._on_grant(name)
+        admitted = self._admit("Manage", peer, credential.name)
+        if not grant_terms(credential.settings).logins:
+            raise BrokerError(
+                Kind.BAD_REQUEST,
+                f'"{credential.name}" needs no grant: run credward get {credential.name}',
+            )
+        text = secret.reveal().strip()
+        if not text or len(text) > _LONGEST_SECRET or not text.isprintable():
+            raise BrokerError(
+                Kind.BAD_REQUEST,
+                "what came is no refresh token (one line, at most 32 KiB): pipe the bare token in",
+            )
+        await self._strongbox.open(self._config)
+        given = await self.keep(credential, GrantFields(secret=text))
+        self._recorder.managed(admitted, "grant-handed-over")
+        return credential.grant, given
+
+    # --- giving up --------------------------------------------------------------------------
+
+    async def log_out(self, peer: Peer, name: str) -> Forgotten:
+        """Revoke a grant upstream where that is possible, and forget it in any case."""
+        credential = self._on_grant(name)
+        admitted = self._admit("Manage", peer, credential.name)
+        await self._strongbox.open(self._config)
+        forgotten = await self._forget(credential)
+        self._recorder.managed(admitted, "logged-out")
+        return forgotten
+
+    async def revoke_all(self, peer: Peer) -> list[Forgotten]:
+        """Revoke what can be revoked, then drop every grant and every token: the panic button."""
+        self._gate.require("Manage", peer)
+        config = self._config
+        await self._strongbox.open(config)
+        first: dict[str, CredentialConfig] = {}
+        for each in config.credentials.values():
+            if grant_terms(each.settings).logins:
+                first.setdefault(each.grant, each)
+        done = await asyncio.gather(*(self._forget(each) for each in first.values()))
+        self._shell.drop_all()
+        return list(done)
+
+    async def _forget(self, credential: CredentialConfig) -> Forgotten:
+        grant = credential.grant
+        record = self._book.load(grant)
+        # First here: from now on nobody is handed anything of it, whatever upstream says.
+        await self._keeper.give_up(grant)
+        self._shell.grant_parked(grant, needs_login(credential), drop=True)
+        failure, revoked = None, False
+        if record is not None and record.secret is not None:
+            try:
+                await self._revoke(credential, Secret(record.secret))
+                revoked = True
+            except BrokerError as error:
+                failure = error
+        return Forgotten(
+            grant=grant, credentials=self._names_on(grant), revoked=revoked, failure=failure
+        )
+
+    async def _revoke(self, credential: CredentialConfig, secret: Secret) -> None:
+        request = RevokeRequest(
+            credential=credential.name,
+            settings=msgspec.to_builtins(credential.settings),
+            grant=secret,
+            secrets=await self._minting.secrets_of(self._config, credential),
+            network=self._config.network,
+            now=self._clock.now(),
+        )
+        await self._pool.revoke(credential.provider, request, deadline=_REVOKE)
+
+    # --- the store --------------------------------------------------------------------------
+
+    async def lock(self, peer: Peer, password: Secret | None) -> None:
+        """Lock the store and drop every token from memory; durable."""
+        self._gate.require("Manage", peer)
+        await self._strongbox.open(self._config)
+        try:
+            await self._strongbox.lock(password)
+        finally:
+            if self._strongbox.locked:
+                self._shell.drop_all()
+
+    async def unlock(self, peer: Peer, password: Secret | None) -> None:
+        """Open the store, and take over what workers finished meanwhile."""
+        self._gate.require("Manage", peer)
+        await self._strongbox.unlock(self._config, password)
+        await self._keeper.unlocked()
+
+    async def set_secret(self, peer: Peer, name: str, value: Secret) -> bool:
+        """Keep a secret for `{ store = … }`; return whether it is durable."""
+        self._gate.require("Manage", peer)
+        text = value.reveal()
+        if not text or len(text) > _LONGEST_SECRET:
+            raise BrokerError(
+                Kind.BAD_REQUEST, "a secret has between 1 and 32768 characters: pipe it in"
+            )
+        await self._strongbox.open(self._config)
+        self._book.put_raw(_SECRET + name, bytearray(text.encode()))
+        return await self._book.save()
+
+    async def remove_secret(self, peer: Peer, name: str) -> None:
+        """Forget a secret; raise `unknown-credential` where there is none of that name."""
+        self._gate.require("Manage", peer)
+        await self._strongbox.open(self._config)
+        if not self._book.delete_raw(_SECRET + name):
+            raise BrokerError(
+                Kind.UNKNOWN_CREDENTIAL,
+                f'the store holds no "{name}": run credward secret list',
+            )
+        await self._book.save()
+
+    async def secret_names(self, peer: Peer) -> list[str]:
+        """Return the names of the secrets, never their values."""
+        self._gate.require("Inspect", peer)
+        await self._strongbox.open(self._config)
+        return [name.removeprefix(_SECRET) for name in self._strongbox.names(_SECRET)]
+
+    # --- looking ----------------------------------------------------------------------------
+
+    def grants(self) -> Sequence[tuple[GrantView, str, tuple[str, ...]]]:
+        """Return every grant that a login gives: its view, its provider, its credentials."""
+        found: dict[str, tuple[GrantView, str, tuple[str, ...]]] = {}
+        for each in self._config.credentials.values():
+            terms = grant_terms(each.settings)
+            if (terms.logins or terms.rotating) and each.grant not in found:
+                found[each.grant] = (
+                    self._keeper.view(each.grant),
+                    each.provider,
+                    self._names_on(each.grant),
+                )
+        return list(found.values())
+
+    @property
+    def _config(self) -> Config:
+        return self._holder.active.config
+
+    def _admit(self, action: str, peer: Peer, name: str) -> Admitted:
+        return self._gate.admit(action, peer, TokenRequest(credential=name, format="-"))
+
+    def _on_grant(self, name: str) -> CredentialConfig:
+        """Return the credential called *name*, else one on the grant of that name."""
+        config = self._config
+        if (found := config.credentials.get(name)) is not None:
+            return found
+        on_it = [each for each in config.credentials.values() if each.grant == name]
+        if on_it:
+            return on_it[0]
+        raise BrokerError(
+            Kind.UNKNOWN_CREDENTIAL,
+            f'"{name}" is neither a credential nor a grant: run credward status for the list',
+        )
+
+    def _names_on(self, grant: str) -> tuple[str, ...]:
+        return tuple(
+            each.name for each in self._config.credentials.values() if each.grant == grant
+        )
+
+    def _check_agent(self, grant: str) -> None:
+        now = self._clock.elapsed()
+        last = self._agent_logins.get(grant)
+        if last is not None and now - last < _AGENT_LOGINS:
+            raise BrokerError(
+                Kind.RATE_LIMITED,
+                f'a login for "{grant}" was asked for a moment ago: '
+                f"run credward login {grant} in a terminal of your own",
+                retry_after=_AGENT_LOGINS - (now - last),
+            )
+        self._agent_logins[grant] = now

@@ -1,0 +1,238 @@
+"""The store once its key is there: opened at its first need, locked and unlocked by its owner.
+
+Finds the key's source by the configuration (the keychain is read by a worker), and slows down whoever
+guesses passphrases; what lies in the store is `grant_book` and `minting`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from credward.clock import Clock
+from credward.config.model import Config, StoreConfig
+from credward.errors import BrokerError, Kind
+from credward.store.kek import (
+    KeychainSource,
+    KeyFileSource,
+    KeySource,
+    MemorySource,
+    PassphraseSource,
+    SystemdSource,
+)
+from credward.store.recovery import peek
+from credward.store.store import Entry, Store, WrongPassphraseError
+from credward.tokens import Secret
+from credward.workers.link import MintRequest
+from credward.workers.pool import WorkerPool
+from credward.workers.token_bytes import wipe
+
+__all__ = ["Strongbox"]
+
+_log = logging.getLogger(__name__)
+
+_SERVICE, _ACCOUNT = "credward", "store-key"
+# A keychain may show a prompt of its own; whoever waits for the store hears earlier (seconds).
+_KEYCHAIN = 60.0
+# Wrong passphrases: the first costs a second, each further one twice as much, ten at most.
+_FIRST_DELAY, _LAST_DELAY = 1.0, 10.0
+
+
+class Strongbox:
+    """The store of one daemon; fulfils `SecretStore`."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        pool: WorkerPool,
+        state_dir: Path,
+        key_file: Path,
+        environ: Mapping[str, str],
+    ) -> None:
+        self._clock = clock
+        self._pool = pool
+        self._path = state_dir / "store.sealed"
+        self._key_file = key_file
+        self._environ = environ
+        self._store: Store | None = None
+        self._opening = asyncio.Lock()
+        self._failure: BrokerError | None = None
+        self._attempts = asyncio.Lock()
+        self._wrong = 0
+
+    # --- what is in it ----------------------------------------------------------------------
+
+    @property
+    def locked(self) -> bool:
+        """Whether nothing can be read."""
+        return self._store is None or self._store.locked
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a store on disk."""
+        return self._path.exists()
+
+    def get(self, name: str) -> Entry | None:
+        """Return an entry, or None; raise `store-locked`."""
+        return self._opened().get(name)
+
+    def put(self, name: str, plain: bytes | bytearray) -> int:
+        """Replace an entry in memory."""
+        return self._opened().put(name, plain)
+
+    def delete(self, name: str) -> bool:
+        """Forget an entry in memory."""
+        return self._opened().delete(name)
+
+    def names(self, prefix: str) -> list[str]:
+        """Return the names that begin with *prefix*."""
+        return self._opened().names(prefix)
+
+    def derive(self, purpose: str) -> bytes:
+        """Return a key for one purpose."""
+        return self._opened().derive(purpose)
+
+    def save(self) -> None:
+        """Make memory durable, blocking."""
+        self._opened().save()
+
+    def warnings(self) -> list[str]:
+        """Return what people should know of the store."""
+        found = [] if self._store is None else list(self._store.warnings)
+        return found if self._failure is None else [*found, self._failure.message]
+
+    @property
+    def recovered(self) -> bool:
+        """Whether the content is older than the last save was."""
+        return self._store is not None and self._store.recovered
+
+    def describe(self) -> str:
+        """Return where the key comes from."""
+        if self._store is None:
+            return "not opened"
+        return self._store.describe() + (", locked" if self._store.locked else "")
+
+    # --- opening ----------------------------------------------------------------------------
+
+    async def open(self, config: Config) -> None:
+        """Open the store, or make it; raise `BrokerError` where that cannot be done now."""
+        async with self._opening:
+            if self._store is not None:
+                return
+            try:
+                source = await self._source(config)
+                # In a thread: it reads files, and a passphrase takes half a second.
+                self._store = await asyncio.to_thread(
+                    Store.open, self._path, source, clock=self._clock
+                )
+            except BrokerError as failure:
+                self._failure = failure
+                raise
+            self._failure = None
+            for warning in self._store.warnings:
+                _log.warning("%s", warning)
+
+    async def _source(self, config: Config) -> KeySource:
+        settings = config.store
+        match settings.key or self._source_by_itself(settings):
+            case "key_file":
+                return KeyFileSource(settings.key_file or self._key_file)
+            case "systemd":
+                directory = self._environ.get("CREDENTIALS_DIRECTORY")
+                return SystemdSource(Path(directory) if directory else None)
+            case "passphrase":
+                return PassphraseSource()
+            case "memory":
+                return MemorySource()
+            case _:
+                return await self._keychain(config, chosen=settings.key is not None)
+
+    def _source_by_itself(self, settings: StoreConfig) -> str:
+        """Return what a store without a word in the configuration uses: what made it, first."""
+        if settings.key_file is not None:
+            return "key_file"
+        if (found := peek(self._path)) is not None:
+            kinds = [wrap.source for wrap in found.wraps if wrap.source != "passphrase"]
+            return kinds[0] if kinds else self._reachable()
+        return self._reachable()
+
+    def _reachable(self) -> str:
+        # Without a session bus (or macOS's keychain) there is nothing to ask.
+        if self._environ.get("DBUS_SESSION_BUS_ADDRESS") or "TERM_PROGRAM" in self._environ:
+            return "keychain or key_file"
+        return "key_file"
+
+    async def _keychain(self, config: Config, *, chosen: bool) -> KeySource:
+        request = MintRequest(
+            credential="store",
+            settings={
+                "service": _SERVICE,
+                "account": _ACCOUNT,
+                "create": not self._path.exists(),
+            },
+            network=config.network,
+            now=self._clock.now(),
+        )
+        try:
+            minted = await self._pool.mint("keychain", request, deadline=_KEYCHAIN)
+        except BrokerError as failure:
+            locked = failure.kind is Kind.STORE_LOCKED
+            if chosen or locked or self._path.exists():
+                raise
+            _log.warning("no keychain, a key file is used: %s", failure.message)
+            return KeyFileSource(self._key_file)
+        try:
+            return KeychainSource(minted.body, service=_SERVICE, account=_ACCOUNT)
+        finally:
+            wipe(minted.body)
+
+    # --- locking ----------------------------------------------------------------------------
+
+    async def lock(self, password: Secret | None) -> None:
+        """Forget the key; durable, so that the next daemon starts locked too."""
+        store = self._opened()
+        if password is None:
+            await asyncio.to_thread(store.lock)
+            return
+        plain = bytearray(password.reveal().encode())
+        try:
+            stretched = await asyncio.to_thread(store.stretch, plain)
+        finally:
+            wipe(plain)
+        await asyncio.to_thread(store.lock, stretched)
+
+    async def unlock(self, config: Config, password: Secret | None) -> None:
+        """Open the store again. One guess at a time, each wrong one slower than the one before."""
+        await self.open(config)
+        assert self._store is not None
+        if not self._store.locked:
+            return
+        if password is None:
+            raise BrokerError(
+                Kind.STORE_LOCKED, "the store opens with its passphrase: run credward unlock"
+            )
+        async with self._attempts:
+            if self._wrong:
+                await asyncio.sleep(min(_LAST_DELAY, _FIRST_DELAY * 2.0 ** (self._wrong - 1)))
+            plain = bytearray(password.reveal().encode())
+            try:
+                stretched = await asyncio.to_thread(self._store.stretch, plain)
+                await asyncio.to_thread(self._store.unlock, stretched)
+            except WrongPassphraseError:
+                self._wrong += 1
+                raise
+            finally:
+                wipe(plain)
+            self._wrong = 0
+
+    def _opened(self) -> Store:
+        if self._store is not None:
+            return self._store
+        if self._failure is not None:
+            raise self._failure
+        raise BrokerError(
+            Kind.STORE_LOCKED, "the store is not open yet: ask again", retry_after=1.0
+        )

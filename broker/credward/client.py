@@ -25,6 +25,8 @@ __all__ = ["Client"]
 # An audit log is the longest answer there is; what is longer than this is not ours.
 _LONGEST_ANSWER = 64 * 1024 * 1024
 _REFRESH_TIMEOUT = 30.0
+# Opening the store may ask the keychain, and a passphrase takes its time (seconds).
+_STORE_TIMEOUT = 75.0
 
 _S = TypeVar("_S", bound=msgspec.Struct)
 
@@ -79,6 +81,73 @@ class Client:
     def audit(self, after: str | None = None) -> bytes:
         """Return audit lines, all or those after one."""
         return self._ask("GET", "/v1/audit", {} if after is None else {"after": after}).body
+
+    # --- grants and the store -----------------------------------------------------------------
+
+    def login(self, name: str, method: str | None = None) -> wire.LoginStarted:
+        """Start a login for a grant or a credential on it, or join the one under way."""
+        body = wire.encode(wire.LoginStart(method=method))
+        answer = self._ask("POST", _grant(name, "login"), body=body, timeout=_STORE_TIMEOUT)
+        return self._read(answer, wire.LoginStarted)
+
+    def login_events(
+        self, login_id: str, after: int, seconds: float = 25.0
+    ) -> list[wire.LoginEvent]:
+        """Return what happened in a login after the first *after* events, waiting for one."""
+        query = {"after": str(after), "timeout": f"{seconds:.3f}"}
+        path = f"/v1/logins/{quote(login_id, safe='')}/events"
+        lines = self._ask("GET", path, query, timeout=seconds + 5.0).body.splitlines()
+        return [wire.decode(line, wire.LoginEvent) for line in lines]
+
+    def login_answer(self, login_id: str, field: str, value: str) -> None:
+        """Hand on what the user typed."""
+        body = wire.encode(wire.LoginAnswer(field=field, value=value))
+        self._ask("POST", f"/v1/logins/{quote(login_id, safe='')}/answer", body=body)
+
+    def login_cancel(self, login_id: str) -> None:
+        """Give a login up."""
+        self._ask("DELETE", f"/v1/logins/{quote(login_id, safe='')}")
+
+    def hand_over(self, name: str, grant: str) -> wire.GrantGiven:
+        """Give an existing refresh token into the daemon's sole ownership."""
+        body = wire.encode(wire.HandOver(grant=grant))
+        answer = self._ask("POST", _grant(name, "grant"), body=body, timeout=_STORE_TIMEOUT)
+        return self._read(answer, wire.GrantGiven)
+
+    def logout(self, name: str) -> wire.GrantDropped:
+        """Have a grant revoked where possible, and forgotten."""
+        answer = self._ask("POST", _grant(name, "logout"), timeout=_STORE_TIMEOUT)
+        return self._read(answer, wire.GrantDropped)
+
+    def revoke_all(self) -> wire.Dropped:
+        """Have every grant revoked where possible, and everything dropped."""
+        return self._read(self._ask("POST", "/v1/revoke-all", timeout=_STORE_TIMEOUT), wire.Dropped)
+
+    def lock(self, password: str | None) -> None:
+        """Lock the store."""
+        body = wire.encode(wire.Password(password=password))
+        self._ask("POST", "/v1/lock", body=body, timeout=_STORE_TIMEOUT)
+
+    def unlock(self, password: str | None) -> None:
+        """Unlock the store."""
+        body = wire.encode(wire.Password(password=password))
+        self._ask("POST", "/v1/unlock", body=body, timeout=_STORE_TIMEOUT)
+
+    def secret_names(self) -> wire.SecretNames:
+        """Return the names of stored secrets."""
+        answer = self._ask("GET", "/v1/secrets", timeout=_STORE_TIMEOUT)
+        return self._read(answer, wire.SecretNames)
+
+    def secret_set(self, name: str, value: str) -> None:
+        """Store a secret."""
+        body = wire.encode(wire.SecretValue(value=value))
+        path = f"/v1/secrets/{quote(name, safe='')}"
+        self._ask("PUT", path, body=body, timeout=_STORE_TIMEOUT)
+
+    def secret_remove(self, name: str) -> None:
+        """Forget a secret."""
+        path = f"/v1/secrets/{quote(name, safe='')}"
+        self._ask("DELETE", path, timeout=_STORE_TIMEOUT)
 
     # --- one request --------------------------------------------------------------------------
 
@@ -186,6 +255,10 @@ class _Answer(msgspec.Struct, frozen=True):
 
 def _path(credential: str) -> str:
     return "/v1/credentials/" + quote(credential, safe="")
+
+
+def _grant(name: str, action: str) -> str:
+    return f"/v1/grants/{quote(name, safe='')}/{action}"
 
 
 def _query(token_request: TokenRequest) -> dict[str, str]:

@@ -7,42 +7,45 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from credward.audit import AuditLog
 from credward.callers.identify import PeerIdentifier, attestation_report
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig, ListenConfig, Places, environment, load_config
 from credward.daemon.hardening import hardening_report
+from credward.daemon.manage_service import BrokerManageService
 from credward.daemon.metrics import Sample
 from credward.daemon.service import BrokerService
 from credward.daemon.wakeups import open_wakeups
-from credward.errors import BrokerError, Kind
 from credward.issuing.gate import Active, Gate
+from credward.issuing.grant_book import GrantBook
 from credward.issuing.issuer import Issuer
+from credward.issuing.keeper import GrantKeeper
+from credward.issuing.logins import Logins
+from credward.issuing.management import Management
+from credward.issuing.minting import Minting, needs_store
 from credward.issuing.recording import Recorder
+from credward.issuing.recovery import Recovery
 from credward.issuing.sealer import Sealer
-from credward.issuing.shell import MintedBody, Shell
-from credward.lifecycle.vocabulary import Plan, TokenKey
+from credward.issuing.shell import Shell
+from credward.issuing.strongbox import Strongbox
+from credward.issuing.turned_away import TurnedAway
+from credward.lifecycle.vocabulary import Plan
 from credward.policy.engine import PolicyEngine
 from credward.servers.http11 import HttpServer
 from credward.servers.unix_api.problems import render_problem
 from credward.servers.unix_api.routes import build_handler
-from credward.settings.references import references_in
+from credward.settings.grants import grant_terms
+from credward.store.journal import JournalDirectory
 from credward.store.signing_keys import load_or_create, public_jwk
 from credward.tokens import Secret
-from credward.workers.link import MintRequest
 from credward.workers.pool import WorkerPool
 
 __all__ = ["Broker", "compose"]
-
-# A provider that names no limit of its own may hold a worker this long (seconds).
-_MINT_DEADLINE = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,9 @@ class Broker:
     pool: WorkerPool
     shell: Shell
     audit: AuditLog
+    logins: Logins
+    book: GrantBook
+    open_store: Callable[[], Awaitable[None]]
     reload: Callable[[], Config]
 
 
@@ -67,19 +73,76 @@ def compose(
 ) -> Broker:
     """Build a broker from the configuration; raise `BrokerError` where that is wrong."""
     config = load_config(places, config_path)
-    pool = WorkerPool(clock=clock)
+    journals = JournalDirectory(places.state_dir / "journals")
+    pool = WorkerPool(clock=clock, journals=journals)
     audit = AuditLog(config.audit.path or places.state_dir / "audit.log", sync=config.audit.sync)
     holder = _Holder(Active(config, _load_policy(config)))
+    strongbox = Strongbox(
+        clock=clock,
+        pool=pool,
+        state_dir=places.state_dir,
+        key_file=places.config_file.parent / "store.key",
+        environ=environment(),
+    )
+    book = GrantBook(strongbox)
+    keeper = GrantKeeper(clock=clock, book=book)
+    recovery = Recovery(keeper=keeper, journals=journals, spawn=spawn)
+    minting = Minting(
+        clock=clock,
+        pool=pool,
+        keeper=keeper,
+        recovery=recovery,
+        strongbox=strongbox,
+        sources=_Sources(places, strongbox),
+        environ=environment(),
+    )
     shell = Shell(
         clock=clock,
         sealer=Sealer(),
         wakeups=open_wakeups(asyncio.get_running_loop()),
         spawn=spawn,
-        mint=lambda key: _mint(pool, places, clock, holder.active.config, key),
+        mint=lambda key: minting.mint(holder.active.config, key),
     )
     recorder = Recorder(clock=clock, audit=audit)
+    turned_away = TurnedAway()
     gate = Gate(holder=holder, recorder=recorder, worker_pids=pool.pids)
-    issuer = Issuer(holder=holder, gate=gate, shell=shell, recorder=recorder)
+    issuer = Issuer(
+        holder=holder, gate=gate, shell=shell, recorder=recorder, turned_away=turned_away
+    )
+    management = Management(
+        clock=clock,
+        holder=holder,
+        gate=gate,
+        recorder=recorder,
+        shell=shell,
+        pool=pool,
+        strongbox=strongbox,
+        book=book,
+        keeper=keeper,
+        minting=minting,
+        turned_away=turned_away,
+    )
+
+    async def store_opened() -> None:
+        await recovery.begin()
+        await keeper.unlocked(recovered=strongbox.recovered)
+        for grant in book.names():
+            if (failure := keeper.parked(grant)) is not None:
+                shell.grant_parked(grant, failure)
+
+    strongbox.on_open(store_opened)
+    logins = Logins(
+        clock=clock,
+        pool=pool,
+        secrets_of=minting.secrets_of,
+        keep=management.keep,
+        spawn=spawn,
+    )
+
+    async def open_store() -> None:
+        # Where nothing needs it yet, nobody is asked for its key.
+        if strongbox.exists or any(needs_store(each) for each in config.credentials.values()):
+            await strongbox.open(config)
 
     def reload() -> Config:
         # Everything is read and checked before anything is replaced: an error leaves all as it was.
@@ -97,18 +160,21 @@ def compose(
         audit=audit,
         reload=reload,
         public_key=lambda each: public_jwk(load_or_create(places.state_dir, each.grant)),
-        facts=_Facts(shell, pool),
+        facts=_Facts(shell, pool, strongbox, keeper),
+        management=management,
     )
     peers = PeerIdentifier(own_uid=os.geteuid())
+    handler = build_handler(service, BrokerManageService(management=management, logins=logins))
     return Broker(
         service=service,
         listen=config.listen,
-        make_server=lambda: HttpServer(
-            build_handler(service), open_peer=peers.open, render_error=render_problem
-        ),
+        make_server=lambda: HttpServer(handler, open_peer=peers.open, render_error=render_problem),
         pool=pool,
         shell=shell,
         audit=audit,
+        logins=logins,
+        book=book,
+        open_store=open_store,
         reload=reload,
     )
 
@@ -126,6 +192,20 @@ class _Facts:
 
     shell: Shell
     pool: WorkerPool
+    strongbox: Strongbox
+    keeper: GrantKeeper
+
+    def locked(self) -> bool:
+        """Return whether the owner locked the store."""
+        return self.strongbox.locked_by_owner
+
+    def store(self) -> str:
+        """Return where the store's key comes from."""
+        return self.strongbox.describe()
+
+    def warnings(self) -> list[str]:
+        """Return what people should know."""
+        return self.strongbox.warnings()
 
     def attestation(self) -> str:
         """Return how well callers can be seen."""
@@ -144,6 +224,16 @@ class _Facts:
                 value=float(self.shell.held_tokens),
             ),
             Sample(name="workers", help="Live workers", value=float(len(self.pool.snapshot()))),
+            Sample(
+                name="grant_rotations",
+                help="Grants replaced by their mints since the start",
+                value=float(self.keeper.rotations),
+            ),
+            Sample(
+                name="grant_exchanges_cut_off",
+                help="Exchanges of which nobody knows whether they used their grant",
+                value=float(self.keeper.ambiguities),
+            ),
         ]
 
 
@@ -162,6 +252,7 @@ def _plans(config: Config) -> list[Plan]:
             credential=each.name,
             epoch=each.epoch,
             grant=each.grant,
+            rotating=grant_terms(each.settings).rotating,
             always=each.keep == "always",
             idle_after=each.idle_after,
         )
@@ -169,45 +260,23 @@ def _plans(config: Config) -> list[Plan]:
     ]
 
 
-async def _mint(
-    pool: WorkerPool, places: Places, clock: Clock, config: Config, key: TokenKey
-) -> MintedBody:
-    """Hand one mint to a worker, with the one grant that it needs."""
-    credential = config.credentials[key.credential]
-    mint_request = MintRequest(
-        credential=credential.name,
-        settings=msgspec.to_builtins(credential.settings),
-        audience=key.audience,
-        scopes=list(key.scopes),
-        grant=_grant(places, credential),
-        secrets=_secrets(credential),
-        network=config.network,
-        now=clock.now(),
-    )
-    deadline = getattr(credential.settings, "timeout", None) or _MINT_DEADLINE
-    # Two seconds more than the provider's own limit: its report of a hung program says more than
-    # our kill.
-    return await pool.mint(credential.provider, mint_request, deadline=deadline + 2.0)
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """Secrets that the daemon itself keeps."""
 
+    places: Places
+    strongbox: Strongbox
 
-def _grant(places: Places, credential: CredentialConfig) -> Secret | None:
-    """Return the long-lived secret that this mint needs, and nothing else."""
-    if credential.provider == "local":
-        return load_or_create(places.state_dir, credential.grant)
-    return None
+    def stored(self, name: str) -> Secret | None:
+        """Return the secret that `credward secret set` stored under this name."""
+        entry = self.strongbox.get(f"secret:{name}")
+        if entry is None:
+            return None
+        try:
+            return Secret(entry.plain.decode())
+        finally:
+            entry.plain[:] = bytes(len(entry.plain))
 
-
-def _secrets(credential: CredentialConfig) -> dict[str, Secret]:
-    """Return the secrets that the settings refer to and no worker can read."""
-    found = {}
-    for field, reference in references_in(credential.settings).items():
-        if reference.env is None:
-            continue
-        if not (value := environment().get(reference.env, "")):
-            raise BrokerError(
-                Kind.FIX_CONFIGURATION,
-                f'"{credential.name}" refers to {reference.env}, which is not set in the '
-                "environment of the daemon: set it, then start credward serve again",
-            )
-        found[field] = Secret(value)
-    return found
+    def signing_key(self, credential: CredentialConfig) -> Secret:
+        """Return the key with which a `local` credential signs."""
+        return load_or_create(self.places.state_dir, credential.grant)

@@ -10,8 +10,9 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from credward.clock import SystemClock
 from credward.config import Places, environment
@@ -29,6 +30,9 @@ from credward.store.lock import StoreLock
 __all__ = ["run"]
 
 _log = logging.getLogger(__name__)
+
+# Flights that end, and changes that are being written, get this long at the end (seconds).
+_LAST_WORDS = 0.3
 
 
 def run(
@@ -77,11 +81,16 @@ async def _serve(
     lock = StoreLock.acquire(places.state_dir, socket_path, take_over=bool(activated))
     try:
         async with asyncio.TaskGroup() as tasks:
+            running: set[asyncio.Task[None]] = set()
+
+            def spawn(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+                task = tasks.create_task(work)
+                running.add(task)
+                task.add_done_callback(running.discard)
+                return task
+
             broker = compose(
-                clock=SystemClock(),
-                places=places,
-                config_path=config_path,
-                spawn=tasks.create_task,
+                clock=SystemClock(), places=places, config_path=config_path, spawn=spawn
             )
             stop = asyncio.Event()
             notifier = Notifier(environment().get("NOTIFY_SOCKET"), parent)
@@ -92,12 +101,20 @@ async def _serve(
             notifier.ready(f"serving at {listener.path}")
             _log.info("ready at %s", listener.path)
             watching = tasks.create_task(listener.watch())
+            spawn(_open_store(broker))
             await stop.wait()
             notifier.stopping()
             watching.cancel()
+            broker.logins.close()
+            broker.book.close()
             broker.service.stopping = True
             await listener.close()
             await broker.pool.close()
+            # What still runs now waits for a worker or for the disk; its journal knows the rest.
+            if running:
+                await asyncio.wait(running, timeout=_LAST_WORDS)
+            for task in running:
+                task.cancel()
             broker.shell.close()
             broker.audit.close()
     except* BrokerError as group:
@@ -105,6 +122,15 @@ async def _serve(
         raise group.exceptions[0] from None
     finally:
         lock.release()
+
+
+async def _open_store(broker: Broker) -> None:
+    """Open the store where anything needs it; requests are answered meanwhile."""
+    try:
+        await broker.open_store()
+    except BrokerError as failure:
+        # Told by status and by every ask that needs it; those try again.
+        _log.error("the store is not open: %s", failure.message)
 
 
 def _answer_signals(broker: Broker, stop: asyncio.Event, notifier: Notifier) -> None:

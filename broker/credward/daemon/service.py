@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+import msgspec
+
 from credward import __version__, wire
 from credward.audit import AuditLog
 from credward.clock import Clock
@@ -19,7 +21,9 @@ from credward.daemon.metrics import Metrics, Sample
 from credward.errors import BrokerError, Kind
 from credward.formats.registry import FORMATS
 from credward.issuing.gate import Peer
+from credward.issuing.grant_record import GrantView
 from credward.issuing.issuer import Issued, Issuer
+from credward.issuing.management import Management
 from credward.lifecycle.vocabulary import State
 from credward.tokens import TokenRequest
 
@@ -31,6 +35,18 @@ class ProcessFacts(Protocol):
 
     def attestation(self) -> str:
         """Return how well callers can be seen."""
+        ...
+
+    def locked(self) -> bool:
+        """Return whether the owner locked the store."""
+        ...
+
+    def store(self) -> str:
+        """Return where the store's key comes from."""
+        ...
+
+    def warnings(self) -> list[str]:
+        """Return what people should know."""
         ...
 
     def hardening(self) -> str:
@@ -54,6 +70,7 @@ class BrokerService:
         reload: Callable[[], Config],
         public_key: Callable[[CredentialConfig], dict[str, Any]],
         facts: ProcessFacts,
+        management: Management,
     ) -> None:
         self._clock = clock
         self._issuer = issuer
@@ -61,6 +78,7 @@ class BrokerService:
         self._reload = reload
         self._public_key = public_key
         self._facts = facts
+        self._management = management
         self._metrics = Metrics()
         self._started_at = clock.now()
         self.stopping = False
@@ -97,6 +115,8 @@ class BrokerService:
         """Tell the states of all credentials."""
         self._issuer.require(peer, "Inspect")
         config = self._issuer.config
+        grants = [_grant_status(*each) for each in self._management.grants()]
+        ends = {each.name: each.ends_at for each in grants}
         return wire.StatusList(
             version=__version__,
             now=self._clock.now(),
@@ -105,8 +125,14 @@ class BrokerService:
             default=config.default,
             attestation=self._facts.attestation(),
             hardening=self._facts.hardening(),
-            credentials=[self._status(each) for each in config.credentials.values()],
-            warnings=[*config.warnings, *self._issuer.warnings()],
+            credentials=[
+                msgspec.structs.replace(self._status(each), login_ends_at=ends.get(each.grant))
+                for each in config.credentials.values()
+            ],
+            warnings=[*config.warnings, *self._issuer.warnings(), *self._facts.warnings()],
+            grants=grants,
+            locked=self._facts.locked(),
+            store=self._facts.store(),
         )
 
     def reload(self, peer: Peer) -> wire.ReloadResult:
@@ -193,6 +219,21 @@ class BrokerService:
             keys=view.keys,
             base_urls=list(config.base_urls),
         )
+
+
+def _grant_status(view: GrantView, provider: str, credentials: tuple[str, ...]) -> wire.GrantStatus:
+    return wire.GrantStatus(
+        name=view.name,
+        provider=provider,
+        credentials=list(credentials),
+        account=view.account,
+        given_at=view.given_at,
+        ends_at=view.ends_at,
+        rotations=view.generation,
+        ambiguous_at=view.ambiguous_at,
+        parked_at=view.parked_at,
+        unsaved=view.unsaved,
+    )
 
 
 def _label(token_request: TokenRequest) -> str:

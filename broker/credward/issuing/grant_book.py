@@ -50,6 +50,10 @@ class SecretStore(Protocol):
         """Forget an entry in memory."""
         ...
 
+    def names(self, prefix: str) -> list[str]:
+        """Return the names that begin with *prefix*."""
+        ...
+
     def save(self) -> None:
         """Make memory durable, blocking; raise `BrokerError`."""
         ...
@@ -94,6 +98,10 @@ class GrantBook:
             return msgspec.json.decode(entry.plain, type=GrantRecord)
         finally:
             entry.plain[:] = bytes(len(entry.plain))
+
+    def names(self) -> list[str]:
+        """Return the names of all grants that are kept."""
+        return [name.removeprefix(_PREFIX) for name in self._store.names(_PREFIX)]
 
     def put(self, name: str, record: GrantRecord) -> None:
         """Replace the record of a grant."""

@@ -271,11 +271,19 @@ class GrantKeeper:
         if await self._book.save():
             self._release_journals()
 
-    async def unlocked(self) -> None:
-        """Take over what the workers finished while the store was locked."""
+    async def unlocked(self, *, recovered: bool) -> None:
+        """Take over what the workers finished while the store was locked.
+
+        *recovered*: the store is an older copy of itself, so any secret in it may be used up.
+        """
         unread, self._unread = self._unread, []
         for journal in unread:
             await self.replay(journal)
+        if recovered:
+            for grant in self._book.names():
+                record = self._book.load(grant)
+                if record is not None and record.secret is not None and record.generation:
+                    self._doubt(grant, record, rotation_retry=True)
 
     def _replay_grant(self, sealed: SealedGrant) -> None:
         try:

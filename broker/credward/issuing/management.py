@@ -83,6 +83,10 @@ class Management:
         self._turned_away = turned_away
         self._agent_logins: dict[str, float] = {}
 
+    def require(self, action: str, peer: Peer) -> None:
+        """Decide on an action that is about no single credential; raise `denied`."""
+        self._gate.require(action, peer)
+
     # --- logins -----------------------------------------------------------------------------
 
     async def log_in(
@@ -105,6 +109,10 @@ class Management:
 
     async def keep(self, credential: CredentialConfig, fields: GrantFields) -> Given:
         """Keep what a login gave and serve whoever waits for it."""
+        before = self._keeper.peek(credential.grant)
+        if before is not None and before.account != fields.account:
+            # Somebody else logged in: what was minted for the one before is not theirs.
+            self._shell.grant_parked(credential.grant, needs_login(credential), drop=True)
         durable = await self._keeper.give(credential.grant, credential.provider, fields)
         self._shell.grant_given(credential.grant)
         return Given(
@@ -201,7 +209,6 @@ class Management:
         """Open the store, and take over what workers finished meanwhile."""
         self._gate.require("Manage", peer)
         await self._strongbox.unlock(self._config, password)
-        await self._keeper.unlocked()
 
     async def set_secret(self, peer: Peer, name: str, value: Secret) -> bool:
         """Keep a secret for `{ store = … }`; return whether it is durable."""
@@ -268,9 +275,7 @@ class Management:
         )
 
     def _names_on(self, grant: str) -> tuple[str, ...]:
-        return tuple(
-            each.name for each in self._config.credentials.values() if each.grant == grant
-        )
+        return tuple(each.name for each in self._config.credentials.values() if each.grant == grant)
 
     def _check_agent(self, grant: str) -> None:
         now = self._clock.elapsed()

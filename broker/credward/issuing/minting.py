@@ -16,6 +16,7 @@ from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Kind
 from credward.issuing.keeper import GrantKeeper, Loan
 from credward.issuing.recovery import Recovery
+from credward.issuing.strongbox import Strongbox
 from credward.lifecycle.vocabulary import TokenKey
 from credward.settings.grants import GrantTerms, grant_terms
 from credward.settings.references import Keychain, Reference, references_in
@@ -25,7 +26,7 @@ from credward.workers.link import MintedToken, MintRequest, Rotation
 from credward.workers.pool import Rotating, WorkerPool
 from credward.workers.token_bytes import wipe
 
-__all__ = ["Minting", "SecretSource", "needs_login"]
+__all__ = ["Minting", "SecretSource", "needs_login", "needs_store"]
 
 # A provider that names no limit of its own may hold a worker this long (seconds).
 _DEADLINE = 30.0
@@ -55,6 +56,7 @@ class Minting:
         pool: WorkerPool,
         keeper: GrantKeeper,
         recovery: Recovery,
+        strongbox: Strongbox,
         sources: SecretSource,
         environ: Mapping[str, str],
     ) -> None:
@@ -62,6 +64,7 @@ class Minting:
         self._pool = pool
         self._keeper = keeper
         self._recovery = recovery
+        self._strongbox = strongbox
         self._sources = sources
         self._environ = environ
 
@@ -69,6 +72,8 @@ class Minting:
         """Mint one token, or raise `BrokerError`."""
         credential = config.credentials[key.credential]
         terms = grant_terms(credential.settings)
+        if needs_store(credential):
+            await self._strongbox.open(config)
         request = MintRequest(
             credential=credential.name,
             settings=msgspec.to_builtins(credential.settings),
@@ -210,6 +215,13 @@ class Minting:
         """Mint a token that is used once, as an assertion, and kept by nobody."""
         other = config.credentials[name]
         return _take(await self.mint(config, TokenKey(name, other.epoch)))
+
+
+def needs_store(credential: CredentialConfig) -> bool:
+    """Return whether nothing can be minted for *credential* while the store is not open."""
+    terms = grant_terms(credential.settings)
+    references = references_in(credential.settings).values()
+    return bool(terms.logins) or terms.rotating or any(each.store for each in references)
 
 
 def needs_login(credential: CredentialConfig) -> BrokerError:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from credward.issuing.keeper import GrantKeeper
 from credward.store.journal import Journal
@@ -39,13 +39,28 @@ class _Survivor:
 class Recovery:
     """The journals of earlier daemons, until the last one is dealt with."""
 
-    def __init__(self, *, keeper: GrantKeeper, journals: Journals) -> None:
+    def __init__(
+        self,
+        *,
+        keeper: GrantKeeper,
+        journals: Journals,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+    ) -> None:
         self._keeper = keeper
         self._journals = journals
+        self._spawn = spawn
+        self._begun = False
         self._survivors: list[_Survivor] = []
 
     async def begin(self) -> None:
-        """Replay the journals that nobody holds; to be called before anything is minted."""
+        """Replay the journals that nobody holds, and the others as their workers end.
+
+        To be called before anything is minted; later calls do nothing, for the journals that are
+        there then are our own.
+        """
+        if self._begun:
+            return
+        self._begun = True
         for journal in self._journals.leftovers():
             if journal.lock():
                 await self._keeper.replay(journal)
@@ -53,9 +68,9 @@ class Recovery:
                 self._survivors.append(_Survivor(journal))
         if self._survivors:
             _log.warning("%d workers of an earlier daemon still finish", len(self._survivors))
+            self._spawn(self._watch())
 
-    async def watch(self) -> None:
-        """Replay the others as their workers end."""
+    async def _watch(self) -> None:
         for survivor in list(self._survivors):
             wait = _FIRST
             while not survivor.journal.lock():

@@ -1,14 +1,15 @@
 """The store once its key is there: opened at its first need, locked and unlocked by its owner.
 
-Finds the key's source by the configuration (the keychain is read by a worker), and slows down whoever
-guesses passphrases; what lies in the store is `grant_book` and `minting`.
+Finds the key's source by the configuration (the keychain is read by a worker), and slows down
+whoever guesses passphrases; what lies in the store is the business of `grant_book` and `minting`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+import math
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from credward.clock import Clock
@@ -38,6 +39,7 @@ _SERVICE, _ACCOUNT = "credward", "store-key"
 _KEYCHAIN = 60.0
 # Wrong passphrases: the first costs a second, each further one twice as much, ten at most.
 _FIRST_DELAY, _LAST_DELAY = 1.0, 10.0
+_ASK_AGAIN = 5.0
 
 
 class Strongbox:
@@ -60,6 +62,8 @@ class Strongbox:
         self._store: Store | None = None
         self._opening = asyncio.Lock()
         self._failure: BrokerError | None = None
+        self._failed_at = -math.inf
+        self._hooks: list[Callable[[], Awaitable[None]]] = []
         self._attempts = asyncio.Lock()
         self._wrong = 0
 
@@ -69,6 +73,11 @@ class Strongbox:
     def locked(self) -> bool:
         """Whether nothing can be read."""
         return self._store is None or self._store.locked
+
+    @property
+    def locked_by_owner(self) -> bool:
+        """Whether it was opened and then locked, or opens with a passphrase only."""
+        return self._store is not None and self._store.locked
 
     @property
     def exists(self) -> bool:
@@ -117,11 +126,23 @@ class Strongbox:
 
     # --- opening ----------------------------------------------------------------------------
 
-    async def open(self, config: Config) -> None:
-        """Open the store, or make it; raise `BrokerError` where that cannot be done now."""
+    def on_open(self, hook: Callable[[], Awaitable[None]]) -> None:
+        """Have *hook* called each time the store opens, before anything else is done with it."""
+        self._hooks.append(hook)
+
+    async def open(self, config: Config, *, again: bool = False) -> None:
+        """Open the store, or make it; raise `BrokerError` where that cannot be done now.
+
+        A failure is remembered for a few seconds, unless *again*: a locked keychain must not be
+        asked by every caller.
+        """
         async with self._opening:
             if self._store is not None:
                 return
+            if self._failure is not None and not again:
+                since = self._clock.elapsed() - self._failed_at
+                if since < _ASK_AGAIN:
+                    raise self._failure
             try:
                 source = await self._source(config)
                 # In a thread: it reads files, and a passphrase takes half a second.
@@ -130,10 +151,17 @@ class Strongbox:
                 )
             except BrokerError as failure:
                 self._failure = failure
+                self._failed_at = self._clock.elapsed()
                 raise
             self._failure = None
             for warning in self._store.warnings:
                 _log.warning("%s", warning)
+            await self._run_hooks()
+
+    async def _run_hooks(self) -> None:
+        if not self.locked:
+            for hook in self._hooks:
+                await hook()
 
     async def _source(self, config: Config) -> KeySource:
         settings = config.store
@@ -206,7 +234,7 @@ class Strongbox:
 
     async def unlock(self, config: Config, password: Secret | None) -> None:
         """Open the store again. One guess at a time, each wrong one slower than the one before."""
-        await self.open(config)
+        await self.open(config, again=True)
         assert self._store is not None
         if not self._store.locked:
             return
@@ -227,6 +255,7 @@ class Strongbox:
             finally:
                 wipe(plain)
             self._wrong = 0
+        await self._run_hooks()
 
     def _opened(self) -> Store:
         if self._store is not None:

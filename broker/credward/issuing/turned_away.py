@@ -24,7 +24,7 @@ class TurnedAway:
         agents = self._agents.setdefault(grant, set())
         if len(agents) < _MOST:
             agent = caller.agent
-            agents.add((caller.pid, 0) if agent is None else (agent.pid, agent.start_time))
+            agents.add((caller.pid or 0, 0) if agent is None else (agent.pid, agent.start_time))
 
     def take(self, grant: str) -> int:
         """Return how many agents were turned away since the last time."""

@@ -19,6 +19,7 @@ from credward.servers.unix_api.inputs import (
     read_timeout,
     read_token_request,
 )
+from credward.servers.unix_api.manage_routes import ManageApi, ManageService, manage_routes
 from credward.servers.unix_api.openapi import Call, Route, openapi_document
 from credward.servers.unix_api.service import Issued, Service
 
@@ -32,14 +33,15 @@ _CREDENTIALS = "/v1/credentials/"
 _T = TypeVar("_T")
 
 
-def build_handler(service: Service) -> Handler:
-    """Return the handler of the socket API over *service*."""
-    return _Api(service).handle
+def build_handler(service: Service, manage: ManageService) -> Handler:
+    """Return the handler of the socket API over *service* and *manage*."""
+    return _Api(service, manage).handle
 
 
 class _Api:
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, manage: ManageService) -> None:
         self.service = service
+        self._manage = ManageApi(manage)
         self._flights: set[asyncio.Future[Any]] = set()
         self._openapi = b""
 
@@ -49,16 +51,22 @@ class _Api:
         verbs = _EXACT.get(path)
         if verbs is None:
             if not path.startswith(_CREDENTIALS):
-                raise _no_such_path()
+                return self._handle_managing(http_request)
             name, slash, last = path[len(_CREDENTIALS) :].partition("/")
             if not slash or "/" in last:
                 raise _no_such_path()
             verbs = _ACTIONS.get(last, _ANY_FORMAT)
-        route = verbs.get(http_request.method)
-        if route is None:
-            allow = ", ".join(sorted(verbs))
-            raise RefusedRequest(405, f"no such verb on this path: use {allow}", allow=allow)
-        return route.call(self, http_request, name, last)
+        return _by_method(verbs, http_request).call(self, http_request, name, last)
+
+    def _handle_managing(self, http_request: HttpRequest) -> HttpResponse | Awaitable[HttpResponse]:
+        words = http_request.path.split("/")[1:]
+        for pattern, verbs in _MANAGING:
+            if len(pattern) == len(words) and all(
+                each in {word, _ANY} for each, word in zip(pattern, words, strict=True)
+            ):
+                names = [word for each, word in zip(pattern, words, strict=True) if each == _ANY]
+                return _by_method(verbs, http_request).call(self._manage, http_request, *names)
+        raise _no_such_path()
 
     # --- tokens -------------------------------------------------------------------------------
 
@@ -221,7 +229,20 @@ ROUTES: tuple[Route, ...] = (
     _route("GET /v1/ready", _Api.ready, "Tokens can be asked for", answer=wire.Ready),
     _route("GET /v1/openapi.json", _Api.openapi, "This document"),
     _route("GET /metrics", _Api.metrics, "Counters for Prometheus", media="text/plain"),
+    *manage_routes(),
 )
+
+
+# Stands for a name in a path.
+_ANY = ""
+
+
+def _by_method(verbs: dict[str, Route], http_request: HttpRequest) -> Route:
+    route = verbs.get(http_request.method)
+    if route is None:
+        allow = ", ".join(sorted(verbs))
+        raise RefusedRequest(405, f"no such verb on this path: use {allow}", allow=allow)
+    return route
 
 
 def _by_verb(routes: tuple[Route, ...], path: str) -> dict[str, Route]:
@@ -232,6 +253,18 @@ _ANY_FORMAT = _by_verb(ROUTES, _CREDENTIALS + "{name}/{format}")
 _ACTIONS = {
     route.path.rpartition("/")[2]: _by_verb(ROUTES, route.path)
     for route in ROUTES
-    if "{name}" in route.path and "{format}" not in route.path
+    if route.path.startswith(_CREDENTIALS + "{name}/") and "{format}" not in route.path
 }
-_EXACT = {route.path: _by_verb(ROUTES, route.path) for route in ROUTES if "{" not in route.path}
+_MANAGING = tuple(
+    (
+        tuple(_ANY if word.startswith("{") else word for word in path.split("/")[1:]),
+        _by_verb(ROUTES, path),
+    )
+    for path in dict.fromkeys(route.path for route in manage_routes())
+)
+_MANAGED = {route.path for route in manage_routes()}
+_EXACT = {
+    route.path: _by_verb(ROUTES, route.path)
+    for route in ROUTES
+    if "{" not in route.path and route.path not in _MANAGED
+}

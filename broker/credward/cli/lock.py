@@ -1,0 +1,32 @@
+"""`credward lock`: close the store until its owner is back."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from credward.cli.start import reach
+
+__all__ = ["command", "read_password"]
+
+
+@click.command("lock", epilog="Example: credward lock")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.option("--keep", is_flag=True, help="With the password that the store has already.")
+def command(password_stdin: bool, keep: bool) -> None:
+    """Lock the store with a password; nothing is handed out until `credward unlock`.
+
+    It stays locked when the daemon starts again.
+    """
+    password = None if keep else read_password(from_stdin=password_stdin, confirm=True)
+    reach(timeout=10.0).lock(password)
+    click.echo("locked: nothing is handed out until you run credward unlock")
+
+
+def read_password(*, from_stdin: bool, confirm: bool) -> str:
+    """Return a password, typed without echo or read from a pipe; never from an argument."""
+    if from_stdin or not sys.stdin.isatty():
+        return sys.stdin.readline(8192).rstrip("\r\n")
+    text: str = click.prompt("password", hide_input=True, confirmation_prompt=confirm, err=True)
+    return text

@@ -1,0 +1,28 @@
+"""`credward logout`: give a grant up."""
+
+from __future__ import annotations
+
+import click
+
+from credward.cli.output import print_json
+from credward.cli.start import reach
+
+__all__ = ["command"]
+
+
+@click.command("logout", epilog="Example: credward logout gateway")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="The result for programs.")
+def command(name: str, as_json: bool) -> None:
+    """Forget the grant behind NAME, revoked upstream where that is possible.
+
+    Every credential on it needs a login from then on.
+    """
+    dropped = reach(timeout=10.0).logout(name)
+    if as_json:
+        print_json(dropped)
+        return
+    names = ", ".join(dropped.credentials)
+    click.echo(f"logged out: {names}" + (", revoked upstream" if dropped.revoked else ""))
+    if dropped.message:
+        click.echo(f"not revoked upstream: {dropped.message}", err=True)

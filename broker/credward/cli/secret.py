@@ -1,0 +1,58 @@
+"""`credward secret`: what configuration refers to by `{ store = "NAME" }`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from credward.cli.output import print_json
+from credward.cli.start import reach
+from credward.errors import BrokerError, Kind
+
+__all__ = ["command"]
+
+_LONGEST = 32 * 1024
+
+
+@click.group("secret", epilog="Example: credward secret set gateway-key")
+def command() -> None:
+    """Keep secrets in the sealed store, for settings such as secret = { store = "NAME" }."""
+
+
+@command.command("set", epilog="Example: op read op://work/gateway/key | credward secret set key")
+@click.argument("name")
+def set_secret(name: str) -> None:
+    """Store a value under NAME: typed without echo, or read from standard input."""
+    if sys.stdin.isatty():
+        value = click.prompt(f"value of {name}", hide_input=True, err=True)
+    else:
+        value = sys.stdin.read(_LONGEST + 2)
+        # The line end of `echo` is no part of it.
+        value = value.removesuffix("\n").removesuffix("\r")
+    if not value:
+        raise BrokerError(
+            Kind.BAD_REQUEST, f"nothing came: pipe the value into credward secret set {name}"
+        )
+    reach(timeout=10.0).secret_set(name, value)
+    click.echo(f'stored: refer to it by {{ store = "{name}" }}')
+
+
+@command.command("list", epilog="Example: credward secret list --json")
+@click.option("--json", "as_json", is_flag=True, help="The names for programs.")
+def list_secrets(as_json: bool) -> None:
+    """List the names; values are never shown."""
+    names = reach(timeout=10.0).secret_names()
+    if as_json:
+        print_json(names)
+        return
+    for name in names.names:
+        click.echo(name)
+
+
+@command.command("rm", epilog="Example: credward secret rm gateway-key")
+@click.argument("name")
+def remove_secret(name: str) -> None:
+    """Forget the value under NAME."""
+    reach(timeout=10.0).secret_remove(name)
+    click.echo(f"removed: {name}")

@@ -1,0 +1,26 @@
+"""`credward unlock`: open the store again."""
+
+from __future__ import annotations
+
+import click
+
+from credward.cli.lock import read_password
+from credward.cli.start import reach
+
+__all__ = ["command"]
+
+
+@click.command("unlock", epilog="Example: credward unlock")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+def command(password_stdin: bool) -> None:
+    """Open the store, after `credward lock` or a start without its key.
+
+    Wrong passwords are answered ever more slowly, up to ten seconds.
+    """
+    client = reach(timeout=10.0)
+    status = client.statuses()
+    password = None
+    if status.locked:
+        password = read_password(from_stdin=password_stdin, confirm=False)
+    client.unlock(password)
+    click.echo("unlocked")

@@ -1,0 +1,99 @@
+"""What the socket API asks of this process about grants, logins and the store.
+
+Fulfils `servers.unix_api.manage_routes.ManageService`; deciding and doing is `issuing.management`.
+"""
+
+from __future__ import annotations
+
+from credward import wire
+from credward.issuing.gate import Peer
+from credward.issuing.logins import Logins
+from credward.issuing.management import Forgotten, Management
+from credward.tokens import Secret
+
+__all__ = ["BrokerManageService"]
+
+
+class BrokerManageService:
+    """The API's view of the owner's side."""
+
+    def __init__(self, *, management: Management, logins: Logins) -> None:
+        self._management = management
+        self._logins = logins
+
+    async def login(self, peer: Peer, name: str, method: str | None) -> wire.LoginStarted:
+        """Start a login, or attach to the one under way."""
+        session, attached = await self._management.log_in(peer, name, method, self._logins)
+        return wire.LoginStarted(
+            login_id=session.id,
+            grant=session.credential.grant,
+            credential=session.credential.name,
+            attached=attached,
+        )
+
+    async def login_events(
+        self, peer: Peer, login_id: str, after: int, seconds: float
+    ) -> list[wire.LoginEvent]:
+        """Return what happened after the first *after* events."""
+        self._management.require("Login", peer)
+        return await self._logins.find(login_id).events_after(after, seconds)
+
+    def login_answer(self, peer: Peer, login_id: str, answer: wire.LoginAnswer) -> None:
+        """Hand on what the user typed."""
+        self._management.require("Login", peer)
+        self._logins.find(login_id).answer(answer.field, Secret(answer.value))
+
+    def login_cancel(self, peer: Peer, login_id: str) -> None:
+        """Give a login up."""
+        self._management.require("Login", peer)
+        self._logins.cancel(login_id)
+
+    async def hand_over(self, peer: Peer, name: str, grant: str) -> wire.GrantGiven:
+        """Take an existing grant into sole ownership."""
+        kept, given = await self._management.hand_over(peer, name, Secret(grant))
+        return wire.GrantGiven(
+            grant=kept,
+            durable=given.durable,
+            credentials=list(given.credentials),
+            served=given.served,
+        )
+
+    async def logout(self, peer: Peer, name: str) -> wire.GrantDropped:
+        """Revoke a grant where possible, and forget it."""
+        return _dropped(await self._management.log_out(peer, name))
+
+    async def revoke_all(self, peer: Peer) -> wire.Dropped:
+        """Revoke what can be revoked, then drop everything."""
+        return wire.Dropped(
+            grants=[_dropped(each) for each in await self._management.revoke_all(peer)]
+        )
+
+    async def lock(self, peer: Peer, password: str | None) -> None:
+        """Lock the store."""
+        await self._management.lock(peer, None if password is None else Secret(password))
+
+    async def unlock(self, peer: Peer, password: str | None) -> None:
+        """Unlock the store."""
+        await self._management.unlock(peer, None if password is None else Secret(password))
+
+    async def secret_names(self, peer: Peer) -> wire.SecretNames:
+        """Return the names of stored secrets."""
+        return wire.SecretNames(names=await self._management.secret_names(peer))
+
+    async def secret_set(self, peer: Peer, name: str, value: str) -> None:
+        """Store a secret."""
+        await self._management.set_secret(peer, name, Secret(value))
+
+    async def secret_remove(self, peer: Peer, name: str) -> None:
+        """Forget a secret."""
+        await self._management.remove_secret(peer, name)
+
+
+def _dropped(forgotten: Forgotten) -> wire.GrantDropped:
+    failure = forgotten.failure
+    return wire.GrantDropped(
+        grant=forgotten.grant,
+        credentials=list(forgotten.credentials),
+        revoked=forgotten.revoked,
+        message="" if failure is None else failure.message,
+    )

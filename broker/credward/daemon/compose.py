@@ -105,7 +105,12 @@ def compose(
     )
     recorder = Recorder(clock=clock, audit=audit)
     turned_away = TurnedAway()
-    gate = Gate(holder=holder, recorder=recorder, worker_pids=pool.pids)
+    gate = Gate(
+        holder=holder,
+        recorder=recorder,
+        worker_pids=pool.pids,
+        locked=lambda: strongbox.locked_by_owner,
+    )
     issuer = Issuer(
         holder=holder, gate=gate, shell=shell, recorder=recorder, turned_away=turned_away
     )
@@ -126,9 +131,12 @@ def compose(
     async def store_opened() -> None:
         await recovery.begin()
         await keeper.unlocked(recovered=strongbox.recovered)
-        for grant in book.names():
+        for grant in {each.grant for each in holder.active.config.credentials.values()}:
             if (failure := keeper.parked(grant)) is not None:
                 shell.grant_parked(grant, failure)
+            else:
+                # Whatever failed for want of the store need not wait any longer.
+                shell.grant_given(grant)
 
     strongbox.on_open(store_opened)
     logins = Logins(

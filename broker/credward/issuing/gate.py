@@ -55,11 +55,17 @@ class Gate:
     """Identifies and decides."""
 
     def __init__(
-        self, *, holder: Holder, recorder: Recorder, worker_pids: Callable[[], Container[int]]
+        self,
+        *,
+        holder: Holder,
+        recorder: Recorder,
+        worker_pids: Callable[[], Container[int]],
+        locked: Callable[[], bool],
     ) -> None:
         self._holder = holder
         self._recorder = recorder
         self._worker_pids = worker_pids
+        self._locked = locked
         self._counter = itertools.count(1)
 
     def admit(self, action: str, peer: Peer, token_request: TokenRequest) -> Admitted:
@@ -71,6 +77,9 @@ class Gate:
             name = find_credential(active.config, name).name
         # Decided before it is looked up: whoever may have nothing also learns no names.
         rule = self._decide(active, action, caller, token_request.format, name)
+        if action != "Inspect" and self._locked():
+            # Everything but looking and unlocking: what lies in memory is no exception.
+            raise BrokerError(Kind.STORE_LOCKED, "the store is locked: run credward unlock")
         return Admitted(
             request_id=f"{next(self._counter):x}",
             action=action,

@@ -206,4 +206,4 @@ class WorkerLoginIo(WorkerIo):
 def _outcome(query: Mapping[str, str]) -> tuple[str, str]:
     if "error" in query:
         return "The login was not completed", "Go back to your terminal, it says why."
-    return "You are logged in", "You can close this page and go back to your terminal."
+    return "That is all here", "Close this page and go back to your terminal, it goes on there."

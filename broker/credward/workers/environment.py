@@ -107,7 +107,7 @@ RULES: Mapping[str, WorkerRules] = {
     # `ant` keeps its profiles below HOME, or where this variable says.
     "anthropic": WorkerRules(variables=(*_HOME, "ANTHROPIC_CONFIG_DIR"), programs=True),
     # Its secret, key or assertion may be read as for `static`; a rotation must not be interrupted.
-    "oauth": WorkerRules(variables=_HOME, programs=True, dies_with_daemon=False),
+    "oauth": WorkerRules(variables=_HOME, programs=True, rotates=True),
 }
 
 

@@ -171,7 +171,7 @@ class _Worker:
 
     def _mint(self, request: MintRequest) -> Message:
         if request.rotation is None:
-            io = self._io(request)
+            io = self._io(request, keep_grant=_leave_grant)
             token = self._load().mint(self._provider_request(request), io)
             return _describe(token, request.credential, io.warning, None)
         exchange = Exchange(request.rotation, self._journal, SystemClock().elapsed)
@@ -269,6 +269,10 @@ class _Worker:
             return self._transports[network]
 
         return make
+
+
+def _leave_grant(_grant: Grant) -> None:
+    """Keep no new grant where the old one is known to stay good: nobody here could store it."""
 
 
 def _describe(

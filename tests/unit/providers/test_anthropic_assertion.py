@@ -45,6 +45,7 @@ def test_tells_end_and_name():
         (f"eyJ{canary('b')}.x.y", "holds no JWT", Kind.FIX_CONFIGURATION),
         (f"sk-ant-oat01-{canary('c')}", "a token of Anthropic, no JWT", Kind.FIX_CONFIGURATION),
     ],
+    ids=["expired", "symmetric", "endless", "long", "empty", "text", "half", "token"],
 )
 def test_what_would_be_refused_is_not_sent(text, complaint, kind):
     """The message names the source and nothing of what lies there."""

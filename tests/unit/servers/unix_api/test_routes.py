@@ -76,7 +76,7 @@ def ask(run, service, target, *, verb="GET", body=b"", headers="") -> tuple[int,
     answers = []
 
     async def main() -> None:
-        async with open_door(build_handler(service)) as door:
+        async with open_door(build_handler(service, service)) as door:
             raw = (
                 f"{verb} {target} HTTP/1.1\r\nHost: credward\r\nConnection: close\r\n"
                 f"Content-Length: {len(body)}\r\n{headers}\r\n"
@@ -136,7 +136,7 @@ def test_the_callers_timeout_is_honoured(run):
 
     async def main() -> None:
         flight = asyncio.get_running_loop().create_future()
-        async with open_door(build_handler(Service(flight))) as door:
+        async with open_door(build_handler(Service(flight), Service(flight))) as door:
             start = asyncio.get_running_loop().time()
             answer = await door.exchange(
                 b"GET /v1/credentials/slow/token?timeout=0.5 HTTP/1.1\r\nHost: x\r\n"
@@ -164,7 +164,7 @@ def test_a_failure_after_the_timeout_bothers_nobody(run, caplog):
 
     async def main() -> None:
         flight = asyncio.get_running_loop().create_future()
-        async with open_door(build_handler(Service(flight))) as door:
+        async with open_door(build_handler(Service(flight), Service(flight))) as door:
             await door.exchange(
                 b"GET /v1/credentials/a/token?timeout=0.05 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
             )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from canaries import LogHunt, canary
+from canaries import MARK, LogHunt, canary
 
 _SEED = "CREDWARD_TEST_SEED"
 
@@ -78,3 +78,9 @@ def _umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name a case by something else than a canary: each process of a run draws its own."""
+    shown = val.decode("latin-1") if isinstance(val, bytes) else val
+    return "canary" if isinstance(shown, str) and MARK in shown else None

@@ -64,10 +64,9 @@ class WorkerRules:
 
     *variables* are handed down from the daemon's environment; so are *doors*, endpoints on this
     machine that the provider exists to ask, and which the daemon itself refuses to be
-    (`recursion`). *programs*: it runs programs of the
-    user's, which need a real HOME and may be set-uid (no "no new privileges"); what is below such a
-    worker dies with it. *dies_with_daemon* is off where a killed daemon must not interrupt an
-    exchange that rotates a grant.
+    (`recursion`). *programs*: it runs programs of the user's, which need a real HOME and may be
+    set-uid (no "no new privileges"); what is below such a worker dies with it. *rotates*: its mints
+    may replace their grant: each worker has a journal, and outlives a killed daemon.
     """
 
     variables: tuple[str, ...] = ()
@@ -85,7 +84,7 @@ class WorkerRules:
 RULES: Mapping[str, WorkerRules] = {
     # Profiles are files below HOME and may name programs. The endpoints are for private networks:
     # whoever sets the daemon's environment is its owner.
-    "aws": WorkerRules(variables=(*_HOME, *_AWS), programs=True, size=4, dies_with_daemon=False),
+    "aws": WorkerRules(variables=(*_HOME, *_AWS), programs=True, size=4, rotates=True),
     "command": WorkerRules(variables=_HOME, programs=True, size=8),
     # A static secret may be read by a program (`op read`) or from a file below HOME.
     "static": WorkerRules(variables=_HOME, programs=True),
@@ -99,7 +98,7 @@ RULES: Mapping[str, WorkerRules] = {
         variables=(*_HOME, "AZURE_CONFIG_DIR", *_GITHUB),
         doors=_AZURE_IDENTITY,
         programs=True,
-        dies_with_daemon=False,
+        rotates=True,
     ),
     # The keychain is found through D-Bus; which one is the desktop's choice.
     "keychain": WorkerRules(variables=(*_HOME, "XDG_CURRENT_DESKTOP"), size=1),

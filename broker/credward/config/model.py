@@ -96,6 +96,5 @@ class Config:
     audit: AuditConfig = field(default_factory=AuditConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
     network: NetworkSettings = field(default_factory=NetworkSettings)
-    store: StoreConfig = field(default_factory=StoreConfig)
     sources: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -125,7 +125,8 @@ class Management:
         """Take an existing refresh token into sole ownership."""
         credential = self._on_grant(name)
         admitted = self._admit("Manage", peer, credential.name)
-        if not grant_terms(credential.settings).logins:
+        terms = grant_terms(credential.settings)
+        if not (terms.logins or terms.rotating):
             raise BrokerError(
                 Kind.BAD_REQUEST,
                 f'"{credential.name}" needs no grant: run credward get {credential.name}',
@@ -159,7 +160,8 @@ class Management:
         await self._strongbox.open(config)
         first: dict[str, CredentialConfig] = {}
         for each in config.credentials.values():
-            if grant_terms(each.settings).logins:
+            terms = grant_terms(each.settings)
+            if terms.logins or terms.rotating:
                 first.setdefault(each.grant, each)
         done = await asyncio.gather(*(self._forget(each) for each in first.values()))
         self._shell.drop_all()

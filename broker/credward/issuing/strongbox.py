@@ -23,7 +23,7 @@ from credward.store.kek import (
     PassphraseSource,
     SystemdSource,
 )
-from credward.store.recovery import peek
+from credward.store.recovery import sources_of
 from credward.store.store import Entry, Store, WrongPassphraseError
 from credward.tokens import Secret
 from credward.workers.link import MintRequest
@@ -182,10 +182,8 @@ class Strongbox:
         """Return what a store without a word in the configuration uses: what made it, first."""
         if settings.key_file is not None:
             return "key_file"
-        if (found := peek(self._path)) is not None:
-            kinds = [wrap.source for wrap in found.wraps if wrap.source != "passphrase"]
-            return kinds[0] if kinds else self._reachable()
-        return self._reachable()
+        made_with = [each for each in sources_of(self._path) or () if each != "passphrase"]
+        return made_with[0] if made_with else self._reachable()
 
     def _reachable(self) -> str:
         # Without a session bus (or macOS's keychain) there is nothing to ask.
@@ -199,7 +197,7 @@ class Strongbox:
             settings={
                 "service": _SERVICE,
                 "account": _ACCOUNT,
-                "create": not self._path.exists(),
+                "create": sources_of(self._path) is None,
             },
             network=config.network,
             now=self._clock.now(),
@@ -208,7 +206,7 @@ class Strongbox:
             minted = await self._pool.mint("keychain", request, deadline=_KEYCHAIN)
         except BrokerError as failure:
             locked = failure.kind is Kind.STORE_LOCKED
-            if chosen or locked or self._path.exists():
+            if chosen or locked or sources_of(self._path) is not None:
                 raise
             _log.warning("no keychain, a key file is used: %s", failure.message)
             return KeyFileSource(self._key_file)

@@ -367,6 +367,15 @@ def test_row_28_a_grant_parked_in_an_earlier_life_is_parked() -> None:
     assert kinds(bench.ask(4, other)) == ["StartMint"]
 
 
+def test_row_31_what_was_given_up_is_handed_out_no_more(fresh: Bench) -> None:
+    """GrantParked with drop: a logout, where parking alone would serve what is still valid."""
+    commands = fresh.handle(GrantParked(grant="a", failure=LOGIN, drop=True), 10)
+
+    assert kinds(commands) == ["Drop", "Park"] or kinds(commands) == ["Drop"]
+    assert fresh.state(10) is State.PARKED
+    assert kinds(fresh.ask(11)) == ["Fail"]
+
+
 def test_row_29_what_was_in_use_recovers_by_itself(fresh: Bench) -> None:
     """EXPIRED in demand, woke after back-off: MINTING, before anybody asks again."""
     fresh.wake(75)
@@ -394,7 +403,7 @@ def test_every_row_of_the_table_has_its_test() -> None:
     tests = {int(name[9:11]) for name in globals() if name.startswith("test_row_")}
 
     assert rows == tests
-    assert rows == set(range(1, 31))
+    assert rows == set(range(1, 32))
 
 
 # --- cases that span rows ------------------------------------------------------------------------

@@ -80,6 +80,8 @@ class EntraServer:
     identity_header: str = "header-secret"
     identity_answer: tuple[int, bytes] | None = None
     asked: list[tuple[str, dict[str, str], dict[str, str]]] = field(default_factory=list)
+    # Access tokens that it made, and by which grant.
+    made: dict[str, str] = field(default_factory=dict)
 
     # --- what tests look at ----------------------------------------------------------------------
 
@@ -224,6 +226,7 @@ class EntraServer:
             "ext_expires_in": self.lifetime,
             "access_token": unsigned(access),
         }
+        self.made[answer["access_token"]] = form["grant_type"]
         if not user:
             return answer
         claims = {
@@ -272,9 +275,13 @@ class EntraServer:
         return 200, json.dumps(answer | {"expires_in": "6999"}).encode()
 
 
-def _handler(server: EntraServer) -> type[http.server.BaseHTTPRequestHandler]:
+def make_handler(server: EntraServer) -> type[http.server.BaseHTTPRequestHandler]:
+    """Return the handler of requests that has *server* answer them."""
+
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Head and body are two writes.
+        disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
@@ -311,7 +318,7 @@ def entra_server(folder: Path) -> Iterator[EntraServer]:
     server = EntraServer(ca=str(ca))
     listeners = []
     for scheme in ("https", "http"):
-        listener = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(server))
+        listener = http.server.ThreadingHTTPServer(("127.0.0.1", 0), make_handler(server))
         listener.daemon_threads = True
         if scheme == "https":
             listener.socket = context.wrap_socket(listener.socket, server_side=True)

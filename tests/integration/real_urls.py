@@ -23,7 +23,7 @@ from credward.settings.network import NetworkSettings
 from credward.tokens import Secret
 from credward.workers.link import MintRequest
 from credward.workers.pool import WorkerPool
-from fakes import aws_sso, google_server
+from fakes import aws_sso, entra_server, google_server
 from fakes.tls_stub import serving_tls
 
 
@@ -125,6 +125,29 @@ def _certificate(home: Path, ca: trustme.CA) -> None:
     (home / "external.json").write_text(json.dumps(info))
 
 
+def _entra(host: str) -> Far:
+    entra = entra_server.EntraServer(https=f"https://{host}")
+    return Far(
+        handler=entra_server.make_handler(entra),
+        owner=entra.made.get,
+        asked=lambda: [headers["host"] for _, _, headers in entra.asked],
+    )
+
+
+def _entra_case(host: str, **words: str) -> Case:
+    """An application in one of the clouds: its endpoints are looked up there, and nowhere else."""
+    home = {"tenant": entra_server.TENANT, "client_id": entra_server.CLIENT}
+    secret = {"scope": "api://x/.default", "client_secret": {"store": "entra"}}
+    return Case(
+        provider="entra",
+        hosts=(host, host),
+        make_far=lambda: _entra(host),
+        settings={**home, **secret, **words},
+        secrets={"client_secret": entra_server.SECRET},
+        owner="client_credentials",
+    )
+
+
 _BOUNDARY = {
     "availableResource": "r",
     "availablePermissions": ["inRole:roles/storage.objectViewer"],
@@ -175,6 +198,10 @@ CASES: Mapping[str, Case] = {
         settings={"credentials_file": "~/external.json", "access_boundary": [_BOUNDARY]},
         owner=f"narrow {google_server.AGENT}",
     ),
+    "entra-public": _entra_case("login.microsoftonline.com"),
+    "entra-usgov": _entra_case("login.microsoftonline.us", cloud="usgov"),
+    "entra-china": _entra_case("login.partner.microsoftonline.cn", cloud="china"),
+    "entra-custom": _entra_case("login.example.com", authority="https://login.example.com"),
     "gcp-federation-by-certificate": Case(
         provider="gcp",
         hosts=("sts.mtls.googleapis.com",),

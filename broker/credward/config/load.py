@@ -252,7 +252,8 @@ def _merged(
         grant=common.grant or grant_name(name, provider, own),
         base_urls=(*one, *common.base_urls),
         allowed_flags=frozenset(common.allow_client_flags),
-        audiences=tuple(common.serve.audiences),
+        # What the settings name themselves needs no second mention.
+        audiences=(*common.serve.audiences, *getattr(own, "own_audiences", ())),
         scopes=tuple(common.serve.scopes),
         header=common.header,
         env_name=common.env_name,

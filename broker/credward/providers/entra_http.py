@@ -134,7 +134,10 @@ class MsalHttp:
             )
         self.answer = answer
         self.sent = "no"
-        if method == "GET" and status >= 400 and not self.tolerates(response):
+        if status < 400 or self.tolerates(response):
+            return
+        if method == "GET" or not isinstance(answer.get("error"), str):
+            # msal returns what has an error; anything else it would take for a grant.
             raise read_refusal(answer, self._asker)
 
     def tolerates(self, response: HttpResponse) -> bool:  # noqa: ARG002

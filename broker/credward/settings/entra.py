@@ -156,6 +156,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         )
 
     @property
+    def own_audiences(self) -> tuple[str, ...]:
+        """The audiences that callers may name without `serve.audiences`: no more than is granted.
+
+        Those whose permissions are asked for whole, and for Foundry both of the documented ones.
+        """
+        served = FOUNDRY_SCOPES if self.foundry and self.cloud == "public" else self.scopes
+        whole = (scope for scope in served if scope.endswith("/.default"))
+        return tuple(scope.removesuffix("/.default") for scope in whole)
+
+    @property
     def grant_terms(self) -> GrantTerms:
         """A user's refresh token: it may be replaced at each mint."""
         if self.way != "user":

@@ -176,3 +176,18 @@ def test_the_store_is_a_value_with_its_layers_merged(places: Places) -> None:
     assert errors(places, "[store]\nkey_file = '/k'\n", system="[store]\nkey = 'memory'\n") == [
         '2: store.key_file goes with key = "key_file", not "memory"'
     ]
+
+
+def test_audiences_of_the_settings_need_no_second_mention(places: Places) -> None:
+    """Beside those that are listed."""
+    config = load(
+        places,
+        '[credentials.f]\nprovider = "entra"\nsource = "az"\nresource = "my-res"\n'
+        'serve.audiences = ["api://x"]\n',
+    )
+
+    assert config.credentials["f"].audiences == (
+        "api://x",
+        "https://ai.azure.com",
+        "https://cognitiveservices.azure.com",
+    )

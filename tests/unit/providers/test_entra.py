@@ -8,10 +8,14 @@ import time
 import traceback
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from canaries import MARK, canary
 from credward.errors import BrokerError, Kind
 from credward.providers.entra import EntraProvider
+from credward.providers.provider import HttpResponse
 from credward.settings.entra import Settings
 from credward.settings.references import Reference
 from fakes.entra_server import CLIENT, SECRET, USER, entra_server, refusal
@@ -271,3 +275,55 @@ def test_h3_no_secret_gets_out(server, caplog):
     assert MARK not in "".join(
         record.getMessage() for record in caplog.records if record.name.startswith("msal")
     )
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=5,
+)
+FIELDS = ("access_token", "expires_in", "refresh_token", "id_token", "client_info", "scope", "error",
+          "error_codes", "error_description", "claims", "refresh_in", "token_type")  # fmt: skip
+
+
+@given(
+    answer=st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=6),
+    status=st.sampled_from([200, 400, 401]),
+)
+@hypothesis_settings(max_examples=150, deadline=None)
+def test_t6_any_answer_is_a_token_or_a_failure(answer, status):
+    """With msal in between; and a new refresh token is kept, whatever else was in the answer."""
+    place = {
+        f"{name}_endpoint": f"https://login.example.com/t/{name}"
+        for name in ("token", "authorization", "device_authorization")
+    }
+
+    def reply(http_request):
+        body = place if http_request.method == "GET" else answer
+        code = 200 if http_request.method == "GET" else status
+        return HttpResponse(status=code, headers={}, body=json.dumps(body).encode())
+
+    io = FakeIo(server=reply)
+    chosen = Settings(client_id=CLIENT, authority="https://login.example.com/t", scope=SCOPE)
+    try:
+        token = EntraProvider().mint(request(chosen, grant='{"refresh_token": "old"}'), io)
+    except BrokerError as failure:
+        assert failure.message.startswith('"gateway" ')
+        assert "\n" not in failure.message
+    else:
+        assert status == 200
+        assert token.expires_at > io.time
+        assert token.secret.reveal().isprintable()
+    rotated = answer.get("refresh_token") if status == 200 and "error" not in answer else None
+    if not isinstance(rotated, str) or rotated in {"", "old"} or not valid_json(answer):
+        assert io.grants == []
+    else:
+        assert json.loads(io.grants[0].secret.reveal())["refresh_token"] == rotated
+
+
+def valid_json(answer):
+    """Tell whether the answer is JSON by the letter: Python writes NaN, and half characters."""
+    try:
+        return json.dumps(answer, allow_nan=False, ensure_ascii=False).encode() != b""
+    except ValueError:
+        return False

@@ -60,6 +60,15 @@ def test_a_refusal_of_the_token_endpoint_is_for_msal():
         client.get(URL)
 
 
+def test_a_refusal_without_an_error_is_no_grant():
+    """Whatever else is in it."""
+    client, _ = http(b'{"access_token": "x", "expires_in": 60}', status=400)
+    with pytest.raises(BrokerError) as caught:
+        client.post(URL)
+
+    assert (caught.value.kind, caught.value.sent) == (Kind.PROVIDER_REFUSED, "no")
+
+
 @pytest.mark.parametrize(("verb", "sent"), [("get", "no"), ("post", "maybe")])
 def test_t8_only_a_post_may_have_used_a_grant(verb, sent):
     """What the transport says of a look-up is put right."""

@@ -127,6 +127,21 @@ def test_scopes(words, scopes):
     assert read(**HOME, **words).scopes == scopes
 
 
+@pytest.mark.parametrize(
+    ("words", "audiences"),
+    [
+        ({"resource": "my-res"}, ("https://ai.azure.com", "https://cognitiveservices.azure.com")),
+        ({"scope": "api://x/.default"}, ("api://x",)),
+        # All of it would be more than is asked for.
+        ({"scope": "api://x/read"}, ()),
+        ({"token": "id"}, ()),
+    ],
+)
+def test_callers_may_name_what_is_configured(words, audiences):
+    """SDKs name their audience; no more comes of it."""
+    assert read(**HOME, **words).own_audiences == audiences
+
+
 def test_terms_of_the_grant():
     """A user's may rotate; all else has none."""
     by_page = grant_terms(read(**HOME, scope=SCOPE))

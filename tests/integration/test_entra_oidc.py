@@ -1,12 +1,15 @@
-"""msal's user flows against a real OpenID provider over TLS, in this process, over the real transport."""
+"""msal's user flows against a real OpenID provider over TLS: in this process, and by a whole daemon."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import requests
 import trustme
 
 from credward.errors import BrokerError, Kind
@@ -122,3 +125,52 @@ def test_an_id_token(idp, io):
 
     assert token.secret.reveal().count(".") == 2
     assert 0 < token.expires_at - time.time() <= 600
+
+
+def test_a_whole_daemon(start_daemon, files, idp, user):
+    """Log in by the command, mint, rotate, be killed, and go on without another login."""
+    daemon = start_daemon(
+        f"""
+        [network]
+        ca = "{files / "ca.pem"}"
+        [store]
+        key = "key_file"
+        [credentials.gateway]
+        provider = "entra"
+        authority = "{idp.issuer.removesuffix("/v2.0")}"
+        client_id = "credward"
+        scope = "api"
+        account = "alice"
+        """
+    )
+    asked = daemon.get("gateway")
+    assert (asked.status, asked.kind) == (401, "login-required")
+
+    login = subprocess.Popen(
+        [sys.executable, "-m", "credward", "login", "gateway", "--json", "--no-browser"],
+        env=daemon.environment | {"CREDWARD_SOCKET": str(daemon.socket)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    )
+    with login:
+        for line in login.stdout:
+            event = json.loads(line)
+            if event["event"] == "open_url":
+                redirect = parse_qs(urlsplit(event["url"]).query)["redirect_uri"][0] + "/"
+                requests.get(user.go(event["url"], end=redirect), timeout=10).raise_for_status()
+    assert login.returncode == 0
+    assert (event["event"], event["account"]) == ("done", "alice")
+
+    first = daemon.get("gateway")
+    assert first.status == 200
+    for _ in range(2):
+        refreshed = daemon.request("POST", "/v1/credentials/gateway/refresh")
+        assert refreshed.status in {200, 202, 204}, refreshed.text
+    daemon.kill9()
+    daemon.start()
+    after = daemon.get("gateway")
+
+    assert after.status == 200
+    assert after.text != first.text
+    assert idp.count("refresh_token.consumed") >= 3
+    assert idp.count("grant.revoked") == 0

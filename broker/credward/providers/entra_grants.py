@@ -25,13 +25,21 @@ class EntraGrant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def read_grant(secret: Secret | None, credential: str) -> EntraGrant:
-    """Return what *secret* holds, or raise `login-required`."""
-    try:
-        grant = None if secret is None else msgspec.json.decode(secret.reveal(), type=EntraGrant)
-    except (msgspec.DecodeError, UnicodeError):
-        # Its text is not repeated, and what is damaged is as good as none.
-        grant = None
-    if grant is None or not grant.refresh_token:
+    """Return what *secret* holds, or raise `login-required`.
+
+    That is our own JSON, or a refresh token as it was brought along (`login --grant-stdin`).
+    """
+    text = "" if secret is None else secret.reveal().strip()
+    if text.startswith("{"):
+        try:
+            grant = msgspec.json.decode(text, type=EntraGrant)
+        except (msgspec.DecodeError, UnicodeError):
+            # Its text is not repeated, and what is damaged is as good as none.
+            grant = EntraGrant(refresh_token="")
+    else:
+        grant = EntraGrant(refresh_token=text)
+    token = grant.refresh_token
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise BrokerError(
             Kind.LOGIN_REQUIRED, f'"{credential}" needs a login: run credward login {credential}'
         )

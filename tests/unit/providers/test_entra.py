@@ -181,7 +181,7 @@ def test_on_behalf_of_a_user(server):
 
 def test_without_a_login_nothing_is_dialled(server):
     """A grant that is none is as good as absent."""
-    for grant in (None, "", "{}", '{"refresh_token": ""}', "[1]"):
+    for grant in (None, "", "{}", '{"refresh_token": ""}', "[1] 2"):
         failure = failing(request(settings(server), grant=grant), FakeIo())
 
         assert failure.kind is Kind.LOGIN_REQUIRED

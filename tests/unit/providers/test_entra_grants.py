@@ -27,7 +27,17 @@ def test_a_newer_version_may_say_more():
     assert read_grant(Secret('{"refresh_token": "x", "new": 1}'), "gateway").account is None
 
 
-@pytest.mark.parametrize("text", [None, "", "{", "[]", "{}", '{"refresh_token": 7}'])
+def test_a_refresh_token_may_be_brought_along():
+    """As it is, without an account."""
+    read = read_grant(Secret("0.AXoA-token_\n"), "gateway")
+
+    assert (read.refresh_token, read.account) == ("0.AXoA-token_", None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [None, "", "{", "{}", '{"refresh_token": 7}', '{"refresh_token": ""}', "two words", "tök"],
+)
 def test_h3_what_is_none_needs_a_login(text):
     """And is not repeated."""
     with pytest.raises(BrokerError) as caught:

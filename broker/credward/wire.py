@@ -38,6 +38,7 @@ __all__ = [
     "SecretNames",
     "SecretValue",
     "StatusList",
+    "Unusable",
     "decode",
     "encode",
 ]
@@ -87,6 +88,20 @@ class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
     base_urls: list[str] = []
 
 
+class Unusable(msgspec.Struct, frozen=True, kw_only=True):
+    """A credential that gives no token now: *kind* is `cooldown` or `disabled`, *reason* a kind.
+
+    *until* (Unix seconds) and *remaining* (seconds) are null where only *recovery* ends it.
+    """
+
+    credential: str
+    kind: str
+    reason: str
+    recovery: str
+    until: float | None = None
+    remaining: float | None = None
+
+
 class StatusList(msgspec.Struct, frozen=True, kw_only=True):
     """All credentials; *now* is the daemon's clock, *attestation* how well it sees callers."""
 
@@ -99,6 +114,7 @@ class StatusList(msgspec.Struct, frozen=True, kw_only=True):
     hardening: str = ""
     started_at: float | None = None
     warnings: list[str] = []
+    unusable: list[Unusable] = []
     grants: list[GrantStatus] = []
     locked: bool = False
     store: str = ""

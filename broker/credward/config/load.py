@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from credward import __version__
+from credward.config.fallbacks import check_fallbacks
 from credward.config.grants import (
     GrantTable,
     check_references,
@@ -54,7 +55,7 @@ _TABLES = (
     "requires",
 )
 # Words of the format that later versions read; refusing them is better than ignoring them.
-_LATER = ("notify", "sinks", "fallback", "persist")
+_LATER = ("notify", "sinks", "persist")
 _UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]*)`")
 _PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 
@@ -76,6 +77,9 @@ def load_config(places: Places, explicit: Path | None = None) -> Config:
     store = _section(layers, "store", StoreSection, complaints)
     network = _section(layers, "network", NetworkSettings, complaints)
     default = _default(layers, credentials, complaints)
+    if not complaints.errors:
+        # A credential that is wrong in itself would be missed here too.
+        check_fallbacks(credentials, complaints)
     if listen.mode != "user" and not (listen.allow_uids and policy.directory):
         where = _where(layers, "listen", "mode")
         complaints.errors.append(
@@ -259,6 +263,7 @@ def _merged(
         env_name=common.env_name,
         keep=common.keep,
         idle_after=common.idle_after,
+        fallback=tuple(common.fallback),
         origin=origin,
     )
 

@@ -26,7 +26,7 @@ class CredentialConfig:
     """One `[credentials.NAME]`. Durations are in seconds; *origin* is `path:line`.
 
     *epoch* changes with anything that makes it another credential: tokens of another epoch are
-    never handed out.
+    never handed out. *fallback*: credentials that stand in for it, in this order.
     """
 
     name: str
@@ -42,6 +42,7 @@ class CredentialConfig:
     env_name: str | None = None
     keep: Literal["demand", "always"] = "demand"
     idle_after: float | None = None
+    fallback: tuple[str, ...] = ()
     origin: str = ""
 
 

@@ -21,6 +21,7 @@ from credward.daemon.manage_service import BrokerManageService
 from credward.daemon.metrics import Sample
 from credward.daemon.service import BrokerService
 from credward.daemon.wakeups import open_wakeups
+from credward.issuing.fallbacks import Fallbacks
 from credward.issuing.gate import Active, Gate
 from credward.issuing.grant_book import GrantBook
 from credward.issuing.issuer import Issuer
@@ -112,7 +113,12 @@ def compose(
         locked=lambda: strongbox.locked_by_owner,
     )
     issuer = Issuer(
-        holder=holder, gate=gate, shell=shell, recorder=recorder, turned_away=turned_away
+        holder=holder,
+        gate=gate,
+        shell=shell,
+        recorder=recorder,
+        fallbacks=Fallbacks(clock=clock, view=shell.view),
+        turned_away=turned_away,
     )
     management = Management(
         clock=clock,

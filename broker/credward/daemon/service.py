@@ -20,6 +20,7 @@ from credward.config import Config, CredentialConfig
 from credward.daemon.metrics import Metrics, Sample
 from credward.errors import BrokerError, Kind
 from credward.formats.registry import FORMATS
+from credward.issuing.fallbacks import Unusable
 from credward.issuing.gate import Peer
 from credward.issuing.grant_record import GrantView
 from credward.issuing.issuer import Issued, Issuer
@@ -133,6 +134,7 @@ class BrokerService:
             grants=grants,
             locked=self._facts.locked(),
             store=self._facts.store(),
+            unusable=[_unusable(each) for each in self._issuer.unusable()],
         )
 
     def reload(self, peer: Peer) -> wire.ReloadResult:
@@ -233,6 +235,17 @@ def _grant_status(view: GrantView, provider: str, credentials: tuple[str, ...]) 
         ambiguous_at=view.ambiguous_at,
         parked_at=view.parked_at,
         unsaved=view.unsaved,
+    )
+
+
+def _unusable(unusable: Unusable) -> wire.Unusable:
+    return wire.Unusable(
+        credential=unusable.credential,
+        kind=unusable.state.value,
+        reason=unusable.failure.kind.slug,
+        recovery=unusable.failure.recovery.value,
+        until=unusable.until,
+        remaining=unusable.remaining,
     )
 
 

@@ -14,6 +14,8 @@ from credward.errors import BrokerError, Kind
 from credward.formats.registry import ShapeRequest, check_format, shape
 from credward.issuing.admitted import Admitted
 from credward.issuing.asking import asker, cache_ttl, find_credential, min_remaining, token_key
+from credward.issuing.chains import Chains
+from credward.issuing.fallbacks import Fallbacks, Unusable
 from credward.issuing.gate import Gate, Holder, Peer
 from credward.issuing.recording import Recorder
 from credward.issuing.shell import Answer, Held, Shell
@@ -26,11 +28,12 @@ __all__ = ["Issued", "Issuer"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issued:
-    """An answer ready to leave; times are Unix seconds.
+    """An answer ready to leave; times are Unix seconds, *credential* is the one that served.
 
     *body* holds the secret: whoever writes it wipes it.
     """
 
+    credential: str
     body: bytearray
     content_type: str
     token_id: str
@@ -49,12 +52,15 @@ class Issuer:
         gate: Gate,
         shell: Shell,
         recorder: Recorder,
+        fallbacks: Fallbacks,
         turned_away: TurnedAway,
     ) -> None:
         self._holder = holder
         self._gate = gate
         self._shell = shell
         self._recorder = recorder
+        self._fallbacks = fallbacks
+        self._chains = Chains(holder=holder, gate=gate, fallbacks=fallbacks)
         self._turned_away = turned_away
         self._last_asked_by: dict[str, str] = {}
 
@@ -68,7 +74,12 @@ class Issuer:
         check_format(token_request.format)
         admitted = self._gate.admit("Issue", peer, token_request)
         self._gate.check_destination(admitted)
-        caller = admitted.caller
+        if not admitted.credential.fallback:
+            return self._ask(admitted)
+        return self._chains.issue(peer, admitted, self._ask)
+
+    def _ask(self, admitted: Admitted) -> Issued | asyncio.Future[Issued]:
+        caller, token_request = admitted.caller, admitted.token_request
         self._last_asked_by[admitted.credential.name] = caller.describe()
         return self._obtain(
             admitted,
@@ -96,6 +107,9 @@ class Issuer:
     def reject(self, peer: Peer, credential: str, token_id: str | None) -> None:
         """Note a caller's word that upstream refused this token (None: the current one)."""
         admitted = self._gate.admit("Issue", peer, TokenRequest(credential=credential))
+        meant = self._fallbacks.meant(self.config, admitted.credential, admitted.caller, token_id)
+        if meant != admitted.credential.name:
+            admitted = self._gate.admit("Issue", peer, TokenRequest(credential=meant))
         current = token_id or self._shell.view(admitted.credential.name).token_id
         self._recorder.rejected(admitted, current)
         if current is not None:
@@ -120,6 +134,10 @@ class Issuer:
     def view(self, credential: str) -> tuple[View, str | None]:
         """Return the state of a credential and who asked for it last."""
         return self._shell.view(credential), self._last_asked_by.get(credential)
+
+    def unusable(self) -> list[Unusable]:
+        """Return the credentials that give no token now, and until when."""
+        return self._fallbacks.unusable(self.config)
 
     def _obtain(
         self, admitted: Admitted, obtain: Callable[[TokenKey], Answer | asyncio.Future[Answer]]
@@ -171,6 +189,7 @@ class Issuer:
         # Recorded before anything leaves: where the line cannot be written, nothing is handed out.
         self._recorder.issued(admitted, held.token_id, held.upstream_id)
         return Issued(
+            credential=admitted.credential.name,
             body=shaped.body,
             content_type=shaped.content_type,
             token_id=held.token_id,

@@ -151,6 +151,7 @@ class _Api:
 
 def _token_response(issued: Issued) -> HttpResponse:
     headers = [
+        ("Credential", issued.credential),
         ("Token-Id", issued.token_id),
         ("Issued-At", str(int(issued.issued_at))),
         ("Cache-Control", "no-store"),

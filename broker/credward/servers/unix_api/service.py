@@ -29,6 +29,11 @@ class Issued(Protocol):
         ...
 
     @property
+    def credential(self) -> str:
+        """The name of the credential that served."""
+        ...
+
+    @property
     def token_id(self) -> str:
         """The one-way name of the token."""
         ...

@@ -18,6 +18,7 @@ from unit.servers.doors import open_door, status_of
 
 @dataclass
 class Issued:
+    credential: str = "gateway"
     body: bytearray = field(default_factory=lambda: bytearray(b"token\n"))
     content_type: str = "text/plain"
     token_id: str = "0123456789abcdef"
@@ -99,6 +100,7 @@ def test_issues_a_token(run):
     assert headers == {
         "Content-Type": "text/plain",
         "Content-Length": "6",
+        "Credential": "gateway",
         "Token-Id": "0123456789abcdef",
         "Issued-At": "1000",
         "Expires-At": "2000",

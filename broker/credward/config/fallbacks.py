@@ -1,0 +1,71 @@
+"""Which credentials may stand in for each other: checked before anybody relies on it.
+
+Trying them in turn is `issuing.issuer`; when one is left alone, `lifecycle.failover`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+
+from credward.config.layers import Complaints
+from credward.config.model import CredentialConfig
+
+__all__ = ["check_fallbacks"]
+
+
+def check_fallbacks(credentials: Mapping[str, CredentialConfig], complaints: Complaints) -> None:
+    """Complain of every fallback that does not exist, leads back, or is something else."""
+    for credential in credentials.values():
+        for text in _complaints(credential, credentials):
+            complaints.errors.append(f'{credential.origin}: "{credential.name}" {text}')
+
+
+def _complaints(
+    credential: CredentialConfig, credentials: Mapping[str, CredentialConfig]
+) -> Iterator[str]:
+    for name in credential.fallback:
+        other = credentials.get(name)
+        if name == credential.name:
+            yield "falls back on itself"
+        elif other is None:
+            near = difflib.get_close_matches(name, credentials, n=1)
+            guess = f', perhaps "{near[0]}"' if near else ""
+            yield f'falls back on "{name}", which is not configured{guess}'
+        else:
+            yield from _differences(credential, other)
+            if _leads_to(other, credential.name, credentials, set()):
+                yield f'falls back on itself, by way of "{name}"'
+
+
+def _differences(credential: CredentialConfig, other: CredentialConfig) -> Iterator[str]:
+    mine, others = _kind(credential), _kind(other)
+    if mine is not None and others is not None and mine != others:
+        yield (
+            f'is of kind {mine} and falls back on "{other.name}" of kind {others}: '
+            "only equal kinds can stand in for each other"
+        )
+    if set(credential.base_urls) != set(other.base_urls):
+        yield f'falls back on "{other.name}", which has other base_urls: give both the same'
+
+
+def _kind(credential: CredentialConfig) -> str | None:
+    """Return the kind of token that the settings promise, None where only a mint will tell."""
+    kind = getattr(credential.settings, "kind", None)
+    return kind if isinstance(kind, str) else None
+
+
+def _leads_to(
+    start: CredentialConfig,
+    goal: str,
+    credentials: Mapping[str, CredentialConfig],
+    seen: set[str],
+) -> bool:
+    if goal in start.fallback:
+        return True
+    seen.add(start.name)
+    return any(
+        _leads_to(credentials[name], goal, credentials, seen)
+        for name in start.fallback
+        if name in credentials and name not in seen
+    )

@@ -204,6 +204,32 @@ def test_profiles_of_the_command_line(mint, moto, tmp_path, monkeypatch):
     assert "role/first/" in moto.caller(through.secret.reveal())
 
 
+def test_the_whole_way(moto, start_daemon):
+    """A daemon hands out keys that work, a Bedrock key of them, and says what is wrong."""
+    role = f'role_arn = "{moto.role("first")}"\nsource = {{ env = "KEYS" }}\n'
+    daemon = start_daemon(
+        f'[credentials.deploy]\nprovider = "aws"\nregion = "{REGION}"\n{role}'
+        f'[credentials.bedrock]\nprovider = "aws"\nregion = "{REGION}"\n{role}'
+        'derive = "bedrock-api-key"\n'
+        f'[credentials.denied]\nprovider = "aws"\nregion = "{REGION}"\n'
+        f'role_arn = "{moto.role("first")}"\nsource = {{ env = "STRANGER" }}\n',
+        environment={
+            "KEYS": moto.keys(),
+            "STRANGER": moto.keys(AccessKeyId=moto.stranger[0], SecretAccessKey=moto.stranger[1]),
+            "AWS_ENDPOINT_URL_STS": moto.url,
+        },
+    )
+    keys = daemon.get("deploy", "json", timeout=20).json()
+    bedrock = daemon.get("bedrock", timeout=20).text
+    denied = daemon.get("denied", timeout=20)
+
+    assert moto.caller(keys["token"]).endswith("assumed-role/first/credward-deploy")
+    assert 3500 < keys["expires_at"] - time.time() <= 3601
+    assert bedrock.startswith("bedrock-api-key-")
+    assert "AccessDenied" in denied.text
+    assert denied.kind == "fix-configuration"
+
+
 async def test_mints_in_a_worker(moto):
     """In the process and the environment that it has in real life."""
     pool = WorkerPool(clock=SystemClock(), environ={"AWS_ENDPOINT_URL_STS": moto.url})

@@ -38,7 +38,12 @@ class AwsProvider:
     def mint(self, token_request: ProviderRequest, io: Io) -> Token:
         """Mint once, by as many requests as there are steps from the first keys to the token."""
         settings = _settings_of(token_request)
-        aws = Aws(token_request.credential, io, timeout=settings.timeout)
+        aws = Aws(
+            token_request.credential,
+            io,
+            timeout=settings.timeout,
+            ends_at=io.now() + settings.timeout,
+        )
         if settings.by_sso:
             keys, region = self._keys_by_sso(aws, settings, token_request)
             # The refresh is over and kept: whatever fails from here is no use of the grant.
@@ -48,7 +53,7 @@ class AwsProvider:
             keys = _read_session(aws, token_request)
             return _finish(aws, settings, keys, settings.region, login=_login_command(aws))
         if settings.web_identity_token is not None:
-            identity = read_secret(token_request, "web_identity_token", io)
+            identity = read_secret(token_request, "web_identity_token", io, timeout=aws.remaining())
             keys = assume_with_web_identity(aws, settings, identity)
             return _finish(aws, settings, keys, settings.region, skip=1)
         keys, region, login = _first_keys(aws, settings, token_request)
@@ -151,7 +156,7 @@ def _first_keys(
         return found.keys, settings.region or found.region, found.login
     if settings.credential_source is not None:
         return instance_keys(aws), settings.region, None
-    text = read_secret(token_request, "source", aws.io).reveal()
+    text = read_secret(token_request, "source", aws.io, timeout=aws.remaining()).reveal()
     keys = keys_from_text(aws.credential, text, "source", aws.io.now())
     return keys, settings.region, None
 

@@ -16,7 +16,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from botocore.loaders import Loader
 
-from credward.errors import BrokerError
+from credward.errors import BrokerError, Kind
 from credward.providers.aws_errors import explain
 from credward.providers.aws_keys import Keys
 from credward.providers.provider import HttpRequest, Io
@@ -34,13 +34,32 @@ _OF_TRANSPORT = frozenset({"content-length", "host", "connection", "transfer-enc
 class Aws:
     """AWS as one mint sees it: sessions and clients over *io*, for one credential.
 
-    *timeout* (seconds) is that of one request.
+    *timeout* (seconds) is that of one request; *ends_at* (Unix seconds) is the end of them all.
     """
 
-    def __init__(self, credential: str, io: Io, *, timeout: float) -> None:
+    def __init__(
+        self, credential: str, io: Io, *, timeout: float, ends_at: float | None = None
+    ) -> None:
         self.credential = credential
         self.io = io
         self._timeout = timeout
+        self._ends_at = ends_at
+
+    def remaining(self) -> float:
+        """Return how long the next step may take, in seconds; raise `timed-out` if it is too late.
+
+        Several slow steps must not add up to more than the deadline of the worker, whose death says
+        less than they do.
+        """
+        if self._ends_at is None:
+            return self._timeout
+        if (left := self._ends_at - self.io.now()) > 0:
+            return min(left, self._timeout)
+        raise BrokerError(
+            Kind.TIMED_OUT,
+            f'"{self.credential}" got no token, its steps took longer than {self._timeout:g} s '
+            "together: raise timeout",
+        )
 
     def session(self, profile: str | None = None) -> botocore.session.Session:
         """Return a session that reads the user's AWS files, and sends by us whatever it sends."""
@@ -103,7 +122,7 @@ class Aws:
                 url=str(request.url),
                 headers=headers,
                 body=bytes(body),
-                timeout=self._timeout,
+                timeout=self.remaining(),
             )
         )
         answer = response.body

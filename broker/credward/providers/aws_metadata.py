@@ -49,7 +49,12 @@ def instance_keys(aws: Aws) -> Keys:
 
 def _ask(aws: Aws, method: str, path: str, headers: dict[str, str]) -> HttpResponse:
     response = aws.io.send(
-        HttpRequest(method=method, url=f"{_URL}{path}", headers=headers, timeout=_TIMEOUT)
+        HttpRequest(
+            method=method,
+            url=f"{_URL}{path}",
+            headers=headers,
+            timeout=min(_TIMEOUT, aws.remaining()),
+        )
     )
     match response.status:
         case 200:

@@ -31,8 +31,6 @@ __all__ = ["ProfileKeys", "resolve_profile", "sso_session_of"]
 
 # Where tools that write sessions into the files note their end.
 _ENDS = ("x_security_token_expires", "aws_expiration", "expiration")
-# A program that opens a browser and waits for a human has no place in a mint (seconds).
-_PROGRAM_TIMEOUT = 60.0
 # Programs of ours, and those that only start the program among their arguments.
 _OURS = frozenset({"credward", "credward-helper", "credward.helper"})
 _STARTERS = re.compile(r"(env|sh|bash|nice|timeout|python[\d.]*)")
@@ -174,7 +172,7 @@ class _Resolver:
             raise self._wrong(
                 name, "asks credward itself by credential_process: name the profile of the source"
             )
-        result = self._aws.io.run_command(command, timeout=_PROGRAM_TIMEOUT)
+        result = self._aws.io.run_command(command, timeout=self._aws.remaining())
         refuse_failure(self._aws.credential, command[0], result)
         keys = keys_from_text(
             self._aws.credential,

@@ -64,7 +64,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     derive: Derived | None = None
     cluster_name: str | None = None
     registry: str | None = None
-    timeout: Annotated[float, msgspec.Meta(ge=0.1, le=60)] = 20.0
+    timeout: Annotated[float, msgspec.Meta(ge=0.1, le=600)] = 30.0
 
     def __post_init__(self) -> None:
         for reference in (self.source, self.web_identity_token):

@@ -94,6 +94,23 @@ def test_a_login_with_mfa_starts_the_session_that_mints_use(role, name):
     assert caught.value.recovery is Recovery.REAUTHORIZE
 
 
+def test_steps_share_the_time_of_the_mint():
+    """The last one gets what the others left, and none is begun too late."""
+    io = FakeIo()
+
+    def server(http_request):
+        io.time += 20
+        return sts(http_request)
+
+    io.server = server
+    chain = (ROLE, ROLE)
+    with pytest.raises(BrokerError, match="longer than 30 s together") as caught:
+        AwsProvider().mint(request(role_arn=ROLE, chain=chain), io)
+
+    assert [http_request.timeout for http_request in io.requests] == [30.0, 10.0]
+    assert (caught.value.kind, caught.value.sent) == (Kind.TIMED_OUT, "no")
+
+
 def test_what_has_no_login_says_so():
     """Nor anything to revoke."""
     with pytest.raises(BrokerError, match="set sso_start_url or mfa_serial") as caught:

@@ -88,7 +88,7 @@ def test_t12_a_program_is_run_anew_each_time(profiles):
     )
 
     assert (found.keys.access_key_id, found.keys.expires_at) == ("AKIAPROGRAM", NOW + 9)
-    assert io.commands == [(("/opt/my tool", "--x", "a b"), {}, 60.0)]
+    assert io.commands == [(("/opt/my tool", "--x", "a b"), {}, 5)]
 
 
 @pytest.mark.parametrize(

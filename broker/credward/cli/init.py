@@ -57,14 +57,8 @@ def _proposals(home: Path) -> Iterator[tuple[str, str]]:
                 'command = ["az", "account", "get-access-token", "--output", "json"]\n'
             ),
         )
-    if (home / ".aws/config").exists() and shutil.which("aws"):
-        yield (
-            "AWS profiles",
-            (
-                '[credentials.aws]\nprovider = "command"\n'
-                'command = ["aws", "configure", "export-credentials", "--format", "process"]\n'
-            ),
-        )
+    if (home / ".aws/config").exists() or (home / ".aws/credentials").exists():
+        yield "AWS profiles", '[credentials.aws]\nprovider = "aws"\nprofile = "default"\n'
     if shutil.which("gcloud"):
         yield (
             "the Google Cloud CLI",

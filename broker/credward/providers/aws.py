@@ -18,7 +18,8 @@ from credward.providers.aws_keys import Keys, keys_from_text, known_end, token_o
 from credward.providers.aws_metadata import instance_keys
 from credward.providers.aws_profiles import resolve_profile, sso_session_of
 from credward.providers.aws_roles import assume_roles, assume_with_web_identity, start_session
-from credward.providers.aws_sso import log_in_browser, log_in_device, read_login, refresh
+from credward.providers.aws_sso import SsoLogin, read_login, refresh
+from credward.providers.aws_sso_login import log_in_browser, log_in_device
 from credward.providers.aws_sso_portal import log_out, role_keys
 from credward.providers.provider import Grant, Io, LoginIo, LoginMethod, ProviderRequest
 from credward.providers.references import read_secret
@@ -45,7 +46,7 @@ class AwsProvider:
             ends_at=io.now() + settings.timeout,
         )
         if settings.by_sso:
-            keys, region = self._keys_by_sso(aws, settings, token_request)
+            keys, region = _keys_by_sso(aws, settings, token_request)
             # The refresh is over and kept: whatever fails from here is no use of the grant.
             with _without_grant():
                 return _finish(aws, settings, keys, region, login=_login_command(aws))
@@ -99,25 +100,36 @@ class AwsProvider:
         login = read_login(aws.credential, token_request.grant)
         log_out(aws, login.access_token, region=_sso_place(aws, settings)[1])
 
-    @staticmethod
-    def _keys_by_sso(
-        aws: Aws, settings: Settings, token_request: ProviderRequest
-    ) -> tuple[Keys, str | None]:
-        _, region = _sso_place(aws, settings)
-        login = read_login(aws.credential, token_request.grant)
-        if not login.good(aws.io.now()):
-            login = refresh(aws, login, region=region)
-            aws.io.save_grant(login.to_grant())
-        with _without_grant():
-            keys = role_keys(
-                aws,
-                login.access_token,
-                region=region,
-                account_id=settings.sso_account_id or "",
-                role_name=settings.sso_role_name or "",
-                login=_login_command(aws),
-            )
-        return keys, settings.region or region
+
+def _keys_by_sso(
+    aws: Aws, settings: Settings, token_request: ProviderRequest
+) -> tuple[Keys, str | None]:
+    """Return the keys for the kept login, which is renewed where it has to be, and their region."""
+    _, region = _sso_place(aws, settings)
+    login = read_login(aws.credential, token_request.grant)
+    if login.good(aws.io.now()):
+        try:
+            return _role_keys(aws, settings, login, region), settings.region or region
+        except BrokerError as failure:
+            # An access token that ended before its time, by another clock or by an administrator:
+            # only the refresh tells whether the login itself is over.
+            if failure.kind is not Kind.LOGIN_REQUIRED or login.refresh_token is None:
+                raise
+    login = refresh(aws, login, region=region)
+    aws.io.save_grant(login.to_grant())
+    return _role_keys(aws, settings, login, region), settings.region or region
+
+
+def _role_keys(aws: Aws, settings: Settings, login: SsoLogin, region: str) -> Keys:
+    with _without_grant():
+        return role_keys(
+            aws,
+            login.access_token,
+            region=region,
+            account_id=settings.sso_account_id or "",
+            role_name=settings.sso_role_name or "",
+            login=_login_command(aws),
+        )
 
 
 def _finish(

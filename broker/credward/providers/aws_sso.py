@@ -1,37 +1,36 @@
-"""Our own login at IAM Identity Center: in the browser or by device code, and its refresh.
+"""What a login at IAM Identity Center leaves: its text, its access token, its refresh.
 
-Speaks SSO OIDC (RegisterClient, StartDeviceAuthorization, CreateToken); the keys for an access
-token are `aws_sso_portal`, keeping the grant durable is the daemon's.
+The login itself is `aws_sso_login`; the keys for an access token are `aws_sso_portal`, and keeping
+the grant durable is the daemon's.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
-import secrets
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 import msgspec
-from botocore.exceptions import ClientError
 
 from credward.errors import BrokerError, Kind
 from credward.providers.aws_client import Aws, attempt
-from credward.providers.provider import Grant, LoginIo
+from credward.providers.provider import Grant
 from credward.tokens import Secret
 
-__all__ = ["SsoLogin", "log_in_browser", "log_in_device", "read_login", "refresh"]
+__all__ = [
+    "NAME",
+    "SsoLogin",
+    "create_token",
+    "login_of",
+    "number_of",
+    "read_login",
+    "refresh",
+    "word_of",
+]
 
-_SCOPE = "sso:account:access"
-_DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 # An access token with less life than this is not used any more (seconds).
 _MARGIN = 300.0
-# RFC 8628 sections 3.2 and 3.5, in seconds.
-_INTERVAL = 5.0
-_SLOWER = 5.0
-_NAME = "IAM Identity Center"
+NAME = "IAM Identity Center"
 _OVER = (Kind.LOGIN_REQUIRED, "says that the login is over", "")
 # What CreateToken's codes mean while a refresh token is presented (SSO OIDC reference).
 _REFRESH_CODES: Mapping[str, tuple[Kind, str, str]] = {
@@ -39,12 +38,6 @@ _REFRESH_CODES: Mapping[str, tuple[Kind, str, str]] = {
     "ExpiredToken": _OVER,
     "UnauthorizedClient": _OVER,
 }
-# And while a device code is: the human answered, or did not.
-_DEVICE_CODES: Mapping[str, tuple[Kind, str, str]] = {
-    "AccessDenied": (Kind.PROVIDER_REFUSED, "was told no", "log in again and allow it"),
-    "ExpiredToken": (Kind.PROVIDER_REFUSED, "got no answer in time", "log in again"),
-}
-_NOT_YET = frozenset({"AuthorizationPending", "SlowDown"})
 # Ten years: what lies beyond is garbage (seconds).
 _HORIZON = 315_360_000.0
 
@@ -84,13 +77,16 @@ def read_login(credential: str, grant: Secret | None) -> SsoLogin:
 
 
 def refresh(aws: Aws, login: SsoLogin, *, region: str) -> SsoLogin:
-    """Return *login* with a new access token, and with the refresh token that replaces its own."""
+    """Return *login* with a new access token, and with the refresh token that replaces its own.
+
+    Keeping it is the caller's, but for an answer that is no more than a refresh token.
+    """
     now = aws.io.now()
     if login.refresh_token is None:
         raise _needs_login(aws.credential, "it cannot be renewed without a human")
     if login.client_expires_at <= now:
         raise _needs_login(aws.credential, "the registration of the client is over")
-    answer = _create_token(
+    answer = create_token(
         aws,
         region,
         login,
@@ -98,138 +94,18 @@ def refresh(aws: Aws, login: SsoLogin, *, region: str) -> SsoLogin:
         grantType="refresh_token",
         refreshToken=login.refresh_token,
     )
-    return _login_of(aws, answer, login)
-
-
-def log_in_browser(aws: Aws, io: LoginIo, *, start_url: str, region: str) -> SsoLogin:
-    """Log in by authorization code with PKCE (RFC 7636) and a redirect to loopback."""
-    registered = _register(
-        aws,
-        region,
-        grantTypes=["authorization_code", "refresh_token"],
-        # The port is left open: any port of loopback fits (RFC 8252 section 7.3).
-        redirectUris=["http://127.0.0.1/oauth/callback"],
-        issuerUrl=start_url,
-    )
-    state, verifier = secrets.token_urlsafe(24), secrets.token_urlsafe(48)
-    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest())
-    host = str(aws.client("sso-oidc", region=region).meta.endpoint_url).rstrip("/")
-    redirect_uri = ""
-
-    def make_url(uri: str) -> str:
-        nonlocal redirect_uri
-        redirect_uri = uri
-        query = {
-            "response_type": "code",
-            "client_id": registered.client_id,
-            "redirect_uri": uri,
-            "state": state,
-            "code_challenge_method": "S256",
-            "code_challenge": challenge.decode().rstrip("="),
-            # Not "scope": AWS has its own word.
-            "scopes": _SCOPE,
-        }
-        return f"{host}/authorize?{urlencode(query)}"
-
-    answer = io.receive_redirect(make_url, path="/oauth/callback")
-    if not secrets.compare_digest(answer.get("state", "").encode(), state.encode()):
-        raise _no_login(aws.credential, "the redirect belongs to another login")
-    if not answer.get("code"):
-        raise _no_login(aws.credential, "it was refused in the browser")
-    found = _create_token(
-        aws,
-        region,
-        registered,
-        codes={},
-        grantType="authorization_code",
-        code=answer["code"],
-        codeVerifier=verifier,
-        redirectUri=redirect_uri,
-    )
-    return _login_of(aws, found, registered)
-
-
-def log_in_device(aws: Aws, io: LoginIo, *, start_url: str, region: str) -> SsoLogin:
-    """Log in by a code that the user types in elsewhere (RFC 8628)."""
-    registered = _register(aws, region, grantTypes=[_DEVICE_GRANT, "refresh_token"])
-    client = aws.client("sso-oidc", region=region)
-    started = attempt(
-        aws.credential,
-        lambda: client.start_device_authorization(
-            clientId=registered.client_id,
-            clientSecret=registered.client_secret,
-            startUrl=start_url,
-        ),
-        service=_NAME,
-    )
-    parameters = {
-        "clientId": registered.client_id,
-        "clientSecret": registered.client_secret,
-        "grantType": _DEVICE_GRANT,
-        "deviceCode": _word(aws, started, "deviceCode"),
-    }
-    io.show_code(
-        user_code=_word(aws, started, "userCode"),
-        url=_word(aws, started, "verificationUri"),
-        complete_url=started.get("verificationUriComplete"),
-    )
-    interval = float(started.get("interval") or _INTERVAL)
-    ends_at = io.now() + _number(aws, started, "expiresIn")
-    while io.now() + interval <= ends_at:
-        io.wait(interval)
-        match _poll(aws, client, parameters):
-            case "AuthorizationPending":
-                pass
-            case "SlowDown":
-                interval += _SLOWER
-            case "Silence":
-                interval *= 2
-            case found:
-                return _login_of(aws, found, registered)
-    raise _no_login(aws.credential, "nobody entered the code in time")
-
-
-def _poll(aws: Aws, client: Any, parameters: Mapping[str, str]) -> Any:
-    """Return the answer of CreateToken, or the word for why there is none yet."""
-
-    def create() -> Any:
-        try:
-            return client.create_token(**parameters)
-        except ClientError as error:
-            code = str(error.response.get("Error", {}).get("Code", ""))
-            if (code := code.removesuffix("Exception")) in _NOT_YET:
-                return code
-            raise
-
     try:
-        return attempt(aws.credential, create, service=_NAME, overrides=_DEVICE_CODES)
+        return login_of(aws, answer, login)
     except BrokerError as failure:
-        # RFC 8628 section 3.5: after a lost poll, go on more slowly.
-        if failure.kind in {Kind.TIMED_OUT, Kind.PROVIDER_UNREACHABLE}:
-            return "Silence"
+        if isinstance(replaced := answer.get("refreshToken"), str) and replaced:
+            # The old one may be used up: what can be kept of a broken answer is kept.
+            kept = msgspec.structs.replace(login, refresh_token=replaced, access_expires_at=0.0)
+            aws.io.save_grant(kept.to_grant())
+            failure.sent = "no"
         raise
 
 
-def _register(aws: Aws, region: str, **words: Any) -> SsoLogin:
-    """Register a public client, which the login is bound to; return it as a login without token."""
-    client = aws.client("sso-oidc", region=region)
-    found = attempt(
-        aws.credential,
-        lambda: client.register_client(
-            clientName="credward", clientType="public", scopes=[_SCOPE], **words
-        ),
-        service=_NAME,
-    )
-    return SsoLogin(
-        access_token="",
-        access_expires_at=0.0,
-        client_id=_word(aws, found, "clientId"),
-        client_secret=_word(aws, found, "clientSecret"),
-        client_expires_at=_number(aws, found, "clientSecretExpiresAt"),
-    )
-
-
-def _create_token(
+def create_token(
     aws: Aws,
     region: str,
     registered: SsoLogin,
@@ -237,41 +113,44 @@ def _create_token(
     codes: Mapping[str, tuple[Kind, str, str]],
     **words: str,
 ) -> Mapping[str, Any]:
+    """Return what CreateToken answers for *words*, its own; *codes* are what failures mean here."""
     client = aws.client("sso-oidc", region=region)
     found: Mapping[str, Any] = attempt(
         aws.credential,
         lambda: client.create_token(
             clientId=registered.client_id, clientSecret=registered.client_secret, **words
         ),
-        service=_NAME,
+        service=NAME,
         overrides=codes,
         login=f"credward login {aws.credential}",
     )
     return found
 
 
-def _login_of(aws: Aws, answer: Mapping[str, Any], before: SsoLogin) -> SsoLogin:
+def login_of(aws: Aws, answer: Mapping[str, Any], before: SsoLogin) -> SsoLogin:
     """Return *before* with the tokens of *answer*; a refresh token that is not replaced stays."""
-    lifetime = _number(aws, answer, "expiresIn")
+    lifetime = number_of(aws, answer, "expiresIn")
     if not 0 < lifetime < _HORIZON:
         raise _unreadable(aws, "expiresIn")
     replaced = answer.get("refreshToken")
     return msgspec.structs.replace(
         before,
-        access_token=_word(aws, answer, "accessToken"),
+        access_token=word_of(aws, answer, "accessToken"),
         access_expires_at=aws.io.now() + lifetime,
         refresh_token=str(replaced) if replaced else before.refresh_token,
     )
 
 
-def _word(aws: Aws, answer: Mapping[str, Any], member: str) -> str:
+def word_of(aws: Aws, answer: Mapping[str, Any], member: str) -> str:
+    """Return a text of *answer*, or raise `provider-refused` where there is none."""
     value = answer.get(member)
     if not isinstance(value, str) or not value:
         raise _unreadable(aws, member)
     return value
 
 
-def _number(aws: Aws, answer: Mapping[str, Any], member: str) -> float:
+def number_of(aws: Aws, answer: Mapping[str, Any], member: str) -> float:
+    """Return a number of *answer*, or raise `provider-refused` where there is none."""
     value = answer.get(member)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _unreadable(aws, member)
@@ -281,7 +160,7 @@ def _number(aws: Aws, answer: Mapping[str, Any], member: str) -> float:
 def _unreadable(aws: Aws, member: str) -> BrokerError:
     return BrokerError(
         Kind.PROVIDER_REFUSED,
-        f'"{aws.credential}" got no token, {_NAME} answered without a usable {member}: '
+        f'"{aws.credential}" got no token, {NAME} answered without a usable {member}: '
         "check the network's proxy",
         sent="maybe",
     )
@@ -291,11 +170,4 @@ def _needs_login(credential: str, reason: str) -> BrokerError:
     return BrokerError(
         Kind.LOGIN_REQUIRED,
         f'"{credential}" needs a login, {reason}: run credward login {credential}',
-    )
-
-
-def _no_login(credential: str, reason: str) -> BrokerError:
-    return BrokerError(
-        Kind.PROVIDER_REFUSED,
-        f'"{credential}" is not logged in, {reason}: run credward login {credential} again',
     )

@@ -1,0 +1,172 @@
+"""What a credential of the provider `vault` may say: where, how to log in, what to read.
+
+Logging in, reading and renewing are the job of `providers.vault`; HashiCorp Vault and OpenBao are
+told apart by nobody here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from credward.settings.grants import GrantTerms
+from credward.settings.references import Reference, refuse_literal
+
+__all__ = ["AuthMethod", "Settings"]
+
+AuthMethod = Literal[
+    "token",
+    "approle",
+    "kubernetes",
+    "jwt",
+    "oidc",
+    "userpass",
+    "ldap",
+    "cert",
+    "aws",
+    "gcp",
+    "azure",
+]
+_SECRETS = ("token", "secret_id", "password")
+# These may be a credential's name: a bare text is no secret there.
+_CREDENTIALS = ("jwt", "aws_credentials")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Words:
+    """Which settings a way to log in needs, and which others it takes."""
+
+    needs: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+
+
+_WORDS: Mapping[AuthMethod, _Words] = {
+    "token": _Words(takes=("token",)),
+    "approle": _Words(needs=("role_id",), takes=("secret_id", "secret_id_wrapped")),
+    "kubernetes": _Words(needs=("role",), takes=("jwt",)),
+    "jwt": _Words(needs=("jwt",), takes=("role",)),
+    "oidc": _Words(takes=("role", "oidc_port")),
+    "userpass": _Words(needs=("username", "password")),
+    "ldap": _Words(needs=("username", "password")),
+    "cert": _Words(needs=("client_cert", "client_key"), takes=("role",)),
+    "aws": _Words(needs=("aws_credentials",), takes=("role", "auth_parameters")),
+    "gcp": _Words(needs=("role", "jwt")),
+    "azure": _Words(needs=("role", "jwt"), takes=("auth_parameters",)),
+}
+_LOGIN_WORDS = {word for each in _WORDS.values() for word in (*each.needs, *each.takes)}
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One secret of a server, or without *path* the server's own token.
+
+    *address* and *namespace* default to the variables of the vendors' command lines.
+    *kv_version* None: found out from the mount. *refresh_interval* (seconds): after how long a
+    secret without an end of its own is read again; 0: never by itself.
+    """
+
+    address: str | None = None
+    namespace: str | None = None
+    auth_method: AuthMethod = "token"
+    auth_mount: str | None = None
+    role: str | None = None
+    role_id: Reference | str | None = None
+    secret_id: Reference | str | None = None
+    secret_id_wrapped: bool = False
+    jwt: Reference | str | None = None
+    token: Reference | str | None = None
+    username: str | None = None
+    password: Reference | str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    aws_credentials: Reference | str | None = None
+    auth_parameters: dict[str, str] = {}
+    oidc_port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8250
+    path: str | None = None
+    mount_point: str | None = None
+    field: str | None = None
+    kind: Literal["bearer", "api-key", "basic"] | None = None
+    kv_version: Literal[1, 2] | None = None
+    data: dict[str, Any] = {}
+    refresh_interval: Annotated[float, msgspec.Meta(ge=0, le=31_536_000)] = 300.0
+    timeout: Annotated[float, msgspec.Meta(gt=0, le=600)] = 30.0
+
+    def __post_init__(self) -> None:
+        for name in _SECRETS:
+            if (value := getattr(self, name)) is not None:
+                refuse_literal(value)
+        for name in _CREDENTIALS:
+            if isinstance(value := getattr(self, name), str):
+                # One shape from here on, also where it is written out again for a worker.
+                msgspec.structs.force_setattr(self, name, _credential(name, value))
+        self._check_login()
+        self._check_path()
+        if self.address is not None:
+            parts = urlsplit(self.address)
+            if parts.scheme not in {"https", "http"} or not parts.hostname or parts.query:
+                raise ValueError("address is a URL such as https://vault.example.com:8200")
+
+    @property
+    def mount(self) -> str:
+        """Where the auth method is mounted; by default under its own name."""
+        return (self.auth_mount or self.auth_method).strip("/")
+
+    @property
+    def grant_terms(self) -> GrantTerms:
+        """Login and leases are kept and prolonged, but for a static secret by a given token."""
+        if self.auth_method == "token" and (self.path is None or self.kv_version is not None):
+            return GrantTerms()
+        return GrantTerms(
+            identity=("address", "namespace", "auth_method", "auth_mount", "role", "username"),
+            rotating=True,
+            logins=("browser",) if self.auth_method == "oidc" else (),
+        )
+
+    def _check_login(self) -> None:
+        words = _WORDS[self.auth_method]
+        for name in words.needs:
+            if getattr(self, name) is None:
+                raise ValueError(f'auth_method = "{self.auth_method}" needs {name}')
+        defaults = dict(zip(self.__struct_fields__, self.__struct_defaults__, strict=True))
+        for name in sorted(_LOGIN_WORDS.difference(words.needs, words.takes)):
+            value = getattr(self, name)
+            if value is not None and value not in (False, {}) and value != defaults[name]:
+                raise ValueError(f'{name} is not for auth_method = "{self.auth_method}"')
+        if self.secret_id_wrapped and self.secret_id is None:
+            raise ValueError("secret_id_wrapped needs secret_id, which holds the wrapping token")
+
+    def _check_path(self) -> None:
+        if self.path is None:
+            for name in ("mount_point", "field", "kv_version", "kind"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"{name} needs path: without it the token itself is meant")
+            if self.data:
+                raise ValueError("data needs path: without it the token itself is meant")
+            return
+        if self.data and self.kv_version is not None:
+            raise ValueError("data is for engines that make secrets: remove it or kv_version")
+        for name in ("path", "mount_point", "auth_mount", "namespace"):
+            value = getattr(self, name)
+            if value is not None and not _is_path(value):
+                raise ValueError(f'{name} is a path such as "secret/llm"')
+        if self.mount_point is not None:
+            mount = self.mount_point.strip("/") + "/"
+            if not self.path.lstrip("/").startswith(mount):
+                raise ValueError(f'path begins with its mount_point "{mount}"')
+
+
+def _credential(name: str, text: str) -> Reference:
+    if not text or any(character in text for character in "/. \n") or len(text) > 64:
+        raise ValueError(
+            f"{name} is the name of another credential, or a reference such as "
+            '{ file = "/path" } or { env = "NAME" }'
+        )
+    return Reference(credential=text)
+
+
+def _is_path(text: str) -> bool:
+    segments = text.strip("/").split("/")
+    return text.isprintable() and not {"", ".", ".."}.intersection(segments) and "?" not in text

@@ -39,6 +39,8 @@ from credward.workers.link import MintRequest
 from credward.workers.pool import WorkerPool
 from fakes.google_server import Google, service_account, serving
 from fakes.oauth_server import OAuthServer
+from fakes.vault_server import VaultServer
+from fakes.vault_server import serving as serving_vault
 from fakes.watching import gone
 
 ENVIRON = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C"}
@@ -98,6 +100,10 @@ def minting(provider: str, folder: Path) -> Sample:
             path.write_text(f"#!/bin/sh\necho '{answer}'\n")
             path.chmod(0o700)
             return Sample(settings={"source": str(path), "resource": "my-res"})
+        case "vault":
+            data = _vault().kv2["llm"]
+            data["key"] = canary("vault")
+            return Sample(settings=_vault_settings(folder) | {"path": "secret/llm"})
         case _:
             pytest.fail(f"provider {provider} needs a sample in this file")
 
@@ -222,6 +228,22 @@ def failing(provider: str, folder: Path) -> list[Sample]:
                 Sample(settings=user),
                 Sample(settings=user, grant=secret),
             ]
+        case "vault":
+            _vault().kv2["bad"] = {"key": f"{secret}\n{secret}", secret: ""}
+            known = _vault_settings(folder)
+            echo = {"command": ["echo", secret]}
+            approle = {"auth_method": "approle", "role_id": secret, "secret_id": echo}
+            return [
+                Sample(settings=known | {"token": echo, "path": "secret/llm"}),
+                Sample(settings=known | {"path": "secret/bad"}),
+                Sample(settings=known | {"path": "secret/bad", "field": "key"}),
+                Sample(settings=known | {"path": "secret/nothing"}),
+                Sample(settings=known | {"token": None} | approle),
+                Sample(settings=known | {"token": None} | approle, grant=secret),
+                Sample(settings=known | {"token": None} | approle | {"secret_id_wrapped": True}),
+                Sample(settings=known | {"token": None, "auth_method": "jwt", "jwt": echo}),
+                Sample(settings=known | {"token": None, "auth_method": "oidc"}, grant=secret),
+            ]
         case _:
             pytest.fail(f"provider {provider} needs failing samples in this file")
 
@@ -241,6 +263,25 @@ def _google_key(folder: Path, path: str, **words: Any) -> Mapping[str, Any]:
     key.write_text(json.dumps(service_account(token_uri=url, **words)))
     key.chmod(0o600)
     return {"credentials_file": str(key)}
+
+
+@functools.cache
+def _vault() -> VaultServer:
+    """Return a server that runs until the tests end."""
+    served = contextlib.ExitStack()
+    atexit.register(served.close)
+    server = served.enter_context(serving_vault(time.time))
+    server.kv2["llm"] = {}
+    server.logins = {"approle": {"role_id": "r"}, "jwt": {"jwt": "j"}}
+    return server
+
+
+def _vault_settings(folder: Path) -> dict[str, Any]:
+    """Return settings with a token that never ends."""
+    path = folder / "vault-token"
+    path.write_text(_vault().new_token(ttl=0))
+    path.chmod(0o600)
+    return {"address": _vault().url, "token": {"file": str(path)}}
 
 
 def _program(folder: Path, script: str) -> Path:

@@ -27,6 +27,7 @@ _BUILT_IN = tuple(
         ("local", "credward.providers.local:LocalProvider"),
         ("oauth", "credward.providers.oauth:OAuthProvider"),
         ("static", "credward.providers.static:StaticProvider"),
+        ("vault", "credward.providers.vault:VaultProvider"),
     )
 )
 

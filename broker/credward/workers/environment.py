@@ -105,6 +105,13 @@ RULES: Mapping[str, WorkerRules] = {
     "local": WorkerRules(),
     # `ant` keeps its profiles below HOME, or where this variable says.
     "anthropic": WorkerRules(variables=(*_HOME, "ANTHROPIC_CONFIG_DIR"), programs=True),
+    # The vendors' own variables; `~/.vault-token`, or a program, may hold what is presented. A
+    # secret id that was unwrapped must not be lost.
+    "vault": WorkerRules(
+        variables=(*_HOME, "VAULT_ADDR", "VAULT_NAMESPACE", "BAO_ADDR", "BAO_NAMESPACE"),
+        programs=True,
+        dies_with_daemon=False,
+    ),
     # Its secret, key or assertion may be read as for `static`; a rotation must not be interrupted.
     "oauth": WorkerRules(variables=_HOME, programs=True, rotates=True),
 }

@@ -53,6 +53,14 @@ def test_gcloud_may_keep_its_login_elsewhere():
     assert {"HOME", "USER", "XDG_RUNTIME_DIR", *named, *EVERYWHERE} == set(environ)
 
 
+def test_vault_may_be_named_by_its_own_variables():
+    """Where it is and in which namespace; a token in a variable stays where it is."""
+    named = {"VAULT_ADDR": "https://v", "BAO_NAMESPACE": "n"}
+    environ = build_environment("vault", DAEMON | named | {"VAULT_TOKEN": "secret"})
+
+    assert {"HOME", "USER", "XDG_RUNTIME_DIR", *named, *EVERYWHERE} == set(environ)
+
+
 @pytest.mark.parametrize("provider", ["local", "nosuch"])
 def test_others_get_no_home(provider):
     """An SDK that looks around finds nothing; a plug-in is trusted with nothing."""

@@ -110,7 +110,7 @@ RULES: Mapping[str, WorkerRules] = {
     "vault": WorkerRules(
         variables=(*_HOME, "VAULT_ADDR", "VAULT_NAMESPACE", "BAO_ADDR", "BAO_NAMESPACE"),
         programs=True,
-        dies_with_daemon=False,
+        rotates=True,
     ),
     # Its secret, key or assertion may be read as for `static`; a rotation must not be interrupted.
     "oauth": WorkerRules(variables=_HOME, programs=True, rotates=True),

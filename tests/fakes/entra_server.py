@@ -76,6 +76,8 @@ class EntraServer:
     refresh_token: str = ""
     used: set[str] = field(default_factory=set)
     username: str = USER
+    # Whether the application is registered as one that keeps a secret.
+    needs_proof: bool = False
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     identity_header: str = "header-secret"
     identity_answer: tuple[int, bytes] | None = None
@@ -146,6 +148,11 @@ class EntraServer:
     def _token(self, form: dict[str, str], tenant: str) -> dict[str, Any]:
         if form.get("client_id") != CLIENT:
             return refusal(700016, "unauthorized_client")
+        if self.needs_proof:
+            if not {"client_secret", "client_assertion"} & form.keys():
+                return refusal(7000218, "invalid_client")
+            if (refused := self._prove(form, tenant)) is not None:
+                return refused
         match form.get("grant_type"):
             case "client_credentials":
                 return self._prove(form, tenant) or self._granted(form)

@@ -11,7 +11,7 @@ from typing import Any, assert_never
 from credward.errors import BrokerError, Kind
 from credward.providers.entra_answers import read_token
 from credward.providers.entra_az import mint_by_az
-from credward.providers.entra_clients import make_confidential, make_public
+from credward.providers.entra_clients import make_client
 from credward.providers.entra_errors import Asker, read_refusal
 from credward.providers.entra_grants import read_grant, write_grant
 from credward.providers.entra_http import MsalHttp, call_msal
@@ -53,7 +53,7 @@ class EntraProvider:
                 f'"{token_request.credential}" has no login of its own: '
                 + ("run az login" if settings.way == "az" else "nothing to do"),
             )
-        return log_in(token_request.credential, settings, scopes, io, method)
+        return log_in(token_request, scopes, io, method)
 
 
 def _read(token_request: ProviderRequest) -> tuple[Settings, tuple[str, ...]]:
@@ -69,7 +69,7 @@ def _mint_for_application(
     asker = _asker(token_request.credential, settings)
     http = MsalHttp(io, asker, settings.timeout)
     now = io.now()
-    client = make_confidential(token_request, http, io)
+    client = make_client(token_request, http, io)
 
     def ask() -> Any:
         if settings.on_behalf_of is None:
@@ -95,7 +95,7 @@ def _mint_for_user(
     asker = _asker(credential, settings)
     http = MsalHttp(io, asker, settings.timeout)
     now = io.now()
-    client = make_public(settings, credential, http)
+    client = make_client(token_request, http, io)
     data = {"claims": settings.claims} if settings.claims else {}
     try:
         result = call_msal(

@@ -18,7 +18,7 @@ from credward.providers.provider import HttpRequest, Io, ProviderRequest
 from credward.providers.references import read_secret
 from credward.settings.entra import Settings
 
-__all__ = ["load_msal", "make_confidential", "make_public"]
+__all__ = ["load_msal", "make_client"]
 
 # learn.microsoft.com, "Workload identity federation", the audience of each cloud.
 _FEDERATED_AUDIENCES = {
@@ -38,38 +38,34 @@ def load_msal() -> Any:
     return msal
 
 
-def make_public(settings: Settings, credential: str, http: MsalHttp) -> Any:
-    """Return the client of a user's login (msal has no types); it looks the endpoints up."""
-    msal = load_msal()
-    return call_msal(
-        http,
-        credential,
-        lambda: msal.PublicClientApplication(settings.client_id, **_where(settings, http)),
-    )
+def make_client(token_request: ProviderRequest, http: MsalHttp, io: Io) -> Any:
+    """Return msal's client (it has no types), confidential where the settings hold a proof.
 
-
-def make_confidential(token_request: ProviderRequest, http: MsalHttp, io: Io) -> Any:
-    """Return the client of an application that proves itself, the proof read anew."""
+    The proof is read anew, and the authority is asked for its endpoints.
+    """
     settings = token_request.settings
     assert isinstance(settings, Settings)
     msal = load_msal()
-    proof = _read_proof(token_request, settings, io)
-    return call_msal(
-        http,
-        token_request.credential,
-        lambda: msal.ConfidentialClientApplication(
-            settings.client_id, client_credential=proof, **_where(settings, http)
-        ),
-    )
-
-
-def _where(settings: Settings, http: MsalHttp) -> dict[str, Any]:
-    return {
+    where = {
         "authority": settings.authority_url,
         # Else a host unknown to msal would first be asked about at login.microsoftonline.com.
         "instance_discovery": False,
         "http_client": http,
     }
+    if not settings.proves:
+        return call_msal(
+            http,
+            token_request.credential,
+            lambda: msal.PublicClientApplication(settings.client_id, **where),
+        )
+    proof = _read_proof(token_request, settings, io)
+    return call_msal(
+        http,
+        token_request.credential,
+        lambda: msal.ConfidentialClientApplication(
+            settings.client_id, client_credential=proof, **where
+        ),
+    )
 
 
 def _read_proof(token_request: ProviderRequest, settings: Settings, io: Io) -> Any:

@@ -105,7 +105,7 @@ _CLASSES: Mapping[tuple[int, ...], Meaning] = {
     (7000218,): Meaning(
         _FIX,
         "the application is not registered as a public client",
-        "allow public client flows in the registration of {client}, or set client_secret",
+        'allow public client flows there, or set client_secret and flow = "browser"',
     ),
     (50011, 500113, 900971): Meaning(
         _FIX,

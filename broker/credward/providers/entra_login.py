@@ -10,11 +10,11 @@ from typing import Any
 
 from credward.errors import BrokerError, Kind
 from credward.providers.entra_answers import read_number
-from credward.providers.entra_clients import make_public
+from credward.providers.entra_clients import make_client
 from credward.providers.entra_errors import Asker, read_refusal
 from credward.providers.entra_grants import write_grant
 from credward.providers.entra_http import MsalHttp, call_msal
-from credward.providers.provider import Grant, LoginIo, LoginMethod
+from credward.providers.provider import Grant, LoginIo, LoginMethod, ProviderRequest
 from credward.settings.entra import Settings
 
 __all__ = ["log_in"]
@@ -25,9 +25,17 @@ _SLOWER = 5.0
 
 
 def log_in(
-    credential: str, settings: Settings, scopes: tuple[str, ...], io: LoginIo, method: LoginMethod
+    token_request: ProviderRequest, scopes: tuple[str, ...], io: LoginIo, method: LoginMethod
 ) -> Grant:
     """Return the grant of one login, or raise `BrokerError`."""
+    credential, settings = token_request.credential, token_request.settings
+    assert isinstance(settings, Settings)
+    if method not in settings.grant_terms.logins:
+        raise BrokerError(
+            Kind.FIX_CONFIGURATION,
+            f'"{credential}" has no login by {method}, as its application proves itself: '
+            f"run credward login {credential} --method browser",
+        )
     asker = Asker(
         credential=credential,
         tenant=settings.tenant or "the tenant",
@@ -35,7 +43,7 @@ def log_in(
         login=f"run credward login {credential}",
     )
     http = MsalHttp(io, asker, settings.timeout)
-    client = make_public(settings, credential, http)
+    client = make_client(token_request, http, io)
     login = _Login(credential, settings, scopes, io, http, client)
     result = login.by_code() if method == "device" else login.by_page()
     if "error" in result:

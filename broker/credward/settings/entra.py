@@ -69,7 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     The ways: an application by *client_secret*, *client_certificate* (PEM of certificate and key),
     *client_assertion* (a JWT made elsewhere) or *federated* (this job of GitHub Actions), each also
     *on_behalf_of* a user's token; *managed_identity*; *source* (`az` or its path); else a user who
-    logs in by *flow*. *timeout* is in seconds.
+    logs in by *flow*, which may also be set beside an application's proof. *timeout* is in seconds.
     """
 
     tenant: str | None = None
@@ -126,9 +126,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             return "az"
         if self.managed_identity:
             return "managed_identity"
-        if self.federated or any(getattr(self, field) for field in _SECRETS):
-            return "application"
-        return "user"
+        return "application" if self.proves and self.flow is None else "user"
+
+    @property
+    def proves(self) -> bool:
+        """Whether the application proves itself, be it for its own token or in a user's login."""
+        return self.federated is not None or any(getattr(self, field) for field in _SECRETS)
 
     @property
     def authority_url(self) -> str:
@@ -173,8 +176,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return GrantTerms(
             identity=("tenant", "authority", "cloud", "client_id", "account"),
             rotating=True,
-            logins=("device", "browser") if self.flow == "device" else ("browser", "device"),
+            logins=self._logins(),
         )
+
+    def _logins(self) -> tuple[Literal["browser", "device"], ...]:
+        if self.proves:
+            # Device codes are for public clients.
+            return ("browser",)
+        return ("device", "browser") if self.flow == "device" else ("browser", "device")
 
     def check_base_urls(self, base_urls: tuple[str, ...]) -> None:
         """Refuse a token for Microsoft Graph that is meant for another host.
@@ -226,12 +235,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.on_behalf_of is not None:
             raise ValueError(
                 f"on_behalf_of needs the application's own proof: {', '.join(_SECRETS)} "
-                "or federated"
+                "or federated, and no flow"
+            )
+        if self.proves and self.flow == "device":
+            raise ValueError(
+                f'flow = "device" is for public clients: leave {self._chosen()[0]} out, '
+                'or set flow = "browser"'
             )
 
     def _check_application(self) -> None:
         self._check_home()
-        self._refuse("flow", "account")
+        self._refuse("account")
         if self.tenant in _SHARED_TENANTS:
             raise ValueError(
                 f'tenant = "{self.tenant}" has no applications of its own: name the tenant'

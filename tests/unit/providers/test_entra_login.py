@@ -9,7 +9,8 @@ import pytest
 from canaries import MARK, canary
 from credward.errors import BrokerError, Kind
 from credward.providers.entra import EntraProvider
-from fakes.entra_server import USER, entra_server, refusal
+from credward.settings.references import Reference
+from fakes.entra_server import SECRET, USER, entra_server, refusal
 from unit.providers.entra import Person, request, settings, world
 
 
@@ -75,6 +76,32 @@ def test_by_page_a_named_account(server):
         f'"gateway" needs a login of "{USER}", not "bob@contoso.example": '
         "run credward login gateway"
     )
+
+
+def test_by_page_of_an_application_that_proves_itself(server):
+    """Where public clients are not allowed: the proof goes along at login and at each mint."""
+    server.needs_proof = True
+    chosen = settings(server, flow="browser", client_secret=Reference(store="x"))
+    asked = request(chosen, secrets={"client_secret": SECRET})
+    grant = EntraProvider().login(asked, world(server, Person(server.sign_in)), "browser")
+    asked = request(chosen, grant=grant.secret.reveal(), secrets={"client_secret": SECRET})
+    io = world(server)
+
+    assert EntraProvider().mint(asked, io).secret.reveal()
+    assert len(io.grants) == 1
+    assert [form["client_secret"] for form in server.forms()] == [SECRET] * 2
+    with pytest.raises(BrokerError, match="run credward login gateway --method browser"):
+        EntraProvider().login(asked, world(server, Person()), "device")
+
+
+def test_by_page_of_an_application_that_should_prove_itself(server):
+    """The registration is not one of a public client: both remedies are named."""
+    server.needs_proof = True
+    failure = refused(server, "browser", server.sign_in)
+
+    assert failure.kind is Kind.FIX_CONFIGURATION
+    assert "AADSTS7000218" in failure.message
+    assert 'set client_secret and flow = "browser"' in failure.message
 
 
 @pytest.mark.parametrize(

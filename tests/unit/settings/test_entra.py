@@ -24,6 +24,7 @@ def read(**words):
         ({**HOME, "scope": SCOPE}, "user"),
         ({**HOME, "scope": SCOPE, "flow": "device", "account": "a@contoso.com"}, "user"),
         ({**HOME, "token": "id"}, "user"),
+        ({**HOME, "scope": SCOPE, "client_secret": STORE, "flow": "browser"}, "user"),
         ({**HOME, "scope": SCOPE, "client_secret": STORE}, "application"),
         ({**HOME, "scope": SCOPE, "client_certificate": {"file": "/x.pem"}}, "application"),
         ({**HOME, "scope": SCOPE, "client_assertion": {"credential": "k8s"}}, "application"),
@@ -49,7 +50,11 @@ def test_each_way_is_chosen_by_its_key(words, way):
         ({**HOME, "scope": SCOPE, "client_secret": STORE, "federated": "github"}, "several ways"),
         ({**HOME, "scope": SCOPE, "client_secret": "hunter2"}, "credward secret set NAME"),
         ({**HOME, "scope": SCOPE, "client_secret": STORE, "flow": "device"},
-         "flow says nothing beside client_secret"),
+         "leave client_secret out"),
+        ({**HOME, "scope": SCOPE, "client_secret": STORE, "account": "a"},
+         "account says nothing beside client_secret"),
+        ({**HOME, "scope": "a/b", "client_secret": STORE, "on_behalf_of": STORE, "flow": "browser"},
+         "and no flow"),
         ({**HOME, "scope": SCOPE, "on_behalf_of": STORE}, "the application's own proof"),
         ({**HOME}, "scope is missing"),
         ({**HOME, "scope": "openid profile"}, "scope is missing"),
@@ -149,6 +154,8 @@ def test_terms_of_the_grant():
 
     assert by_page.rotating
     assert (by_page.logins, by_code.logins) == (("browser", "device"), ("device", "browser"))
+    proved = grant_terms(read(**HOME, scope=SCOPE, flow="browser", client_secret=STORE))
+    assert (proved.rotating, proved.logins) == (True, ("browser",))
     assert {"tenant", "authority", "client_id", "account"} <= set(by_page.identity)
     assert set(by_page.identity) <= set(Settings.__struct_fields__)
     for words in ({"source": "az"}, {"managed_identity": True}, {**HOME, "client_secret": STORE}):

@@ -5,7 +5,7 @@
 // CERT and KEY (PEM files: serve TLS), ROTATE (`no`: refresh tokens stay), MOUNT (a path that everything lies below,
 // as at Entra ID; consent is then asked for unbidden, for without it there is no refresh token).
 // Prints one JSON line per event; the first is {"event": "listening", "issuer": …}. Ends when its standard input does.
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import http from "node:http";
 import https from "node:https";
@@ -106,9 +106,13 @@ const provider = new Provider(issuer, {
   },
 });
 
+const digest = (text) => (text ? createHash("sha256").update(text).digest("hex").slice(0, 16) : undefined);
 const words = (ctx) => ({
   client: ctx.oidc?.client?.clientId,
   grant_type: ctx.oidc?.params?.grant_type,
+  // One-way names of the refresh token that was presented and of the one that came back.
+  presented: digest(ctx.oidc?.params?.refresh_token ?? ctx.oidc?.body?.refresh_token),
+  given: digest(ctx.body?.refresh_token),
 });
 provider.on("grant.success", (ctx) => say("grant.success", words(ctx)));
 provider.on("grant.error", (ctx, error) => say("grant.error", { ...words(ctx), error: error.error, detail: error.error_detail }));

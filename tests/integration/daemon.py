@@ -76,6 +76,8 @@ class RunningDaemon:
             **extra_environment,
         }
         self.process: subprocess.Popen[bytes] | None = None
+        # What runs it; another one may watch over it or break it.
+        self.program: tuple[str, ...] = ("-m", "credward")
 
     # --- starting and stopping ----------------------------------------------------------------
 
@@ -104,7 +106,7 @@ class RunningDaemon:
     ) -> subprocess.Popen[bytes]:
         """Start it and wait for nothing."""
         command = [
-            sys.executable, "-m", "credward", "serve",
+            sys.executable, *self.program, "serve",
             "--config", str(self.config_file),
             "--socket", str(self.socket),
             "--log-level", log_level,

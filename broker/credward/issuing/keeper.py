@@ -133,6 +133,12 @@ class GrantKeeper:
             if window is not None:
                 self.windows.append(window)
             loan.replaced = not self._rotate(loan, fields)
+            _log.info(
+                "grant %s: rotation %d, its exchange was open for %.4f s",
+                loan.lease.grant,
+                loan.lease.generation + 1,
+                window or 0.0,
+            )
         elif isinstance(outcome, MintedToken):
             self._answered(loan)
         else:

@@ -30,6 +30,8 @@ class AnthropicServer:
 
     url: str = ""
     key: Any = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
+    # Of another issuer, in place of our own key's.
+    public_key: Any = None
     generation: str = "current"
     needs_workspace: bool = False
     lifetime: int = 3600
@@ -77,7 +79,7 @@ class AnthropicServer:
         try:
             claims = jwt.decode(
                 body["assertion"],
-                self.key.public_key(),
+                self.public_key or self.key.public_key(),
                 algorithms=["ES256"],
                 options={"require": ["exp", "iat", "sub"]},
                 leeway=30,

@@ -62,7 +62,9 @@ class VaultProvider:
         token, account = log_in_by_browser(vault, io)
         state = load_state(vault, None)
         state.token = token
-        return make_grant(state, account=account)
+        # A token that can be renewed has an end that nobody knows.
+        ends_at = None if token.renewable else token.expires_at
+        return make_grant(state, account=account, ends_at=ends_at)
 
     def revoke(self, token_request: ProviderRequest, io: Io) -> None:
         """Revoke the leases that are kept, and the token where it came of a login of ours."""
@@ -72,7 +74,7 @@ class VaultProvider:
         state = load_state(vault, token_request.grant)
         if state.token is not None:
             vault.hvac.token = state.token.id
-        elif state.leases:
+        elif state.leases and settings.auth_method == "token":
             vault.hvac.token = log_in(vault, token_request, state, io).id
         for lease in state.leases.values():
             _revoke(vault, partial(vault.hvac.sys.revoke_lease, lease.id))
@@ -91,6 +93,9 @@ class _Mint:
         self._io = io
         self._vault = make_client(token_request.credential, settings, io)
         self._state = load_state(self._vault, token_request.grant)
+        self._state.leases = {
+            key: lease for key, lease in self._state.leases.items() if lease.expires_at > io.now()
+        }
         self._saved = msgspec.json.encode(self._state)
 
     def run(self) -> Token:
@@ -112,7 +117,6 @@ class _Mint:
         if refusal.status != 403 or not kept or self._is_alive(token):
             raise refusal
         # The kept token was revoked: a definite no, so this is a new start rather than a retry.
-        self._state.token = None
         token = self._log_in()
         self._vault.hvac.token = token.id
         return self._obtain(token)
@@ -127,7 +131,6 @@ class _Mint:
         itself = self._settings.path is None
         # Where the token itself is handed out, nothing else would show that it was revoked.
         if itself and (self._is_early(token, now) or not self._is_alive(token)):
-            self._state.token = None
             return self._log_in(), False
         renewed = self._maybe_renew(token, 1 - _EARLY if itself else 0.5)
         if _part_left(renewed, now) < 0.5 and not self._is_by_hand:
@@ -193,10 +196,10 @@ class _Mint:
             prolonged := self._prolong(lease, token)
         ) is not None:
             return prolonged
-        self._state.leases.pop(key, None)
         reading = read_path(self._vault)
         minted = make_token(self._vault, reading, now)
         if not reading.lease_id:
+            self._state.leases.pop(key, None)
             return minted
         minted = _until(minted, token)
         assert minted.expires_at is not None

@@ -75,14 +75,10 @@ def load_state(vault: VaultClient, grant: Secret | None) -> State:
     return state if state.belongs_to == empty.belongs_to else empty
 
 
-def make_grant(state: State, *, account: str | None = None) -> Grant:
-    """Return *state* as a grant; its end is that of a token that cannot be renewed."""
-    token = state.token
-    return Grant(
-        secret=Secret(msgspec.json.encode(state).decode()),
-        account=account,
-        ends_at=token.expires_at if token and not token.renewable else None,
-    )
+def make_grant(state: State, *, account: str | None = None, ends_at: float | None = None) -> Grant:
+    """Return *state* as a grant; only a human's login has an account and an end to tell."""
+    secret = Secret(msgspec.json.encode(state).decode())
+    return Grant(secret=secret, account=account, ends_at=ends_at)
 
 
 def name_of(text: str) -> str:

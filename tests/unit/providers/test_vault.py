@@ -311,3 +311,23 @@ def test_h3_nothing_that_the_server_says_gets_into_a_message(world):
         world.server.status = status
         error = world.failure(path="secret/llm")
         assert MARK not in repr(error) + error.hint
+
+
+def test_a_failing_read_does_not_forget_the_lease(world):
+    """It is renewed once the server can again."""
+    first = world.mint(path="database/creds/app")
+    world.wait(400)
+    world.server.sealed = True
+    world.failure(path="database/creds/app")
+    world.server.sealed = False
+
+    assert world.mint(path="database/creds/app").secret.reveal() == first.secret.reveal()
+
+
+def test_what_has_ended_is_not_kept(world):
+    """Else the grant would grow with every path that was ever read."""
+    world.mint(path="database/creds/app")
+    world.wait(700)
+    world.mint(path="secret/llm")
+
+    assert json.loads(world.grant.reveal())["leases"] == {}

@@ -63,15 +63,6 @@ def test_damage_is_an_empty_state(text):
     assert load_state(client(), Secret(text)).token is None
 
 
-@pytest.mark.parametrize(("renewable", "end"), [(True, None), (False, 10.0)])
-def test_tells_its_end_where_nothing_can_move_it(renewable, end):
-    """For the warning before a login ends."""
-    state = whole()
-    state.token.renewable = renewable
-
-    assert make_grant(state, account="me").ends_at == end
-
-
 def test_h3_shows_nothing_of_itself():
     """In no representation."""
     state = whole()

@@ -1,0 +1,75 @@
+"""Provider `vault` as users run it: a daemon, its store, and a server that stands in for Vault."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from canaries import canary
+from fakes.vault_server import serving
+
+LOGIN = "auth/approle/login"
+
+
+@pytest.fixture
+def server():
+    """Return a server with an AppRole, a database and a stored key."""
+    with serving(time.time) as running:
+        running.logins["approle"] = {"role_id": "role-1"}
+        running.dynamic["database/creds/app"] = {"username": "u{n}", "password": canary("lease")}
+        running.kv2["llm"] = {"api_key": canary("kv")}
+        yield running
+
+
+def config(server):
+    """Return two credentials on one login."""
+    common = f"""
+provider = "vault"
+address = "{server.url}"
+auth_method = "approle"
+role_id = "role-1"
+secret_id = {{ env = "CANARY_SECRET" }}
+grant = "vault"
+"""
+    return (
+        '[store]\nkey = "key_file"\n'
+        f'[credentials.db]{common}path = "database/creds/app"\n'
+        f'[credentials.llm]{common}path = "secret/llm"\nfield = "api_key"\nkind = "api-key"\n'
+    )
+
+
+def test_one_login_serves_two_credentials(server, start_daemon):
+    """It is kept as their grant; a lease is a secret of the one that took it."""
+    daemon = start_daemon(config(server))
+    server.secret_ids.add(daemon.environment["CANARY_SECRET"])
+    first, key, again = daemon.get("db"), daemon.get("llm"), daemon.get("db")
+
+    assert first.text.startswith("u1:")
+    assert again.text == first.text
+    assert key.text == server.kv2["llm"]["api_key"]
+    assert server.paths().count(LOGIN) == 1
+    assert int(first.headers["expires-at"]) <= time.time() + 600
+
+
+def test_t10_a_restart_goes_on_with_the_login(server, start_daemon):
+    """It lies sealed in the store, whatever way the daemon ended."""
+    daemon = start_daemon(config(server))
+    server.secret_ids.add(daemon.environment["CANARY_SECRET"])
+    daemon.get("llm")
+    daemon.kill9()
+    daemon.start()
+
+    assert daemon.get("llm").status == 200
+    assert server.paths().count(LOGIN) == 1
+
+
+def test_t6_a_sealed_server_is_named(server, start_daemon):
+    """And asked again once it is open."""
+    daemon = start_daemon(config(server))
+    server.secret_ids.add(daemon.environment["CANARY_SECRET"])
+    server.sealed = True
+    answer = daemon.get("llm")
+
+    assert answer.kind == "provider-unreachable"
+    assert "is sealed" in answer.text

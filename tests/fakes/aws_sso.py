@@ -45,6 +45,8 @@ class AwsSso:
     broken: dict[str, tuple[int, str, bytes]] = field(default_factory=dict)
     hang: set[str] = field(default_factory=set)
     calls: list[str] = field(default_factory=list)
+    # Refresh tokens that were not the newest one: nobody may present such.
+    refusals: list[str] = field(default_factory=list)
     # The hosts that were asked, and whose each access key is.
     hosts: list[str] = field(default_factory=list)
     owners: dict[str, str] = field(default_factory=dict)
@@ -118,6 +120,7 @@ class AwsSso:
                 return self._by_code(asked)
             case "refresh_token":
                 if self.refresh_token is None or asked.get("refreshToken") != self.refresh_token:
+                    self.refusals.append(str(asked.get("refreshToken")))
                     return 400, "InvalidGrantException"
                 return 200, self._tokens(first=False)
             case grant if grant == DEVICE:

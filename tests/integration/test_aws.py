@@ -230,6 +230,24 @@ def test_the_whole_way(moto, start_daemon):
     assert denied.kind == "fix-configuration"
 
 
+def test_the_proof_may_be_another_credential(moto, start_daemon):
+    """A web identity that is minted for this, and keys that are another credential's."""
+    daemon = start_daemon(
+        '[credentials.idp]\nprovider = "local"\naudience = "sts.amazonaws.com"\n'
+        f'[credentials.first]\nprovider = "aws"\nregion = "{REGION}"\n'
+        f'role_arn = "{moto.role("first")}"\nweb_identity_token = {{ credential = "idp" }}\n'
+        f'[credentials.second]\nprovider = "aws"\nregion = "{REGION}"\n'
+        f'role_arn = "{moto.role("second")}"\nexternal_id = "{EXTERNAL_ID}"\n'
+        'source = { credential = "first" }\n',
+        environment={"AWS_ENDPOINT_URL_STS": moto.url},
+    )
+    moto.allow_unsigned()
+    answer = daemon.get("second", "json", timeout=20)
+
+    assert answer.status == 200, answer.text
+    assert "assumed-role/second/" in moto.caller(answer.json()["token"])
+
+
 async def test_mints_in_a_worker(moto):
     """In the process and the environment that it has in real life."""
     pool = WorkerPool(clock=SystemClock(), environ={"AWS_ENDPOINT_URL_STS": moto.url})

@@ -30,7 +30,6 @@ address = "{server.url}"
 auth_method = "approle"
 role_id = "role-1"
 secret_id = {{ env = "CANARY_SECRET" }}
-grant = "vault"
 """
     return (
         '[store]\nkey = "key_file"\n'

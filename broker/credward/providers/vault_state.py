@@ -88,7 +88,5 @@ def name_of(text: str) -> str:
 
 def _login_of(vault: VaultClient, settings: Settings) -> str:
     """Return a name for where and as whom: a state of an older configuration is not used."""
-    role_id = settings.role_id if isinstance(settings.role_id, str) else None
-    words = [vault.address, vault.namespace, settings.auth_method, settings.mount]
-    words += [settings.role, role_id, settings.username]
-    return name_of(msgspec.json.encode(words).decode())
+    words = {**settings.login_identity, "address": vault.address, "namespace": vault.namespace}
+    return name_of(msgspec.json.encode(words, order="sorted").decode())

@@ -57,6 +57,21 @@ _WORDS: Mapping[AuthMethod, _Words] = {
     "gcp": _Words(needs=("role", "jwt")),
     "azure": _Words(needs=("role", "jwt"), takes=("auth_parameters",)),
 }
+# What makes it this login and no other, so that credentials that agree in it share it.
+_IDENTITY = (
+    "address",
+    "namespace",
+    "auth_method",
+    "auth_mount",
+    "role",
+    "role_id",
+    "secret_id",
+    "jwt",
+    "token",
+    "username",
+    "client_cert",
+    "aws_credentials",
+)
 _LOGIN_WORDS = {word for each in _WORDS.values() for word in (*each.needs, *each.takes)}
 
 
@@ -115,12 +130,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return (self.auth_mount or self.auth_method).strip("/")
 
     @property
+    def login_identity(self) -> Mapping[str, Any]:
+        """What tells this login from others, as plain words."""
+        words: dict[str, Any] = msgspec.to_builtins({n: getattr(self, n) for n in _IDENTITY})
+        return words
+
+    @property
     def grant_terms(self) -> GrantTerms:
         """Login and leases are kept and prolonged, but for a static secret by a given token."""
         if self.auth_method == "token" and (self.path is None or self.kv_version is not None):
             return GrantTerms()
         return GrantTerms(
-            identity=("address", "namespace", "auth_method", "auth_mount", "role", "username"),
+            identity=_IDENTITY,
             rotating=True,
             logins=("browser",) if self.auth_method == "oidc" else (),
         )

@@ -7,6 +7,7 @@ import pytest
 from canaries import MARK, canary
 from credward.providers.vault_client import make_client
 from credward.providers.vault_state import Lease, VaultToken, load_state, make_grant, name_of
+from credward.settings.references import Reference
 from credward.settings.vault import Settings
 from credward.tokens import Secret
 from fakes.io import FakeIo
@@ -42,6 +43,8 @@ def test_comes_back_as_it_was():
         {"namespace": "n"},
         {"auth_mount": "m"},
         {"role_id": "other"},
+        {"role_id": Reference(env="ROLE")},
+        {"secret_id": Reference(env="SID")},
         {"auth_method": "kubernetes", "role_id": None, "role": "r"},
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from credward.config.grants import grant_name
 from credward.settings.grants import grant_terms
 from credward.settings.references import Reference, references_in
 from credward.settings.vault import Settings
@@ -98,3 +99,19 @@ def test_a_grant_is_kept_where_there_is_something_to_keep(words, rotating, login
 
     assert (terms.rotating, terms.logins) == (rotating, logins)
     assert set(terms.identity) <= set(Settings.__struct_fields__)
+
+
+def test_credentials_share_a_login_only_where_it_is_the_same():
+    """Whatever they read; another role, address or place of the secret is another login."""
+    words = {"address": "https://v", "auth_method": "approle", "role_id": "r", "secret_id": KEY}
+    same = convert(**words, path="secret/one")
+    others = [
+        words | {"role_id": "other"},
+        words | {"address": "https://w"},
+        words | {"secret_id": {"env": "OTHER"}},
+        words | {"namespace": "n"},
+    ]
+
+    assert grant_name("a", "vault", same) == grant_name("b", "vault", convert(**words))
+    names = {grant_name("a", "vault", convert(**each)) for each in [words, *others]}
+    assert len(names) == 5

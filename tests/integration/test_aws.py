@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 import time
 
 import pytest
@@ -20,7 +22,7 @@ from credward.settings.references import Reference
 from credward.tokens import Secret
 from credward.workers.link import MintRequest
 from credward.workers.pool import WorkerPool
-from integration.moto import EXTERNAL_ID, REGION, Moto, serving_moto
+from integration.moto import ACCOUNT, EXTERNAL_ID, REGION, Moto, serving_moto
 
 
 @pytest.fixture(scope="module")
@@ -246,6 +248,33 @@ def test_the_proof_may_be_another_credential(moto, start_daemon):
 
     assert answer.status == 200, answer.text
     assert "assumed-role/second/" in moto.caller(answer.json()["token"])
+
+
+def test_a_code_is_asked_for_once(moto, start_daemon):
+    """The login with MFA starts the session; moto has it made, but knows its keys no more."""
+    daemon = start_daemon(
+        f'[credentials.deploy]\nprovider = "aws"\nregion = "{REGION}"\n'
+        'source = { env = "KEYS" }\n'
+        f'mfa_serial = "arn:aws:iam::{ACCOUNT}:mfa/me"\n',
+        environment={"KEYS": moto.keys(), "AWS_ENDPOINT_URL_STS": moto.url},
+    )
+    before = daemon.get("deploy", "json", timeout=20)
+    login = subprocess.run(
+        [sys.executable, "-m", "credward", "login", "deploy"],
+        env=daemon.environment,
+        cwd=daemon.home,
+        input="123456\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    answer = daemon.get("deploy", "json", timeout=20)
+
+    assert before.kind == "login-required"
+    assert (login.returncode, "MFA code of" in login.stderr) == (0, True), login.stderr
+    assert answer.status == 200, answer.text
+    assert json.loads(answer.json()["token"])["SessionToken"]
+    assert 43_000 < answer.json()["expires_at"] - time.time() <= 43_201
 
 
 async def test_mints_in_a_worker(moto):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import urllib.request
 
 import pytest
 
@@ -84,3 +85,22 @@ def test_t9_one_login_lasts(daemon, sso: AwsSso):
     # The keys of before are good for an hour, and are handed out while people are told.
     assert daemon.get("deploy", "json", timeout=20).status == 200
     assert "credward login deploy" in json.dumps(daemon.status("deploy"))
+
+
+def test_logs_in_by_the_browser(daemon, sso: AwsSso):
+    """The redirect comes to loopback, wherever the browser was opened."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "credward", "login", "deploy", "--no-browser", "--json"],
+        env=daemon.environment,
+        cwd=daemon.home,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as login:
+        events = map(json.loads, login.stdout)
+        url = next(event["url"] for event in events if event["event"] == "open_url")
+        urllib.request.urlopen(sso.browse(url), timeout=10).close()
+        assert [event["event"] for event in events][-1] == "done"
+
+    assert login.returncode == 0
+    assert daemon.get("deploy", "json", timeout=20).status == 200

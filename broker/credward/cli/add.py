@@ -89,12 +89,18 @@ def _value(provider: str, key: str, text: str) -> Any:
     """Return *text* as what TOML would make of it, else as the string that it is."""
     shape = SETTINGS.get(provider)
     fields = {each.name: each.type for each in msgspec.structs.fields(shape)} if shape else {}
-    if fields.get(key) is str:
-        return text
     try:
-        return tomlkit.parse(f"value = {text}")["value"]
+        value = tomlkit.parse(f"value = {text}")["value"]
     except tomlkit.exceptions.ParseError:
         return text
+    if key not in fields:
+        return value
+    try:
+        msgspec.convert(value.unwrap(), fields[key])
+    except msgspec.ValidationError:
+        # A client id of digits is a text all the same.
+        return text
+    return value
 
 
 def _try(name: str) -> None:
@@ -107,6 +113,9 @@ def _try(name: str) -> None:
         if error.kind in {Kind.DENIED, Kind.NOT_RUNNING}:
             click.echo(f"not tried: {error.message}")
             click.echo(f"next: credward reload, then credward get {name}")
+            return
+        if error.kind is Kind.LOGIN_REQUIRED:
+            click.echo(f"next: credward login {name}")
             return
         click.echo(f"credward: {error.message}", err=True)
         click.echo(f"next: credward config edit, then credward refresh {name}", err=True)

@@ -44,7 +44,8 @@ def command() -> None:
         click.echo(f"{target}: made")
     for what, block in proposals:
         click.echo(f"\nfound {what}; to use it, add:\n{block}", nl=False)
-    click.echo("\nnext: credward add NAME --provider command -- PROGRAM ARGUMENT")
+    click.echo("\nnext: credward add NAME --provider oauth --set issuer=URL --set client_id=ID")
+    click.echo("  or: credward add NAME --provider command -- PROGRAM ARGUMENT")
 
 
 def _proposals(home: Path) -> Iterator[tuple[str, str]]:
@@ -53,13 +54,18 @@ def _proposals(home: Path) -> Iterator[tuple[str, str]]:
         yield (
             "the Azure CLI",
             (
-                '[credentials.azure]\nprovider = "command"\n'
-                'command = ["az", "account", "get-access-token", "--output", "json"]\n'
+                '[credentials.azure]\nprovider = "entra"\nsource = "az"\n'
+                'scope = "https://management.azure.com/.default"\n'
             ),
         )
     if (home / ".aws/config").exists() or (home / ".aws/credentials").exists():
         yield "AWS profiles", '[credentials.aws]\nprovider = "aws"\nprofile = "default"\n'
-    if shutil.which("gcloud"):
+    if (home / ".config/gcloud/application_default_credentials.json").exists():
+        yield (
+            "Application Default Credentials of Google Cloud",
+            '[credentials.vertex]\nprovider = "gcp"\n',
+        )
+    elif shutil.which("gcloud"):
         yield (
             "the Google Cloud CLI",
             (
@@ -67,12 +73,21 @@ def _proposals(home: Path) -> Iterator[tuple[str, str]]:
                 'command = ["gcloud", "auth", "print-access-token"]\nlifetime = 3000\n'
             ),
         )
+    if address := environment().get("VAULT_ADDR"):
+        yield (
+            "VAULT_ADDR",
+            (
+                f'[credentials.kv]\nprovider = "vault"\naddress = "{address}"\n'
+                'auth_method = "oidc"\npath = "secret/llm"\nfield = "api_key"\n'
+            ),
+        )
     if base_url := environment().get("ANTHROPIC_BASE_URL"):
         yield (
             "ANTHROPIC_BASE_URL",
             (
-                '[credentials.gateway]\nprovider = "command"\n'
-                f'command = ["my-login-tool", "token"]\nbase_url = "{base_url}"\n'
+                '[credentials.gateway]\nprovider = "oauth"\n'
+                'issuer = "https://login.example.com"\nclient_id = "…"\n'
+                f'base_url = "{base_url}"\n'
             ),
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import math
 import queue
 import sys
 import threading
@@ -21,13 +22,24 @@ from credward import wire
 from credward.cli.output import print_json
 from credward.cli.start import reach
 from credward.client import Client
+from credward.clock import SystemClock
+from credward.config import environment
 from credward.errors import BrokerError, Kind
 
 __all__ = ["command"]
 
 _LONGEST = 900.0
+# How often what was typed is looked for, beside the events (seconds).
+_STEP = 0.5
+# `--wait 0` takes this long at most to learn what there is to do: a worker has to start (seconds).
+_TO_BEGIN = 30.0
+# A browser that has not ended by then stays in the foreground, and is open (seconds).
+_BROWSER_STARTS = 1.0
 # Copies to the clipboard of the terminal that the user sits at, over ssh too (OSC 52 of xterm).
 _COPY = "\033]52;c;{}\a"
+
+# Where none of these is set there are no windows.
+_WINDOWS = {"DISPLAY", "WAYLAND_DISPLAY", "BROWSER"}
 
 
 @click.command("login", epilog="Example: credward login gateway --no-browser")
@@ -71,7 +83,8 @@ def command(
     started = client.login(name, method)
     if started.attached and not as_json:
         click.echo(f'a login for "{started.credential}" is under way, joining it', err=True)
-    watcher = _Watcher(client, started, browser=not (no_browser or started.attached))
+    browser = not (no_browser or started.attached or wait == 0)
+    watcher = _Watcher(client, started, browser=browser)
     try:
         if as_json:
             watcher.print_lines(wait)
@@ -171,21 +184,21 @@ class _Watcher:
 
     def _events(self, wait: float | None) -> Iterator[wire.LoginEvent]:
         """Yield events until the last; raise `login-required` when *wait* seconds are over."""
-        left = _LONGEST if wait is None else wait
-        step = 0.5
+        clock = SystemClock()
+        # Without a word the daemon says when it is over.
+        limit = math.inf if wait is None else wait or _TO_BEGIN
+        deadline = clock.elapsed() + limit
+        shown = False
         while True:
-            events = self._client.login_events(
-                self._started.login_id, self._seen, min(step, max(left, 0.0))
-            )
-            for event in events:
+            step = min(_STEP, max(deadline - clock.elapsed(), 0.0))
+            for event in self._client.login_events(self._started.login_id, self._seen, step):
                 self._seen += 1
                 yield event
                 if event.event in {"done", "error"}:
                     return
+                shown = shown or event.event in {"open_url", "user_code", "prompt"}
             self._send_typed()
-            if not events:
-                left -= step
-            if left <= 0:
+            if (shown and wait == 0) or clock.elapsed() >= deadline:
                 name = self._started.credential
                 raise BrokerError(
                     Kind.LOGIN_REQUIRED,
@@ -193,10 +206,7 @@ class _Watcher:
                 )
 
     def _open(self, url: str) -> None:
-        opened = False
-        if self._browser:
-            with contextlib.suppress(webbrowser.Error):
-                opened = webbrowser.open(url)
+        opened = self._browser and _open_browser(url)
         what = "your browser was opened at" if opened else "open this address in a browser"
         click.echo(f"{what}:\n\n  {url}\n", err=True)
 
@@ -211,8 +221,7 @@ class _Watcher:
             err=True,
         )
         if self._browser and event.complete_url is not None:
-            with contextlib.suppress(webbrowser.Error):
-                webbrowser.open(event.complete_url)
+            _open_browser(event.complete_url)
 
     def _ask(self, event: wire.LoginEvent) -> None:
         self._prompt = event
@@ -236,3 +245,21 @@ class _Watcher:
             self._client.login_answer(
                 self._started.login_id, self._prompt.field or "", self._typed.get()
             )
+
+
+def _open_browser(url: str) -> bool:
+    """Open *url* where there is a browser with a window; return whether it was."""
+    if sys.platform == "linux" and not _WINDOWS & environment().keys():
+        # A browser in this terminal would take it away from us.
+        return False
+    opened: list[bool] = []
+
+    def run() -> None:
+        with contextlib.suppress(webbrowser.Error):
+            opened.append(webbrowser.open(url))
+
+    # Beside us: some return only when they are closed.
+    opening = threading.Thread(target=run, daemon=True)
+    opening.start()
+    opening.join(_BROWSER_STARTS)
+    return opening.is_alive() or opened == [True]

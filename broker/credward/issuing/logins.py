@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from credward.workers import link
 from credward.workers.pool import Login, WorkerPool
 
 __all__ = ["Given", "LoginSession", "Logins"]
+
+_log = logging.getLogger(__name__)
 
 # A login that ended is remembered for whoever comes late to hear how (seconds).
 _REMEMBERED = 300.0
@@ -122,9 +125,8 @@ class Logins:
     ) -> tuple[LoginSession, bool]:
         """Return the login of this credential's grant, and whether it was under way already."""
         self._forget_old()
-        for session in self._sessions.values():
-            if session.credential.grant == credential.grant and session.ended_at is None:
-                return session, True
+        if (session := self.under_way(credential.grant)) is not None:
+            return session, True
         ways = grant_terms(credential.settings).logins
         if not ways:
             raise BrokerError(
@@ -141,6 +143,17 @@ class Logins:
         self._sessions[session.id] = session
         session.task = self._spawn(self._run(session, config, method or ways[0]))
         return session, False
+
+    def under_way(self, grant: str) -> LoginSession | None:
+        """Return the login of this grant that has not ended, if there is one."""
+        return next(
+            (
+                each
+                for each in self._sessions.values()
+                if each.credential.grant == grant and each.ended_at is None
+            ),
+            None,
+        )
 
     def find(self, login_id: str) -> LoginSession:
         """Return a login, or raise `bad-request`."""
@@ -176,6 +189,17 @@ class Logins:
                         Kind.LOGIN_REQUIRED,
                         f'the login of "{credential.name}" was given up: '
                         f"run credward login {credential.name}",
+                    )
+                )
+            )
+        except Exception:  # noqa: BLE001 - watchers must never be left hanging
+            # Nor must the daemon end with it, as it would with any task of its own.
+            _log.exception("the login of %s failed unexpectedly", credential.name)
+            session.tell(
+                _error(
+                    BrokerError(
+                        Kind.INTERNAL,
+                        f'the login of "{credential.name}" failed by a defect: run credward doctor',
                     )
                 )
             )

@@ -100,10 +100,13 @@ class Management:
         await self._strongbox.open(config)
         if self._strongbox.locked:
             raise BrokerError(Kind.STORE_LOCKED, "the store is locked: run credward unlock")
-        if admitted.caller.harness is not None:
+        agent = admitted.caller.harness is not None
+        if agent and logins.under_way(credential.grant) is None:
             self._check_agent(credential.grant)
         session, attached = logins.start(config, credential, method)
         if not attached:
+            if agent:
+                self._agent_logins[credential.grant] = self._clock.elapsed()
             self._recorder.managed(admitted, "login-started")
         return session, attached
 
@@ -289,4 +292,3 @@ class Management:
                 f"run credward login {grant} in a terminal of your own",
                 retry_after=_AGENT_LOGINS - (now - last),
             )
-        self._agent_logins[grant] = now

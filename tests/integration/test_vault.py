@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import subprocess
+import sys
 import time
+from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.request import urlopen
 
 import pytest
 
@@ -72,3 +78,51 @@ def test_t6_a_sealed_server_is_named(server, start_daemon):
 
     assert answer.kind == "provider-unreachable"
     assert "is sealed" in answer.text
+
+
+def test_t9_a_human_logs_in_once(server, start_daemon):
+    """By the command, in a browser; the login outlives the daemon and ends with its revocation."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server.logins["oidc"] = {"role": "dev", "code": "code-1"}
+    server.redirect_uris.add(f"http://localhost:{port}/oidc/callback")
+    daemon = start_daemon(
+        f"""
+        [store]
+        key = "key_file"
+        [credentials.llm]
+        provider = "vault"
+        address = "{server.url}"
+        auth_method = "oidc"
+        role = "dev"
+        oidc_port = {port}
+        path = "secret/llm"
+        """
+    )
+    assert daemon.get("llm").kind == "login-required"
+    login = subprocess.Popen(
+        [sys.executable, "-m", "credward", "login", "llm", "--json", "--no-browser"],
+        env=daemon.environment | {"CREDWARD_SOCKET": str(daemon.socket)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    )
+    with login:
+        for line in login.stdout:
+            event = json.loads(line)
+            if event["event"] == "open_url":
+                asked = parse_qs(urlsplit(event["url"]).query)
+                answer = urlencode({"state": asked["state"][0], "code": "code-1"})
+                urlopen(f"{asked['redirect_uri'][0]}?{answer}", timeout=10).close()
+    assert login.returncode == 0
+    assert (event["event"], event["account"]) == ("done", "me@example.com")
+
+    assert daemon.get("llm").text == server.kv2["llm"]["api_key"]
+    daemon.kill9()
+    daemon.start()
+    assert daemon.get("llm").status == 200
+    for token in list(server.tokens):
+        server.revoke(token)
+    daemon.stop()
+    daemon.start()
+    assert daemon.get("llm").kind == "login-required"

@@ -78,6 +78,8 @@ class RunningDaemon:
         self.process: subprocess.Popen[bytes] | None = None
         # What runs it; another one may watch over it or break it.
         self.program: tuple[str, ...] = ("-m", "credward")
+        # Goes before the command, such as `setpriv` with its options.
+        self.wrapper: tuple[str, ...] = ()
 
     # --- starting and stopping ----------------------------------------------------------------
 
@@ -106,6 +108,7 @@ class RunningDaemon:
     ) -> subprocess.Popen[bytes]:
         """Start it and wait for nothing."""
         command = [
+            *self.wrapper,
             sys.executable, *self.program, "serve",
             "--config", str(self.config_file),
             "--socket", str(self.socket),

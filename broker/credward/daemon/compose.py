@@ -86,7 +86,7 @@ def compose(
         environ=environment(),
     )
     book = GrantBook(strongbox)
-    keeper = GrantKeeper(clock=clock, book=book)
+    keeper = GrantKeeper(clock=clock, book=book, release=journals.release)
     recovery = Recovery(keeper=keeper, journals=journals, spawn=spawn)
     minting = Minting(
         clock=clock,
@@ -158,23 +158,34 @@ def compose(
         if strongbox.exists or any(needs_store(each) for each in config.credentials.values()):
             await strongbox.open(config)
 
+    def configure(fresh: Config) -> None:
+        # One for each, and one for an exchange that was cut off besides.
+        journals.spares = 1 + len(
+            {
+                each.grant
+                for each in fresh.credentials.values()
+                if grant_terms(each.settings).rotating
+            }
+        )
+        shell.configure(_plans(fresh))
+
     def reload() -> Config:
         # Everything is read and checked before anything is replaced: an error leaves all as it was.
         fresh = load_config(places, config_path)
         active = Active(fresh, _load_policy(fresh))
         audit.reopen()
         holder.active = active
-        shell.configure(_plans(fresh))
+        configure(fresh)
         return fresh
 
-    shell.configure(_plans(config))
+    configure(config)
     service = BrokerService(
         clock=clock,
         issuer=issuer,
         audit=audit,
         reload=reload,
         public_key=lambda each: public_jwk(load_or_create(places.state_dir, each.grant)),
-        facts=_Facts(shell, pool, strongbox, keeper),
+        facts=_Facts(shell, pool, strongbox, book, keeper),
         management=management,
     )
     peers = PeerIdentifier(own_uid=os.geteuid())
@@ -207,6 +218,7 @@ class _Facts:
     shell: Shell
     pool: WorkerPool
     strongbox: Strongbox
+    book: GrantBook
     keeper: GrantKeeper
 
     def locked(self) -> bool:
@@ -219,7 +231,8 @@ class _Facts:
 
     def warnings(self) -> list[str]:
         """Return what people should know."""
-        return self.strongbox.warnings()
+        unsaved = self.book.failure
+        return [*self.strongbox.warnings(), *([unsaved.message] if unsaved else [])]
 
     def attestation(self) -> str:
         """Return how well callers can be seen."""

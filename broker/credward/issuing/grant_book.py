@@ -64,12 +64,15 @@ class SecretStore(Protocol):
 
 
 class GrantBook:
-    """Grants by name. Changes are in force at once and durable after `save`."""
+    """Grants by name. Changes are in force at once and durable after `save`.
+
+    *changes* counts them.
+    """
 
     def __init__(self, store: SecretStore) -> None:
         self._store = store
         self._saving = asyncio.Lock()
-        self._changes = 0
+        self.changes = 0
         self._saved = 0
         self._again: asyncio.TimerHandle | None = None
         self._wait = _SAVE_AGAIN
@@ -86,7 +89,7 @@ class GrantBook:
     @property
     def unsaved(self) -> bool:
         """Whether memory holds what the disk does not."""
-        return self._saved < self._changes
+        return self._saved < self.changes
 
     def load(self, name: str) -> GrantRecord | None:
         """Return the record of a grant, None where there is none; raise `store-locked`."""
@@ -107,7 +110,7 @@ class GrantBook:
         """Replace the record of a grant."""
         self._check_unlocked()
         plain = bytearray(msgspec.json.encode(record))
-        self._changes += 1
+        self.changes += 1
         try:
             self._store.put(_PREFIX + name, plain)
         finally:
@@ -116,12 +119,12 @@ class GrantBook:
     def delete(self, name: str) -> None:
         """Forget a grant."""
         self._check_unlocked()
-        self._changes += 1
+        self.changes += 1
         self._store.delete(_PREFIX + name)
 
     def put_raw(self, name: str, plain: bytearray) -> None:
         """Keep something else under its whole name; *plain* is wiped."""
-        self._changes += 1
+        self.changes += 1
         try:
             self._store.put(name, plain)
         finally:
@@ -129,7 +132,7 @@ class GrantBook:
 
     def delete_raw(self, name: str) -> bool:
         """Forget something else; return whether it was there."""
-        self._changes += 1
+        self.changes += 1
         return self._store.delete(name)
 
     def mint_key(self, mint: str) -> bytes:
@@ -143,7 +146,7 @@ class GrantBook:
         The failure is logged and kept in *failure*, for status.
         """
         async with self._saving:
-            wanted = self._changes
+            wanted = self.changes
             if self._saved >= wanted:
                 return True
             try:

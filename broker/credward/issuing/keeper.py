@@ -12,6 +12,7 @@ import asyncio
 import logging
 import secrets
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -52,12 +53,15 @@ class Loan:
 class GrantKeeper:
     """All grants of one daemon."""
 
-    def __init__(self, *, clock: Clock, book: GrantBook) -> None:
+    def __init__(
+        self, *, clock: Clock, book: GrantBook, release: Callable[[Journal], None]
+    ) -> None:
         self._clock = clock
         self._book = book
+        self._release = release
         self._locks: dict[str, asyncio.Lock] = {}
-        # Journals that hold what the store does not, until it does.
-        self._held: list[Journal] = []
+        # Journals that hold what the store does not, until it does, and of which grant.
+        self._held: list[tuple[str, Journal]] = []
         self._unread: list[Journal] = []
         book.on_saved = self._release_journals
         self.rotations = 0
@@ -126,7 +130,8 @@ class GrantKeeper:
             self._unread.append(journal)
             loan.volatile = not self._in_journal(loan, journal)
             return False
-        state = journal.read()
+        state = _read(journal)
+        before = self._book.changes
         fields, window = self._brought(loan, outcome, state)
         if fields is not None:
             self.rotations += 1
@@ -143,12 +148,19 @@ class GrantKeeper:
             self._answered(loan)
         else:
             self._failed(loan, outcome, state)
-        if await self._book.save():
-            journal.clear()
+        if self._book.changes == before or await self._book.save():
+            try:
+                journal.clear()
+            except OSError:
+                self._release(journal)
+                return False
             return True
-        if fields is not None and not self._in_journal(loan, journal):
-            loan.volatile = True
-        self._held.append(journal)
+        if fields is not None:
+            loan.volatile = not self._in_journal(loan, journal)
+            if not loan.volatile:
+                # The newest generation is in this one; room for the next is worth more.
+                self._release_journals(loan.lease.grant)
+        self._held.append((loan.lease.grant, journal))
         return False
 
     def _brought(
@@ -267,13 +279,17 @@ class GrantKeeper:
 
     async def replay(self, journal: Journal) -> None:
         """Take over what a journal says that nobody writes any more, and remove it once durable."""
-        state = journal.read()
+        state = _read(journal)
         if state.sealed is not None:
+            grant = state.sealed.grant
             self._replay_grant(state.sealed)
         elif state.lease is not None and state.lease.phase == "open":
-            lease = state.lease
-            self.doubt(lease.grant, origin=lease.origin, generation=lease.generation)
-        self._held.append(journal)
+            grant = state.lease.grant
+            self.doubt(grant, origin=state.lease.origin, generation=state.lease.generation)
+        else:
+            self._release(journal)
+            return
+        self._held.append((grant, journal))
         if await self._book.save():
             self._release_journals()
 
@@ -311,13 +327,17 @@ class GrantKeeper:
 
     @staticmethod
     def _in_journal(loan: Loan, journal: Journal) -> bool:
-        sealed = journal.read().sealed
+        sealed = _read(journal).sealed
         return sealed is not None and sealed.mint == loan.lease.mint
 
-    def _release_journals(self) -> None:
+    def _release_journals(self, of: str | None = None) -> None:
+        """Give back the journals that nothing depends on any more; *of* one grant, or all."""
         held, self._held = self._held, []
-        for journal in held:
-            journal.remove()
+        for grant, journal in held:
+            if of is None or grant == of:
+                self._release(journal)
+            else:
+                self._held.append((grant, journal))
 
     # --- giving and taking ------------------------------------------------------------------
 
@@ -344,3 +364,12 @@ class GrantKeeper:
         """Forget a grant; a mint that is out with it brings nothing back. Return if durable."""
         self._book.delete(grant)
         return await self._book.save()
+
+
+def _read(journal: Journal) -> JournalState:
+    """Return what a journal says; one that the disk does not give back says nothing."""
+    try:
+        return journal.read()
+    except OSError as error:
+        _log.error("a rotation journal cannot be read: %s", error.strerror)
+        return JournalState(lease=None, sealed=None)

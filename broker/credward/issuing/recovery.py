@@ -9,8 +9,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
+from credward.errors import BrokerError, Kind
 from credward.issuing.keeper import GrantKeeper
 from credward.store.journal import Journal
 
@@ -25,8 +27,12 @@ _FIRST, _LAST = 0.02, 0.5
 class Journals(Protocol):
     """Where the journals of the store lie."""
 
-    def leftovers(self) -> Iterable[Journal]:
+    def leftovers(self) -> Iterable[Path]:
         """Return those that are there at start."""
+        ...
+
+    def open(self, path: Path) -> Journal | None:
+        """Return one, None if it is gone meanwhile; raise `OSError`."""
         ...
 
 
@@ -51,6 +57,7 @@ class Recovery:
         self._spawn = spawn
         self._begun = False
         self._survivors: list[_Survivor] = []
+        self._unreadable: list[Path] = []
 
     async def begin(self) -> None:
         """Replay the journals that nobody holds, and the others as their workers end.
@@ -61,14 +68,24 @@ class Recovery:
         if self._begun:
             return
         self._begun = True
-        for journal in self._journals.leftovers():
-            if journal.lock():
-                await self._keeper.replay(journal)
-            else:
-                self._survivors.append(_Survivor(journal))
+        for path in self._journals.leftovers():
+            try:
+                await self._take_over(path)
+            except OSError as error:
+                self._unreadable.append(path)
+                _log.error("%s", _unread(path, error))
         if self._survivors:
             _log.warning("%d workers of an earlier daemon still finish", len(self._survivors))
             self._spawn(self._watch())
+
+    async def _take_over(self, path: Path) -> None:
+        journal = self._journals.open(path)
+        if journal is None:
+            return
+        if journal.lock():
+            await self._keeper.replay(journal)
+        else:
+            self._survivors.append(_Survivor(journal))
 
     async def _watch(self) -> None:
         for survivor in list(self._survivors):
@@ -83,9 +100,27 @@ class Recovery:
     async def wait_for(self, grant: str) -> None:
         """Return when no worker of an earlier daemon can be using *grant* any more.
 
-        A journal without a lease belongs to a worker that had nothing to do.
+        A journal without a lease belongs to a worker that had nothing to do. One that cannot be
+        read may hold the successor of any grant: raise `internal` until it can, or is gone.
         """
+        for path in list(self._unreadable):
+            try:
+                journal = self._journals.open(path)
+            except OSError as error:
+                raise BrokerError(
+                    Kind.INTERNAL, f'"{grant}" is not renewed, {_unread(path, error)}'
+                ) from error
+            self._unreadable.remove(path)
+            if journal is not None:
+                await self._keeper.replay(journal)
         for survivor in list(self._survivors):
             lease = survivor.journal.read().lease
             if not survivor.ended.is_set() and lease is not None and lease.grant == grant:
                 await survivor.ended.wait()
+
+
+def _unread(path: Path, error: OSError) -> str:
+    return (
+        f"rotation journal {path} of an earlier daemon cannot be read ({error.strerror}): "
+        f"run chmod 0600 {path}"
+    )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from credward.clock import Clock
 from credward.config.model import Config, StoreConfig
-from credward.errors import BrokerError, Kind
+from credward.errors import BrokerError, Kind, Recovery
 from credward.store.kek import (
     KeychainSource,
     KeyFileSource,
@@ -150,6 +150,8 @@ class Strongbox:
                     Store.open, self._path, source, clock=self._clock
                 )
             except BrokerError as failure:
+                # Whoever corrects a file tells nobody: no reload, so no pause of an hour.
+                failure.recovery = Recovery.RETRY
                 self._failure = failure
                 self._failed_at = self._clock.elapsed()
                 raise

@@ -1,4 +1,4 @@
-"""State files on disk: read with distrust, replaced whole, the one before kept, bad ones set aside.
+"""State files on disk: read with distrust, replaced whole, bad ones set aside.
 
 Bytes only; what they mean is `sealed`. A kill between any two steps leaves the old file or the new
 one.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from credward.errors import BrokerError, Kind
 
-__all__ = ["keep_previous", "last_of", "read_private", "replace", "set_aside"]
+__all__ = ["last_of", "read_private", "replace", "set_aside"]
 
 # No store is nearly as long (bytes).
 _MAX_SIZE = 64 * 1024 * 1024
@@ -23,7 +23,7 @@ _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
 
 
 def last_of(path: Path) -> Path:
-    """Return where the file before lies."""
+    """Return where the copy lies."""
     return path.with_name(f"{path.name}.last")
 
 
@@ -76,27 +76,6 @@ def replace(path: Path, content: bytes) -> None:
             temporary.unlink()
         raise
     _sync_directory(path.parent)
-
-
-def keep_previous(path: Path) -> None:
-    """Have the present file also be the last one, until `replace` makes the two differ."""
-    link = path.with_name(f"{path.name}.last.new")
-    with contextlib.suppress(FileNotFoundError):
-        link.unlink()
-    try:
-        os.link(path, link)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        if (content := read_private(path, "store")) is not None:
-            replace(last_of(path), content)
-        return
-    link.rename(last_of(path))
-    with contextlib.suppress(FileNotFoundError):
-        # Renaming one of two names of the same file to the other does nothing (POSIX).
-        link.unlink()
 
 
 def set_aside(path: Path, now: float) -> Path:

@@ -11,11 +11,12 @@ lease, then one for the sealed grant. Each holds one line: a CRC-32, a blank, JS
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
+import threading
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -39,6 +40,9 @@ _LEASE_SIZE = 4096
 _GRANT_SIZE = 60 * 1024
 _SIZE = _LEASE_SIZE + _GRANT_SIZE
 _NONCE = 12
+
+# What file systems answer that cannot reserve room.
+_NO_RESERVING = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 
 _S = TypeVar("_S", bound=msgspec.Struct)
 
@@ -158,9 +162,12 @@ class Journal:
         os.pwrite(self._descriptor, bytes(_SIZE), 0)
 
     def remove(self) -> None:
-        """Delete the file and close it."""
+        """Delete the file, where that can be done, and close it.
+
+        One that stays is read by the next daemon, which finds it out of date.
+        """
         if self.path is not None:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 self.path.unlink()
         self.close()
 
@@ -195,10 +202,10 @@ class Journal:
         text = msgspec.json.encode(record)
         line = b"%08x %b\n" % (zlib.crc32(text), text)
         if len(line) > size:
-            raise OSError(f"a record of {len(line)} bytes is too long for the journal")
+            raise OSError(errno.EFBIG, f"a record of {len(line)} bytes is too long")
         written = os.pwrite(self._descriptor, line.ljust(size, b"\0"), at)
         if written != size:
-            raise OSError("the journal took only a part of the record")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _read(self, at: int, size: int, shape: type[_S]) -> _S | None:
         line = os.pread(self._descriptor, size, at).partition(b"\n")[0]
@@ -212,13 +219,47 @@ class Journal:
 
 
 class JournalDirectory:
-    """Where the journals of one store lie."""
+    """Where the journals of one store lie.
+
+    *spares*: how many are kept ready for the time when no new one can be made. While the store
+    cannot be written, each rotating grant occupies one, and its next mint needs another.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._spare: list[Journal] = []
+        # Journals are made in threads.
+        self._turn = threading.Lock()
+        self.spares = 1
 
     def create(self) -> Journal:
-        """Return a new journal, preallocated, durable by name, and locked; raise `OSError`."""
+        """Return a journal, preallocated, durable by name, and locked; raise `OSError`."""
+        with self._turn:
+            try:
+                journal = self._create()
+            except OSError:
+                if not self._spare:
+                    raise
+                return self._spare.pop()
+            with contextlib.suppress(OSError):
+                while len(self._spare) < self.spares:
+                    self._spare.append(self._create())
+            return journal
+
+    def release(self, journal: Journal) -> None:
+        """Take back a journal of which nothing is needed any more."""
+        try:
+            journal.clear()
+        except OSError:
+            journal.remove()
+            return
+        with self._turn:
+            if len(self._spare) < self.spares:
+                self._spare.append(journal)
+                return
+        journal.remove()
+
+    def _create(self) -> Journal:
         self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._path / f"{secrets.token_hex(8)}.journal"
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -233,20 +274,27 @@ class JournalDirectory:
             raise
         return journal
 
-    def leftovers(self) -> Iterator[Journal]:
-        """Yield the journals that an earlier daemon left, each to be locked, read and removed."""
-        if not self._path.is_dir():
-            return
-        for path in sorted(self._path.glob("*.journal")):
-            yield Journal(os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW), path)
+    def leftovers(self) -> list[Path]:
+        """Return where the journals of an earlier daemon lie."""
+        return sorted(self._path.glob("*.journal"))
+
+    def open(self, path: Path) -> Journal | None:
+        """Return one, to be locked, read and released; None if it is gone; raise `OSError`."""
+        try:
+            return Journal(os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW), path)
+        except FileNotFoundError:
+            return None
 
 
 def _allocate(descriptor: int) -> None:
     # Where the file system cannot reserve (or the system has no call for it), zeros do it.
     try:
         os.posix_fallocate(descriptor, 0, _SIZE)
-    except (AttributeError, OSError):
-        os.pwrite(descriptor, bytes(_SIZE), 0)
+    except (AttributeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_RESERVING:
+            raise
+        if os.pwrite(descriptor, bytes(_SIZE), 0) != _SIZE:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
 
 
 def _sync_directory(path: Path) -> None:

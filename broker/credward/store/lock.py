@@ -53,12 +53,19 @@ class StoreLock:
         seconds.
         """
         path = prepare_state_dir(state_dir) / _FILE
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            descriptor = os.open(path, flags, 0o600)
+        except OSError as error:
+            raise BrokerError(
+                Kind.FIX_CONFIGURATION,
+                f'state directory "{state_dir}" cannot be written ({error.strerror}): '
+                "make room, correct its rights, or set XDG_STATE_HOME to another",
+            ) from error
         try:
             if not _try_lock(descriptor):
                 _wait_or_refuse(descriptor, path, take_over=take_over)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, msgspec.json.encode(_myself(socket_path)) + b"\n", 0)
+            _note(descriptor, socket_path)
         except BaseException:
             os.close(descriptor)
             raise
@@ -66,8 +73,7 @@ class StoreLock:
 
     def record_socket(self, socket_path: Path) -> None:
         """Write down where this daemon really listens, once that is known."""
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, msgspec.json.encode(_myself(socket_path)) + b"\n", 0)
+        _note(self._descriptor, socket_path)
 
     def release(self) -> None:
         """Give the lock back. The file stays: without it two daemons could lock two files."""
@@ -91,6 +97,13 @@ def prepare_state_dir(state_dir: Path) -> Path:
             f'state directory "{state_dir}" is not yours alone: run chmod 0700 {state_dir}',
         )
     return state_dir
+
+
+def _note(descriptor: int, socket_path: Path) -> None:
+    # On a full disk whoever comes second is told less: the lock itself needs no room.
+    with contextlib.suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, msgspec.json.encode(_myself(socket_path)) + b"\n", 0)
 
 
 def _try_lock(descriptor: int) -> bool:

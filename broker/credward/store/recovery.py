@@ -1,4 +1,4 @@
-"""Which copy of the store to trust: the file itself, else the one before it, else none.
+"""Which copy of the store to trust: the file itself, else its copy, else none.
 
 Reports and keeps whatever is bad; what an opened file is used for is the business of `store`.
 """
@@ -32,7 +32,7 @@ Unwrap = Callable[[SealedFile], bytearray | None]
 class Loaded:
     """What was read. *kek* None: locked, and so nothing of the content is proven yet.
 
-    *recovered*: *content* is older than the last save; *warning* says so to people.
+    *recovered*: *content* may be older than the last save; *warning* says so to people.
     """
 
     content: SealedFile
@@ -44,7 +44,7 @@ class Loaded:
 def load(path: Path, unwrap: Unwrap, *, now: float) -> Loaded | None:
     """Return the store at *path*, None where there never was one.
 
-    A file that is damaged is set aside when the copy before it opens with the same key, which takes
+    A file that is damaged is set aside when its copy opens with the same key, which takes
     its place then. Otherwise nothing is moved: raise `fix-configuration`, so that no new store can
     quietly take the place of one that a backup may still bring back. The same goes for a wrong
     mode or owner and for a newer format, for there the content is not in doubt.
@@ -53,7 +53,7 @@ def load(path: Path, unwrap: Unwrap, *, now: float) -> Loaded | None:
     if raw is None:
         if last_of(path).exists():
             raise _refused(
-                f"store {path} is gone, but the copy before it is there",
+                f"store {path} is gone, but its copy is there",
                 f"run mv {last_of(path)} {path} to go on with that, or move it away to begin anew",
             )
         return None
@@ -115,8 +115,8 @@ def _recover(path: Path, unwrap: Unwrap, reason: str, *, now: float) -> Loaded |
         ) from error
     loaded.recovered = True
     loaded.warning = (
-        f"store {path} {reason}: it lies in {aside}, the copy before its last change is in use, "
-        "and grants renewed since may need a login"
+        f"store {path} {reason}: it lies in {aside}, and its copy is in use; "
+        "where that is older, grants renewed since may need a login"
     )
     return loaded
 

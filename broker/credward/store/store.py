@@ -21,7 +21,7 @@ from credward.store.contents import (
     StaleVersionError,
     unwrap_by_passphrase,
 )
-from credward.store.files import keep_previous, last_of, replace
+from credward.store.files import last_of, replace
 from credward.store.kek import KEY_SIZE, KeySource
 from credward.store.passphrases import Stretched, new_terms, stretch
 from credward.store.recovery import Loaded, load, peek
@@ -59,7 +59,7 @@ class Store:
         self._unproven = False
         self._generation = 0
         self._saved_generation = 0
-        # How often something was taken away that the copy before must not keep, and how many of
+        # How often something was taken away that the copy must not keep, and how many of
         # these the disk has seen: counted, for a save may be running in another thread.
         self._purges = 0
         self._purges_done = 0
@@ -153,7 +153,7 @@ class Store:
         return self._generation != self._saved_generation
 
     def save(self) -> None:
-        """Bring everything to disk, durable on return; the file before stays as the last good copy.
+        """Bring everything to disk, durable on return: the file, then the copy of it.
 
         Raise `internal` where the disk does not take it: memory stays right, try again. May run in
         a thread while another one reads and writes entries.
@@ -176,8 +176,6 @@ class Store:
             if both:
                 # First the copy: then a kill in between leaves the store that was, still whole.
                 replace(last_of(self._path), raw)
-            else:
-                keep_previous(self._path)
             replace(self._path, raw)
         except OSError as error:
             raise BrokerError(
@@ -185,6 +183,11 @@ class Store:
                 f"store {self._path} cannot be written ({error.strerror}), changes are kept in "
                 "memory: make room or correct its rights, and it is tried again",
             ) from error
+        if not both:
+            # Until here the copy was the store before, now it is this one again, in other blocks
+            # of the disk. Where that fails, the store is saved all the same.
+            with contextlib.suppress(OSError):
+                replace(last_of(self._path), raw)
 
     # --- keys ------------------------------------------------------------------------------------
 
@@ -323,7 +326,7 @@ class Store:
         try:
             unwrap(self._contents)
         except WrongKeyError:
-            # Either the passphrase is wrong or the file is damaged: the copy before tells.
+            # Either the passphrase is wrong or the file is damaged: the copy tells.
             if (last := peek(last_of(self._path))) is None:
                 raise
             unwrap(last)
@@ -384,7 +387,7 @@ class Store:
         """Have the source of the configuration open the store again, if it can be had."""
         assert self._kek is not None
         try:
-            # The copy before stays locked: a kill in between must not leave it open beside a
+            # The copy follows: a kill in between must not leave it open beside a
             # locked store.
             self._set_wraps(self._wrap(self._kek, self._keys), purge=False)
             self.save()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from credward.errors import BrokerError, Kind
-from credward.store.files import keep_previous, last_of, read_private, replace, set_aside
+from credward.store.files import read_private, replace, set_aside
 
 STEPS = ["open", "fchmod", "write", "fsync", "rename"]
 
@@ -104,36 +104,6 @@ def test_what_a_kill_left_behind_is_overwritten(path):
     replace(path, b"new")
 
     assert sorted(os.listdir(path.parent)) == ["store.sealed"]
-
-
-@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
-def test_the_file_before_is_kept(path, monkeypatch, links):
-    """Also where the file system has no hard links."""
-    if not links:
-        monkeypatch.setattr(os, "link", _no_links)
-    for content in (b"second", b"third"):
-        keep_previous(path)
-        replace(path, content)
-
-    assert path.read_bytes() == b"third"
-    assert last_of(path).read_bytes() == b"second"
-    assert last_of(path).stat().st_mode & 0o777 == 0o600
-    assert sorted(os.listdir(path.parent)) == ["store.sealed", "store.sealed.last"]
-
-
-def test_keeping_the_file_before_twice_leaves_nothing_behind(path):
-    """Two names of one file: renaming one to the other does nothing, by POSIX."""
-    keep_previous(path)
-    keep_previous(path)
-
-    assert sorted(os.listdir(path.parent)) == ["store.sealed", "store.sealed.last"]
-
-
-def test_without_a_file_there_is_none_before(tmp_path):
-    """The first save has nothing to keep."""
-    keep_previous(tmp_path / "store.sealed")
-
-    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])

@@ -24,13 +24,15 @@ def clock():
 
 @pytest.fixture
 def path(tmp_path):
-    """Return a store of two saves: the copy before holds the first."""
+    """Return a store of two saves, of which a kill kept the copy from the second."""
     path = tmp_path / "state" / "store.sealed"
     store = Store.open(path, keys(tmp_path))
     store.put("a", b"first")
     store.save()
+    first = path.read_bytes()
     store.put("a", b"second")
     store.save()
+    last_of(path).write_bytes(first)
     return path
 
 

@@ -89,15 +89,33 @@ def test_what_was_not_saved_is_not_there(path, keys):
     assert store.put("a", b"next") > unsaved
 
 
-def test_the_file_before_is_kept(path, keys):
-    """One save back."""
+def test_a_copy_is_kept_in_a_file_of_its_own(path, keys):
+    """Of the last save: with an older one, a grant that was rotated since would be lost."""
     store = Store.open(path, keys)
     for content in (b"first", b"second"):
         store.put("a", content)
         store.save()
-    path.write_bytes(last_of(path).read_bytes())
 
-    assert plain(Store.open(path, keys)) == b"first"
+    assert path.read_bytes() == last_of(path).read_bytes()
+    assert path.stat().st_ino != last_of(path).stat().st_ino
+    path.write_bytes(b"damaged")
+    assert plain(Store.open(path, keys)) == b"second"
+    assert last_of(path).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_save_whose_copy_fails_is_a_save(path, keys):
+    """The next one makes the copy again."""
+    store = Store.open(path, keys)
+    last_of(path).unlink()
+    last_of(path).mkdir()
+    store.put("a", b"x")
+    store.save()
+
+    assert not store.dirty
+    last_of(path).rmdir()
+    store.put("a", b"y")
+    store.save()
+    assert path.read_bytes() == last_of(path).read_bytes()
 
 
 def test_a_deleted_entry_is_gone_from_both_files(path, keys):

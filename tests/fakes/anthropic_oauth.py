@@ -120,6 +120,8 @@ def serving() -> Iterator[AnthropicServer]:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Else each answer waits 40 ms for an acknowledgement between its head and its body.
+        disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
             content = self.rfile.read(int(self.headers.get("Content-Length", 0)))

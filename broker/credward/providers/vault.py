@@ -231,7 +231,11 @@ class _Mint:
             lease_id=lease.id,
             lease_duration=lease.expires_at - now,
         )
-        minted = _until(make_token(self._vault, reading, now), token)
+        try:
+            minted = _until(make_token(self._vault, reading, now), token)
+        except BrokerError:
+            # It ended before its lease, by its own word: a new one says what is wrong, if anything.
+            return None
         assert minted.expires_at is not None
         if minted.expires_at <= lease.served_until + 1:
             return None

@@ -210,6 +210,18 @@ def test_a_new_login_takes_a_new_lease(world):
     assert world.mint(path="database/creds/app").secret.reveal() != first.secret.reveal()
 
 
+def test_a_secret_that_ends_before_its_lease_is_replaced(world):
+    """By the end that it tells of itself."""
+    data = world.server.dynamic["kubernetes/creds/app"] = {"token": "t{n}"}
+    data["expires_at_seconds"] = int(NOW) + 500
+    first = world.mint(path="kubernetes/creds/app")
+    assert first.expires_at == int(NOW) + 500
+    for waited, name in ((400, "t2"), (550, "t3")):
+        world.wait(waited)
+        data["expires_at_seconds"] = int(world.io.time) + 500
+        assert world.mint(path="kubernetes/creds/app").secret.reveal() == name
+
+
 def test_a_given_token_leases_too(world):
     """The token is not kept, its lease is."""
     world.words = {"token": world.give("token", world.server.new_token(ttl=0))}

@@ -89,6 +89,8 @@ class Minting:
             # Two seconds more than the provider's own limit: its report of a hung program says
             # more than our kill.
             return await self._pool.mint(credential.provider, request, deadline=limit + 2.0)
+        if terms.rotating:
+            self._strongbox.check_rotation(config, credential.name)
         await self._recovery.wait_for(credential.grant)
         async with self._keeper.turn(credential.grant):
             return await self._mint_on_grant(credential, terms, request)

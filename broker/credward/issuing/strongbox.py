@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from credward.clock import Clock
-from credward.config.model import Config, StoreConfig
+from credward.config.model import Config
 from credward.errors import BrokerError, Kind, Recovery
 from credward.store.kek import (
     KeychainSource,
@@ -23,6 +23,7 @@ from credward.store.kek import (
     PassphraseSource,
     SystemdSource,
 )
+from credward.store.mounts import network_file_system
 from credward.store.recovery import sources_of
 from credward.store.store import Entry, Store, WrongPassphraseError
 from credward.tokens import Secret
@@ -63,6 +64,8 @@ class Strongbox:
         self._opening = asyncio.Lock()
         self._failure: BrokerError | None = None
         self._failed_at = -math.inf
+        # The type of the network file system that the store lies on; empty: it is local.
+        self._network: str | None = None
         self._hooks: list[Callable[[], Awaitable[None]]] = []
         self._attempts = asyncio.Lock()
         self._wrong = 0
@@ -124,6 +127,19 @@ class Strongbox:
             return "not opened"
         return self._store.describe() + (", locked" if self._store.locked else "")
 
+    def check_rotation(self, config: Config, credential: str) -> None:
+        """Raise `fix-configuration` where a rotated grant could be overwritten by another host."""
+        if config.store.shared:
+            return
+        if self._network is None:
+            self._network = network_file_system(self._path.parent) or ""
+        if self._network:
+            raise BrokerError(
+                Kind.FIX_CONFIGURATION,
+                f'"{credential}" rotates its grant, but {self._path.parent} lies on {self._network}: '
+                "set XDG_STATE_HOME to a local disk, or store.shared = true if only one host uses it",
+            )
+
     # --- opening ----------------------------------------------------------------------------
 
     def on_open(self, hook: Callable[[], Awaitable[None]]) -> None:
@@ -167,7 +183,7 @@ class Strongbox:
 
     async def _source(self, config: Config) -> KeySource:
         settings = config.store
-        match settings.key or self._source_by_itself(settings):
+        match settings.key or self._source_by_itself():
             case "key_file":
                 return KeyFileSource(settings.key_file or self._key_file)
             case "systemd":
@@ -180,10 +196,8 @@ class Strongbox:
             case _:
                 return await self._keychain(config, chosen=settings.key is not None)
 
-    def _source_by_itself(self, settings: StoreConfig) -> str:
+    def _source_by_itself(self) -> str:
         """Return what a store without a word in the configuration uses: what made it, first."""
-        if settings.key_file is not None:
-            return "key_file"
         made_with = [each for each in sources_of(self._path) or () if each != "passphrase"]
         return made_with[0] if made_with else self._reachable()
 

@@ -94,12 +94,18 @@ class Issuer:
     async def refresh(self, peer: Peer, token_request: TokenRequest) -> Held:
         """Mint anew whatever is held; returns what is held then, without handing it out."""
         admitted = self._gate.admit("Issue", peer, token_request)
+        name = admitted.credential.name
+        before = self._shell.view(name).token_id
         try:
             answer = self._shell.force(token_key(admitted.credential, token_request))
             if not isinstance(answer, Answer):
                 answer = await answer
-        except BrokerError as failure:
-            self._recorder.failed(admitted, failure.kind)
+            failure = self._shell.view(name).failure
+            if failure is not None and answer.held.token_id == before:
+                # The one before is still good for callers, but it is not what was asked for here.
+                raise failure  # noqa: TRY301 - recorded like every other failure
+        except BrokerError as error:
+            self._recorder.failed(admitted, error.kind)
             raise
         self._recorder.refreshed(admitted, answer.held.token_id, answer.held.upstream_id)
         return answer.held

@@ -136,8 +136,9 @@ class Strongbox:
         if self._network:
             raise BrokerError(
                 Kind.FIX_CONFIGURATION,
-                f'"{credential}" rotates its grant, but {self._path.parent} lies on {self._network}: '
-                "set XDG_STATE_HOME to a local disk, or store.shared = true if only one host uses it",
+                f'"{credential}" rotates its grant, but {self._path.parent} lies on '
+                f"{self._network}: set XDG_STATE_HOME to a local disk, or store.shared = true "
+                "if only one host uses it",
             )
 
     # --- opening ----------------------------------------------------------------------------

@@ -103,7 +103,7 @@ class Issuer:
             failure = self._shell.view(name).failure
             if failure is not None and answer.held.token_id == before:
                 # The one before is still good for callers, but it is not what was asked for here.
-                raise failure  # noqa: TRY301 - recorded like every other failure
+                raise failure
         except BrokerError as error:
             self._recorder.failed(admitted, error.kind)
             raise

@@ -10,6 +10,7 @@ import os
 import secrets
 import sys
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -38,8 +39,19 @@ def files_with_canary(*roots: Path, allowed: Iterable[Path] = ()) -> list[str]:
 def processes_with_canary(parent: int) -> list[str]:
     """Return which children of *parent* (and itself) show a canary in argv, or children in their environment.
 
-    The environment of *parent* is exempt: that is where `{ env = … }` references point.
+    The environment of *parent* is exempt: that is where `{ env = … }` references point. A child between fork and
+    exec is a copy of it, and is looked at again.
     """
+    found: list[str] = []
+    for _ in range(5):
+        found = _show_canary(parent)
+        if not found:
+            break
+        time.sleep(0.1)
+    return found
+
+
+def _show_canary(parent: int) -> list[str]:
     found = []
     for pid in (parent, *_children(parent)):
         places = ("cmdline",) if pid == parent else ("cmdline", "environ")

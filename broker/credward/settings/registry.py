@@ -9,12 +9,15 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
-from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from credward import settings
 from credward.errors import BrokerError, Kind
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = ["GROUP", "OWN_KINDS", "SETTINGS", "settings_of"]
 
@@ -22,6 +25,13 @@ __all__ = ["GROUP", "OWN_KINDS", "SETTINGS", "settings_of"]
 GROUP = "credward.settings"
 # Kinds of worker that serve the daemon itself: no credential and no plug-in can be one.
 OWN_KINDS = frozenset({"keychain"})
+
+
+def _announced() -> tuple[EntryPoint, ...]:
+    """Return what plug-ins announce; loaded late, for it brings a megabyte into the daemon."""
+    from importlib.metadata import entry_points  # noqa: PLC0415
+
+    return tuple(entry_points(group=GROUP))
 
 
 class _Settings(Mapping[str, type[msgspec.Struct]]):
@@ -39,7 +49,7 @@ class _Settings(Mapping[str, type[msgspec.Struct]]):
 
     def __iter__(self) -> Iterator[str]:
         yield from self._built_in
-        plug_ins = {each.name for each in entry_points(group=GROUP)}
+        plug_ins = {each.name for each in _announced()}
         yield from sorted(plug_ins - self._built_in.keys() - OWN_KINDS)
 
     def __len__(self) -> int:
@@ -57,7 +67,7 @@ def _discover() -> Iterator[tuple[str, type[msgspec.Struct]]]:
 
 
 def _load_plug_in(name: str) -> type[msgspec.Struct]:
-    claims = {each.value: each for each in entry_points(group=GROUP, name=name)}
+    claims = {each.value: each for each in _announced() if each.name == name}
     if not claims:
         raise KeyError(name)
     if len(claims) > 1:

@@ -113,10 +113,8 @@ class AnthropicServer:
         return 401, {"type": "error", "error": error}
 
 
-@contextmanager
-def serving() -> Iterator[AnthropicServer]:
-    """Run one on a free port."""
-    state = AnthropicServer()
+def make_handler(state: AnthropicServer) -> type[http.server.BaseHTTPRequestHandler]:
+    """Return what answers as *state*."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -154,7 +152,14 @@ def serving() -> Iterator[AnthropicServer]:
         def log_message(self, *_: object) -> None:
             """Stay quiet."""
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    return Handler
+
+
+@contextmanager
+def serving() -> Iterator[AnthropicServer]:
+    """Run one on a free port."""
+    state = AnthropicServer()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), make_handler(state))
     server.daemon_threads = True
     state.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(

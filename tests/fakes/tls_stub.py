@@ -17,14 +17,18 @@ import trustme
 
 @contextmanager
 def serving_tls(
-    handler: type[http.server.BaseHTTPRequestHandler], hosts: Sequence[str], ca: trustme.CA
+    handler: type[http.server.BaseHTTPRequestHandler],
+    hosts: Sequence[str],
+    ca: trustme.CA,
+    *,
+    address: str = "127.0.0.1",
 ) -> Iterator[None]:
-    """Serve *handler* as all *hosts* at 127.0.0.1:443; *ca* vouches for it, and for clients that may say who they are."""
+    """Serve *handler* as all *hosts* at port 443; *ca* vouches for it, and for clients that may say who they are."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ca.issue_cert(*hosts).configure_cert(context)
     ca.configure_trust(context)
     context.verify_mode = ssl.CERT_OPTIONAL
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 443), handler)
+    server = http.server.ThreadingHTTPServer((address, 443), handler)
     server.daemon_threads = True
     # The handshake is made by the thread of a connection: one that fails holds up no other.
     server.socket = context.wrap_socket(

@@ -1,68 +1,52 @@
-"""Mints at the providers' real URLs: a network of its own, its own /etc/hosts, TLS at port 443.
+"""The providers' real URLs: a network of its own, its own /etc/hosts, TLS at port 443.
 
-Nothing leaves the machine, and the host's own files are not touched. What is minted is in `real_urls.py`.
+Nothing leaves the machine, see `namespaces`. What is minted by a worker alone is in `real_urls.py`, what
+`credward get` gets from a whole daemon in `real_gets.py`.
 """
 
 from __future__ import annotations
 
-import functools
 import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from integration import real_gets
+from integration.namespaces import WAYS, run_inside
 from integration.real_urls import CASES, Outcome
-
-TESTS = Path(__file__).parents[1]
-# $0 holds the private files; the rest is the program.
-INSIDE = """
-ip link set lo up
-mount --make-rprivate /
-mount --bind "$0/hosts" /etc/hosts
-mount --bind "$0/nsswitch.conf" /etc/nsswitch.conf
-exec "$@"
-"""
-
-
-@functools.cache
-def namespaces() -> tuple[str, ...] | None:
-    """Return the command that makes a network of one's own, None where that is not permitted."""
-    if sys.platform != "linux" or not shutil.which("unshare") or not shutil.which("ip"):
-        return None
-    for command in (("unshare", "-n", "-m"), ("unshare", "-U", "-r", "-n", "-m")):
-        probe = ["sh", "-ec", "ip link set lo up; mount --make-rprivate /"]
-        if subprocess.run([*command, *probe], capture_output=True).returncode == 0:
-            return command
-    return None
 
 
 def run(name: str, folder: Path, *, trusted: bool = True) -> Outcome:
     """Run one case inside a namespace of its own."""
-    if (command := namespaces()) is None:
-        pytest.skip("network namespaces are not permitted here (unshare -n -m), or there is no ip")
     # Not below HOME of the worker, which the case fills.
-    private, home = folder / "private", folder / "home"
-    private.mkdir()
+    home = folder / "home"
     home.mkdir()
-    (private / "hosts").write_text(f"127.0.0.1 localhost {' '.join(set(CASES[name].hosts))}\n")
-    (private / "nsswitch.conf").write_text("hosts: files\n")
-    inner = [sys.executable, "-m", "integration.real_urls", name, str(home)]
-    done = subprocess.run(
-        [*command, "sh", "-ec", INSIDE, private, *inner, "trusted" if trusted else "untrusted"],
-        env={
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": os.pathsep.join([str(TESTS.parent / "broker"), str(TESTS)]),
-        },
-        capture_output=True,
-        text=True,
-        timeout=60,
+    printed = run_inside(
+        "integration.real_urls",
+        name,
+        str(home),
+        "trusted" if trusted else "untrusted",
+        hosts=dict.fromkeys(CASES[name].hosts, "127.0.0.1"),
+        folder=folder / "private",
     )
-    assert done.returncode == 0, done.stderr
-    return Outcome(**json.loads(done.stdout))
+    return Outcome(**json.loads(printed))
+
+
+def get(way: str, folder: Path, *, trusted: bool = True) -> real_gets.Outcome:
+    """Run a daemon inside, and `credward get` for each of its credentials."""
+    home = folder / "home"
+    home.mkdir()
+    printed = run_inside(
+        "integration.real_gets",
+        str(home),
+        "trusted" if trusted else "untrusted",
+        hosts=real_gets.HOSTS,
+        folder=folder / "private",
+        way=way,
+    )
+    found = json.loads(printed)
+    got = {name: real_gets.Got(**each) for name, each in found["got"].items()}
+    return real_gets.Outcome(got=got, asked=found["asked"])
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -83,3 +67,24 @@ def test_sends_nothing_to_a_server_that_it_does_not_trust(provider, tmp_path):
 
     assert (outcome.owner, outcome.kind, outcome.asked) == (None, "provider-unreachable", [])
     assert "network.ca" in outcome.message
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_credward_get_through_a_daemon_at_the_real_urls(way, tmp_path):
+    """All four as they are configured everywhere, but for one CA; as root and as a user."""
+    outcome = get(way, tmp_path)
+
+    errors = {name: each.errors for name, each in outcome.got.items() if each.exit_code}
+    assert errors == {}
+    assert {name: each.owner for name, each in outcome.got.items()} == real_gets.OWNERS
+    assert set(outcome.asked) == set(real_gets.HOSTS)
+
+
+def test_credward_get_says_what_to_set_for_a_server_that_is_not_trusted(tmp_path):
+    """Nothing was sent, and the user reads of `network.ca`."""
+    outcome = get("root", tmp_path, trusted=False)
+
+    for each in outcome.got.values():
+        assert (each.exit_code, each.owner) == (75, None)
+        assert "network.ca" in each.errors
+    assert outcome.asked == []

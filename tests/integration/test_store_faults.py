@@ -161,8 +161,9 @@ def test_without_a_writable_journal_no_exchange_starts_and_the_valid_token_is_se
     failure = one.daemon.status("one")["failure"]
     cannot_write(worker, on=False)
 
-    # Whoever forces a mint is given the token that is there.
-    assert refused.status == 200
+    # Whoever asks for a new token by name is told why there is none; everybody else is served.
+    assert refused.status == 500
+    assert "its rotation journal cannot be written" in refused.text
     assert served.text == first
     assert failure["kind"] == "internal"
     assert "is not renewed, its rotation journal cannot be written" in failure["message"]

@@ -29,6 +29,7 @@ from credward.lifecycle.vocabulary import (
     Park,
     Plan,
     Rejected,
+    Restored,
     Serve,
     StartMint,
     TokenKey,
@@ -142,6 +143,37 @@ class LifecycleModel(RuleBasedStateMachine):
                 jitter=jitter,
             )
         )
+
+    @rule(
+        key=keys,
+        life=st.sampled_from([3.0, 60.0, 600.0, 7200.0]),
+        age=st.sampled_from([-3600.0, -0.1, 0.0, 1.0, 59.0, 590.0, 7000.0, 90_000.0]),
+        jitter=jitters,
+    )
+    def restore(self, key: TokenKey, life: float, age: float, jitter: float) -> None:
+        """A token of an earlier life, of a clock that may have been ahead of ours."""
+        self.next_id += 1
+        token = f"t{self.next_id}"
+        minted_at = self.now - age
+        self.ends[token] = min(minted_at, self.now) + life
+        idle = key not in self.flying and not any(owner == key for owner, _ in self.held)
+        self.held.add((key, token))
+        commands = self.send(
+            Restored(
+                key=key,
+                token_id=token,
+                issued_at=minted_at,
+                expires_at=minted_at + life,
+                minted_at=minted_at,
+                jitter=jitter,
+            )
+        )
+        if (key, token) in self.held:
+            assert idle, "a better one was there"
+            assert self.ends[token] > self.now, "expired"
+            assert commands == []
+            self.lives[key].append(life)
+            self.minted_at[key] = min(minted_at, self.now)
 
     @precondition(lambda self: self.flying)
     @rule(data=st.data(), failure=st.sampled_from([RETRY, RETRY, LOGIN, BROKEN]), jitter=jitters)

@@ -49,6 +49,8 @@ Transitions of a key (row: state, event → state; commands):
 | 29 | EXPIRED, in demand | Woke after back-off | MINTING | StartMint |
 | 30 | any | any, earlier than the last | unchanged | as ever: all it knows moves back |
 | 31 | any | GrantParked(drop) | PARKED | Drop, Fail each waiter of the grant |
+| 32 | EMPTY | Restored | FRESH | none |
+| 33 | any but EMPTY | Restored | unchanged | Drop the restored token |
 """
 
 from __future__ import annotations
@@ -77,6 +79,7 @@ from credward.lifecycle.vocabulary import (
     MintFailed,
     Park,
     Rejected,
+    Restored,
     Serve,
     StartMint,
     TokenKey,
@@ -115,6 +118,8 @@ class Lifecycle:
                 return self._woke(now)
             case Minted():
                 return self._minted(event, now)
+            case Restored():
+                return self._restored(event, now)
             case MintFailed():
                 return self._mint_failed(event, now)
             case Forced():
@@ -158,8 +163,10 @@ class Lifecycle:
 
     def _asked(self, event: Asked, now: float) -> list[Command]:
         record = self._record_of(event)
+        lapsed = not record.wanted(now)
         record.last_asked_at = now
-        if record.needs.add(now, event.min_remaining) or record.wake_at is None:
+        # Where demand had lapsed, only the token's end was in the books.
+        if record.needs.add(now, event.min_remaining) or lapsed or record.wake_at is None:
             self._book.schedule(record, now)
         commands: list[Command] = []
         if record.usable(now):
@@ -355,6 +362,40 @@ class Lifecycle:
         )
         if old is not None and old.token_id != event.token_id:
             commands.append(Drop(record.key, old.token_id))
+
+    def _restored(self, event: Restored, now: float) -> list[Command]:
+        """Take up a token of an earlier life, unless this one knows better already."""
+        key = event.key
+        plan = self._book.plans.get(key.credential)
+        at_mint = schedule.ends_at(event.issued_at, event.expires_at, event.minted_at)
+        life = at_mint - event.minted_at
+        ends_at = schedule.ends_at(event.minted_at, at_mint, now)
+        record = self._book.records.get(key)
+        if record is not None and record.current and record.current.token_id == event.token_id:
+            return []
+        if (
+            plan is None
+            or plan.epoch != key.epoch
+            or not 0 < life < math.inf
+            or ends_at - now < max(schedule.floor(life), math.ulp(now))
+            or (record is not None and (record.busy or record.current is not None))
+        ):
+            return [Drop(key, event.token_id)]
+        try:
+            record = self._book.find_or_make(key)
+        except TooManyKeysError:
+            return [Drop(key, event.token_id)]
+        record.current = Current(
+            token_id=event.token_id,
+            issued_at=event.issued_at,
+            expires_at=event.expires_at,
+            ends_at=ends_at,
+        )
+        record.lives.append(life)
+        record.jitter = event.jitter
+        record.minted_at = min(event.minted_at, now)
+        self._book.schedule(record, now)
+        return []
 
     @staticmethod
     def _replaces(record: KeyRecord, old: Current, event: Minted) -> bool:

@@ -28,6 +28,7 @@ __all__ = [
     "Park",
     "Plan",
     "Rejected",
+    "Restored",
     "Serve",
     "StartMint",
     "State",
@@ -125,6 +126,18 @@ class Minted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """An earlier life of the daemon minted this token at *minted_at*; *jitter* lies in [0, 1)."""
+
+    key: TokenKey
+    token_id: str
+    issued_at: float
+    expires_at: float
+    minted_at: float
+    jitter: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MintFailed:
     """A flight ended badly. *jitter* is in [0, 1)."""
 
@@ -179,6 +192,7 @@ Event = (
     | Asked
     | WaiterLeft
     | Minted
+    | Restored
     | MintFailed
     | Forced
     | Rejected

@@ -1,5 +1,6 @@
 """One plain test for each row of the transition table, and the cases that span rows."""
 
+import math
 import random
 import re
 from collections.abc import Iterable
@@ -23,6 +24,7 @@ from credward.lifecycle.vocabulary import (
     Park,
     Plan,
     Rejected,
+    Restored,
     Serve,
     StartMint,
     State,
@@ -396,6 +398,99 @@ def test_row_30_a_clock_set_back_moves_all_that_is_known_back(fresh: Bench) -> N
     assert kinds(fresh.wake(75 - 3600)) == ["StartMint"]
 
 
+def test_demand_that_comes_back_brings_the_refresh_back() -> None:
+    """Lapsed at refresh time, asked again before the end: nobody is to wait for the next one."""
+    bench = Bench(Plan(credential="a", epoch="e", grant="a", idle_after=10))
+    bench.ask(0)
+    bench.mint(0)
+    assert bench.wake(75) == []
+    bench.ask(80)
+
+    assert bench.due() <= 80
+    assert kinds(bench.wake(80)) == ["StartMint"]
+
+
+def restored(
+    token: str = "old", ends: float = 50, minted: float = -50, **words: object
+) -> Restored:
+    """Return the word of a token whose life is 100 s unless said otherwise."""
+    return Restored(
+        **{
+            "key": KEY,
+            "token_id": token,
+            "issued_at": NOW + minted,
+            "expires_at": NOW + ends,
+            "minted_at": NOW + minted,
+            "jitter": 0.0,
+            **words,
+        }
+    )
+
+
+def test_row_32_a_token_of_an_earlier_life_is_taken_up(bench: Bench) -> None:
+    """No mint: whoever asks is served, and it is refreshed when it would have been."""
+    assert bench.handle(restored(), 0) == []
+    assert bench.state(0) is State.FRESH
+    assert bench.ask(1) == [Serve(1, KEY, "old")]
+    assert bench.due() == 25
+    assert kinds(bench.wake(25)) == ["StartMint"]
+    assert bench.mint(26) == [Drop(KEY, "old")]
+
+
+def test_row_33_what_this_life_knows_is_better(bench: Bench) -> None:
+    """While a mint is out, and beside a token that is held already."""
+    bench.ask(0)
+    assert bench.handle(restored(), 0) == [Drop(KEY, "old")]
+    assert bench.mint(1) == [Serve(1, KEY, "t1")]
+    assert bench.handle(restored(ends=1000), 2) == [Drop(KEY, "old")]
+    assert bench.handle(restored("t1"), 2) == []
+    assert bench.ask(3) == [Serve(2, KEY, "t1")]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        restored(ends=0),
+        restored(ends=9.9, minted=-90.1),
+        restored(ends=-10),
+        restored(ends=-60),
+        restored(key=TokenKey("a", "other")),
+        restored(key=TokenKey("gone", "e")),
+        restored(expires_at=math.inf),
+    ],
+)
+def test_a_restored_token_that_is_of_no_use_is_dropped(bench: Bench, event: Restored) -> None:
+    """Expired, nearly so, of another epoch, not configured, without an end."""
+    assert bench.handle(event, 0) == [Drop(event.key, "old")]
+    assert bench.state(0) is State.EMPTY
+
+
+def test_a_restored_token_from_the_future_lasts_no_longer_than_its_life(bench: Bench) -> None:
+    """The clock was set back between two lives of the daemon: which one was right is unknown."""
+    bench.handle(restored(minted=1000, ends=1100), 0)
+
+    assert bench.due() == 100
+    assert bench.wake(100) == [Drop(KEY, "old")]
+
+
+def test_a_parked_grant_serves_its_restored_token() -> None:
+    """As it would have without the restart."""
+    bench = Bench()
+    bench.handle(GrantParked(grant="a", failure=LOGIN), 0)
+    bench.handle(restored(), 0)
+
+    assert bench.ask(1) == [Serve(1, KEY, "old")]
+    assert bench.handle(GrantParked(grant="a", failure=LOGIN, drop=True), 2) == [Drop(KEY, "old")]
+
+
+def test_with_too_many_keys_a_restored_one_is_dropped(bench: Bench) -> None:
+    """64 are in use: no error, the token is minted again when it is wanted."""
+    for number in range(64):
+        bench.ask(0, TokenKey("a", "e", audience=str(number)))
+
+    assert bench.handle(restored(), 0) == [Drop(KEY, "old")]
+
+
 def test_every_row_of_the_table_has_its_test() -> None:
     """The docstring is the table; a row without a test fails here."""
     assert machine.__doc__ is not None
@@ -403,7 +498,7 @@ def test_every_row_of_the_table_has_its_test() -> None:
     tests = {int(name[9:11]) for name in globals() if name.startswith("test_row_")}
 
     assert rows == tests
-    assert rows == set(range(1, 32))
+    assert rows == set(range(1, 34))
 
 
 # --- cases that span rows ------------------------------------------------------------------------

@@ -55,7 +55,7 @@ _TABLES = (
     "requires",
 )
 # Words of the format that later versions read; refusing them is better than ignoring them.
-_LATER = ("notify", "sinks", "persist")
+_LATER = ("notify", "sinks")
 _UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]*)`")
 _PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 
@@ -263,6 +263,7 @@ def _merged(
         env_name=common.env_name,
         keep=common.keep,
         idle_after=common.idle_after,
+        persist=common.persist,
         fallback=tuple(common.fallback),
         origin=origin,
     )

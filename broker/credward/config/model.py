@@ -42,6 +42,7 @@ class CredentialConfig:
     env_name: str | None = None
     keep: Literal["demand", "always"] = "demand"
     idle_after: float | None = None
+    persist: bool = False
     fallback: tuple[str, ...] = ()
     origin: str = ""
 

@@ -38,6 +38,7 @@ class CommonSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     keep: Literal["demand", "always"] = "demand"
     idle_after: Annotated[float, msgspec.Meta(ge=0)] | None = None
     grant: str | None = None
+    persist: bool = False
     fallback: list[str] = []
     serve: ServeSection = ServeSection()
 

@@ -17,6 +17,7 @@ from credward.callers.identify import PeerIdentifier, attestation_report
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig, ListenConfig, Places, environment, load_config
 from credward.daemon.hardening import hardening_report
+from credward.daemon.in_force import Holder, InForce
 from credward.daemon.manage_service import BrokerManageService
 from credward.daemon.metrics import Sample
 from credward.daemon.service import BrokerService
@@ -24,23 +25,23 @@ from credward.daemon.wakeups import open_wakeups
 from credward.issuing.fallbacks import Fallbacks
 from credward.issuing.gate import Active, Gate
 from credward.issuing.grant_book import GrantBook
+from credward.issuing.idle_lock import IdleLock
 from credward.issuing.issuer import Issuer
 from credward.issuing.keeper import GrantKeeper
 from credward.issuing.logins import Logins
 from credward.issuing.management import Management
-from credward.issuing.minting import Minting, needs_store
+from credward.issuing.minting import Minting
 from credward.issuing.recording import Recorder
 from credward.issuing.recovery import Recovery
 from credward.issuing.sealer import Sealer
 from credward.issuing.shell import Shell
 from credward.issuing.strongbox import Strongbox
+from credward.issuing.token_shelf import TokenShelf
 from credward.issuing.turned_away import TurnedAway
-from credward.lifecycle.vocabulary import Plan
 from credward.policy.engine import PolicyEngine
 from credward.servers.http11 import HttpServer
 from credward.servers.unix_api.problems import render_problem
 from credward.servers.unix_api.routes import build_handler
-from credward.settings.grants import grant_terms
 from credward.store.journal import JournalDirectory
 from credward.store.signing_keys import load_or_create, public_jwk
 from credward.tokens import Secret
@@ -61,8 +62,12 @@ class Broker:
     audit: AuditLog
     logins: Logins
     book: GrantBook
+    shelf: TokenShelf
+    idle_lock: IdleLock
     open_store: Callable[[], Awaitable[None]]
     reload: Callable[[], Config]
+    # Whether tokens of an earlier life may lie in the store.
+    persists: bool
 
 
 def compose(
@@ -77,7 +82,7 @@ def compose(
     journals = JournalDirectory(places.state_dir / "journals")
     pool = WorkerPool(clock=clock, journals=journals)
     audit = AuditLog(config.audit.path or places.state_dir / "audit.log", sync=config.audit.sync)
-    holder = _Holder(Active(config, _load_policy(config)))
+    holder = Holder(Active(config, _load_policy(config)))
     strongbox = Strongbox(
         clock=clock,
         pool=pool,
@@ -97,20 +102,26 @@ def compose(
         sources=_Sources(places, strongbox),
         environ=environment(),
     )
+    shelf = TokenShelf(
+        clock=clock, book=book, config=lambda: holder.active.config, environ=environment()
+    )
     shell = Shell(
         clock=clock,
         sealer=Sealer(),
         wakeups=open_wakeups(asyncio.get_running_loop()),
         spawn=spawn,
         mint=lambda key: minting.mint(holder.active.config, key),
+        watcher=shelf,
     )
+    shelf.tokens = shell
     recorder = Recorder(clock=clock, audit=audit)
     turned_away = TurnedAway()
     gate = Gate(
         holder=holder,
         recorder=recorder,
         worker_pids=pool.pids,
-        locked=lambda: strongbox.locked_by_owner,
+        locked=lambda: strongbox.locked_by_owner or idle_lock.overdue,
+        asked=lambda: idle_lock.touch(),  # noqa: PLW0108 - made below
     )
     issuer = Issuer(
         holder=holder,
@@ -132,19 +143,27 @@ def compose(
         keeper=keeper,
         minting=minting,
         turned_away=turned_away,
+        shelf=shelf,
+    )
+    idle_lock = IdleLock(
+        clock=clock,
+        after=lambda: holder.active.config.store.lock_after,
+        locked=lambda: strongbox.locked,
+        lock=management.lock_up,
+        spawn=spawn,
     )
 
-    async def store_opened() -> None:
-        await recovery.begin()
-        await keeper.unlocked(recovered=strongbox.recovered)
-        for grant in {each.grant for each in holder.active.config.credentials.values()}:
-            if (failure := keeper.parked(grant)) is not None:
-                shell.grant_parked(grant, failure)
-            else:
-                # Whatever failed for want of the store need not wait any longer.
-                shell.grant_given(grant)
-
-    strongbox.on_open(store_opened)
+    in_force = InForce(
+        holder=holder,
+        strongbox=strongbox,
+        journals=journals,
+        recovery=recovery,
+        keeper=keeper,
+        shell=shell,
+        shelf=shelf,
+        idle_lock=idle_lock,
+    )
+    strongbox.on_open(in_force.store_opened)
     logins = Logins(
         clock=clock,
         pool=pool,
@@ -153,32 +172,16 @@ def compose(
         spawn=spawn,
     )
 
-    async def open_store() -> None:
-        # Where nothing needs it yet, nobody is asked for its key.
-        if strongbox.exists or any(needs_store(each) for each in config.credentials.values()):
-            await strongbox.open(config)
-
-    def configure(fresh: Config) -> None:
-        # One for each, and one for an exchange that was cut off besides.
-        journals.spares = 1 + len(
-            {
-                each.grant
-                for each in fresh.credentials.values()
-                if grant_terms(each.settings).rotating
-            }
-        )
-        shell.configure(_plans(fresh))
-
     def reload() -> Config:
         # Everything is read and checked before anything is replaced: an error leaves all as it was.
         fresh = load_config(places, config_path)
         active = Active(fresh, _load_policy(fresh))
         audit.reopen()
         holder.active = active
-        configure(fresh)
+        in_force.configure()
         return fresh
 
-    configure(config)
+    in_force.configure()
     service = BrokerService(
         clock=clock,
         issuer=issuer,
@@ -199,16 +202,12 @@ def compose(
         audit=audit,
         logins=logins,
         book=book,
-        open_store=open_store,
+        shelf=shelf,
+        idle_lock=idle_lock,
+        open_store=in_force.open_store,
         reload=reload,
+        persists=any(each.persist for each in config.credentials.values()),
     )
-
-
-@dataclass(slots=True)
-class _Holder:
-    """The one reference that a reload replaces."""
-
-    active: Active
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,20 +270,6 @@ def _load_policy(config: Config) -> PolicyEngine:
         allow_uids=config.listen.allow_uids,
         directory=config.policy.directory,
     )
-
-
-def _plans(config: Config) -> list[Plan]:
-    return [
-        Plan(
-            credential=each.name,
-            epoch=each.epoch,
-            grant=each.grant,
-            rotating=grant_terms(each.settings).rotating,
-            always=each.keep == "always",
-            idle_after=each.idle_after,
-        )
-        for each in config.credentials.values()
-    ]
 
 
 @dataclass(frozen=True, slots=True)

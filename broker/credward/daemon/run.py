@@ -33,6 +33,8 @@ _log = logging.getLogger(__name__)
 
 # Flights that end, and changes that are being written, get this long at the end (seconds).
 _LAST_WORDS = 0.3
+# A keychain may show a prompt: readiness does not wait for its answer (seconds).
+_OPENING = 2.0
 
 
 def run(
@@ -96,17 +98,22 @@ async def _serve(
             notifier = Notifier(environment().get("NOTIFY_SOCKET"), parent)
             _answer_signals(broker, stop, notifier)
             listener = Listener(broker.make_server, socket_path, broker.listen)
+            if broker.persists:
+                # Whoever asks first is to be given the token that is there already.
+                await asyncio.wait({spawn(_open_store(broker))}, timeout=_OPENING)
             await listener.open(activated.get("credward"))
             lock.record_socket(listener.path)
             notifier.ready(f"serving at {listener.path}")
             _log.info("ready at %s", listener.path)
             watching = tasks.create_task(listener.watch())
-            spawn(_open_store(broker))
+            if not broker.persists:
+                spawn(_open_store(broker))
             await stop.wait()
             notifier.stopping()
             watching.cancel()
             broker.logins.close()
             broker.book.close()
+            broker.idle_lock.close()
             broker.service.stopping = True
             await listener.close()
             await broker.pool.close()
@@ -115,6 +122,7 @@ async def _serve(
                 await asyncio.wait(running, timeout=_LAST_WORDS)
             for task in running:
                 task.cancel()
+            await broker.shelf.close()
             broker.shell.close()
             broker.audit.close()
     except* BrokerError as group:

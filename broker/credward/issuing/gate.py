@@ -61,11 +61,13 @@ class Gate:
         recorder: Recorder,
         worker_pids: Callable[[], Container[int]],
         locked: Callable[[], bool],
+        asked: Callable[[], None] = lambda: None,
     ) -> None:
         self._holder = holder
         self._recorder = recorder
         self._worker_pids = worker_pids
         self._locked = locked
+        self._asked = asked
         self._counter = itertools.count(1)
 
     def admit(self, action: str, peer: Peer, token_request: TokenRequest) -> Admitted:
@@ -80,6 +82,8 @@ class Gate:
         if action != "Inspect" and self._locked():
             # Everything but looking and unlocking: what lies in memory is no exception.
             raise BrokerError(Kind.STORE_LOCKED, "the store is locked: run credward unlock")
+        if action != "Inspect":
+            self._asked()
         return Admitted(
             request_id=f"{next(self._counter):x}",
             action=action,

@@ -122,6 +122,16 @@ class GrantBook:
         self.changes += 1
         self._store.delete(_PREFIX + name)
 
+    def raw_names(self, prefix: str) -> list[str]:
+        """Return the whole names of other things that begin with *prefix*."""
+        return self._store.names(prefix)
+
+    def load_raw(self, name: str) -> bytearray | None:
+        """Return something else by its whole name; the caller wipes it."""
+        self._check_unlocked()
+        entry = self._store.get(name)
+        return None if entry is None else entry.plain
+
     def put_raw(self, name: str, plain: bytearray) -> None:
         """Keep something else under its whole name; *plain* is wiped."""
         self.changes += 1
@@ -135,10 +145,19 @@ class GrantBook:
         self.changes += 1
         return self._store.delete(name)
 
+    def derive(self, purpose: str) -> bytes:
+        """Return the store's key for one purpose; raise `store-locked`."""
+        self._check_unlocked()
+        return self._store.derive(purpose)
+
     def mint_key(self, mint: str) -> bytes:
         """Return the key that seals what one mint brings; raise `store-locked`."""
         self._check_unlocked()
         return self._store.derive(f"mint:{mint}")
+
+    def note_change(self) -> None:
+        """Note a change that the store made by itself, to be saved with the others."""
+        self.changes += 1
 
     async def save(self) -> bool:
         """Make everything durable; return False where that failed, which is tried again.

@@ -25,6 +25,7 @@ from credward.issuing.minting import Minting, needs_login
 from credward.issuing.recording import Recorder
 from credward.issuing.shell import Shell
 from credward.issuing.strongbox import Strongbox
+from credward.issuing.token_shelf import TokenShelf
 from credward.issuing.turned_away import TurnedAway
 from credward.settings.grants import grant_terms
 from credward.store.journal import GrantFields
@@ -69,6 +70,7 @@ class Management:
         keeper: GrantKeeper,
         minting: Minting,
         turned_away: TurnedAway,
+        shelf: TokenShelf,
     ) -> None:
         self._clock = clock
         self._holder = holder
@@ -81,6 +83,7 @@ class Management:
         self._keeper = keeper
         self._minting = minting
         self._turned_away = turned_away
+        self._shelf = shelf
         self._agent_logins: dict[str, float] = {}
 
     def require(self, action: str, peer: Peer) -> None:
@@ -168,14 +171,15 @@ class Management:
                 first.setdefault(each.grant, each)
         done = await asyncio.gather(*(self._forget(each) for each in first.values()))
         self._shell.drop_all()
+        await self._book.save()
         return list(done)
 
     async def _forget(self, credential: CredentialConfig) -> Forgotten:
         grant = credential.grant
         record = self._book.load(grant)
         # First here: from now on nobody is handed anything of it, whatever upstream says.
-        await self._keeper.give_up(grant)
         self._shell.grant_parked(grant, needs_login(credential), drop=True)
+        await self._keeper.give_up(grant)
         if not grant_terms(credential.settings).logins:
             # No human is needed: the next mint logs in by itself.
             self._shell.grant_given(grant)
@@ -207,11 +211,19 @@ class Management:
         """Lock the store and drop every token from memory; durable."""
         self._gate.require("Manage", peer)
         await self._strongbox.open(self._config)
+        await self.lock_up(password)
+
+    async def lock_up(self, password: Secret | None = None) -> None:
+        """Lock the store, whoever wants it; what is kept of tokens goes first."""
+        self._shelf.clear()
         try:
             await self._strongbox.lock(password)
         finally:
             if self._strongbox.locked:
                 self._shell.drop_all()
+                # Where the disk did not take the locked store, it is tried again.
+                self._book.note_change()
+                await self._book.save()
 
     async def unlock(self, peer: Peer, password: Secret | None) -> None:
         """Open the store, and take over what workers finished meanwhile."""

@@ -10,7 +10,7 @@ import logging
 import math
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, assert_never
 
 from credward.clock import Clock
@@ -32,6 +32,7 @@ from credward.lifecycle.vocabulary import (
     Park,
     Plan,
     Rejected,
+    Restored,
     Serve,
     StartMint,
     TokenKey,
@@ -41,7 +42,7 @@ from credward.lifecycle.vocabulary import (
 )
 from credward.tokens import TokenKind
 
-__all__ = ["Answer", "Held", "Mint", "MintedBody", "Shell", "Wakeups"]
+__all__ = ["Answer", "Held", "Mint", "MintedBody", "Shell", "Wakeups", "Watcher"]
 
 _log = logging.getLogger(__name__)
 
@@ -93,6 +94,19 @@ class Held:
     audience: str | None
     upstream_id: str | None
     warning: str | None
+    minted_at: float
+
+
+class Watcher(Protocol):
+    """Whoever keeps tokens elsewhere too."""
+
+    def holds(self, key: TokenKey, held: Held) -> None:
+        """Note that a token is held from now on."""
+        ...
+
+    def drops(self, key: TokenKey, token_id: str) -> None:
+        """Note that a token is handed out no more."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +128,12 @@ class Shell:
         sealer: Sealer,
         wakeups: Wakeups,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
+        watcher: Watcher | None = None,
     ) -> None:
         self._clock = clock
         self._mint = mint
         self._sealer = sealer
+        self._watcher = watcher
         self._spawn = spawn
         self._lifecycle = Lifecycle()
         self._plans: tuple[Plan, ...] = ()
@@ -178,6 +194,23 @@ class Shell:
     def grant_parked(self, grant: str, failure: BrokerError, *, drop: bool = False) -> None:
         """Note that the grant waits for a human; *drop*: its tokens are handed out no more."""
         self._handle(GrantParked(grant=grant, failure=failure, drop=drop))
+
+    def restore(self, key: TokenKey, held: Held, body: bytearray) -> None:
+        """Take up a token of an earlier life of the daemon; *body*, its plain text, is wiped."""
+        assert held.expires_at is not None
+        sealed = self._sealer.seal(body, held.token_id)
+        body[:] = bytes(len(body))
+        self._tokens.setdefault((key, held.token_id), replace(held, sealed=sealed))
+        self._handle(
+            Restored(
+                key=key,
+                token_id=held.token_id,
+                issued_at=held.issued_at,
+                expires_at=held.expires_at,
+                minted_at=held.minted_at,
+                jitter=self._jitter(),
+            )
+        )
 
     def drop_all(self) -> None:
         """Forget every token; what is being minted finds nobody who wants it."""
@@ -255,6 +288,8 @@ class Shell:
                 self._spawn(self._fly(key, flight))
             case Drop(key=key, token_id=token_id):
                 self._tokens.pop((key, token_id), None)
+                if self._watcher is not None:
+                    self._watcher.drops(key, token_id)
             case Park(grant=grant, failure=failure):
                 _log.warning("grant %s is parked: %s", grant, failure.message)
             case _:
@@ -286,6 +321,7 @@ class Shell:
             audience=minted.audience,
             upstream_id=minted.upstream_id,
             warning=minted.warning,
+            minted_at=self._clock.now(),
         )
         minted.body[:] = bytes(len(minted.body))
         self._tokens[key, held.token_id] = held
@@ -299,6 +335,8 @@ class Shell:
                 jitter=self._jitter(),
             )
         )
+        if self._watcher is not None and (key, held.token_id) in self._tokens:
+            self._watcher.holds(key, held)
 
     def _fail(self, key: TokenKey, flight: int, failure: BrokerError) -> None:
         _log.warning("%s could not be minted: %s", key.credential, failure.message)

@@ -59,7 +59,7 @@ GOOD = '[credentials.a]\nprovider = "local"\n'
         (GOOD + "lifetme = 5\n", '3: unknown key "lifetme" for provider local, perhaps "lifetime"'),
         (GOOD + "\nlifetime = 'x'\n", "4: credentials.a.lifetime: Expected `float`, got `str`"),
         (GOOD + "lifetime = 1\n", "3: credentials.a.lifetime: Expected `float` >= 5.0"),
-        (GOOD + "persist = true\n", '3: "persist" is not read by this version of credward'),
+        (GOOD + "persist = 1\n", "3: credentials.a.persist: Expected `bool`, got `int`"),
         (GOOD + "keep = 'forever'\n", "3: credentials.a.keep: Invalid enum value 'forever'"),
         (
             GOOD + "serve.scope = []\n",

@@ -1,0 +1,100 @@
+"""Puts a configuration into force, and takes up what the store holds as soon as it is open.
+
+Knows the order of things at the start, at a reload and at an unlock; each of them is elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from credward.config import Config
+from credward.issuing.gate import Active
+from credward.issuing.idle_lock import IdleLock
+from credward.issuing.keeper import GrantKeeper
+from credward.issuing.minting import needs_store
+from credward.issuing.recovery import Recovery
+from credward.issuing.shell import Shell
+from credward.issuing.strongbox import Strongbox
+from credward.issuing.token_shelf import TokenShelf
+from credward.lifecycle.vocabulary import Plan
+from credward.settings.grants import grant_terms
+from credward.store.journal import JournalDirectory
+
+__all__ = ["Holder", "InForce"]
+
+
+@dataclass(slots=True)
+class Holder:
+    """The one reference that a reload replaces."""
+
+    active: Active
+
+
+@dataclass(slots=True, kw_only=True)
+class InForce:
+    """What is configured, as the parts need it; *restored*: the store was opened, or cannot be."""
+
+    holder: Holder
+    strongbox: Strongbox
+    journals: JournalDirectory
+    recovery: Recovery
+    keeper: GrantKeeper
+    shell: Shell
+    shelf: TokenShelf
+    idle_lock: IdleLock
+    restored: bool = False
+
+    def configure(self) -> None:
+        """Tell the parts what is configured now."""
+        config = self.holder.active.config
+        # One for each, and one for an exchange that was cut off besides.
+        self.journals.spares = 1 + len(
+            {
+                each.grant
+                for each in config.credentials.values()
+                if grant_terms(each.settings).rotating
+            }
+        )
+        self.shell.configure(self._plans(config))
+        self.shelf.sweep()
+
+    async def open_store(self) -> None:
+        """Open the store where anything needs it; raise `BrokerError` where it does not open."""
+        config = self.holder.active.config
+        try:
+            # Where nothing needs it yet, nobody is asked for its key.
+            if self.strongbox.exists or any(
+                needs_store(each) or each.persist for each in config.credentials.values()
+            ):
+                await self.strongbox.open(config)
+        finally:
+            self.restored = True
+            self.configure()
+
+    async def store_opened(self) -> None:
+        """Take up what is there: journals first, then the state of the grants, then tokens."""
+        self.idle_lock.touch()
+        await self.recovery.begin()
+        await self.keeper.unlocked(recovered=self.strongbox.recovered)
+        config = self.holder.active.config
+        for grant in {each.grant for each in config.credentials.values()}:
+            if (failure := self.keeper.parked(grant)) is not None:
+                self.shell.grant_parked(grant, failure)
+            else:
+                # Whatever failed for want of the store need not wait any longer.
+                self.shell.grant_given(grant)
+        self.shelf.restore()
+
+    def _plans(self, config: Config) -> list[Plan]:
+        return [
+            Plan(
+                credential=each.name,
+                epoch=each.epoch,
+                grant=each.grant,
+                rotating=grant_terms(each.settings).rotating,
+                # Nothing is minted unasked of which a token may lie in the store.
+                always=each.keep == "always" and (self.restored or not each.persist),
+                idle_after=each.idle_after,
+            )
+            for each in config.credentials.values()
+        ]

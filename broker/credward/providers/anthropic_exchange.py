@@ -13,6 +13,7 @@ import msgspec
 
 from credward.errors import BrokerError, Kind
 from credward.providers.provider import HttpRequest, HttpResponse
+from credward.providers.retry_after import read_retry_after
 from credward.settings.anthropic import Settings
 from credward.tokens import Secret, Token
 
@@ -57,7 +58,7 @@ def read_http_response(name: str, settings: Settings, answer: HttpResponse, now:
     """Return the token of credential *name*; *now* is when the request was sent (Unix seconds)."""
     host = urlsplit(settings.token_url).hostname or "the endpoint"
     if answer.status != 200:
-        raise _failure(name, host, answer)
+        raise _failure(name, host, answer, now)
     body = _parse(answer.body)
     token, life = body.get("access_token"), body.get("expires_in")
     if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
@@ -90,7 +91,7 @@ def used_up(answer: HttpResponse) -> bool:
             return False
 
 
-def _failure(name: str, host: str, answer: HttpResponse) -> BrokerError:
+def _failure(name: str, host: str, answer: HttpResponse, now: float) -> BrokerError:
     """Classify a refusal by status, and by the error code of either generation of the bodies."""
     code = _error_code(_parse(answer.body))
     request_id = _request_id(answer)
@@ -111,7 +112,7 @@ def _failure(name: str, host: str, answer: HttpResponse) -> BrokerError:
             return BrokerError(
                 Kind.RATE_LIMITED,
                 f'"{name}" got no token, {what}limits the rate: retrying by itself',
-                retry_after=_retry_after(answer),
+                retry_after=read_retry_after(answer.headers, now),
             )
         case 404 | 405 | 301 | 302 | 303 | 307 | 308:
             return BrokerError(
@@ -123,7 +124,7 @@ def _failure(name: str, host: str, answer: HttpResponse) -> BrokerError:
             return BrokerError(
                 Kind.PROVIDER_UNREACHABLE,
                 f'"{name}" got no token, {what}failed (status {status}): retrying by itself',
-                retry_after=_retry_after(answer),
+                retry_after=read_retry_after(answer.headers, now),
                 sent="maybe",
             )
         case status:
@@ -171,9 +172,3 @@ def _error_code(body: dict[str, Any]) -> str:
 def _request_id(answer: HttpResponse) -> str | None:
     found = answer.headers.get("request-id", "")
     return found if _REQUEST_ID.fullmatch(found) else None
-
-
-def _retry_after(answer: HttpResponse) -> float | None:
-    """Return the seconds to wait; the date form of the header is left to the back-off."""
-    found = answer.headers.get("retry-after", "")
-    return float(found) if found.isascii() and found.isdecimal() and len(found) < 6 else None

@@ -25,6 +25,7 @@ from botocore.exceptions import (
 )
 
 from credward.errors import BrokerError, Kind, Recovery
+from credward.providers.retry_after import read_retry_after
 
 __all__ = ["explain"]
 
@@ -183,7 +184,7 @@ def _explain_answer(
         return BrokerError(
             Kind.PROVIDER_UNREACHABLE,
             f'"{credential}" got no token, {service} is in trouble ({shown}): retrying by itself',
-            retry_after=_retry_after(error),
+            retry_after=_asked_wait(error),
             sent="maybe",
         )
     kind, meaning, remedy = found or (
@@ -196,7 +197,7 @@ def _explain_answer(
     return BrokerError(
         kind,
         f'"{credential}" got no token, {service} {meaning} ({shown}): {remedy}',
-        retry_after=_retry_after(error) if kind is Kind.RATE_LIMITED else None,
+        retry_after=_asked_wait(error) if kind is Kind.RATE_LIMITED else None,
         # A redirect comes from something in between, which tells nothing about AWS.
         sent="no" if status >= HTTPStatus.BAD_REQUEST else "maybe",
     )
@@ -215,7 +216,6 @@ def _login_required(
     )
 
 
-def _retry_after(error: ClientError) -> float | None:
+def _asked_wait(error: ClientError) -> float | None:
     headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    value = str(headers.get("retry-after", ""))
-    return float(value) if value.isascii() and value.isdecimal() else None
+    return read_retry_after({name: str(value) for name, value in headers.items()}, None)

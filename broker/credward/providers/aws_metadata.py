@@ -13,6 +13,7 @@ from credward.errors import BrokerError, Kind
 from credward.providers.aws_client import Aws
 from credward.providers.aws_keys import Keys, keys_from_answer
 from credward.providers.provider import HttpRequest, HttpResponse
+from credward.providers.retry_after import read_retry_after
 
 __all__ = ["instance_keys"]
 
@@ -68,6 +69,7 @@ def _ask(aws: Aws, method: str, path: str, headers: dict[str, str]) -> HttpRespo
                 Kind.RATE_LIMITED,
                 f'"{aws.credential}" got no token, the metadata service asks for fewer requests: '
                 "retrying by itself",
+                retry_after=read_retry_after(response.headers, aws.io.now()),
             )
         case status:
             raise BrokerError(

@@ -16,6 +16,7 @@ from credward.errors import BrokerError, Kind
 from credward.providers.entra_http import MsalHttp, call_msal
 from credward.providers.provider import HttpRequest, Io, ProviderRequest
 from credward.providers.references import read_secret
+from credward.providers.retry_after import read_retry_after
 from credward.settings.entra import Settings
 
 __all__ = ["load_msal", "make_client"]
@@ -152,9 +153,10 @@ def _ask_github(credential: str, settings: Settings, io: Io) -> str:
     value = answer.get("value") if isinstance(answer, dict) else None
     if response.status == 200 and isinstance(value, str) and value:
         return value
-    down = response.status >= 500 or response.status == 429
+    kind = Kind.PROVIDER_UNREACHABLE if response.status >= 500 else Kind.PROVIDER_REFUSED
     raise BrokerError(
-        Kind.PROVIDER_UNREACHABLE if down else Kind.PROVIDER_REFUSED,
+        Kind.RATE_LIMITED if response.status == 429 else kind,
         f'"{credential}" got no token, GitHub gave this job no assertion '
         f"(HTTP {response.status}): check that the job is still running",
+        retry_after=read_retry_after(response.headers, io.now()),
     )

@@ -16,12 +16,11 @@ import msgspec
 from credward.errors import BrokerError, Kind, Sent
 from credward.providers.entra_errors import Asker, read_refusal
 from credward.providers.provider import HttpRequest, HttpResponse, Io
+from credward.providers.retry_after import read_retry_after
 
 __all__ = ["MsalHttp", "MsalResponse", "call_msal"]
 
 _T = TypeVar("_T")
-# Seconds; whoever wants a longer pause is asked again sooner.
-_LONGEST_WAIT = 3600
 
 
 class MsalResponse:
@@ -105,14 +104,14 @@ class MsalHttp:
                 Kind.RATE_LIMITED,
                 f'"{name}" got no token, {host} is asked too often (HTTP 429): '
                 "wait, it is asked again by itself",
-                retry_after=_retry_after(response),
+                retry_after=read_retry_after(response.headers, self._io.now()),
             )
         if status >= 500:
             raise BrokerError(
                 Kind.PROVIDER_UNREACHABLE,
                 f'"{name}" got no token, {host} failed (HTTP {status}): '
                 "wait, it is asked again by itself",
-                retry_after=_retry_after(response),
+                retry_after=read_retry_after(response.headers, self._io.now()),
                 sent=sent,
             )
         if 300 <= status < 400:
@@ -179,9 +178,3 @@ def _read_object(body: bytes) -> dict[str, Any] | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return answer if isinstance(answer, dict) else None
-
-
-def _retry_after(response: HttpResponse) -> float | None:
-    """Return the seconds of `Retry-After` (RFC 9110 section 10.2.3); Entra ID sends no dates."""
-    text = response.headers.get("retry-after", "")
-    return float(min(int(text), _LONGEST_WAIT)) if text.isdecimal() else None

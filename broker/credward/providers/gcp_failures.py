@@ -7,12 +7,12 @@ codes and Retry-After are looked at; its texts stay out of every message.
 from __future__ import annotations
 
 import json
-from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from credward.errors import BrokerError, Kind
 from credward.providers.provider import HttpRequest, HttpResponse
+from credward.providers.retry_after import read_retry_after
 
 __all__ = ["GCLOUD_LOGIN", "read_failure"]
 
@@ -36,8 +36,6 @@ _CLIENT = frozenset({
     "deleted_client", "disabled_client", "invalid_client", "unauthorized_client",
 })  # fmt: skip
 _LOGIN = frozenset({"invalid_grant", "invalid_rapt", "rapt_required", "interaction_required"})
-# Longer waits are taken for a mistake of the server's (seconds).
-_LONGEST_WAIT = 3600.0
 
 
 def read_failure(
@@ -54,7 +52,7 @@ def read_failure(
     """
     host = urlsplit(http_request.url).hostname or ""
     start = f'"{credential}" got no token, '
-    wait = _retry_after(answer, now)
+    wait = read_retry_after(answer.headers, now)
     if answer.status == 429:
         return BrokerError(
             Kind.RATE_LIMITED,
@@ -199,15 +197,3 @@ def _error_code(answer: HttpResponse) -> str | None:
         ]
         found = [*reasons, inner.get("status")]
     return next((code for code in found if isinstance(code, str) and code in _CODES), None)
-
-
-def _retry_after(answer: HttpResponse, now: float) -> float | None:
-    """Return the wait in seconds (RFC 9110 section 10.2.3), None where there is none to obey."""
-    text = answer.headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdecimal():
-        return min(float(text[:12]), _LONGEST_WAIT)
-    try:
-        wait = parsedate_to_datetime(text).timestamp() - now
-    except (ValueError, OverflowError, OSError):
-        return None
-    return min(max(wait, 0.0), _LONGEST_WAIT)

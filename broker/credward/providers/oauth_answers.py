@@ -6,8 +6,6 @@ Pure. Which token is then made of the object is `oauth_tokens`, what an error co
 
 from __future__ import annotations
 
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
 
 import msgspec
@@ -15,11 +13,9 @@ import msgspec
 from credward.errors import BrokerError, Kind
 from credward.providers.oauth_errors import refusal
 from credward.providers.provider import HttpResponse
+from credward.providers.retry_after import read_retry_after
 
-__all__ = ["read_answer", "read_error_code", "read_json", "read_retry_after", "refuse_status"]
-
-# Beyond a day a Retry-After is a mistake; our own back-off is better then (seconds).
-_LONGEST_WAIT = 86_400.0
+__all__ = ["read_answer", "read_error_code", "read_json", "refuse_status"]
 
 
 def read_answer(
@@ -30,7 +26,7 @@ def read_answer(
     `sent` is "no" for every definite refusal and "maybe" for what no authorization server says,
     such as the page of a captive portal (RFC 6749 sections 5.1 and 5.2).
     """
-    retry_after = read_retry_after(response, now)
+    retry_after = read_retry_after(response.headers, now)
     # First: a limit may be told by whatever stands before the server, as a web page too.
     if response.status == 429:
         raise _limited(credential, host, retry_after)
@@ -62,28 +58,12 @@ def read_json(response: HttpResponse, credential: str, host: str) -> dict[str, A
 
 def refuse_status(response: HttpResponse, credential: str, host: str, now: float) -> NoReturn:
     """Raise what a status other than 200 means where no OAuth error code is expected."""
-    retry_after = read_retry_after(response, now)
+    retry_after = read_retry_after(response.headers, now)
     if response.status == 429:
         raise _limited(credential, host, retry_after)
     if response.status >= 500:
         raise _down(credential, host, response.status, retry_after)
     raise _not_oauth(response, credential, host)
-
-
-def read_retry_after(response: HttpResponse, now: float) -> float | None:
-    """Return how many seconds to wait (RFC 9110 section 10.2.3), None for what is absurd."""
-    text = response.headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit():
-        wait = float(text) if len(text) < 10 else _LONGEST_WAIT + 1
-    else:
-        try:
-            moment = parsedate_to_datetime(text)
-        except (ValueError, OverflowError):
-            return None
-        # A date without a zone is in GMT by the RFC.
-        moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-        wait = moment.timestamp() - now
-    return wait if 0 <= wait <= _LONGEST_WAIT else None
 
 
 def _parse(response: HttpResponse) -> dict[str, Any] | None:

@@ -5,7 +5,6 @@ Sends and classifies; which requests are made, and why, is `vault` and its other
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -18,6 +17,7 @@ from hvac.exceptions import VaultError
 
 from credward.errors import BrokerError, Kind, Sent
 from credward.providers.provider import HttpRequest, HttpResponse, Io
+from credward.providers.retry_after import read_retry_after
 from credward.settings.vault import Settings
 
 __all__ = ["RefusedError", "VaultClient", "ask_vault", "make_client"]
@@ -105,6 +105,7 @@ class VaultClient:
                 hint="VAULT_ADDR counts where the daemon itself was started with it",
             )
         self.name = name
+        self.now = io.now
         self.settings = settings
         self.address = address.rstrip("/")
         self.namespace = (
@@ -168,7 +169,7 @@ def _failure(vault: VaultClient, what: str, answer: HttpResponse | None) -> Brok
     kind = Kind.FIX_CONFIGURATION
     sent: Sent = "no"
     start = f'"{vault.name}" got no token, {vault.host} '
-    retry_after = _retry_after(answer)
+    retry_after = read_retry_after(answer.headers, vault.now()) if answer else None
     match status:
         case 400:
             text = f"refuses {what} (status 400): correct its settings"
@@ -209,8 +210,3 @@ def _parse(answer: HttpResponse | None) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
     return parsed if isinstance(parsed, dict) else {}
-
-
-def _retry_after(answer: HttpResponse | None) -> float | None:
-    found = answer.headers.get("retry-after", "") if answer else ""
-    return float(found) if re.fullmatch(r"[0-9]{1,5}", found) else None

@@ -19,8 +19,10 @@ from cryptography.hazmat.primitives.serialization import (
 from canaries import MARK, canary
 from credward.errors import Kind
 from credward.providers.entra import EntraProvider
+from credward.providers.provider import HttpResponse
 from credward.settings.references import Reference
 from fakes.entra_server import GITHUB, entra_server
+from fakes.io import FakeIo
 from unit.providers.entra import failing, request, settings, world
 
 STORED = Reference(store="x")
@@ -171,6 +173,23 @@ def test_no_job_of_github(server):
     assert failure.kind is Kind.PROVIDER_REFUSED
     assert "HTTP 401" in failure.message
     assert MARK not in failure.message
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(429, Kind.RATE_LIMITED), (503, Kind.PROVIDER_UNREACHABLE)]
+)
+def test_t6_github_is_busy(server, status, kind):
+    """Nothing went to Entra ID yet, and the pause that was asked for is kept."""
+    io = FakeIo(
+        server=lambda _: HttpResponse(status=status, headers={"retry-after": "9"}, body=b""),
+        environ={
+            "ACTIONS_ID_TOKEN_REQUEST_URL": f"{server.https}/github",
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": GITHUB,
+        },
+    )
+    failure = failing(request(settings(server, federated="github")), io)
+
+    assert (failure.kind, failure.sent, failure.retry_after) == (kind, "no", 9.0)
 
 
 def test_a_wrong_secret(server):

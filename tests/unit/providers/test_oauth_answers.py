@@ -9,7 +9,6 @@ from credward.providers.oauth_answers import (
     read_answer,
     read_error_code,
     read_json,
-    read_retry_after,
     refuse_status,
 )
 from credward.providers.provider import HttpResponse
@@ -89,32 +88,6 @@ def test_t6_t15_all_else_is_classified(given, kind, sent):
     assert ": " in caught.value.message
     if kind is REFUSED:
         assert caught.value.recovery is Recovery.RETRY
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("0", 0.0),
-        ("120", 120.0),
-        (" 7 ", 7.0),
-        ("86400", 86_400.0),
-        ("86401", None),
-        ("9" * 400, None),
-        ("-5", None),
-        ("1.5", None),
-        ("soon", None),
-        ("", None),
-        ("²", None),
-        ("Fri, 15 Jan 2027 08:02:00 GMT", 120.0),
-        ("Fri, 15 Jan 2027 08:02:00", 120.0),
-        ("Fri, 15 Jan 2027 07:00:00 GMT", None),
-        ("Fri, 15 Jan 2100 07:00:00 GMT", None),
-        ("Fri, 32 Jan 2027 07:00:00 GMT", None),
-    ],
-)
-def test_t6_retry_after(text, seconds):
-    """Seconds, a date, and what is absurd: then our own back-off is better."""
-    assert read_retry_after(response(headers={"retry-after": text}), NOW) == seconds
 
 
 def test_t6_retry_after_is_handed_on():

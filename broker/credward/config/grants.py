@@ -58,7 +58,8 @@ def with_grant(
     complaints: Complaints,
 ) -> dict[str, Any]:
     """Return the words of a credential together with those of the grant that it names."""
-    grant = grants.get(str(table.get("grant")))
+    name = table.get("grant")
+    grant = grants.get(name) if isinstance(name, str) else None
     if grant is None:
         return dict(table)
     for key, value in grant.words.items():

@@ -64,16 +64,15 @@ class SecretStore(Protocol):
 
 
 class GrantBook:
-    """Grants by name. Changes are in force at once and durable after `save`.
-
-    *changes* counts them.
-    """
+    """Grants by name. Changes are in force at once and durable after `save`."""
 
     def __init__(self, store: SecretStore) -> None:
         self._store = store
         self._saving = asyncio.Lock()
+        # How many changes were made, and how many of them the disk has: counted, for a save may be
+        # under way in another thread.
         self.changes = 0
-        self._saved = 0
+        self.saved = 0
         self._again: asyncio.TimerHandle | None = None
         self._wait = _SAVE_AGAIN
         self._tasks: set[asyncio.Task[bool]] = set()
@@ -89,11 +88,11 @@ class GrantBook:
     @property
     def unsaved(self) -> bool:
         """Whether memory holds what the disk does not."""
-        return self._saved < self.changes
+        return self.saved < self.changes
 
     def load(self, name: str) -> GrantRecord | None:
         """Return the record of a grant, None where there is none; raise `store-locked`."""
-        self._check_unlocked()
+        self.check_open()
         entry = self._store.get(_PREFIX + name)
         if entry is None:
             return None
@@ -108,19 +107,13 @@ class GrantBook:
 
     def put(self, name: str, record: GrantRecord) -> None:
         """Replace the record of a grant."""
-        self._check_unlocked()
-        plain = bytearray(msgspec.json.encode(record))
-        self.changes += 1
-        try:
-            self._store.put(_PREFIX + name, plain)
-        finally:
-            plain[:] = bytes(len(plain))
+        self.check_open()
+        self.put_raw(_PREFIX + name, bytearray(msgspec.json.encode(record)))
 
     def delete(self, name: str) -> None:
         """Forget a grant."""
-        self._check_unlocked()
-        self.changes += 1
-        self._store.delete(_PREFIX + name)
+        self.check_open()
+        self.delete_raw(_PREFIX + name)
 
     def raw_names(self, prefix: str) -> list[str]:
         """Return the whole names of other things that begin with *prefix*."""
@@ -128,45 +121,45 @@ class GrantBook:
 
     def load_raw(self, name: str) -> bytearray | None:
         """Return something else by its whole name; the caller wipes it."""
-        self._check_unlocked()
+        self.check_open()
         entry = self._store.get(name)
         return None if entry is None else entry.plain
 
     def put_raw(self, name: str, plain: bytearray) -> None:
         """Keep something else under its whole name; *plain* is wiped."""
-        self.changes += 1
         try:
             self._store.put(name, plain)
         finally:
             plain[:] = bytes(len(plain))
+        self.changes += 1
 
     def delete_raw(self, name: str) -> bool:
         """Forget something else; return whether it was there."""
+        found = self._store.delete(name)
         self.changes += 1
-        return self._store.delete(name)
+        return found
 
     def derive(self, purpose: str) -> bytes:
         """Return the store's key for one purpose; raise `store-locked`."""
-        self._check_unlocked()
+        self.check_open()
         return self._store.derive(purpose)
 
     def mint_key(self, mint: str) -> bytes:
         """Return the key that seals what one mint brings; raise `store-locked`."""
-        self._check_unlocked()
-        return self._store.derive(f"mint:{mint}")
+        return self.derive(f"mint:{mint}")
 
     def note_change(self) -> None:
         """Note a change that the store made by itself, to be saved with the others."""
         self.changes += 1
 
     async def save(self) -> bool:
-        """Make everything durable; return False where that failed, which is tried again.
+        """Make all that was changed so far durable; return False where that failed.
 
-        The failure is logged and kept in *failure*, for status.
+        It is then tried again. The failure is logged and kept in *failure*, for status.
         """
         async with self._saving:
             wanted = self.changes
-            if self._saved >= wanted:
+            if self.saved >= wanted:
                 return True
             try:
                 # In a thread: it waits for the disk.
@@ -177,7 +170,7 @@ class GrantBook:
                 self.failure = failure
                 self._save_again()
                 return False
-            self._saved = max(self._saved, wanted)
+            self.saved = max(self.saved, wanted)
             self.failure = None
             self._wait = _SAVE_AGAIN
         self.on_saved()
@@ -200,6 +193,7 @@ class GrantBook:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _check_unlocked(self) -> None:
+    def check_open(self) -> None:
+        """Raise `store-locked` where nothing can be read."""
         if self._store.locked:
             raise BrokerError(Kind.STORE_LOCKED, "the store is locked: run credward unlock")

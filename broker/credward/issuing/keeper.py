@@ -12,42 +12,24 @@ import asyncio
 import logging
 import secrets
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 import msgspec
 
 from credward.clock import Clock
-from credward.errors import BrokerError, Kind, Recovery
+from credward.errors import BrokerError, Kind
 from credward.issuing.grant_book import GrantBook
 from credward.issuing.grant_record import GrantRecord, GrantView, Parked
-from credward.store.journal import GrantFields, Journal, JournalState, Lease, SealedGrant
-from credward.store.journal import open_grant as open_sealed
+from credward.issuing.loan import Ended, Loan, cut_off, ended_by_crash, ended_with
+from credward.store.journal import GrantFields, Journal, JournalState, Lease, open_grant
 from credward.workers.link import MintedToken
 
-__all__ = ["GrantKeeper", "Loan"]
+__all__ = ["GrantKeeper"]
 
 _log = logging.getLogger(__name__)
 
 _WINDOWS = 1024
-
-
-@dataclass(slots=True, kw_only=True)
-class Loan:
-    """One use of a grant: what the worker gets, and what became of it.
-
-    *key*: the one-mint key. *replaced*: the grant was given up or given anew meanwhile, so that
-    nobody wants the token. *volatile*: a new grant could be made durable nowhere.
-    """
-
-    lease: Lease
-    record: GrantRecord | None
-    key: bytes
-    provider: str
-    rotation_retry: bool = True
-    replaced: bool = False
-    volatile: bool = False
 
 
 class GrantKeeper:
@@ -59,18 +41,25 @@ class GrantKeeper:
         self._clock = clock
         self._book = book
         self._release = release
-        self._locks: dict[str, asyncio.Lock] = {}
-        # Journals that hold what the store does not, until it does, and of which grant.
-        self._held: list[tuple[str, Journal]] = []
-        self._unread: list[Journal] = []
+        self._turns: dict[str, asyncio.Lock] = {}
+        # Journals that hold what the store may not, by the number of the change that they are kept
+        # for, and of which grant.
+        self._held: list[tuple[int, str, Journal]] = []
+        # What ended while the store was locked.
+        self._unread: deque[tuple[Ended, Journal]] = deque()
+        self._doubted = False
         book.on_saved = self._release_journals
         self.rotations = 0
         self.ambiguities = 0
         self.windows: deque[float] = deque(maxlen=_WINDOWS)
 
+    def check_open(self) -> None:
+        """Raise `store-locked` where nothing can be lent."""
+        self._book.check_open()
+
     def turn(self, grant: str) -> asyncio.Lock:
-        """Return the lock under which one grant is used or replaced."""
-        return self._locks.setdefault(grant, asyncio.Lock())
+        """Return the lock under which one grant is used."""
+        return self._turns.setdefault(grant, asyncio.Lock())
 
     def view(self, grant: str) -> GrantView:
         """Return what may be shown of a grant; little while the store is locked."""
@@ -95,13 +84,29 @@ class GrantKeeper:
 
     def peek(self, grant: str) -> GrantRecord | None:
         """Return the record of a grant, None where there is none or the store is locked."""
-        return None if self._book.locked else self._book.load(grant)
+        try:
+            return None if self._book.locked else self._book.load(grant)
+        except BrokerError as failure:
+            # Locked just now, by another thread.
+            if failure.kind is Kind.STORE_LOCKED:
+                return None
+            raise
 
     # --- one mint ---------------------------------------------------------------------------
 
-    def lend(self, grant: str, provider: str, *, rotation_retry: bool) -> Loan:
-        """Return a loan of the grant as it is now; raise what it is parked with."""
+    async def lend(
+        self, grant: str, provider: str, *, rotation_retry: bool = True, by_itself: bool = False
+    ) -> Loan:
+        """Return a loan of the grant as it is now; raise what it is parked with, or `store-locked`.
+
+        *by_itself*: no login gives this grant, it begins with its first use. Nothing is awaited
+        after the record was read: whoever sends at once sends the secret that is current.
+        """
+        self._take_unread()
         record = self._book.load(grant)
+        if record is None and by_itself:
+            await self._begin(grant, provider)
+            record = self._book.load(grant)
         if record is not None and record.parked is not None:
             raise record.parked.failure()
         mint = secrets.token_hex(16)
@@ -111,149 +116,149 @@ class GrantKeeper:
                 grant=grant,
                 origin=record.origin if record else 0,
                 generation=record.generation if record else 0,
+                rotation_retry=rotation_retry,
             ),
             record=record,
             key=self._book.mint_key(mint),
-            provider=provider,
-            rotation_retry=rotation_retry,
         )
+
+    async def _begin(self, grant: str, provider: str) -> None:
+        """Remember a grant before its first use: a journal is replayed into what is known only."""
+        begun = GrantRecord(provider=provider, origin=_new_origin(), given_at=self._clock.now())
+        self._book.put(grant, begun)
+        if await self._book.save():
+            return
+        if (record := self._book.load(grant)) is not None and record.origin == begun.origin:
+            self._book.delete(grant)
+        raise self._book.failure or BrokerError(Kind.INTERNAL, "the store cannot be written")
 
     async def settle(
         self, loan: Loan, outcome: MintedToken | BrokerError, journal: Journal
     ) -> bool:
-        """Take a loan back while its worker is still held; return whether the journal is free.
+        """Take a loan back when its worker can write no more; return whether the journal is free.
 
         What the worker sealed counts even if it died before it could answer.
         """
-        if self._book.locked:
-            # Locked in mid-mint: the journal keeps it until the store is open again.
-            self._unread.append(journal)
-            loan.volatile = not self._in_journal(loan, journal)
-            return False
-        state = _read(journal)
+        ended = ended_with(loan.lease, outcome, _read(journal))
         before = self._book.changes
-        fields, window = self._brought(loan, outcome, state)
-        if fields is not None:
-            self.rotations += 1
-            if window is not None:
-                self.windows.append(window)
-            loan.replaced = not self._rotate(loan, fields)
-            _log.info(
-                "grant %s: rotation %d, its exchange was open for %.4f s",
-                loan.lease.grant,
-                loan.lease.generation + 1,
-                window or 0.0,
-            )
-        elif isinstance(outcome, MintedToken):
-            self._answered(loan)
-        else:
-            self._failed(loan, outcome, state)
-        if self._book.changes == before or await self._book.save():
+        try:
+            brought = self._take(ended)
+        except BrokerError as failure:
+            if failure.kind is not Kind.STORE_LOCKED:
+                raise
+            # Locked in mid-mint: kept sealed until the store is open again.
+            self._unread.append((ended, journal))
+            loan.volatile = ended.sealed is not None and not ended.durable
+            return False
+        change = self._book.changes
+        saved = change == before or await self._book.save()
+        # After the wait: whoever gave the grant up meanwhile was told that it is gone.
+        self._check_current(loan, brought=brought)
+        loan.volatile = ended.sealed is not None and not (brought and (saved or ended.durable))
+        if saved:
             try:
                 journal.clear()
             except OSError:
                 self._release(journal)
                 return False
             return True
-        if fields is not None:
-            loan.volatile = not self._in_journal(loan, journal)
-            if not loan.volatile:
-                # The newest generation is in this one; room for the next is worth more.
-                self._release_journals(loan.lease.grant)
-        self._held.append((loan.lease.grant, journal))
+        if brought and ended.durable:
+            # The newest generation is in this one; room for the next is worth more.
+            self._release_journals(loan.lease.grant)
+        self._hold(change, loan.lease.grant, journal)
         return False
 
-    def _brought(
-        self, loan: Loan, outcome: MintedToken | BrokerError, state: JournalState
-    ) -> tuple[GrantFields | None, float | None]:
-        sealed, window = state.sealed, None
-        if isinstance(outcome, MintedToken) and outcome.rotated is not None:
-            window = outcome.rotated.window
-            sealed = SealedGrant(
-                mint=loan.lease.mint,
-                grant=loan.lease.grant,
-                origin=loan.lease.origin,
-                generation=loan.lease.generation + 1,
-                sealed=outcome.rotated.sealed,
-            )
-        if sealed is None or sealed.mint != loan.lease.mint:
-            return None, None
-        return open_sealed(sealed, loan.key), window
+    async def conclude(self, loan: Loan, outcome: MintedToken | BrokerError) -> None:
+        """Take back the loan of a grant that its mint could not replace."""
+        ended = ended_with(loan.lease, outcome)
+        try:
+            self._take(ended)
+            await self._book.save()
+        except BrokerError as failure:
+            if failure.kind is not Kind.STORE_LOCKED:
+                raise
+        self._check_current(loan, brought=False)
 
-    def _rotate(self, loan: Loan, fields: GrantFields) -> bool:
-        """Put the new generation in place of the lent one; False where that is not there now."""
-        return self.replace(
-            loan.lease.grant,
-            loan.provider,
-            origin=loan.lease.origin,
-            generation=loan.lease.generation + 1,
-            fields=fields,
-        )
+    def _check_current(self, loan: Loan, *, brought: bool) -> None:
+        """Note whether the grant was given up or given anew since it was lent."""
+        if self._book.locked or loan.record is None:
+            return
+        record = self.peek(loan.lease.grant)
+        expected = (loan.lease.origin, loan.lease.generation + brought)
+        loan.replaced = record is None or (record.origin, record.generation) != expected
 
-    def replace(
-        self, grant: str, provider: str, *, origin: int, generation: int, fields: GrantFields
-    ) -> bool:
-        """Put a newer generation in place; False where the grant is gone, newer, or another."""
-        record = self._book.load(grant)
-        if record is None:
-            if origin != 0:
-                # Given up meanwhile: nothing is resurrected.
-                return False
-            record = GrantRecord(provider=provider, origin=0, given_at=self._clock.now())
-        elif record.origin != origin or record.generation >= generation:
+    # --- what follows from an end -----------------------------------------------------------
+
+    def _take(self, ended: Ended) -> bool:
+        """Change the grant as its use demands; return whether that brought a new one.
+
+        All at once or, where the store is locked, not at all. A grant that was given up, given
+        anew or rotated further since stays as it is.
+        """
+        lease = ended.lease
+        record = self._book.load(lease.grant)
+        fields = self._open(ended)
+        if fields is None and ended.sealed is not None:
+            # It was rotated, and that is all that is known.
+            ended = cut_off(ended)
+        known = record is not None and record.origin == lease.origin
+        if record is None or not known or record.generation > lease.generation:
+            return fields is not None
+        if fields is not None:
+            record = self._rotate(record, ended, fields)
+        elif record.generation != lease.generation:
             return False
-        self._book.put(
-            grant,
-            msgspec.structs.replace(
-                record,
-                secret=fields.secret,
-                account=fields.account or record.account,
-                ends_at=fields.ends_at or record.ends_at,
-                generation=generation,
-                ambiguous_at=None,
-                parked=None,
-            ),
+        if ended.refused and ended.failure is not None:
+            self._park(lease.grant, record, ended.failure)
+        elif ended.failure is None:
+            if record.ambiguous_at is not None:
+                self._book.put(lease.grant, msgspec.structs.replace(record, ambiguous_at=None))
+        elif ended.cut_off and fields is None:
+            self._doubt(lease.grant, record, rotation_retry=lease.rotation_retry)
+        return fields is not None
+
+    def _open(self, ended: Ended) -> GrantFields | None:
+        if ended.sealed is None:
+            return None
+        try:
+            return open_grant(ended.sealed, self._book.mint_key(ended.sealed.mint))
+        except ValueError:
+            # Sealed under the key of another store, or damaged: nothing of it can be used.
+            _log.error("grant %s: what its rotation brought cannot be opened", ended.lease.grant)
+            return None
+
+    def _rotate(self, record: GrantRecord, ended: Ended, fields: GrantFields) -> GrantRecord:
+        """Put the new generation in place and return it."""
+        rotated = msgspec.structs.replace(
+            record,
+            secret=fields.secret,
+            account=fields.account or record.account,
+            ends_at=fields.ends_at or record.ends_at,
+            generation=ended.lease.generation + 1,
+            ambiguous_at=None,
+            parked=None,
         )
-        return True
-
-    def _answered(self, loan: Loan) -> None:
-        """Note a definite answer that kept the grant as it is."""
-        record = self._current(loan)
-        if record is None:
-            loan.replaced = loan.record is not None
-        elif record.ambiguous_at is not None:
-            self._book.put(loan.lease.grant, msgspec.structs.replace(record, ambiguous_at=None))
-
-    def _failed(self, loan: Loan, failure: BrokerError, state: JournalState) -> None:
-        record = self._current(loan)
-        if record is None:
-            loan.replaced = loan.record is not None
-        elif failure.recovery is Recovery.REAUTHORIZE:
-            self._park(loan.lease.grant, record, failure)
-        elif (
-            failure.recovery is Recovery.RETRY
-            and failure.sent == "maybe"
-            and state.lease is not None
-            and state.lease.mint == loan.lease.mint
-            and state.lease.phase == "open"
-        ):
-            self._doubt(loan.lease.grant, record, rotation_retry=loan.rotation_retry)
-
-    def doubt(self, grant: str, *, origin: int, generation: int) -> None:
-        """Note that nobody knows whether this generation was used up, if it is the current one."""
-        record = self._book.load(grant)
-        if record is not None and (record.origin, record.generation) == (origin, generation):
-            self._doubt(grant, record, rotation_retry=True)
+        self._book.put(ended.lease.grant, rotated)
+        self.rotations += 1
+        if ended.window is not None:
+            self.windows.append(ended.window)
+        _log.info(
+            "grant %s: rotation %d, its exchange was open for %.4f s",
+            ended.lease.grant,
+            rotated.generation,
+            ended.window or 0.0,
+        )
+        return rotated
 
     def _doubt(self, grant: str, record: GrantRecord, *, rotation_retry: bool) -> None:
         self.ambiguities += 1
         if not rotation_retry:
-            cut_off = BrokerError(
+            ended = BrokerError(
                 Kind.LOGIN_REQUIRED,
                 f'"{grant}" needs a login (its renewal was cut off and rotation_retry is off): '
                 f"run credward login {grant}",
             )
-            self._park(grant, record, cut_off)
+            self._park(grant, record, ended)
         elif record.ambiguous_at is None:
             _log.warning("grant %s: an exchange was cut off, its secret is tried again", grant)
             self._book.put(grant, msgspec.structs.replace(record, ambiguous_at=self._clock.now()))
@@ -267,77 +272,76 @@ class GrantKeeper:
         parked = Parked(message=message, hint=failure.hint, since=now, kind=failure.kind.slug)
         self._book.put(grant, msgspec.structs.replace(record, parked=parked, ambiguous_at=None))
 
-    def _current(self, loan: Loan) -> GrantRecord | None:
-        """Return the record that was lent, None where it is not the current one any more."""
-        record = self._book.load(loan.lease.grant)
-        if record is None:
-            return None
-        same = (record.origin, record.generation) == (loan.lease.origin, loan.lease.generation)
-        return record if same else None
-
     # --- after a crash, or while the store was locked ---------------------------------------
 
-    async def replay(self, journal: Journal) -> None:
-        """Take over what a journal says that nobody writes any more, and remove it once durable."""
-        state = _read(journal)
-        if state.sealed is not None:
-            grant = state.sealed.grant
-            self._replay_grant(state.sealed)
-        elif state.lease is not None and state.lease.phase == "open":
-            grant = state.lease.grant
-            self.doubt(grant, origin=state.lease.origin, generation=state.lease.generation)
-        else:
-            self._release(journal)
+    async def replay(self, journals: Iterable[Journal]) -> None:
+        """Take over what journals say that nobody writes any more; remove them once durable.
+
+        All of them at once: in between nothing is lent.
+        """
+        for journal in journals:
+            ends = ended_by_crash(_read(journal))
+            self._unread += [(ended, journal) for ended in ends]
+            if not ends:
+                self._release(journal)
+        try:
+            self._take_unread()
+        except BrokerError as failure:
+            if failure.kind is not Kind.STORE_LOCKED:
+                raise
             return
-        self._held.append((grant, journal))
-        if await self._book.save():
-            self._release_journals()
+        await self._book.save()
 
     async def unlocked(self, *, recovered: bool) -> None:
         """Take over what the workers finished while the store was locked.
 
         *recovered*: the store is an older copy of itself, so any secret in it may be used up.
         """
-        unread, self._unread = self._unread, []
-        for journal in unread:
-            await self.replay(journal)
-        if recovered:
+        self._take_unread()
+        if recovered and not self._doubted:
+            self._doubted = True
             for grant in self._book.names():
                 record = self._book.load(grant)
                 if record is not None and record.secret is not None and record.generation:
                     self._doubt(grant, record, rotation_retry=True)
+        await self._book.save()
 
-    def _replay_grant(self, sealed: SealedGrant) -> None:
-        try:
-            fields = open_sealed(sealed, self._book.mint_key(sealed.mint))
-        except ValueError:
-            # Sealed under the key of another store, or torn: nothing of it can be used.
-            _log.error("grant %s: a rotation journal cannot be opened", sealed.grant)
-            return
-        record = self._book.load(sealed.grant)
-        taken = record is not None and self.replace(
-            sealed.grant,
-            record.provider,
-            origin=sealed.origin,
-            generation=sealed.generation,
-            fields=fields,
-        )
-        if taken:
-            _log.warning("grant %s: a rotation was taken over from its journal", sealed.grant)
+    def _take_unread(self) -> None:
+        """Take over what ended while the store was locked, before anything else is lent."""
+        while self._unread:
+            ended, journal = self._unread[0]
+            try:
+                rotations = self.rotations
+                self._take(ended)
+                if self.rotations > rotations:
+                    _log.warning(
+                        "grant %s: a rotation was taken over from its journal", ended.lease.grant
+                    )
+            except BrokerError as failure:
+                if failure.kind is Kind.STORE_LOCKED:
+                    raise
+                # A damaged entry is its own grant's trouble; a login puts it right.
+                _log.error("grant %s: %s", ended.lease.grant, failure.message)
+            self._unread.popleft()
+            if not self._is_unread(journal):
+                self._hold(self._book.changes, ended.lease.grant, journal)
 
-    @staticmethod
-    def _in_journal(loan: Loan, journal: Journal) -> bool:
-        sealed = _read(journal).sealed
-        return sealed is not None and sealed.mint == loan.lease.mint
+    def _is_unread(self, journal: Journal) -> bool:
+        return any(other is journal for _, other in self._unread)
+
+    def _hold(self, change: int, grant: str, journal: Journal) -> None:
+        """Keep a journal until the disk has the change with this number."""
+        self._held.append((change, grant, journal))
+        self._release_journals()
 
     def _release_journals(self, of: str | None = None) -> None:
-        """Give back the journals that nothing depends on any more; *of* one grant, or all."""
+        """Give back the journals whose changes the disk has, and those *of* a grant anyway."""
         held, self._held = self._held, []
-        for grant, journal in held:
-            if of is None or grant == of:
+        for change, grant, journal in held:
+            if change <= self._book.saved or grant == of:
                 self._release(journal)
             else:
-                self._held.append((grant, journal))
+                self._held.append((change, grant, journal))
 
     # --- giving and taking ------------------------------------------------------------------
 
@@ -353,8 +357,7 @@ class GrantKeeper:
                 provider=provider,
                 account=fields.account,
                 ends_at=fields.ends_at,
-                # Zero is the origin of a grant that no login gave.
-                origin=secrets.randbits(62) + 1,
+                origin=_new_origin(),
                 given_at=self._clock.now(),
             ),
         )
@@ -364,6 +367,10 @@ class GrantKeeper:
         """Forget a grant; a mint that is out with it brings nothing back. Return if durable."""
         self._book.delete(grant)
         return await self._book.save()
+
+
+def _new_origin() -> int:
+    return secrets.randbits(62) + 1
 
 
 def _read(journal: Journal) -> JournalState:

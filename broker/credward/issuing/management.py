@@ -177,7 +177,8 @@ class Management:
     async def _forget(self, credential: CredentialConfig) -> Forgotten:
         grant = credential.grant
         record = self._book.load(grant)
-        # First here: from now on nobody is handed anything of it, whatever upstream says.
+        # First here, before anything is waited for: from now on nobody is handed anything of it,
+        # whatever disk and upstream say.
         self._shell.grant_parked(grant, needs_login(credential), drop=True)
         await self._keeper.give_up(grant)
         if not grant_terms(credential.settings).logins:

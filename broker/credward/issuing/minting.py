@@ -14,7 +14,8 @@ import msgspec
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Kind
-from credward.issuing.keeper import GrantKeeper, Loan
+from credward.issuing.keeper import GrantKeeper
+from credward.issuing.loan import Loan
 from credward.issuing.recovery import Recovery
 from credward.issuing.strongbox import Strongbox
 from credward.lifecycle.vocabulary import TokenKey
@@ -30,8 +31,9 @@ __all__ = ["Minting", "SecretSource", "needs_login", "needs_store"]
 
 # A provider that names no limit of its own may hold a worker this long (seconds).
 _DEADLINE = 30.0
-# An exchange that rotates a grant has a deadline of its own, which the worker keeps too (seconds).
-_EXCHANGE = 92.0
+# A worker ends an exchange that rotates a grant after 90 s by itself, and so what comes before it;
+# to kill it earlier might lose the grant (seconds).
+_EXCHANGE = 182.0
 
 
 class SecretSource(Protocol):
@@ -91,7 +93,6 @@ class Minting:
             return await self._pool.mint(credential.provider, request, deadline=limit + 2.0)
         if terms.rotating:
             self._strongbox.check_rotation(config, credential.name)
-        await self._recovery.wait_for(credential.grant)
         async with self._keeper.turn(credential.grant):
             return await self._mint_on_grant(credential, terms, request)
 
@@ -111,10 +112,12 @@ class Minting:
         """Mint; where an exchange was cut off, try the same secret again at once, but once."""
         doubtful = None
         while True:
-            loan = self._keeper.lend(
+            await self._recovery.wait_for(credential.grant)
+            loan = await self._keeper.lend(
                 credential.grant,
                 credential.provider,
                 rotation_retry=getattr(credential.settings, "rotation_retry", True),
+                by_itself=terms.rotating and not terms.logins,
             )
             if terms.logins and (loan.record is None or loan.record.secret is None):
                 raise needs_login(credential)
@@ -123,12 +126,13 @@ class Minting:
             try:
                 minted = await self._mint_once(credential, terms, request, loan)
             except BrokerError as failure:
+                if loan.replaced:
+                    # What failed was the grant before: nobody asked for that any more.
+                    doubtful = None
+                    continue
                 record = self._keeper.peek(credential.grant)
-                if loan.replaced or (
-                    record is not None and record.ambiguous_at is not None and not doubtful
-                ):
+                if record is not None and record.ambiguous_at is not None and not doubtful:
                     doubtful = True
-                    request = msgspec.structs.replace(request, now=self._clock.now())
                     continue
                 if record is not None and record.parked is not None:
                     raise record.parked.failure() from failure
@@ -136,19 +140,26 @@ class Minting:
             if not loan.replaced:
                 return minted
             wipe(minted.body)
+            doubtful = None
 
     async def _mint_once(
         self, credential: CredentialConfig, terms: GrantTerms, request: MintRequest, loan: Loan
     ) -> MintedToken:
         secret = loan.record.secret if loan.record else None
-        request = msgspec.structs.replace(request, grant=None if secret is None else Secret(secret))
+        request = msgspec.structs.replace(
+            request,
+            grant=None if secret is None else Secret(secret),
+            # Whoever had to wait for the grant did not wait for an old clock.
+            now=self._clock.now(),
+        )
         if not terms.rotating:
-            return await self._pool.mint(credential.provider, request, deadline=_DEADLINE)
+            return await self._mint_fixed(credential, request, loan)
         rotation = Rotation(
             mint=loan.lease.mint,
             grant=loan.lease.grant,
             origin=loan.lease.origin,
             generation=loan.lease.generation,
+            rotation_retry=loan.lease.rotation_retry,
             key=Secret(base64.b64encode(loan.key).decode()),
         )
 
@@ -172,6 +183,18 @@ class Minting:
                 f'"{credential.name}" was renewed, but its new grant can be written nowhere: '
                 "make room in the state directory; nothing is lost while the daemon runs",
             )
+        return minted
+
+    async def _mint_fixed(
+        self, credential: CredentialConfig, request: MintRequest, loan: Loan
+    ) -> MintedToken:
+        """Mint on a grant that no mint replaces."""
+        try:
+            minted = await self._pool.mint(credential.provider, request, deadline=_DEADLINE)
+        except BrokerError as failure:
+            await self._keeper.conclude(loan, failure)
+            raise
+        await self._keeper.conclude(loan, minted)
         return minted
 
     # --- secrets ----------------------------------------------------------------------------

@@ -28,7 +28,7 @@ class Journals(Protocol):
     """Where the journals of the store lie."""
 
     def leftovers(self) -> Iterable[Path]:
-        """Return those that are there at start."""
+        """Return those that were there at start."""
         ...
 
     def open(self, path: Path) -> Journal | None:
@@ -55,6 +55,7 @@ class Recovery:
         self._keeper = keeper
         self._journals = journals
         self._spawn = spawn
+        self._beginning = asyncio.Lock()
         self._begun = False
         self._survivors: list[_Survivor] = []
         self._unreadable: list[Path] = []
@@ -62,60 +63,73 @@ class Recovery:
     async def begin(self) -> None:
         """Replay the journals that nobody holds, and the others as their workers end.
 
-        To be called before anything is minted; later calls do nothing, for the journals that are
-        there then are our own.
+        To be called when the store opens; later calls do nothing.
         """
-        if self._begun:
-            return
-        self._begun = True
-        for path in self._journals.leftovers():
-            try:
-                await self._take_over(path)
-            except OSError as error:
-                self._unreadable.append(path)
-                _log.error("%s", _unread(path, error))
+        async with self._beginning:
+            if self._begun:
+                return
+            dead = []
+            for path in self._journals.leftovers():
+                try:
+                    dead += self._look_at(path)
+                except OSError as error:
+                    self._unreadable.append(path)
+                    _log.error("%s", _unread(path, error))
+            await self._keeper.replay(dead)
+            self._begun = True
         if self._survivors:
             _log.warning("%d workers of an earlier daemon still finish", len(self._survivors))
             self._spawn(self._watch())
 
-    async def _take_over(self, path: Path) -> None:
-        journal = self._journals.open(path)
-        if journal is None:
-            return
+    def _look_at(self, path: Path) -> list[Journal]:
+        """Return the journal if nobody writes it any more; raise `OSError` if it cannot be read."""
+        if (journal := self._journals.open(path)) is None:
+            return []
+        try:
+            journal.read()
+        except OSError:
+            journal.close()
+            raise
         if journal.lock():
-            await self._keeper.replay(journal)
-        else:
-            self._survivors.append(_Survivor(journal))
+            return [journal]
+        self._survivors.append(_Survivor(journal))
+        return []
 
     async def _watch(self) -> None:
-        for survivor in list(self._survivors):
-            wait = _FIRST
-            while not survivor.journal.lock():
+        wait = _FIRST
+        while self._survivors:
+            dead = [each for each in self._survivors if each.journal.lock()]
+            self._survivors = [each for each in self._survivors if each not in dead]
+            if dead:
+                await self._keeper.replay([each.journal for each in dead])
+                for survivor in dead:
+                    survivor.ended.set()
+            else:
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, _LAST)
-            await self._keeper.replay(survivor.journal)
-            self._survivors.remove(survivor)
-            survivor.ended.set()
 
     async def wait_for(self, grant: str) -> None:
         """Return when no worker of an earlier daemon can be using *grant* any more.
 
-        A journal without a lease belongs to a worker that had nothing to do. One that cannot be
-        read may hold the successor of any grant: raise `internal` until it can, or is gone.
+        To be called right before each loan, for the store may have been opened just now; raise
+        `store-locked`. A journal without a lease belongs to a worker that had nothing to do. One
+        that cannot be read may hold the successor of any grant: raise `internal` until it can, or
+        is gone.
         """
+        self._keeper.check_open()
+        await self.begin()
         for path in list(self._unreadable):
             try:
-                journal = self._journals.open(path)
+                dead = self._look_at(path)
             except OSError as error:
                 raise BrokerError(
                     Kind.INTERNAL, f'"{grant}" is not renewed, {_unread(path, error)}'
                 ) from error
             self._unreadable.remove(path)
-            if journal is not None:
-                await self._keeper.replay(journal)
+            await self._keeper.replay(dead)
         for survivor in list(self._survivors):
             lease = survivor.journal.read().lease
-            if not survivor.ended.is_set() and lease is not None and lease.grant == grant:
+            if lease is not None and lease.grant == grant:
                 await survivor.ended.wait()
 
 

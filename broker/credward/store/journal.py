@@ -52,6 +52,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
 
     *origin* names the login that it comes from, *generation* counts its rotations since. *phase*
     `leased`: nothing was sent so far; `open`: the exchange may have reached the server.
+    *rotation_retry*: whether the grant may be tried again after an exchange that was cut off.
     """
 
     mint: str
@@ -59,6 +60,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     origin: int
     generation: int
     phase: Literal["leased", "open"] = "leased"
+    rotation_retry: bool = True
 
 
 class GrantFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -192,7 +194,10 @@ class Journal:
     # --- both
 
     def read(self) -> JournalState:
-        """Return what is written here; what is torn or damaged counts as not written."""
+        """Return what is written here; what is torn or damaged counts as not written.
+
+        Raise `OSError` where the disk does not give it back.
+        """
         return JournalState(
             lease=self._read(0, _LEASE_SIZE, Lease),
             sealed=self._read(_LEASE_SIZE, _GRANT_SIZE, SealedGrant),
@@ -219,14 +224,16 @@ class Journal:
 
 
 class JournalDirectory:
-    """Where the journals of one store lie.
+    """Where the journals of one store lie; made at the start of a daemon, once it is the only one.
 
+    So it knows those of earlier daemons from its own.
     *spares*: how many are kept ready for the time when no new one can be made. While the store
     cannot be written, each rotating grant occupies one, and its next mint needs another.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._earlier = sorted(path.glob("*.journal"))
         self._spare: list[Journal] = []
         # Journals are made in threads.
         self._turn = threading.Lock()
@@ -275,8 +282,8 @@ class JournalDirectory:
         return journal
 
     def leftovers(self) -> list[Path]:
-        """Return where the journals of an earlier daemon lie."""
-        return sorted(self._path.glob("*.journal"))
+        """Return where the journals of earlier daemons lie, or lay at the start."""
+        return list(self._earlier)
 
     def open(self, path: Path) -> Journal | None:
         """Return one, to be locked, read and released; None if it is gone; raise `OSError`."""

@@ -67,6 +67,9 @@ class Store:
         self._unsaved: bytes | None = None
         # Held while keys or files change hands; entries are written by one thread anyway.
         self._turn = threading.RLock()
+        # Held while the key is in use, and never while the disk is waited for: what is put in
+        # either is in the file of a lock or finds the store locked.
+        self._key_turn = threading.Lock()
         self.recovered = False
         self.warnings: list[str] = []
 
@@ -93,7 +96,8 @@ class Store:
 
     def get(self, name: str) -> Entry | None:
         """Return the entry called *name*, opened into a buffer that the caller wipes."""
-        return self._contents.get(name, self._open_kek())
+        with self._key_turn:
+            return self._contents.get(name, self._open_kek())
 
     def put(
         self,
@@ -108,21 +112,24 @@ class Store:
         *expect*: the version that must be there now, None for none; else raise
         `StaleVersionError`. *meta* lies open in the file and replaces what was there.
         """
-        version = self._contents.put(name, plain, self._open_kek(), expect=expect, meta=meta or {})
-        self._generation += 1
-        return version
+        with self._key_turn:
+            kek = self._open_kek()
+            version = self._contents.put(name, plain, kek, expect=expect, meta=meta or {})
+            self._generation += 1
+            return version
 
     def delete(self, name: str, *, expect: int | EllipsisType | None = ...) -> bool:
         """Forget *name*, in the last good copy too once that is saved; tell whether it was there.
 
         A version is never used again, not even for another entry of that name.
         """
-        self._open_kek()
-        if not self._contents.delete(name, expect=expect):
-            return False
-        self._purges += 1
-        self._generation += 1
-        return True
+        with self._key_turn:
+            self._open_kek()
+            if not self._contents.delete(name, expect=expect):
+                return False
+            self._purges += 1
+            self._generation += 1
+            return True
 
     def names(self, prefix: str = "") -> list[str]:
         """Return the names that begin with *prefix*, sorted; also of a locked store."""
@@ -143,7 +150,8 @@ class Store:
 
         They stay the same when the key's source changes and after a lock.
         """
-        return subkey(self._open_kek(), self._contents.store, f"purpose {purpose}")
+        with self._key_turn:
+            return subkey(self._open_kek(), self._contents.store, f"purpose {purpose}")
 
     # --- disk ------------------------------------------------------------------------------------
 
@@ -257,9 +265,10 @@ class Store:
                 raise BrokerError(
                     Kind.BAD_REQUEST, "the store has no passphrase to lock with: type a new one"
                 )
-            self._unsaved = self._contents.encode(kek)
-            self._kek = None
-            kek[:] = bytes(KEY_SIZE)
+            with self._key_turn:
+                self._unsaved = self._contents.encode(kek)
+                self._kek = None
+                kek[:] = bytes(KEY_SIZE)
             self.warnings += [
                 f"{aside} still opens without the passphrase: remove it"
                 for aside in sorted(self._path.parent.glob(f"{self._path.name}.corrupt-*"))

@@ -32,6 +32,7 @@ def confine(rules: WorkerRules) -> None:
     if not rules.dies_with_daemon:
         # An exchange that rotates a grant is ended by its own deadline and by nothing softer.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
     if sys.platform != "linux":
         return
     if rules.dies_with_daemon:

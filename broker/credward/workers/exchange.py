@@ -32,6 +32,7 @@ class Exchange:
             grant=rotation.grant,
             origin=rotation.origin,
             generation=rotation.generation,
+            rotation_retry=rotation.rotation_retry,
         )
         self._key = base64.b64decode(rotation.key.reveal())
         self._journal = journal
@@ -40,6 +41,9 @@ class Exchange:
         self._sealed: SealedGrant | None = None
         self._durable = False
         self._window = 0.0
+        # Whoever started this process may be gone by now and cannot end what hangs: neither what
+        # comes before the exchange nor, counted anew, the exchange.
+        signal.alarm(_DEADLINE)
 
     def before(self, http_request: HttpRequest) -> None:
         """Open the window before the first request that may use the grant up."""
@@ -52,7 +56,6 @@ class Exchange:
         except OSError as error:
             raise self._unwritable(f"cannot be written ({error.strerror})") from error
         self._opened = self._elapsed()
-        # Whoever started this process may be gone by now and cannot end a hung exchange.
         signal.alarm(_DEADLINE)
 
     def keep(self, grant: Grant) -> None:

@@ -55,6 +55,7 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True):
     grant: str
     origin: int
     generation: int
+    rotation_retry: bool = True
     key: Secret
 
 

@@ -63,8 +63,8 @@ class Rotating:
     """What whoever keeps the grant does around a mint that may replace it.
 
     *lend* writes the lease into the worker's journal (`OSError` where it cannot). *settle* takes
-    the outcome while the worker is still held, and returns whether the journal is of no more use
-    and the worker may have another mint.
+    the outcome when the worker can write no more into it, being idle or dead, and returns whether
+    the journal is of no more use and the worker may have another mint.
     """
 
     lend: Callable[[JournalFile], None]
@@ -133,13 +133,19 @@ class WorkerPool:
     ) -> MintedToken:
         """Have one token minted within *deadline* seconds; raise `BrokerError` where that fails.
 
-        *rotating*: the mint may replace its grant; it then goes on when the daemon ends.
+        *rotating*: the mint may replace its grant; it then goes on when the daemon ends, and has
+        its deadline to itself, whatever it waited for a worker.
         """
         lane = self._lane(provider)
         progress = _Progress()
         try:
-            async with asyncio.timeout(deadline), lane.slots:
-                minted = await self._mint(provider, lane, mint_request, rotating, progress)
+            async with asyncio.timeout(deadline) as patience, lane.slots:
+                if rotating is None:
+                    work = self._mint(provider, lane, mint_request, progress)
+                else:
+                    exchange = _Exchange(rotating, patience, deadline)
+                    work = self._mint(provider, lane, mint_request, progress, exchange)
+                minted = await work
         except TimeoutError as error:
             raise progress.timed_out(mint_request.credential, provider, deadline) from error
         return self._checked(minted, mint_request.credential)
@@ -228,20 +234,22 @@ class WorkerPool:
         provider: str,
         lane: _Lane,
         mint_request: MintRequest,
-        rotating: Rotating | None,
         progress: _Progress,
+        exchange: _Exchange | None = None,
     ) -> MintedToken:
         while True:
             progress.stage = "start"
-            worker, fresh = await self._take(provider, lane, mint_request.credential)
+            worker, fresh = await self._take(
+                provider, lane, mint_request.credential, journaled=exchange is not None
+            )
             progress.stage = "mint"
             try:
-                if rotating is None:
+                if exchange is None:
                     minted = await self._borrow(lane, worker, mint_request)
                 else:
-                    minted = await self._rotate(lane, worker, mint_request, rotating)
+                    minted = await self._rotate(lane, worker, mint_request, exchange)
             except BrokerError as failure:
-                if not worker.alive and not fresh and failure.sent == "no":
+                if not worker.alive and not fresh and failure.sent == "no" and not self._closing:
                     # It died in its sleep, before it was asked: that costs the caller nothing.
                     continue
                 raise
@@ -262,31 +270,39 @@ class WorkerPool:
         return minted
 
     async def _rotate(
-        self, lane: _Lane, worker: Worker, mint_request: MintRequest, rotating: Rotating
+        self, lane: _Lane, worker: Worker, mint_request: MintRequest, exchange: _Exchange
     ) -> MintedToken:
         """Mint on a grant that may be replaced; settled before anybody else gets the worker."""
-        journal = _journal_of(worker)
-        lane.rotating.add(worker)
+        journal = worker.journal
+        assert journal is not None, "a worker without a journal was taken"
         outcome: MintedToken | BrokerError
+        lane.rotating.add(worker)
+        exchange.begin()
         try:
-            rotating.lend(journal)
+            exchange.rotating.lend(journal)
             outcome = await worker.mint(mint_request)
         except BrokerError as failure:
             outcome = failure
         except OSError as error:
             outcome = _unwritable(mint_request.credential, error)
         except BaseException:
-            if self._closing:
+            if self._closing or not exchange.patience.expired():
+                # Nobody but the daemon's end cancels a mint: the exchange goes on without us.
+                worker.abandon()
+                journal.close()
                 raise
             # The exchange took longer than any exchange may.
             worker.kill()
             hung = BrokerError(Kind.TIMED_OUT, "the exchange was killed", sent="maybe")
-            await self._settle(lane, worker, rotating, hung, journal)
+            await self._settle(lane, worker, exchange.rotating, hung, journal)
             raise
-        if self._closing and isinstance(outcome, BrokerError):
-            # The link was closed by us: the outcome will be in the journal.
+        if self._closing and isinstance(outcome, BrokerError) and not worker.alive:
+            # The link was closed by us: the outcome will be in the journal, which is from now on
+            # locked by the worker alone.
+            journal.close()
             raise outcome
-        await self._settle(lane, worker, rotating, outcome, journal)
+        exchange.end()
+        await self._settle(lane, worker, exchange.rotating, outcome, journal)
         if isinstance(outcome, BrokerError):
             raise outcome
         return outcome
@@ -299,33 +315,52 @@ class WorkerPool:
         outcome: MintedToken | BrokerError,
         journal: JournalFile,
     ) -> None:
-        reusable = await rotating.settle(outcome, journal)
-        lane.rotating.discard(worker)
-        if reusable and worker.alive:
-            self._give_back(lane, worker)
-        elif reusable:
-            journal.remove()
-        else:
-            # The journal is all there is of a grant: whoever keeps grants removes it later.
-            worker.journal = None
-            worker.retire()
+        reusable = False
+        try:
+            if not worker.alive:
+                # Until it is dead for good it may still be writing what it was brought.
+                await worker.reaped.wait()
+            reusable = await rotating.settle(outcome, journal)
+        finally:
+            lane.rotating.discard(worker)
+            if reusable and worker.alive:
+                self._give_back(lane, worker)
+            elif reusable:
+                journal.remove()
+            else:
+                # The journal is all there is of a grant: whoever keeps grants removes it later.
+                worker.journal = None
+                worker.retire()
 
-    async def _take(self, provider: str, lane: _Lane, credential: str) -> tuple[Worker, bool]:
-        if lane.idle:
-            worker = lane.idle.pop()
+    async def _take(
+        self, provider: str, lane: _Lane, credential: str, *, journaled: bool
+    ) -> tuple[Worker, bool]:
+        fit = [each for each in lane.idle if each.journal is not None or not journaled]
+        if fit:
+            worker = fit[-1]
+            lane.idle.remove(worker)
             if worker.idle_timer is not None:
                 worker.idle_timer.cancel()
             return worker, False
-        return await self._start(provider, lane, credential), True
+        return await self._start(provider, lane, credential, journaled=journaled), True
 
-    async def _start(self, provider: str, lane: _Lane, credential: str) -> Worker:
+    async def _start(
+        self, provider: str, lane: _Lane, credential: str, *, journaled: bool
+    ) -> Worker:
         journal = None
-        if rules_of(provider).rotates and self._journals is not None:
+        # A provider that is not in the table may rotate too: its first mint that does says so.
+        if (journaled or rules_of(provider).rotates) and self._journals is not None:
             try:
                 # In a thread: it waits for the disk.
                 journal = await asyncio.to_thread(self._journals.create)
             except OSError as error:
                 raise _unwritable(credential, error) from error
+        elif journaled:
+            raise BrokerError(Kind.INTERNAL, f"provider {provider} has no rotation journals")
+        if self._closing:
+            if journal is not None:
+                journal.remove()
+            raise _ending(credential)
         worker = Worker(provider, on_end=lambda ended: _forget(lane, ended), journal=journal)
         lane.all.append(worker)
         await self._greet(worker)
@@ -392,12 +427,27 @@ class _Progress:
         )
 
 
-def _journal_of(worker: Worker) -> JournalFile:
-    if worker.journal is None:
-        raise BrokerError(
-            Kind.INTERNAL, f"worker for provider {worker.provider} has no rotation journal"
-        )
-    return worker.journal
+@dataclass(slots=True)
+class _Exchange:
+    """A mint that may replace its grant, and the time that it has once it begins."""
+
+    rotating: Rotating
+    patience: asyncio.Timeout
+    seconds: float
+
+    def begin(self) -> None:
+        """Begin to count: what was waited for so far is not the exchange's to lose."""
+        self.patience.reschedule(asyncio.get_running_loop().time() + self.seconds)
+
+    def end(self) -> None:
+        """Stop counting: an outcome is there, and settling it must not be cut short."""
+        self.patience.reschedule(None)
+
+
+def _ending(credential: str) -> BrokerError:
+    return BrokerError(
+        Kind.PROVIDER_UNREACHABLE, f'"{credential}" is not renewed, the daemon is ending: ask again'
+    )
 
 
 def _unwritable(credential: str, error: OSError) -> BrokerError:

@@ -56,6 +56,10 @@ class JournalFile(Protocol):
         """Delete it: everything in it is in the store, or nothing was."""
         ...
 
+    def close(self) -> None:
+        """Leave it to the worker."""
+        ...
+
 
 class Worker:
     """A process and the socketpair to it; *on_end* is called when it can do no more."""

@@ -1,0 +1,83 @@
+"""An identity provider that gives a new grant for each one that is presented, and remembers all."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Literal, Self
+
+# keep: the same grant stays good. cut before, cut after: no answer; nothing done, or all of it.
+Deed = Literal["rotate", "keep", "refuse", "busy", "cut before", "cut after"]
+
+
+class RotatingServer:
+    """*presented*: every grant that came, in order; *reused*: those that were used up already.
+
+    A grant that was used up is refused, whatever the *script* says; it holds what is to be done
+    with the next requests, and rotates when it is empty. *meanwhile* is called, in a thread of its
+    own, when a request has come and before it is answered.
+    """
+
+    def __init__(self, first: str = "grant-0") -> None:
+        self.current = first
+        self.presented: list[str] = []
+        self.reused: list[str] = []
+        self.script: list[Deed] = []
+        self.meanwhile: Callable[[], object] = lambda: None
+        self.count = 0
+        self._lock = threading.Lock()
+        owner = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                grant = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                owner.handle(self, grant)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._http.server_address[1]}/token"
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+    def handle(self, http: BaseHTTPRequestHandler, grant: str) -> None:
+        with self._lock:
+            self.presented.append(grant)
+            deed = self.script.pop(0) if self.script else "rotate"
+        self.meanwhile()
+        with self._lock:
+            answer = self._answer(deed, grant)
+        if deed.startswith("cut"):
+            http.close_connection = True
+            http.connection.shutdown(socket.SHUT_RDWR)
+            return
+        status, body = answer
+        http.send_response(status)
+        http.send_header("Content-Length", str(len(body)))
+        http.end_headers()
+        http.wfile.write(body)
+
+    def _answer(self, deed: Deed, grant: str) -> tuple[int, bytes]:
+        if deed in {"busy", "cut before"}:
+            return 503, b""
+        if grant not in {self.current, "first"} or deed == "refuse":
+            self.reused += [] if deed == "refuse" else [grant]
+            return 401, b""
+        self.count += 1
+        token, fresh = f"token-{self.count}", None
+        if deed != "keep":
+            fresh = self.current = f"grant-{self.count}"
+        return 200, json.dumps({"token": token, "grant": fresh}).encode()

@@ -1,0 +1,43 @@
+"""Grant sides that end with their test, and the server that they ask."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes.rotating_server import RotatingServer
+from unit.issuing.rig import GrantSide
+
+MakeSide = Callable[..., GrantSide]
+
+
+@pytest.fixture
+def server() -> Iterator[RotatingServer]:
+    """Return an identity provider on loopback."""
+    with RotatingServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def make_side(tmp_path: Path, server: RotatingServer) -> AsyncIterator[MakeSide]:
+    """Return a maker of grant sides on one state directory."""
+    sides: list[GrantSide] = []
+
+    def make(**options: Any) -> GrantSide:
+        sides.append(GrantSide(tmp_path, server, **options))
+        return sides[-1]
+
+    yield make
+    for side in sides:
+        await side.end()
+
+
+@pytest.fixture
+async def side(make_side: MakeSide) -> GrantSide:
+    """Return a grant side that was logged in."""
+    side = make_side()
+    await side.give()
+    return side

@@ -8,6 +8,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,10 @@ from typing import Any
 
 import pytest
 
-__all__ = ["VERSION", "ClaudeCode", "Conversation", "find_claude"]
+from integration.daemon import RunningDaemon
+from transcripts.programs import native_helper
+
+__all__ = ["VERSION", "ClaudeCode", "Conversation", "find_claude", "install"]
 
 # Hook behaviour changes between releases; what the tests assert was seen with this one.
 VERSION = "2.1.329"
@@ -48,6 +52,48 @@ def find_claude() -> Path:
             if done.returncode != 0 or not program.exists():
                 pytest.skip(f"npm could not install {_PACKAGE} {VERSION}")
     return program
+
+
+def install(daemon: RunningDaemon, credential: str, folder: Path, ttl: int = 240) -> ClaudeCode:
+    """Have `credward setup claude-code` tell a Claude Code of *credential*; *ttl* in seconds."""
+    # Installed as users have it: helper and interpreter side by side.
+    claude = find_claude()
+    programs = folder / "bin"
+    programs.mkdir(exist_ok=True)
+    if not (programs / "credward-helper").exists():
+        shutil.copy(native_helper("gcc"), programs / "credward-helper")
+    environ = {**daemon.environment, "PATH": f"{programs}:/usr/bin:/bin", "LANG": "C.UTF-8"}
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "credward",
+            "setup",
+            "claude-code",
+            credential,
+            "--yes",
+            "--ttl",
+            str(ttl),
+        ],
+        env=environ,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    quiet = {
+        "DISABLE_TELEMETRY": "1",
+        "DISABLE_AUTOUPDATER": "1",
+        "DISABLE_ERROR_REPORTING": "1",
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "IS_SANDBOX": "1",
+    }
+    kept = ("HOME", "PATH", "LANG", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR")
+    work = folder / "work"
+    work.mkdir(exist_ok=True)
+    return ClaudeCode(claude, {**{name: environ[name] for name in kept}, **quiet}, work)
 
 
 @dataclass(frozen=True, slots=True)

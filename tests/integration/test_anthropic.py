@@ -8,6 +8,8 @@ import jwt
 import pytest
 
 from fakes.anthropic_oauth import ISSUER, ORGANIZATION, RULE, serving
+from fakes.messages_api import MessagesApi
+from integration.claude_code import install
 
 
 @pytest.fixture
@@ -17,25 +19,37 @@ def server():
         yield running
 
 
-def test_the_jwt_of_another_credential_is_new_for_each_exchange(server, start_daemon):
-    """Single use needs no care: callers share one token, and each mint presents a JWT of its own."""
-    daemon = start_daemon(
-        f"""
-        [credentials.workload]
-        provider = "local"
-        issuer = "{ISSUER}"
+@pytest.fixture
+def federate(server, start_daemon):
+    """Return what starts a daemon whose `claude` is the federation of a credential of its own."""
 
-        [credentials.claude]
-        provider = "anthropic"
-        federation_rule_id = "{RULE}"
-        organization_id = "{ORGANIZATION}"
-        service_account_id = "svac_1"
-        identity = "workload"
-        token_url = "{server.token_url}"
-        """
-    )
-    keys = daemon.request("GET", "/v1/credentials/workload/jwks").json()["keys"]
-    server.public_key = jwt.PyJWK(keys[0]).key
+    def start(words=""):
+        daemon = start_daemon(
+            f"""
+            [credentials.workload]
+            provider = "local"
+            issuer = "{ISSUER}"
+
+            [credentials.claude]
+            provider = "anthropic"
+            federation_rule_id = "{RULE}"
+            organization_id = "{ORGANIZATION}"
+            service_account_id = "svac_1"
+            identity = "workload"
+            token_url = "{server.token_url}"
+            {words}
+            """
+        )
+        keys = daemon.request("GET", "/v1/credentials/workload/jwks").json()["keys"]
+        server.public_key = jwt.PyJWK(keys[0]).key
+        return daemon
+
+    return start
+
+
+def test_the_jwt_of_another_credential_is_new_for_each_exchange(server, federate):
+    """Single use needs no care: callers share one token, and each mint presents a JWT of its own."""
+    daemon = federate()
     tokens = [daemon.get("claude").text for _ in range(3)]
     for _ in range(2):
         assert daemon.request("POST", "/v1/credentials/claude/refresh").status == 200
@@ -45,3 +59,19 @@ def test_the_jwt_of_another_credential_is_new_for_each_exchange(server, start_da
     assert len(set(tokens)) == len(server.exchanges) == 3
     assert len({each["assertion"] for each in server.exchanges}) == 3
     assert json.dumps(tokens) not in daemon.log()
+
+
+def test_claude_code_uses_federation(server, federate, tmp_path):
+    """The real one; when the API refuses a token, one exchange with a new JWT heals it."""
+    with MessagesApi(refuse=lambda token: token not in server.tokens) as api:
+        daemon = federate(f'base_url = "{api.url}"')
+        claude = install(daemon, "claude", tmp_path)
+        first = claude.ask()
+        exchanged = len(server.exchanges)
+        server.tokens.clear()
+        second = claude.ask()
+
+    assert (first["is_error"], second["is_error"]) == (False, False), (first, second)
+    assert api.seen[-1].token in server.tokens
+    assert len(server.exchanges) == exchanged + 1
+    assert len({each["assertion"] for each in server.exchanges}) == len(server.exchanges)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +14,9 @@ from pathlib import Path
 import pytest
 
 from fakes.messages_api import MessagesApi
-from integration.claude_code import ClaudeCode, find_claude
+from integration.claude_code import ClaudeCode, install
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.minting import MintProgram
-from transcripts.programs import native_helper
 
 
 @dataclass(slots=True)
@@ -58,48 +56,11 @@ def bench(start_daemon: DaemonFactory, tmp_path: Path) -> Iterator[Bench]:
 def set_up(
     daemon: RunningDaemon, api: MessagesApi, program: MintProgram, folder: Path, ttl: int = 240
 ) -> Bench:
-    # Installed as users have it: helper and interpreter side by side.
-    claude = find_claude()
-    programs = folder / "bin"
-    programs.mkdir(exist_ok=True)
-    if not (programs / "credward-helper").exists():
-        shutil.copy(native_helper("gcc"), programs / "credward-helper")
-    environ = {**daemon.environment, "PATH": f"{programs}:/usr/bin:/bin", "LANG": "C.UTF-8"}
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "credward",
-            "setup",
-            "claude-code",
-            "gateway",
-            "--yes",
-            "--ttl",
-            str(ttl),
-        ],
-        env=environ,
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    quiet = {
-        "DISABLE_TELEMETRY": "1",
-        "DISABLE_AUTOUPDATER": "1",
-        "DISABLE_ERROR_REPORTING": "1",
-        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-        "IS_SANDBOX": "1",
-    }
-    kept = ("HOME", "PATH", "LANG", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR")
-    work = folder / "work"
-    work.mkdir(exist_ok=True)
     return Bench(
         api=api,
         program=program,
         daemon=daemon,
-        claude=ClaudeCode(claude, {**{name: environ[name] for name in kept}, **quiet}, work),
+        claude=install(daemon, "gateway", folder, ttl),
     )
 
 

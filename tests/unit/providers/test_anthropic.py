@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 
+import anthropic
 import pytest
 
 from credward.clock import SystemClock
@@ -160,7 +161,6 @@ def test_malformed_is_configuration(server, mint, jwt_file):
 
 def test_the_vendors_sdk_uses_the_token(server, mint, jwt_file):
     """The real one, against the stand-in."""
-    anthropic = pytest.importorskip("anthropic", reason="the SDK anthropic is not installed")
     jwt_file.write_text(server.sign())
     token = mint(identity_file=str(jwt_file))
     client = anthropic.Anthropic(

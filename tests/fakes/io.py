@@ -29,6 +29,7 @@ class FakeIo:
     server: Callable[[HttpRequest], HttpResponse] | None = None
     requests: list[HttpRequest] = field(default_factory=list)
     grants: list[Grant] = field(default_factory=list)
+    used_up: dict[str, float] = field(default_factory=dict)
 
     def now(self) -> float:
         return self.time
@@ -59,6 +60,9 @@ class FakeIo:
         return CommandResult(
             exit_code=self.exit_code, output=self.output, error_size=self.error_size
         )
+
+    def use_up(self, proof: str, until: float) -> None:
+        self.used_up[proof] = until
 
     def warn(self, message: str) -> None:
         self.warnings.append(message)

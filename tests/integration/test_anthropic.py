@@ -75,3 +75,38 @@ def test_claude_code_uses_federation(server, federate, tmp_path):
     assert api.seen[-1].token in server.tokens
     assert len(server.exchanges) == exchanged + 1
     assert len({each["assertion"] for each in server.exchanges}) == len(server.exchanges)
+
+
+def test_t12_a_jwt_is_presented_once_through_restarts(server, start_daemon, tmp_path):
+    """Neither a killed worker nor a killed daemon forgets what was taken, or what was refused."""
+    jwts = {name: tmp_path / name for name in ("taken", "refused")}
+    for path in jwts.values():
+        path.touch(0o600)
+    jwts["taken"].write_text(server.sign())
+    jwts["refused"].write_text(server.sign(iss="https://elsewhere.example.com"))
+    daemon = start_daemon(
+        "".join(
+            f"""
+            [credentials.{name}]
+            provider = "anthropic"
+            federation_rule_id = "{RULE}"
+            organization_id = "{ORGANIZATION}"
+            identity_file = "{path}"
+            token_url = "{server.token_url}"
+            """
+            for name, path in jwts.items()
+        )
+    )
+    assert daemon.get("taken").text in server.tokens
+    assert "refused its JWT" in daemon.get("refused").text
+    assert len(server.exchanges) == 2
+
+    daemon.kill9()
+    daemon.start()
+    for name in jwts:
+        assert "presented already" in daemon.get(name).text
+    assert len(server.exchanges) == 2
+    jwts["taken"].write_text(server.sign())
+    assert daemon.request("POST", "/v1/credentials/taken/refresh").status == 200
+    assert daemon.get("taken").text in server.tokens
+    assert len(server.exchanges) == 3

@@ -38,6 +38,7 @@ from credward.issuing.shell import Shell
 from credward.issuing.strongbox import Strongbox
 from credward.issuing.token_shelf import TokenShelf
 from credward.issuing.turned_away import TurnedAway
+from credward.issuing.used_proofs import UsedProofs
 from credward.policy.engine import PolicyEngine
 from credward.servers.http11 import HttpServer
 from credward.servers.unix_api.problems import render_problem
@@ -80,7 +81,8 @@ def compose(
     """Build a broker from the configuration; raise `BrokerError` where that is wrong."""
     config = load_config(places, config_path)
     journals = JournalDirectory(places.state_dir / "journals")
-    pool = WorkerPool(clock=clock, journals=journals)
+    proofs = UsedProofs(clock=clock, path=places.state_dir / "used_proofs.json")
+    pool = WorkerPool(clock=clock, journals=journals, on_used_up=proofs.add)
     audit = AuditLog(config.audit.path or places.state_dir / "audit.log", sync=config.audit.sync)
     holder = Holder(Active(config, _load_policy(config)))
     strongbox = Strongbox(
@@ -100,6 +102,7 @@ def compose(
         recovery=recovery,
         strongbox=strongbox,
         sources=_Sources(places, strongbox),
+        proofs=proofs,
         environ=environment(),
     )
     shelf = TokenShelf(

@@ -18,6 +18,7 @@ from credward.issuing.keeper import GrantKeeper
 from credward.issuing.loan import Loan
 from credward.issuing.recovery import Recovery
 from credward.issuing.strongbox import Strongbox
+from credward.issuing.used_proofs import UsedProofs
 from credward.lifecycle.vocabulary import TokenKey
 from credward.settings.grants import GrantTerms, grant_terms
 from credward.settings.references import Keychain, Reference, references_in
@@ -60,6 +61,7 @@ class Minting:
         recovery: Recovery,
         strongbox: Strongbox,
         sources: SecretSource,
+        proofs: UsedProofs,
         environ: Mapping[str, str],
     ) -> None:
         self._clock = clock
@@ -68,12 +70,14 @@ class Minting:
         self._recovery = recovery
         self._strongbox = strongbox
         self._sources = sources
+        self._proofs = proofs
         self._environ = environ
 
     async def mint(self, config: Config, key: TokenKey) -> MintedToken:
         """Mint one token, or raise `BrokerError`."""
         credential = config.credentials[key.credential]
         terms = grant_terms(credential.settings)
+        once = getattr(credential.settings, "presents_once", False)
         if needs_store(credential):
             await self._strongbox.open(config)
         request = MintRequest(
@@ -85,12 +89,17 @@ class Minting:
             secrets=await self.secrets_of(config, credential),
             network=config.network,
             now=self._clock.now(),
+            used_proofs=self._proofs.alive() if once else [],
         )
         if not (terms.logins or terms.rotating):
             limit = getattr(credential.settings, "timeout", None) or _DEADLINE
             # Two seconds more than the provider's own limit: its report of a hung program says
             # more than our kill.
-            return await self._pool.mint(credential.provider, request, deadline=limit + 2.0)
+            try:
+                return await self._pool.mint(credential.provider, request, deadline=limit + 2.0)
+            finally:
+                if once:
+                    await self._proofs.save()
         if terms.rotating:
             self._strongbox.check_rotation(config, credential.name)
         async with self._keeper.turn(credential.grant):

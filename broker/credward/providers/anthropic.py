@@ -11,7 +11,7 @@ import dataclasses
 import msgspec
 
 from credward.errors import BrokerError, Kind
-from credward.providers.anthropic_assertion import Presented, read_assertion
+from credward.providers.anthropic_assertion import read_assertion
 from credward.providers.anthropic_exchange import (
     build_http_request,
     read_http_response,
@@ -33,10 +33,7 @@ _HORIZON = 315_360_000.0
 
 
 class AnthropicProvider:
-    """Mints by exchange, by `ant`, or by reading a key; remembers only which JWTs are used up."""
-
-    def __init__(self) -> None:
-        self._presented = Presented()
+    """Mints by exchange, by `ant`, or by reading a key."""
 
     def mint(self, token_request: ProviderRequest, io: Io) -> Token:
         """Mint in the one way that the settings name."""
@@ -51,26 +48,30 @@ class AnthropicProvider:
             return _read_key(token_request, settings, io)
         if settings.profile is not None:
             return _ask_ant(token_request.credential, settings, io)
-        return self._exchange(token_request, settings, io)
+        return _exchange(token_request, settings, io)
 
-    def _exchange(self, token_request: ProviderRequest, settings: Settings, io: Io) -> Token:
-        """Present the JWT of this moment, once."""
-        name = token_request.credential
-        where = settings.assertion.describe()
-        text = _read_assertion(token_request, settings, io)
-        now = io.now()
-        assertion = read_assertion(name, text, where, now)
-        if assertion in self._presented:
-            raise BrokerError(
-                Kind.PROVIDER_REFUSED,
-                f'"{name}" got no token, the JWT in {where} was presented already and counts once '
-                "(jti): waiting for a new one there",
-                hint="another credential may use the same source: each needs JWTs of its own",
-            )
-        answer = io.send(build_http_request(settings, text))
-        if used_up(answer):
-            self._presented.add(assertion, now)
-        return read_http_response(name, settings, answer, now)
+
+def _exchange(token_request: ProviderRequest, settings: Settings, io: Io) -> Token:
+    """Present the JWT of this moment, once.
+
+    One that had no definite answer may be tried again: nobody knows whether it was looked at.
+    """
+    name = token_request.credential
+    where = settings.assertion.describe()
+    text = _read_assertion(token_request, settings, io)
+    now = io.now()
+    assertion = read_assertion(name, text, where, now)
+    if assertion.digest in token_request.used_proofs:
+        raise BrokerError(
+            Kind.PROVIDER_REFUSED,
+            f'"{name}" got no token, the JWT in {where} was presented already and counts once '
+            "(jti): waiting for a new one there",
+            hint="another credential may use the same source: each needs JWTs of its own",
+        )
+    answer = io.send(build_http_request(settings, text))
+    if assertion.digest is not None and used_up(answer):
+        io.use_up(assertion.digest, assertion.expires_at)
+    return read_http_response(name, settings, answer, now)
 
 
 def _read_assertion(token_request: ProviderRequest, settings: Settings, io: Io) -> str:

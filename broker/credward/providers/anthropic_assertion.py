@@ -13,15 +13,13 @@ import jwt
 
 from credward.errors import BrokerError, Kind
 
-__all__ = ["Assertion", "Presented", "read_assertion"]
+__all__ = ["Assertion", "read_assertion"]
 
 # The longest that the endpoint takes (bytes), by the vendor's documentation.
 _LONGEST = 16 * 1024
 _ALGORITHMS = frozenset(
     f"{family}{size}" for family in ("ES", "RS", "PS") for size in (256, 384, 512)
 )
-# More JWTs than this in one worker's life are no file that rotates (entries).
-_MEMORY = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,30 +27,7 @@ class Assertion:
     """What is known of a JWT. *digest* names it by issuer and `jti`, where it has one."""
 
     expires_at: float
-    digest: bytes | None
-
-
-class Presented:
-    """Which JWTs were used up: one with `jti` is taken once, then refused for good.
-
-    The one thing that this provider remembers between mints. Digests only, and only of what had a
-    definite answer: where none came, the same JWT may be tried again.
-    """
-
-    def __init__(self) -> None:
-        self._until: dict[bytes, float] = {}
-
-    def __contains__(self, assertion: Assertion) -> bool:
-        return assertion.digest in self._until
-
-    def add(self, assertion: Assertion, now: float) -> None:
-        """Remember until it has ended anyway."""
-        if assertion.digest is None:
-            return
-        kept = {digest: end for digest, end in self._until.items() if end > now}
-        while len(kept) >= _MEMORY:
-            kept.pop(next(iter(kept)))
-        self._until = kept | {assertion.digest: assertion.expires_at}
+    digest: str | None
 
 
 def read_assertion(name: str, text: str, where: str, now: float) -> Assertion:
@@ -95,10 +70,10 @@ def _decode(text: str) -> tuple[dict[str, object], dict[str, object]]:
     return dict(parts["header"]), dict(parts["payload"])
 
 
-def _digest(claims: dict[str, object]) -> bytes | None:
+def _digest(claims: dict[str, object]) -> str | None:
     if not claims.get("jti"):
         return None
-    return hashlib.sha256(f"{claims.get('iss')}\0{claims['jti']}".encode()).digest()
+    return hashlib.sha256(f"{claims.get('iss')}\0{claims['jti']}".encode()).hexdigest()
 
 
 def _misconfigured(name: str, problem: str) -> BrokerError:

@@ -43,6 +43,7 @@ class WorkerIo:
         transport: Callable[[], Sender] | None = None,
         before_send: Callable[[HttpRequest], None] | None = None,
         keep_grant: Callable[[Grant], None] | None = None,
+        used_up: dict[str, float] | None = None,
     ) -> None:
         self._clock = clock
         self._started_at = now
@@ -52,6 +53,7 @@ class WorkerIo:
         self._transport = transport
         self._before_send = before_send
         self._keep_grant = keep_grant
+        self._used_up = {} if used_up is None else used_up
         self.warning: str | None = None
 
     def now(self) -> float:
@@ -73,6 +75,10 @@ class WorkerIo:
         """Make a rotated grant durable."""
         assert self._keep_grant is not None, "a grant was rotated by a mint that holds none"
         self._keep_grant(grant)
+
+    def use_up(self, proof: str, until: float) -> None:
+        """Have a one-time proof remembered as used up."""
+        self._used_up[proof] = until
 
     def warn(self, message: str) -> None:
         """Tell the people who look at this credential's state."""

@@ -36,7 +36,7 @@ class ProviderRequest:
 
     *grant* is the long-lived thing itself as text (a refresh token, or JSON that only this provider
     reads), *secrets* what the references in the settings point at as far as the daemon reads those
-    (by field name; see `references`).
+    (by field name; see `references`). *used_proofs* are the proofs that `Io.use_up` was told of.
     """
 
     credential: str
@@ -45,6 +45,7 @@ class ProviderRequest:
     scopes: tuple[str, ...] = ()
     grant: Secret | None = None
     secrets: Mapping[str, Secret] = field(default_factory=dict)
+    used_proofs: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +139,14 @@ class Io(Protocol):
 
         Raise `BrokerError` where it cannot be started, takes longer than *timeout* seconds, or says
         too much; by then nothing that it started is left.
+        """
+        ...
+
+    def use_up(self, proof: str, until: float) -> None:
+        """Have the one-time proof of this one-way name remembered as used up, by later mints too.
+
+        It is durable before the outcome of this mint is known. *until*: its own end, Unix seconds.
+        Only settings with a true `presents_once` are told of those that are used up.
         """
         ...
 

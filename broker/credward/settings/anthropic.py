@@ -83,6 +83,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             case _:
                 raise ValueError(_WAYS)
 
+    @property
+    def presents_once(self) -> bool:
+        """Whether a JWT is presented that counts once (see `issuing.used_proofs`)."""
+        return self.federation_rule_id is not None
+
     def _check_federation(self) -> None:
         """Check what the exchange needs; ids are told apart by their documented prefixes."""
         if self.federation_rule_id is None or self.organization_id is None:

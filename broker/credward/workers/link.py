@@ -8,6 +8,7 @@ mint does is `main`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -78,9 +79,10 @@ class _Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MintRequest(_Request, frozen=True, kw_only=True, tag="mint"):
-    """One mint to do."""
+    """One mint to do; *used_proofs* are names of one-time proofs that are used up."""
 
     rotation: Rotation | None = None
+    used_proofs: list[str] = []
 
 
 class LoginRequest(_Request, frozen=True, kw_only=True, tag="login"):
@@ -120,7 +122,10 @@ class Rotated(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Minted(msgspec.Struct, frozen=True, kw_only=True, tag="minted"):
-    """A mint that went well; *token* is a JSON string still in place in the buffer it came in."""
+    """A mint that went well; *token* is a JSON string still in place in the buffer it came in.
+
+    *used_up*: names of one-time proofs that count no more, and their ends in Unix seconds.
+    """
 
     token: msgspec.Raw
     kind: TokenKind
@@ -130,10 +135,11 @@ class Minted(msgspec.Struct, frozen=True, kw_only=True, tag="minted"):
     upstream_id: str | None = None
     warning: str | None = None
     rotated: Rotated | None = None
+    used_up: dict[str, float] = {}
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
-    """A mint that failed: the fields of a `BrokerError`."""
+    """A mint that failed: the fields of a `BrokerError`, and *used_up* as in `Minted`."""
 
     kind: str
     message: str
@@ -141,9 +147,10 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     retry_after: float | None = None
     recovery: Recovery
     sent: Sent
+    used_up: dict[str, float] = {}
 
     @classmethod
-    def of(cls, failure: BrokerError) -> Failed:
+    def of(cls, failure: BrokerError, used_up: Mapping[str, float] = {}) -> Failed:
         """Return *failure* as it travels."""
         return cls(
             kind=failure.kind.slug,
@@ -152,6 +159,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
             retry_after=failure.retry_after,
             recovery=failure.recovery,
             sent=failure.sent,
+            used_up=dict(used_up),
         )
 
     def error(self) -> BrokerError:
@@ -194,7 +202,7 @@ class MintedToken:
     """A minted token in the daemon. *body* is the plain text: whoever receives this wipes it.
 
     *warning* is for people who look at the credential's state, such as a rotation reminder.
-    *rotated* is the grant that this mint replaced, if it did.
+    *rotated* is the grant that this mint replaced, if it did; *used_up* as in `Minted`.
     """
 
     body: bytearray = field(repr=False)
@@ -206,6 +214,7 @@ class MintedToken:
     upstream_id: str | None = None
     warning: str | None = None
     rotated: Rotated | None = None
+    used_up: Mapping[str, float] = field(default_factory=dict)
 
 
 def _reveal(value: object) -> str:

@@ -137,15 +137,17 @@ class _Worker:
         self._journal = journal
         self._provider: Provider | None = None
         self._transports: dict[NetworkSettings, Transport] = {}
+        self._used_up: dict[str, float] = {}
 
     def serve(self) -> bool:
         """Do what the next request asks for; return False when the daemon is gone."""
         try:
+            self._used_up = {}
             if (request := self._link.receive()) is None:
                 return False
             answer = self._answer(request)
         except BrokerError as failure:
-            answer = Failed.of(failure)
+            answer = Failed.of(failure, self._used_up)
         except Exception as error:  # noqa: BLE001 - the last resort: the text may hold a secret
             answer = Failed.of(
                 BrokerError(
@@ -153,7 +155,8 @@ class _Worker:
                     f'provider "{self._name}" failed by a defect ({type(error).__name__}): '
                     "run credward doctor",
                     sent="maybe",
-                )
+                ),
+                self._used_up,
             )
 
         if answer is not None:
@@ -176,7 +179,7 @@ class _Worker:
         if request.rotation is None:
             io = self._io(request, keep_grant=_leave_grant)
             token = self._load().mint(self._provider_request(request), io)
-            return _describe(token, request.credential, io.warning, None)
+            return self._describe(token, request.credential, io.warning, None)
         exchange = Exchange(request.rotation, self._journal, SystemClock().elapsed)
         io = self._io(request, before_send=exchange.before, keep_grant=exchange.keep)
         try:
@@ -188,7 +191,29 @@ class _Worker:
             raise
         finally:
             exchange.close()
-        return _describe(token, request.credential, io.warning, exchange)
+        return self._describe(token, request.credential, io.warning, exchange)
+
+    def _describe(
+        self, token: Token, credential: str, warning: str | None, exchange: Exchange | None
+    ) -> Minted:
+        text = token.secret.reveal()
+        if not text or len(text) > MAX_LINE // 4 or find_unprintable(text.encode()) >= 0:
+            raise BrokerError(
+                Kind.PROVIDER_REFUSED,
+                f'"{credential}" got something that is no token ({len(text)} characters, expected '
+                f"printable ASCII, at most {MAX_LINE // 4}): run credward doctor",
+            )
+        return Minted(
+            token=msgspec.Raw(msgspec.json.encode(text)),
+            kind=token.kind,
+            issued_at=token.issued_at,
+            expires_at=token.expires_at,
+            audience=token.audience,
+            upstream_id=token.upstream_id,
+            warning=warning,
+            rotated=None if exchange is None else exchange.rotated,
+            used_up=self._used_up,
+        )
 
     def _login(self, request: LoginRequest) -> Message:
         provider = self._load()
@@ -249,6 +274,7 @@ class _Worker:
             transport=self._transport(request.network),
             before_send=before_send,
             keep_grant=keep_grant,
+            used_up=self._used_up,
         )
 
     def _provider_request(self, request: Any) -> ProviderRequest:
@@ -259,6 +285,7 @@ class _Worker:
             scopes=tuple(request.scopes),
             grant=request.grant,
             secrets=request.secrets,
+            used_proofs=frozenset(getattr(request, "used_proofs", ())),
         )
 
     def _transport(self, network: NetworkSettings) -> Callable[[], Transport]:
@@ -276,28 +303,6 @@ class _Worker:
 
 def _leave_grant(_grant: Grant) -> None:
     """Keep no new grant where the old one is known to stay good: nobody here could store it."""
-
-
-def _describe(
-    token: Token, credential: str, warning: str | None, exchange: Exchange | None
-) -> Minted:
-    text = token.secret.reveal()
-    if not text or len(text) > MAX_LINE // 4 or find_unprintable(text.encode()) >= 0:
-        raise BrokerError(
-            Kind.PROVIDER_REFUSED,
-            f'"{credential}" got something that is no token ({len(text)} characters, expected '
-            f"printable ASCII, at most {MAX_LINE // 4}): run credward doctor",
-        )
-    return Minted(
-        token=msgspec.Raw(msgspec.json.encode(text)),
-        kind=token.kind,
-        issued_at=token.issued_at,
-        expires_at=token.expires_at,
-        audience=token.audience,
-        upstream_id=token.upstream_id,
-        warning=warning,
-        rotated=None if exchange is None else exchange.rotated,
-    )
 
 
 def _reap() -> None:

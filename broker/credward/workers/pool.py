@@ -96,7 +96,8 @@ class _Lane:
 class WorkerPool:
     """At most *size* workers per provider (None: what `environment` says of the provider).
 
-    *environ* is the daemon's own environment, of which a worker is handed very little.
+    *environ* is the daemon's own environment, of which a worker is handed very little. *on_used_up*
+    is told, before the mint that it comes of ends, which one-time proofs count no more.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class WorkerPool:
         hello_timeout: float = 15.0,
         environ: Mapping[str, str] | None = None,
         journals: JournalMaker | None = None,
+        on_used_up: Callable[[Mapping[str, float]], None] | None = None,
     ) -> None:
         self._clock = clock
         self._log = log
@@ -119,6 +121,7 @@ class WorkerPool:
         self._hello_timeout = hello_timeout
         self._environ = environment() if environ is None else environ
         self._journals = journals
+        self._on_used_up = on_used_up
         self._lanes: dict[str, _Lane] = {}
         self._logins: set[Worker] = set()
         self._closing = False
@@ -361,7 +364,12 @@ class WorkerPool:
             if journal is not None:
                 journal.remove()
             raise _ending(credential)
-        worker = Worker(provider, on_end=lambda ended: _forget(lane, ended), journal=journal)
+        worker = Worker(
+            provider,
+            on_end=lambda ended: _forget(lane, ended),
+            journal=journal,
+            on_used_up=self._on_used_up,
+        )
         lane.all.append(worker)
         await self._greet(worker)
         return worker

@@ -128,4 +128,5 @@ def _read(line: memoryview) -> Answer | LoginEvent:
         upstream_id=message.upstream_id,
         warning=message.warning,
         rotated=message.rotated,
+        used_up=message.used_up,
     )

@@ -62,13 +62,17 @@ class JournalFile(Protocol):
 
 
 class Worker:
-    """A process and the socketpair to it; *on_end* is called when it can do no more."""
+    """A process and the socketpair to it; *on_end* is called when it can do no more.
+
+    *on_used_up* is told which one-time proofs count no more, and their ends.
+    """
 
     def __init__(
         self,
         provider: str,
         on_end: Callable[[Worker], None],
         journal: JournalFile | None = None,
+        on_used_up: Callable[[Mapping[str, float]], None] | None = None,
     ) -> None:
         self.provider = provider
         self.journal = journal
@@ -76,6 +80,7 @@ class Worker:
         self.reaped = asyncio.Event()
         self.idle_timer: asyncio.TimerHandle | None = None
         self._on_end = on_end
+        self._on_used_up = on_used_up
         self._ended = False
         self._receiver = AnswerReceiver(self._broke)
         self._transport: asyncio.BaseTransport | None = None
@@ -151,6 +156,8 @@ class Worker:
             message = await answer
         except LinkBrokenError as error:
             raise self._failure(f"{error} in mid-{what}", "maybe") from error
+        if isinstance(message, MintedToken | Failed) and message.used_up and self._on_used_up:
+            self._on_used_up(message.used_up)
         match message:
             case Failed():
                 raise message.error()

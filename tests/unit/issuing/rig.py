@@ -21,6 +21,7 @@ from credward.issuing.keeper import GrantKeeper
 from credward.issuing.minting import Minting
 from credward.issuing.recovery import Recovery
 from credward.issuing.strongbox import Strongbox
+from credward.issuing.used_proofs import UsedProofs
 from credward.lifecycle.vocabulary import TokenKey
 from credward.store.journal import GrantFields, JournalDirectory
 from credward.tokens import Secret
@@ -67,6 +68,7 @@ class GrantSide:
             recovery=self.recovery,
             strongbox=self.strongbox,
             sources=_NoSources(),
+            proofs=UsedProofs(clock=self.clock, path=folder / "state" / "used_proofs.json"),
             environ={},
         )
         self.strongbox.on_open(self._opened)

@@ -39,11 +39,11 @@ def jwt_file(tmp_path):
 
 @pytest.fixture
 def mint(server):
-    """Return what mints for credential `claude` over the real transport."""
+    """Return what mints for credential `claude` over the real transport, as one daemon does."""
     transport = Transport(NetworkSettings())
-    provider = AnthropicProvider()
+    used_up = {}
 
-    def once(*, secrets=None, provider=provider, **words):
+    def once(*, secrets=None, used_up=used_up, **words):
         settings = Settings(
             **{"federation_rule_id": RULE, "organization_id": ORGANIZATION} | words,
             token_url=server.token_url,
@@ -55,9 +55,15 @@ def mint(server):
             credential="claude",
             environ={"PATH": "/usr/bin:/bin"},
             transport=lambda: transport,
+            used_up=used_up,
         )
-        request = ProviderRequest(credential="claude", settings=settings, secrets=secrets or {})
-        return provider.mint(request, io)
+        request = ProviderRequest(
+            credential="claude",
+            settings=settings,
+            secrets=secrets or {},
+            used_proofs=frozenset(used_up),
+        )
+        return AnthropicProvider().mint(request, io)
 
     yield once
     transport.close()
@@ -118,17 +124,20 @@ def test_a_refused_jwt_is_never_presented_again(server, mint, jwt_file, generati
     assert len(server.exchanges) == 1
 
 
-def test_another_process_learns_it_from_the_server(server, mint, jwt_file):
-    """The memory is one worker's; the server's is whole."""
-    jwt_file.write_text(server.sign())
+def test_what_was_forgotten_is_learned_from_the_server(server, mint, jwt_file):
+    """The end of a JWT is how long it has to be remembered."""
+    jwt_file.write_text(server.sign(life=300))
     mint(identity_file=str(jwt_file))
 
+    learned = {}
     with pytest.raises(BrokerError, match="refused its JWT"):
-        mint(identity_file=str(jwt_file), provider=AnthropicProvider())
+        mint(identity_file=str(jwt_file), used_up=learned)
+    ((_, end),) = learned.items()
+    assert 295 < end - time.time() <= 300
 
 
 def test_a_jwt_without_a_jti_may_be_presented_again(server, mint, jwt_file):
-    """The vendor exempts it."""
+    """The vendor exempts it, so there is nothing to remember."""
     jwt_file.write_text(server.sign(jti=None))
     first, second = (mint(identity_file=str(jwt_file)) for _ in range(2))
 

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from canaries import MARK, canary
 from credward.errors import BrokerError, Kind
-from credward.providers.anthropic_assertion import Assertion, Presented, read_assertion
+from credward.providers.anthropic_assertion import read_assertion
 from fakes.io import NOW
 
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -55,33 +55,3 @@ def test_what_would_be_refused_is_not_sent(text, complaint, kind):
     assert (caught.value.kind, caught.value.sent) == (kind, "no")
     assert "file /jwt" in caught.value.message
     assert MARK not in f"{caught.value} {caught.value.__context__}"
-
-
-def test_remembers_until_the_end():
-    """Forgetting then is safe: it is refused as expired."""
-    presented = Presented()
-    one, two = Assertion(expires_at=10, digest=b"1"), Assertion(expires_at=20, digest=b"2")
-    presented.add(one, 0)
-    presented.add(two, 10)
-
-    assert one not in presented
-    assert two in presented
-
-
-def test_one_without_a_name_is_never_used_up():
-    """Such JWTs are exempt from the check."""
-    presented, nameless = Presented(), Assertion(expires_at=10, digest=None)
-    presented.add(nameless, 0)
-
-    assert nameless not in presented
-
-
-def test_does_not_grow_without_bound():
-    """The oldest go first."""
-    presented = Presented()
-    many = [Assertion(expires_at=10, digest=b"%d" % n) for n in range(600)]
-    for each in many:
-        presented.add(each, 0)
-
-    assert many[-1] in presented
-    assert many[0] not in presented

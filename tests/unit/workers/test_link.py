@@ -30,6 +30,7 @@ def test_a_request_survives_the_way():
         scopes=["s"],
         grant=Secret("the-grant"),
         now=17.0,
+        used_proofs=["p"],
     )
 
     line = encode_request(sent)
@@ -44,6 +45,7 @@ def test_a_request_survives_the_way():
         17.0,
     )
     assert received.settings == {"command": ["x", "y"], "lifetime": 1.5}
+    assert received.used_proofs == ["p"]
     assert received.grant is not None
     assert received.grant.reveal() == "the-grant"
     assert "the-grant" not in repr(sent) + repr(received)

@@ -40,6 +40,11 @@ class Provider:
             raise SystemExit(settings.text)
         if settings.do == "warn":
             io.warn("rotate it")
+        if settings.do.startswith("use up"):
+            io.use_up(settings.text, 2000.0)
+            if settings.do.endswith("and raise"):
+                raise ValueError(settings.text)
+            settings = Settings(do="", text=",".join(sorted(token_request.used_proofs)) or "none")
         return Token(secret=Secret(settings.text), issued_at=io.now(), expires_at=None)
 """
 
@@ -213,6 +218,23 @@ def test_a_warning_travels_with_the_token(hostile):
     """And does not stick to the next one."""
     assert hostile.ask(do="warn")["warning"] == "rotate it"
     assert hostile.ask(do="mint")["warning"] is None
+
+
+def test_what_was_used_up_is_told_with_token_and_failure(hostile):
+    """And not again with the next; a provider sees what the daemon remembers."""
+    assert hostile.ask(do="use up", text="one")["used_up"] == {"one": 2000.0}
+    failed = hostile.ask(do="use up and raise", text="two")
+    assert (failed["type"], failed["used_up"]) == ("failed", {"two": 2000.0})
+    assert hostile.ask(do="mint")["used_up"] == {}
+
+    hostile.say(
+        type="mint",
+        credential="c",
+        settings={"do": "use up", "text": "x"},
+        now=1000.0,
+        used_proofs=["two", "one"],
+    )
+    assert hostile.hear()["token"] == "one,two"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")

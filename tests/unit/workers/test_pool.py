@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -286,3 +287,26 @@ async def test_settings_that_do_not_fit_a_line_are_refused(make_pool, ask):
 
     assert caught.value.sent == "no"
     assert [view.busy for view in pool.snapshot()] == [False]
+
+
+_USED_UP = '"used_up":{"proof":5.0}}'
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"type":"minted","token":"t","kind":"bearer","issued_at":1,"expires_at":null,' + _USED_UP,
+        '{"type":"failed","kind":"internal","message":"m","recovery":"retry","sent":"no",'
+        + _USED_UP,
+    ],
+)
+async def test_what_was_used_up_is_known_before_the_outcome(make_pool, ask, tmp_path, answer):
+    """So that whoever keeps it can make it durable first."""
+    heard = []
+    body = f"say(HELLO); hear(); say({answer!r}); hear()"
+    pool = make_pool(executable=worker_program(tmp_path, body), on_used_up=heard.append)
+
+    with contextlib.suppress(BrokerError):
+        await pool.mint("static", ask(), deadline=20)
+
+    assert heard == [{"proof": 5.0}]

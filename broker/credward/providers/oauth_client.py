@@ -126,6 +126,7 @@ class OAuthClient:
             body=body.encode(),
             timeout=settings.timeout,
             client_certificate=certificate,
+            learned=self._server.is_learned(url),
         )
 
     def _authenticate(self) -> tuple[dict[str, str], dict[str, str]]:

@@ -25,7 +25,7 @@ _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]+")
 class AuthorizationServer:
     """What is known of one server; None is an endpoint that it has not.
 
-    *names_itself*: its redirects carry `iss` (RFC 9207).
+    *names_itself*: its redirects carry `iss` (RFC 9207). *configured*: the hosts of the settings.
     """
 
     issuer: str | None = None
@@ -36,6 +36,11 @@ class AuthorizationServer:
     auth_methods: tuple[str, ...] = ()
     signing_algorithms: tuple[str, ...] = ()
     names_itself: bool = False
+    configured: frozenset[str] = frozenset()
+
+    def is_learned(self, url: str) -> bool:
+        """Return whether the host of *url* stands in the server's metadata alone."""
+        return urlsplit(url).hostname not in self.configured
 
     def endpoint(self, name: str, credential: str) -> str:
         """Return the endpoint called *name*; raise `fix-configuration` where there is none."""
@@ -55,7 +60,9 @@ def find_server(token_request: ProviderRequest, io: Io, *wanted: str) -> Authori
     """
     settings = token_request.settings
     assert isinstance(settings, Settings)
+    configured = frozenset(urlsplit(url).hostname or "" for url in settings.urls)
     named = AuthorizationServer(
+        configured=configured,
         issuer=settings.issuer,
         token_endpoint=settings.token_endpoint,
         authorization_endpoint=settings.authorization_endpoint,
@@ -75,6 +82,7 @@ def find_server(token_request: ProviderRequest, io: Io, *wanted: str) -> Authori
         return url or _read_endpoint(metadata, name, settings)
 
     return AuthorizationServer(
+        configured=configured,
         issuer=settings.issuer,
         token_endpoint=find("token_endpoint"),
         authorization_endpoint=find("authorization_endpoint"),

@@ -77,6 +77,7 @@ class HttpRequest:
     """One request to an identity provider.
 
     *client_certificate*: PEM files of the certificate and of its key, for mutual TLS (RFC 8705).
+    *learned*: an answer named the host, not the configuration: it must lie on a public address.
     """
 
     method: str
@@ -85,6 +86,7 @@ class HttpRequest:
     body: bytes = b""
     timeout: float = 20.0
     client_certificate: tuple[str, str] | None = None
+    learned: bool = False
 
     def __repr__(self) -> str:
         # The URL's query may hold a code, headers and body hold secrets.

@@ -7,11 +7,14 @@ business.
 from __future__ import annotations
 
 import ipaddress
+import socket
 import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import urllib3
+from urllib3.connection import HTTPSConnection
+from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
@@ -35,20 +38,42 @@ _CONNECT_TIMEOUT = 10.0
 _METADATA_HOST = "169.254.169.254"
 
 
+class _NotPublicError(HTTPError):
+    """A host that an answer named lies in a private network."""
+
+
+class _PublicConnection(HTTPSConnection):
+    """Judges the very address that it is connected to, before a byte is sent: no second lookup."""
+
+    def _new_conn(self) -> socket.socket:
+        connected = super()._new_conn()
+        if not _is_public(connected.getpeername()[0]):
+            connected.close()
+            raise _NotPublicError
+        return connected
+
+
+class _PublicPool(HTTPSConnectionPool):
+    ConnectionCls = _PublicConnection
+
+
 class Transport:
     """Connections of one worker, kept open between its requests."""
 
     def __init__(self, network: NetworkSettings) -> None:
         self._network = network
-        self._pools: dict[tuple[bool, tuple[str, str] | None], urllib3.PoolManager] = {}
+        self._pools: dict[tuple[bool, bool, tuple[str, str] | None], urllib3.PoolManager] = {}
 
     def send(
         self, http_request: HttpRequest, *, credential: str, max_body: int = _MAX_BODY
     ) -> HttpResponse:
         """Send one request, or raise `BrokerError`; redirects are answers like any other."""
         host = _check_url(http_request.url, credential)
+        public = http_request.learned and not self._network.may_be_private(host)
+        if public and not _may_be_public(http_request.url):
+            raise _failure(_NotPublicError(), host, credential)
         try:
-            pool = self._pool(host, http_request.client_certificate)
+            pool = self._pool(host, http_request.client_certificate, public=public)
             response = pool.request(
                 http_request.method,
                 http_request.url,
@@ -82,9 +107,11 @@ class Transport:
             pool.clear()
         self._pools.clear()
 
-    def _pool(self, host: str, certificate: tuple[str, str] | None) -> urllib3.PoolManager:
+    def _pool(
+        self, host: str, certificate: tuple[str, str] | None, *, public: bool
+    ) -> urllib3.PoolManager:
         direct = self._network.proxy is None or _is_near(host) or self._network.bypasses(host)
-        key = (direct, certificate)
+        key = (direct, public, certificate)
         if (found := self._pools.get(key)) is not None:
             return found
         context = ssl.create_default_context(cafile=_expand(self._network.ca))
@@ -96,6 +123,9 @@ class Transport:
             if direct or self._network.proxy is None
             else urllib3.ProxyManager(self._network.proxy, ssl_context=context, maxsize=2)
         )
+        if public and direct:
+            # Through a proxy it is the proxy that looks the name up, and its rules that count.
+            pool.pool_classes_by_scheme = {"https": _PublicPool}
         self._pools[key] = pool
         return pool
 
@@ -130,6 +160,20 @@ def _is_near(host: str) -> bool:
         return False
 
 
+def _may_be_public(url: str) -> bool:
+    """Tell whether a URL that an answer named may be asked: https, and no private address in it."""
+    parts = urlsplit(url)
+    try:
+        return parts.scheme == "https" and _is_public(parts.hostname or "")
+    except ValueError:
+        return parts.scheme == "https"
+
+
+def _is_public(address: str) -> bool:
+    found = ipaddress.ip_address(address.partition("%")[0])
+    return (getattr(found, "ipv4_mapped", None) or found).is_global
+
+
 def _failure(error: Exception, host: str, credential: str) -> BrokerError:
     """Classify; the text of the error stays out of the message, for it may quote the URL."""
     reason: BaseException = error
@@ -138,6 +182,12 @@ def _failure(error: Exception, host: str, credential: str) -> BrokerError:
     sent: Sent = "maybe"
     kind = Kind.PROVIDER_UNREACHABLE
     match reason:
+        case _NotPublicError():
+            raise BrokerError(
+                Kind.FIX_CONFIGURATION,
+                f'"{credential}" got no token, its server names {host}, which is in a private '
+                "network: add it to network.private_hosts if that is right",
+            ) from error
         case NewConnectionError() | ConnectTimeoutError():
             what, sent = "is unreachable (no connection): check network and VPN", "no"
         case SSLError() | ssl.SSLError():

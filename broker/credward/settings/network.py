@@ -16,12 +16,14 @@ class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """`[network]`: *proxy* for https, *no_proxy* host suffixes, *ca* a PEM file of authorities.
 
     *ca* None: the trust store of the operating system. Variables such as HTTPS_PROXY are not read:
-    a daemon has nobody's shell.
+    a daemon has nobody's shell. *private_hosts*: host suffixes that may lie in a private network
+    though no configuration but a server's answer names them.
     """
 
     proxy: str | None = None
     no_proxy: tuple[str, ...] = ()
     ca: str | None = None
+    private_hosts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.proxy is not None:
@@ -35,8 +37,16 @@ class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     def bypasses(self, host: str) -> bool:
         """Return whether *host* is reached without the proxy."""
-        host = host.lower()
-        return any(
-            host == suffix.lstrip(".").lower() or host.endswith("." + suffix.lstrip(".").lower())
-            for suffix in self.no_proxy
-        )
+        return _ends_in(host, self.no_proxy)
+
+    def may_be_private(self, host: str) -> bool:
+        """Return whether *host* may lie in a private network whoever named it."""
+        return _ends_in(host, self.private_hosts)
+
+
+def _ends_in(host: str, suffixes: tuple[str, ...]) -> bool:
+    host = host.lower()
+    return any(
+        host == suffix.lstrip(".").lower() or host.endswith("." + suffix.lstrip(".").lower())
+        for suffix in suffixes
+    )

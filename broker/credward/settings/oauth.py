@@ -99,6 +99,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError('redirect_path begins with a slash, such as "/callback"')
 
     @property
+    def urls(self) -> tuple[str, ...]:
+        """Every URL that the configuration names itself."""
+        found = (getattr(self, name) for name in ("issuer", *_ENDPOINTS))
+        return tuple(url for url in found if url is not None)
+
+    @property
     def for_user(self) -> bool:
         """Whether mints use a refresh token, which belongs to somebody."""
         return self.grant_type in {"authorization_code", "device_code", "refresh_token"}

@@ -43,7 +43,10 @@ def client(server, io, *, secret=None, key=None, methods=(), **words):
         secrets={} if secret is None else {name: Secret(secret)},
     )
     found = AuthorizationServer(
-        issuer=server.issuer, token_endpoint=f"{server.issuer}/token", auth_methods=methods
+        configured=frozenset({"127.0.0.1"}),
+        issuer=server.issuer,
+        token_endpoint=f"{server.issuer}/token",
+        auth_methods=methods,
     )
     return OAuthClient(request, io, found, key=key)
 

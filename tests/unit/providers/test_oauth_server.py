@@ -163,3 +163,13 @@ def test_what_else_is_known():
     assert server.signing_algorithms == ("PS256",)
     assert server.names_itself
     assert server.token_endpoint == "https://mtls.example.com/t"
+
+
+def test_n10_hosts_that_only_metadata_names_are_told_apart():
+    """What the human wrote may lie in a private network; what a server says may not."""
+    elsewhere = {**METADATA, "token_endpoint": "https://10.0.0.7/t"}
+    server = find(elsewhere, "token_endpoint", device_authorization_endpoint="https://d.corp/d")[0]
+
+    assert server.is_learned("https://10.0.0.7/t")
+    assert not server.is_learned("https://login.example.com/a")
+    assert not server.is_learned("https://d.corp/other")

@@ -71,12 +71,11 @@ def serving(context: ssl.SSLContext | None = None) -> Iterator[str]:
         server.server_close()
 
 
-def send(url: str, *, network: NetworkSettings | None = None, timeout: float = 5.0, body=b"x"):
+def send(url, *, network=None, timeout=5.0, body=b"x", learned=False):
     transport = Transport(network or NetworkSettings())
+    request = HttpRequest(method="POST", url=url, body=body, timeout=timeout, learned=learned)
     try:
-        return transport.send(
-            HttpRequest(method="POST", url=url, body=body, timeout=timeout), credential="gateway"
-        )
+        return transport.send(request, credential="gateway")
     finally:
         transport.close()
 
@@ -176,6 +175,44 @@ def test_only_a_trusted_server_gets_the_request(tmp_path):
     assert "network.ca" in error.message
 
 
+def test_n10_a_private_address_that_only_an_answer_named_is_not_asked(tmp_path):
+    """Judged by the address that the connection has, so that no second lookup can differ."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("localhost").configure_cert(context)
+    trusted = NetworkSettings(ca=str(tmp_path / "ca.pem"))
+    allowed = NetworkSettings(ca=str(tmp_path / "ca.pem"), private_hosts=("localhost",))
+    with serving(context) as url:
+        url = f"{url}/echo".replace("127.0.0.1", "localhost")
+        error = failure(url, network=trusted, learned=True)
+        configured = send(url, network=trusted)
+        named = send(url, network=allowed, learned=True)
+
+    assert (error.kind, error.sent) == (Kind.FIX_CONFIGURATION, "no")
+    assert "localhost, which is in a private network: add it to network.private_hosts" in str(error)
+    assert (configured.body, named.body) == (b"x", b"x")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://169.254.169.254/latest",
+        "http://169.254.169.254/latest",
+        "https://10.0.0.1/token",
+        "https://[::ffff:10.0.0.1]/token",
+        "https://[fe80::1%25eth0]/token",
+        "http://127.0.0.1/token",
+    ],
+)
+def test_n10_an_answer_cannot_point_into_the_network_of_this_machine(url):
+    """Refused by the URL alone, through a proxy too: nothing is connected."""
+    for proxy in (None, "http://127.0.0.1:9"):
+        error = failure(url, learned=True, network=NetworkSettings(proxy=proxy))
+        assert (error.kind, error.sent) == (Kind.FIX_CONFIGURATION, "no")
+        assert "network.private_hosts" in error.message
+
+
 def test_h3_no_secret_shows_in_a_failure():
     """Neither query, body nor header of the request is repeated."""
     with serving() as url:
@@ -188,5 +225,5 @@ def test_no_proxy_is_asked_for_the_metadata_service():
     """It lies on this machine's host; its neighbours on the link do not."""
     transport = Transport(NetworkSettings(proxy="http://proxy.example.com:3128"))
 
-    assert type(transport._pool("169.254.169.254", None)) is urllib3.PoolManager
-    assert type(transport._pool("169.254.169.253", None)) is urllib3.ProxyManager
+    assert type(transport._pool("169.254.169.254", None, public=False)) is urllib3.PoolManager
+    assert type(transport._pool("169.254.169.253", None, public=False)) is urllib3.ProxyManager

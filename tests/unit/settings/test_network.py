@@ -31,3 +31,11 @@ def test_hosts_are_left_out_by_whole_labels():
     assert network.bypasses("login.EXAMPLE.com")
     assert network.bypasses("idp.corp")
     assert not network.bypasses("badexample.com")
+
+
+def test_hosts_that_may_be_private_are_named_alike():
+    """The same suffixes, for another question."""
+    network = NetworkSettings(private_hosts=(".corp.example",))
+
+    assert network.may_be_private("idp.corp.example")
+    assert not network.may_be_private("idp.example")

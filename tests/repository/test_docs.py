@@ -22,7 +22,7 @@ from credward.errors import Kind
 from credward.formats.registry import FORMATS
 from credward.servers.unix_api.routes import ROUTES
 from credward.settings.registry import SETTINGS
-from repository.tree import DOCS, ROOT, committed
+from repository.tree import DOCS, ROOT, TESTS, committed
 
 PAGES = [path for path in committed() if path.suffix == ".md"]
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
@@ -155,3 +155,27 @@ def test_the_limits_of_attestation_are_documented() -> None:
     assert "ld_preload" in text
     assert "ptrace" in text or "debugger" in text
     assert "swap" in text
+
+
+@pytest.mark.parametrize(
+    "name", ["ARCHITECTURE.md", "THREAT_MODEL.md", "docs/explanation/rotation.md"]
+)
+def test_promises_name_tests_that_exist(name: str) -> None:
+    """Whoever wants to know how a promise is held finds the test under the name that is written there."""
+    text = (ROOT / name).read_text()
+    known = {
+        found
+        for path in committed()
+        if path.suffix == ".py" and TESTS in path.parents
+        for found in re.findall(r"def (test_\w+)", path.read_text(encoding="utf-8"))
+    }
+    named = re.findall(r"`(test_\w+)(\N{HORIZONTAL ELLIPSIS}?)`", text)
+    places = re.findall(r"`(tests/[\w./]+)`", text)
+
+    assert places
+    assert [each for each in places if not (ROOT / each).exists()] == []
+    assert [
+        each
+        for each, more in named
+        if not (each in known or (more and any(full.startswith(each) for full in known)))
+    ] == []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -203,8 +204,8 @@ class Strongbox:
         return made_with[0] if made_with else self._reachable()
 
     def _reachable(self) -> str:
-        # Without a session bus (or macOS's keychain) there is nothing to ask.
-        if self._environ.get("DBUS_SESSION_BUS_ADDRESS") or "TERM_PROGRAM" in self._environ:
+        # Linux reaches a keychain by the session bus: without one there is nothing to ask.
+        if sys.platform == "darwin" or self._environ.get("DBUS_SESSION_BUS_ADDRESS"):
             return "keychain or key_file"
         return "key_file"
 

@@ -247,6 +247,9 @@ class _Answer(msgspec.Struct, frozen=True):
     headers: dict[str, str]
     body: bytes
 
+    def __repr__(self) -> str:
+        return f"_Answer({self.status}, {len(self.body)} bytes)"
+
     @property
     def is_problem(self) -> bool:
         """Whether it is a failure; `ready` answers 503 with a body of its own."""

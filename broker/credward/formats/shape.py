@@ -5,7 +5,7 @@ The shapes themselves are one file each; `registry` finds them by name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from credward.errors import BrokerError, Kind
@@ -29,7 +29,7 @@ class ShapeRequest:
 class Shaped:
     """A finished body; it holds the secret, so whoever sends it wipes it."""
 
-    body: bytearray
+    body: bytearray = field(repr=False)
     content_type: str
 
 

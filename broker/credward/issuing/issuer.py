@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Kind
@@ -34,7 +34,7 @@ class Issued:
     """
 
     credential: str
-    body: bytearray
+    body: bytearray = field(repr=False)
     content_type: str
     token_id: str
     issued_at: float

@@ -5,7 +5,7 @@ Reads outcomes and journals; what follows from an end for the grant is `keeper`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from credward.errors import BrokerError, Kind, Recovery
 from credward.issuing.grant_record import GrantRecord
@@ -25,7 +25,7 @@ class Loan:
 
     lease: Lease
     record: GrantRecord | None
-    key: bytes
+    key: bytes = field(repr=False)
     replaced: bool = False
     volatile: bool = False
 

@@ -23,6 +23,9 @@ class _Bound(msgspec.Struct, frozen=True, kw_only=True):
     refresh_token: str
     dpop_key: str
 
+    def __repr__(self) -> str:
+        return "_Bound(***)"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldGrant:

@@ -60,7 +60,7 @@ class HttpRequest:
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes = field(repr=False)
     peer: Peer
 
 
@@ -69,7 +69,7 @@ class HttpResponse:
     """An answer; with *wipe* a bytearray body is zeroed, and no copy outlives the write."""
 
     status: int
-    body: bytes | bytearray = b""
+    body: bytes | bytearray = field(default=b"", repr=False)
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = field(default=())
     wipe: bool = False

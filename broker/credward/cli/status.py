@@ -14,7 +14,7 @@ from credward.client import Client
 from credward.errors import BrokerError, Kind
 from credward.wire import CredentialStatus, StatusList
 
-__all__ = ["command", "verdict"]
+__all__ = ["command", "draw", "verdict"]
 
 _HEADER = (
     "NAME",
@@ -56,7 +56,7 @@ def command(names: tuple[str, ...], as_json: bool, watch: bool, check: bool) -> 
         listed = _listed(client, names)
         if watch and sys.stdout.isatty():
             click.clear()
-        _draw(listed)
+        draw(listed)
         if not watch:
             return
         time.sleep(1.0)
@@ -83,7 +83,8 @@ def _listed(client: Client, names: tuple[str, ...]) -> StatusList:
     return msgspec.structs.replace(listed, credentials=[known[name] for name in names])
 
 
-def _draw(listed: StatusList) -> None:
+def draw(listed: StatusList) -> None:
+    """Write the table, and below it whatever wants attention."""
     if not listed.credentials:
         click.echo("no credential is configured: run credward add NAME --provider PROVIDER")
         return
@@ -93,8 +94,20 @@ def _draw(listed: StatusList) -> None:
         if each.failure is not None:
             again = f", tried again in {_in(each.retry_at, listed.now)}" if each.retry_at else ""
             click.echo(f"{each.failure.message}{again}")
+    for grant in listed.grants:
+        if grant.ambiguous_at is not None:
+            click.echo(
+                f"grant {grant.name}: its last renewal got no answer, "
+                "the same token is tried again by itself"
+            )
     for warning in listed.warnings:
         click.echo(f"warning: {warning}")
+    if listed.locked:
+        click.echo("the store is locked: run credward unlock")
+    elif listed.store and listed.store != "not opened":
+        click.echo(f"store: {listed.store}")
+    if listed.attestation.startswith("degraded"):
+        click.echo(f"attestation: {listed.attestation}")
 
 
 def _row(status: CredentialStatus, now: float) -> tuple[str, ...]:

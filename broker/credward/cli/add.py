@@ -28,7 +28,7 @@ __all__ = ["command"]
 )
 @click.argument("name")
 @click.argument("program", nargs=-1, type=click.UNPROCESSED)
-@click.option("--provider", required=True, help="command, static or local.")
+@click.option("--provider", required=True, help=f"One of {', '.join(sorted(SETTINGS))}.")
 @click.option("--set", "words", multiple=True, metavar="KEY=VALUE", help="A key of the block.")
 @click.option("--default", "make_default", is_flag=True, help="Make it the default credential.")
 @click.option("--dry-run", is_flag=True, help="Show the change and stop.")

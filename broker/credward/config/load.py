@@ -26,12 +26,20 @@ from credward.config.grants import (
     with_grant,
 )
 from credward.config.layers import Complaints, ConfigErrors, Layer, read_layers
-from credward.config.model import AuditConfig, Config, CredentialConfig, ListenConfig, PolicyConfig
+from credward.config.model import (
+    AuditConfig,
+    Config,
+    CredentialConfig,
+    ListenConfig,
+    NotifyConfig,
+    PolicyConfig,
+)
 from credward.config.places import Places
 from credward.config.sections import (
     AuditSection,
     CommonSection,
     ListenSection,
+    NotifySection,
     PolicySection,
     StoreSection,
 )
@@ -51,11 +59,12 @@ _TABLES = (
     "audit",
     "network",
     "store",
+    "notify",
     "default",
     "requires",
 )
 # Words of the format that later versions read; refusing them is better than ignoring them.
-_LATER = ("notify", "sinks")
+_LATER = ("sinks",)
 _UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]*)`")
 _PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 
@@ -75,6 +84,7 @@ def load_config(places: Places, explicit: Path | None = None) -> Config:
     policy = _section(layers, "policy", PolicySection, complaints)
     audit = _section(layers, "audit", AuditSection, complaints)
     store = _section(layers, "store", StoreSection, complaints)
+    notify = _section(layers, "notify", NotifySection, complaints)
     network = _section(layers, "network", NetworkSettings, complaints)
     default = _default(layers, credentials, complaints)
     if not complaints.errors:
@@ -102,6 +112,7 @@ def load_config(places: Places, explicit: Path | None = None) -> Config:
         policy=PolicyConfig(directory=_path(policy.directory)),
         audit=AuditConfig(path=_path(audit.path), sync=audit.sync),
         store=store_config(store, config_dir=places.config_dir),
+        notify=NotifyConfig(login_required=tuple(notify.login_required or ())),
         network=network,
         sources=tuple(layer.path for layer in layers),
         warnings=tuple(complaints.warnings),

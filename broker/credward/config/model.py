@@ -16,6 +16,7 @@ __all__ = [
     "Config",
     "CredentialConfig",
     "ListenConfig",
+    "NotifyConfig",
     "PolicyConfig",
     "StoreConfig",
 ]
@@ -88,6 +89,13 @@ class StoreConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotifyConfig:
+    """`[notify]`: *login_required* is a program and its arguments; empty: nobody is told."""
+
+    login_required: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Everything that was configured, layers merged."""
 
@@ -97,6 +105,7 @@ class Config:
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     audit: AuditConfig = field(default_factory=AuditConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
+    notify: NotifyConfig = field(default_factory=NotifyConfig)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     sources: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()

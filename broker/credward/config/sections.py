@@ -9,10 +9,13 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from credward.settings.checks import check_program
+
 __all__ = [
     "AuditSection",
     "CommonSection",
     "ListenSection",
+    "NotifySection",
     "PolicySection",
     "ServeSection",
     "StoreSection",
@@ -72,3 +75,17 @@ class StoreSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     key_file: str | None = None
     shared: bool = False
     lock_after: Annotated[float, msgspec.Meta(gt=0)] | None = None
+
+
+class NotifySection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[notify]`: what is run to tell the owner something."""
+
+    login_required: list[str] | None = None
+
+    def __post_init__(self) -> None:
+        if self.login_required is not None:
+            try:
+                check_program(self.login_required)
+            except ValueError as error:
+                text = str(error).replace('["az", "account"]', '["notify-send", "credward"]')
+                raise ValueError(text.replace("command", "login_required", 1)) from None

@@ -20,6 +20,7 @@ from credward.daemon.hardening import hardening_report
 from credward.daemon.in_force import Holder, InForce
 from credward.daemon.manage_service import BrokerManageService
 from credward.daemon.metrics import Sample
+from credward.daemon.notice_program import notice_program
 from credward.daemon.service import BrokerService
 from credward.daemon.wakeups import open_wakeups
 from credward.issuing.fallbacks import Fallbacks
@@ -28,6 +29,7 @@ from credward.issuing.grant_book import GrantBook
 from credward.issuing.idle_lock import IdleLock
 from credward.issuing.issuer import Issuer
 from credward.issuing.keeper import GrantKeeper
+from credward.issuing.login_notices import LoginNotices
 from credward.issuing.logins import Logins
 from credward.issuing.management import Management
 from credward.issuing.minting import Minting
@@ -65,6 +67,7 @@ class Broker:
     book: GrantBook
     shelf: TokenShelf
     idle_lock: IdleLock
+    notices: LoginNotices
     open_store: Callable[[], Awaitable[None]]
     reload: Callable[[], Config]
     # Whether tokens of an earlier life may lie in the store.
@@ -108,6 +111,13 @@ def compose(
     shelf = TokenShelf(
         clock=clock, book=book, config=lambda: holder.active.config, environ=environment()
     )
+    notices = LoginNotices(
+        clock=clock,
+        config=lambda: holder.active.config,
+        view=keeper.view,
+        run=notice_program(environment()),
+        spawn=spawn,
+    )
     shell = Shell(
         clock=clock,
         sealer=Sealer(),
@@ -115,6 +125,7 @@ def compose(
         spawn=spawn,
         mint=lambda key: minting.mint(holder.active.config, key),
         watcher=shelf,
+        owner=notices,
     )
     shelf.tokens = shell
     recorder = Recorder(clock=clock, audit=audit)
@@ -147,6 +158,7 @@ def compose(
         minting=minting,
         turned_away=turned_away,
         shelf=shelf,
+        notices=notices,
     )
     idle_lock = IdleLock(
         clock=clock,
@@ -165,6 +177,7 @@ def compose(
         shell=shell,
         shelf=shelf,
         idle_lock=idle_lock,
+        notices=notices,
     )
     strongbox.on_open(in_force.store_opened)
     logins = Logins(
@@ -191,7 +204,7 @@ def compose(
         audit=audit,
         reload=reload,
         public_key=lambda each: public_jwk(load_or_create(places.state_dir, each.grant)),
-        facts=_Facts(shell, pool, strongbox, book, keeper),
+        facts=_Facts(shell, pool, strongbox, book, keeper, notices),
         management=management,
     )
     peers = PeerIdentifier(own_uid=os.geteuid())
@@ -207,6 +220,7 @@ def compose(
         book=book,
         shelf=shelf,
         idle_lock=idle_lock,
+        notices=notices,
         open_store=in_force.open_store,
         reload=reload,
         persists=any(each.persist for each in config.credentials.values()),
@@ -222,6 +236,7 @@ class _Facts:
     strongbox: Strongbox
     book: GrantBook
     keeper: GrantKeeper
+    notices: LoginNotices
 
     def locked(self) -> bool:
         """Return whether the owner locked the store."""
@@ -234,7 +249,11 @@ class _Facts:
     def warnings(self) -> list[str]:
         """Return what people should know."""
         unsaved = self.book.failure
-        return [*self.strongbox.warnings(), *([unsaved.message] if unsaved else [])]
+        return [
+            *self.strongbox.warnings(),
+            *([unsaved.message] if unsaved else []),
+            *self.notices.warnings(),
+        ]
 
     def attestation(self) -> str:
         """Return how well callers can be seen."""

@@ -11,6 +11,7 @@ from credward.config import Config
 from credward.issuing.gate import Active
 from credward.issuing.idle_lock import IdleLock
 from credward.issuing.keeper import GrantKeeper
+from credward.issuing.login_notices import LoginNotices
 from credward.issuing.minting import needs_store
 from credward.issuing.recovery import Recovery
 from credward.issuing.shell import Shell
@@ -42,6 +43,7 @@ class InForce:
     shell: Shell
     shelf: TokenShelf
     idle_lock: IdleLock
+    notices: LoginNotices
     restored: bool = False
 
     def configure(self) -> None:
@@ -57,6 +59,7 @@ class InForce:
         )
         self.shell.configure(self._plans(config))
         self.shelf.sweep()
+        self.notices.configured()
 
     async def open_store(self) -> None:
         """Open the store where anything needs it; raise `BrokerError` where it does not open."""

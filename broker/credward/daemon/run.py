@@ -114,6 +114,7 @@ async def _serve(
             broker.logins.close()
             broker.book.close()
             broker.idle_lock.close()
+            broker.notices.close()
             broker.service.stopping = True
             await listener.close()
             await broker.pool.close()

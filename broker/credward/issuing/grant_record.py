@@ -37,14 +37,16 @@ class GrantRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     *origin* is the random name of the login that it comes from, *generation* counts its rotations
     since: together they are the version that a rotation is checked against. *ambiguous_at*: since
-    when nobody knows whether the secret was used up (DESIGN: ambiguous exchanges). A record without
-    a secret only remembers why it is parked.
+    when nobody knows whether the secret was used up (DESIGN: ambiguous exchanges). *extended_at*:
+    when a rotation last put *ends_at* off. A record without a secret only remembers why it is
+    parked.
     """
 
     secret: str | None = None
     provider: str
     account: str | None = None
     ends_at: float | None = None
+    extended_at: float | None = None
     origin: int
     generation: int = 0
     given_at: float
@@ -65,6 +67,7 @@ class GrantView:
     name: str
     account: str | None = None
     ends_at: float | None = None
+    extended_at: float | None = None
     given_at: float | None = None
     generation: int = 0
     ambiguous_at: float | None = None

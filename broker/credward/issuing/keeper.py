@@ -30,6 +30,8 @@ __all__ = ["GrantKeeper"]
 _log = logging.getLogger(__name__)
 
 _WINDOWS = 1024
+# Ends that are counted from each answer differ by what the answer took on its way (seconds).
+_SAME_END = 30.0
 
 
 class GrantKeeper:
@@ -70,6 +72,7 @@ class GrantKeeper:
             name=grant,
             account=record.account,
             ends_at=record.ends_at,
+            extended_at=record.extended_at,
             given_at=record.given_at if record.secret is not None else None,
             generation=record.generation,
             ambiguous_at=record.ambiguous_at,
@@ -229,11 +232,15 @@ class GrantKeeper:
 
     def _rotate(self, record: GrantRecord, ended: Ended, fields: GrantFields) -> GrantRecord:
         """Put the new generation in place and return it."""
+        put_off = fields.ends_at is not None and (
+            record.ends_at is None or fields.ends_at > record.ends_at + _SAME_END
+        )
         rotated = msgspec.structs.replace(
             record,
             secret=fields.secret,
             account=fields.account or record.account,
             ends_at=fields.ends_at or record.ends_at,
+            extended_at=self._clock.now() if put_off else record.extended_at,
             generation=ended.lease.generation + 1,
             ambiguous_at=None,
             parked=None,

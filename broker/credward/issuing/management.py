@@ -20,6 +20,7 @@ from credward.issuing.gate import Gate, Holder, Peer
 from credward.issuing.grant_book import GrantBook
 from credward.issuing.grant_record import GrantView
 from credward.issuing.keeper import GrantKeeper
+from credward.issuing.login_notices import LoginNotices
 from credward.issuing.logins import Given, Logins, LoginSession
 from credward.issuing.minting import Minting, needs_login
 from credward.issuing.recording import Recorder
@@ -71,6 +72,7 @@ class Management:
         minting: Minting,
         turned_away: TurnedAway,
         shelf: TokenShelf,
+        notices: LoginNotices,
     ) -> None:
         self._clock = clock
         self._holder = holder
@@ -84,6 +86,7 @@ class Management:
         self._minting = minting
         self._turned_away = turned_away
         self._shelf = shelf
+        self._notices = notices
         self._agent_logins: dict[str, float] = {}
 
     def require(self, action: str, peer: Peer) -> None:
@@ -120,6 +123,7 @@ class Management:
             # Somebody else logged in: what was minted for the one before is not theirs.
             self._shell.grant_parked(credential.grant, needs_login(credential), drop=True)
         durable = await self._keeper.give(credential.grant, credential.provider, fields)
+        self._notices.login_given(credential.grant)
         self._shell.grant_given(credential.grant)
         return Given(
             durable=durable,

@@ -42,7 +42,7 @@ from credward.lifecycle.vocabulary import (
 )
 from credward.tokens import TokenKind
 
-__all__ = ["Answer", "Held", "Mint", "MintedBody", "Shell", "Wakeups", "Watcher"]
+__all__ = ["Answer", "Held", "Mint", "MintedBody", "Owner", "Shell", "Wakeups", "Watcher"]
 
 _log = logging.getLogger(__name__)
 
@@ -109,6 +109,18 @@ class Watcher(Protocol):
         ...
 
 
+class Owner(Protocol):
+    """Whoever is told when only a human can help."""
+
+    def login_needed(self, grant: str) -> None:
+        """Note that a mint found out that a login is needed."""
+        ...
+
+    def login_given(self, grant: str) -> None:
+        """Note that mints go well."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A token that may be handed out now. *short*: it lasts less long than was asked."""
@@ -129,11 +141,13 @@ class Shell:
         wakeups: Wakeups,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         watcher: Watcher | None = None,
+        owner: Owner | None = None,
     ) -> None:
         self._clock = clock
         self._mint = mint
         self._sealer = sealer
         self._watcher = watcher
+        self._owner = owner
         self._spawn = spawn
         self._lifecycle = Lifecycle()
         self._plans: tuple[Plan, ...] = ()
@@ -292,6 +306,8 @@ class Shell:
                     self._watcher.drops(key, token_id)
             case Park(grant=grant, failure=failure):
                 _log.warning("grant %s is parked: %s", grant, failure.message)
+                if self._owner is not None:
+                    self._owner.login_needed(grant)
             case _:
                 assert_never(command)
 
@@ -335,6 +351,10 @@ class Shell:
                 jitter=self._jitter(),
             )
         )
+        if self._owner is not None:
+            for plan in self._plans:
+                if plan.credential == key.credential:
+                    self._owner.login_given(plan.grant)
         if self._watcher is not None and (key, held.token_id) in self._tokens:
             self._watcher.holds(key, held)
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["RULES", "WorkerRules", "build_environment", "rules_of"]
+__all__ = ["RULES", "WorkerRules", "build_environment", "build_program_environment", "rules_of"]
 
 # What text looks like and where the time zone is: harmless, and wrong when missing.
 _LOCALE = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
@@ -56,6 +56,8 @@ _AZURE_IDENTITY = ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "MSI_ENDPOINT", "MSI_
 _GITHUB = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 _NOWHERE = "/nonexistent"
+# How a program reaches the desktop of whoever started the daemon.
+_DESKTOP = ("DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_CURRENT_DESKTOP", "XDG_SESSION_TYPE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +136,15 @@ def build_environment(provider: str, environ: Mapping[str, str]) -> dict[str, st
     if "HOME" not in rules.variables:
         # Else the SDKs look around by themselves, in profiles and on the network.
         allowed |= {"HOME": _NOWHERE, "AWS_EC2_METADATA_DISABLED": "true"}
-    path = f"/opt/homebrew/bin:{_PATH}" if sys.platform == "darwin" else _PATH
     # Helper and command line refuse on this mark.
-    return allowed | {"PATH": path, "CREDWARD_WORKER": "1"}
+    return allowed | {"PATH": _path(), "CREDWARD_WORKER": "1"}
+
+
+def build_program_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what a program sees that is started by the daemon itself and mints nothing."""
+    names = (*_LOCALE, *_HOME, *_DESKTOP)
+    return {name: environ[name] for name in names if name in environ} | {"PATH": _path()}
+
+
+def _path() -> str:
+    return f"/opt/homebrew/bin:{_PATH}" if sys.platform == "darwin" else _PATH

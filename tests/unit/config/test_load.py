@@ -68,6 +68,18 @@ GOOD = '[credentials.a]\nprovider = "local"\n'
         ('[credentials."a b"]\nprovider = "local"\n', '1: "a b" is no name'),
         ("[credential.a]\n", '1: unknown key "credential", perhaps "credentials"'),
         ("sinks = []\n", '1: "sinks" is not read by this version of credward'),
+        (
+            "[notify]\nlogin_required = []\n",
+            "1: notify: login_required is a program and its arguments",
+        ),
+        (
+            "[notify]\nlogin_required = ['./tell']\n",
+            "1: notify: login_required begins with a program's name",
+        ),
+        (
+            "[notify]\nlogin_required = 'tell'\n",
+            "2: notify.login_required: Expected `array | null`",
+        ),
         ("[store]\nkey = 'vault'\n", "2: store.key: Invalid enum value 'vault'"),
         ("[store]\nlock_after = 60\n", '2: store.lock_after goes with key = "passphrase"'),
         (GOOD + "\n[listen]\nmode = 'open'\n", "5: listen.mode: Invalid enum value 'open'"),

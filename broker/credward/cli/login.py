@@ -10,6 +10,7 @@ import base64
 import contextlib
 import math
 import queue
+import re
 import sys
 import threading
 import webbrowser
@@ -19,7 +20,7 @@ import click
 import segno
 
 from credward import wire
-from credward.cli.output import print_json
+from credward.cli.output import plain, print_json
 from credward.cli.start import reach
 from credward.client import Client
 from credward.clock import SystemClock
@@ -37,6 +38,8 @@ _TO_BEGIN = 30.0
 _BROWSER_STARTS = 1.0
 # Copies to the clipboard of the terminal that the user sits at, over ssh too (OSC 52 of xterm).
 _COPY = "\033]52;c;{}\a"
+# What a user may paste into a shell by mistake, if a server calls it a code.
+_CODE = re.compile(r"[A-Za-z0-9-]{1,32}")
 
 # Where none of these is set there are no windows.
 _WINDOWS = {"DISPLAY", "WAYLAND_DISPLAY", "BROWSER"}
@@ -126,7 +129,7 @@ def _hand_over(client: Client, name: str, *, as_json: bool) -> None:
 
 
 def _success(account: str | None, credentials: list[str], served: int, *, durable: bool) -> str:
-    who = f" as {account}" if account else ""
+    who = f" as {plain(account)}" if account else ""
     agents = "" if not served else f", {served} {'agent is' if served == 1 else 'agents are'}"
     again = f"{agents} served again" if served else ""
     text = f"logged in{who}: {', '.join(credentials)}{again}"
@@ -160,7 +163,7 @@ class _Watcher:
                 case "prompt_closed":
                     self._prompt = None
                 case "waiting":
-                    click.echo(event.message or "waiting", err=True)
+                    click.echo(plain(event.message or "waiting"), err=True)
                 case "done":
                     click.echo(
                         _success(
@@ -208,16 +211,17 @@ class _Watcher:
     def _open(self, url: str) -> None:
         opened = self._browser and _open_browser(url)
         what = "your browser was opened at" if opened else "open this address in a browser"
-        click.echo(f"{what}:\n\n  {url}\n", err=True)
+        click.echo(f"{what}:\n\n  {plain(url)}\n", err=True)
 
     def _show_code(self, event: wire.LoginEvent) -> None:
         where = event.complete_url or event.url or ""
+        code = plain(event.user_code or "")
         if sys.stderr.isatty():
             segno.make(where, micro=False).terminal(out=sys.stderr, compact=True)
-            code = base64.b64encode((event.user_code or "").encode()).decode()
-            sys.stderr.write(_COPY.format(code))
+            if _CODE.fullmatch(code):
+                sys.stderr.write(_COPY.format(base64.b64encode(code.encode()).decode()))
         click.echo(
-            f"open {event.url} and type the code {click.style(event.user_code, bold=True)}",
+            f"open {plain(event.url or '')} and type the code {click.style(code, bold=True)}",
             err=True,
         )
         if self._browser and event.complete_url is not None:
@@ -226,10 +230,10 @@ class _Watcher:
     def _ask(self, event: wire.LoginEvent) -> None:
         self._prompt = event
         if event.secret:
-            value = click.prompt(event.label or "value", hide_input=True, err=True)
+            value = click.prompt(plain(event.label or "value"), hide_input=True, err=True)
             self._client.login_answer(self._started.login_id, event.field or "", value)
             return
-        click.echo(f"{event.label}:", err=True)
+        click.echo(f"{plain(event.label or 'value')}:", err=True)
         if not self._reading and sys.stdin is not None:
             # Beside the login, which may end by itself: the browser answers first, mostly.
             self._reading = True
@@ -251,6 +255,9 @@ def _open_browser(url: str) -> bool:
     """Open *url* where there is a browser with a window; return whether it was."""
     if sys.platform == "linux" and not _WINDOWS & environment().keys():
         # A browser in this terminal would take it away from us.
+        return False
+    if not url.startswith(("https://", "http://")):
+        # What opens addresses also starts programs.
         return False
     opened: list[bool] = []
 

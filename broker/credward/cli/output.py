@@ -15,14 +15,19 @@ import msgspec
 
 from credward.errors import BrokerError
 
-__all__ = ["format_duration", "print_error", "print_json", "print_table"]
+__all__ = ["format_duration", "plain", "print_error", "print_json", "print_table"]
 
 
 def print_error(error: BrokerError) -> None:
     """Say *error* on stderr."""
-    click.echo(f"credward: {error.message}", err=True)
+    click.echo(f"credward: {plain(error.message)}", err=True)
     if error.hint and sys.stderr.isatty():
-        click.echo(f"hint: {error.hint}", err=True)
+        click.echo(f"hint: {plain(error.hint)}", err=True)
+
+
+def plain(text: str) -> str:
+    """Return *text* with a mark for each character that a terminal would obey rather than show."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
 def print_json(value: Any) -> None:
@@ -34,6 +39,7 @@ def print_table(
     header: Sequence[str], rows: Sequence[Sequence[str]], *, colour_of: dict[str, str] | None = None
 ) -> None:
     """Write aligned columns; cells whose text is in *colour_of* are coloured on a terminal."""
+    rows = [[plain(cell) for cell in row] for row in rows]
     widths = [max(len(row[index]) for row in (header, *rows)) for index in range(len(header))]
     for number, row in enumerate((header, *rows)):
         cells = []

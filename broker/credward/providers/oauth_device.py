@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from credward.errors import BrokerError, Kind
 from credward.providers.oauth_answers import read_error_code
 from credward.providers.oauth_client import OAuthClient
 from credward.providers.provider import LoginIo
+from credward.settings.checks import is_page
 
 __all__ = ["DeviceAnswer", "poll", "read_device_answer"]
 
@@ -96,13 +96,7 @@ def poll(client: OAuthClient, begun: DeviceAnswer, credential: str, io: LoginIo)
 
 def _page(url: object) -> str | None:
     """Return *url* if it is one that may be opened."""
-    if not isinstance(url, str) or not url.isascii() or not url.isprintable() or " " in url:
-        return None
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return None
-    return url if parts.scheme in {"http", "https"} and parts.hostname else None
+    return url if isinstance(url, str) and is_page(url) else None
 
 
 def _seconds(value: object, default: float, longest: float) -> float:

@@ -29,6 +29,8 @@ __all__ = [
 
 LoginMethod = Literal["browser", "device"]
 
+_LONGEST_ACCOUNT = 256
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderRequest:
@@ -52,12 +54,19 @@ class ProviderRequest:
 class Grant:
     """What a login brings. *ends_at* (Unix seconds) is the grant's own end where that is known.
 
-    *account* names who logged in, for people; never a secret.
+    *account* names who logged in, for people; never a secret. One that a terminal would obey rather
+    than show is left out: it may be whatever somebody called himself.
     """
 
     secret: Secret
     account: str | None = None
     ends_at: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.account is not None and not (
+            self.account.isprintable() and 0 < len(self.account) <= _LONGEST_ACCOUNT
+        ):
+            object.__setattr__(self, "account", None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

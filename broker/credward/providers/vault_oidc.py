@@ -61,7 +61,7 @@ def log_in_by_browser(vault: VaultClient, io: LoginIo) -> tuple[VaultToken, str 
             f'"{vault.name}" got no login, the identity provider refused it: '
             f"run credward login {vault.name}",
         )
-    if not expected or not hmac.compare_digest(query.get("state", ""), expected):
+    if not expected or not hmac.compare_digest(query.get("state", "").encode(), expected.encode()):
         raise BrokerError(
             Kind.LOGIN_REQUIRED,
             f'"{vault.name}" got no login, an answer to another login came back: '

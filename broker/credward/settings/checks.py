@@ -5,11 +5,13 @@ Looks at words only: whether a program exists is found out by the worker that ru
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Sequence
+from urllib.parse import urlsplit
 
 import msgspec
 
-__all__ = ["check_base_urls", "check_program", "check_variables"]
+__all__ = ["check_base_urls", "check_program", "check_variables", "is_loopback", "is_page"]
 
 
 def check_program(command: Sequence[str]) -> None:
@@ -38,3 +40,31 @@ def check_base_urls(settings: msgspec.Struct, base_urls: tuple[str, ...]) -> Non
     """
     if (check := getattr(settings, "check_base_urls", None)) is not None:
         check(base_urls)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether *host* is this machine: where http is as good as https (RFC 8252 8.3)."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_page(url: object) -> bool:
+    """Return whether *url*, which a server may have sent, may be shown to a user and opened.
+
+    https, or on loopback; nothing that a terminal obeys, and no name before an @ to pass for the
+    host.
+    """
+    if not isinstance(url, str) or not url.isascii() or not url.isprintable() or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    if not host or parts.username is not None:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))

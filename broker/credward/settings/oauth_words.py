@@ -5,9 +5,10 @@ How the words fit together is checked by `settings.oauth`.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
 from urllib.parse import urlsplit
+
+from credward.settings.checks import is_loopback
 
 __all__ = ["check_endpoint", "check_parameters", "check_ports"]
 
@@ -29,7 +30,7 @@ def check_endpoint(name: str, url: str) -> None:
         host, port = "", None
     if not host or port == 0 or parts.fragment or parts.username is not None:
         raise ValueError(f"{name} is a URL such as https://login.example.com")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise ValueError(f"{name} is an https URL, for secrets are sent there")
     if name == "issuer" and parts.query:
         raise ValueError("issuer is a URL without a query")
@@ -45,12 +46,3 @@ def check_ports(ports: Iterable[int]) -> None:
     """Refuse what is no port; 0 is any free one."""
     if not (ports := tuple(ports)) or any(not 0 <= port <= 65_535 for port in ports):
         raise ValueError("redirect_ports is a list of ports, 0 for any free one")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

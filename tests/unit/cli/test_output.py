@@ -35,3 +35,13 @@ def test_hints_are_for_terminals(capsys: pytest.CaptureFixture[str]) -> None:
     print_error(BrokerError(Kind.DENIED, "no", hint="more"))
 
     assert capsys.readouterr().err == "credward: no\n"
+
+
+def test_a_terminal_is_told_nothing_that_it_obeys(capsys: pytest.CaptureFixture[str]) -> None:
+    """Names and messages may come from elsewhere: no colour, no clipboard, no title, no new line."""
+    print_error(BrokerError(Kind.DENIED, "no \x1b]52;c;eA==\a\nyes \u202ex"))
+    print_table(("A",), [("\x1b[2J\x9bme",)])
+
+    said = capsys.readouterr()
+    assert said.err == "credward: no \ufffd]52;c;eA==\ufffd\ufffdyes \ufffdx\n"
+    assert said.out == "A\n\ufffd[2J\ufffdme\n"

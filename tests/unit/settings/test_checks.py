@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from credward.settings.checks import check_base_urls, check_program, check_variables
+from credward.settings.checks import check_base_urls, check_program, check_variables, is_page
 from credward.settings.entra import Settings as EntraSettings
 from credward.settings.local import Settings as LocalSettings
 
@@ -37,3 +37,36 @@ def test_settings_may_check_where_a_token_goes():
     check_base_urls(graph, ())
     with pytest.raises(ValueError, match="Microsoft Graph"):
         check_base_urls(graph, ("https://llm.example.com",))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://a.example/x?y=z", "http://127.0.0.1:8/", "http://localhost/x", "http://[::1]:8/"],
+)
+def test_pages_that_may_be_opened(url):
+    """By https, or on this machine."""
+    assert is_page(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://a.example/",
+        "http://127.0.0.1.a.example/",
+        "https://login.example.com@a.example/",
+        "javascript:alert(1)",
+        "file:///etc/passwd",
+        "--help",
+        "https://a.example/\x1b]52;c;eA==\a",
+        "https://a.example/\u202e",
+        "https://a.example/ x",
+        "https:///x",
+        "https://[x/",
+        "",
+        None,
+        7,
+    ],
+)
+def test_pages_that_may_not(url):
+    """What others can read, what starts programs, what a terminal obeys, what looks like another host."""
+    assert not is_page(url)

@@ -1,0 +1,203 @@
+"""The loopback address at which a browser ends a login: who comes there, and what they are shown.
+
+Takes the one redirect that belongs to this login and nothing else; anybody on the machine, and any
+page in its browsers, can knock here. What the redirect means is the provider's business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import selectors
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urlsplit
+
+__all__ = ["RedirectListener", "read_redirect", "state_of"]
+
+# A browser opens connections that it never uses; none of them holds up the others (seconds).
+_PATIENCE = 5.0
+_MOST_OPEN = 16
+# The address with the code, and what a browser says beside it (bytes).
+_LONGEST_HEAD = 32 * 1024
+# Another name for this machine is somebody's doing (DNS rebinding).
+_NAMES = {"127.0.0.1", "localhost", "::1"}
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>credward</title>
+<style>body{{font:17px/1.5 system-ui,sans-serif;max-width:34em;margin:16vh auto;padding:0 1em}}
+h1{{font-size:1.4em}}@media(prefers-color-scheme:dark){{body{{background:#111;color:#eee}}}}</style>
+</head><body><h1>{title}</h1><p>{text}</p></body></html>
+"""
+_HEAD = """HTTP/1.1 {status}\r
+Content-Type: text/html; charset=utf-8\r
+Content-Length: {length}\r
+Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'\r
+X-Content-Type-Options: nosniff\r
+Cache-Control: no-store\r
+Referrer-Policy: no-referrer\r
+Connection: close\r
+\r
+"""
+
+
+def state_of(url: str) -> str | None:
+    """Return the `state` that a login's address carries (RFC 6749 section 4.1.1), None if none."""
+    return dict(parse_qsl(urlsplit(url).query)).get("state")
+
+
+def read_redirect(query: str, state: str | None) -> Mapping[str, str] | None:
+    """Return the parameters of a redirect, None where they are none of the login with *state*.
+
+    RFC 6749 sections 3.1 (no parameter twice), 4.1.2 and 10.12: `state` also comes with an error.
+    """
+    pairs = parse_qsl(query, keep_blank_values=True)
+    found = dict(pairs)
+    if len(found) != len(pairs) or not ("code" in found or "error" in found):
+        return None
+    return None if state is not None and found.get("state") != state else found
+
+
+@dataclass(slots=True)
+class _Visitor:
+    until: float
+    head: bytearray = field(default_factory=bytearray)
+
+
+class RedirectListener:
+    """Listens with *listener* for the redirect to *path* that carries *state*.
+
+    *elapsed* is a clock that only goes forward, in seconds; *on_stranger* is called once, when a
+    redirect comes that is another login's.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        *,
+        path: str,
+        state: str | None,
+        elapsed: Callable[[], float],
+        on_stranger: Callable[[], None],
+    ) -> None:
+        listener.setblocking(False)
+        self._listener = listener
+        self._path = path
+        self._state = state
+        self._elapsed = elapsed
+        self._on_stranger: Callable[[], None] | None = on_stranger
+        self._visitors: dict[socket.socket, _Visitor] = {}
+
+    def wait(self, link: int) -> Mapping[str, str] | None:
+        """Return the redirect, or None as soon as *link* is readable."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(link, selectors.EVENT_READ)
+            selector.register(self._listener, selectors.EVENT_READ)
+            for each in self._visitors:
+                selector.register(each, selectors.EVENT_READ)
+            while True:
+                ends = [each.until for each in self._visitors.values()]
+                ready = selector.select(max(min(ends) - self._elapsed(), 0.0) if ends else None)
+                for key, _ in ready:
+                    if key.fileobj == link:
+                        return None
+                    if key.fileobj is self._listener:
+                        self._accept(selector)
+                    elif isinstance(key.fileobj, socket.socket):
+                        query = self._read(key.fileobj, selector)
+                        if query is not None:
+                            return query
+                for each, visitor in list(self._visitors.items()):
+                    if visitor.until <= self._elapsed():
+                        self._drop(each, selector)
+
+    def close(self) -> None:
+        """Stop listening, and leave nobody waiting."""
+        for each in self._visitors:
+            each.close()
+        self._visitors.clear()
+        self._listener.close()
+
+    def _accept(self, selector: selectors.BaseSelector) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:
+            return
+        if len(self._visitors) >= _MOST_OPEN:
+            self._drop(next(iter(self._visitors)), selector)
+        connection.setblocking(False)
+        self._visitors[connection] = _Visitor(until=self._elapsed() + _PATIENCE)
+        selector.register(connection, selectors.EVENT_READ)
+
+    def _drop(self, connection: socket.socket, selector: selectors.BaseSelector) -> None:
+        # It may have gone in the same round.
+        if self._visitors.pop(connection, None) is not None:
+            selector.unregister(connection)
+            connection.close()
+
+    def _read(
+        self, connection: socket.socket, selector: selectors.BaseSelector
+    ) -> Mapping[str, str] | None:
+        """Take what has come; answer once the head is whole, and return the redirect if it is."""
+        if (visitor := self._visitors.get(connection)) is None:
+            return None
+        try:
+            part = connection.recv(_LONGEST_HEAD)
+        except BlockingIOError:
+            return None
+        except OSError:
+            part = b""
+        visitor.head += part
+        whole = b"\r\n\r\n" in visitor.head
+        if part and not whole and len(visitor.head) < _LONGEST_HEAD:
+            return None
+        query = None
+        if whole:
+            query, page = self._answer(bytes(visitor.head))
+            with contextlib.suppress(OSError):
+                # A new connection's buffer takes a page of this size at once.
+                connection.send(page)
+                connection.shutdown(socket.SHUT_WR)
+        self._drop(connection, selector)
+        return query
+
+    def _answer(self, head: bytes) -> tuple[Mapping[str, str] | None, bytes]:
+        lines = head.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
+        method, _, rest = lines[0].partition(" ")
+        target = rest.partition(" ")[0]
+        hosts = [line[5:].strip() for line in lines[1:] if line[:5].lower() == "host:"]
+        if method != "GET" or len(hosts) != 1 or not _is_here(hosts[0]):
+            return None, _page("400 Bad Request", *_NOT_HERE)
+        path, _, query = target.partition("?")
+        if path != self._path or ("code=" not in query and "error=" not in query):
+            return None, _page("404 Not Found", *_NOT_HERE)
+        found = read_redirect(query.partition("#")[0], self._state)
+        if found is None:
+            self._tell_of_stranger()
+            return None, _page("400 Bad Request", *_STRANGER)
+        return found, _page("200 OK", *(_REFUSED if "error" in found else _DONE))
+
+    def _tell_of_stranger(self) -> None:
+        # Once: whoever keeps knocking is not to fill the terminal, or the daemon's memory.
+        tell, self._on_stranger = self._on_stranger, None
+        if tell is not None:
+            tell()
+
+
+_DONE = "That is all here", "Close this page and go back to your terminal, it goes on there."
+_REFUSED = "The login was not completed", "Go back to your terminal, it says why."
+_STRANGER = "This is another login", "The one that is under way goes on; look at your terminal."
+_NOT_HERE = "Nothing here", "This address is only for the login."
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return (urlsplit(f"//{host}").hostname or "") in _NAMES
+    except ValueError:
+        return False
+
+
+def _page(status: str, title: str, text: str) -> bytes:
+    body = _PAGE.format(title=html.escape(title), text=html.escape(text)).encode()
+    return _HEAD.format(status=status, length=len(body)).encode() + body

@@ -1,0 +1,111 @@
+"""What a login may show, and what it takes for an answer."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from credward.clock import SystemClock
+from credward.errors import BrokerError, Kind
+from credward.providers.login_io import WorkerLoginIo
+from credward.providers.provider import Grant
+from credward.tokens import Secret
+
+
+class World:
+    """The daemon's end: what it was told, and what the user types."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+        self.typed: list[tuple[str, str | None]] = []
+        self.link, self._user = os.pipe()
+        self.io = WorkerLoginIo(
+            clock=SystemClock(),
+            now=1e9,
+            credential="gateway",
+            environ={},
+            transport=None,
+            tell=lambda **fields: self.told.append(fields),
+            hear=self._hear,
+            link=self.link,
+        )
+
+    def type(self, field: str, value: str | None) -> None:
+        self.typed.append((field, value))
+        os.write(self._user, b"x")
+
+    def _hear(self) -> tuple[str, str | None]:
+        os.read(self.link, 1)
+        return self.typed.pop(0)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+PAGE = "https://a.example/device"
+
+
+@pytest.mark.parametrize(
+    ("code", "url", "complete"),
+    [
+        ("A-1", "http://a.example/device", None),
+        ("A-1", "javascript:alert(1)", None),
+        ("A-1", "", None),
+        ("A-1", PAGE, "https://a.example/\x1b]52;c;eA==\a"),
+        ("A-1", PAGE, "file:///bin/sh"),
+        ("\x1b[2J", PAGE, None),
+        ("A\n$ rm -rf ~", PAGE, None),
+        ("A" * 65, PAGE, None),
+        ("", PAGE, None),
+    ],
+)
+def test_codes_that_are_not_shown(world: World, code: str, url: str, complete: str | None) -> None:
+    """Whoever the provider is: what its server sent is not believed to be harmless."""
+    with pytest.raises(BrokerError) as caught:
+        world.io.show_code(user_code=code, url=url, complete_url=complete)
+    assert caught.value.kind is Kind.PROVIDER_REFUSED
+    assert caught.value.message.isprintable()
+    assert not world.told
+
+
+def test_codes_that_are(world: World) -> None:
+    """With and without the code built in."""
+    world.io.show_code(user_code="A-1", url=PAGE, complete_url=None)
+    world.io.show_code(user_code="A-1", url=PAGE, complete_url=f"{PAGE}?code=A-1")
+    assert [each["event"] for each in world.told] == ["user_code", "user_code"]
+
+
+@pytest.mark.parametrize(
+    "url", ["http://a.example/", "file:///bin/sh", "-x", "https://a@b.example/"]
+)
+def test_pages_that_are_not_opened(world: World, url: str) -> None:
+    """Neither asked for by a provider, nor as the start of a login."""
+    with pytest.raises(BrokerError, match="no https address"):
+        world.io.open_url(url)
+    with pytest.raises(BrokerError, match="no https address"):
+        world.io.receive_redirect(lambda _: url)
+    assert not world.told
+
+
+def test_pasting_the_last_page(world: World) -> None:
+    """Addresses of another login, and what is no address, are asked for again."""
+    for text in ("x", "http://[", "http://127.0.0.1/callback?code=evil&state=other"):
+        world.type("redirect_url", text)
+    world.type("redirect_url", " http://127.0.0.1/callback?code=c&state=s \n")
+
+    found = world.io.receive_redirect(lambda uri: f"https://a.example/?state=s&redirect_uri={uri}")
+
+    assert found == {"code": "c", "state": "s"}
+    events = [each["event"] for each in world.told]
+    assert events == ["open_url", "prompt", "prompt", "prompt", "prompt", "prompt_closed"]
+
+
+@pytest.mark.parametrize("account", ["\x1b]0;x\a", "a\nb", "", "a" * 257])
+def test_accounts_that_are_no_names(account: str) -> None:
+    """Whoever logs in chooses what he is called: it is shown in terminals."""
+    assert Grant(secret=Secret("x"), account=account).account is None
+    assert Grant(secret=Secret("x"), account="é@a.example").account == "é@a.example"

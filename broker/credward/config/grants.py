@@ -15,10 +15,17 @@ import msgspec
 
 from credward.config.layers import Complaints, Layer
 from credward.config.model import CredentialConfig
-from credward.settings.grants import grant_terms
+from credward.settings.grants import bound_to, grant_terms
 from credward.settings.references import references_in
 
-__all__ = ["GrantTable", "check_references", "grant_name", "read_grants", "with_grant"]
+__all__ = [
+    "GrantTable",
+    "check_references",
+    "check_shared",
+    "grant_name",
+    "read_grants",
+    "with_grant",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +89,21 @@ def grant_name(credential: str, provider: str, settings: msgspec.Struct) -> str:
     words = msgspec.to_builtins({name: getattr(settings, name) for name in identity})
     digest = hashlib.sha256(msgspec.json.encode([provider, words], order="sorted")).hexdigest()
     return f"{provider}-{digest[:12]}"
+
+
+def check_shared(credentials: Mapping[str, CredentialConfig], complaints: Complaints) -> None:
+    """Complain of credentials that name one grant and would present it to different servers."""
+    first: dict[str, CredentialConfig] = {}
+    for each in credentials.values():
+        terms = grant_terms(each.settings)
+        if not (terms.logins or terms.rotating):
+            continue
+        other = first.setdefault(each.grant, each)
+        if bound_to(each.provider, each.settings) != bound_to(other.provider, other.settings):
+            complaints.errors.append(
+                f'{each.origin}: "{each.name}" shares grant "{each.grant}" with "{other.name}", '
+                "but names another provider, server or client"
+            )
 
 
 def check_references(credentials: Mapping[str, CredentialConfig], complaints: Complaints) -> None:

@@ -21,6 +21,7 @@ from credward.config.fallbacks import check_fallbacks
 from credward.config.grants import (
     GrantTable,
     check_references,
+    check_shared,
     grant_name,
     read_grants,
     with_grant,
@@ -80,6 +81,7 @@ def load_config(places: Places, explicit: Path | None = None) -> Config:
     grants = read_grants(layers, complaints)
     credentials = _credentials(layers, grants, complaints)
     check_references(credentials, complaints)
+    check_shared(credentials, complaints)
     listen = _section(layers, "listen", ListenSection, complaints)
     policy = _section(layers, "policy", PolicySection, complaints)
     audit = _section(layers, "audit", AuditSection, complaints)

@@ -36,14 +36,15 @@ class GrantRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """One grant; instants are Unix seconds.
 
     *origin* is the random name of the login that it comes from, *generation* counts its rotations
-    since: together they are the version that a rotation is checked against. *ambiguous_at*: since
-    when nobody knows whether the secret was used up (DESIGN: ambiguous exchanges). *extended_at*:
-    when a rotation last put *ends_at* off. A record without a secret only remembers why it is
-    parked.
+    since: together they are the version that a rotation is checked against. *bound_to* names the
+    server and the client that it is for (`settings.grants`). *ambiguous_at*: since when nobody
+    knows whether the secret was used up (DESIGN: ambiguous exchanges). *extended_at*: when a
+    rotation last put *ends_at* off. A record without a secret only remembers why it is parked.
     """
 
     secret: str | None = None
     provider: str
+    bound_to: str | None = None
     account: str | None = None
     ends_at: float | None = None
     extended_at: float | None = None
@@ -52,6 +53,10 @@ class GrantRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     given_at: float
     ambiguous_at: float | None = None
     parked: Parked | None = None
+
+    def is_for(self, provider: str, bound_to: str) -> bool:
+        """Return whether it may be presented there; one of an older store does not tell."""
+        return self.provider == provider and self.bound_to in {None, bound_to}
 
     def __repr__(self) -> str:
         return f"GrantRecord({self.provider}, generation {self.generation})"

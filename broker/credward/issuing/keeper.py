@@ -98,18 +98,29 @@ class GrantKeeper:
     # --- one mint ---------------------------------------------------------------------------
 
     async def lend(
-        self, grant: str, provider: str, *, rotation_retry: bool = True, by_itself: bool = False
+        self,
+        grant: str,
+        provider: str,
+        *,
+        bound_to: str,
+        rotation_retry: bool = True,
+        by_itself: bool = False,
     ) -> Loan:
         """Return a loan of the grant as it is now; raise what it is parked with, or `store-locked`.
 
-        *by_itself*: no login gives this grant, it begins with its first use. Nothing is awaited
-        after the record was read: whoever sends at once sends the secret that is current.
+        One that is for another server or client than *bound_to* is not lent: the configuration was
+        changed, or exchanged, and its secret is not for whoever that names now. *by_itself*: no
+        login gives this grant, it begins with its first use. Nothing is awaited after the record
+        was read: whoever sends at once sends the secret that is current.
         """
         self._take_unread()
         record = self._book.load(grant)
-        if record is None and by_itself:
-            await self._begin(grant, provider)
+        elsewhere = record is not None and not record.is_for(provider, bound_to)
+        if by_itself and (record is None or (elsewhere and record.secret is None)):
+            await self._begin(grant, provider, bound_to)
             record = self._book.load(grant)
+        elif record is not None and elsewhere and record.secret is not None:
+            raise _is_elsewhere(grant, by_itself=by_itself)
         if record is not None and record.parked is not None:
             raise record.parked.failure()
         mint = secrets.token_hex(16)
@@ -125,9 +136,14 @@ class GrantKeeper:
             key=self._book.mint_key(mint),
         )
 
-    async def _begin(self, grant: str, provider: str) -> None:
+    async def _begin(self, grant: str, provider: str, bound_to: str) -> None:
         """Remember a grant before its first use: a journal is replayed into what is known only."""
-        begun = GrantRecord(provider=provider, origin=_new_origin(), given_at=self._clock.now())
+        begun = GrantRecord(
+            provider=provider,
+            bound_to=bound_to,
+            origin=_new_origin(),
+            given_at=self._clock.now(),
+        )
         self._book.put(grant, begun)
         if await self._book.save():
             return
@@ -352,7 +368,7 @@ class GrantKeeper:
 
     # --- giving and taking ------------------------------------------------------------------
 
-    async def give(self, grant: str, provider: str, fields: GrantFields) -> bool:
+    async def give(self, grant: str, provider: str, fields: GrantFields, *, bound_to: str) -> bool:
         """Put what a login brought in place of whatever there was; return whether it is durable.
 
         Waits for no mint: one that is out with the grant before it will find itself replaced.
@@ -362,6 +378,7 @@ class GrantKeeper:
             GrantRecord(
                 secret=fields.secret,
                 provider=provider,
+                bound_to=bound_to,
                 account=fields.account,
                 ends_at=fields.ends_at,
                 origin=_new_origin(),
@@ -374,6 +391,19 @@ class GrantKeeper:
         """Forget a grant; a mint that is out with it brings nothing back. Return if durable."""
         self._book.delete(grant)
         return await self._book.save()
+
+
+def _is_elsewhere(grant: str, *, by_itself: bool) -> BrokerError:
+    what = "is of another server or client than its settings name now"
+    if by_itself:
+        return BrokerError(
+            Kind.FIX_CONFIGURATION,
+            f'"{grant}" {what}: correct them, or run credward logout {grant} to begin anew',
+        )
+    return BrokerError(
+        Kind.LOGIN_REQUIRED,
+        f'"{grant}" needs a login, for it {what}: run credward login {grant}',
+    )
 
 
 def _new_origin() -> int:

@@ -18,7 +18,7 @@ from credward.errors import BrokerError, Kind
 from credward.issuing.admitted import Admitted
 from credward.issuing.gate import Gate, Holder, Peer
 from credward.issuing.grant_book import GrantBook
-from credward.issuing.grant_record import GrantView
+from credward.issuing.grant_record import GrantRecord, GrantView
 from credward.issuing.keeper import GrantKeeper
 from credward.issuing.login_notices import LoginNotices
 from credward.issuing.logins import Given, Logins, LoginSession
@@ -28,7 +28,7 @@ from credward.issuing.shell import Shell
 from credward.issuing.strongbox import Strongbox
 from credward.issuing.token_shelf import TokenShelf
 from credward.issuing.turned_away import TurnedAway
-from credward.settings.grants import grant_terms
+from credward.settings.grants import bound_to, grant_terms
 from credward.store.journal import GrantFields
 from credward.tokens import Secret, TokenRequest
 from credward.workers.link import RevokeRequest
@@ -122,7 +122,12 @@ class Management:
         if before is not None and before.account != fields.account:
             # Somebody else logged in: what was minted for the one before is not theirs.
             self._shell.grant_parked(credential.grant, needs_login(credential), drop=True)
-        durable = await self._keeper.give(credential.grant, credential.provider, fields)
+        durable = await self._keeper.give(
+            credential.grant,
+            credential.provider,
+            fields,
+            bound_to=bound_to(credential.provider, credential.settings),
+        )
         self._notices.login_given(credential.grant)
         self._shell.grant_given(credential.grant)
         return Given(
@@ -191,7 +196,7 @@ class Management:
         failure, revoked = None, False
         if record is not None and record.secret is not None:
             try:
-                await self._revoke(credential, Secret(record.secret))
+                await self._revoke(credential, record)
                 revoked = True
             except BrokerError as error:
                 failure = error
@@ -199,11 +204,19 @@ class Management:
             grant=grant, credentials=self._names_on(grant), revoked=revoked, failure=failure
         )
 
-    async def _revoke(self, credential: CredentialConfig, secret: Secret) -> None:
+    async def _revoke(self, credential: CredentialConfig, record: GrantRecord) -> None:
+        assert record.secret is not None
+        place = bound_to(credential.provider, credential.settings)
+        if not record.is_for(credential.provider, place):
+            raise BrokerError(
+                Kind.FIX_CONFIGURATION,
+                f'"{credential.name}" was not revoked, it is of another server or client than its '
+                "settings name now: end that session there",
+            )
         request = RevokeRequest(
             credential=credential.name,
             settings=msgspec.to_builtins(credential.settings),
-            grant=secret,
+            grant=Secret(record.secret),
             secrets=await self._minting.secrets_of(self._config, credential),
             network=self._config.network,
             now=self._clock.now(),

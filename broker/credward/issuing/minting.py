@@ -20,7 +20,7 @@ from credward.issuing.recovery import Recovery
 from credward.issuing.strongbox import Strongbox
 from credward.issuing.used_proofs import UsedProofs
 from credward.lifecycle.vocabulary import TokenKey
-from credward.settings.grants import GrantTerms, grant_terms
+from credward.settings.grants import GrantTerms, bound_to, grant_terms
 from credward.settings.references import Keychain, Reference, references_in
 from credward.store.journal import Journal
 from credward.tokens import Secret
@@ -125,6 +125,7 @@ class Minting:
             loan = await self._keeper.lend(
                 credential.grant,
                 credential.provider,
+                bound_to=bound_to(credential.provider, credential.settings),
                 rotation_retry=getattr(credential.settings, "rotation_retry", True),
                 by_itself=terms.rotating and not terms.logins,
             )

@@ -175,6 +175,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             return GrantTerms()
         return GrantTerms(
             identity=("tenant", "authority", "cloud", "client_id", "account"),
+            # One login may be good in several tenants of the same authority.
+            presented=("authority", "cloud", "client_id"),
             rotating=True,
             logins=self._logins(),
         )

@@ -6,12 +6,13 @@ Each `Settings` with a grant of its own has a property `grant_terms`; keeping an
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 
-__all__ = ["GrantTerms", "grant_terms"]
+__all__ = ["GrantTerms", "bound_to", "grant_terms"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,12 +21,14 @@ class GrantTerms:
 
     *identity*: names of the settings that make it this grant and no other (issuer, client id,
     account, start URL); credentials that agree in them share it. They are also the words that a
-    table `[grants.NAME]` may hold. *rotating*: a mint may replace it, so that mints on it take
-    turns. *logins*: the ways in which a human gives it, the default first; none where it is no
-    login.
+    table `[grants.NAME]` may hold. *presented*: names of the settings that say to whom it is
+    presented and by which client; None: all of *identity*. *rotating*: a mint may replace it, so
+    that mints on it take turns. *logins*: the ways in which a human gives it, the default first;
+    none where it is no login.
     """
 
     identity: tuple[str, ...] = ()
+    presented: tuple[str, ...] | None = None
     rotating: bool = False
     logins: tuple[Literal["browser", "device"], ...] = ()
 
@@ -38,3 +41,12 @@ def grant_terms(settings: msgspec.Struct) -> GrantTerms:
     terms = getattr(settings, "grant_terms", _NONE)
     assert isinstance(terms, GrantTerms)
     return terms
+
+
+def bound_to(provider: str, settings: msgspec.Struct) -> str:
+    """Return a name for whom the grant of *settings* is for: one of another is never sent there."""
+    terms = grant_terms(settings)
+    names = terms.identity if terms.presented is None else terms.presented
+    words = msgspec.to_builtins({name: getattr(settings, name) for name in names})
+    text = msgspec.json.encode([provider, words], order="sorted")
+    return hashlib.sha256(text).hexdigest()[:32]

@@ -138,15 +138,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         identity = (
             "issuer", *_ENDPOINTS, "client_id", "scope", "resource", "audience", "dpop",
         )  # fmt: skip
-        match self.grant_type:
-            case "authorization_code":
-                return GrantTerms(identity=identity, rotating=True, logins=("browser", "device"))
-            case "device_code":
-                return GrantTerms(identity=identity, rotating=True, logins=("device", "browser"))
-            case "refresh_token":
-                return GrantTerms(identity=identity, rotating=True)
-            case _:
-                return GrantTerms()
+        logins: dict[str, tuple[Literal["browser", "device"], ...]] = {
+            "authorization_code": ("browser", "device"),
+            "device_code": ("device", "browser"),
+        }
+        if not self.for_user:
+            return GrantTerms()
+        return GrantTerms(
+            identity=identity,
+            # Scopes and audiences may differ among those that share it; these see the secret.
+            presented=("issuer", "token_endpoint", "revocation_endpoint", "client_id"),
+            rotating=True,
+            logins=logins.get(self.grant_type, ()),
+        )
 
     def _check_places(self) -> None:
         if self.issuer is not None:

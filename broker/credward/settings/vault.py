@@ -142,6 +142,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             return GrantTerms()
         return GrantTerms(
             identity=_IDENTITY,
+            # What is kept names its login itself, with the address that the environment gave.
+            presented=(),
             rotating=True,
             logins=("browser",) if self.auth_method == "oidc" else (),
         )

@@ -203,3 +203,16 @@ def test_audiences_of_the_settings_need_no_second_mention(places: Places) -> Non
         "https://ai.azure.com",
         "https://cognitiveservices.azure.com",
     )
+
+
+def test_a_shared_grant_is_presented_at_one_place(places: Places) -> None:
+    """Two servers under one grant would each be sent what is the other's."""
+    words = 'grant = "sso"\nprovider = "oauth"\nclient_id = "c"\n'
+    text = (
+        f'[credentials.a]\n{words}issuer = "https://a.example"\nscope = "x"\n'
+        f'[credentials.b]\n{words}issuer = "https://a.example"\nscope = "y"\n'
+        f'[credentials.c]\n{words}issuer = "https://evil.example"\n'
+    )
+    (found,) = errors(places, text)
+
+    assert '"c" shares grant "sso" with "a", but names another provider, server or client' in found

@@ -23,6 +23,7 @@ from credward.issuing.recovery import Recovery
 from credward.issuing.strongbox import Strongbox
 from credward.issuing.used_proofs import UsedProofs
 from credward.lifecycle.vocabulary import TokenKey
+from credward.settings.grants import bound_to
 from credward.store.journal import GrantFields, JournalDirectory
 from credward.tokens import Secret
 from credward.workers.pool import WorkerPool
@@ -32,6 +33,7 @@ from fakes.plug_in import install_plug_in
 from fakes.rotating_server import RotatingServer
 
 GRANT = "gateway"
+BOUND = bound_to("rotating", rotating_provider.Settings(url="", die=""))
 
 
 class GrantSide:
@@ -89,7 +91,7 @@ class GrantSide:
     async def give(self, secret: str = "grant-0") -> None:
         """Log in."""
         await self.open()
-        assert await self.keeper.give(GRANT, "rotating", GrantFields(secret=secret))
+        assert await self.keeper.give(GRANT, "rotating", GrantFields(secret=secret), bound_to=BOUND)
 
     async def mint(self, name: str = GRANT) -> str:
         """Mint as the lifecycle does and return the token."""

@@ -17,7 +17,7 @@ from credward.issuing import grant_book, keeper, loan
 from credward.store import store as store_module
 from credward.store.journal import GrantFields
 from fakes.watching import gone
-from unit.issuing.rig import GRANT
+from unit.issuing.rig import BOUND, GRANT
 
 
 async def until(condition, within=10.0):
@@ -302,7 +302,7 @@ async def test_t11_a_grant_that_is_replaced_in_mid_mint_wins(side, server):
     hold = Hold(server)
     minting = asyncio.create_task(side.mint())
     await hold.wait()
-    await side.keeper.give(GRANT, "rotating", GrantFields(secret="first"))
+    await side.keeper.give(GRANT, "rotating", GrantFields(secret="first"), bound_to=BOUND)
     hold.let_go()
 
     assert await minting == "token-2"

@@ -1,0 +1,133 @@
+"""A grant goes to the server and client that it is of, whatever the configuration says later."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fakes.oauth_server import OAuthServer
+from integration.daemon import DaemonFactory, RunningDaemon
+
+CONFIG = """
+[policy]
+directory = "{policies}"
+[grants.shared]
+issuer = "{issuer}"
+client_id = "{client}"
+{more}
+[credentials.gateway]
+provider = "{provider}"
+grant = "shared"
+"""
+
+
+class World:
+    """A daemon on a grant of *good*, and somebody who edits its configuration."""
+
+    def __init__(self, daemon: RunningDaemon, folder: Path, good: OAuthServer) -> None:
+        self.daemon, self.good, self._folder = daemon, good, folder
+
+    def text(
+        self, issuer: str, *, client: str = "client-1", provider: str = "oauth", more: str = ""
+    ) -> str:
+        return CONFIG.format(
+            policies=self._folder, issuer=issuer, client=client, provider=provider, more=more
+        )
+
+    def edit(self, text: str) -> None:
+        self.daemon.write_config(text)
+        assert self.daemon.request("POST", "/v1/reload").status == 200
+
+    def hand_over(self) -> None:
+        body = json.dumps({"grant": self.good.grant()}).encode()
+        assert self.daemon.request("POST", "/v1/grants/shared/grant", body=body).status == 200
+
+
+@pytest.fixture
+def evil() -> Iterator[OAuthServer]:
+    with OAuthServer() as server:
+        yield server
+
+
+@pytest.fixture
+def world(start_daemon: DaemonFactory, tmp_path: Path) -> Iterator[World]:
+    folder = tmp_path / "policies"
+    folder.mkdir()
+    # Below an agent, where tests may run, managing is denied by what ships.
+    (folder / "all.cedar").write_text('@id("all") permit (principal, action, resource);\n')
+    with OAuthServer() as good:
+        daemon = start_daemon(World(None, folder, good).text(good.issuer))  # type: ignore[arg-type]
+        world = World(daemon, folder, good)
+        world.hand_over()
+        assert daemon.get("gateway").status == 200
+        yield world
+
+
+def posted(server: OAuthServer) -> list[dict[str, str]]:
+    return [each.form for each in server.log if each.method == "POST"]
+
+
+@pytest.mark.parametrize("what", ["issuer", "token_endpoint", "client"])
+@pytest.mark.parametrize("restart", [False, True], ids=["reload", "restart"])
+def test_another_server_under_the_same_name(
+    world: World, evil: OAuthServer, what: str, restart: bool
+) -> None:
+    """Is sent nothing; back at the old one, the grant is as good as before, without a login."""
+    changed = {
+        "issuer": world.text(evil.issuer),
+        "token_endpoint": world.text(
+            world.good.issuer, more=f'token_endpoint = "{evil.issuer}/token"'
+        ),
+        "client": world.text(world.good.issuer, client="client-2"),
+    }[what]
+    before = len(posted(world.good))
+    if restart:
+        world.daemon.stop()
+        world.daemon.write_config(changed)
+        world.daemon.start()
+    else:
+        world.edit(changed)
+
+    asked = world.daemon.get("gateway")
+
+    assert (asked.status, asked.kind) == (401, "login-required")
+    assert "another server or client" in asked.text
+    assert posted(evil) == []
+    assert len(posted(world.good)) == before
+    world.edit(world.text(world.good.issuer))
+    assert world.daemon.get("gateway").status == 200
+
+
+@pytest.mark.parametrize("what", ["issuer", "revocation_endpoint"])
+def test_revoking_at_another_server(world: World, evil: OAuthServer, what: str) -> None:
+    """Forgotten here, not told to whoever the configuration names now, and said so."""
+    changed = {
+        "issuer": world.text(evil.issuer),
+        "revocation_endpoint": world.text(
+            world.good.issuer, more=f'revocation_endpoint = "{evil.issuer}/revoke"'
+        ),
+    }[what]
+    world.edit(changed)
+
+    done = world.daemon.request("POST", "/v1/grants/shared/logout").json()
+
+    assert not done["revoked"]
+    assert "another server or client" in done["message"]
+    assert posted(evil) == []
+
+
+def test_a_new_login_at_the_new_server(world: World, evil: OAuthServer) -> None:
+    """Its grant takes the place of the old one, which goes nowhere."""
+    world.edit(world.text(evil.issuer))
+    assert world.daemon.get("gateway").status == 401
+    body = json.dumps({"grant": evil.grant()}).encode()
+    assert world.daemon.request("POST", "/v1/grants/shared/grant", body=body).status == 200
+
+    assert world.daemon.get("gateway").status == 200
+    known = {family.current for family in evil.families} | {
+        used for family in evil.families for used in family.used
+    }
+    assert {form["refresh_token"] for form in posted(evil)} <= known

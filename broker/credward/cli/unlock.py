@@ -6,6 +6,7 @@ import click
 
 from credward.cli.lock import read_password
 from credward.cli.start import reach
+from credward.errors import BrokerError, Kind
 
 __all__ = ["command"]
 
@@ -18,9 +19,12 @@ def command(password_stdin: bool) -> None:
     Wrong passwords are answered ever more slowly, up to ten seconds.
     """
     client = reach(timeout=10.0)
-    status = client.statuses()
-    password = None
-    if status.locked:
-        password = read_password(from_stdin=password_stdin, confirm=False)
-    client.unlock(password)
+    locked = client.statuses().locked
+    try:
+        # Not every lock has a password, nor does every store that is not open yet.
+        client.unlock(None)
+    except BrokerError as failure:
+        if not locked or failure.kind is not Kind.STORE_LOCKED:
+            raise
+        client.unlock(read_password(from_stdin=password_stdin, confirm=False))
     click.echo("unlocked")

@@ -30,6 +30,9 @@ from credward.tokens import TokenRequest
 
 __all__ = ["BrokerService"]
 
+# The state of every credential while nothing is handed out.
+_LOCKED = "locked"
+
 
 class ProcessFacts(Protocol):
     """What the process can tell of itself."""
@@ -206,7 +209,7 @@ class BrokerService:
             name=config.name,
             provider=config.provider,
             grant=config.grant,
-            state=view.state.value,
+            state=_LOCKED if self._facts.locked() else view.state.value,
             token_id=view.token_id,
             issued_at=view.issued_at,
             expires_at=view.expires_at,
@@ -234,6 +237,7 @@ def _grant_status(view: GrantView, provider: str, credentials: tuple[str, ...]) 
         rotations=view.generation,
         ambiguous_at=view.ambiguous_at,
         parked_at=view.parked_at,
+        failure=wire.Failure.from_error(view.failure) if view.failure else None,
         unsaved=view.unsaved,
     )
 

@@ -79,10 +79,8 @@ class Gate:
             name = find_credential(active.config, name).name
         # Decided before it is looked up: whoever may have nothing also learns no names.
         rule = self._decide(active, action, caller, token_request.format, name)
-        if action != "Inspect" and self._locked():
-            # Everything but looking and unlocking: what lies in memory is no exception.
-            raise BrokerError(Kind.STORE_LOCKED, "the store is locked: run credward unlock")
         if action != "Inspect":
+            self.check_unlocked()
             self._asked()
         return Admitted(
             request_id=f"{next(self._counter):x}",
@@ -93,9 +91,21 @@ class Gate:
             rule=rule,
         )
 
-    def require(self, action: str, peer: Peer) -> None:
+    def require(self, action: str, peer: Peer, *, although_locked: bool = False) -> None:
         """Decide on an action that is about no single credential; raise `denied`."""
         self._decide(self._holder.active, action, self._identify(peer), "-", _EVERYTHING)
+        if action != "Inspect" and not although_locked:
+            self.check_unlocked()
+
+    @property
+    def locked(self) -> bool:
+        """Whether nothing is handed out or changed."""
+        return self._locked()
+
+    def check_unlocked(self) -> None:
+        """Refuse all but looking and unlocking: what lies in memory is no exception."""
+        if self.locked:
+            raise BrokerError(Kind.STORE_LOCKED, "the store is locked: run credward unlock")
 
     def check_destination(self, admitted: Admitted) -> None:
         """Raise `denied` where the caller would send the token to another host than configured."""

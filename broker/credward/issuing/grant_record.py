@@ -77,4 +77,5 @@ class GrantView:
     generation: int = 0
     ambiguous_at: float | None = None
     parked_at: float | None = None
+    failure: BrokerError | None = None
     unsaved: bool = False

@@ -77,6 +77,7 @@ class GrantKeeper:
             generation=record.generation,
             ambiguous_at=record.ambiguous_at,
             parked_at=record.parked.since if record.parked else None,
+            failure=record.parked.failure() if record.parked else None,
             unsaved=self._book.unsaved,
         )
 

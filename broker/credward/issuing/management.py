@@ -22,7 +22,7 @@ from credward.issuing.grant_record import GrantRecord, GrantView
 from credward.issuing.keeper import GrantKeeper
 from credward.issuing.login_notices import LoginNotices
 from credward.issuing.logins import Given, Logins, LoginSession
-from credward.issuing.minting import Minting, needs_login
+from credward.issuing.minting import Minting, needs_login, users_of_secret
 from credward.issuing.recording import Recorder
 from credward.issuing.shell import Shell
 from credward.issuing.strongbox import Strongbox
@@ -227,7 +227,10 @@ class Management:
 
     async def lock(self, peer: Peer, password: Secret | None) -> None:
         """Lock the store and drop every token from memory; durable."""
-        self._gate.require("Manage", peer)
+        self._gate.require("Manage", peer, although_locked=True)
+        # First: whatever fails after this, nothing is handed out any more.
+        self._strongbox.shut()
+        self._shell.drop_all()
         await self._strongbox.open(self._config)
         await self.lock_up(password)
 
@@ -245,7 +248,10 @@ class Management:
 
     async def unlock(self, peer: Peer, password: Secret | None) -> None:
         """Open the store, and take over what workers finished meanwhile."""
-        self._gate.require("Manage", peer)
+        self._gate.require("Manage", peer, although_locked=True)
+        if self._gate.locked and not self._strongbox.locked:
+            # Idle for too long, which the timer will notice in a moment.
+            await self.lock_up()
         await self._strongbox.unlock(self._config, password)
 
     async def set_secret(self, peer: Peer, name: str, value: Secret) -> bool:
@@ -258,6 +264,7 @@ class Management:
             )
         await self._strongbox.open(self._config)
         self._book.put_raw(_SECRET + name, bytearray(text.encode()))
+        self._secret_changed(name)
         return await self._book.save()
 
     async def remove_secret(self, peer: Peer, name: str) -> None:
@@ -269,13 +276,26 @@ class Management:
                 Kind.UNKNOWN_CREDENTIAL,
                 f'the store holds no "{name}": run credward secret list',
             )
+        self._secret_changed(name)
         await self._book.save()
 
     async def secret_names(self, peer: Peer) -> list[str]:
         """Return the names of the secrets, never their values."""
         self._gate.require("Inspect", peer)
+        self._gate.check_unlocked()
         await self._strongbox.open(self._config)
         return [name.removeprefix(_SECRET) for name in self._strongbox.names(_SECRET)]
+
+    def _secret_changed(self, name: str) -> None:
+        """Forget what came of the old value, and what failed for want of the new one."""
+        config = self._config
+        for each in users_of_secret(config, name):
+            terms = grant_terms(each.settings)
+            if terms.logins or terms.rotating:
+                # Its tokens are the grant's, whoever the client is.
+                self._shell.grant_given(each.grant)
+            else:
+                self._shell.drop(each.name)
 
     # --- looking ----------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ from credward.workers.link import MintedToken, MintRequest, Rotation
 from credward.workers.pool import Rotating, WorkerPool
 from credward.workers.token_bytes import wipe
 
-__all__ = ["Minting", "SecretSource", "needs_login", "needs_store"]
+__all__ = ["Minting", "SecretSource", "needs_login", "needs_store", "users_of_secret"]
 
 # A provider that names no limit of its own may hold a worker this long (seconds).
 _DEADLINE = 30.0
@@ -257,6 +257,24 @@ def needs_store(credential: CredentialConfig) -> bool:
     terms = grant_terms(credential.settings)
     references = references_in(credential.settings).values()
     return bool(terms.logins) or terms.rotating or any(each.store for each in references)
+
+
+def users_of_secret(config: Config, name: str) -> list[CredentialConfig]:
+    """Return the credentials that a stored secret goes into, directly or by another credential."""
+    found: dict[str, CredentialConfig] = {}
+    while True:
+        more = {
+            each.name: each
+            for each in config.credentials.values()
+            if each.name not in found
+            and any(
+                reference.store == name or reference.credential in found
+                for reference in references_in(each.settings).values()
+            )
+        }
+        if not more:
+            return list(found.values())
+        found |= more
 
 
 def needs_login(credential: CredentialConfig) -> BrokerError:

@@ -231,6 +231,13 @@ class Shell:
         self._handle(Configured(plans=()))
         self._handle(Configured(plans=self._plans))
 
+    def drop(self, credential: str) -> None:
+        """Forget the tokens of one credential, what failed of it, and the mint that is out."""
+        self._handle(
+            Configured(plans=tuple(each for each in self._plans if each.credential != credential))
+        )
+        self._handle(Configured(plans=self._plans))
+
     def open(self, held: Held) -> bytearray:
         """Return the plain token; the caller wipes it."""
         return self._sealer.open(held.sealed, held.token_id)

@@ -70,18 +70,23 @@ class Strongbox:
         self._hooks: list[Callable[[], Awaitable[None]]] = []
         self._attempts = asyncio.Lock()
         self._wrong = 0
+        # Until it is opened the file says whether its owner locked it; nothing is served meanwhile.
+        self._left_locked = set(sources_of(self._path) or ()) == {"passphrase"}
+        self._shut = False
 
     # --- what is in it ----------------------------------------------------------------------
 
     @property
     def locked(self) -> bool:
         """Whether nothing can be read."""
-        return self._store is None or self._store.locked
+        return self._shut or self._store is None or self._store.locked
 
     @property
     def locked_by_owner(self) -> bool:
-        """Whether it was opened and then locked, or opens with a passphrase only."""
-        return self._store is not None and self._store.locked
+        """Whether it was locked, by this daemon or before it, or opens with a passphrase only."""
+        if self._shut:
+            return True
+        return self._left_locked if self._store is None else self._store.locked
 
     @property
     def exists(self) -> bool:
@@ -126,7 +131,7 @@ class Strongbox:
         """Return where the key comes from."""
         if self._store is None:
             return "not opened"
-        return self._store.describe() + (", locked" if self._store.locked else "")
+        return self._store.describe() + (", locked" if self.locked else "")
 
     def check_rotation(self, config: Config, credential: str) -> None:
         """Raise `fix-configuration` where a rotated grant could be overwritten by another host."""
@@ -235,25 +240,45 @@ class Strongbox:
 
     # --- locking ----------------------------------------------------------------------------
 
+    def shut(self) -> None:
+        """Refuse from now on, whatever becomes of the lock that was asked for."""
+        self._shut = True
+
     async def lock(self, password: Secret | None) -> None:
-        """Forget the key; durable, so that the next daemon starts locked too."""
+        """Forget the key; durable, so that the next daemon starts locked too.
+
+        Where there is no passphrase it is only `shut`, and `bad-request` says so.
+        """
         store = self._opened()
+        if password is None and not store.has_passphrase:
+            raise BrokerError(
+                Kind.BAD_REQUEST,
+                "locked only until the daemon starts again, for there is no password yet: "
+                "run credward lock and type one",
+            )
         if password is None:
             await asyncio.to_thread(store.lock)
-            return
-        plain = bytearray(password.reveal().encode())
-        try:
-            stretched = await asyncio.to_thread(store.stretch, plain)
-        finally:
-            wipe(plain)
-        await asyncio.to_thread(store.lock, stretched)
+        else:
+            plain = bytearray(password.reveal().encode())
+            try:
+                stretched = await asyncio.to_thread(store.stretch, plain)
+            finally:
+                wipe(plain)
+            await asyncio.to_thread(store.lock, stretched)
+        self._shut = False
 
     async def unlock(self, config: Config, password: Secret | None) -> None:
         """Open the store again. One guess at a time, each wrong one slower than the one before."""
         await self.open(config, again=True)
         assert self._store is not None
-        if not self._store.locked:
+        if not self.locked:
             return
+        if self._store.locked:
+            await self._unlock(self._store, password)
+        self._shut = False
+        await self._run_hooks()
+
+    async def _unlock(self, store: Store, password: Secret | None) -> None:
         if password is None:
             raise BrokerError(
                 Kind.STORE_LOCKED, "the store opens with its passphrase: run credward unlock"
@@ -263,15 +288,14 @@ class Strongbox:
                 await asyncio.sleep(min(_LAST_DELAY, _FIRST_DELAY * 2.0 ** (self._wrong - 1)))
             plain = bytearray(password.reveal().encode())
             try:
-                stretched = await asyncio.to_thread(self._store.stretch, plain)
-                await asyncio.to_thread(self._store.unlock, stretched)
+                stretched = await asyncio.to_thread(store.stretch, plain)
+                await asyncio.to_thread(store.unlock, stretched)
             except WrongPassphraseError:
                 self._wrong += 1
                 raise
             finally:
                 wipe(plain)
             self._wrong = 0
-        await self._run_hooks()
 
     def _opened(self) -> Store:
         if self._store is not None:

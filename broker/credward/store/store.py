@@ -209,6 +209,11 @@ class Store:
         """Whether there is no passphrase yet, so that the next `unlock` chooses it."""
         return self.locked and not self._contents.wraps
 
+    @property
+    def has_passphrase(self) -> bool:
+        """Whether `lock` needs no new passphrase."""
+        return bool(self._contents.passphrase_wraps())
+
     def describe(self) -> str:
         """Return where the key comes from, for status."""
         return self._keys.describe()

@@ -279,7 +279,8 @@ class GrantStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One grant without its secret; instants are Unix seconds.
 
     *rotations* counts since the login; *ambiguous_at*: since when nobody knows whether its secret
-    was used up; *unsaved*: the store cannot be written, a journal keeps it.
+    was used up; *failure*: what every ask on it is answered since *parked_at*; *unsaved*: the store
+    cannot be written, a journal keeps it.
     """
 
     name: str
@@ -291,6 +292,7 @@ class GrantStatus(msgspec.Struct, frozen=True, kw_only=True):
     rotations: int = 0
     ambiguous_at: float | None = None
     parked_at: float | None = None
+    failure: Failure | None = None
     unsaved: bool = False
 
 

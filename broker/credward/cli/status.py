@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Container, Iterator
 
 import click
 import msgspec
@@ -33,6 +34,8 @@ _COLOURS = {
     "stale": "yellow",
     "expired": "red",
     "parked": "red",
+    "ambiguous": "yellow",
+    "locked": "red",
 }
 
 
@@ -64,7 +67,9 @@ def command(names: tuple[str, ...], as_json: bool, watch: bool, check: bool) -> 
 
 def verdict(status: CredentialStatus) -> int:
     """Return 0 if all is well, 1 if asking would fail now, 2 if it will once the token ends."""
-    if status.state in {"expired", "parked"} or (status.failure and status.expires_at is None):
+    if status.state in {"expired", "parked", "locked"} or (
+        status.failure and status.expires_at is None
+    ):
         return 1
     return 2 if status.failure else 0
 
@@ -88,34 +93,47 @@ def draw(listed: StatusList) -> None:
     if not listed.credentials:
         click.echo("no credential is configured: run credward add NAME --provider PROVIDER")
         return
-    rows = [_row(each, listed.now) for each in listed.credentials]
+    doubtful = {each.name for each in listed.grants if each.ambiguous_at is not None}
+    rows = [_row(each, listed.now, doubtful) for each in listed.credentials]
     print_table(_HEADER, rows, colour_of=_COLOURS)
-    for each in listed.credentials:
-        if each.failure is not None:
-            again = f", tried again in {_in(each.retry_at, listed.now)}" if each.retry_at else ""
-            click.echo(f"{each.failure.message}{again}")
-    for grant in listed.grants:
-        if grant.ambiguous_at is not None:
-            click.echo(
-                f"grant {grant.name}: its last renewal got no answer, "
-                "the same token is tried again by itself"
-            )
+    for line in _lines(listed):
+        click.echo(line)
     for warning in listed.warnings:
         click.echo(f"warning: {warning}")
-    if listed.locked:
-        click.echo("the store is locked: run credward unlock")
-    elif listed.store and listed.store != "not opened":
+    if listed.store and not listed.locked and listed.store != "not opened":
         click.echo(f"store: {listed.store}")
     if listed.attestation.startswith("degraded"):
         click.echo(f"attestation: {listed.attestation}")
 
 
-def _row(status: CredentialStatus, now: float) -> tuple[str, ...]:
+def _lines(listed: StatusList) -> Iterator[str]:
+    """Yield what is wrong, each thing once however many credentials share the grant."""
+    if listed.locked:
+        yield "the store is locked: run credward unlock"
+    told = set()
+    shown = {each.grant for each in listed.credentials}
+    for each in listed.credentials:
+        if each.failure is not None and each.failure.message not in told:
+            told.add(each.failure.message)
+            again = f", tried again in {_in(each.retry_at, listed.now)}" if each.retry_at else ""
+            yield f"{each.failure.message}{again}"
+    for grant in listed.grants:
+        if grant.name in shown and grant.ambiguous_at is not None:
+            names = ", ".join(grant.credentials)
+            since = format_duration(listed.now - grant.ambiguous_at)
+            yield (
+                f"{names}: nobody knows whether its last renewal went through, {since} ago; "
+                "it is tried again"
+            )
+
+
+def _row(status: CredentialStatus, now: float, doubtful: Container[str]) -> tuple[str, ...]:
+    ambiguous = status.grant in doubtful and status.state != "parked"
     unending = status.token_id is not None and status.expires_at is None
     return (
         status.name,
         status.provider,
-        status.state,
+        "ambiguous" if ambiguous else status.state,
         "never" if unending else _in(status.expires_at, now),
         _in(status.refresh_at, now),
         _in(status.login_ends_at, now),

@@ -93,6 +93,7 @@ class OAuthServer:
         self.rotates, self.lifetime, self.dpop_nonce = rotates, lifetime, dpop_nonce
         self.log: list[Asked] = []
         self.script: list[Answer | Callable[[Asked], Answer]] = []
+        self.portal: Answer | None = None
         self.extra: dict[str, Any] = {}
         self.metadata: dict[str, Any] = {}
         self.well_known = f"{path}/.well-known/openid-configuration"
@@ -132,6 +133,9 @@ class OAuthServer:
     def handle(self, asked: Asked) -> Answer:
         with self._lock:
             self.log.append(asked)
+            if self.portal is not None:
+                # Somebody in between answers everything.
+                return self.portal
             name = asked.path.rpartition("/")[2]
             if asked.method == "POST" and self.script:
                 ordered = self.script.pop(0)

@@ -1,0 +1,688 @@
+"""Grants from hand-over to revocation, parked, locked and upgraded, by command line and API."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import statistics
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes.oauth_server import Answer, Family, OAuthServer
+from integration.command_line import by_owner, cli, command, grant, status
+from integration.daemon import DaemonFactory, RunningDaemon
+
+pytestmark = by_owner
+
+BLOCK = """
+[credentials.{name}]
+provider = "oauth"
+grant = "team"
+issuer = "{issuer}"
+client_id = "client-1"
+scope = "openid offline_access"
+header = "X-{name}"
+"""
+NAMES = ["one", "two", "three"]
+STORES = Path(__file__).parent / "stores"
+PASSWORD = "correct horse battery staple"
+KEY = (
+    '\n[credentials.key]\nprovider = "static"\nkind = "api-key"\nsecret = { store = "team-key" }\n'
+)
+LOCAL = '\n[credentials.demo]\nprovider = "local"\n'
+PORTAL = Answer(content_type="text/html", body=b"<html><body>Please accept our terms</body></html>")
+
+
+@pytest.fixture
+def upstream() -> Iterator[OAuthServer]:
+    with OAuthServer() as running:
+        yield running
+
+
+def config(upstream: OAuthServer, *names: str) -> str:
+    return "".join(BLOCK.format(name=name, issuer=upstream.issuer) for name in names or NAMES)
+
+
+@pytest.fixture
+def daemon(start_daemon: DaemonFactory, upstream: OAuthServer) -> RunningDaemon:
+    """Three credentials on one grant that nobody has given yet, and one that needs none."""
+    return start_daemon(config(upstream) + LOCAL)
+
+
+def hand_over(daemon: RunningDaemon, secret: str, name: str = "one") -> str:
+    done = cli(daemon, "login", name, "--grant-stdin", given=secret + "\n")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def mints(upstream: OAuthServer) -> int:
+    return upstream.paths().count("token")
+
+
+def refresh(daemon: RunningDaemon, name: str = "one") -> Any:
+    return daemon.request("POST", f"/v1/credentials/{name}/refresh?timeout=20")
+
+
+def until(what: Any, seconds: float = 15.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+# --- given and given up ----------------------------------------------------------------------
+
+
+def test_hand_over(daemon: RunningDaemon, upstream: OAuthServer) -> None:
+    """A refresh token from a pipe becomes ours alone; whoever waited is served again."""
+    assert cli(daemon, "get", "two").returncode == 67
+    said = hand_over(daemon, upstream.grant())
+
+    assert said == "logged in: one, two, three, 1 agent is served again\n"
+    assert cli(daemon, "get", "two").stdout.startswith("at-")
+    # Rotated by the mint: the one that was handed over is used up, ours is current.
+    assert len(upstream.families[0].used) == 1
+    assert grant(daemon, "one")["rotations"] == 1
+
+
+@pytest.mark.parametrize(
+    "given", ["", "\n", "two\nlines\n", "x" * 40_000], ids=["none", "blank", "two", "long"]
+)
+def test_what_is_no_grant(daemon: RunningDaemon, given: str) -> None:
+    """Refused in one line, and nothing is kept of it."""
+    done = cli(daemon, "login", "one", "--grant-stdin", given=given)
+
+    assert (done.returncode, done.stdout) == (64, "")
+    assert done.stderr.count("\n") == 1
+    assert grant(daemon, "one")["given_at"] is None
+
+
+def test_a_grant_for_what_needs_none(daemon: RunningDaemon) -> None:
+    """A credential without a grant says so."""
+    done = cli(daemon, "login", "demo", "--grant-stdin", given="rt")
+    assert done.returncode == 64
+    assert '"demo" needs no grant' in done.stderr
+
+
+@pytest.mark.parametrize("words", [("logout", "two"), ("revoke", "two"), ("revoke", "--all")])
+def test_giving_up(daemon: RunningDaemon, upstream: OAuthServer, words: tuple[str, ...]) -> None:
+    """Revoked upstream, forgotten here with its tokens, and still so after a crash."""
+    hand_over(daemon, upstream.grant())
+    assert cli(daemon, "get", "one").returncode == 0
+    done = cli(daemon, *words)
+
+    assert done.returncode == 0, done.stderr
+    assert "one, two, three" in done.stdout
+    assert "revoked" in done.stdout
+    assert upstream.families[0].revoked
+    for _ in range(2):
+        for name in NAMES:
+            refused = cli(daemon, "get", name)
+            assert (refused.returncode, refused.stdout) == (67, "")
+        daemon.kill9()
+        daemon.start()
+    assert cli(daemon, "get", "demo").returncode == 0
+
+
+def test_giving_up_while_upstream_is_down(daemon: RunningDaemon, upstream: OAuthServer) -> None:
+    """Forgotten all the same, and said so: the server may still take it."""
+    hand_over(daemon, upstream.grant())
+    cli(daemon, "get", "one")
+    upstream.portal = Answer(status=503, body=b"down")
+    done = cli(daemon, "logout", "one")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "logged out: one, two, three\n"
+    assert done.stderr.startswith("not revoked upstream: ")
+    assert not upstream.families[0].revoked
+    assert cli(daemon, "get", "one").returncode == 67
+
+
+def test_a_mint_that_is_out_brings_nothing_back(
+    daemon: RunningDaemon, upstream: OAuthServer
+) -> None:
+    """Logged out in mid-mint: neither token nor rotated grant comes to life again."""
+    hand_over(daemon, upstream.grant())
+    begun = threading.Event()
+
+    def slow(asked: object) -> Answer:
+        begun.set()
+        return Answer(
+            body=json.dumps(
+                {"access_token": "at-late", "token_type": "Bearer", "expires_in": 3600,
+                 "refresh_token": "rt-late"}
+            ).encode(),
+            delay=1.5,
+        )  # fmt: skip
+
+    upstream.script.append(slow)
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(daemon.get("one", timeout=20)))
+    asking.start()
+    assert begun.wait(10)
+    assert cli(daemon, "logout", "one").returncode == 0
+    asking.join()
+
+    assert (answers[0].status, answers[0].kind) == (401, "login-required")
+    time.sleep(1.5)
+    assert daemon.get("one").status == 401
+    assert grant(daemon, "one")["given_at"] is None
+
+
+def test_revoke_wants_one_or_all(daemon: RunningDaemon) -> None:
+    """Nothing is dropped by a slip of the fingers."""
+    assert cli(daemon, "revoke").returncode == 64
+    assert cli(daemon, "revoke", "one", "--all").returncode == 64
+    assert cli(daemon, "logout", "nobody").returncode == 78
+
+
+# --- secrets ---------------------------------------------------------------------------------
+
+
+def test_secrets(start_daemon: DaemonFactory) -> None:
+    """Set, used by `{ store = … }`, listed by name only, replaced, removed, and there after a crash."""
+    daemon = start_daemon(KEY)
+    missing = cli(daemon, "get", "key")
+    assert missing.returncode == 78
+    assert "credward secret set team-key" in missing.stderr
+
+    assert cli(daemon, "secret", "set", "team-key", given="sk-first\n").returncode == 0
+    assert cli(daemon, "get", "key").stdout == "sk-first\n"
+    assert cli(daemon, "secret", "list").stdout == "team-key\n"
+    assert json.loads(cli(daemon, "secret", "list", "--json").stdout) == {"names": ["team-key"]}
+    daemon.kill9()
+    daemon.start()
+    assert cli(daemon, "get", "key").stdout == "sk-first\n"
+
+    assert cli(daemon, "secret", "set", "team-key", given="sk-second").returncode == 0
+    assert cli(daemon, "get", "key").stdout == "sk-second\n"
+    assert cli(daemon, "secret", "rm", "team-key").stdout == "removed: team-key\n"
+    assert cli(daemon, "secret", "rm", "team-key").returncode == 78
+    assert cli(daemon, "get", "key").returncode == 78
+    stored = (daemon.state_dir / "store.sealed").read_bytes()
+    assert b"sk-" not in stored
+    assert "sk-" not in daemon.log()
+
+
+@pytest.mark.parametrize(
+    ("name", "given"), [("team-key", ""), ("no/name", "x"), ("team-key", "x" * 40_000)]
+)
+def test_what_is_no_secret(daemon: RunningDaemon, name: str, given: str) -> None:
+    """Refused in one line."""
+    done = cli(daemon, "secret", "set", name, given=given)
+    assert done.returncode == 64, done.stdout
+    assert done.stderr.count("\n") == 1
+    assert cli(daemon, "secret", "list").stdout == ""
+
+
+# --- locked ----------------------------------------------------------------------------------
+
+# What tells of the daemon, hands nothing out and changes nothing.
+OPEN = {
+    ("get", "/v1/credentials"),
+    ("get", "/v1/health"),
+    ("get", "/v1/ready"),
+    ("get", "/metrics"),
+    ("get", "/v1/openapi.json"),
+    ("get", "/v1/audit"),
+    ("get", "/v1/credentials/{name}/jwks"),
+    ("post", "/v1/unlock"),
+}
+
+
+def lock(daemon: RunningDaemon) -> None:
+    done = cli(daemon, "lock", given=PASSWORD + "\n")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def unlock(daemon: RunningDaemon, password: str = PASSWORD) -> subprocess.CompletedProcess[str]:
+    return cli(daemon, "unlock", given=password + "\n")
+
+
+def operations(daemon: RunningDaemon) -> list[tuple[str, str]]:
+    paths = daemon.request("GET", "/v1/openapi.json").json()["paths"]
+    return [(verb, path) for path, verbs in paths.items() for verb in verbs]
+
+
+def refused_operations(daemon: RunningDaemon) -> set[tuple[str, str]]:
+    found = set()
+    for verb, path in operations(daemon):
+        if path == "/v1/unlock":
+            continue
+        target = path.replace("{name}", "one").replace("{id}", "x").replace("{format}", "token")
+        body = {
+            "/v1/grants/{name}/grant": {"grant": "rt"},
+            "/v1/secrets/{name}": {"value": "x"},
+            "/v1/logins/{id}/answer": {"field": "x", "value": "x"},
+            "/v1/lock": {"password": PASSWORD},
+        }.get(path, {})
+        answer = daemon.request(verb.upper(), target, body=json.dumps(body).encode())
+        if answer.kind == "store-locked":
+            found.add((verb, path))
+    return found
+
+
+def test_h6_locked(daemon: RunningDaemon, upstream: OAuthServer) -> None:
+    """Every operation but looking and unlocking is refused, over a restart too; then all is as it was."""
+    hand_over(daemon, upstream.grant())
+    cli(daemon, "get", "one")
+    cli(daemon, "get", "demo")
+    lock(daemon)
+    asked = mints(upstream)
+
+    everything = set(operations(daemon))
+    assert OPEN <= everything
+    for _ in range(2):
+        assert refused_operations(daemon) == everything - OPEN
+        for name in ("one", "demo"):
+            refused = cli(daemon, "get", name)
+            assert (refused.returncode, refused.stdout) == (75, "")
+            assert refused.stderr == "credward: the store is locked: run credward unlock\n"
+        told = status(daemon)
+        assert told["locked"] is True
+        assert {each["state"] for each in told["credentials"]} == {"locked"}
+        assert all(each["token_id"] is None for each in told["credentials"])
+        shown = cli(daemon, "status").stdout
+        assert shown.count("the store is locked: run credward unlock") == 1
+        assert cli(daemon, "status", "--check").returncode == 1
+        daemon.kill9()
+        daemon.start()
+    assert mints(upstream) == asked
+
+    assert unlock(daemon).stdout == "unlocked\n"
+    assert cli(daemon, "get", "one").returncode == 0
+    assert cli(daemon, "get", "demo").returncode == 0
+    assert status(daemon)["locked"] is False
+
+
+def test_h6_locked_from_the_first_moment(daemon: RunningDaemon) -> None:
+    """A daemon that has just started refuses before it has opened the file."""
+    cli(daemon, "get", "demo")
+    lock(daemon)
+    for _ in range(3):
+        daemon.kill9()
+        daemon.start(log_level="warning")
+        assert daemon.get("demo").kind == "store-locked"
+
+
+def test_h6_wrong_passwords(daemon: RunningDaemon, upstream: OAuthServer) -> None:
+    """Each wrong one is answered later than the one before; nobody else waits for it."""
+    hand_over(daemon, upstream.grant())
+    lock(daemon)
+    took = []
+    for number in range(4):
+        began = time.monotonic()
+        answer = daemon.request("POST", "/v1/unlock", body=b'{"password": "wrong"}')
+        took.append(time.monotonic() - began)
+        assert (answer.status, answer.kind) == (403, "denied"), number
+    # 0, 1, 2 and 4 seconds, and the work of the passphrase.
+    assert took[1] > 1
+    assert took[2] > 2
+    assert took[3] > 4
+    assert took[0] < took[1] < took[2] < took[3]
+
+    guessing = threading.Thread(
+        target=lambda: daemon.request("POST", "/v1/unlock", body=b'{"password": "wrong"}')
+    )
+    guessing.start()
+    waits = []
+    for _ in range(50):
+        began = time.monotonic()
+        assert daemon.request("GET", "/v1/credentials").status == 200
+        waits.append(time.monotonic() - began)
+    assert guessing.is_alive()
+    assert statistics.median(waits) < 0.2
+    assert max(waits) < 2
+    guessing.join()
+
+
+@pytest.mark.parametrize(
+    "body", [b"nonsense", b'{"password": 7}', b"[]", b"\xff\xfe", b"{}", b'{"password": ""}']
+)
+def test_h6_a_malformed_request_locks(daemon: RunningDaemon, body: bytes) -> None:
+    """Whoever asks for a lock and cannot say how is locked all the same, and told what is missing."""
+    cli(daemon, "get", "demo")
+    answer = daemon.request("POST", "/v1/lock", body=body)
+
+    assert (answer.status, answer.kind) == (400, "bad-request")
+    assert daemon.get("demo").kind == "store-locked"
+    assert status(daemon)["locked"] is True
+    # There is no passphrase that could be asked for.
+    assert unlock(daemon, "").returncode == 0
+    assert daemon.get("demo").status == 200
+
+
+def test_h6_a_malformed_request_locks_with_the_password_there_is(
+    start_daemon: DaemonFactory,
+) -> None:
+    """A store that opens by passphrase is locked durably."""
+    daemon = start_daemon('[store]\nkey = "passphrase"\n' + KEY)
+    assert unlock(daemon).returncode == 0
+    assert cli(daemon, "secret", "set", "team-key", given="sk-1").returncode == 0
+    assert daemon.request("POST", "/v1/lock", body=b"nonsense").status == 400
+    assert daemon.get("key").kind == "store-locked"
+    daemon.kill9()
+    daemon.start()
+    assert daemon.get("key").kind == "store-locked"
+    assert unlock(daemon, "").returncode == 75
+    assert unlock(daemon).returncode == 0
+    assert daemon.get("key").text == "sk-1"
+
+
+def test_locked_in_mid_mint(daemon: RunningDaemon, upstream: OAuthServer) -> None:
+    """The worker finishes into its journal; after unlock its rotation is taken over, no login needed."""
+    hand_over(daemon, upstream.grant())
+    begun = threading.Event()
+    real = upstream.handle
+
+    def slow(asked: Any) -> Answer:
+        answer = real(asked)
+        if asked.method == "POST":
+            begun.set()
+            time.sleep(1.5)
+        return answer
+
+    upstream.handle = slow  # type: ignore[method-assign]
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(daemon.get("one", timeout=20)))
+    asking.start()
+    assert begun.wait(10)
+    lock(daemon)
+    asking.join()
+    assert answers[0].status == 503
+    assert daemon.get("one").kind == "store-locked"
+    upstream.handle = real  # type: ignore[method-assign]
+    until(lambda: len(upstream.families[0].used) == 1)
+    time.sleep(1.8)
+
+    assert unlock(daemon).returncode == 0
+    assert daemon.get("one").status == 200
+    assert not upstream.families[0].revoked
+    assert len(upstream.families[0].used) == 2
+
+
+# --- parked ----------------------------------------------------------------------------------
+
+
+def test_t9_parked(daemon: RunningDaemon, upstream: OAuthServer) -> None:
+    """One line for every caller of every credential, at once, with no call upstream, over crashes."""
+    hand_over(daemon, upstream.grant())
+    upstream.families[0].revoked = True
+    assert daemon.get("one").kind == "login-required"
+    asked = len(upstream.log)
+
+    lines = set()
+    for _ in range(3):
+        ask(daemon, "demo")
+        served = [ask(daemon, "demo")[1] for _ in range(30)]
+        ask(daemon, "one")
+        refused = [ask(daemon, name) for name in NAMES * 10]
+        lines |= {line for line, _ in refused}
+        waits = [seconds for _, seconds in refused]
+        # 10 ms, and on a busy machine no more than three times what a token from memory takes.
+        assert statistics.median(waits) <= max(0.010, 3 * statistics.median(served))
+        for name in NAMES:
+            assert refresh(daemon, name).kind == "login-required"
+        told = status(daemon)
+        assert [each["state"] for each in told["credentials"]] == ["parked"] * 3 + ["fresh"]
+        daemon.kill9()
+        daemon.start()
+
+    assert len(upstream.log) == asked
+    (line,) = lines
+    assert re.fullmatch(
+        r'"one" needs a login since \d\d:\d\d \(invalid_grant\): run credward login one', line
+    ), line
+    (parked,) = [each for each in status(daemon)["grants"] if each["name"] == "team"]
+    assert parked["parked_at"] is not None
+    assert parked["failure"]["message"] == line
+    assert cli(daemon, "status").stdout.count(line) == 1
+    assert cli(daemon, "status", "--check").returncode == 1
+
+    assert daemon.get("two").kind == "login-required"
+    assert "served again" in hand_over(daemon, upstream.grant())
+    assert {daemon.get(name).status for name in NAMES} == {200}
+
+
+def test_t9_a_valid_token_outlives_its_grant(daemon: RunningDaemon, upstream: OAuthServer) -> None:
+    """It is handed out until it ends; whoever needs another one hears of the login."""
+    hand_over(daemon, upstream.grant())
+    first = daemon.get("one").text
+    upstream.families[0].revoked = True
+    forced = refresh(daemon)
+    assert (forced.status, forced.kind) == (401, "login-required")
+    asked = len(upstream.log)
+
+    assert daemon.get("one").text == first
+    assert daemon.get("two").kind == "login-required"
+    assert cli(daemon, "refresh", "one").returncode == 67
+    assert len(upstream.log) == asked
+
+
+def ask(daemon: RunningDaemon, name: str) -> tuple[str, float]:
+    began = time.monotonic()
+    answer = daemon.get(name)
+    took = time.monotonic() - began
+    return (answer.json()["detail"] if answer.status != 200 else "", took)
+
+
+def test_t9_network_failures_delete_nothing(daemon: RunningDaemon, upstream: OAuthServer) -> None:
+    """Refused connections are no verdict on the grant, over a restart too."""
+    hand_over(daemon, upstream.grant())
+    upstream.portal = Answer(reset=True)
+    assert daemon.get("one", timeout=10).kind in {"provider-unreachable", "timed-out"}
+    daemon.kill9()
+    daemon.start()
+    assert daemon.get("one", timeout=10).kind in {"provider-unreachable", "timed-out"}
+    upstream.portal = None
+
+    until(lambda: daemon.get("one", timeout=20).status == 200, seconds=60)
+    assert not upstream.families[0].revoked
+
+
+@pytest.mark.parametrize("warm", [True, False], ids=["warm", "cold"])
+def test_t15_captive_portal(
+    start_daemon: DaemonFactory, upstream: OAuthServer, *, warm: bool
+) -> None:
+    """Its page is neither a token nor a verdict; once it is gone all goes on by itself."""
+    daemon = start_daemon(config(upstream))
+    hand_over(daemon, upstream.grant())
+    first = daemon.get("one").text if warm else None
+    upstream.portal = PORTAL
+    for _ in range(3):
+        failed = refresh(daemon)
+        assert failed.status in {502, 503, 429}, failed.text
+        assert b"terms" not in failed.body
+    answer = daemon.get("one")
+    if warm:
+        assert (answer.status, answer.text) == (200, first)
+    else:
+        assert answer.status in {502, 503}
+    assert grant(daemon, "one")["parked_at"] is None
+    upstream.portal = None
+
+    until(lambda: refresh(daemon).status == 200, seconds=60)
+    assert daemon.get("one").text.startswith("at-")
+    assert daemon.get("one").text != first
+
+
+BAD = {
+    "429": Answer(status=429, headers={"Retry-After": "1"}, body=b"{}"),
+    "500": Answer(status=500, body=b"{}"),
+    "502-html": Answer(status=502, content_type="text/html", body=b"<html>bad gateway</html>"),
+    "200-html": PORTAL,
+    "200-empty": Answer(),
+    "200-no-token": Answer(body=b'{"expires_in": 3600}'),
+    "cut": Answer(body=b'{"access_token": "at-cut", "expires_in": 3600}', cut=20),
+    "reset": Answer(reset=True),
+    "hang": Answer(delay=4.0, reset=True),
+}
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
+def test_upstream_misbehaves(daemon: RunningDaemon, upstream: OAuthServer, bad: Answer) -> None:
+    """Callers with a valid token notice nothing, and the grant is there when it is over."""
+    hand_over(daemon, upstream.grant())
+    first = daemon.get("one").text
+    # One answer for the mint, and one for its second try where that is right.
+    upstream.script += [bad, bad]
+    failures = []
+    forcing = threading.Thread(target=lambda: failures.append(refresh(daemon)))
+    forcing.start()
+    waits = []
+    while forcing.is_alive() or len(waits) < 30:
+        began = time.monotonic()
+        answer = daemon.get("one")
+        waits.append(time.monotonic() - began)
+        assert (answer.status, answer.text) == (200, first)
+        time.sleep(0.02)
+    forcing.join()
+
+    assert failures[0].status in {429, 502, 503, 504}, failures[0].text
+    assert statistics.median(waits) < 0.1
+    assert daemon.get("one").text == first
+    upstream.script.clear()
+    until(lambda: refresh(daemon).status == 200, seconds=60)
+    fresh = daemon.get("one")
+    assert (fresh.status, fresh.text != first) == (200, True)
+    assert grant(daemon, "one")["parked_at"] is None
+    assert not upstream.families[0].revoked
+
+
+def test_an_exchange_that_was_cut_off_is_shown(
+    daemon: RunningDaemon, upstream: OAuthServer
+) -> None:
+    """`ambiguous` in status until the first definite answer, with the token that is still valid."""
+    hand_over(daemon, upstream.grant())
+    first = daemon.get("one").text
+    upstream.script += [Answer(reset=True)] * 50
+    refresh(daemon)
+    shown = cli(daemon, "status")
+    told = grant(daemon, "one")
+
+    assert told["ambiguous_at"] is not None
+    assert re.search(r"^one +oauth +ambiguous ", shown.stdout, re.MULTILINE), shown.stdout
+    assert shown.stdout.count("nobody knows whether its last renewal went through") == 1
+    assert daemon.get("one").text == first
+    assert cli(daemon, "status", "--check").returncode == 2
+    upstream.script.clear()
+    until(lambda: refresh(daemon).status == 200, seconds=60)
+    assert grant(daemon, "one")["ambiguous_at"] is None
+    assert "ambiguous" not in cli(daemon, "status").stdout
+
+
+# --- upgraded --------------------------------------------------------------------------------
+
+
+def test_o3_a_store_of_format_1(start_daemon: DaemonFactory, upstream: OAuthServer) -> None:
+    """What an earlier version wrote opens as it is: grants, parked ones, secrets; no new login."""
+    upstream.families.append(Family(current="rt-of-format-1", scope="openid offline_access"))
+    pinned, late = config(upstream, "one"), config(upstream, "late")
+    daemon = start_daemon.prepare(
+        pinned.replace('"team"', '"pinned"')
+        + late.replace('"team"', '"waiting"')
+        + KEY.replace("team-key", "gateway-key")
+    )
+    daemon.state_dir.mkdir(parents=True, mode=0o700)
+    for name, place in (
+        ("store.sealed", daemon.state_dir),
+        ("store.key", daemon.config_file.parent),
+    ):
+        shutil.copy(STORES / "format-1" / name, place / name)
+        (place / name).chmod(0o600)
+    daemon.config_file.parent.chmod(0o700)
+    daemon.start()
+
+    assert grant(daemon, "one")["account"] == "alice@example.com"
+    assert grant(daemon, "one")["rotations"] == 3
+    assert daemon.get("one").text.startswith("at-")
+    assert daemon.get("key").text == "key-of-format-1"
+    assert daemon.get("late").json()["detail"] == (
+        '"late" needs a login since 09:14 (invalid_grant): run credward login late'
+    )
+    assert grant(daemon, "one")["rotations"] == 4
+    daemon.kill9()
+    daemon.start()
+    assert refresh(daemon).status == 200
+    assert not upstream.families[0].revoked
+
+
+# --- below a harness -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def harness(tmp_path: Path) -> Path:
+    """Return a shell that is called as an agent harness is."""
+    program = tmp_path / "claude"
+    shutil.copy("/bin/sh", program)
+    return program
+
+
+def below(
+    harness: Path, daemon: RunningDaemon, *words: str, given: str = ""
+) -> subprocess.CompletedProcess[str]:
+    line = " ".join(f"'{each}'" for each in command(*words))
+    return subprocess.run(
+        [str(harness), "-c", f"{line}; exit $?"],
+        env=daemon.environment,
+        cwd=daemon.home,
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("logout", "one"),
+        ("revoke", "one"),
+        ("revoke", "--all"),
+        ("lock",),
+        ("unlock",),
+        ("reload",),
+        ("secret", "set", "team-key"),
+        ("secret", "rm", "team-key"),
+        ("login", "one", "--grant-stdin"),
+    ],
+    ids=" ".join,
+)
+def test_an_agent_does_not_manage(
+    daemon: RunningDaemon, upstream: OAuthServer, harness: Path, words: tuple[str, ...]
+) -> None:
+    """Whatever it asks for, nothing changes."""
+    hand_over(daemon, upstream.grant())
+    cli(daemon, "secret", "set", "team-key", given="sk-1")
+    before = status(daemon)["grants"]
+    done = below(harness, daemon, *words, given="something\n")
+
+    assert (done.returncode, done.stdout) == (77, ""), done.stderr
+    assert done.stderr.count("\n") == 1
+    assert status(daemon)["grants"] == before
+    assert cli(daemon, "secret", "list").stdout == "team-key\n"
+    assert daemon.get("one").status == 200
+
+
+def test_an_agent_starts_one_login_a_minute(daemon: RunningDaemon, harness: Path) -> None:
+    """It may have its user asked, and join what is under way, but not again and again."""
+    first = below(harness, daemon, "login", "one", "--no-browser", "--wait", "0")
+    joined = below(harness, daemon, "login", "two", "--no-browser", "--wait", "0")
+    assert (first.returncode, joined.returncode) == (67, 67), first.stderr + joined.stderr
+    assert "joining it" in joined.stderr
+    started = daemon.request("POST", "/v1/grants/one/login", body=b"{}").json()
+    assert daemon.request("DELETE", f"/v1/logins/{started['login_id']}").status == 202
+    again = below(harness, daemon, "login", "three", "--no-browser", "--wait", "0")
+    own = cli(daemon, "login", "one", "--no-browser", "--wait", "0")
+
+    assert again.returncode == 75
+    assert again.stderr.startswith("credward: a login for ")
+    assert "in a terminal of your own" in again.stderr
+    assert own.returncode == 67

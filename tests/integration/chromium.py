@@ -34,20 +34,22 @@ _FLAGS = (
     "--remote-debugging-pipe",
 )
 _PATIENCE = 40.0
-# Marks a document that was dealt with: the next one does not have it.
-_LOOK = """(() => {
+# Marks a document that was dealt with: the next one does not have it. A form without a button is
+# submitted by its own script; to do so a second time would cancel the first.
+_BUTTON = '"button[type=submit], input[type=submit], form button"'
+_LOOK = f"""(() => {{
   if (document.readyState !== "complete" || window.dealtWith) return null;
-  return {url: location.href, title: document.title, text: document.body.innerText,
+  if (document.forms.length > 0 && !document.querySelector({_BUTTON})) return null;
+  return {{url: location.href, title: document.title, text: document.body.innerText,
           fields: [...document.querySelectorAll("input")].map(each => each.name),
-          form: document.forms.length > 0};
-})()"""
+          form: document.forms.length > 0}};
+}})()"""
 _ACT = """(() => {
   window.dealtWith = true;
   const field = name => document.querySelector(`input[name=${name}]`);
   if (field("login")) { field("login").value = USER; field("password").value = "x"; }
-  const button = document.querySelector("button[type=submit], input[type=submit], form button");
-  if (button) button.click(); else document.forms[0].submit();
-})()"""
+  document.querySelector(BUTTON).click();
+})()""".replace("BUTTON", _BUTTON)
 
 
 def missing() -> str | None:

@@ -1,4 +1,4 @@
-"""The real Claude Code binary: found or installed once, run headless against a loopback API."""
+"""The real Claude Code binary: found or installed once, set up by us, run headless against a loopback API."""
 
 from __future__ import annotations
 
@@ -138,23 +138,19 @@ class ClaudeCode:
 
     def converse(self) -> Conversation:
         """Start one process that takes several turns."""
-        return Conversation(
-            subprocess.Popen(
-                self.command(
-                    "--input-format",
-                    "stream-json",
-                    "--output-format",
-                    "stream-json",
-                    "--verbose",
-                ),
+        words = ("--input-format", "stream-json", "--output-format", "stream-json", "--verbose")
+        complaints = self.folder / "complaints"
+        with complaints.open("w") as stderr:
+            process = subprocess.Popen(
+                self.command(*words),
                 env=self.environ,
                 cwd=self.folder,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
+                stderr=stderr,
                 text=True,
             )
-        )
+        return Conversation(process, complaints)
 
 
 @dataclass(slots=True)
@@ -162,6 +158,8 @@ class Conversation:
     """Several turns in one process, with pauses of one's own between them."""
 
     process: subprocess.Popen[str]
+    # What it wrote to standard error.
+    complaints: Path
 
     def turn(self, words: str) -> dict[str, Any]:
         """Say something and return the result of that turn."""

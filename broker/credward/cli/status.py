@@ -100,7 +100,7 @@ def draw(listed: StatusList) -> None:
         click.echo(line)
     for warning in listed.warnings:
         click.echo(f"warning: {warning}")
-    if listed.store and not listed.locked and listed.store != "not opened":
+    if not listed.locked and listed.store and listed.store != "not opened":
         click.echo(f"store: {listed.store}")
     if listed.attestation.startswith("degraded"):
         click.echo(f"attestation: {listed.attestation}")

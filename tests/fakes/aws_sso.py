@@ -1,4 +1,4 @@
-"""IAM Identity Center as clients see it: SSO OIDC and the portal, on loopback, with single-use codes; a little of STS.
+"""IAM Identity Center as clients see it: SSO OIDC and the portal, on loopback, with single-use codes; a little of STS and ECR.
 
 Checks what the real one checks: the registration, the grant type, the PKCE verifier, that a refresh
 token is the newest one, and that an access token is alive.
@@ -144,21 +144,33 @@ class AwsSso:
             }
         }
 
-    def assume_role(self, body: bytes, authorization: str) -> bytes:
+    def sts(self, body: bytes, authorization: str) -> bytes:
         """Answer as STS does: the signer must hold keys that were given here."""
         asked = {name: values[0] for name, values in parse_qs(body.decode()).items()}
-        signer = authorization.partition("Credential=")[2].partition("/")[0]
+        action = asked["Action"]
+        if action == "AssumeRoleWithWebIdentity":
+            assert not authorization
+            signer = asked["WebIdentityToken"]
+        else:
+            signer = authorization.partition("Credential=")[2].partition("/")[0]
         access_key_id = f"ASIA{next(self.numbers):016}"
-        self.owners[access_key_id] = f"{self.owners[signer]} as {asked['RoleArn']}"
+        role = asked.get("RoleArn", "session")
+        self.owners[access_key_id] = f"{self.owners[signer]} as {role}"
         ends = datetime.fromtimestamp(time.time() + 3600, UTC).isoformat()
         return (
-            "<AssumeRoleResponse><AssumeRoleResult><Credentials>"
+            f"<{action}Response><{action}Result><Credentials>"
             f"<AccessKeyId>{access_key_id}</AccessKeyId>"
             f"<SecretAccessKey>{self.word('secret-key')}</SecretAccessKey>"
             f"<SessionToken>{self.word('session-token')}</SessionToken>"
             f"<Expiration>{ends}</Expiration>"
-            "</Credentials></AssumeRoleResult></AssumeRoleResponse>"
+            f"</Credentials></{action}Result></{action}Response>"
         ).encode()
+
+    def registry_password(self) -> dict[str, Any]:
+        """Answer as ECR does."""
+        password = base64.b64encode(f"AWS:{self.word('password')}".encode()).decode()
+        data = {"authorizationToken": password, "expiresAt": time.time() + 43_200}
+        return {"authorizationData": [data]}
 
     def logout(self, bearer: str | None) -> tuple[int, Any]:
         if bearer not in self.access_tokens:
@@ -227,6 +239,8 @@ def serving_sso() -> Iterator[AwsSso]:
 def make_handler(sso: AwsSso) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Head and body are two writes.
+        disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -235,8 +249,11 @@ def make_handler(sso: AwsSso) -> type[http.server.BaseHTTPRequestHandler]:
             sso.hosts.append(self.headers["Host"])
             if not self.is_broken(path):
                 bearer = self.headers.get("x-amz-sso_bearer_token")
+                if path == "/" and "X-Amz-Target" in self.headers:
+                    self.answer(200, sso.registry_password())
+                    return
                 if path == "/":
-                    answer = sso.assume_role(body, self.headers["Authorization"])
+                    answer = sso.sts(body, self.headers.get("Authorization", ""))
                     self.send(200, {"Content-Type": "text/xml"}, answer)
                     return
                 asked = json.loads(body or b"{}")

@@ -213,7 +213,8 @@ class Google:
         elif form["audience"] != POOL:
             return 400, {"error": "invalid_target"}
         elif form["subject_token_type"].endswith("aws4_request"):
-            if "x-goog-cloud-target-resource" not in given:
+            signed_for = "%22value%22%3A%22sts.eu-central-1.amazonaws.com%22"
+            if "x-goog-cloud-target-resource" not in given or signed_for not in given:
                 return 400, {"error": "invalid_grant"}
             who = "pool"
         elif given != SUBJECT:
@@ -272,10 +273,19 @@ class Google:
         match path:
             case "/latest/meta-data/placement/availability-zone":
                 return 200, "eu-central-1a"
-            case "/latest/meta-data/iam/security-credentials":
+            case "/latest/meta-data/iam/security-credentials" | (
+                "/latest/meta-data/iam/security-credentials/"
+            ):
                 return 200, "role"
             case "/latest/meta-data/iam/security-credentials/role":
-                return 200, {"AccessKeyId": "AKIA", "SecretAccessKey": "secret", "Token": "session"}
+                ends = dt.datetime.fromtimestamp(time.time() + self.lifetime, dt.UTC)
+                return 200, {
+                    "Code": "Success",
+                    "AccessKeyId": "AKIA",
+                    "SecretAccessKey": "secret",
+                    "Token": "session",
+                    "Expiration": ends.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                }
             case _:
                 return 404, ""
 
@@ -285,6 +295,8 @@ def make_handler(google: Google) -> type[http.server.BaseHTTPRequestHandler]:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Head and body are two writes.
+        disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

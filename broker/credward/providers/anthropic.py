@@ -114,7 +114,7 @@ def _ask_ant(name: str, settings: Settings, io: Io) -> Token:
     refuse_failure(name, settings.ant, result)
     try:
         answer = msgspec.json.decode(result.output, type=_AntCredentials)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _ant_failure(name, settings, "printed no credentials") from error
     if not answer.access_token.startswith("sk-ant-") or not answer.access_token.isprintable():
         raise _ant_failure(name, settings, "printed no token of Anthropic")

@@ -30,6 +30,12 @@ _loader = Loader(include_default_search_paths=True)
 # Headers that the transport sets by itself from the body and the URL.
 _OF_TRANSPORT = frozenset({"content-length", "host", "connection", "transfer-encoding"})
 
+# What AWS itself says with status 429, in JSON and in XML.
+_SLOW_DOWN = (
+    b'{"__type": "Throttling"}',
+    b"<ErrorResponse><Error><Code>Throttling</Code></Error></ErrorResponse>",
+)
+
 
 class Aws:
     """AWS as one mint sees it: sessions and clients over *io*, for one credential.
@@ -126,15 +132,24 @@ class Aws:
             )
         )
         answer = response.body
-        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR and _is_page(answer):
-            # A load balancer's words: botocore reads the status where there is no body.
-            answer = b""
+        by_form = "x-www-form-urlencoded" in str(request.headers.get("Content-Type", ""))
+        if not _is_from_aws(answer, by_form=by_form):
+            # A load balancer's words, of which botocore makes the worst.
+            if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+                answer = _SLOW_DOWN[by_form]
+            elif response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                # It reads the status where there is no body.
+                answer = b""
         headers = dict(response.headers)
         return AWSResponse(request.url, response.status, cast("Any", headers), _Raw(answer))
 
 
-def _is_page(body: bytes) -> bool:
-    return body.lstrip()[:9].lower().startswith((b"<html", b"<!doctype"))
+def _is_from_aws(body: bytes, *, by_form: bool) -> bool:
+    """Tell whether *body* may be an answer of AWS: XML where a form was sent, else JSON."""
+    start = body.lstrip()[:9].lower()
+    return start.startswith(b"<" if by_form else b"{") and not start.startswith(
+        (b"<html", b"<!doctype")
+    )
 
 
 class _Raw(io_module.BytesIO):

@@ -43,7 +43,7 @@ def keys_from_text(credential: str, text: str, source: str, now: float) -> Keys:
     """
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if isinstance(found, dict):
         found = next((found[name] for name in _WRAPPERS if name in found), found)

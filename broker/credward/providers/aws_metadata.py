@@ -40,7 +40,7 @@ def instance_keys(aws: Aws) -> Keys:
         raise _refused(aws, "named no role")
     try:
         found = json.loads(_ask(aws, "GET", f"{_ROLES}{role}", headers).body)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or found.get("Code") != "Success":
         raise _refused(aws, "has no keys of the role")

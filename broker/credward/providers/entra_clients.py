@@ -148,7 +148,7 @@ def _ask_github(credential: str, settings: Settings, io: Io) -> str:
     )
     try:
         answer = msgspec.json.decode(response.body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         answer = None
     value = answer.get("value") if isinstance(answer, dict) else None
     if response.status == 200 and isinstance(value, str) and value:

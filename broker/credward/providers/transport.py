@@ -69,9 +69,11 @@ class Transport:
     ) -> HttpResponse:
         """Send one request, or raise `BrokerError`; redirects are answers like any other."""
         host = _check_url(http_request.url, credential)
+        _check_headers(http_request, host, credential)
         public = http_request.learned and not self._network.may_be_private(host)
         if public and not _may_be_public(http_request.url):
             raise _failure(_NotPublicError(), host, credential)
+        failure = None
         try:
             pool = self._pool(host, http_request.client_certificate, public=public)
             response = pool.request(
@@ -90,7 +92,10 @@ class Transport:
             # Closed where a rest is left unread: it would be taken for the next answer.
             response.close() if len(body) > max_body else response.release_conn()
         except (HTTPError, OSError, ValueError) as error:
-            raise _failure(error, host, credential) from error
+            failure = _failure(error, host, credential)
+        # Out here: the error, which may quote the URL, is not even its context.
+        if failure is not None:
+            raise failure
         if len(body) > max_body:
             raise BrokerError(
                 Kind.PROVIDER_REFUSED,
@@ -150,6 +155,17 @@ def _check_url(url: str, credential: str) -> str:
     )
 
 
+def _check_headers(http_request: HttpRequest, host: str, credential: str) -> None:
+    """Refuse what is no header: a secret with a line break, or a token that an answer made up."""
+    if all(value.isascii() and value.isprintable() for value in http_request.headers.values()):
+        return
+    raise BrokerError(
+        Kind.PROVIDER_REFUSED,
+        f'"{credential}" got no token, what {host} is to be shown is no line of ASCII: '
+        "correct the secret, or look at the answer that it came with",
+    )
+
+
 def _is_near(host: str) -> bool:
     """Tell whether *host* is this machine, or the metadata service below it."""
     if host.lower() == "localhost" or host == _METADATA_HOST:
@@ -197,11 +213,11 @@ def _failure(error: Exception, host: str, credential: str) -> BrokerError:
         case TimeoutError():
             kind, what = Kind.TIMED_OUT, "did not answer in time: check network and VPN"
         case FileNotFoundError() | PermissionError():
-            raise BrokerError(
+            return BrokerError(
                 Kind.FIX_CONFIGURATION,
                 f'"{credential}" names a certificate file that cannot be read: '
                 "correct its path or mode",
-            ) from error
+            )
         case _:
             what = "closed the connection without an answer: check network and proxy"
     via = " (through the proxy)" if isinstance(error, ProxyError) else ""

@@ -19,6 +19,7 @@ from credward.providers.vault_login import log_in, look_up, read_auth
 from credward.providers.vault_oidc import log_in_by_browser
 from credward.providers.vault_secret import Reading, make_token, read_path
 from credward.providers.vault_state import (
+    LONGEST_LIFE,
     Lease,
     VaultToken,
     load_state,
@@ -256,7 +257,7 @@ class _Mint:
                 raise
             return False
         life = answer.get("lease_duration")
-        if not isinstance(life, int) or life < lease.ttl / 2:
+        if not isinstance(life, int) or not lease.ttl / 2 <= life <= LONGEST_LIFE:
             return False
         lease.expires_at = now + life
         lease.renewable = answer.get("renewable") is True

@@ -148,6 +148,9 @@ def ask_vault(vault: VaultClient, what: str, call: Callable[[], Any]) -> dict[st
     except VaultError:
         # Its text holds the body: nothing of it goes on.
         refused = True
+    except (RecursionError, ValueError):
+        # JSON that is none, or that has no bottom.
+        answer = None
     last = vault.last
     if refused or last is None or not 200 <= last.status < 300:
         raise _failure(vault, what, last)

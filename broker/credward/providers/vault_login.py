@@ -17,7 +17,13 @@ from credward.providers.expiry import read_jwt_claims
 from credward.providers.provider import Io, ProviderRequest
 from credward.providers.references import read_file, read_secret
 from credward.providers.vault_client import RefusedError, VaultClient, ask_vault
-from credward.providers.vault_state import State, VaultToken, make_grant, name_of
+from credward.providers.vault_state import (
+    LONGEST_LIFE,
+    State,
+    VaultToken,
+    make_grant,
+    name_of,
+)
 from credward.settings.references import Reference
 
 __all__ = ["log_in", "look_up", "read_auth"]
@@ -68,7 +74,9 @@ def read_auth(vault: VaultClient, answer: dict[str, Any], now: float) -> VaultTo
     found = answer.get("auth")
     auth = found if isinstance(found, dict) else {}
     match auth:
-        case {"client_token": str(text), "lease_duration": int(ttl)} if text and ttl >= 0:
+        case {"client_token": str(text), "lease_duration": int(ttl)} if (
+            _is_token(text) and 0 <= ttl <= LONGEST_LIFE
+        ):
             return VaultToken(
                 id=text,
                 # Only tokens without an end have a life of 0.
@@ -197,6 +205,8 @@ def _secret_id(
             Kind.FIX_CONFIGURATION,
             f'"{vault.name}" got no token, its wrapping token held no secret id: '
             "wrap the answer of the role's secret-id path",
+            # It is used up now, whatever was in it.
+            sent="maybe",
         )
     if refusal.status not in {400, 403}:
         raise refusal
@@ -211,7 +221,7 @@ def _aws_keys(vault: VaultClient, token_request: ProviderRequest, io: Io) -> dic
     text = read_secret(token_request, "aws_credentials", io).reveal()
     try:
         keys = msgspec.json.decode(text, type=dict[str, str])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         keys = {}
     if not {"AccessKeyId", "SecretAccessKey"} <= keys.keys():
         raise BrokerError(
@@ -241,7 +251,7 @@ def _aws_login(vault: VaultClient, keys: dict[str, str]) -> Any:
 
 def _read_lookup(vault: VaultClient, text: str, data: dict[str, Any], now: float) -> VaultToken:
     match data:
-        case {"ttl": int(ttl)} if ttl >= 0:
+        case {"ttl": int(ttl)} if 0 <= ttl <= LONGEST_LIFE:
             whole = data.get("creation_ttl")
             return VaultToken(
                 id=text,
@@ -257,6 +267,10 @@ def _read_lookup(vault: VaultClient, text: str, data: dict[str, Any], now: float
                 "check address",
                 sent="maybe",
             )
+
+
+def _is_token(text: str) -> bool:
+    return text != "" and text.isascii() and text.isprintable()
 
 
 def _text(value: object) -> str | None:

@@ -15,6 +15,7 @@ import msgspec
 from credward.errors import BrokerError, Kind
 from credward.providers.expiry import read_jwt_claims
 from credward.providers.vault_client import RefusedError, VaultClient, ask_vault
+from credward.providers.vault_state import LONGEST_LIFE
 from credward.tokens import Secret, Token, TokenKind
 
 __all__ = ["Reading", "make_token", "read_path"]
@@ -126,6 +127,8 @@ def _read_answer(vault: VaultClient, answer: dict[str, Any], *, static: bool) ->
     if not isinstance(data, dict):
         raise _misconfigured(vault, "holds nothing to hand out: set data, or correct path")
     lease_id = answer.get("lease_id")
+    if isinstance(life, int) and life > LONGEST_LIFE:
+        raise _strange(vault, "whose end makes no sense")
     return Reading(
         data=data,
         static=static,

@@ -15,7 +15,11 @@ from credward.providers.vault_client import VaultClient
 from credward.settings.vault import Settings
 from credward.tokens import Secret
 
-__all__ = ["Lease", "State", "VaultToken", "load_state", "make_grant", "name_of"]
+__all__ = ["LONGEST_LIFE", "Lease", "State", "VaultToken", "load_state", "make_grant", "name_of"]
+
+
+# Of a token or a lease: servers are set up for ten years, and a thousand are a mistake (seconds).
+LONGEST_LIFE = 3_153_600_000
 
 
 class VaultToken(msgspec.Struct, kw_only=True):
@@ -70,7 +74,7 @@ def load_state(vault: VaultClient, grant: Secret | None) -> State:
         return empty
     try:
         state = msgspec.json.decode(grant.reveal(), type=State)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return empty
     return state if state.belongs_to == empty.belongs_to else empty
 

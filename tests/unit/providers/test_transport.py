@@ -13,7 +13,7 @@ import pytest
 import trustme
 import urllib3
 
-from canaries import canary
+from canaries import MARK, canary
 from credward.errors import BrokerError, Kind
 from credward.providers.provider import HttpRequest
 from credward.providers.transport import Transport, _check_url
@@ -219,6 +219,21 @@ def test_h3_no_secret_shows_in_a_failure():
         error = failure(f"{url}/reset?code={canary('url')}", body=canary("body").encode())
 
     assert "canary" not in f"{error} {error!r} {error.__cause__!s}".lower()
+
+
+@pytest.mark.parametrize("text", ["{}\n{}", "{}\r\nX: y", "{}…", "{}\0"])
+def test_h3_what_is_no_header_is_not_sent(text):
+    """A secret with a line break ends in no other header, and in no error of a library."""
+    secret = text.format(canary("a"), canary("b"))
+    transport = Transport(NetworkSettings())
+    with pytest.raises(BrokerError, match="is no line of ASCII") as caught:
+        transport.send(
+            HttpRequest(method="GET", url="http://127.0.0.1:9/", headers={"Authorization": secret}),
+            credential="gateway",
+        )
+
+    assert (caught.value.kind, caught.value.sent) == (Kind.PROVIDER_REFUSED, "no")
+    assert MARK not in f"{caught.value}{caught.value.__cause__}{caught.value.__context__}"
 
 
 def test_no_proxy_is_asked_for_the_metadata_service():

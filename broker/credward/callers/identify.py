@@ -12,6 +12,7 @@ import sys
 
 from credward.callers import ancestry, linux, macos
 from credward.callers.caller import Caller, Handle
+from credward.callers.programs import MARKS
 from credward.errors import BrokerError, Kind
 
 __all__ = ["Peer", "PeerIdentifier", "attestation_report"]
@@ -69,6 +70,17 @@ class Peer:
             harness=above.harness,
             ancestry_complete=above.complete,
         )
+
+    def marked_by(self) -> str | None:
+        """Return the harness that the caller's own environment names; it may have been changed."""
+        if sys.platform != "linux" or self._handle is None or self.pid is None:
+            return None
+        if self.uid != os.geteuid():
+            # Reading another's memory can be made to take for ever.
+            return None
+        marks = linux.variables(self.pid, MARKS)
+        self._check_alive()
+        return min((MARKS[mark] for mark in marks), default=None)
 
     def ancestor_pids(self) -> tuple[int, ...]:
         """Return the pids above the caller, nearest first, as of the last `identify`."""

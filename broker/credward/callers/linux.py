@@ -11,6 +11,7 @@ import select
 import socket
 import struct
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from credward.callers.caller import Executable
@@ -25,8 +26,11 @@ __all__ = [
     "peer_handle",
     "program_path",
     "read_stat",
+    "variables",
 ]
 
+# Beyond this nobody looks for a mark (bytes).
+_MOST_ENVIRONMENT = 1 << 20
 # asm-generic/socket.h; Linux 6.5 and later. The socket module has no name for it.
 _SO_PEERPIDFD = 77
 _CREDENTIALS = struct.Struct("3i")
@@ -161,6 +165,24 @@ def executable(pid: int) -> Executable | None:
     if found.st_nlink == 0 or path.endswith(" (deleted)") or path.startswith("/memfd:"):
         return None
     return Executable(path=path, device=found.st_dev, inode=found.st_ino)
+
+
+def variables(pid: int, names: Collection[str]) -> frozenset[str]:
+    """Return which of *names* are set in the environment that *pid* began with; none if hidden."""
+    try:
+        descriptor = os.open(f"/proc/{pid}/environ", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return frozenset()
+    try:
+        raw = bytearray()
+        while len(raw) < _MOST_ENVIRONMENT and (part := os.read(descriptor, 1 << 16)):
+            raw += part
+    except OSError:
+        return frozenset()
+    finally:
+        os.close(descriptor)
+    found = {entry.partition(b"=")[0] for entry in bytes(raw).split(b"\0")}
+    return frozenset(name for name in names if name.encode() in found)
 
 
 def mount_namespace(pid: int | str) -> str | None:

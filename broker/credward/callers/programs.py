@@ -6,7 +6,7 @@ being taken for a shell only moves the look one ancestor up.
 
 from __future__ import annotations
 
-__all__ = ["harness_name", "is_transparent"]
+__all__ = ["MARKS", "harness_name", "is_transparent"]
 
 # Agent harnesses by the name of their process; the value is what policies and people call them.
 _HARNESSES = {
@@ -31,6 +31,16 @@ _FOLDERS = {
     "/@anthropic-ai/claude-code": "claude",
     "/@openai/codex": "codex",
     "/@google/gemini-cli": "gemini",
+}
+# What harnesses set for the programs that they run. It stays with a program that left its harness
+# behind (`setsid --fork`); whoever means harm takes it away, so that it can only restrict.
+MARKS = {
+    "CLAUDECODE": "claude",
+    "CODEX_SANDBOX": "codex",
+    "CODEX_THREAD_ID": "codex",
+    "CURSOR_AGENT": "cursor",
+    "GEMINI_CLI": "gemini",
+    "OPENCODE": "opencode",
 }
 _SHELLS = frozenset(
     {"sh", "bash", "dash", "zsh", "fish", "ksh", "mksh", "ash", "busybox", "tcsh", "csh"}

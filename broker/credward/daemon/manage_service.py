@@ -35,18 +35,18 @@ class BrokerManageService:
         self, peer: Peer, login_id: str, after: int, seconds: float
     ) -> list[wire.LoginEvent]:
         """Return what happened after the first *after* events."""
-        self._management.require("Login", peer)
-        return await self._logins.find(login_id).events_after(after, seconds)
+        session, whole = self._management.watch(peer, login_id, self._logins)
+        events = await session.events_after(after, seconds)
+        return events if whole else [_outline(event) for event in events]
 
     def login_answer(self, peer: Peer, login_id: str, answer: wire.LoginAnswer) -> None:
         """Hand on what the user typed."""
-        self._management.require("Login", peer)
-        self._logins.find(login_id).answer(answer.field, Secret(answer.value))
+        session = self._management.take_part(peer, login_id, self._logins)
+        session.answer(answer.field, Secret(answer.value))
 
     def login_cancel(self, peer: Peer, login_id: str) -> None:
         """Give a login up."""
-        self._management.require("Login", peer)
-        self._logins.cancel(login_id)
+        self._logins.cancel(self._management.take_part(peer, login_id, self._logins).id)
 
     async def hand_over(self, peer: Peer, name: str, grant: str) -> wire.GrantGiven:
         """Take an existing grant into sole ownership."""
@@ -87,6 +87,13 @@ class BrokerManageService:
     async def secret_remove(self, peer: Peer, name: str) -> None:
         """Forget a secret."""
         await self._management.remove_secret(peer, name)
+
+
+def _outline(event: wire.LoginEvent) -> wire.LoginEvent:
+    """Return what may be known of an event by somebody who is not to take part."""
+    if event.event in {"done", "error", "prompt_closed"}:
+        return event
+    return wire.LoginEvent(event="waiting", message="its owner is logging in")
 
 
 def _dropped(forgotten: Forgotten) -> wire.GrantDropped:

@@ -5,6 +5,7 @@ Denials are written down here; what is handed out afterwards is `issuer`.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Container
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from credward.tokens import TokenRequest
 __all__ = ["Active", "Gate", "Holder", "Peer"]
 
 _EVERYTHING = "*"
+# What an owner does, and an agent should not: here a second look is worth its time.
+_OF_OWNERS = frozenset({"Manage", "Approve", "Login"})
 
 
 class Peer(Protocol):
@@ -30,6 +33,10 @@ class Peer(Protocol):
 
     def identify(self) -> Caller:
         """Return who asks, or raise `denied`."""
+        ...
+
+    def marked_by(self) -> str | None:
+        """Return the harness that the caller's own environment names, None if it names none."""
         ...
 
     def ancestor_pids(self) -> tuple[int, ...]:
@@ -73,7 +80,7 @@ class Gate:
     def admit(self, action: str, peer: Peer, token_request: TokenRequest) -> Admitted:
         """Let this request through, or raise; what is denied is recorded."""
         active = self._holder.active
-        caller = self._identify(peer)
+        caller = self._identify(peer, action)
         name = token_request.credential
         if name == DEFAULT_NAME:
             name = find_credential(active.config, name).name
@@ -91,11 +98,13 @@ class Gate:
             rule=rule,
         )
 
-    def require(self, action: str, peer: Peer, *, although_locked: bool = False) -> None:
+    def require(self, action: str, peer: Peer, *, although_locked: bool = False) -> Caller:
         """Decide on an action that is about no single credential; raise `denied`."""
-        self._decide(self._holder.active, action, self._identify(peer), "-", _EVERYTHING)
+        caller = self._identify(peer, action)
+        self._decide(self._holder.active, action, caller, "-", _EVERYTHING)
         if action != "Inspect" and not although_locked:
             self.check_unlocked()
+        return caller
 
     @property
     def locked(self) -> bool:
@@ -122,8 +131,11 @@ class Gate:
             )
             raise BrokerError(Kind.DENIED, f'"{credential.name}" {reason}')
 
-    def _identify(self, peer: Peer) -> Caller:
+    def _identify(self, peer: Peer, action: str) -> Caller:
         caller = peer.identify()
+        if action in _OF_OWNERS and caller.harness is None and (mark := peer.marked_by()):
+            # It left its harness behind on the way here.
+            caller = dataclasses.replace(caller, harness=mark)
         workers = self._worker_pids()
         # A worker that asks us would wait for the very flight that it is in.
         if caller.pid in workers or any(pid in workers for pid in peer.ancestor_pids()):

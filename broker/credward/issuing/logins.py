@@ -47,8 +47,10 @@ class Given:
 class Keeping(Protocol):
     """What is done with a grant that a login brought."""
 
-    async def __call__(self, credential: CredentialConfig, fields: GrantFields) -> Given:
-        """Keep it and wake whoever waits for it."""
+    async def __call__(
+        self, credential: CredentialConfig, fields: GrantFields, *, by_agent: bool = False
+    ) -> Given:
+        """Keep it and wake whoever waits for it; raise what it is not kept for."""
         ...
 
 
@@ -56,11 +58,15 @@ Secrets = Callable[[Config, CredentialConfig], Coroutine[Any, Any, Mapping[str, 
 
 
 class LoginSession:
-    """One login; *events* only grows, so that a late watcher sees what it missed."""
+    """One login; *events* only grows, so that a late watcher sees what it missed.
 
-    def __init__(self, credential: CredentialConfig) -> None:
+    *by_agent*: an agent started it, so that it may not change whose grant this is.
+    """
+
+    def __init__(self, credential: CredentialConfig, *, by_agent: bool) -> None:
         self.id = secrets.token_urlsafe(12)
         self.credential = credential
+        self.by_agent = by_agent
         self.events: list[LoginEvent] = []
         self.ended_at: float | None = None
         self.task: asyncio.Task[None] | None = None
@@ -121,7 +127,12 @@ class Logins:
         self._sessions: dict[str, LoginSession] = {}
 
     def start(
-        self, config: Config, credential: CredentialConfig, method: str | None
+        self,
+        config: Config,
+        credential: CredentialConfig,
+        method: str | None,
+        *,
+        by_agent: bool = False,
     ) -> tuple[LoginSession, bool]:
         """Return the login of this credential's grant, and whether it was under way already."""
         self._forget_old()
@@ -139,7 +150,7 @@ class Logins:
                 f'"{credential.name}" can be logged in by {" or ".join(ways)} only: '
                 f"run credward login {credential.name} --method {ways[0]}",
             )
-        session = LoginSession(credential)
+        session = LoginSession(credential, by_agent=by_agent)
         self._sessions[session.id] = session
         session.task = self._spawn(self._run(session, config, method or ways[0]))
         return session, False
@@ -240,7 +251,8 @@ class Logins:
             mint="login", grant=credential.name, origin=0, generation=0, sealed=granted.sealed
         )
         fields = open_grant(sealed, key)
-        return await self._keep(credential, fields), fields.account
+        given = await self._keep(credential, fields, by_agent=session.by_agent)
+        return given, fields.account
 
     def _forget_old(self) -> None:
         now = self._clock.elapsed()

@@ -89,10 +89,6 @@ class Management:
         self._notices = notices
         self._agent_logins: dict[str, float] = {}
 
-    def require(self, action: str, peer: Peer) -> None:
-        """Decide on an action that is about no single credential; raise `denied`."""
-        self._gate.require(action, peer)
-
     # --- logins -----------------------------------------------------------------------------
 
     async def log_in(
@@ -109,16 +105,49 @@ class Management:
         agent = admitted.caller.harness is not None
         if agent and logins.under_way(credential.grant) is None:
             self._check_agent(credential.grant)
-        session, attached = logins.start(config, credential, method)
+        session, attached = logins.start(config, credential, method, by_agent=agent)
         if not attached:
             if agent:
                 self._agent_logins[credential.grant] = self._clock.elapsed()
             self._recorder.managed(admitted, "login-started")
         return session, attached
 
-    async def keep(self, credential: CredentialConfig, fields: GrantFields) -> Given:
-        """Keep what a login gave and serve whoever waits for it."""
+    def watch(self, peer: Peer, login_id: str, logins: Logins) -> tuple[LoginSession, bool]:
+        """Return a login for somebody who looks on, and whether all of it may be seen.
+
+        Who has the address or the code of a login can end it as somebody else.
+        """
+        caller = self._gate.require("Login", peer)
+        session = logins.find(login_id)
+        return session, caller.harness is None or session.by_agent
+
+    def take_part(self, peer: Peer, login_id: str, logins: Logins) -> LoginSession:
+        """Return a login for somebody who answers or ends it: an agent one that an agent began."""
+        session, whole = self.watch(peer, login_id, logins)
+        if not whole:
+            raise BrokerError(
+                Kind.DENIED,
+                f'the login of "{session.credential.name}" was begun by its owner: '
+                "go on with it in the terminal that shows it",
+            )
+        return session
+
+    async def keep(
+        self, credential: CredentialConfig, fields: GrantFields, *, by_agent: bool = False
+    ) -> Given:
+        """Keep what a login gave and serve whoever waits for it.
+
+        *by_agent*: an agent started it, and may have ended it too, as whom it likes. So it only
+        renews the login of the account that was there.
+        """
         before = self._keeper.peek(credential.grant)
+        known = before.account if before is not None else None
+        if by_agent and known is not None and fields.account != known:
+            raise BrokerError(
+                Kind.DENIED,
+                f'"{credential.name}" stays with its account, as an agent asked for the login of '
+                f"another: run credward login {credential.name} in a terminal of your own",
+            )
         if before is not None and before.account != fields.account:
             # Somebody else logged in: what was minted for the one before is not theirs.
             self._shell.grant_parked(credential.grant, needs_login(credential), drop=True)
@@ -170,7 +199,7 @@ class Management:
 
     async def revoke_all(self, peer: Peer) -> list[Forgotten]:
         """Revoke what can be revoked, then drop every grant and every token: the panic button."""
-        self._gate.require("Manage", peer)
+        caller = self._gate.require("Manage", peer)
         config = self._config
         await self._strongbox.open(config)
         first: dict[str, CredentialConfig] = {}
@@ -181,6 +210,8 @@ class Management:
         done = await asyncio.gather(*(self._forget(each) for each in first.values()))
         self._shell.drop_all()
         await self._book.save()
+        # Afterwards: a full disk is no reason to keep anything.
+        self._recorder.acted(caller, "Manage", "revoked-all")
         return list(done)
 
     async def _forget(self, credential: CredentialConfig) -> Forgotten:
@@ -227,12 +258,17 @@ class Management:
 
     async def lock(self, peer: Peer, password: Secret | None) -> None:
         """Lock the store and drop every token from memory; durable."""
-        self._gate.require("Manage", peer, although_locked=True)
+        caller = self._gate.require("Manage", peer, although_locked=True)
         # First: whatever fails after this, nothing is handed out any more.
         self._strongbox.shut()
         self._shell.drop_all()
         await self._strongbox.open(self._config)
-        await self.lock_up(password)
+        try:
+            await self.lock_up(password)
+        finally:
+            # Written down afterwards: a full disk is no reason to stay open.
+            if self._strongbox.locked:
+                self._recorder.acted(caller, "Manage", "locked")
 
     async def lock_up(self, password: Secret | None = None) -> None:
         """Lock the store, whoever wants it; what is kept of tokens goes first."""
@@ -248,29 +284,37 @@ class Management:
 
     async def unlock(self, peer: Peer, password: Secret | None) -> None:
         """Open the store, and take over what workers finished meanwhile."""
-        self._gate.require("Manage", peer, although_locked=True)
+        caller = self._gate.require("Manage", peer, although_locked=True)
         if self._gate.locked and not self._strongbox.locked:
             # Idle for too long, which the timer will notice in a moment.
             await self.lock_up()
-        await self._strongbox.unlock(self._config, password)
+        try:
+            await self._strongbox.unlock(self._config, password)
+        except BrokerError as failure:
+            if failure.kind is Kind.DENIED:
+                self._recorder.acted(caller, "Manage", "unlock-refused")
+            raise
+        self._recorder.acted(caller, "Manage", "unlocked")
 
     async def set_secret(self, peer: Peer, name: str, value: Secret) -> bool:
         """Keep a secret for `{ store = … }`; return whether it is durable."""
-        self._gate.require("Manage", peer)
+        caller = self._gate.require("Manage", peer)
         text = value.reveal()
         if not text or len(text) > _LONGEST_SECRET:
             raise BrokerError(
                 Kind.BAD_REQUEST, "a secret has between 1 and 32768 characters: pipe it in"
             )
         await self._strongbox.open(self._config)
+        self._recorder.acted(caller, "Manage", "secret-set", about=_SECRET + name)
         self._book.put_raw(_SECRET + name, bytearray(text.encode()))
         self._secret_changed(name)
         return await self._book.save()
 
     async def remove_secret(self, peer: Peer, name: str) -> None:
         """Forget a secret; raise `unknown-credential` where there is none of that name."""
-        self._gate.require("Manage", peer)
+        caller = self._gate.require("Manage", peer)
         await self._strongbox.open(self._config)
+        self._recorder.acted(caller, "Manage", "secret-removed", about=_SECRET + name)
         if not self._book.delete_raw(_SECRET + name):
             raise BrokerError(
                 Kind.UNKNOWN_CREDENTIAL,

@@ -58,6 +58,19 @@ class Recorder:
         """Record what was done to a grant: a login begun, a grant given up."""
         self._write(admitted, outcome)
 
+    def acted(self, caller: Caller, action: str, outcome: str, *, about: str = "*") -> None:
+        """Record what was done that is *about* no single credential: a lock, a stored secret."""
+        self._audit.record(
+            AuditEntry.of(
+                self._clock.now(),
+                caller,
+                action=action,
+                credential=about,
+                format="-",
+                outcome=outcome,
+            )
+        )
+
     def _write(self, admitted: Admitted, outcome: str, **facts: str | None) -> None:
         self._audit.record(
             AuditEntry.of(

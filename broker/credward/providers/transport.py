@@ -199,11 +199,11 @@ def _failure(error: Exception, host: str, credential: str) -> BrokerError:
     kind = Kind.PROVIDER_UNREACHABLE
     match reason:
         case _NotPublicError():
-            raise BrokerError(
+            return BrokerError(
                 Kind.FIX_CONFIGURATION,
                 f'"{credential}" got no token, its server names {host}, which is in a private '
                 "network: add it to network.private_hosts if that is right",
-            ) from error
+            )
         case NewConnectionError() | ConnectTimeoutError():
             what, sent = "is unreachable (no connection): check network and VPN", "no"
         case SSLError() | ssl.SSLError():

@@ -43,6 +43,10 @@ class Peer(Protocol):
         """Return who asks, or raise `denied`."""
         ...
 
+    def marked_by(self) -> str | None:
+        """Return the harness that the caller's own environment names, None if it names none."""
+        ...
+
     def ancestor_pids(self) -> tuple[int, ...]:
         """Return the pids seen above the caller in the last `identify`."""
         ...

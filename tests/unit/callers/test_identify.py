@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from credward.callers.identify import Peer, PeerIdentifier, attestation_report
+from credward.callers.programs import MARKS
 from credward.errors import BrokerError, Kind
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -154,3 +155,23 @@ def test_the_report_says_full_or_why_not() -> None:
     report = attestation_report()
 
     assert report == "full" or report.startswith("degraded (")
+
+
+def test_a_mark_of_a_harness_is_seen(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays on a program that left its harness; a foreign uid's memory is not looked into."""
+    for mark in MARKS:
+        monkeypatch.delenv(mark, raising=False)
+    plain, without = connect(listener, "time.sleep(30)")
+    monkeypatch.setenv("CLAUDECODE", "1")
+    marked, with_mark = connect(listener, "time.sleep(30)")
+    try:
+        assert without.marked_by() is None
+        assert with_mark.marked_by() == "claude"
+        with_mark.uid += 1
+        assert with_mark.marked_by() is None
+    finally:
+        for child in (plain, marked):
+            child.kill()
+            child.wait()

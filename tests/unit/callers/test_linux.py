@@ -112,3 +112,17 @@ def test_open_stat_files_never_speak_of_a_dead_process() -> None:
     assert len(files._files) == 2
     files.close()
     assert not files._files
+
+
+def test_variables_are_those_that_a_process_began_with() -> None:
+    """By their whole names; a value is never returned, what is hidden is absent."""
+    with subprocess.Popen(
+        [sys.executable, "-c", "input()"],
+        env={"CLAUDECODE": "1", "CLAUDECODE_NOT": "1", "X": "GEMINI_CLI=1"},
+        stdin=subprocess.PIPE,
+    ) as child:
+        assert child.stdin is not None
+        found = linux.variables(child.pid, {"CLAUDECODE", "GEMINI_CLI", "CLAUDECOD"})
+        child.stdin.close()
+    assert found == {"CLAUDECODE"}
+    assert linux.variables(child.pid, {"CLAUDECODE"}) == frozenset()

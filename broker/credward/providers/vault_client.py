@@ -145,8 +145,9 @@ def ask_vault(vault: VaultClient, what: str, call: Callable[[], Any]) -> dict[st
     answer: Any = None
     try:
         answer = call()
-    except VaultError:
-        # Its text holds the body: nothing of it goes on.
+    except (VaultError, TypeError):
+        # Its text holds the body: nothing of it goes on. hvac joins `errors` without looking
+        # whether they are texts.
         refused = True
     except (RecursionError, ValueError):
         # JSON that is none, or that has no bottom.

@@ -124,7 +124,9 @@ _CODES: Mapping[str, tuple[Kind, str, str]] = {
     "SlowDown": (Kind.RATE_LIMITED, _BUSY, "retrying by itself"),
     "LimitExceeded": (Kind.RATE_LIMITED, _BUSY, "retrying by itself"),
 }
-_CODE = re.compile(r"[A-Za-z][A-Za-z0-9]{1,63}", re.ASCII)
+# A code that is not in the table is shown if it is made of words, as theirs are: whatever else
+# stands in its place may be a secret.
+_WORDS = re.compile(r"[A-Z]{0,4}(?:[A-Z][a-z]{2,}){1,7}", re.ASCII)
 
 
 def explain(
@@ -176,8 +178,8 @@ def _explain_answer(
     answer = error.response
     status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) or 0)
     code = str(answer.get("Error", {}).get("Code", ""))
-    shown = code if _CODE.fullmatch(code) else f"HTTP {status}"
     found = codes.get(code.removesuffix("Exception"))
+    shown = code if found or _WORDS.fullmatch(code) else f"HTTP {status}"
     if found is None and status == HTTPStatus.TOO_MANY_REQUESTS:
         found = codes["Throttling"]
     if found is None and status >= HTTPStatus.INTERNAL_SERVER_ERROR:

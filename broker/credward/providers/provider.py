@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -98,8 +99,8 @@ class HttpRequest:
     learned: bool = False
 
     def __repr__(self) -> str:
-        # The URL's query may hold a code, headers and body hold secrets.
-        return f"HttpRequest({self.method} {self.url.partition('?')[0]})"
+        # A query may hold a code, a path a name; headers and body hold secrets.
+        return f"HttpRequest({self.method} {urlsplit(self.url).hostname})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,7 +62,7 @@ def read_redirect(query: str, state: str | None) -> Mapping[str, str] | None:
 @dataclass(slots=True)
 class _Visitor:
     until: float
-    head: bytearray = field(default_factory=bytearray)
+    head: bytearray = field(default_factory=bytearray, repr=False)
 
 
 class RedirectListener:

@@ -60,6 +60,8 @@ class VaultServer:
     lease_max_ttl: float = 1500
     lease_renewable: bool = True
     denied: set[str] = field(default_factory=set)
+    # This path alone is out of order.
+    broken: str = ""
     tokens: dict[str, Lived] = field(default_factory=dict)
     leases: dict[str, Lived] = field(default_factory=dict)
     # Method, then what must be presented.
@@ -115,6 +117,8 @@ class VaultServer:
         self.asked.append(asked)
         if self.status:
             return self.status, self.answer
+        if asked.path == self.broken:
+            return 500, {"errors": ["internal error"]}
         if self.sealed:
             return 503, {"errors": ["Vault is sealed"]}
         if asked.headers.get("x-vault-namespace", "").strip("/") != self.namespace:

@@ -14,6 +14,7 @@ import pytest
 
 from canaries import canary
 from fakes.vault_server import serving
+from fakes.watching import until
 
 LOGIN = "auth/approle/login"
 
@@ -67,6 +68,29 @@ def test_t10_a_restart_goes_on_with_the_login(server, start_daemon):
 
     assert daemon.get("llm").status == 200
     assert server.paths().count(LOGIN) == 1
+
+
+def test_what_disappears_from_the_configuration_is_revoked_where_that_is_wanted(
+    server, start_daemon
+):
+    """Leases and the login's token; without revoke_on_drop they run out by themselves."""
+    text = config(server).replace("secret_id =", "revoke_on_drop = true\nsecret_id =")
+    daemon = start_daemon(text)
+    server.secret_ids.add(daemon.environment["CANARY_SECRET"])
+    daemon.get("db")
+    assert (len(server.tokens), len(server.leases)) == (1, 1)
+
+    # One of two on the login: that lives on.
+    table = text.index("[credentials.llm]")
+    daemon.write_config(text[:table])
+    assert daemon.request("POST", "/v1/reload").status == 200
+    assert daemon.get("db").status == 200
+    assert (len(server.tokens), len(server.leases)) == (1, 1)
+
+    daemon.write_config('[store]\nkey = "key_file"\n')
+    assert daemon.request("POST", "/v1/reload").status == 200
+    until(lambda: not server.tokens)
+    assert server.leases == {}
 
 
 def test_t6_a_sealed_server_is_named(server, start_daemon):

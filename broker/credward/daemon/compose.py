@@ -193,8 +193,9 @@ def compose(
         fresh = load_config(places, config_path)
         active = Active(fresh, _load_policy(fresh))
         audit.reopen()
-        holder.active = active
+        before, holder.active = holder.active, active
         in_force.configure()
+        spawn(management.dropped(before.config))
         return fresh
 
     in_force.configure()

@@ -7,6 +7,7 @@ Decides through `gate` like everything else and records each step; the grants th
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,6 +36,8 @@ from credward.workers.link import RevokeRequest
 from credward.workers.pool import WorkerPool
 
 __all__ = ["Forgotten", "Management"]
+
+_log = logging.getLogger(__name__)
 
 # Revoking upstream is a courtesy that nobody waits longer for (seconds).
 _REVOKE = 8.0
@@ -213,6 +216,28 @@ class Management:
         # Afterwards: a full disk is no reason to keep anything.
         self._recorder.acted(caller, "Manage", "revoked-all")
         return list(done)
+
+    async def dropped(self, before: Config) -> None:
+        """Give up the grants that the configuration *before* had and the one in force has not.
+
+        But only those whose settings say so: a table that is edited away may come back.
+        """
+        kept = {each.grant for each in self._config.credentials.values()}
+        gone = {
+            each.grant: each
+            for each in before.credentials.values()
+            if each.grant not in kept and getattr(each.settings, "revoke_on_drop", False)
+        }
+        for grant, credential in gone.items():
+            try:
+                forgotten = await self._forget(credential)
+            except BrokerError as failure:
+                _log.warning("grant %s is not revoked: %s", grant, failure.message)
+                continue
+            if forgotten.failure is not None:
+                _log.warning("grant %s is not revoked: %s", grant, forgotten.failure.message)
+            elif forgotten.revoked:
+                _log.info("grant %s is revoked, nothing is on it any more", grant)
 
     async def _forget(self, credential: CredentialConfig) -> Forgotten:
         grant = credential.grant

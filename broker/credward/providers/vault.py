@@ -204,6 +204,8 @@ class _Mint:
             return minted
         minted = _until(minted, token)
         assert minted.expires_at is not None
+        if lease is not None and self._settings.revoke_on_drop:
+            self._drop(lease)
         self._state.leases[key] = Lease(
             id=reading.lease_id,
             data=reading.data,
@@ -242,6 +244,16 @@ class _Mint:
             return None
         lease.issued_at, lease.served_until = now, minted.expires_at
         return minted
+
+    def _drop(self, lease: Lease) -> None:
+        """Revoke a lease in whose place another one is handed out from now on.
+
+        It ends by itself where that fails: no reason to lose the new one.
+        """
+        try:
+            _revoke(self._vault, partial(self._vault.hvac.sys.revoke_lease, lease.id))
+        except BrokerError:
+            self._io.warn("could not revoke the lease before this one, which ends by itself")
 
     def _renew(self, lease: Lease, now: float) -> bool:
         """Renew *lease* by its first life; False near its maximum, and where it is gone."""

@@ -79,8 +79,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """One secret of a server, or without *path* the server's own token.
 
     *address* and *namespace* default to the variables of the vendors' command lines.
-    *kv_version* None: found out from the mount. *refresh_interval* (seconds): after how long a
-    secret without an end of its own is read again; 0: never by itself.
+    *kv_version* None: found out from the mount. *revoke_on_drop*: what is not handed out any more
+    is revoked upstream rather than left to end by itself. *refresh_interval* (seconds): after how
+    long a secret without an end of its own is read again; 0: never by itself.
     """
 
     address: str | None = None
@@ -106,6 +107,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     kind: Literal["bearer", "api-key", "basic"] | None = None
     kv_version: Literal[1, 2] | None = None
     data: dict[str, Any] = {}
+    revoke_on_drop: bool = False
     refresh_interval: Annotated[float, msgspec.Meta(ge=0, le=31_536_000)] = 300.0
     timeout: Annotated[float, msgspec.Meta(gt=0, le=600)] = 30.0
 
@@ -168,7 +170,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                     raise ValueError(f"{name} needs path: without it the token itself is meant")
             if self.data:
                 raise ValueError("data needs path: without it the token itself is meant")
+            self._check_drop()
             return
+        self._check_drop()
         if self.data and self.kv_version is not None:
             raise ValueError("data is for engines that make secrets: remove it or kv_version")
         for name in ("path", "mount_point", "auth_mount", "namespace"):
@@ -179,6 +183,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             mount = self.mount_point.strip("/") + "/"
             if not self.path.lstrip("/").startswith(mount):
                 raise ValueError(f'path begins with its mount_point "{mount}"')
+
+    def _check_drop(self) -> None:
+        if self.revoke_on_drop and not self.grant_terms.rotating:
+            raise ValueError(
+                "revoke_on_drop is for leases and logins: a given token and what is stored stay"
+            )
 
 
 def _credential(name: str, text: str) -> Reference:

@@ -176,6 +176,31 @@ def test_a_lease_near_its_maximum_is_replaced(world):
     assert len(set(names)) == 2
 
 
+@pytest.mark.parametrize("drops", [False, True])
+def test_a_lease_that_was_replaced_is_revoked_where_that_is_wanted(world, drops):
+    """Otherwise it ends by itself, for callers may still use it."""
+    first = world.mint(path="database/creds/app", revoke_on_drop=drops)
+    world.wait(10)
+    second = world.mint(path="database/creds/app", revoke_on_drop=drops)
+
+    assert first.secret.reveal() != second.secret.reveal()
+    assert world.server.paths().count("sys/leases/revoke") == drops
+    assert len(world.server.leases) == (1 if drops else 2)
+
+
+def test_a_revocation_that_fails_costs_no_new_lease(world):
+    """It is said, and the new one is kept."""
+    world.mint(path="database/creds/app", revoke_on_drop=True)
+    world.wait(10)
+    world.server.broken = "sys/leases/revoke"
+    token = world.mint(path="database/creds/app", revoke_on_drop=True)
+    world.wait(400)
+
+    assert world.io.warnings == ["could not revoke the lease before this one, which ends by itself"]
+    again = world.mint(path="database/creds/app", revoke_on_drop=True)
+    assert again.secret.reveal() == token.secret.reveal()
+
+
 @pytest.mark.parametrize("how", ["revoked", "not renewable", "asked at once", "another path"])
 def test_a_lease_that_is_of_no_use_is_replaced(world, how):
     """Whatever the reason."""

@@ -72,6 +72,8 @@ def test_a_bare_name_is_another_credential():
         ({"path": "x?y"}, "is a path"),
         ({"path": "other/x", "mount_point": "secret"}, "begins with its mount_point"),
         ({"path": "x", "kv_version": 3}, "kv_version"),
+        ({"revoke_on_drop": True}, "revoke_on_drop is for leases and logins"),
+        ({"path": "x", "kv_version": 1, "revoke_on_drop": True}, "revoke_on_drop is for leases"),
         ({"path": "x", "refresh_interval": -1}, "refresh_interval"),
     ],
 )

@@ -21,13 +21,11 @@ from credward.providers.exit_codes import refuse_failure
 from credward.providers.provider import Io, ProviderRequest
 from credward.providers.references import read_secret
 from credward.settings.anthropic import Settings
+from credward.settings.subscriptions import may_be_subscription
 from credward.tokens import Secret, Token
 
 __all__ = ["AnthropicProvider"]
 
-# Federation tokens, Console tokens of ant and subscription tokens share it: only where a token
-# comes from tells which it is.
-_OAUTH_PREFIX = "sk-ant-oat"
 # Milliseconds taken for seconds lie beyond (seconds).
 _HORIZON = 315_360_000.0
 
@@ -87,7 +85,7 @@ def _read_key(token_request: ProviderRequest, settings: Settings, io: Io) -> Tok
     """Return an API key as it is; no end of it is known."""
     name = token_request.credential
     key = read_secret(token_request, "api_key", io, timeout=settings.timeout).reveal().strip()
-    if key.startswith(_OAUTH_PREFIX) or "claudeAiOauth" in key:
+    if may_be_subscription(key):
         raise _misconfigured(
             name,
             "is no API key but an OAuth token, perhaps a subscription login, which Anthropic's "

@@ -11,6 +11,7 @@ from credward.errors import BrokerError, Kind
 from credward.providers.provider import Io, ProviderRequest
 from credward.providers.references import read_secret
 from credward.settings.static import Settings
+from credward.settings.subscriptions import may_be_subscription
 from credward.tokens import Secret, Token
 
 __all__ = ["StaticProvider"]
@@ -43,6 +44,12 @@ def _check(name: str, settings: Settings, text: str) -> None:
     where = settings.reference.describe()
     if not text:
         raise _misconfigured(name, f"is empty in {where}: store the secret there")
+    if may_be_subscription(text):
+        raise _misconfigured(
+            name,
+            f"in {where} is an OAuth token, perhaps a subscription login of Claude.ai, which its "
+            "terms keep to Anthropic's own applications: use an API key, or provider anthropic",
+        )
     if not text.isascii() or not text.isprintable():
         raise _misconfigured(
             name, f"in {where} is not one line of printable ASCII: store the bare secret there"

@@ -1,7 +1,7 @@
 """What a credential of the provider `anthropic` may say: one of three ways to the Claude API.
 
 The exchange, `ant` and the key are used by `providers.anthropic`. Subscription logins of Claude.ai
-are none of the ways, and places that hold one are refused here.
+are none of the ways, see `subscriptions`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from credward.settings.checks import check_program
-from credward.settings.references import Keychain, Reference, refuse_literal
+from credward.settings.references import Reference, refuse_literal
 
 __all__ = ["Settings"]
 
@@ -67,7 +67,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         elif self.profile is not None and not _PROFILE.fullmatch(self.profile):
             raise ValueError("profile is the name of a profile of ant, such as work")
         elif self.api_key is not None:
-            _refuse_subscription(refuse_literal(self.api_key))
+            refuse_literal(self.api_key)
         check_program((self.ant,))
 
     @property
@@ -102,7 +102,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 )
             # One shape from here on, also where it is written out again for a worker.
             msgspec.structs.force_setattr(self, "identity", Reference(credential=self.identity))
-        _refuse_subscription(self.assertion)
+        # Made anew, and so checked: paths and programs have keys of their own here.
+        _ = self.assertion
         if not self.federation_rule_id.startswith("fdrl_"):
             raise ValueError("federation_rule_id begins with fdrl_")
         if not _UUID.fullmatch(self.organization_id):
@@ -115,26 +116,3 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         parts = urlsplit(self.token_url)
         if parts.scheme not in {"https", "http"} or not parts.hostname:
             raise ValueError(f"token_url is a URL such as {_TOKEN_URL}")
-
-
-def _refuse_subscription(reference: Reference) -> None:
-    """Refuse the known places of a Claude.ai login: they are for Claude Code alone.
-
-    Source: the vendor's legal page on authentication and credential use.
-    """
-    match reference:
-        case Reference(file=str(path)):
-            found = path.endswith("/.claude/.credentials.json")
-        case Reference(env=str(name)):
-            found = name == "CLAUDE_CODE_OAUTH_TOKEN"
-        case Reference(keychain=Keychain(service=service)):
-            found = service.startswith("Claude Code")
-        case Reference(command=tuple(command)):
-            found = "setup-token" in command
-        case _:
-            found = False
-    if found:
-        raise ValueError(
-            f"{reference.describe()} is a subscription login of Claude.ai, which its terms keep "
-            "to Anthropic's own applications: use an API key, federation or profile"
-        )

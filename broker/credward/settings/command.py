@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from credward.settings.checks import check_program, check_variables
+from credward.settings.subscriptions import refuse_program
 
 __all__ = ["Settings"]
 
@@ -34,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __post_init__(self) -> None:
         check_program(self.command)
+        refuse_program(self.command)
         check_variables(self.env)
         if self.expiry == "configured" and self.lifetime is None:
             raise ValueError('expiry = "configured" needs lifetime, in seconds')

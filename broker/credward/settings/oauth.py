@@ -12,6 +12,7 @@ import msgspec
 from credward.settings.grants import GrantTerms
 from credward.settings.oauth_words import check_endpoint, check_parameters, check_ports
 from credward.settings.references import Reference, refuse_literal
+from credward.settings.subscriptions import refuse_server
 
 __all__ = ["Settings"]
 
@@ -88,6 +89,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         for name in ("issuer", *_ENDPOINTS):
             if (url := getattr(self, name)) is not None:
                 check_endpoint(name, url)
+                if self.for_user:
+                    refuse_server(url)
         if not self.client_id:
             raise ValueError("client_id is what the authorization server knows this client by")
         self._check_places()

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import msgspec
 
 from credward.settings.checks import check_program
+from credward.settings.subscriptions import refuse_place, refuse_program
 
 __all__ = ["Reference", "references_in", "refuse_literal"]
 
@@ -51,6 +52,9 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             raise ValueError("file is an absolute path, or one that begins with ~/")
         if self.command is not None:
             check_program(self.command)
+            refuse_program(self.command)
+        service = None if self.keychain is None else self.keychain.service
+        refuse_place(file=self.file, env=self.env, keychain=service)
 
     @property
     def of_daemon(self) -> bool:

@@ -72,19 +72,18 @@ def test_nonsense_is_refused_with_what_to_write(words, complaint):
 
 
 @pytest.mark.parametrize(
-    "reference",
+    "words",
     [
-        {"file": "~/.claude/.credentials.json"},
-        {"env": "CLAUDE_CODE_OAUTH_TOKEN"},
-        {"keychain": {"service": "Claude Code-credentials", "account": "me"}},
-        {"command": ["claude", "setup-token"]},
+        {"api_key": {"env": "CLAUDE_CODE_OAUTH_TOKEN"}},
+        {**FEDERATION, "identity": {"command": ["claude", "setup-token"]}},
+        {**FEDERATION, "identity_command": ["claude", "setup-token"]},
+        {**FEDERATION, "identity_file": "~/.claude/.credentials.json"},
     ],
 )
-def test_subscription_logins_are_refused_with_the_reason(reference):
-    """They are never read, wherever the user points."""
-    for words in ({"api_key": reference}, {**FEDERATION, "identity": reference}):
-        with pytest.raises(msgspec.ValidationError, match="is a subscription login"):
-            convert(**words)
+def test_subscription_logins_are_refused_with_the_reason(words):
+    """They are never read, by whichever key the user points there."""
+    with pytest.raises(msgspec.ValidationError, match="is a subscription login"):
+        convert(**words)
 
 
 @pytest.mark.parametrize("workspace", ["default", "wrkspc_1", None])

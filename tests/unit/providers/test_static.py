@@ -116,8 +116,8 @@ def test_what_is_no_file_is_refused(tmp_path):
         ("schlüssel".encode(), "not one line of printable ASCII"),
         (b"\xff\xfe", "not one line of printable ASCII"),
         (b"x" * 40_000, "longer than 32 KiB"),
-        ("sk-ant-oat01-x", "perhaps a subscription login of Claude.ai"),
-        ('{"claudeAiOauth": {}}', "perhaps a subscription login"),
+        (b"sk-ant-oat01-x", "perhaps a subscription login of Claude.ai"),
+        (b'{"claudeAiOauth": {}}', "perhaps a subscription login"),
     ],
 )
 def test_t7_what_is_no_secret_is_refused(secret_file, content, complaint):

@@ -45,6 +45,7 @@ class Host(Protocol):
     handler: Handler
     render_error: RenderError
     closing: bool
+    scratch: bytearray
 
     @property
     def crowded(self) -> bool:
@@ -72,7 +73,7 @@ class _State(enum.Enum):
     CLOSED = enum.auto()
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """The protocol object that the event loop talks to; its callbacks are those of asyncio."""
 
     __slots__ = (
@@ -119,8 +120,21 @@ class Connection(asyncio.Protocol):
         except BrokerError as error:
             self._refuse(error)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - asyncio's signature
+        """Return where to put bytes; the loop's own buffer would keep them."""
+        return self._host.scratch
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Take bytes, and answer if they complete a request."""
+        scratch = self._host.scratch
+        data = scratch[:nbytes]
+        scratch[:nbytes] = bytes(nbytes)
+        try:
+            self._received(data)
+        finally:
+            wipe(data)
+
+    def _received(self, data: bytearray) -> None:
         if self._state is _State.DISCARDING:
             self._discarded += len(data)
             if self._discarded > _DISCARD:
@@ -155,6 +169,7 @@ class Connection(asyncio.Protocol):
         self._state = _State.CLOSED
         self._deadline.close()
         self._wipe_unsent()
+        self._reader.wipe()
         if self.peer is not None:
             self.peer.close()
         self._host.forget(self)
@@ -206,6 +221,7 @@ class Connection(asyncio.Protocol):
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is an answer too
             answer = self._render(error, http_request)
         if isinstance(answer, HttpResponse):
+            wipe(http_request.body)
             self._send(answer)
             return
         if self._transport is not None:
@@ -213,6 +229,7 @@ class Connection(asyncio.Protocol):
         self._host.own(answer).add_done_callback(partial(self._answered, http_request))
 
     def _answered(self, http_request: HttpRequest, answer: asyncio.Future[HttpResponse]) -> None:
+        wipe(http_request.body)
         if answer.cancelled():
             response = self._render(BrokerError(Kind.TIMED_OUT, "the daemon stops"), http_request)
         elif (error := answer.exception()) is not None:

@@ -30,6 +30,8 @@ OpenPeer = Callable[[socket.socket], Peer]
 
 # A connection that was made but has not said a word gets this much of the grace (seconds).
 _SILENT_GRACE = 0.2
+# Of what a client sends at once, this much is taken in one turn of the loop (bytes).
+_READ = 64 * 1024
 
 
 class HttpServer:
@@ -48,6 +50,8 @@ class HttpServer:
         self.handler = handler
         self.render_error = render_error
         self.closing = False
+        # What one read brings, of any connection: taken out and wiped before the next one.
+        self.scratch = bytearray(_READ)
         self._open_peer = open_peer
         self._connections: set[Connection] = set()
         self._per_pid: Counter[tuple[int, int | None]] = Counter()

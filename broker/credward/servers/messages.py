@@ -58,13 +58,16 @@ class Peer(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class HttpRequest:
-    """A whole request: *path* decoded once and without its query, names in *headers* lower case."""
+    """A whole request: *path* decoded once and without its query, names in *headers* lower case.
+
+    *body* may hold a secret: whoever had it answered wipes it.
+    """
 
     method: str
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
-    body: bytes = field(repr=False)
+    body: bytes | bytearray = field(repr=False)
     peer: Peer
 
 

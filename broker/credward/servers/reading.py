@@ -38,7 +38,7 @@ class RequestReader:
         """Whether bytes have come that no request has taken yet."""
         return self._head is not None or bool(self._buffer)
 
-    def feed(self, received: bytes) -> None:
+    def feed(self, received: bytes | bytearray) -> None:
         """Take bytes; nothing is looked at before `next_request`."""
         self._buffer += received
 
@@ -52,16 +52,14 @@ class RequestReader:
             self.headers = head.headers
             head.parse(bytes(self._buffer[:end]), self._limits.body)
             self.keep_alive = head.keep_alive
-            del self._buffer[:end]
+            self._drop(end)
             self._scanned = 0
         if len(self._buffer) < head.length:
             self._head = head
             return None
         self._head = None
-        body = b""
-        if head.length:
-            body = bytes(self._buffer[: head.length])
-            del self._buffer[: head.length]
+        body = self._buffer[: head.length]
+        self._drop(head.length)
         path, query = read_target(head.target)
         return HttpRequest(
             method=head.method,
@@ -71,6 +69,15 @@ class RequestReader:
             body=body,
             peer=peer,
         )
+
+    def wipe(self) -> None:
+        """Overwrite what no request has taken."""
+        self._drop(len(self._buffer))
+
+    def _drop(self, size: int) -> None:
+        # Deleting alone would leave the bytes where they are.
+        self._buffer[:size] = bytes(size)
+        del self._buffer[:size]
 
     def _find_head(self) -> int:
         """Return where the head ends, -1 while it does not; refuse what can never become one."""

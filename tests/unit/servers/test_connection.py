@@ -378,3 +378,29 @@ def test_gives_every_process_handle_back(run):
         assert all(peer.closed for peer in opened)
 
     run(main())
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_h4_nothing_of_a_request_is_kept_after_its_answer(run, later):
+    """Neither its body nor what was read: a secret may have been handed in."""
+    kept = []
+
+    def now(http_request):
+        kept.append(http_request.body)
+        assert bytes(http_request.body) == b"secret"
+        return HttpResponse(status=200, body=b"")
+
+    async def then(http_request):
+        await asyncio.sleep(0.01)
+        return now(http_request)
+
+    async def main() -> None:
+        async with open_door(then if later else now) as door:
+            reader, writer = await door.connect()
+            writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nsecret")
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+            await door.until(lambda: bytes(kept[0]) == bytes(6))
+            assert set(door.server.scratch) == {0}
+            writer.close()
+
+    run(main())

@@ -228,3 +228,16 @@ def test_r1_accepts_only_what_a_naive_reader_understands_alike(stream):
 def test_r1_survives_any_bytes(parts):
     """R1: no bytes raise anything but a refusal."""
     read_all(parts)
+
+
+def test_h4_what_was_taken_is_not_kept_in_the_buffer():
+    """Deleting from the front would leave the bytes where they are."""
+    reader = RequestReader(Limits())
+    reader.feed(head("Host: x", "Content-Length: 6", first="POST / HTTP/1.1") + b"secret" + GOOD)
+    buffer = reader._buffer
+    end = len(buffer) - len(GOOD)
+    with memoryview(buffer) as view:
+        with pytest.raises(BufferError):
+            reader.next_request(PEER)
+        # It could not be shortened while it is looked at, but it is overwritten first.
+        assert set(view[: end - 6]) == {0}

@@ -101,7 +101,7 @@ def _text(query: Mapping[str, str], name: str) -> str | None:
     return text or None
 
 
-def read_body(body: bytes, shape: type[_S]) -> _S:
+def read_body(body: bytes | bytearray, shape: type[_S]) -> _S:
     """Return the JSON *body* as *shape*; an empty one is all defaults.
 
     The standard library's reader, because it can be made to refuse what two readers would

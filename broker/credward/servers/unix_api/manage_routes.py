@@ -260,7 +260,7 @@ def _answer(body: msgspec.Struct, status: int = 200) -> HttpResponse:
     return HttpResponse(status=status, body=wire.encode(body))
 
 
-def _required(body: bytes, shape: type[_S]) -> _S:
+def _required(body: bytes | bytearray, shape: type[_S]) -> _S:
     if not body:
         raise BrokerError(Kind.BAD_REQUEST, f"the body is missing: send a {shape.__name__}")
     return read_body(body, shape)

@@ -35,6 +35,7 @@ from credward.issuing.management import Management
 from credward.issuing.minting import Minting
 from credward.issuing.recording import Recorder
 from credward.issuing.recovery import Recovery
+from credward.issuing.scrubbing import Scrubber
 from credward.issuing.sealer import Sealer
 from credward.issuing.shell import Shell
 from credward.issuing.strongbox import Strongbox
@@ -68,6 +69,7 @@ class Broker:
     shelf: TokenShelf
     idle_lock: IdleLock
     notices: LoginNotices
+    scrubber: Scrubber
     open_store: Callable[[], Awaitable[None]]
     reload: Callable[[], Config]
     # Whether tokens of an earlier life may lie in the store.
@@ -111,6 +113,7 @@ def compose(
     shelf = TokenShelf(
         clock=clock, book=book, config=lambda: holder.active.config, environ=environment()
     )
+    scrubber = Scrubber()
     notices = LoginNotices(
         clock=clock,
         config=lambda: holder.active.config,
@@ -126,6 +129,7 @@ def compose(
         mint=lambda key: minting.mint(holder.active.config, key),
         watcher=shelf,
         owner=notices,
+        scrub=scrubber.soon,
     )
     shelf.tokens = shell
     recorder = Recorder(clock=clock, audit=audit)
@@ -159,6 +163,7 @@ def compose(
         turned_away=turned_away,
         shelf=shelf,
         notices=notices,
+        scrub=scrubber.soon,
     )
     idle_lock = IdleLock(
         clock=clock,
@@ -222,6 +227,7 @@ def compose(
         shelf=shelf,
         idle_lock=idle_lock,
         notices=notices,
+        scrubber=scrubber,
         open_store=in_force.open_store,
         reload=reload,
         persists=any(each.persist for each in config.credentials.values()),

@@ -11,6 +11,8 @@ import os
 import resource
 import sys
 
+from credward.memory import overwrite_when_freed
+
 __all__ = ["harden_process", "hardening_report"]
 
 # From linux/prctl.h.
@@ -35,6 +37,7 @@ def harden_process(*, no_new_privs: bool) -> None:
     if soft < wanted and soft != resource.RLIM_INFINITY:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     os.umask(0o077)
+    overwrite_when_freed()
     libc = ctypes.CDLL(None, use_errno=True)
     if sys.platform == "linux":
         libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

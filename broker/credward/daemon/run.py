@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -103,6 +104,8 @@ async def _serve(
                 await asyncio.wait({spawn(_open_store(broker))}, timeout=_OPENING)
             await listener.open(activated.get("credward"))
             lock.record_socket(listener.path)
+            # What is there now stays: collecting what came later takes microseconds then.
+            gc.freeze()
             notifier.ready(f"serving at {listener.path}")
             _log.info("ready at %s", listener.path)
             watching = tasks.create_task(listener.watch())
@@ -115,6 +118,7 @@ async def _serve(
             broker.book.close()
             broker.idle_lock.close()
             broker.notices.close()
+            broker.scrubber.close()
             broker.service.stopping = True
             await listener.close()
             await broker.pool.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -76,6 +76,7 @@ class Management:
         turned_away: TurnedAway,
         shelf: TokenShelf,
         notices: LoginNotices,
+        scrub: Callable[[], None],
     ) -> None:
         self._clock = clock
         self._holder = holder
@@ -90,6 +91,7 @@ class Management:
         self._turned_away = turned_away
         self._shelf = shelf
         self._notices = notices
+        self._scrub = scrub
         self._agent_logins: dict[str, float] = {}
 
     # --- logins -----------------------------------------------------------------------------
@@ -162,6 +164,7 @@ class Management:
         )
         self._notices.login_given(credential.grant)
         self._shell.grant_given(credential.grant)
+        self._scrub()
         return Given(
             durable=durable,
             credentials=self._names_on(credential.grant),
@@ -256,6 +259,7 @@ class Management:
                 revoked = True
             except BrokerError as error:
                 failure = error
+        self._scrub()
         return Forgotten(
             grant=grant, credentials=self._names_on(grant), revoked=revoked, failure=failure
         )
@@ -306,6 +310,7 @@ class Management:
                 # Where the disk did not take the locked store, it is tried again.
                 self._book.note_change()
                 await self._book.save()
+            self._scrub()
 
     async def unlock(self, peer: Peer, password: Secret | None) -> None:
         """Open the store, and take over what workers finished meanwhile."""
@@ -319,6 +324,8 @@ class Management:
             if failure.kind is Kind.DENIED:
                 self._recorder.acted(caller, "Manage", "unlock-refused")
             raise
+        finally:
+            self._scrub()
         self._recorder.acted(caller, "Manage", "unlocked")
 
     async def set_secret(self, peer: Peer, name: str, value: Secret) -> bool:
@@ -333,7 +340,9 @@ class Management:
         self._recorder.acted(caller, "Manage", "secret-set", about=_SECRET + name)
         self._book.put_raw(_SECRET + name, bytearray(text.encode()))
         self._secret_changed(name)
-        return await self._book.save()
+        durable = await self._book.save()
+        self._scrub()
+        return durable
 
     async def remove_secret(self, peer: Peer, name: str) -> None:
         """Forget a secret; raise `unknown-credential` where there is none of that name."""

@@ -142,12 +142,14 @@ class Shell:
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         watcher: Watcher | None = None,
         owner: Owner | None = None,
+        scrub: Callable[[], None] = lambda: None,
     ) -> None:
         self._clock = clock
         self._mint = mint
         self._sealer = sealer
         self._watcher = watcher
         self._owner = owner
+        self._scrub = scrub
         self._spawn = spawn
         self._lifecycle = Lifecycle()
         self._plans: tuple[Plan, ...] = ()
@@ -309,6 +311,7 @@ class Shell:
                 self._spawn(self._fly(key, flight))
             case Drop(key=key, token_id=token_id):
                 self._tokens.pop((key, token_id), None)
+                self._scrub()
                 if self._watcher is not None:
                     self._watcher.drops(key, token_id)
             case Park(grant=grant, failure=failure):

@@ -11,6 +11,7 @@ import logging
 import math
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from credward.clock import Clock
@@ -25,6 +26,7 @@ from credward.store.kek import (
     SystemdSource,
 )
 from credward.store.mounts import network_file_system
+from credward.store.passphrases import Stretched
 from credward.store.recovery import sources_of
 from credward.store.store import Entry, Store, WrongPassphraseError
 from credward.tokens import Secret
@@ -261,7 +263,7 @@ class Strongbox:
         else:
             plain = bytearray(password.reveal().encode())
             try:
-                stretched = await asyncio.to_thread(store.stretch, plain)
+                stretched = await _in_own_thread(store.stretch, plain)
             finally:
                 wipe(plain)
             await asyncio.to_thread(store.lock, stretched)
@@ -288,7 +290,7 @@ class Strongbox:
                 await asyncio.sleep(min(_LAST_DELAY, _FIRST_DELAY * 2.0 ** (self._wrong - 1)))
             plain = bytearray(password.reveal().encode())
             try:
-                stretched = await asyncio.to_thread(store.stretch, plain)
+                stretched = await _in_own_thread(store.stretch, plain)
                 await asyncio.to_thread(store.unlock, stretched)
             except WrongPassphraseError:
                 self._wrong += 1
@@ -305,3 +307,12 @@ class Strongbox:
         raise BrokerError(
             Kind.STORE_LOCKED, "the store is not open yet: ask again", retry_after=1.0
         )
+
+
+async def _in_own_thread(work: Callable[[bytearray], Stretched], plain: bytearray) -> Stretched:
+    """Run *work* in a thread that ends with it: a thread keeps what it freed to itself."""
+    threads = ThreadPoolExecutor(1)
+    try:
+        return await asyncio.get_running_loop().run_in_executor(threads, work, plain)
+    finally:
+        threads.shutdown(wait=False)

@@ -1,0 +1,62 @@
+"""Freed memory that still holds what was in it, and how to overwrite that as far as Python allows.
+
+Texts cannot be overwritten while they live; once they are freed, their place can. What this does
+not reach is in THREAT_MODEL.md.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+from collections.abc import Iterator
+
+__all__ = ["overwrite_free_blocks", "overwrite_when_freed"]
+
+# From malloc.h of glibc.
+_M_PERTURB, _M_ARENA_MAX = -6, -8
+_PATTERN = 0x5A
+# obmalloc.c: blocks up to this size, in steps of 16, come from pools of Python's own (bytes).
+_SMALL, _STEP = 512, 16
+# No daemon has more free blocks of one size than fit in this (bytes), or than so many.
+_EACH, _MOST = 256 * 1024, 4096
+_AT_ONCE = 512
+# malloc.c: each thread keeps up to 7 free chunks of each size up to this one (bytes) to itself.
+_CACHED, _PER_SIZE = 1040, 8
+
+
+def overwrite_when_freed() -> bool:
+    """Have the allocator of the C library overwrite what is freed; return whether it can.
+
+    For large blocks and for libraries; Python's own small blocks need `overwrite_free_blocks`. One
+    arena for all threads, so that it reaches them too.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except AttributeError:
+        # musl has none.
+        return False
+    return bool(mallopt(_M_ARENA_MAX, 1)) and bool(mallopt(_M_PERTURB, _PATTERN))
+
+
+def overwrite_free_blocks() -> Iterator[None]:
+    """Overwrite the free blocks, one size after the other, each in a fraction of a millisecond.
+
+    By having them all: whatever is free is handed out, zeroed, and given back.
+    """
+    # What only refers to itself is not free yet.
+    gc.collect()
+    yield
+    held: list[bytearray] = []
+    for size in range(_STEP, _SMALL + 1, _STEP):
+        for _ in range(0, min(_MOST, _EACH // size), _AT_ONCE):
+            # A bytearray asks for one byte more than it holds.
+            held += [bytearray(size - 1) for _ in range(_AT_ONCE)]
+            yield
+        held.clear()
+    for size in range(_SMALL + _STEP, _CACHED + 1, _STEP):
+        held += [bytearray(size - 1) for _ in range(_PER_SIZE)]
+        held.clear()
+    yield

@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 PYTEST ?= -n auto
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format bench chaos ci clean
+.PHONY: help venv demo test lint format bench chaos soak ci clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +37,9 @@ bench: $(STAMP) ## measure helper and daemon; a table, and JSON in benchmarks/re
 
 chaos: $(STAMP) ## kill daemons and workers while 64 processes ask; counts lost grants (10 minutes and node)
 	@$(BIN)/python benchmarks/chaos.py --rounds $(or $(ROUNDS),200)
+
+soak: $(STAMP) ## 100,000 refreshes by one daemon, and what grew (10 minutes)
+	@$(BIN)/python benchmarks/soak.py --refreshes $(or $(REFRESHES),100000)
 
 ci: ## everything that a change has to pass, from a clean clone on
 	@.ci/run

@@ -10,6 +10,7 @@ import msgspec
 import tomlkit
 
 from credward.cli.config import replace_file
+from credward.cli.names import complete_providers
 from credward.cli.output import format_duration
 from credward.cli.setup.settings_file import diff
 from credward.cli.start import places, reach
@@ -28,7 +29,12 @@ __all__ = ["command"]
 )
 @click.argument("name")
 @click.argument("program", nargs=-1, type=click.UNPROCESSED)
-@click.option("--provider", required=True, help=f"One of {', '.join(sorted(SETTINGS))}.")
+@click.option(
+    "--provider",
+    required=True,
+    shell_complete=complete_providers,
+    help=f"One of {', '.join(sorted(SETTINGS))}.",
+)
 @click.option("--set", "words", multiple=True, metavar="KEY=VALUE", help="A key of the block.")
 @click.option("--default", "make_default", is_flag=True, help="Make it the default credential.")
 @click.option("--dry-run", is_flag=True, help="Show the change and stop.")

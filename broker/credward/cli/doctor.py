@@ -16,6 +16,7 @@ import click
 from credward import __version__
 from credward.cli.config import checked
 from credward.cli.helper_probe import find_helper, is_native, probe
+from credward.cli.names import complete_credentials
 from credward.cli.output import print_json
 from credward.cli.setup import claude_code
 from credward.cli.start import places, reach
@@ -43,7 +44,7 @@ class Finding:
 
 
 @click.command("doctor", epilog="Example: credward doctor gateway")
-@click.argument("name", default="-")
+@click.argument("name", default="-", shell_complete=complete_credentials)
 @click.option("--json", "as_json", is_flag=True, help="The findings for programs.")
 def command(name: str, as_json: bool) -> None:
     """Check every link from the configuration to the agent; stop at the first broken one.

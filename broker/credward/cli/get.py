@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from credward.cli.names import complete_credentials
 from credward.cli.start import reach
 from credward.config import environment
 from credward.tokens import TokenRequest
@@ -22,7 +23,7 @@ _DEFAULT_BASE_URL = "https://api.anthropic.com"
 
 
 @click.command("get", epilog="Example: credward get gateway --format headers")
-@click.argument("name", default="-")
+@click.argument("name", default="-", shell_complete=complete_credentials)
 @click.option(
     "--format", "shape", default="token", show_default=True, help="token|json|headers|env"
 )

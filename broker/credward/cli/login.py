@@ -20,6 +20,7 @@ import click
 import segno
 
 from credward import wire
+from credward.cli.names import complete_grants
 from credward.cli.output import plain, print_json
 from credward.cli.start import reach
 from credward.client import Client
@@ -46,7 +47,7 @@ _WINDOWS = {"DISPLAY", "WAYLAND_DISPLAY", "BROWSER"}
 
 
 @click.command("login", epilog="Example: credward login gateway --no-browser")
-@click.argument("name", default="-")
+@click.argument("name", default="-", shell_complete=complete_grants)
 @click.option(
     "--method",
     type=click.Choice(["browser", "device"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from credward.cli.names import complete_grants
 from credward.cli.output import print_json
 from credward.cli.start import reach
 
@@ -11,7 +12,7 @@ __all__ = ["command"]
 
 
 @click.command("logout", epilog="Example: credward logout gateway")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_grants)
 @click.option("--json", "as_json", is_flag=True, help="The result for programs.")
 def command(name: str, as_json: bool) -> None:
     """Forget the grant behind NAME, revoked upstream where that is possible.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from credward.cli.names import complete_credentials
 from credward.cli.output import format_duration, print_json
 from credward.cli.start import reach
 
@@ -11,7 +12,7 @@ __all__ = ["command"]
 
 
 @click.command("refresh", epilog="Example: credward refresh gateway")
-@click.argument("name", default="-")
+@click.argument("name", default="-", shell_complete=complete_credentials)
 @click.option("--timeout", type=click.FloatRange(0.3, 600), default=30.0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The result for programs.")
 def command(name: str, timeout: float, as_json: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from credward.cli.names import complete_grants
 from credward.cli.output import print_json
 from credward.cli.start import reach
 from credward.errors import BrokerError, Kind
@@ -13,7 +14,7 @@ __all__ = ["command"]
 
 
 @click.command("revoke", epilog="Example: credward revoke --all")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_grants)
 @click.option("--all", "everything", is_flag=True, help="Every grant and every token.")
 @click.option("--json", "as_json", is_flag=True, help="The result for programs.")
 def command(name: str | None, everything: bool, as_json: bool) -> None:

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from credward.cli.names import complete_secrets
 from credward.cli.output import print_json
 from credward.cli.start import reach
 from credward.errors import BrokerError, Kind
@@ -21,7 +22,7 @@ def command() -> None:
 
 
 @command.command("set", epilog="Example: op read op://work/gateway/key | credward secret set key")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_secrets)
 def set_secret(name: str) -> None:
     """Store a value under NAME: typed without echo, or read from standard input."""
     if sys.stdin.isatty():
@@ -51,7 +52,7 @@ def list_secrets(as_json: bool) -> None:
 
 
 @command.command("rm", epilog="Example: credward secret rm gateway-key")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_secrets)
 def remove_secret(name: str) -> None:
     """Forget the value under NAME."""
     reach(timeout=10.0).secret_remove(name)

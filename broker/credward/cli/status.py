@@ -9,6 +9,7 @@ from collections.abc import Container, Iterator
 import click
 import msgspec
 
+from credward.cli.names import complete_credentials
 from credward.cli.output import format_duration, print_json, print_table
 from credward.cli.start import reach
 from credward.client import Client
@@ -40,7 +41,7 @@ _COLOURS = {
 
 
 @click.command("status", epilog="Example: credward status --watch")
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=complete_credentials)
 @click.option("--json", "as_json", is_flag=True, help="Everything that is known, for programs.")
 @click.option("--watch", is_flag=True, help="Draw it again every second until stopped.")
 @click.option("--check", is_flag=True, help="Say nothing; exit 0 well, 1 failing, 2 will expire.")

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from credward.cli.names import complete_credentials
 from credward.cli.output import print_json
 from credward.cli.setup import claude_code, settings_file
 from credward.cli.setup.settings_file import Change, Memory
@@ -29,7 +30,7 @@ def command() -> None:
 
 
 @command.command("claude-code", epilog="Example: credward setup claude-code gateway --dry-run")
-@click.argument("name", default="-")
+@click.argument("name", default="-", shell_complete=complete_credentials)
 @click.option(
     "--settings",
     default="user",

@@ -1,0 +1,74 @@
+"""What a shell may complete: names out of the configuration, and those of the store's secrets.
+
+Starts no daemon and complains of nothing: a name that cannot be found out is not proposed. The
+script that asks is `completion`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import click
+
+from credward.cli.start import places
+from credward.client import Client
+from credward.config import CredentialConfig, load_config
+from credward.errors import BrokerError
+from credward.settings.registry import SETTINGS
+
+__all__ = ["complete_credentials", "complete_grants", "complete_providers", "complete_secrets"]
+
+# Whoever presses Tab does not wait for a busy daemon (seconds).
+_PATIENCE = 1.0
+# Names that were made from settings; nobody types them.
+_DERIVED = re.compile(r"[a-z]+-[0-9a-f]{12}")
+
+
+def complete_credentials(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the names of the credentials, but for those on the command line already."""
+    named = ctx.params.get(param.name or "") or ()
+    return _beginning(incomplete, [each.name for each in _credentials() if each.name not in named])
+
+
+def complete_grants(
+    ctx: click.Context,  # noqa: ARG001 - click's signature
+    param: click.Parameter,  # noqa: ARG001
+    incomplete: str,
+) -> list[str]:
+    """Return the names of credentials, and of grants that have a name of their own."""
+    found = _credentials()
+    grants = {each.grant for each in found if not _DERIVED.fullmatch(each.grant)}
+    return _beginning(incomplete, {*grants, *(each.name for each in found)})
+
+
+def complete_providers(
+    ctx: click.Context,  # noqa: ARG001 - click's signature
+    param: click.Parameter,  # noqa: ARG001
+    incomplete: str,
+) -> list[str]:
+    """Return the providers that come with credward."""
+    return _beginning(incomplete, SETTINGS)
+
+
+def complete_secrets(
+    ctx: click.Context,  # noqa: ARG001 - click's signature
+    param: click.Parameter,  # noqa: ARG001
+    incomplete: str,
+) -> list[str]:
+    """Return the names of the store's secrets, where a daemon runs that may say them."""
+    try:
+        return _beginning(incomplete, Client(places().sockets, _PATIENCE).secret_names().names)
+    except (BrokerError, OSError):
+        return []
+
+
+def _credentials() -> list[CredentialConfig]:
+    try:
+        return list(load_config(places()).credentials.values())
+    except (BrokerError, OSError):
+        return []
+
+
+def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
+    return sorted(name for name in names if name.startswith(incomplete))

@@ -96,6 +96,8 @@ class AnswerReceiver(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Fail what is expected."""
         wipe(self._buffer)
+        # Given back at once: what refers to us may form a cycle, which lives until it is collected.
+        self._buffer = bytearray()
         self._break(LinkBrokenError("ended"))
 
     def _break(self, error: LinkBrokenError) -> None:

@@ -118,7 +118,8 @@ async def test_the_end_fails_what_is_expected_once():
     with pytest.raises(LinkBrokenError, match="ended"):
         await expected
     assert ear.breaks == 1
-    assert set(ear.receiver.get_buffer(-1)) == {0}
+    # Nor is there a buffer that waits for the collector of cycles: many workers come and go.
+    assert not ear.receiver.get_buffer(-1)
 
 
 _DAEMON = """

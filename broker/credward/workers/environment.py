@@ -67,14 +67,16 @@ class WorkerRules:
     *variables* are handed down from the daemon's environment; so are *doors*, endpoints on this
     machine that the provider exists to ask, and which the daemon itself refuses to be
     (`recursion`). *programs*: it runs programs of the user's, which need a real HOME and may be
-    set-uid (no "no new privileges"); what is below such a worker dies with it. *rotates*: its mints
-    may replace their grant: each worker has a journal, and outlives a killed daemon.
+    set-uid (no "no new privileges"); what is below such a worker dies with it. *size*: workers at
+    once; *spare*: more of them while that many mints hang. *rotates*: its mints may replace their
+    grant: each worker has a journal, and outlives a killed daemon.
     """
 
     variables: tuple[str, ...] = ()
     doors: tuple[str, ...] = ()
     programs: bool = False
     size: int = 2
+    spare: int = 6
     rotates: bool = False
 
     @property
@@ -102,8 +104,9 @@ RULES: Mapping[str, WorkerRules] = {
         programs=True,
         rotates=True,
     ),
-    # The keychain is found through D-Bus; which one is the desktop's choice.
-    "keychain": WorkerRules(variables=(*_HOME, "XDG_CURRENT_DESKTOP"), size=1),
+    # The keychain is found through D-Bus; which one is the desktop's choice. It may ask the user,
+    # once at a time.
+    "keychain": WorkerRules(variables=(*_HOME, "XDG_CURRENT_DESKTOP"), size=1, spare=0),
     "local": WorkerRules(),
     # `ant` keeps its profiles below HOME, or where this variable says.
     "anthropic": WorkerRules(variables=(*_HOME, "ANTHROPIC_CONFIG_DIR"), programs=True),

@@ -27,6 +27,7 @@ from credward.workers.link import (
     MintRequest,
     RevokeRequest,
 )
+from credward.workers.places import Places
 from credward.workers.token_bytes import wipe
 from credward.workers.worker import JournalFile, Worker
 
@@ -84,10 +85,9 @@ class Login:
 
 @dataclass(slots=True)
 class _Lane:
-    """The workers of one provider. Whoever holds a slot has a worker of its own."""
+    """The workers of one provider. Whoever holds a place has a worker of its own."""
 
-    size: int
-    slots: asyncio.Semaphore
+    places: Places
     idle: list[Worker] = field(default_factory=list)
     all: list[Worker] = field(default_factory=list)
     rotating: set[Worker] = field(default_factory=set)
@@ -96,8 +96,9 @@ class _Lane:
 class WorkerPool:
     """At most *size* workers per provider (None: what `environment` says of the provider).
 
-    *environ* is the daemon's own environment, of which a worker is handed very little. *on_used_up*
-    is told, before the mint that it comes of ends, which one-time proofs count no more.
+    Some more while mints hang, see `places`. *environ* is the daemon's own environment, of which a
+    worker is handed very little. *on_used_up* is told, before the mint that it comes of ends, which
+    one-time proofs count no more.
     """
 
     def __init__(
@@ -142,7 +143,8 @@ class WorkerPool:
         lane = self._lane(provider)
         progress = _Progress()
         try:
-            async with asyncio.timeout(deadline) as patience, lane.slots:
+            place = lane.places.hold(mint_request.credential)
+            async with asyncio.timeout(deadline) as patience, place:
                 if rotating is None:
                     work = self._mint(provider, lane, mint_request, progress)
                 else:
@@ -409,8 +411,9 @@ class WorkerPool:
 
     def _lane(self, provider: str) -> _Lane:
         if provider not in self._lanes:
-            size = self._size or rules_of(provider).size
-            self._lanes[provider] = _Lane(size=size, slots=asyncio.Semaphore(size))
+            rules = rules_of(provider)
+            places = Places(size=self._size or rules.size, spare=rules.spare)
+            self._lanes[provider] = _Lane(places)
         return self._lanes[provider]
 
 

@@ -26,7 +26,7 @@ START_URL = "https://example.awsapps.com/start"
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 
 
-@dataclass(slots=True)
+@dataclass
 class AwsSso:
     """State and knobs of one server. Lifetimes are in seconds."""
 
@@ -41,6 +41,8 @@ class AwsSso:
     rotates: bool = True
     gives_refresh_token: bool = True
     assigned: tuple[str, str] = ("123456789012", "Agent")
+    # More roles of the same account.
+    more_roles: frozenset[str] = frozenset()
     # Answers as they are, by path: (status, content type, body). "hang" sends nothing for long.
     broken: dict[str, tuple[int, str, bytes]] = field(default_factory=dict)
     hang: set[str] = field(default_factory=set)
@@ -131,7 +133,9 @@ class AwsSso:
     def credentials(self, query: dict[str, str], bearer: str | None) -> tuple[int, Any]:
         if self.access_tokens.get(bearer or "", 0) <= time.time():
             return 401, "UnauthorizedException"
-        if (query.get("account_id"), query.get("role_name")) != self.assigned:
+        account, role = self.assigned
+        roles = {role, *self.more_roles}
+        if query.get("account_id") != account or query.get("role_name") not in roles:
             return 403, "ForbiddenException"
         access_key_id = f"ASIA{next(self.numbers):016}"
         self.owners[access_key_id] = f"{query['account_id']}/{query['role_name']}"

@@ -15,7 +15,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,8 @@ class EntraServer:
     username: str = USER
     # Whether the application is registered as one that keeps a secret.
     needs_proof: bool = False
+    # Of this tenant all answers come a byte at a time.
+    trickles: str | None = None
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     identity_header: str = "header-secret"
     identity_answer: tuple[int, bytes] | None = None
@@ -304,7 +306,12 @@ def make_handler(server: EntraServer) -> type[http.server.BaseHTTPRequestHandler
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content)
+            slowly = server.trickles is not None and f"/{server.trickles}/" in self.path
+            with suppress(OSError):
+                for byte in content if slowly else ():
+                    self.wfile.write(bytes([byte]))
+                    time.sleep(0.4)
+                self.wfile.write(b"" if slowly else content)
 
         do_GET = do_POST  # noqa: N815 - the name is the standard library's
 

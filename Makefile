@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 PYTEST ?= -n auto
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format bench chaos soak ci clean
+.PHONY: help venv demo test lint format bench chaos fleet soak ci clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +37,9 @@ bench: $(STAMP) ## measure helper and daemon; a table, and JSON in benchmarks/re
 
 chaos: $(STAMP) ## kill daemons and workers while 64 processes ask; counts lost grants (10 minutes and node)
 	@$(BIN)/python benchmarks/chaos.py --rounds $(or $(ROUNDS),200)
+
+fleet: $(STAMP) ## 140 credentials for five lifetimes of a minute: how often upstream is asked, and when (8 minutes)
+	@$(BIN)/python benchmarks/fleet.py
 
 soak: $(STAMP) ## 100,000 refreshes by one daemon, and what grew (10 minutes)
 	@$(BIN)/python benchmarks/soak.py --refreshes $(or $(REFRESHES),100000)

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from credward.cli.standard_input import read_text
 from credward.cli.start import reach
 
 __all__ = ["command", "read_password"]
@@ -27,6 +28,6 @@ def command(password_stdin: bool, keep: bool) -> None:
 def read_password(*, from_stdin: bool, confirm: bool) -> str:
     """Return a password, typed without echo or read from a pipe; never from an argument."""
     if from_stdin or not sys.stdin.isatty():
-        return sys.stdin.readline(8192).rstrip("\r\n")
+        return read_text(8192, one_line=True).rstrip("\r\n")
     text: str = click.prompt("password", hide_input=True, confirmation_prompt=confirm, err=True)
     return text

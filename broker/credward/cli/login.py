@@ -22,6 +22,7 @@ import segno
 from credward import wire
 from credward.cli.names import complete_grants
 from credward.cli.output import plain, print_json
+from credward.cli.standard_input import read_text
 from credward.cli.start import reach
 from credward.client import Client
 from credward.clock import SystemClock
@@ -31,6 +32,8 @@ from credward.errors import BrokerError, Kind
 __all__ = ["command"]
 
 _LONGEST = 900.0
+# More than the daemon takes, so that it says so (bytes).
+_LONGEST_GRANT = 48 * 1024
 # How often what was typed is looked for, beside the events (seconds).
 _STEP = 0.5
 # `--wait 0` takes this long at most to learn what there is to do: a worker has to start (seconds).
@@ -121,7 +124,7 @@ def _hand_over(client: Client, name: str, *, as_json: bool) -> None:
     if sys.stdin.isatty():
         text = click.prompt("refresh token", hide_input=True, err=True)
     else:
-        text = sys.stdin.read(64 * 1024)
+        text = read_text(_LONGEST_GRANT)
     given = client.hand_over(name, text)
     if as_json:
         print_json(given)

@@ -8,6 +8,7 @@ import click
 
 from credward.cli.names import complete_secrets
 from credward.cli.output import print_json
+from credward.cli.standard_input import read_text
 from credward.cli.start import reach
 from credward.errors import BrokerError, Kind
 
@@ -28,7 +29,7 @@ def set_secret(name: str) -> None:
     if sys.stdin.isatty():
         value = click.prompt(f"value of {name}", hide_input=True, err=True)
     else:
-        value = sys.stdin.read(_LONGEST + 2)
+        value = read_text(_LONGEST + 2)
         # The line end of `echo` is no part of it.
         value = value.removesuffix("\n").removesuffix("\r")
     if not value:

@@ -33,6 +33,8 @@ _log = logging.getLogger(__name__)
 # A login that ended is remembered for whoever comes late to hear how (seconds).
 _REMEMBERED = 300.0
 _KEY_SIZE = 32
+# Nobody mistypes more often.
+_MOST_ANSWERS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,7 @@ class LoginSession:
         self._changed = asyncio.Event()
         self._login: Login | None = None
         self._open_prompts: set[str] = set()
+        self._answers = 0
 
     def tell(self, event: LoginEvent) -> None:
         """Add an event for everybody who watches."""
@@ -103,6 +106,14 @@ class LoginSession:
         if field not in self._open_prompts or self._login is None:
             raise BrokerError(
                 Kind.BAD_REQUEST, f'this login does not ask for "{_shown(field)}" (any more)'
+            )
+        self._answers += 1
+        if self._answers > _MOST_ANSWERS:
+            # Each may be asked for again, which is remembered.
+            raise BrokerError(
+                Kind.RATE_LIMITED,
+                "this login was answered too often: "
+                f"run credward login {self.credential.name} again",
             )
         self._login.answer(link.LoginAnswer(field=field, value=value))
 

@@ -15,6 +15,7 @@ import errno
 import fcntl
 import os
 import secrets
+import stat
 import threading
 import zlib
 from dataclasses import dataclass
@@ -233,7 +234,8 @@ class JournalDirectory:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._earlier = sorted(path.glob("*.journal"))
+        # Files alone: nothing else was made here, and it must not hold up every grant.
+        self._earlier = sorted(each for each in path.glob("*.journal") if _is_file(each))
         self._spare: list[Journal] = []
         # Journals are made in threads.
         self._turn = threading.Lock()
@@ -291,6 +293,13 @@ class JournalDirectory:
             return Journal(os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW), path)
         except FileNotFoundError:
             return None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def _allocate(descriptor: int) -> None:

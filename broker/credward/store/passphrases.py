@@ -32,11 +32,15 @@ class Argon2idTerms(
     tag_field="kdf",
     tag="argon2id",
 ):
-    """Argon2id (RFC 9106), *memory* in KiB; the bounds keep a forged file from taking it all."""
+    """Argon2id (RFC 9106), *memory* in KiB.
+
+    The bounds leave room above what is written today, and keep a forged file from taking more than
+    256 MiB and a few seconds.
+    """
 
     salt: _Salt
-    memory: Annotated[int, msgspec.Meta(ge=64, le=1_048_576)] = 65_536
-    passes: Annotated[int, msgspec.Meta(ge=1, le=16)] = 3
+    memory: Annotated[int, msgspec.Meta(ge=64, le=262_144)] = 65_536
+    passes: Annotated[int, msgspec.Meta(ge=1, le=8)] = 3
     lanes: Annotated[int, msgspec.Meta(ge=1, le=8)] = 4
 
 
@@ -51,7 +55,7 @@ class ScryptTerms(
     """Scrypt (RFC 7914); 128 * n * r bytes of memory, here 128 MiB."""
 
     salt: _Salt
-    n: Annotated[int, msgspec.Meta(ge=2, le=1_048_576)] = 131_072
+    n: Annotated[int, msgspec.Meta(ge=2, le=262_144)] = 131_072
     r: Annotated[int, msgspec.Meta(ge=1, le=8)] = 8
     p: Annotated[int, msgspec.Meta(ge=1, le=4)] = 1
 

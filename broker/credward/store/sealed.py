@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -44,6 +44,8 @@ FORMAT = 1
 _KEY_SIZE = 32
 _NONCE_SIZE = 12
 _TAG_SIZE = 16
+# One source, or a source and a passphrase.
+_MOST_WRAPS = 2
 
 SourceKind = Literal["key_file", "keychain", "systemd", "passphrase", "memory"]
 # Readable without a key, so nothing secret; the file's seal covers it.
@@ -95,7 +97,8 @@ class SealedFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     format: int = FORMAT
     store: str
     sequence: int
-    wraps: tuple[Wrap, ...]
+    # Each that a passphrase opens is tried, and costs as much as its terms say.
+    wraps: Annotated[tuple[Wrap, ...], msgspec.Meta(max_length=_MOST_WRAPS)]
     entries: dict[str, SealedEntry]
     mac: bytes = b""
 

@@ -444,3 +444,28 @@ async def test_a_first_use_is_remembered_before_it_is_made(make_side, server):
 
     assert await minting == "token-2"
     assert server.presented == ["first", "grant-1"]
+
+
+@pytest.mark.parametrize("what", ["pipe", "directory", "link", "dangling"])
+async def test_what_is_no_journal_holds_nothing_up(make_side, server, what):
+    """A journal is a file that was made as one; whatever else has its name is left alone."""
+    side = make_side()
+    await side.give()
+    await side.mint()
+    await side.end()
+    other = side.journals / f"{what}.journal"
+    match what:
+        case "pipe":
+            os.mkfifo(other, 0o600)
+        case "directory":
+            other.mkdir()
+        case "link":
+            other.symlink_to("/etc/passwd")
+        case "dangling":
+            other.symlink_to(side.journals / "nowhere")
+
+    after = make_side()
+    await after.open()
+
+    assert await after.mint() == "token-2"
+    assert os.path.lexists(other)

@@ -225,3 +225,38 @@ PINNED_FILE = (
     b'NOZeV0fEb3kSkN8rSDqv7w==","meta":{"at":1.5}}},"mac":"luu2Gkoz30wKp2wYppgZBmMf5W5f3eJ3t'
     b'UFpvmXeij4="}\n'
 )
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"kdf": "argon2id", "memory": 262_145},
+        {"kdf": "argon2id", "memory": 1 << 30},
+        {"kdf": "argon2id", "passes": 9},
+        {"kdf": "argon2id", "lanes": 9},
+        {"kdf": "scrypt", "n": 1 << 19},
+        {"kdf": "scrypt", "r": 9},
+        {"kdf": "scrypt", "p": 5},
+    ],
+)
+def test_terms_that_would_cost_too_much(terms):
+    """A forged head does not have an unlock take all memory, or minutes: it is damage like another."""
+    wrap = {"source": "passphrase", "sealed": "AAAA", "terms": {"salt": "A" * 24, **terms}}
+    with pytest.raises(DamagedError):
+        decode_file(forged([wrap]))
+
+
+def test_more_wraps_than_are_ever_written():
+    """Each that a passphrase opens would be tried."""
+    wrap = {
+        "source": "passphrase",
+        "sealed": "AAAA",
+        "terms": {"kdf": "argon2id", "salt": "A" * 24},
+    }
+    with pytest.raises(DamagedError, match="no sealed store"):
+        decode_file(forged([wrap] * 3))
+
+
+def forged(wraps):
+    words = {"format": 1, "store": "x", "sequence": 0, "wraps": wraps, "entries": {}, "mac": ""}
+    return msgspec.json.encode(words)

@@ -286,14 +286,19 @@ class Strongbox:
                 Kind.STORE_LOCKED, "the store opens with its passphrase: run credward unlock"
             )
         async with self._attempts:
-            if self._wrong:
-                await asyncio.sleep(min(_LAST_DELAY, _FIRST_DELAY * 2.0 ** (self._wrong - 1)))
+            # Counted first: a guess that is given up was one too.
+            before, self._wrong = self._wrong, self._wrong + 1
+            if before:
+                await asyncio.sleep(min(_LAST_DELAY, _FIRST_DELAY * 2.0 ** min(before - 1, 10)))
             plain = bytearray(password.reveal().encode())
             try:
                 stretched = await _in_own_thread(store.stretch, plain)
                 await asyncio.to_thread(store.unlock, stretched)
             except WrongPassphraseError:
-                self._wrong += 1
+                raise
+            except BrokerError:
+                # Nothing was tried: the disk, or the library that stretches.
+                self._wrong = before
                 raise
             finally:
                 wipe(plain)

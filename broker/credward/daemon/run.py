@@ -34,6 +34,8 @@ _log = logging.getLogger(__name__)
 
 # Flights that end, and changes that are being written, get this long at the end (seconds).
 _LAST_WORDS = 0.3
+# A container that ends waits for an exchange that rotates a grant; orchestrators give 30 s.
+_CONTAINER = 25.0
 # A keychain may show a prompt: readiness does not wait for its answer (seconds).
 _OPENING = 2.0
 
@@ -121,6 +123,9 @@ async def _serve(
             broker.scrubber.close()
             broker.service.stopping = True
             await listener.close()
+            if os.getpid() == 1:
+                # With the first process of a container its workers are killed.
+                await broker.pool.finish(_CONTAINER)
             await broker.pool.close()
             # What still runs now waits for a worker or for the disk; its journal knows the rest.
             if running:

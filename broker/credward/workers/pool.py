@@ -37,6 +37,8 @@ _log = logging.getLogger(__name__)
 
 # A human who has not logged in by then went to lunch (seconds).
 _LOGIN = 900.0
+# How often a daemon that is about to end looks for exchanges (seconds).
+_LOOK = 0.05
 # At the end of the daemon nobody waits longer than this for the dead (seconds).
 _CLOSE = 1.5
 
@@ -211,6 +213,18 @@ class WorkerPool:
         """Return the process ids of the live workers."""
         minting = [worker.pid for lane in self._lanes.values() for worker in lane.all]
         return frozenset([*minting, *(worker.pid for worker in self._logins)])
+
+    async def finish(self, patience: float) -> None:
+        """Begin nothing more, and wait until no worker holds a rotating grant.
+
+        *patience*: seconds at most. For a daemon whose end is the end of its workers too.
+        """
+        self._closing = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                # Once, at the end of a process: nothing that deserves an event of its own.
+                while any(lane.rotating for lane in self._lanes.values()):  # noqa: ASYNC110
+                    await asyncio.sleep(_LOOK)
 
     async def close(self) -> None:
         """Kill the workers and wait for their end, 1.5 s at most.

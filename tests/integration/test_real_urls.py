@@ -32,8 +32,8 @@ def run(name: str, folder: Path, *, trusted: bool = True) -> Outcome:
     return Outcome(**json.loads(printed))
 
 
-def get(way: str, folder: Path, *, trusted: bool = True) -> real_gets.Outcome:
-    """Run a daemon inside, and `credward get` for each of its credentials."""
+def get(way: str | None, folder: Path, *, trusted: bool = True) -> real_gets.Outcome:
+    """Run a daemon inside (*way* None: whichever is permitted), and `credward get` for each of its credentials."""
     home = folder / "home"
     home.mkdir()
     printed = run_inside(
@@ -82,7 +82,7 @@ def test_credward_get_through_a_daemon_at_the_real_urls(way, tmp_path):
 
 def test_credward_get_says_what_to_set_for_a_server_that_is_not_trusted(tmp_path):
     """Nothing was sent, and the user reads of `network.ca`."""
-    outcome = get("root", tmp_path, trusted=False)
+    outcome = get(None, tmp_path, trusted=False)
 
     for each in outcome.got.values():
         assert (each.exit_code, each.owner) == (75, None)

@@ -233,10 +233,14 @@ class GrantGiven(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GrantDropped(msgspec.Struct, frozen=True, kw_only=True):
-    """A grant was forgotten; *revoked* upstream too, or else *message* says why not."""
+    """A grant was forgotten; *revoked* upstream too, or else *message* says why not.
+
+    *held* is false where there was none: nobody had logged in.
+    """
 
     grant: str
     credentials: list[str] = []
+    held: bool = True
     revoked: bool = False
     message: str = ""
 
@@ -278,14 +282,16 @@ class Nothing(msgspec.Struct, frozen=True, kw_only=True):
 class GrantStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One grant without its secret; instants are Unix seconds.
 
-    *rotations* counts since the login; *ambiguous_at*: since when nobody knows whether its secret
-    was used up; *failure*: what every ask on it is answered since *parked_at*; *unsaved*: the store
-    cannot be written, a journal keeps it.
+    *state*: `valid`; `needs-login`, and then *failure* is what every ask on it is answered, since
+    *parked_at* where there was a login before; `ambiguous`: nobody knows since *ambiguous_at*
+    whether its secret was used up; `locked`; `none`: nothing is held, and nobody need do anything.
+    *rotations* counts since the login; *unsaved*: the store cannot be written, a journal keeps it.
     """
 
     name: str
     provider: str = ""
     credentials: list[str] = []
+    state: str = ""
     account: str | None = None
     given_at: float | None = None
     ends_at: float | None = None

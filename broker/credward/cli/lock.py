@@ -21,7 +21,7 @@ def command(password_stdin: bool, keep: bool) -> None:
     It stays locked when the daemon starts again.
     """
     password = None if keep else read_password(from_stdin=password_stdin, confirm=True)
-    reach(timeout=10.0).lock(password)
+    reach(start=True, timeout=10.0).lock(password)
     click.echo("locked: nothing is handed out until you run credward unlock")
 
 

@@ -81,7 +81,7 @@ def command(
 
     A login that is under way already is joined, so that no second page opens.
     """
-    client = reach(timeout=10.0)
+    client = reach(start=True, timeout=10.0)
     if name == "-":
         name = _default_name(client)
     if grant_stdin:
@@ -162,7 +162,7 @@ class _Watcher:
                     self._open(event.url or "")
                 case "user_code":
                     self._show_code(event)
-                case "prompt":
+                case "prompt" if wait != 0:
                     self._ask(event)
                 case "prompt_closed":
                     self._prompt = None

@@ -19,11 +19,12 @@ def command(name: str, as_json: bool) -> None:
 
     Every credential on it needs a login from then on.
     """
-    dropped = reach(timeout=10.0).logout(name)
+    dropped = reach(start=True, timeout=10.0).logout(name)
     if as_json:
         print_json(dropped)
         return
     names = ", ".join(dropped.credentials)
-    click.echo(f"logged out: {names}" + (", revoked upstream" if dropped.revoked else ""))
+    done = "logged out" if dropped.held else "there was no login"
+    click.echo(f"{done}: {names}" + (", revoked upstream" if dropped.revoked else ""))
     if dropped.message:
         click.echo(f"not revoked upstream: {dropped.message}", err=True)

@@ -85,6 +85,10 @@ def main() -> None:
         sys.exit(130)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        # A group without a command: its help is the answer.
+        click.echo(error.format_message(), err=True)
+        sys.exit(Kind.BAD_REQUEST.exit_code)
     except click.ClickException as error:
         command = (
             error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""

@@ -23,13 +23,14 @@ def command(name: str | None, everything: bool, as_json: bool) -> None:
         raise BrokerError(
             Kind.BAD_REQUEST, "name a credential or say --all: run credward revoke --help"
         )
-    client = reach(timeout=15.0)
+    client = reach(start=True, timeout=15.0)
     result = client.revoke_all() if name is None else Dropped(grants=[client.logout(name)])
     if as_json:
         print_json(result)
         return
     for each in result.grants:
-        outcome = "revoked" if each.revoked else "dropped"
+        dropped = "dropped" if each.held else "there was no login"
+        outcome = "revoked" if each.revoked else dropped
         click.echo(f"{outcome}: {', '.join(each.credentials)}")
         if each.message:
             click.echo(f"  not revoked upstream: {each.message}", err=True)

@@ -36,7 +36,7 @@ def set_secret(name: str) -> None:
         raise BrokerError(
             Kind.BAD_REQUEST, f"nothing came: pipe the value into credward secret set {name}"
         )
-    reach(timeout=10.0).secret_set(name, value)
+    reach(start=True, timeout=10.0).secret_set(name, value)
     click.echo(f'stored: refer to it by {{ store = "{name}" }}')
 
 
@@ -44,7 +44,7 @@ def set_secret(name: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="The names for programs.")
 def list_secrets(as_json: bool) -> None:
     """List the names; values are never shown."""
-    names = reach(timeout=10.0).secret_names()
+    names = reach(start=True, timeout=10.0).secret_names()
     if as_json:
         print_json(names)
         return
@@ -56,5 +56,5 @@ def list_secrets(as_json: bool) -> None:
 @click.argument("name", shell_complete=complete_secrets)
 def remove_secret(name: str) -> None:
     """Forget the value under NAME."""
-    reach(timeout=10.0).secret_remove(name)
+    reach(start=True, timeout=10.0).secret_remove(name)
     click.echo(f"removed: {name}")

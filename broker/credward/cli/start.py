@@ -38,7 +38,10 @@ def places() -> Places:
 
 
 def reach(*, start: bool = False, timeout: float = 10.0) -> Client:
-    """Return a client; with *start* a daemon that is not running is started first."""
+    """Return a client; with *start* a daemon that is not running is started first.
+
+    Where nothing is configured none is, and `not-running` says what comes first.
+    """
     found = places()
     client = Client(found.sockets, timeout)
     if not start or not _may_start(found):
@@ -48,15 +51,21 @@ def reach(*, start: bool = False, timeout: float = 10.0) -> Client:
     except BrokerError as error:
         if error.kind is not Kind.NOT_RUNNING:
             raise
+        if not _configured(found):
+            raise BrokerError(
+                Kind.NOT_RUNNING, "nothing is configured yet: run credward init"
+            ) from error
         _start()
     return client
 
 
 def _may_start(found: Places) -> bool:
     named = found.socket_named or environment().get("CREDWARD_URL")
-    stopped = environment().get("CREDWARD_NO_START")
-    configured = found.config_file.exists() or (found.system_config_dir / "config.toml").exists()
-    return not named and not stopped and configured
+    return not named and not environment().get("CREDWARD_NO_START")
+
+
+def _configured(found: Places) -> bool:
+    return found.config_file.exists() or (found.system_config_dir / "config.toml").exists()
 
 
 def _start() -> None:

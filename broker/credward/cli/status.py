@@ -14,7 +14,7 @@ from credward.cli.output import format_duration, print_json, print_table
 from credward.cli.start import reach
 from credward.client import Client
 from credward.errors import BrokerError, Kind
-from credward.wire import CredentialStatus, StatusList
+from credward.wire import CredentialStatus, GrantStatus, StatusList
 
 __all__ = ["command", "draw", "verdict"]
 
@@ -38,6 +38,8 @@ _COLOURS = {
     "ambiguous": "yellow",
     "locked": "red",
 }
+_GRANT_HEADER = ("GRANT", "STATE", "ACCOUNT", "SINCE", "ENDS", "CREDENTIALS")
+_GRANT_COLOURS = {"valid": "green", "needs-login": "red", "ambiguous": "yellow", "locked": "red"}
 
 
 @click.command("status", epilog="Example: credward status --watch")
@@ -97,6 +99,15 @@ def draw(listed: StatusList) -> None:
     doubtful = {each.name for each in listed.grants if each.ambiguous_at is not None}
     rows = [_row(each, listed.now, doubtful) for each in listed.credentials]
     print_table(_HEADER, rows, colour_of=_COLOURS)
+    shown = {each.grant for each in listed.credentials}
+    if grants := [each for each in listed.grants if each.name in shown]:
+        click.echo()
+        print_table(
+            _GRANT_HEADER,
+            [_grant_row(each, listed.now) for each in grants],
+            colour_of=_GRANT_COLOURS,
+        )
+        click.echo()
     for line in _lines(listed):
         click.echo(line)
     for warning in listed.warnings:
@@ -139,6 +150,18 @@ def _row(status: CredentialStatus, now: float, doubtful: Container[str]) -> tupl
         _in(status.refresh_at, now),
         _in(status.login_ends_at, now),
         status.last_asked_by or "-",
+    )
+
+
+def _grant_row(grant: GrantStatus, now: float) -> tuple[str, ...]:
+    since = grant.parked_at or grant.ambiguous_at or grant.given_at
+    return (
+        grant.name,
+        grant.state or "-",
+        grant.account or "-",
+        "-" if since is None else f"{format_duration(now - since)} ago",
+        _in(grant.ends_at, now),
+        ", ".join(grant.credentials),
     )
 
 

@@ -18,7 +18,7 @@ def command(password_stdin: bool) -> None:
 
     Wrong passwords are answered ever more slowly, up to ten seconds.
     """
-    client = reach(timeout=10.0)
+    client = reach(start=True, timeout=10.0)
     locked = client.statuses().locked
     try:
         # Not every lock has a password, nor does every store that is not open yet.

@@ -101,6 +101,7 @@ def _dropped(forgotten: Forgotten) -> wire.GrantDropped:
     return wire.GrantDropped(
         grant=forgotten.grant,
         credentials=list(forgotten.credentials),
+        held=forgotten.held,
         revoked=forgotten.revoked,
         message="" if failure is None else failure.message,
     )

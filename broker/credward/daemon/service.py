@@ -11,8 +11,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-import msgspec
-
 from credward import __version__, wire
 from credward.audit import AuditLog
 from credward.clock import Clock
@@ -119,8 +117,9 @@ class BrokerService:
         """Tell the states of all credentials."""
         self._issuer.require(peer, "Inspect")
         config = self._issuer.config
-        grants = [_grant_status(*each) for each in self._management.grants()]
-        ends = {each.name: each.ends_at for each in grants}
+        locked = self._facts.locked()
+        grants = [_grant_status(*each, locked=locked) for each in self._management.grants()]
+        by_name = {each.name: each for each in grants}
         return wire.StatusList(
             version=__version__,
             now=self._clock.now(),
@@ -130,12 +129,11 @@ class BrokerService:
             attestation=self._facts.attestation(),
             hardening=self._facts.hardening(),
             credentials=[
-                msgspec.structs.replace(self._status(each), login_ends_at=ends.get(each.grant))
-                for each in config.credentials.values()
+                self._status(each, by_name.get(each.grant)) for each in config.credentials.values()
             ],
             warnings=[*config.warnings, *self._issuer.warnings(), *self._facts.warnings()],
             grants=grants,
-            locked=self._facts.locked(),
+            locked=locked,
             store=self._facts.store(),
             unusable=[_unusable(each) for each in self._issuer.unusable()],
         )
@@ -203,13 +201,20 @@ class BrokerService:
         else:
             self._metrics.answered(_label(token_request), "issued")
 
-    def _status(self, config: CredentialConfig) -> wire.CredentialStatus:
+    def _status(
+        self, config: CredentialConfig, grant: wire.GrantStatus | None
+    ) -> wire.CredentialStatus:
         view, asked_by = self._issuer.view(config.name)
+        state = view.state
+        failure = wire.Failure.from_error(view.failure) if view.failure else None
+        if state is State.EMPTY and failure is None and grant is not None and grant.failure:
+            # Nobody has asked yet, but it is known what would be answered.
+            state, failure = State.PARKED, grant.failure
         return wire.CredentialStatus(
             name=config.name,
             provider=config.provider,
             grant=config.grant,
-            state=_LOCKED if self._facts.locked() else view.state.value,
+            state=_LOCKED if self._facts.locked() else state.value,
             token_id=view.token_id,
             issued_at=view.issued_at,
             expires_at=view.expires_at,
@@ -217,7 +222,8 @@ class BrokerService:
             retry_at=view.retry_at,
             last_asked_at=view.last_asked_at,
             last_asked_by=asked_by,
-            failure=wire.Failure.from_error(view.failure) if view.failure else None,
+            failure=failure,
+            login_ends_at=grant.ends_at if grant else None,
             mints=view.mints,
             failures=view.failures,
             waits=view.waits,
@@ -226,11 +232,22 @@ class BrokerService:
         )
 
 
-def _grant_status(view: GrantView, provider: str, credentials: tuple[str, ...]) -> wire.GrantStatus:
+def _grant_status(
+    view: GrantView, provider: str, credentials: tuple[str, ...], *, locked: bool
+) -> wire.GrantStatus:
+    if locked:
+        state = _LOCKED
+    elif view.failure is not None:
+        state = "needs-login"
+    elif view.ambiguous_at is not None:
+        state = "ambiguous"
+    else:
+        state = "none" if view.given_at is None else "valid"
     return wire.GrantStatus(
         name=view.name,
         provider=provider,
         credentials=list(credentials),
+        state=state,
         account=view.account,
         given_at=view.given_at,
         ends_at=view.ends_at,

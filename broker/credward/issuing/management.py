@@ -7,6 +7,8 @@ Decides through `gate` like everything else and records each step; the grants th
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import difflib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -53,6 +55,8 @@ class Forgotten:
 
     grant: str
     credentials: tuple[str, ...]
+    # Whether there was anything to give up.
+    held: bool
     revoked: bool
     failure: BrokerError | None = None
 
@@ -253,7 +257,8 @@ class Management:
             # No human is needed: the next mint logs in by itself.
             self._shell.grant_given(grant)
         failure, revoked = None, False
-        if record is not None and record.secret is not None:
+        held = record is not None and record.secret is not None
+        if record is not None and held:
             try:
                 await self._revoke(credential, record)
                 revoked = True
@@ -261,7 +266,11 @@ class Management:
                 failure = error
         self._scrub()
         return Forgotten(
-            grant=grant, credentials=self._names_on(grant), revoked=revoked, failure=failure
+            grant=grant,
+            credentials=self._names_on(grant),
+            held=held,
+            revoked=revoked,
+            failure=failure,
         )
 
     async def _revoke(self, credential: CredentialConfig, record: GrantRecord) -> None:
@@ -383,11 +392,12 @@ class Management:
         for each in self._config.credentials.values():
             terms = grant_terms(each.settings)
             if (terms.logins or terms.rotating) and each.grant not in found:
-                found[each.grant] = (
-                    self._keeper.view(each.grant),
-                    each.provider,
-                    self._names_on(each.grant),
-                )
+                view = self._keeper.view(each.grant)
+                never = view.given_at is None and view.failure is None
+                if terms.logins and never and not self._strongbox.locked:
+                    # What whoever asks will hear.
+                    view = dataclasses.replace(view, failure=needs_login(each))
+                found[each.grant] = (view, each.provider, self._names_on(each.grant))
         return list(found.values())
 
     @property
@@ -405,9 +415,13 @@ class Management:
         on_it = [each for each in config.credentials.values() if each.grant == name]
         if on_it:
             return on_it[0]
+        grants = [each.grant for each in config.credentials.values()]
+        near = difflib.get_close_matches(name, [*config.credentials, *grants], n=1)
+        guess = f', perhaps "{near[0]}"' if near else ""
         raise BrokerError(
             Kind.UNKNOWN_CREDENTIAL,
-            f'"{name}" is neither a credential nor a grant: run credward status for the list',
+            f'"{name}" is neither a credential nor a grant{guess}: '
+            "run credward status for the list",
         )
 
     def _names_on(self, grant: str) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ def read_target(target: bytes) -> tuple[str, Mapping[str, str]]:
 def _segment(raw: str) -> str:
     text = _unescape(raw, "path")
     if "/" in text or "%" in text:
-        raise RefusedRequest(404, "no such path: an escaped slash or escape is part of no name")
+        raise RefusedRequest(404, "no such path: no slash and no escape is part of any name")
     return text
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "DEFAULT_TIMEOUT",
     "check_format_name",
     "check_name",
+    "check_secret_name",
     "number",
     "read_body",
     "read_timeout",
@@ -44,6 +45,17 @@ def check_name(name: str) -> str:
         raise BrokerError(
             Kind.UNKNOWN_CREDENTIAL,
             "no credential can have that name: run credward status for the list",
+        )
+    return name
+
+
+def check_secret_name(name: str) -> str:
+    """Return *name* if it can be one of a secret in the store."""
+    if name == "-" or _NAME.fullmatch(name) is None:
+        raise BrokerError(
+            Kind.BAD_REQUEST,
+            "the name of a secret has at most 64 letters, digits, dots, dashes and underscores: "
+            "run credward secret set NAME",
         )
     return name
 

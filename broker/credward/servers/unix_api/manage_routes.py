@@ -13,7 +13,12 @@ import msgspec
 from credward import wire
 from credward.errors import BrokerError, Kind
 from credward.servers.messages import HttpRequest, HttpResponse, Peer
-from credward.servers.unix_api.inputs import check_name, number, read_body
+from credward.servers.unix_api.inputs import (
+    check_name,
+    check_secret_name,
+    number,
+    read_body,
+)
 from credward.servers.unix_api.openapi import Route
 
 __all__ = ["ManageApi", "ManageService", "manage_routes"]
@@ -150,12 +155,12 @@ class ManageApi:
     async def secret_set(self, http_request: HttpRequest, name: str) -> HttpResponse:
         """Store one."""
         body = _required(http_request.body, wire.SecretValue)
-        await self._service.secret_set(http_request.peer, check_name(name), body.value)
+        await self._service.secret_set(http_request.peer, check_secret_name(name), body.value)
         return _answer(wire.Nothing())
 
     async def secret_remove(self, http_request: HttpRequest, name: str) -> HttpResponse:
         """Forget one."""
-        await self._service.secret_remove(http_request.peer, check_name(name))
+        await self._service.secret_remove(http_request.peer, check_secret_name(name))
         return _answer(wire.Nothing())
 
 

@@ -427,22 +427,24 @@ def test_h6_a_malformed_request_locks_with_the_password_there_is(
 def test_locked_in_mid_mint(daemon: RunningDaemon, upstream: OAuthServer) -> None:
     """The worker finishes into its journal; after unlock its rotation is taken over, no login needed."""
     hand_over(daemon, upstream.grant())
-    begun = threading.Event()
+    begun, locked = threading.Event(), threading.Event()
     real = upstream.handle
 
     def slow(asked: Any) -> Answer:
         answer = real(asked)
         if asked.method == "POST":
             begun.set()
-            time.sleep(1.5)
+            # However long the command line takes to lock on a slow machine.
+            locked.wait(60)
         return answer
 
     upstream.handle = slow  # type: ignore[method-assign]
     answers = []
-    asking = threading.Thread(target=lambda: answers.append(daemon.get("one", timeout=20)))
+    asking = threading.Thread(target=lambda: answers.append(daemon.get("one", timeout=60)))
     asking.start()
-    assert begun.wait(10)
+    assert begun.wait(30)
     lock(daemon)
+    locked.set()
     asking.join()
     assert answers[0].status == 503
     assert daemon.get("one").kind == "store-locked"

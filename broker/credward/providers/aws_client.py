@@ -1,6 +1,6 @@
-"""Clients of botocore whose requests travel by our transport: no retries, no search for keys.
+"""Clients of boto3 whose requests travel by our transport: no retries, no search for keys.
 
-Signing, serializing and parsing are botocore's; what a failure means is `aws_errors`.
+Signing, serializing and parsing are its engine's, botocore's; what a failure means is `aws_errors`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any, TypeVar, cast
 
+import boto3.session
 import botocore.session
 from botocore import UNSIGNED
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -25,8 +26,17 @@ __all__ = ["Aws", "attempt"]
 
 _Result = TypeVar("_Result")
 
-# Descriptions of services, from files that come with botocore: read once per worker.
-_loader = Loader(include_default_search_paths=True)
+
+class _SharedLoader(Loader):
+    """Descriptions of services, read once per worker and not once per session."""
+
+    @property
+    def search_paths(self) -> list[str]:
+        # A copy: each session of boto3 appends the same folder.
+        return list(super().search_paths)
+
+
+_loader = _SharedLoader(include_default_search_paths=True)
 # Headers that the transport sets by itself from the body and the URL.
 _OF_TRANSPORT = frozenset({"content-length", "host", "connection", "transfer-encoding"})
 
@@ -96,7 +106,8 @@ class Aws:
             options["aws_access_key_id"] = keys.access_key_id
             options["aws_secret_access_key"] = keys.secret_access_key
             options["aws_session_token"] = keys.session_token
-        return self.session().create_client(
+        session: Any = boto3.session.Session(botocore_session=cast("Any", self.session()))
+        return session.client(
             service,
             # The old global endpoint signs for us-east-1 and answers everywhere in its partition.
             region_name=region or "aws-global",

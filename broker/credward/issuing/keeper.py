@@ -45,9 +45,9 @@ class GrantKeeper:
         self._release = release
         self._turns: dict[str, asyncio.Lock] = {}
         # Journals that hold what the store may not, by the number of the change that they are kept
-        # for, and of which grant.
-        self._held: list[tuple[int, str, Journal]] = []
-        # What ended while the store was locked.
+        # for, and what they say.
+        self._held: list[tuple[int, Ended, Journal]] = []
+        # What ended while the store was locked, or is newer than the grant that is known.
         self._unread: deque[tuple[Ended, Journal]] = deque()
         self._doubted = False
         book.on_saved = self._release_journals
@@ -117,10 +117,12 @@ class GrantKeeper:
         self._take_unread()
         record = self._book.load(grant)
         elsewhere = record is not None and not record.is_for(provider, bound_to)
-        if by_itself and (record is None or (elsewhere and record.secret is None)):
+        # Again where somebody logs out while the first use is written down.
+        while by_itself and (record is None or (elsewhere and record.secret is None)):
             await self._begin(grant, provider, bound_to)
             record = self._book.load(grant)
-        elif record is not None and elsewhere and record.secret is not None:
+            elsewhere = False
+        if record is not None and elsewhere and record.secret is not None:
             raise _is_elsewhere(grant, by_itself=by_itself)
         if record is not None and record.parked is not None:
             raise record.parked.failure()
@@ -168,10 +170,12 @@ class GrantKeeper:
                 raise
             # Locked in mid-mint: kept sealed until the store is open again.
             self._unread.append((ended, journal))
-            loan.volatile = ended.sealed is not None and not ended.durable
+            loan.locked = True
             return False
         change = self._book.changes
-        saved = change == before or await self._book.save()
+        # Where nothing was changed the journal may still matter: to a grant that was given up or
+        # replaced, and comes back with the daemon's death because that is not on disk.
+        saved = (change == before and ended.uneventful) or await self._book.save()
         # After the wait: whoever gave the grant up meanwhile was told that it is gone.
         self._check_current(loan, brought=brought)
         loan.volatile = ended.sealed is not None and not (brought and (saved or ended.durable))
@@ -182,10 +186,7 @@ class GrantKeeper:
                 self._release(journal)
                 return False
             return True
-        if brought and ended.durable:
-            # The newest generation is in this one; room for the next is worth more.
-            self._release_journals(loan.lease.grant)
-        self._hold(change, loan.lease.grant, journal)
+        self._hold(change, ended if brought else cut_off(ended), journal)
         return False
 
     async def conclude(self, loan: Loan, outcome: MintedToken | BrokerError) -> None:
@@ -194,18 +195,20 @@ class GrantKeeper:
         try:
             self._take(ended)
             await self._book.save()
+            self._check_current(loan, brought=False)
         except BrokerError as failure:
             if failure.kind is not Kind.STORE_LOCKED:
                 raise
-        self._check_current(loan, brought=False)
+            loan.locked = True
 
     def _check_current(self, loan: Loan, *, brought: bool) -> None:
         """Note whether the grant was given up or given anew since it was lent."""
-        if self._book.locked or loan.record is None:
-            return
         record = self.peek(loan.lease.grant)
+        loan.locked = record is None and self._book.locked
         expected = (loan.lease.origin, loan.lease.generation + brought)
-        loan.replaced = record is None or (record.origin, record.generation) != expected
+        loan.replaced = not loan.locked and (
+            record is None or (record.origin, record.generation) != expected
+        )
 
     # --- what follows from an end -----------------------------------------------------------
 
@@ -224,18 +227,38 @@ class GrantKeeper:
         known = record is not None and record.origin == lease.origin
         if record is None or not known or record.generation > lease.generation:
             return fields is not None
+        after = record
         if fields is not None:
-            record = self._rotate(record, ended, fields)
+            after = self._rotated(record, lease, fields)
         elif record.generation != lease.generation:
             return False
         if ended.refused and ended.failure is not None:
-            self._park(lease.grant, record, ended.failure)
+            after = self._parked(after, ended.failure)
         elif ended.failure is None:
-            if record.ambiguous_at is not None:
-                self._book.put(lease.grant, msgspec.structs.replace(record, ambiguous_at=None))
+            after = msgspec.structs.replace(after, ambiguous_at=None)
         elif ended.cut_off and fields is None:
-            self._doubt(lease.grant, record, rotation_retry=lease.rotation_retry)
+            after = self._in_doubt(lease.grant, after, rotation_retry=lease.rotation_retry)
+        if after != record:
+            self._book.put(lease.grant, after)
+        if fields is not None:
+            self._count_rotation(ended, after)
         return fields is not None
+
+    def _rotated(self, record: GrantRecord, lease: Lease, fields: GrantFields) -> GrantRecord:
+        """Return the generation that follows the one that was lent."""
+        put_off = fields.ends_at is not None and (
+            record.ends_at is None or fields.ends_at > record.ends_at + _SAME_END
+        )
+        return msgspec.structs.replace(
+            record,
+            secret=fields.secret,
+            account=fields.account or record.account,
+            ends_at=fields.ends_at or record.ends_at,
+            extended_at=self._clock.now() if put_off else record.extended_at,
+            generation=lease.generation + 1,
+            ambiguous_at=None,
+            parked=None,
+        )
 
     def _open(self, ended: Ended) -> GrantFields | None:
         if ended.sealed is None:
@@ -247,22 +270,7 @@ class GrantKeeper:
             _log.error("grant %s: what its rotation brought cannot be opened", ended.lease.grant)
             return None
 
-    def _rotate(self, record: GrantRecord, ended: Ended, fields: GrantFields) -> GrantRecord:
-        """Put the new generation in place and return it."""
-        put_off = fields.ends_at is not None and (
-            record.ends_at is None or fields.ends_at > record.ends_at + _SAME_END
-        )
-        rotated = msgspec.structs.replace(
-            record,
-            secret=fields.secret,
-            account=fields.account or record.account,
-            ends_at=fields.ends_at or record.ends_at,
-            extended_at=self._clock.now() if put_off else record.extended_at,
-            generation=ended.lease.generation + 1,
-            ambiguous_at=None,
-            parked=None,
-        )
-        self._book.put(ended.lease.grant, rotated)
+    def _count_rotation(self, ended: Ended, rotated: GrantRecord) -> None:
         self.rotations += 1
         if ended.window is not None:
             self.windows.append(ended.window)
@@ -272,9 +280,9 @@ class GrantKeeper:
             rotated.generation,
             ended.window or 0.0,
         )
-        return rotated
 
-    def _doubt(self, grant: str, record: GrantRecord, *, rotation_retry: bool) -> None:
+    def _in_doubt(self, grant: str, record: GrantRecord, *, rotation_retry: bool) -> GrantRecord:
+        """Return the grant as it is once nobody knows whether its secret was used up."""
         self.ambiguities += 1
         if not rotation_retry:
             ended = BrokerError(
@@ -282,19 +290,20 @@ class GrantKeeper:
                 f'"{grant}" needs a login (its renewal was cut off and rotation_retry is off): '
                 f"run credward login {grant}",
             )
-            self._park(grant, record, ended)
-        elif record.ambiguous_at is None:
-            _log.warning("grant %s: an exchange was cut off, its secret is tried again", grant)
-            self._book.put(grant, msgspec.structs.replace(record, ambiguous_at=self._clock.now()))
+            return self._parked(record, ended)
+        if record.ambiguous_at is not None:
+            return record
+        _log.warning("grant %s: an exchange was cut off, its secret is tried again", grant)
+        return msgspec.structs.replace(record, ambiguous_at=self._clock.now())
 
-    def _park(self, grant: str, record: GrantRecord, failure: BrokerError) -> None:
+    def _parked(self, record: GrantRecord, failure: BrokerError) -> GrantRecord:
         now = self._clock.now()
         # The one line that everybody gets, with since when: at nine in the morning that tells most.
         since = datetime.fromtimestamp(now).strftime("%H:%M")  # noqa: DTZ006 - the user's clock
         message = failure.message.replace("needs a login", f"needs a login since {since}", 1)
         failure.message = message
         parked = Parked(message=message, hint=failure.hint, since=now, kind=failure.kind.slug)
-        self._book.put(grant, msgspec.structs.replace(record, parked=parked, ambiguous_at=None))
+        return msgspec.structs.replace(record, parked=parked, ambiguous_at=None)
 
     # --- after a crash, or while the store was locked ---------------------------------------
 
@@ -327,13 +336,14 @@ class GrantKeeper:
             for grant in self._book.names():
                 record = self._book.load(grant)
                 if record is not None and record.secret is not None and record.generation:
-                    self._doubt(grant, record, rotation_retry=True)
+                    doubted = self._in_doubt(grant, record, rotation_retry=True)
+                    self._book.put(grant, doubted)
         await self._book.save()
 
     def _take_unread(self) -> None:
         """Take over what ended while the store was locked, before anything else is lent."""
-        while self._unread:
-            ended, journal = self._unread[0]
+        while (found := next(filter(self._is_due, self._unread), None)) is not None:
+            ended, journal = found
             try:
                 rotations = self.rotations
                 self._take(ended)
@@ -346,26 +356,43 @@ class GrantKeeper:
                     raise
                 # A damaged entry is its own grant's trouble; a login puts it right.
                 _log.error("grant %s: %s", ended.lease.grant, failure.message)
-            self._unread.popleft()
-            if not self._is_unread(journal):
-                self._hold(self._book.changes, ended.lease.grant, journal)
+            self._unread.remove(found)
+            self._hold(self._book.changes, ended, journal)
 
-    def _is_unread(self, journal: Journal) -> bool:
-        return any(other is journal for _, other in self._unread)
+    def _is_due(self, unread: tuple[Ended, Journal]) -> bool:
+        """Whether an end can be taken over: not before that which brought the grant lent for it."""
+        ended, _ = unread
+        if ended.sealed is not None:
+            return True
+        record = self._book.load(ended.lease.grant)
+        lease = ended.lease
+        return (
+            record is None or record.origin != lease.origin or record.generation >= lease.generation
+        )
 
-    def _hold(self, change: int, grant: str, journal: Journal) -> None:
-        """Keep a journal until the disk has the change with this number."""
-        self._held.append((change, grant, journal))
-        self._release_journals()
+    def _hold(self, change: int, ended: Ended, journal: Journal) -> None:
+        """Keep a journal until the disk has the change with this number.
 
-    def _release_journals(self, of: str | None = None) -> None:
-        """Give back the journals whose changes the disk has, and those *of* a grant anyway."""
+        Those that say no more than this one are given back: room for the next mint is worth more.
+        """
+        self._held.append((change, ended, journal))
+        self._release_journals(ended)
+
+    def _release_journals(self, newest: Ended | None = None) -> None:
+        """Give back the journals whose changes the disk has, and those that *newest* supersedes."""
         held, self._held = self._held, []
-        for change, grant, journal in held:
-            if change <= self._book.saved or grant == of:
-                self._release(journal)
+        needless = []
+        for each in held:
+            change, ended, journal = each
+            if change <= self._book.saved or (newest is not None and newest.supersedes(ended)):
+                needless.append(journal)
             else:
-                self._held.append((change, grant, journal))
+                self._held.append(each)
+        needed = [journal for *_, journal in (*self._held, *self._unread)]
+        for journal in needless:
+            if not any(journal is each for each in needed):
+                needed.append(journal)
+                self._release(journal)
 
     # --- giving and taking ------------------------------------------------------------------
 

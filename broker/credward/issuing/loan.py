@@ -20,7 +20,8 @@ class Loan:
     """One use of a grant: what the worker gets, and what became of it.
 
     *key*: the one-mint key. *replaced*: the grant was given up or given anew meanwhile, so that
-    nobody wants the token. *volatile*: a new grant could be made durable nowhere.
+    nobody wants the token. *volatile*: a new grant could be made durable nowhere. *locked*: the
+    store was locked before it could be said whether the token is still wanted.
     """
 
     lease: Lease
@@ -28,6 +29,7 @@ class Loan:
     key: bytes = field(repr=False)
     replaced: bool = False
     volatile: bool = False
+    locked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,21 @@ class Ended:
     def cut_off(self) -> bool:
         """Whether nobody knows what the server did with the grant."""
         return self.failure is not None and self.opened and self.failure.sent == "maybe"
+
+    @property
+    def uneventful(self) -> bool:
+        """Whether the grant is what it was before, for sure."""
+        failed = self.failure is not None and self.sealed is None
+        return failed and not self.refused and not self.cut_off
+
+    def supersedes(self, other: Ended) -> bool:
+        """Whether who reads this one in a journal needs that of *other* no more."""
+        return (
+            self is not other
+            and (self.lease.grant, self.lease.origin) == (other.lease.grant, other.lease.origin)
+            and self.lease.generation >= other.lease.generation
+            and ((self.sealed is not None and self.durable) or other.sealed is None)
+        )
 
 
 def ended_with(

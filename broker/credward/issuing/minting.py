@@ -186,6 +186,7 @@ class Minting:
             deadline=_EXCHANGE,
             rotating=Rotating(lend=lend, settle=settle),
         )
+        _check_open(loan, minted)
         if loan.volatile:
             wipe(minted.body)
             raise BrokerError(
@@ -205,6 +206,7 @@ class Minting:
             await self._keeper.conclude(loan, failure)
             raise
         await self._keeper.conclude(loan, minted)
+        _check_open(loan, minted)
         return minted
 
     # --- secrets ----------------------------------------------------------------------------
@@ -283,6 +285,13 @@ def needs_login(credential: CredentialConfig) -> BrokerError:
         Kind.LOGIN_REQUIRED,
         f'"{credential.name}" needs a login: run credward login {credential.name}',
     )
+
+
+def _check_open(loan: Loan, minted: MintedToken) -> None:
+    """Hold a token back whose grant may have been given up before the store was locked."""
+    if loan.locked:
+        wipe(minted.body)
+        raise BrokerError(Kind.STORE_LOCKED, "the store is locked: run credward unlock")
 
 
 def _take(minted: MintedToken) -> Secret:

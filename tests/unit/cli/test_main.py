@@ -64,3 +64,24 @@ def test_commands_are_loaded_when_called(home: Path) -> None:
 
     assert home.exists()
     assert done.returncode == 0
+
+
+def test_a_group_without_a_command_shows_its_commands(run: Run) -> None:
+    """The help itself, and no line around it that repeats the question."""
+    ran = run("secret")
+
+    assert (ran.code, ran.out) == (64, "")
+    assert "credward secret set gateway-key" in ran.err
+    assert "run credward secret --help" not in ran.err
+
+
+@pytest.mark.parametrize("words", [("login",), ("revoke", "--all"), ("get",)], ids=" ".join)
+def test_before_anything_is_configured(
+    run: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """No daemon is started for nothing; what comes first is named."""
+    monkeypatch.delenv("CREDWARD_NO_START")
+    ran = run(*words)
+
+    assert (ran.code, ran.out) == (69, "")
+    assert ran.err == "credward: nothing is configured yet: run credward init\n"

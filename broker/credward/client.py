@@ -84,9 +84,14 @@ class Client:
 
     # --- grants and the store -----------------------------------------------------------------
 
-    def login(self, name: str, method: str | None = None) -> wire.LoginStarted:
-        """Start a login for a grant or a credential on it, or join the one under way."""
-        body = wire.encode(wire.LoginStart(method=method))
+    def login(
+        self, name: str, method: str | None = None, claims: str | None = None
+    ) -> wire.LoginStarted:
+        """Start a login for a grant or a credential on it, or join the one under way.
+
+        *claims*: the challenge that it has to meet, as JSON.
+        """
+        body = wire.encode(wire.LoginStart(method=method, claims=claims))
         answer = self._ask("POST", _grant(name, "login"), body=body, timeout=_STORE_TIMEOUT)
         return self._read(answer, wire.LoginStarted)
 

@@ -77,7 +77,7 @@ class BrokerError(Exception):
     *message* is one line without the program's name that holds the cause, subject first, and ends
     in the command that helps where there is one; *hint* is further help for a terminal.
     *retry_after* is in seconds. *sent* says whether an upstream request may have reached the
-    server.
+    server. *challenge* is what the next login has to meet, as JSON; it holds no secret.
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class BrokerError(Exception):
         retry_after: float | None = None,
         recovery: Recovery | None = None,
         sent: Sent = "no",
+        challenge: str = "",
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -97,6 +98,7 @@ class BrokerError(Exception):
         self.retry_after = retry_after
         self.recovery = recovery or kind.recovery
         self.sent: Sent = sent
+        self.challenge = challenge
 
     def __repr__(self) -> str:
         return f"BrokerError({self.kind.slug}: {self.message})"

@@ -166,9 +166,14 @@ class Jwks(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoginStart(msgspec.Struct, frozen=True, kw_only=True):
-    """Body of `POST /v1/grants/{name}/login`; *method* null: the provider's own way."""
+    """Body of `POST /v1/grants/{name}/login`; *method* null: the provider's own way.
+
+    *claims*: a claims challenge that the login has to meet, as JSON; null: the one that the grant
+    was refused with, if any.
+    """
 
     method: str | None = None
+    claims: str | None = None
 
 
 class LoginStarted(msgspec.Struct, frozen=True, kw_only=True):

@@ -68,6 +68,11 @@ _WINDOWS = {"DISPLAY", "WAYLAND_DISPLAY", "BROWSER"}
     is_flag=True,
     help="Give an existing refresh token, read from standard input, into sole ownership.",
 )
+@click.option(
+    "--claims",
+    metavar="CHALLENGE",
+    help="The claims challenge to meet, as an API answered it: JSON, or its base64.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Each event as one line for programs.")
 def command(
     name: str,
@@ -75,6 +80,7 @@ def command(
     no_browser: bool,
     wait: float | None,
     grant_stdin: bool,
+    claims: str | None,
     as_json: bool,
 ) -> None:
     """Log in once for every credential that shares the grant of NAME.
@@ -87,7 +93,7 @@ def command(
     if grant_stdin:
         _hand_over(client, name, as_json=as_json)
         return
-    started = client.login(name, method)
+    started = client.login(name, method, None if claims is None else _read_claims(claims))
     if started.attached and not as_json:
         click.echo(f'a login for "{started.credential}" is under way, joining it', err=True)
     browser = not (no_browser or started.attached or wait == 0)
@@ -102,6 +108,20 @@ def command(
             with contextlib.suppress(BrokerError):
                 client.login_cancel(started.login_id)
         raise click.Abort from None
+
+
+def _read_claims(text: str) -> str:
+    """Return a challenge as JSON, as which or as whose base64 `WWW-Authenticate` brings it."""
+    if not text.lstrip().startswith("{"):
+        text = text.rstrip("=").replace("+", "-").replace("/", "_")
+        text += "=" * (-len(text) % 4)
+        with contextlib.suppress(ValueError):
+            text = base64.b64decode(text, altchars=b"-_", validate=True).decode()
+    if not text.lstrip().startswith("{"):
+        raise BrokerError(
+            Kind.BAD_REQUEST, "--claims is neither a JSON object nor the base64 of one"
+        )
+    return text
 
 
 def _default_name(client: Client) -> str:

@@ -21,9 +21,11 @@ class BrokerManageService:
         self._management = management
         self._logins = logins
 
-    async def login(self, peer: Peer, name: str, method: str | None) -> wire.LoginStarted:
+    async def login(self, peer: Peer, name: str, start: wire.LoginStart) -> wire.LoginStarted:
         """Start a login, or attach to the one under way."""
-        session, attached = await self._management.log_in(peer, name, method, self._logins)
+        session, attached = await self._management.log_in(
+            peer, name, start.method, start.claims, self._logins
+        )
         return wire.LoginStarted(
             login_id=session.id,
             grant=session.credential.grant,

@@ -15,11 +15,15 @@ __all__ = ["GrantRecord", "GrantView", "Parked"]
 
 
 class Parked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Why a grant waits for a human, since when (Unix seconds); survives a restart."""
+    """Why a grant waits for a human, since when (Unix seconds); survives a restart.
+
+    *challenge*: what the login has to meet, as JSON.
+    """
 
     message: str
     since: float
     hint: str = ""
+    challenge: str = ""
     kind: str = Kind.LOGIN_REQUIRED.slug
 
     def failure(self) -> BrokerError:
@@ -28,6 +32,7 @@ class Parked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             Kind.from_slug(self.kind),
             self.message,
             hint=self.hint,
+            challenge=self.challenge,
             recovery=Recovery.REAUTHORIZE,
         )
 

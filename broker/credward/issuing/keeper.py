@@ -302,7 +302,13 @@ class GrantKeeper:
         since = datetime.fromtimestamp(now).strftime("%H:%M")  # noqa: DTZ006 - the user's clock
         message = failure.message.replace("needs a login", f"needs a login since {since}", 1)
         failure.message = message
-        parked = Parked(message=message, hint=failure.hint, since=now, kind=failure.kind.slug)
+        parked = Parked(
+            message=message,
+            hint=failure.hint,
+            challenge=failure.challenge,
+            since=now,
+            kind=failure.kind.slug,
+        )
         return msgspec.structs.replace(record, parked=parked, ambiguous_at=None)
 
     # --- after a crash, or while the store was locked ---------------------------------------

@@ -62,13 +62,15 @@ Secrets = Callable[[Config, CredentialConfig], Coroutine[Any, Any, Mapping[str, 
 class LoginSession:
     """One login; *events* only grows, so that a late watcher sees what it missed.
 
-    *by_agent*: an agent started it, so that it may not change whose grant this is.
+    *by_agent*: an agent started it, so that it may not change whose grant this is. *claims*: the
+    challenge that it has to meet, as JSON.
     """
 
-    def __init__(self, credential: CredentialConfig, *, by_agent: bool) -> None:
+    def __init__(self, credential: CredentialConfig, *, by_agent: bool, claims: str = "") -> None:
         self.id = secrets.token_urlsafe(12)
         self.credential = credential
         self.by_agent = by_agent
+        self.claims = claims
         self.events: list[LoginEvent] = []
         self.ended_at: float | None = None
         self.task: asyncio.Task[None] | None = None
@@ -144,6 +146,7 @@ class Logins:
         method: str | None,
         *,
         by_agent: bool = False,
+        claims: str = "",
     ) -> tuple[LoginSession, bool]:
         """Return the login of this credential's grant, and whether it was under way already."""
         self._forget_old()
@@ -161,7 +164,7 @@ class Logins:
                 f'"{credential.name}" can be logged in by {" or ".join(ways)} only: '
                 f"run credward login {credential.name} --method {ways[0]}",
             )
-        session = LoginSession(credential, by_agent=by_agent)
+        session = LoginSession(credential, by_agent=by_agent, claims=claims)
         self._sessions[session.id] = session
         session.task = self._spawn(self._run(session, config, method or ways[0]))
         return session, False
@@ -251,6 +254,7 @@ class Logins:
             now=self._clock.now(),
             method=method,
             key=Secret(base64.b64encode(key).decode()),
+            claims=session.claims,
         )
         granted = await self._pool.login(
             credential.provider,

@@ -47,6 +47,7 @@ _REVOKE = 8.0
 _AGENT_LOGINS = 60.0
 _SECRET = "secret:"  # noqa: S105 - the prefix of names in the store
 _LONGEST_SECRET = 32 * 1024
+_LONGEST_CLAIMS = 4 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +102,12 @@ class Management:
     # --- logins -----------------------------------------------------------------------------
 
     async def log_in(
-        self, peer: Peer, name: str, method: str | None, logins: Logins
+        self, peer: Peer, name: str, method: str | None, claims: str | None, logins: Logins
     ) -> tuple[LoginSession, bool]:
-        """Start a login for a grant or a credential on it, or attach to the one under way."""
+        """Start a login for a grant or a credential on it, or attach to the one under way.
+
+        It meets *claims*, a challenge as JSON, else the one that the grant was parked with.
+        """
         config = self._config
         credential = self._on_grant(name)
         admitted = self._admit("Login", peer, credential.name)
@@ -111,15 +115,22 @@ class Management:
         await self._strongbox.open(config)
         if self._strongbox.locked:
             raise BrokerError(Kind.STORE_LOCKED, "the store is locked: run credward unlock")
+        if claims:
+            _check_claims(credential, claims)
         agent = admitted.caller.harness is not None
         if agent and logins.under_way(credential.grant) is None:
             self._check_agent(credential.grant)
-        session, attached = logins.start(config, credential, method, by_agent=agent)
+        claims = claims or self._challenge(credential)
+        session, attached = logins.start(config, credential, method, by_agent=agent, claims=claims)
         if not attached:
             if agent:
                 self._agent_logins[credential.grant] = self._clock.elapsed()
             self._recorder.managed(admitted, "login-started")
         return session, attached
+
+    def _challenge(self, credential: CredentialConfig) -> str:
+        record = self._keeper.peek(credential.grant)
+        return record.parked.challenge if record is not None and record.parked is not None else ""
 
     def watch(self, peer: Peer, login_id: str, logins: Logins) -> tuple[LoginSession, bool]:
         """Return a login for somebody who looks on, and whether all of it may be seen.
@@ -437,3 +448,20 @@ class Management:
                 f"run credward login {grant} in a terminal of your own",
                 retry_after=_AGENT_LOGINS - (now - last),
             )
+
+
+def _check_claims(credential: CredentialConfig, claims: str) -> None:
+    if "claims" not in credential.settings.__struct_fields__:
+        raise BrokerError(
+            Kind.BAD_REQUEST,
+            f'"{credential.name}" has a provider that knows no claims challenges: '
+            f"run credward login {credential.name}",
+        )
+    try:
+        found = msgspec.json.decode(claims)
+    except (msgspec.DecodeError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or len(claims) > _LONGEST_CLAIMS:
+        raise BrokerError(
+            Kind.BAD_REQUEST, "claims are a JSON object, as a claims challenge brings it"
+        )

@@ -42,7 +42,7 @@ def read_refusal(answer: Mapping[str, Any], asker: Asker) -> BrokerError:
     meaning = _find(code, asker)
     if meaning is None:
         meaning = ERRORS.get(error, UNKNOWN) if isinstance(error, str) else UNKNOWN
-    return _make(meaning, code, asker, _hint(answer))
+    return _make(meaning, code, asker, answer)
 
 
 def explain(text: str, asker: Asker) -> BrokerError | None:
@@ -50,7 +50,7 @@ def explain(text: str, asker: Asker) -> BrokerError | None:
     found = _CODE.search(text)
     code = int(found[1]) if found else None
     meaning = _find(code, asker)
-    return None if meaning is None else _make(meaning, code, asker, "")
+    return None if meaning is None else _make(meaning, code, asker, {})
 
 
 def _find(code: int | None, asker: Asker) -> Meaning | None:
@@ -71,8 +71,11 @@ def _read_code(answer: Mapping[str, Any]) -> int | None:
     return next((each for each in numbers if each in MEANINGS), numbers[0] if numbers else None)
 
 
-def _make(meaning: Meaning, code: int | None, asker: Asker, hint: str) -> BrokerError:
+def _make(
+    meaning: Meaning, code: int | None, asker: Asker, answer: Mapping[str, Any]
+) -> BrokerError:
     kind, cause, remedy = meaning
+    hint = _hint(answer)
     sent: Sent = "maybe" if kind is Kind.PROVIDER_UNREACHABLE else "no"
     named = f"AADSTS{code}, {cause}" if code else cause
     if kind is Kind.LOGIN_REQUIRED and asker.login is None:
@@ -86,15 +89,18 @@ def _make(meaning: Meaning, code: int | None, asker: Asker, hint: str) -> Broker
     remedy = remedy.format(login=login, tenant=asker.tenant, client=asker.client_id) or login
     what = "needs a login" if kind is Kind.LOGIN_REQUIRED else "got no token"
     return BrokerError(
-        kind, f'"{asker.credential}" {what} ({named}): {remedy}', hint=hint, sent=sent
+        kind,
+        f'"{asker.credential}" {what} ({named}): {remedy}',
+        hint=hint,
+        sent=sent,
+        # What Conditional Access wants of the user: the next login asks for it.
+        challenge=_read_claims(answer.get("claims")) or "",
     )
 
 
 def _hint(answer: Mapping[str, Any]) -> str:
-    """Return what helps beyond the line: a claims challenge, the id that administrators want."""
+    """Return what helps beyond the line: the id that administrators want."""
     hints = []
-    if (claims := _read_claims(answer.get("claims"))) is not None:
-        hints.append(f"if the next login does not help, set claims = '{claims}'")
     trace = answer.get("correlation_id")
     if isinstance(trace, str) and _GUID.match(trace):
         hints.append(f"the tenant's sign-in log has it under correlation id {trace}")
@@ -103,7 +109,7 @@ def _hint(answer: Mapping[str, Any]) -> str:
 
 def _read_claims(text: object) -> str | None:
     """Return a claims challenge, written anew as JSON: it asks, and holds no secret."""
-    if not isinstance(text, str) or len(text) > _LONGEST_CLAIMS or "'" in text:
+    if not isinstance(text, str) or len(text) > _LONGEST_CLAIMS:
         return None
     try:
         claims = msgspec.json.decode(text)

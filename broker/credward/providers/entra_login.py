@@ -44,7 +44,8 @@ def log_in(
     )
     http = MsalHttp(io, asker, settings.timeout)
     client = make_client(token_request, http, io)
-    login = _Login(credential, settings, scopes, io, http, client)
+    claims = token_request.claims or settings.claims
+    login = _Login(credential, settings, scopes, claims, io, http, client)
     result = login.by_code() if method == "device" else login.by_page()
     if "error" in result:
         raise read_refusal(result, asker)
@@ -59,6 +60,7 @@ class _Login:
         credential: str,
         settings: Settings,
         scopes: tuple[str, ...],
+        claims: str | None,
         io: LoginIo,
         http: MsalHttp,
         client: Any,
@@ -66,6 +68,7 @@ class _Login:
         self._credential = credential
         self._settings = settings
         self._scopes = list(scopes)
+        self._claims = claims
         self._io = io
         self._http = http
         self._client = client
@@ -87,7 +90,7 @@ class _Login:
                     # What a listener on loopback can read; msal would have a form posted.
                     response_mode="query",
                     login_hint=self._settings.account,
-                    claims_challenge=self._settings.claims,
+                    claims_challenge=self._claims,
                     # Else the browser's last account is taken without a question.
                     prompt=None if self._settings.account else "select_account",
                 )
@@ -111,9 +114,7 @@ class _Login:
         """Device code (RFC 8628): one poll at a time, the waiting between them is ours."""
         started = self._io.now()
         flow = self._call(
-            lambda: self._client.initiate_device_flow(
-                self._scopes, claims_challenge=self._settings.claims
-            )
+            lambda: self._client.initiate_device_flow(self._scopes, claims_challenge=self._claims)
         )
         if "user_code" not in flow:
             return flow

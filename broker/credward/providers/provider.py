@@ -40,6 +40,7 @@ class ProviderRequest:
     *grant* is the long-lived thing itself as text (a refresh token, or JSON that only this provider
     reads), *secrets* what the references in the settings point at as far as the daemon reads those
     (by field name; see `references`). *used_proofs* are the proofs that `Io.use_up` was told of.
+    *claims* is the challenge that a login has to meet, as JSON.
     """
 
     credential: str
@@ -49,6 +50,7 @@ class ProviderRequest:
     grant: Secret | None = None
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     used_proofs: frozenset[str] = frozenset()
+    claims: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

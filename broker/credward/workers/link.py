@@ -86,10 +86,14 @@ class MintRequest(_Request, frozen=True, kw_only=True, tag="mint"):
 
 
 class LoginRequest(_Request, frozen=True, kw_only=True, tag="login"):
-    """One login to bring a user through; what it gives comes back sealed under *key* (base64)."""
+    """One login to bring a user through; what it gives comes back sealed under *key* (base64).
+
+    *claims*: the challenge that it has to meet, as JSON; empty where there is none.
+    """
 
     method: str
     key: Secret
+    claims: str = ""
 
 
 class RevokeRequest(_Request, frozen=True, kw_only=True, tag="revoke"):
@@ -147,6 +151,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     retry_after: float | None = None
     recovery: Recovery
     sent: Sent
+    challenge: str = ""
     used_up: dict[str, float] = {}
 
     @classmethod
@@ -159,6 +164,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
             retry_after=failure.retry_after,
             recovery=failure.recovery,
             sent=failure.sent,
+            challenge=failure.challenge,
             used_up=dict(used_up),
         )
 
@@ -171,6 +177,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
             retry_after=self.retry_after,
             recovery=self.recovery,
             sent=self.sent,
+            challenge=self.challenge,
         )
 
 

@@ -286,6 +286,7 @@ class _Worker:
             grant=request.grant,
             secrets=request.secrets,
             used_proofs=frozenset(getattr(request, "used_proofs", ())),
+            claims=getattr(request, "claims", ""),
         )
 
     def _transport(self, network: NetworkSettings) -> Callable[[], Transport]:

@@ -153,8 +153,8 @@ def test_claims_travel(server):
     assert [json.loads(form["claims"]) for form in server.forms()] == [json.loads(claims)] * 2
 
 
-def test_a_claims_challenge_is_a_login_that_says_what_is_asked(server):
-    """The claims are in the hint, for the login after the next."""
+def test_a_claims_challenge_is_a_login_that_has_to_meet_it(server):
+    """The claims go to whoever brings the user through the login."""
     server.refusal = refusal(
         50076, "invalid_grant", suberror="basic_action", claims='{"access_token":{"x":{}}}'
     )
@@ -162,7 +162,7 @@ def test_a_claims_challenge_is_a_login_that_says_what_is_asked(server):
 
     assert failure.kind is Kind.LOGIN_REQUIRED
     assert "AADSTS50076" in failure.message
-    assert """claims = '{"access_token":{"x":{}}}'""" in failure.hint
+    assert failure.challenge == '{"access_token":{"x":{}}}'
     assert "0b0b0b0b-0000" in failure.hint
 
 

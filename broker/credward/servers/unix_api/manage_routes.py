@@ -33,7 +33,7 @@ _S = TypeVar("_S", bound=msgspec.Struct)
 class ManageService(Protocol):
     """What these routes need from the daemon; *name* is a grant, or any credential on it."""
 
-    async def login(self, peer: Peer, name: str, method: str | None) -> wire.LoginStarted:
+    async def login(self, peer: Peer, name: str, start: wire.LoginStart) -> wire.LoginStarted:
         """Start a login, or attach to the one under way."""
         ...
 
@@ -93,7 +93,7 @@ class ManageApi:
     async def login(self, http_request: HttpRequest, name: str) -> HttpResponse:
         """Start or join a login."""
         start = read_body(http_request.body, wire.LoginStart)
-        return _answer(await self._service.login(http_request.peer, check_name(name), start.method))
+        return _answer(await self._service.login(http_request.peer, check_name(name), start))
 
     async def events(self, http_request: HttpRequest, login_id: str) -> HttpResponse:
         """Return events as they come, one JSON line each."""

@@ -143,16 +143,18 @@ class Client:
         answer = self._ask("GET", "/v1/secrets", timeout=_STORE_TIMEOUT)
         return self._read(answer, wire.SecretNames)
 
-    def secret_set(self, name: str, value: str) -> None:
+    def secret_set(self, name: str, value: str) -> wire.SecretKept:
         """Store a secret."""
         body = wire.encode(wire.SecretValue(value=value))
         path = f"/v1/secrets/{quote(name, safe='')}"
-        self._ask("PUT", path, body=body, timeout=_STORE_TIMEOUT)
+        answer = self._ask("PUT", path, body=body, timeout=_STORE_TIMEOUT)
+        return self._read(answer, wire.SecretKept)
 
-    def secret_remove(self, name: str) -> None:
+    def secret_remove(self, name: str) -> wire.SecretKept:
         """Forget a secret."""
         path = f"/v1/secrets/{quote(name, safe='')}"
-        self._ask("DELETE", path, timeout=_STORE_TIMEOUT)
+        answer = self._ask("DELETE", path, timeout=_STORE_TIMEOUT)
+        return self._read(answer, wire.SecretKept)
 
     # --- one request --------------------------------------------------------------------------
 

@@ -35,6 +35,7 @@ __all__ = [
     "RefreshResult",
     "RejectedReport",
     "ReloadResult",
+    "SecretKept",
     "SecretNames",
     "SecretValue",
     "StatusList",
@@ -240,12 +241,14 @@ class GrantGiven(msgspec.Struct, frozen=True, kw_only=True):
 class GrantDropped(msgspec.Struct, frozen=True, kw_only=True):
     """A grant was forgotten; *revoked* upstream too, or else *message* says why not.
 
-    *held* is false where there was none: nobody had logged in.
+    *held* is false where there was none: nobody had logged in. *durable* is false where the disk
+    still has it: that is tried again, but a daemon that is killed before finds it there.
     """
 
     grant: str
     credentials: list[str] = []
     held: bool = True
+    durable: bool = True
     revoked: bool = False
     message: str = ""
 
@@ -272,6 +275,12 @@ class SecretValue(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return "SecretValue(***)"
+
+
+class SecretKept(msgspec.Struct, frozen=True, kw_only=True):
+    """A secret was stored or forgotten; *durable*: on disk too, which is tried again where not."""
+
+    durable: bool = True
 
 
 class SecretNames(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
 
+from integration.command_line import cli
 from integration.daemon import DaemonFactory
 from integration.faults import (
     cannot_write,
@@ -58,6 +60,57 @@ def test_login_when_the_disk_has_become_full_is_kept_in_memory_and_saved_later(o
     one.daemon.start()
     assert one.daemon.get("one").status == 200
     assert one.warnings == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("logout", "one"), "logged out: one"),
+        (("revoke", "one"), "revoked: one"),
+        (("revoke", "--all"), "revoked: one"),
+    ],
+)
+def test_a_logout_that_the_disk_does_not_take_is_said_and_kept_until_it_does(
+    one, words: tuple[str, ...], said: str
+) -> None:
+    """Nothing is handed out from the first moment; a kill after there was room brings nothing back."""
+    one.daemon.start()
+    one.log_in("one")
+    assert one.daemon.get("one").status == 200
+    with one.disk.full():
+        done = cli(one.daemon, *words)
+        unsaved = one.grant("one")["unsaved"]
+        refused = one.daemon.get("one")
+    until(lambda: not one.grant("one")["unsaved"], 30)
+    one.daemon.kill9()
+    one.daemon.start()
+
+    assert done.stdout.startswith(said), done.stderr
+    assert done.stderr.startswith("not on disk yet, which is tried again")
+    assert unsaved
+    assert (refused.status, refused.kind) == (401, "login-required")
+    assert one.daemon.get("one").kind == "login-required"
+    assert cli(one.daemon, *words).stderr == ""
+
+
+def test_the_end_of_the_daemon_is_one_more_try_to_save(one) -> None:
+    """Whoever made room need not wait for the next one, which comes after a minute at most."""
+    one.daemon.start()
+    one.log_in("one")
+    with one.disk.full():
+        kept = cli(one.daemon, "secret", "set", "key", given="sk-first")
+        assert cli(one.daemon, "logout", "one").returncode == 0
+        gone = cli(one.daemon, "secret", "rm", "other")
+        # The tries after 1 s and 3 s are over then, and the next one is after 7 s.
+        time.sleep(4)
+        one.disk.free()
+        one.daemon.stop()
+    one.daemon.start()
+
+    assert kept.stderr.startswith("in memory alone")
+    assert gone.returncode == 78
+    assert one.daemon.get("one").kind == "login-required"
+    assert cli(one.daemon, "secret", "list").stdout == "key\n"
 
 
 def test_first_mint_on_a_full_disk_starts_no_exchange(one) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from credward.cli.names import complete_grants
-from credward.cli.output import print_json
+from credward.cli.output import print_json, warn_of_disk
 from credward.cli.start import reach
 
 __all__ = ["command"]
@@ -26,5 +26,7 @@ def command(name: str, as_json: bool) -> None:
     names = ", ".join(dropped.credentials)
     done = "logged out" if dropped.held else "there was no login"
     click.echo(f"{done}: {names}" + (", revoked upstream" if dropped.revoked else ""))
+    if not dropped.durable:
+        warn_of_disk()
     if dropped.message:
         click.echo(f"not revoked upstream: {dropped.message}", err=True)

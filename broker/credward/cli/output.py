@@ -15,7 +15,14 @@ import msgspec
 
 from credward.errors import BrokerError
 
-__all__ = ["format_duration", "plain", "print_error", "print_json", "print_table"]
+__all__ = [
+    "format_duration",
+    "plain",
+    "print_error",
+    "print_json",
+    "print_table",
+    "warn_of_disk",
+]
 
 
 def print_error(error: BrokerError) -> None:
@@ -23,6 +30,15 @@ def print_error(error: BrokerError) -> None:
     click.echo(f"credward: {plain(error.message)}", err=True)
     if error.hint and sys.stderr.isatty():
         click.echo(f"hint: {plain(error.hint)}", err=True)
+
+
+def warn_of_disk() -> None:
+    """Say that what was given up is still on disk."""
+    click.echo(
+        "not on disk yet, which is tried again, and a daemon that is killed before finds it there: "
+        "run credward status",
+        err=True,
+    )
 
 
 def plain(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from credward.cli.names import complete_grants
-from credward.cli.output import print_json
+from credward.cli.output import print_json, warn_of_disk
 from credward.cli.start import reach
 from credward.errors import BrokerError, Kind
 from credward.wire import Dropped
@@ -34,5 +34,7 @@ def command(name: str | None, everything: bool, as_json: bool) -> None:
         click.echo(f"{outcome}: {', '.join(each.credentials)}")
         if each.message:
             click.echo(f"  not revoked upstream: {each.message}", err=True)
+    if not all(each.durable for each in result.grants):
+        warn_of_disk()
     if not result.grants:
         click.echo("there was no grant; every token was dropped")

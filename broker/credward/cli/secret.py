@@ -7,7 +7,7 @@ import sys
 import click
 
 from credward.cli.names import complete_secrets
-from credward.cli.output import print_json
+from credward.cli.output import print_json, warn_of_disk
 from credward.cli.standard_input import read_text
 from credward.cli.start import reach
 from credward.errors import BrokerError, Kind
@@ -36,8 +36,10 @@ def set_secret(name: str) -> None:
         raise BrokerError(
             Kind.BAD_REQUEST, f"nothing came: pipe the value into credward secret set {name}"
         )
-    reach(start=True, timeout=10.0).secret_set(name, value)
+    kept = reach(start=True, timeout=10.0).secret_set(name, value)
     click.echo(f'stored: refer to it by {{ store = "{name}" }}')
+    if not kept.durable:
+        click.echo("in memory alone, the store cannot be written: run credward status", err=True)
 
 
 @command.command("list", epilog="Example: credward secret list --json")
@@ -56,5 +58,7 @@ def list_secrets(as_json: bool) -> None:
 @click.argument("name", shell_complete=complete_secrets)
 def remove_secret(name: str) -> None:
     """Forget the value under NAME."""
-    reach(start=True, timeout=10.0).secret_remove(name)
+    kept = reach(start=True, timeout=10.0).secret_remove(name)
     click.echo(f"removed: {name}")
+    if not kept.durable:
+        warn_of_disk()

@@ -82,13 +82,13 @@ class BrokerManageService:
         """Return the names of stored secrets."""
         return wire.SecretNames(names=await self._management.secret_names(peer))
 
-    async def secret_set(self, peer: Peer, name: str, value: str) -> None:
+    async def secret_set(self, peer: Peer, name: str, value: str) -> wire.SecretKept:
         """Store a secret."""
-        await self._management.set_secret(peer, name, Secret(value))
+        return wire.SecretKept(durable=await self._management.set_secret(peer, name, Secret(value)))
 
-    async def secret_remove(self, peer: Peer, name: str) -> None:
+    async def secret_remove(self, peer: Peer, name: str) -> wire.SecretKept:
         """Forget a secret."""
-        await self._management.remove_secret(peer, name)
+        return wire.SecretKept(durable=await self._management.remove_secret(peer, name))
 
 
 def _outline(event: wire.LoginEvent) -> wire.LoginEvent:
@@ -104,6 +104,7 @@ def _dropped(forgotten: Forgotten) -> wire.GrantDropped:
         grant=forgotten.grant,
         credentials=list(forgotten.credentials),
         held=forgotten.held,
+        durable=forgotten.durable,
         revoked=forgotten.revoked,
         message="" if failure is None else failure.message,
     )

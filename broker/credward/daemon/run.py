@@ -127,6 +127,9 @@ async def _serve(
                 # With the first process of a container its workers are killed.
                 await broker.pool.finish(_CONTAINER)
             await broker.pool.close()
+            if broker.book.unsaved:
+                # There may be room again by now.
+                spawn(_save(broker))
             # What still runs now waits for a worker or for the disk; its journal knows the rest.
             if running:
                 await asyncio.wait(running, timeout=_LAST_WORDS)
@@ -149,6 +152,11 @@ async def _open_store(broker: Broker) -> None:
     except BrokerError as failure:
         # Told by status and by every ask that needs it; those try again.
         _log.error("the store is not open: %s", failure.message)
+
+
+async def _save(broker: Broker) -> None:
+    """Write the store a last time; a failure is in the log already."""
+    await broker.book.save()
 
 
 def _answer_signals(broker: Broker, stop: asyncio.Event, notifier: Notifier) -> None:

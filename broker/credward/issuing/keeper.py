@@ -67,7 +67,7 @@ class GrantKeeper:
         """Return what may be shown of a grant; little while the store is locked."""
         record = self.peek(grant)
         if record is None:
-            return GrantView(name=grant)
+            return GrantView(name=grant, unsaved=self._book.unsaved)
         return GrantView(
             name=grant,
             account=record.account,

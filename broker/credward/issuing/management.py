@@ -58,6 +58,8 @@ class Forgotten:
     credentials: tuple[str, ...]
     # Whether there was anything to give up.
     held: bool
+    # Whether the disk has forgotten it too; where not, that is tried again until it has.
+    durable: bool
     revoked: bool
     failure: BrokerError | None = None
 
@@ -252,6 +254,8 @@ class Management:
             except BrokerError as failure:
                 _log.warning("grant %s is not revoked: %s", grant, failure.message)
                 continue
+            if not forgotten.durable:
+                _log.warning("grant %s is forgotten, but not on disk yet: tried again", grant)
             if forgotten.failure is not None:
                 _log.warning("grant %s is not revoked: %s", grant, forgotten.failure.message)
             elif forgotten.revoked:
@@ -263,7 +267,7 @@ class Management:
         # First here, before anything is waited for: from now on nobody is handed anything of it,
         # whatever disk and upstream say.
         self._shell.grant_parked(grant, needs_login(credential), drop=True)
-        await self._keeper.give_up(grant)
+        durable = await self._keeper.give_up(grant)
         if not grant_terms(credential.settings).logins:
             # No human is needed: the next mint logs in by itself.
             self._shell.grant_given(grant)
@@ -280,6 +284,8 @@ class Management:
             grant=grant,
             credentials=self._names_on(grant),
             held=held,
+            # What comes next may have been saved meanwhile.
+            durable=durable or not self._book.unsaved,
             revoked=revoked,
             failure=failure,
         )
@@ -364,8 +370,11 @@ class Management:
         self._scrub()
         return durable
 
-    async def remove_secret(self, peer: Peer, name: str) -> None:
-        """Forget a secret; raise `unknown-credential` where there is none of that name."""
+    async def remove_secret(self, peer: Peer, name: str) -> bool:
+        """Forget a secret; return whether that is durable.
+
+        Raise `unknown-credential` where there is none of that name.
+        """
         caller = self._gate.require("Manage", peer)
         await self._strongbox.open(self._config)
         self._recorder.acted(caller, "Manage", "secret-removed", about=_SECRET + name)
@@ -375,7 +384,7 @@ class Management:
                 f'the store holds no "{name}": run credward secret list',
             )
         self._secret_changed(name)
-        await self._book.save()
+        return await self._book.save()
 
     async def secret_names(self, peer: Peer) -> list[str]:
         """Return the names of the secrets, never their values."""

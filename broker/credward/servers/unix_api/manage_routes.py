@@ -75,11 +75,11 @@ class ManageService(Protocol):
         """Return the names of stored secrets."""
         ...
 
-    async def secret_set(self, peer: Peer, name: str, value: str) -> None:
+    async def secret_set(self, peer: Peer, name: str, value: str) -> wire.SecretKept:
         """Store a secret."""
         ...
 
-    async def secret_remove(self, peer: Peer, name: str) -> None:
+    async def secret_remove(self, peer: Peer, name: str) -> wire.SecretKept:
         """Forget a secret."""
         ...
 
@@ -155,13 +155,15 @@ class ManageApi:
     async def secret_set(self, http_request: HttpRequest, name: str) -> HttpResponse:
         """Store one."""
         body = _required(http_request.body, wire.SecretValue)
-        await self._service.secret_set(http_request.peer, check_secret_name(name), body.value)
-        return _answer(wire.Nothing())
+        return _answer(
+            await self._service.secret_set(http_request.peer, check_secret_name(name), body.value)
+        )
 
     async def secret_remove(self, http_request: HttpRequest, name: str) -> HttpResponse:
         """Forget one."""
-        await self._service.secret_remove(http_request.peer, check_secret_name(name))
-        return _answer(wire.Nothing())
+        return _answer(
+            await self._service.secret_remove(http_request.peer, check_secret_name(name))
+        )
 
 
 def manage_routes() -> tuple[Route, ...]:
@@ -251,12 +253,14 @@ def manage_routes() -> tuple[Route, ...]:
             call=api.secret_set,
             summary="Store a secret",
             body=wire.SecretValue,
+            answer=wire.SecretKept,
         ),
         Route(
             verb="DELETE",
             path="/v1/secrets/{name}",
             call=api.secret_remove,
             summary="Forget a secret",
+            answer=wire.SecretKept,
         ),
     )
 

@@ -374,7 +374,6 @@ def test_h6_wrong_passwords(daemon: RunningDaemon, upstream: OAuthServer) -> Non
     assert took[1] > 1
     assert took[2] > 2
     assert took[3] > 4
-    assert took[0] < took[1] < took[2] < took[3]
 
     guessing = threading.Thread(
         target=lambda: daemon.request("POST", "/v1/unlock", body=b'{"password": "wrong"}')

@@ -108,7 +108,7 @@ def _mint_for_user(
     finally:
         # First of all, and from the answer as it came: whatever is wrong with the rest, and
         # whatever msal says to it, the old one may be used up.
-        rotated = None if "error" in http.answer else http.answer.get("refresh_token")
+        rotated = http.granted.get("refresh_token")
         if isinstance(rotated, str) and rotated and rotated != grant.refresh_token:
             io.save_grant(write_grant(rotated, grant.account))
     if "error" in result:

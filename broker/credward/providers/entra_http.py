@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -38,7 +39,8 @@ class MsalResponse:
 class MsalHttp:
     """What msal takes for `http_client=`, for one mint or login.
 
-    *answer* is the last JSON object that came, as it came. *sent* is whether a request that may
+    *answer* is the last JSON object that came, as it came, and *granted* the same where it brings
+    tokens: with status 200 and no error (RFC 6749 section 5.1). *sent*: whether a request that may
     use a grant up has been made without a definite answer.
     """
 
@@ -47,6 +49,7 @@ class MsalHttp:
         self._asker = asker
         self._timeout = timeout
         self.answer: Mapping[str, Any] = {}
+        self.granted: Mapping[str, Any] = {}
         self.sent: Sent = "no"
 
     def get(
@@ -81,7 +84,7 @@ class MsalHttp:
         request = HttpRequest(
             method=method, url=url, headers=headers or {}, body=body, timeout=self._timeout
         )
-        self.answer = {}
+        self.answer, self.granted = {}, {}
         if method == "POST":
             self.sent = "maybe"
         try:
@@ -132,6 +135,8 @@ class MsalHttp:
                 sent=sent,
             )
         self.answer = answer
+        if status == HTTPStatus.OK and "error" not in answer:
+            self.granted = answer
         self.sent = "no"
         if status < 400 or self.tolerates(response):
             return

@@ -66,9 +66,9 @@ async def test_t18_at_the_deadline_worker_and_program_are_killed(make_pool, ask,
 
     started = time.monotonic()
     with pytest.raises(BrokerError) as caught:
-        await pool.mint("command", hang, deadline=1.0)
+        await pool.mint("command", hang, deadline=4.0)
 
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 10.0
     assert (caught.value.kind, caught.value.sent) == (Kind.TIMED_OUT, "maybe")
     assert pool.snapshot() == []
     pids = [int(line) for line in (tmp_path / "p").read_text().split()]
@@ -255,14 +255,14 @@ async def test_close_kills_everything_in_time(make_pool, ask):
         ("say(HELLO); hear(); say(HELLO); hear()", "gave the wrong answer to a mint"),
         ("say(HELLO); hear(); say('x' * 140000); hear()", "said too much in mid-mint"),
         ("say(HELLO); hear(); sys.exit(1)", "ended in mid-mint"),
-        ("time.sleep(60)", "did not start within 1 s"),
+        ("time.sleep(60)", "did not start within 3 s"),
     ],
 )
 async def test_a_worker_that_is_none_of_ours_is_not_believed(
     make_pool, ask, tmp_path, body, complaint
 ):
     """Nor left running, nor used again."""
-    pool = make_pool(executable=worker_program(tmp_path, body), hello_timeout=1)
+    pool = make_pool(executable=worker_program(tmp_path, body), hello_timeout=3)
 
     with pytest.raises(BrokerError, match=complaint) as caught:
         await pool.mint("static", ask(secret={"env": "X"}, grant="v"), deadline=20)

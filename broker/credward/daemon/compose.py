@@ -47,7 +47,6 @@ from credward.servers.http11 import HttpServer
 from credward.servers.unix_api.problems import render_problem
 from credward.servers.unix_api.routes import build_handler
 from credward.store.journal import JournalDirectory
-from credward.store.signing_keys import load_or_create, public_jwk
 from credward.tokens import Secret
 from credward.workers.pool import WorkerPool
 
@@ -100,13 +99,14 @@ def compose(
     book = GrantBook(strongbox)
     keeper = GrantKeeper(clock=clock, book=book, release=journals.release)
     recovery = Recovery(keeper=keeper, journals=journals, spawn=spawn)
+    sources = _Sources(places, strongbox)
     minting = Minting(
         clock=clock,
         pool=pool,
         keeper=keeper,
         recovery=recovery,
         strongbox=strongbox,
-        sources=_Sources(places, strongbox),
+        sources=sources,
         proofs=proofs,
         environ=environment(),
     )
@@ -209,7 +209,7 @@ def compose(
         issuer=issuer,
         audit=audit,
         reload=reload,
-        public_key=lambda each: public_jwk(load_or_create(places.state_dir, each.grant)),
+        public_key=sources.public_key,
         facts=_Facts(shell, pool, strongbox, book, keeper, notices),
         management=management,
     )
@@ -320,4 +320,12 @@ class _Sources:
 
     def signing_key(self, credential: CredentialConfig) -> Secret:
         """Return the key with which a `local` credential signs."""
+        from credward.store.signing_keys import load_or_create  # noqa: PLC0415 - 1 MB
+
         return load_or_create(self.places.state_dir, credential.grant)
+
+    def public_key(self, credential: CredentialConfig) -> dict[str, str]:
+        """Return what others check those signatures with, as a JWK."""
+        from credward.store.signing_keys import public_jwk  # noqa: PLC0415 - the same
+
+        return public_jwk(self.signing_key(credential))

@@ -1,19 +1,17 @@
 """Which providers there are and what each may be told, without loading one.
 
-The files of this folder are the list, plus what plug-ins announce; finding the provider itself is
-`providers.registry`, in a worker.
+Each file is loaded at its first use: the daemon holds what its configuration names. Finding the
+provider itself is `providers.registry`, in a worker.
 """
 
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from credward import settings
 from credward.errors import BrokerError, Kind
 
 if TYPE_CHECKING:
@@ -25,6 +23,8 @@ __all__ = ["GROUP", "OWN_KINDS", "SETTINGS", "settings_of"]
 GROUP = "credward.settings"
 # Kinds of worker that serve the daemon itself: no credential and no plug-in can be one.
 OWN_KINDS = frozenset({"keychain"})
+# Files of this folder with the class `Settings`.
+_BUILT_IN = ("anthropic", "aws", "command", "entra", "gcp", "local", "oauth", "static", "vault")
 
 
 def _announced() -> tuple[EntryPoint, ...]:
@@ -37,33 +37,23 @@ def _announced() -> tuple[EntryPoint, ...]:
 class _Settings(Mapping[str, type[msgspec.Struct]]):
     """Provider name to its settings. Plug-ins are looked for only when a name is not built in."""
 
-    def __init__(self) -> None:
-        found = dict(_discover())
-        self.of_daemon = {name: found.pop(name) for name in OWN_KINDS}
-        self._built_in = found
-
     def __getitem__(self, name: str) -> type[msgspec.Struct]:
         if name in OWN_KINDS:
             raise KeyError(name)
-        return self._built_in.get(name) or _load_plug_in(name)
+        return _load(name) if name in _BUILT_IN else _load_plug_in(name)
 
     def __iter__(self) -> Iterator[str]:
-        yield from self._built_in
+        yield from _BUILT_IN
         plug_ins = {each.name for each in _announced()}
-        yield from sorted(plug_ins - self._built_in.keys() - OWN_KINDS)
+        yield from sorted(plug_ins.difference(_BUILT_IN) - OWN_KINDS)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
 
-def _discover() -> Iterator[tuple[str, type[msgspec.Struct]]]:
-    for module_info in pkgutil.iter_modules(settings.__path__):
-        if module_info.name == "registry":
-            # This very module, half loaded at this point.
-            continue
-        module = importlib.import_module(f"{settings.__name__}.{module_info.name}")
-        if (found := getattr(module, "Settings", None)) is not None:
-            yield module_info.name, found
+def _load(name: str) -> type[msgspec.Struct]:
+    found: type[msgspec.Struct] = importlib.import_module(f"credward.settings.{name}").Settings
+    return found
 
 
 def _load_plug_in(name: str) -> type[msgspec.Struct]:
@@ -88,10 +78,9 @@ def _load_plug_in(name: str) -> type[msgspec.Struct]:
     return found
 
 
-_settings = _Settings()
-SETTINGS: Mapping[str, type[msgspec.Struct]] = _settings
+SETTINGS: Mapping[str, type[msgspec.Struct]] = _Settings()
 
 
 def settings_of(kind: str) -> type[msgspec.Struct]:
     """Return the settings of a kind of worker: of a provider, or one of the daemon's own."""
-    return _settings.of_daemon.get(kind) or SETTINGS[kind]
+    return _load(kind) if kind in OWN_KINDS else SETTINGS[kind]

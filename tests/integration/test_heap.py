@@ -171,6 +171,22 @@ def test_h4_after_a_lock_no_secret_is_left(bench: Callable[[OAuthServer], Bench]
         assert gone(one.daemon, one.needles) == {}
 
 
+def test_h4_a_lock_sends_idle_workers_home(bench: Callable[[OAuthServer], Bench]) -> None:
+    """They hold what they minted with, in libraries that nobody can wipe."""
+    with OAuthServer() as server:
+        one = bench(server)
+        one.use()
+        children = Path(f"/proc/{one.daemon.pid}/task/{one.daemon.pid}/children")
+        workers = children.read_text().split()
+        one.ask("POST", "/v1/lock", {"password": secrets.token_urlsafe(30)})
+        deadline = time.monotonic() + 20
+        while children.read_text().split() and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+    assert workers
+    assert children.read_text() == ""
+
+
 @pytest.mark.parametrize("path", ["/v1/revoke-all", "/v1/grants/login/logout"])
 def test_h4_after_a_revoke_no_grant_is_left(
     bench: Callable[[OAuthServer], Bench], path: str

@@ -333,6 +333,7 @@ class Management:
         finally:
             if self._strongbox.locked:
                 self._shell.drop_all()
+                self._pool.send_home()
                 # Where the disk did not take the locked store, it is tried again.
                 self._book.note_change()
                 await self._book.save()

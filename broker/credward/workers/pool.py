@@ -214,6 +214,14 @@ class WorkerPool:
         minting = [worker.pid for lane in self._lanes.values() for worker in lane.all]
         return frozenset([*minting, *(worker.pid for worker in self._logins)])
 
+    def send_home(self) -> None:
+        """End the workers, each after what it does just now: they hold what they minted with."""
+        for lane in self._lanes.values():
+            for worker in lane.all:
+                worker.leaving = True
+            for worker in list(lane.idle):
+                worker.retire()
+
     async def finish(self, patience: float) -> None:
         """Begin nothing more, and wait until no worker holds a rotating grant.
 
@@ -408,6 +416,9 @@ class WorkerPool:
         if not worker.alive:
             return
         lane.idle.append(worker)
+        if worker.leaving:
+            worker.retire()
+            return
         loop = asyncio.get_running_loop()
         worker.idle_timer = loop.call_later(self._idle_after, worker.retire)
 

@@ -77,6 +77,8 @@ class Worker:
         self.provider = provider
         self.journal = journal
         self.mints = 0
+        # Whether it ends as soon as it has nothing to do.
+        self.leaving = False
         self.reaped = asyncio.Event()
         self.idle_timer: asyncio.TimerHandle | None = None
         self._on_end = on_end

@@ -94,6 +94,29 @@ async def test_t18_hung_commands_do_not_block_other_providers(make_pool, ask):
     assert len(pool.snapshot()) == 1
 
 
+async def test_workers_that_are_sent_home_finish_what_they_do(make_pool, ask, tmp_path):
+    """And begin nothing more; the next mint has one of its own."""
+    pool = make_pool()
+    await pool.mint("static", ask(secret={"env": "X"}, grant="value"), deadline=20)
+    waits = [
+        "sh",
+        "-c",
+        f"touch {tmp_path}/on; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done; echo t",
+    ]
+    busy = asyncio.create_task(pool.mint("command", ask(command=waits, lifetime=60), deadline=30))
+    await until(lambda: (tmp_path / "on").exists(), within=20)
+    before = pool.pids()
+
+    pool.send_home()
+
+    assert [view.provider for view in pool.snapshot()] == ["command"]
+    (tmp_path / "go").touch()
+    assert bytes((await busy).body) == b"t"
+    await until(lambda: pool.snapshot() == [])
+    assert bytes((await pool.mint("command", ask(**ECHO), deadline=20)).body) == b"the-token"
+    assert not before & pool.pids()
+
+
 async def test_a_queued_mint_gets_the_slot_of_a_killed_one(make_pool, ask):
     """A deadline frees its place."""
     pool = make_pool(size=1)

@@ -25,10 +25,12 @@ class ConfigErrors(BrokerError):  # noqa: N818 - several, by design
     """Everything that is wrong with the configuration; *lines* are `file:line: text`."""
 
     def __init__(self, lines: list[str]) -> None:
-        more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
-        super().__init__(
-            Kind.FIX_CONFIGURATION, f"{lines[0]}{more}: run credward config check for the list"
-        )
+        text = lines[0]
+        if len(lines) > 1:
+            text += f" (and {len(lines) - 1} more): run credward config check for the list"
+        elif ": run " not in text:
+            text += ": mend it, then run credward config check"
+        super().__init__(Kind.FIX_CONFIGURATION, text)
         self.lines = tuple(lines)
 
 

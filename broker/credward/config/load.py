@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -51,6 +51,17 @@ from credward.settings.registry import SETTINGS
 
 __all__ = ["load_config"]
 
+# What msgspec says of a value, and what a shape is called in TOML.
+_EXPECTED = re.compile(r"Expected `(?P<wanted>[^`]*)`, got `(?P<got>[^`]*)`")
+_NO_CHOICE = re.compile(r"Invalid enum value '([^']*)'")
+_SHAPES = {
+    "array": 'a list such as ["…", "…"]',
+    "bool": "true or false",
+    "float": "a number",
+    "int": "a whole number",
+    "object": "a table such as { … }",
+    "str": "a text in quotes",
+}
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 _TABLES = (
     "credentials",
@@ -313,9 +324,30 @@ def _convert(
             text = f'unknown key "{unknown["name"]}"{near}'
         elif (missing := re.search(r"missing required field `([^`]*)`", text)) is not None:
             text = f'"{missing[1]}" is missing'
+        elif (wrong := _EXPECTED.fullmatch(text)) is not None:
+            wanted = " or ".join(
+                _SHAPES.get(each, each) for each in wrong["wanted"].split(" | ") if each != "null"
+            )
+            text = f"is {wanted}, and this is {_SHAPES.get(wrong['got'], wrong['got'])}"
+        elif (no_choice := _NO_CHOICE.match(text)) is not None:
+            text = f'no "{no_choice[1]}"{_choices(shape, inner)}'
         dotted = ".".join((*path, *inner))
         complaints.errors.append(f"{layer.at(*path, *inner)}: {dotted}: {text}")
         return None
+
+
+def _choices(shape: type[msgspec.Struct], inner: tuple[str, ...]) -> str:
+    """Return what may stand at a key of *shape* that takes a few words only."""
+    known = {each.encode_name: each.type for each in msgspec.structs.fields(shape)}
+    words: list[str] = []
+    waiting = [known.get(inner[0])] if inner else []
+    while waiting:
+        found = waiting.pop(0)
+        if get_origin(found) is Literal:
+            words += [f'"{each}"' for each in get_args(found)]
+        else:
+            waiting += get_args(found)
+    return f": one of {', '.join(sorted(words))}" if words else ""
 
 
 def _nearest(name: str, known: tuple[str, ...]) -> str:

@@ -14,6 +14,7 @@ import cedarpy
 import msgspec
 
 from credward.callers.caller import Caller
+from credward.errors import BrokerError, Kind
 from credward.policy.entities import Resource, caller_facts, entity
 from credward.policy.load import Loaded, load_policies
 
@@ -54,6 +55,16 @@ class PolicyEngine:
         directory: Path | None = None,
     ) -> Self:
         """Read the policies of *mode*: user mode ships permits, the others only what you write."""
+        if directory is not None:
+            # A mistyped directory must not pass for one without rules.
+            try:
+                next(directory.iterdir(), None)
+            except OSError as error:
+                raise BrokerError(
+                    Kind.FIX_CONFIGURATION,
+                    f'policy.directory "{directory}" cannot be read ({error.strerror}): '
+                    "make it, or correct its name",
+                ) from error
         files = sorted(directory.glob("*.cedar")) if directory is not None else []
         loaded = load_policies(files, shipped=mode == "user")
         return cls(loaded, owner_uid=owner_uid, allow_uids=allow_uids)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from credward.callers.caller import Caller, Executable
+from credward.errors import BrokerError
 from credward.policy.engine import PolicyEngine, Resource
 
 OWNER = Caller(
@@ -82,3 +83,9 @@ def test_listed_users_are_served_where_policy_says_so() -> None:
 
     assert engine.decide(dataclasses.replace(OWNER, uid=1001), "Issue", GATEWAY).allowed
     assert not engine.decide(dataclasses.replace(OWNER, uid=1001), "Manage", GATEWAY).allowed
+
+
+def test_a_directory_that_is_not_there_is_no_directory_without_rules(tmp_path: Path) -> None:
+    """A mistyped one would drop every `forbid` in silence."""
+    with pytest.raises(BrokerError, match=r"mistyped.*No such file.*correct its name"):
+        PolicyEngine.load(mode="user", owner_uid=1000, directory=tmp_path / "mistyped")

@@ -12,6 +12,12 @@ from urllib.parse import urlsplit
 __all__ = ["check_base_url"]
 
 _PORTS = {"https": 443, "http": 80}
+# What helper and command line look at for each flag.
+_VARIABLES = {
+    "extra-ca": "NODE_EXTRA_CA_CERTS",
+    "proxy": "HTTPS_PROXY and its kin",
+    "tls-off": "NODE_TLS_REJECT_UNAUTHORIZED",
+}
 
 
 def check_base_url(
@@ -38,12 +44,17 @@ def check_base_url(
         return f"is for {listed} only, and the caller's base URL is no plain one"
     if origin not in origins:
         host = f"{origin[0]}://{origin[1]}:{origin[2]}"
-        return f"is for {listed} only, not for {host}: set ANTHROPIC_BASE_URL to it"
+        return (
+            f"is for {listed} only, not for {host}: "
+            "set ANTHROPIC_BASE_URL to it, or name it with --base-url"
+        )
     refused = sorted(set(client_flags) - set(allowed_flags))
     if refused:
+        variables = ", ".join(_VARIABLES.get(each, each) for each in refused)
+        words = ", ".join(f'"{each}"' for each in sorted({*refused, *allowed_flags}))
         return (
-            f"is not handed out to a caller with {refused[0]} in force: "
-            "list it in allow_client_flags, or unset it"
+            f"is not handed out to a caller with {variables} set: "
+            f"unset it, or write allow_client_flags = [{words}] beside the base_url"
         )
     return None
 

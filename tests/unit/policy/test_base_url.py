@@ -58,4 +58,5 @@ def test_flags_must_be_allowed() -> None:
     reason = check_base_url(HOME, ("proxy",), HOME[0], ("proxy", "tls-off"))
 
     assert reason is not None
-    assert "tls-off" in reason
+    assert "NODE_TLS_REJECT_UNAUTHORIZED" in reason
+    assert 'allow_client_flags = ["proxy", "tls-off"]' in reason

@@ -14,7 +14,7 @@ from credward.cli.names import complete_providers
 from credward.cli.output import format_duration
 from credward.cli.setup.settings_file import diff
 from credward.cli.start import places, reach
-from credward.config import load_config
+from credward.config import ConfigErrors, load_config
 from credward.errors import BrokerError, Kind
 from credward.settings.registry import SETTINGS
 
@@ -23,6 +23,7 @@ __all__ = ["command"]
 
 @click.command(
     "add",
+    short_help="Add one credential, check it, try it.",
     epilog="Example: credward add gateway --provider command "
     "--set base_url=https://llm.example.com -- my-login-tool token",
     context_settings={"ignore_unknown_options": False},
@@ -35,7 +36,13 @@ __all__ = ["command"]
     shell_complete=complete_providers,
     help=f"One of {', '.join(sorted(SETTINGS))}.",
 )
-@click.option("--set", "words", multiple=True, metavar="KEY=VALUE", help="A key of the block.")
+@click.option(
+    "--set",
+    "words",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A key of the block; may be said several times.",
+)
 @click.option("--default", "make_default", is_flag=True, help="Make it the default credential.")
 @click.option("--dry-run", is_flag=True, help="Show the change and stop.")
 def command(
@@ -57,7 +64,9 @@ def command(
             Kind.BAD_REQUEST, f'"{name}" is configured already: run credward config edit'
         )
     block = _block(name, provider, program, words)
-    after = before + ("\n" if before.strip() else "") + block
+    # A file whose last line has no end would swallow the first line of the block.
+    rest = before if before.endswith("\n") or not before else before + "\n"
+    after = rest + ("\n" if before.strip() else "") + block
     if make_default:
         document = tomlkit.parse(after)
         document["default"] = name
@@ -65,7 +74,14 @@ def command(
     if dry_run:
         click.echo(diff(target, before, after), nl=False)
         return
-    replace_file(target, after)
+    try:
+        replace_file(target, after)
+    except ConfigErrors as errors:
+        # The lines are those of a file that nobody will see.
+        texts = [line.removeprefix(f"{target}:").partition(": ")[2] for line in errors.lines]
+        raise BrokerError(
+            errors.kind, f'"{name}" was not added, {"; ".join(texts)}: correct it, and add it again'
+        ) from errors
     click.echo(f"{target}: added {name}")
     _try(name)
 
@@ -96,7 +112,8 @@ def _value(provider: str, key: str, text: str) -> Any:
     shape = SETTINGS.get(provider)
     fields = {each.name: each.type for each in msgspec.structs.fields(shape)} if shape else {}
     try:
-        value = tomlkit.parse(f"value = {text}")["value"]
+        # With the line's end, which the value keeps.
+        value = tomlkit.parse(f"value = {text}\n")["value"]
     except tomlkit.exceptions.ParseError:
         return text
     if key not in fields:
@@ -124,7 +141,8 @@ def _try(name: str) -> None:
             click.echo(f"next: credward login {name}")
             return
         click.echo(f"credward: {error.message}", err=True)
-        click.echo(f"next: credward config edit, then credward refresh {name}", err=True)
+        first = "that" if ": run credward " in error.message else "credward config edit"
+        click.echo(f"next: {first}, then credward refresh {name}", err=True)
         sys.exit(error.kind.exit_code)
     life = (
         "without a known end"

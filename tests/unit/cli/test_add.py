@@ -52,3 +52,27 @@ def test_dry_run_shows_and_stops(run: Run, config_file: Path) -> None:
 
     assert "+[credentials.y]" in ran.out
     assert config_file.read_text() == before
+
+
+def test_a_file_without_a_last_line_end_stays_whole(run: Run, config_file: Path) -> None:
+    """Values of any shape end their line, and so does the file."""
+    config_file.write_text(config_file.read_text().rstrip("\n"))
+    run("add", "x", "--provider", "local", "--set", "lifetime=600", "--set", 'audience="a"')
+    ran = run("add", "y", "--provider", "static", "--set", 'secret={ store = "k" }')
+
+    assert ran.code == 0, ran.err
+    text = config_file.read_text()
+    assert "# keep me\n\n[credentials.x]\n" in text
+    assert '\n\n[credentials.y]\nprovider = "static"\nsecret = { store = "k" }\n' in text
+
+
+def test_what_was_not_added_names_no_line_of_a_file_that_nobody_has(
+    run: Run, config_file: Path
+) -> None:
+    """Checking the file would say that it is good."""
+    ran = run("add", "x", "--provider", "oauth", "--set", "isuer=https://login.example.com")
+
+    assert ran.code == 78
+    assert ran.err.startswith('credward: "x" was not added, unknown key "isuer"')
+    assert str(config_file) not in ran.err
+    assert "config check" not in ran.err

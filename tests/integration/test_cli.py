@@ -107,6 +107,50 @@ def test_check_answers_for_scripts(start_daemon: DaemonFactory, program: MintPro
     assert failing.returncode == 2
 
 
+def test_doctor_says_what_would_deny_an_agent_of_this_shell(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """Its own run has a clean environment; a company's authority in the agent's is denied."""
+    daemon = start_daemon(program.block("gateway", base_url='"https://llm.example.com"'))
+    said = {"NODE_EXTRA_CA_CERTS": "/etc/company.pem"}
+    written = cli(daemon, "setup", "claude-code", "gateway", "--yes")
+    assert written.returncode == 0, written.stdout + written.stderr
+    assert "nothing, for" not in written.stdout
+    for found in (cli(daemon, "doctor", **said), _with_settings(daemon, said)):
+        assert found.returncode == 0, found.stdout
+        assert "NODE_EXTRA_CA_CERTS set" in found.stdout
+        assert 'allow_client_flags = ["extra-ca"]' in found.stdout
+
+
+def _with_settings(daemon: RunningDaemon, said: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run doctor with *said* in Claude Code's settings alone."""
+    path = daemon.home / ".claude/settings.json"
+    settings = json.loads(path.read_text())
+    path.write_text(json.dumps({**settings, "env": {**settings["env"], **said}}))
+    return cli(daemon, "doctor")
+
+
+def test_doctor_shows_what_status_warns_of(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """A store that cannot be opened fails no token yet, and will; a name is asked for last."""
+    daemon = start_daemon.prepare(program.block("gateway") + program.block("second"))
+    store = daemon.state_dir / "store.sealed"
+    store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    store.write_text("{}")
+    store.chmod(0o644)
+    daemon.start()
+    try:
+        found = cli(daemon, "doctor")
+    finally:
+        daemon.stop()
+
+    assert "warn daemon: store" in found.stdout
+    assert "run chmod 0600" in found.stdout
+    assert found.returncode == 64
+    assert "name one of gateway, second" in found.stdout
+
+
 def test_get_starts_the_daemon_and_reload_needs_no_restart(
     start_daemon: DaemonFactory, program: MintProgram
 ) -> None:

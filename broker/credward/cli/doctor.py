@@ -15,6 +15,7 @@ import click
 
 from credward import __version__
 from credward.cli.config import checked
+from credward.cli.get import client_flags
 from credward.cli.helper_probe import find_helper, is_native, probe
 from credward.cli.names import complete_credentials
 from credward.cli.output import print_json
@@ -23,6 +24,7 @@ from credward.cli.start import places, reach
 from credward.config import Config, CredentialConfig, environment
 from credward.errors import BrokerError, Kind
 from credward.issuing.asking import find_credential
+from credward.policy.base_url import check_base_url
 from credward.wire import StatusList
 
 __all__ = ["command", "examine"]
@@ -43,7 +45,11 @@ class Finding:
     kind: Kind | None = None
 
 
-@click.command("doctor", epilog="Example: credward doctor gateway")
+@click.command(
+    "doctor",
+    short_help="Say what is wrong, and what to type.",
+    epilog="Example: credward doctor gateway",
+)
 @click.argument("name", default="-", shell_complete=complete_credentials)
 @click.option("--json", "as_json", is_flag=True, help="The findings for programs.")
 def command(name: str, as_json: bool) -> None:
@@ -108,6 +114,9 @@ def _configuration(known: _Known, name: str) -> Iterator[Finding]:
     yield Finding(check="configuration", mark="ok", text=files)
     for warning in known.config.warnings:
         yield Finding(check="configuration", mark="warn", text=warning)
+    if name == "-" and known.config.default is None and len(known.config.credentials) > 1:
+        # Which one is a matter of its own; what all of them share is looked at first.
+        return
     known.credential = find_credential(known.config, name)
     yield Finding(
         check="credential",
@@ -116,8 +125,8 @@ def _configuration(known: _Known, name: str) -> Iterator[Finding]:
     )
 
 
-def _daemon(known: _Known, _name: str) -> Iterator[Finding]:
-    assert known.credential is not None
+def _daemon(known: _Known, name: str) -> Iterator[Finding]:
+    assert known.config is not None
     known.statuses = listed = reach(start=True).statuses()
     yield Finding(check="daemon", mark="ok", text=f"pid {listed.pid}, version {listed.version}")
     if listed.version != __version__:
@@ -126,6 +135,16 @@ def _daemon(known: _Known, _name: str) -> Iterator[Finding]:
             mark="warn",
             text=f"is not of this version ({__version__}): stop it and run credward serve --detach",
         )
+    for what, text in (("attestation", listed.attestation), ("hardening", listed.hardening)):
+        yield Finding(check=what, mark="ok" if text == "full" else "warn", text=text)
+    for warning in listed.warnings:
+        yield Finding(check="daemon", mark="warn", text=warning)
+    if listed.locked:
+        text = "is locked: run credward unlock"
+        yield Finding(check="store", mark="fail", text=text, kind=Kind.STORE_LOCKED)
+        return
+    if known.credential is None:
+        known.credential = find_credential(known.config, name)
     if known.credential.name not in {each.name for each in listed.credentials}:
         yield Finding(
             check="daemon",
@@ -133,9 +152,6 @@ def _daemon(known: _Known, _name: str) -> Iterator[Finding]:
             text=f'does not know "{known.credential.name}" yet: run credward reload',
             kind=Kind.UNKNOWN_CREDENTIAL,
         )
-        return
-    for what, text in (("attestation", listed.attestation), ("hardening", listed.hardening)):
-        yield Finding(check=what, mark="ok" if text == "full" else "warn", text=text)
 
 
 def _helper(known: _Known, _name: str) -> Iterator[Finding]:
@@ -194,5 +210,15 @@ def _claude_code(known: _Known, _name: str) -> Iterator[Finding]:
         )
     else:
         yield Finding(check="Claude Code", mark="ok", text=f"{path} names this helper")
+    credential = known.credential
+    said = {**environment(), **claude_code.settings_environment(paths)}
+    home = next(iter(credential.base_urls), None)
+    # The run above had a clean environment; what an agent started from here has is another matter.
+    denial = check_base_url(
+        credential.base_urls, credential.allowed_flags, home, client_flags(said)
+    )
+    if denial is not None:
+        text = f'an agent of this shell gets nothing, for "{credential.name}" {denial}'
+        yield Finding(check="Claude Code", mark="warn", text=text)
     for warning in claude_code.warnings(environment(), paths, path):
         yield Finding(check="Claude Code", mark="warn", text=warning)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
 import click
 
@@ -11,7 +12,7 @@ from credward.cli.start import reach
 from credward.config import environment
 from credward.tokens import TokenRequest
 
-__all__ = ["command"]
+__all__ = ["client_flags", "command"]
 
 # Which variable names the base URL under which switch; the same order as in the native helper.
 _BASE_URLS = (
@@ -57,7 +58,7 @@ def command(
             min_remaining=min_remaining,
             timeout=timeout,
             client_base_url=base_url or _named_base_url(),
-            client_flags=_flags(),
+            client_flags=client_flags(environment()),
             in_tool="CLAUDECODE" in environment(),
         )
     )
@@ -73,8 +74,8 @@ def _named_base_url() -> str:
     return environ.get("ANTHROPIC_BASE_URL") or _DEFAULT_BASE_URL
 
 
-def _flags() -> frozenset[str]:
-    environ = environment()
+def client_flags(environ: Mapping[str, str]) -> frozenset[str]:
+    """Return what *environ* puts between a caller and the host that it sends a token to."""
     proxies = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
     found = {
         "proxy": any(environ.get(name) for name in proxies),

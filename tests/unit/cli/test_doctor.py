@@ -35,3 +35,12 @@ def test_no_daemon_is_the_next_link(run: Run, config_file: Path) -> None:
     assert found["well"] is False
     assert [each["mark"] for each in found["findings"]] == ["ok", "ok", "fail"]
     assert "run credward serve --detach" in found["findings"][-1]["text"]
+
+
+def test_what_all_share_is_looked_at_before_one_is_named(run: Run, config_file: Path) -> None:
+    """Without a default among several, a daemon that is not there is the first broken link."""
+    config_file.write_text(config_file.read_text() + '[credentials.b]\nprovider = "local"\n')
+    ran = run("doctor")
+
+    assert ran.code == 69
+    assert "run credward serve --detach" in ran.out

@@ -17,7 +17,16 @@ from credward.cli.setup.settings_file import read
 from credward.config import CredentialConfig
 from credward.errors import BrokerError
 
-__all__ = ["HELPER", "TTL", "active_helper", "ours", "settings_paths", "wanted", "warnings"]
+__all__ = [
+    "HELPER",
+    "TTL",
+    "active_helper",
+    "ours",
+    "settings_environment",
+    "settings_paths",
+    "wanted",
+    "warnings",
+]
 
 HELPER = ("apiKeyHelper",)
 TTL = ("env", "CLAUDE_CODE_API_KEY_HELPER_TTL_MS")
@@ -96,6 +105,18 @@ def warnings(environ: Mapping[str, str], paths: Mapping[str, Path], target: Path
         path = paths[level]
         if path != target and _member(path, HELPER):
             yield f"{path} sets apiKeyHelper and outranks {target}: remove it there"
+
+
+def settings_environment(paths: Mapping[str, Path]) -> dict[str, str]:
+    """Return the variables that the settings files set for Claude Code and what it starts."""
+    tables = [_member(path, ("env",)) for path in (*paths.values(), *_managed_files())]
+    return {
+        name: value
+        for table in tables
+        if isinstance(table, dict)
+        for name, value in table.items()
+        if isinstance(value, str)
+    }
 
 
 def read_quietly(path: Path) -> str:

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from credward.cli.setup.claude_code import active_helper, ours, settings_paths, wanted, warnings
+from credward.cli.setup.claude_code import (
+    active_helper,
+    ours,
+    settings_environment,
+    settings_paths,
+    wanted,
+    warnings,
+)
 from credward.config import CredentialConfig
 from credward.settings.local import Settings
 
@@ -75,3 +82,12 @@ def test_rivals_are_named_by_place_without_their_values(
     assert ".bashrc" in text
     assert f"{paths['project']} sets apiKeyHelper" in text
     assert "canary" not in text
+
+
+def test_the_stronger_settings_decide_a_variable(paths: dict[str, Path]) -> None:
+    """What is no text is no variable, and a broken file says nothing."""
+    paths["user"].write_text('{"env": {"HTTPS_PROXY": "http://a", "NODE_EXTRA_CA_CERTS": 1}}')
+    paths["project"].write_text("{broken")
+    paths["local"].write_text('{"env": {"HTTPS_PROXY": ""}}')
+
+    assert settings_environment(paths) == {"HTTPS_PROXY": ""}

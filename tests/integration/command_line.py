@@ -142,9 +142,9 @@ class Terminal:
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
 
-    def interrupt(self) -> None:
-        """Press Ctrl-C."""
-        self.process.send_signal(signal.SIGINT)
+    def interrupt(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Press Ctrl-C, or have the terminal closed (SIGHUP)."""
+        self.process.send_signal(how)
 
     def end(self, seconds: float = _PATIENCE) -> int:
         """Wait for its end and return its exit code."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -271,6 +272,21 @@ def test_t17_ctrl_c(daemon: RunningDaemon, user: User) -> None:
     # Nothing is left of it that could be in the way.
     log_in(daemon)
     assert token(daemon)
+
+
+def test_the_terminal_is_closed(daemon: RunningDaemon) -> None:
+    """As Ctrl-C is: the next login is not in its way, and may go another one."""
+    with Terminal(daemon, "login", "--no-browser") as first:
+        first.url()
+        with Terminal(daemon, "login", "--no-browser", "--device") as joined:
+            joined.wait_for("joining it as it was begun, not by device")
+            joined.interrupt()
+            assert joined.end() == 130
+        first.interrupt(signal.SIGHUP)
+        assert first.end(10) == 130
+    done = cli(daemon, "login", "--no-browser", "--device", "--wait", "0")
+    assert "joining" not in done.stderr
+    assert "type the code" in done.stderr
 
 
 def test_nobody_logs_in(daemon: RunningDaemon, user: User) -> None:

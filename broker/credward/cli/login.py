@@ -11,6 +11,7 @@ import contextlib
 import math
 import queue
 import re
+import signal
 import sys
 import threading
 import webbrowser
@@ -49,7 +50,11 @@ _CODE = re.compile(r"[A-Za-z0-9-]{1,32}")
 _WINDOWS = {"DISPLAY", "WAYLAND_DISPLAY", "BROWSER"}
 
 
-@click.command("login", epilog="Example: credward login gateway --no-browser")
+@click.command(
+    "login",
+    short_help="Log in once for every credential on that grant.",
+    epilog="Example: credward login gateway --no-browser",
+)
 @click.argument("name", default="-", shell_complete=complete_grants)
 @click.option(
     "--method",
@@ -95,8 +100,12 @@ def command(
         return
     started = client.login(name, method, None if claims is None else _read_claims(claims))
     if started.attached and not as_json:
-        click.echo(f'a login for "{started.credential}" is under way, joining it', err=True)
+        as_begun = f" as it was begun, not by {method}" if method else ""
+        click.echo(
+            f'a login for "{started.credential}" is under way, joining it{as_begun}', err=True
+        )
     browser = not (no_browser or started.attached or wait == 0)
+    _closing_the_terminal_is_ctrl_c()
     watcher = _Watcher(client, started, browser=browser)
     try:
         if as_json:
@@ -108,6 +117,13 @@ def command(
             with contextlib.suppress(BrokerError):
                 client.login_cancel(started.login_id)
         raise click.Abort from None
+
+
+def _closing_the_terminal_is_ctrl_c() -> None:
+    """A login whose terminal is gone would be in the way of the next one for minutes."""
+    # Under nohup it is ignored, and stays so.
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
 
 
 def _read_claims(text: str) -> str:

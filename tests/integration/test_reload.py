@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from integration.command_line import by_owner, cli
 from integration.daemon import DaemonFactory
 from integration.minting import MintProgram
 
@@ -60,3 +61,19 @@ def test_a_changed_entry_is_minted_anew(start_daemon: DaemonFactory, program: Mi
     until(lambda: daemon.get("gateway").text == "opaque-2")
 
     assert program.mints == 2
+
+
+@by_owner
+def test_the_command_says_that_the_old_one_stays(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """Whoever typed it need not look into the log."""
+    daemon = start_daemon(program.block("gateway"))
+    daemon.get("gateway")
+    daemon.write_config("[credentials.gateway]\nprovider = 'comand'\n")
+    done = cli(daemon, "reload")
+
+    assert done.returncode == 78
+    assert "the old configuration stays in force" in done.stderr
+    assert "run credward config check" in done.stderr
+    assert daemon.get("gateway").text == "opaque-1"

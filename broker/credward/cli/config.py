@@ -25,7 +25,11 @@ def command() -> None:
     """Check, show or edit the configuration."""
 
 
-@command.command("check", epilog="Example: credward config check")
+@command.command(
+    "check",
+    short_help="Print everything that is wrong, with file and line.",
+    epilog="Example: credward config check",
+)
 @click.option("--config", "explicit", type=click.Path(path_type=Path), help="This file alone.")
 @click.option("--json", "as_json", is_flag=True, help="The result for programs.")
 def check(explicit: Path | None, as_json: bool) -> None:
@@ -51,7 +55,11 @@ def check(explicit: Path | None, as_json: bool) -> None:
     click.echo(f"{files}: good, {count} credential{'' if count == 1 else 's'}")
 
 
-@command.command("show", epilog="Example: credward config show --json")
+@command.command(
+    "show",
+    short_help="Print what is in force, and where it comes from.",
+    epilog="Example: credward config show --json",
+)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def show(as_json: bool) -> None:
     """Print the merged configuration and where each credential comes from."""
@@ -73,7 +81,11 @@ def path() -> None:
     click.echo(places().config_file)
 
 
-@command.command("edit", epilog="Example: credward config edit")
+@command.command(
+    "edit",
+    short_help="Edit a copy; only a good one is put in place.",
+    epilog="Example: credward config edit",
+)
 def edit() -> None:
     """Edit a copy, check it, and put it in place only when it is good."""
     target = places().config_file

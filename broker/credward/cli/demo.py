@@ -43,7 +43,11 @@ class _Tally:
     faults: list[str] = field(default_factory=list)
 
 
-@click.command("demo", epilog="Example: credward demo --seconds 20")
+@click.command(
+    "demo",
+    short_help="Watch a token being refreshed ahead of its end.",
+    epilog="Example: credward demo --seconds 20",
+)
 @click.option("--seconds", type=click.IntRange(5, 600), default=20, show_default=True)
 @click.option("--lifetime", type=click.IntRange(5, 600), default=6, show_default=True)
 def command(seconds: int, lifetime: int) -> None:

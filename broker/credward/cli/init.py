@@ -31,7 +31,11 @@ _START = """\
 """
 
 
-@click.command("init", epilog="Example: credward init")
+@click.command(
+    "init",
+    short_help="Make the configuration file; propose what is found here.",
+    epilog="Example: credward init",
+)
 def command() -> None:
     """Make the configuration file if there is none and propose what was found."""
     target = places().config_file

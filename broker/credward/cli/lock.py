@@ -12,7 +12,11 @@ from credward.cli.start import reach
 __all__ = ["command", "read_password"]
 
 
-@click.command("lock", epilog="Example: credward lock")
+@click.command(
+    "lock",
+    short_help="Lock the store: nothing is handed out until unlock.",
+    epilog="Example: credward lock",
+)
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @click.option("--keep", is_flag=True, help="With the password that the store has already.")
 def command(password_stdin: bool, keep: bool) -> None:

@@ -11,7 +11,11 @@ from credward.cli.start import reach
 __all__ = ["command"]
 
 
-@click.command("logout", epilog="Example: credward logout gateway")
+@click.command(
+    "logout",
+    short_help="Revoke a grant upstream where possible, and forget it.",
+    epilog="Example: credward logout gateway",
+)
 @click.argument("name", shell_complete=complete_grants)
 @click.option("--json", "as_json", is_flag=True, help="The result for programs.")
 def command(name: str, as_json: bool) -> None:

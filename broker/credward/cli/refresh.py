@@ -11,7 +11,11 @@ from credward.cli.start import reach
 __all__ = ["command"]
 
 
-@click.command("refresh", epilog="Example: credward refresh gateway")
+@click.command(
+    "refresh",
+    short_help="Mint a new token now; nothing secret is printed.",
+    epilog="Example: credward refresh gateway",
+)
 @click.argument("name", default="-", shell_complete=complete_credentials)
 @click.option("--timeout", type=click.FloatRange(0.3, 600), default=30.0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The result for programs.")

@@ -13,7 +13,11 @@ from credward.wire import Dropped
 __all__ = ["command"]
 
 
-@click.command("revoke", epilog="Example: credward revoke --all")
+@click.command(
+    "revoke",
+    short_help="The panic button: revoke a grant, or all of them.",
+    epilog="Example: credward revoke --all",
+)
 @click.argument("name", required=False, shell_complete=complete_grants)
 @click.option("--all", "everything", is_flag=True, help="Every grant and every token.")
 @click.option("--json", "as_json", is_flag=True, help="The result for programs.")

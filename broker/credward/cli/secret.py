@@ -17,12 +17,20 @@ __all__ = ["command"]
 _LONGEST = 32 * 1024
 
 
-@click.group("secret", epilog="Example: credward secret set gateway-key")
+@click.group(
+    "secret",
+    short_help="Keep secrets in the sealed store.",
+    epilog="Example: credward secret set gateway-key",
+)
 def command() -> None:
     """Keep secrets in the sealed store, for settings such as secret = { store = "NAME" }."""
 
 
-@command.command("set", epilog="Example: op read op://work/gateway/key | credward secret set key")
+@command.command(
+    "set",
+    short_help="Store a value: typed without echo, or from a pipe.",
+    epilog="Example: op read op://work/gateway/key | credward secret set key",
+)
 @click.argument("name", shell_complete=complete_secrets)
 def set_secret(name: str) -> None:
     """Store a value under NAME: typed without echo, or read from standard input."""

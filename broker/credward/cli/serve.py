@@ -12,7 +12,11 @@ from credward.cli.start import places
 __all__ = ["command"]
 
 
-@click.command("serve", epilog="Example: credward serve --detach")
+@click.command(
+    "serve",
+    short_help="Run the daemon, in the foreground or detached.",
+    epilog="Example: credward serve --detach",
+)
 @click.option("--config", type=click.Path(path_type=Path), help="Read this file alone.")
 @click.option("--socket", type=click.Path(path_type=Path), help="Listen at this path.")
 @click.option("--detach", is_flag=True, help="Return once the daemon is ready, and leave it there.")

@@ -44,7 +44,7 @@ def reach(*, start: bool = False, timeout: float = 10.0) -> Client:
     """
     found = places()
     client = Client(found.sockets, timeout)
-    if not start or not _may_start(found):
+    if not _may_start(found) or not (start or not _configured(found)):
         return client
     try:
         client.health()

@@ -11,7 +11,7 @@ from credward.errors import BrokerError, Kind
 __all__ = ["command"]
 
 
-@click.command("unlock", epilog="Example: credward unlock")
+@click.command("unlock", short_help="Open the store again.", epilog="Example: credward unlock")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 def command(password_stdin: bool) -> None:
     """Open the store, after `credward lock` or a start without its key.

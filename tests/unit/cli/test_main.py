@@ -75,7 +75,9 @@ def test_a_group_without_a_command_shows_its_commands(run: Run) -> None:
     assert "run credward secret --help" not in ran.err
 
 
-@pytest.mark.parametrize("words", [("login",), ("revoke", "--all"), ("get",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [("login",), ("revoke", "--all"), ("get",), ("status",)], ids=" ".join
+)
 def test_before_anything_is_configured(
     run: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
@@ -85,3 +87,12 @@ def test_before_anything_is_configured(
 
     assert (ran.code, ran.out) == (69, "")
     assert ran.err == "credward: nothing is configured yet: run credward init\n"
+
+
+@pytest.mark.parametrize("words", [(), ("config",), ("secret",), ("setup",)], ids=str)
+def test_lists_of_commands_are_not_cut_off(run: Run, words: tuple[str, ...]) -> None:
+    """What a command does fits beside its name, at 80 columns."""
+    ran = run(*words, "--help")
+
+    assert ran.code == 0
+    assert "..." not in ran.out.partition("Commands:")[2]

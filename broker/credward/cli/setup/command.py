@@ -29,7 +29,11 @@ def command() -> None:
     """Tell another tool to ask credward."""
 
 
-@command.command("claude-code", epilog="Example: credward setup claude-code gateway --dry-run")
+@command.command(
+    "claude-code",
+    short_help="Make Claude Code ask the helper.",
+    epilog="Example: credward setup claude-code gateway --dry-run",
+)
 @click.argument("name", default="-", shell_complete=complete_credentials)
 @click.option(
     "--settings",
@@ -85,7 +89,7 @@ def claude_code_command(
     if as_json:
         print_json(_result(target, before, after, backup, found))
         return
-    _tell(target, before, after, backup, found, dry_run=dry_run)
+    _tell(target, before, after, backup, found, undo=undo, dry_run=dry_run)
     if not (undo or dry_run):
         from credward.cli.doctor import examine
 
@@ -160,7 +164,14 @@ def _confirm(target: Path, before: str, after: str, *, yes: bool, quiet: bool) -
 
 
 def _tell(
-    target: Path, before: str, after: str, backup: Path | None, found: list[str], *, dry_run: bool
+    target: Path,
+    before: str,
+    after: str,
+    backup: Path | None,
+    found: list[str],
+    *,
+    undo: bool,
+    dry_run: bool,
 ) -> None:
     if after == before:
         click.echo(f"{target}: nothing to do")
@@ -170,7 +181,8 @@ def _tell(
     else:
         kept = f", the old one is {backup}" if backup else ""
         click.echo(f"{target}: changed{kept}")
-        click.echo("note: with a helper Claude Code bills its API, not a subscription")
+        if not undo:
+            click.echo("note: with a helper Claude Code bills its API, not a subscription")
     for line in found:
         click.echo(f"warning: {line}")
 

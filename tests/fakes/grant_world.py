@@ -11,11 +11,13 @@ import base64
 import contextlib
 import errno
 import os
+import random
 import shutil
 import tempfile
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 
 from credward.config import Config, CredentialConfig
@@ -30,6 +32,7 @@ from credward.issuing.strongbox import Strongbox
 from credward.issuing.used_proofs import UsedProofs
 from credward.lifecycle.vocabulary import TokenKey
 from credward.settings.grants import bound_to
+from credward.store import journal as journal_module
 from credward.store import store as store_module
 from credward.store.journal import GrantFields, Journal, JournalDirectory, Lease, seal_grant
 from credward.store.passphrases import Argon2idTerms
@@ -273,6 +276,13 @@ class World:
         self._patch(grant_book, "_SAVE_AGAIN", 1e6)
         self._patch(strongbox, "_in_own_thread", self._to_thread)
         self._patch(strongbox, "_LAST_DELAY", 0.0)
+        # Journals are read in the order of their names: any, and the same each time.
+        names = random.Random(1)
+        self._patch(
+            journal_module,
+            "secrets",
+            SimpleNamespace(token_hex=lambda size: names.randbytes(size).hex()),
+        )
         self._patch(recovery, "_FIRST", 0.0)
         self._patch(recovery, "_LAST", 0.0)
         words = rotating_provider.Settings(url="", die="", rotation_retry=rotation_retry)

@@ -74,6 +74,8 @@ class LoginSession:
         self.events: list[LoginEvent] = []
         self.ended_at: float | None = None
         self.task: asyncio.Task[None] | None = None
+        # The grant is there: what is half kept would be neither lost nor served.
+        self.given = False
         self._changed = asyncio.Event()
         self._login: Login | None = None
         self._open_prompts: set[str] = set()
@@ -102,6 +104,11 @@ class LoginSession:
     def started(self, login: Login) -> None:
         """Note that the worker listens."""
         self._login = login
+
+    def cancel(self) -> None:
+        """Give it up, unless it has ended, or its grant is being kept: that it is told then."""
+        if self.ended_at is None and self.task is not None and not self.given:
+            self.task.cancel()
 
     def answer(self, field: str, value: Secret) -> None:
         """Hand on what the user typed; the first answer to a prompt counts."""
@@ -192,14 +199,12 @@ class Logins:
     def cancel(self, login_id: str) -> None:
         """Give a login up; everybody who watches hears it."""
         session = self.find(login_id)
-        if session.ended_at is None and session.task is not None:
-            session.task.cancel()
+        session.cancel()
 
     def close(self) -> None:
         """Give every login up: the daemon ends."""
         for session in self._sessions.values():
-            if session.task is not None:
-                session.task.cancel()
+            session.cancel()
 
     async def _run(self, session: LoginSession, config: Config, method: str) -> None:
         credential = session.credential
@@ -266,6 +271,7 @@ class Logins:
             mint="login", grant=credential.name, origin=0, generation=0, sealed=granted.sealed
         )
         fields = open_grant(sealed, key)
+        session.given = True
         given = await self._keep(credential, fields, by_agent=session.by_agent)
         return given, fields.account
 

@@ -67,7 +67,8 @@ class Exchange:
                 self._durable = True
             except OSError:
                 self._durable = False
-        self._window = self._elapsed() - (self._opened or self._elapsed())
+        if self._opened is not None:
+            self._window = self._elapsed() - self._opened
 
     def close(self) -> None:
         """End the worker's own deadline."""

@@ -124,3 +124,27 @@ def test_t19_a_store_of_the_keychain_stays_shut_without_it(desktop):
     assert "keychain" in said
     assert not desktop.key_file.exists()
     assert desktop.session("credward get demo", "right").strip() == "value1"
+
+
+def test_t12_an_item_that_another_program_rotates_is_read_again_and_never_written(desktop):
+    """The next mint has what is there by then; what it read before is not put back, at no time."""
+    pytest.importorskip("keyring")
+    config = desktop.home / ".config/credward/config.toml"
+    config.write_text(
+        config.read_text() + '[credentials.item]\nprovider = "static"\n'
+        'secret = { keychain = { service = "other-program", account = "token" } }\n'
+    )
+    keyring = f"{sys.executable} -m keyring"
+    rotate = f'rotate() {{ printf %s "$1" | {keyring} set other-program token; }}'
+    look = f"{keyring} get other-program token"
+
+    said = desktop.session(
+        f"{rotate}; rotate one; credward get item; rotate two; credward refresh item >/dev/null; "
+        f"credward get item; {look}; rotate three; {look}; credward refresh item >/dev/null; "
+        f"credward get item; {look}",
+        "right",
+    )
+    assert said.split() == ["one", "two", "two", "three", "three", "three"]
+
+    again = desktop.session(f"{rotate}; rotate four; credward get item; {look}", "right")
+    assert again.split() == ["four", "four"]

@@ -15,7 +15,7 @@ def gone(pid: int) -> bool:
         return True
 
 
-def until(condition: Callable[[], object], within: float = 10.0) -> None:
+def until(condition: Callable[[], object], within: float = 60.0) -> None:
     """Wait for something in the outside world to happen."""
     deadline = time.monotonic() + within
     while not condition():

@@ -38,7 +38,7 @@ def missing() -> str | None:
     return None
 
 
-def until(what: Callable[[], object], seconds: float = 15.0) -> None:
+def until(what: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait until *what* is true."""
     deadline = time.monotonic() + seconds
     while not what():

@@ -19,6 +19,7 @@ from credward.errors import BrokerError, Kind
 from credward.tokens import Secret
 from credward.workers import pool as pool_module
 from credward.workers.link import LoginEvent, LoginRequest
+from fakes.watching import until
 from integration import chromium
 from integration.chromium import Browser
 from integration.command_line import Terminal, by_owner, cli, grant, login_events, status
@@ -157,7 +158,8 @@ def test_device(daemon: RunningDaemon, idp: OidcProvider, tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("logged in as alice@example.com: gateway, ")
     assert re.search(rf"open {idp.issuer}/device and type the code \S+", done.stderr)
-    assert browser.pages[-1]["form"] is False
+    # It may be told of the end later than we are.
+    until(lambda: browser.pages and browser.pages[-1]["form"] is False)
     assert token(daemon)
 
 

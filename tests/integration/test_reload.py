@@ -18,7 +18,7 @@ def program(tmp_path: Path) -> MintProgram:
     return MintProgram(tmp_path / "upstream")
 
 
-def until(what: object, seconds: float = 10.0) -> None:
+def until(what: object, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not what():  # type: ignore[operator]
         assert time.monotonic() < deadline

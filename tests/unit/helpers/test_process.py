@@ -126,14 +126,15 @@ def test_ends_without_a_word_when_its_reader_has_left(helper, environment, socke
 
 def test_r3_the_deadline_is_for_all_of_it(helper, environment, socket_path) -> None:
     """A daemon that trickles does not get a new deadline with each byte."""
-    trickle = [step for byte in TOKEN for step in (bytes([byte]), Pause(0.05))]
+    trickle = [step for byte in TOKEN for step in (bytes([byte]), Pause(0.2))]
     with CannedDaemon(socket_path, trickle):
         began = time.monotonic()
         done = run(helper, environment, "--timeout", "0.5", "x")
         took = time.monotonic() - began
 
     assert done.returncode == 75
-    assert took < 2.5
+    # By the rules of each byte it would be all of them, and more than a busy machine needs.
+    assert took < 0.2 * len(TOKEN)
 
 
 def test_s7_a_removed_runtime_directory_costs_no_time(helper, environment, directory) -> None:

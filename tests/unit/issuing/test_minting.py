@@ -20,7 +20,7 @@ from fakes.watching import gone
 from unit.issuing.rig import BOUND, GRANT
 
 
-async def until(condition, within=10.0):
+async def until(condition, within=60.0):
     """Wait for a condition of the outside world."""
     deadline = time.monotonic() + within
     while not condition():

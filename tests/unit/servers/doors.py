@@ -52,7 +52,7 @@ class Door:
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_unix_connection(str(self.path), limit=2**26)
 
-    async def exchange(self, raw: bytes, *, seconds: float = 10.0) -> bytes:
+    async def exchange(self, raw: bytes, *, seconds: float = 60.0) -> bytes:
         """Send *raw* on a connection of its own and return all that comes back until it is closed."""
         reader, writer = await self.connect()
         try:
@@ -69,7 +69,7 @@ class Door:
     async def still_serves(self) -> bool:
         return (await self.exchange(GET_AND_CLOSE)).startswith(b"HTTP/1.1 200 OK\r\n")
 
-    async def until(self, condition: Callable[[], bool], *, seconds: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], bool], *, seconds: float = 60.0) -> None:
         async with asyncio.timeout(seconds):
             while not condition():
                 await asyncio.sleep(0.005)

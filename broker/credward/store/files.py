@@ -14,7 +14,7 @@ from pathlib import Path
 
 from credward.errors import BrokerError, Kind
 
-__all__ = ["last_of", "read_private", "replace", "set_aside"]
+__all__ = ["last_of", "read_private", "replace", "set_aside", "sync_directory"]
 
 # No store is nearly as long (bytes).
 _MAX_SIZE = 64 * 1024 * 1024
@@ -49,10 +49,11 @@ def read_private(path: Path, what: str) -> bytes | None:
         os.close(descriptor)
 
 
-def replace(path: Path, content: bytes) -> None:
+def replace(path: Path, content: bytes, *, absent: bool = False) -> None:
     """Put *content* in the place of *path*, mode 0600, durable on return; raise `OSError`.
 
-    Whatever happens on the way, *path* is the old file or the new one, whole.
+    Whatever happens on the way, *path* is the old file or the new one, whole. *absent*: there is to
+    be no old one, `FileExistsError` where it appeared meanwhile.
     """
     # One name, not a random one: what a kill leaves behind is overwritten by the next attempt.
     temporary = path.with_name(f"{path.name}.new")
@@ -70,12 +71,15 @@ def replace(path: Path, content: bytes) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        # A link would say by itself whether there is one, where links exist.
+        if absent and path.exists():
+            raise FileExistsError(errno.EEXIST, "it appeared just now", str(path))
         temporary.rename(path)
     except OSError:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
 def set_aside(path: Path, now: float) -> Path:
@@ -91,7 +95,7 @@ def set_aside(path: Path, now: float) -> Path:
         if error.errno not in _NO_LINKS:
             raise
         path.rename(aside)
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
     return aside
 
 
@@ -115,7 +119,8 @@ def _read(descriptor: int) -> bytes:
     return bytes(content)
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Make what the files in *directory* are called durable; raise `OSError`."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -26,6 +26,8 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from credward.store.files import sync_directory
+
 __all__ = [
     "GrantFields",
     "Journal",
@@ -276,7 +278,7 @@ class JournalDirectory:
         try:
             _allocate(journal.fileno())
             os.fsync(journal.fileno())
-            _sync_directory(self._path)
+            sync_directory(self._path)
             journal.lock()
         except OSError:
             journal.remove()
@@ -311,11 +313,3 @@ def _allocate(descriptor: int) -> None:
             raise
         if os.pwrite(descriptor, bytes(_SIZE), 0) != _SIZE:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

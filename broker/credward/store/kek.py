@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import errno
 import os
 import stat
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from credward.errors import BrokerError, Kind
+from credward.store.files import replace
 from credward.store.sealed import SourceKind
 
 __all__ = [
@@ -227,29 +227,7 @@ def _create_key_file(path: Path) -> bytes:
     """Make the file, whole and durable or not at all, never in the place of another."""
     text = bytes(new_key()) + b"\n"
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.new")
-    with contextlib.suppress(FileNotFoundError):
-        temporary.unlink()
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(temporary, flags, 0o600)
-    try:
-        try:
-            os.fchmod(descriptor, 0o600)
-            os.write(descriptor, text)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        # No file was there a moment ago; a link would say if there is one now, where links exist.
-        if path.exists():
-            raise FileExistsError(errno.EEXIST, "it appeared just now", str(path))
-        temporary.rename(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    replace(path, text, absent=True)
     return text
 
 

@@ -66,6 +66,18 @@ def test_short_writes_are_gone_on_with(path, monkeypatch):
     assert path.read_bytes() == b"0123456789"
 
 
+def test_what_appeared_meanwhile_is_not_replaced(path):
+    """Where there was to be none: it is somebody else's, and nothing is left beside it."""
+    with pytest.raises(FileExistsError):
+        replace(path, b"new", absent=True)
+
+    assert path.read_bytes() == b"old"
+    assert os.listdir(path.parent) == ["store.sealed"]
+    path.unlink()
+    replace(path, b"new", absent=True)
+    assert path.read_bytes() == b"new"
+
+
 def test_a_file_system_that_syncs_no_directories_is_lived_with(path, monkeypatch):
     """It says EINVAL to the directory, not to the file."""
     fsync = os.fsync

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
 import pytest
 
@@ -109,6 +110,20 @@ def test_a_grant_too_long_for_its_block_is_refused(journal):
 
     assert caught.value.errno == errno.EFBIG
     assert journal.read() == JournalState(lease=LEASE, sealed=None)
+
+
+def test_a_file_system_that_syncs_no_directories_has_journals(directory, monkeypatch):
+    """It says EINVAL to the directory, not to the file: else no grant there could ever rotate."""
+    fsync = os.fsync
+
+    def refusing(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refusing)
+
+    directory.create().close()
 
 
 def test_a_journal_has_its_room_from_the_beginning(directory, journal):

@@ -77,7 +77,7 @@ def test_a_key_file_is_made_private_and_read_again(tmp_path):
 def test_what_a_kill_left_behind_does_not_hold_it_up(tmp_path):
     """Half a key under its temporary name is overwritten."""
     path = tmp_path / "store.key"
-    (tmp_path / ".store.key.new").write_bytes(b"half")
+    (tmp_path / "store.key.new").write_bytes(b"half")
 
     assert KeyFileSource(path).key(create=True) is not None
     assert os.listdir(tmp_path) == ["store.key"]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 import socket
 import stat
-import threading
 from pathlib import Path
 
 import pytest
@@ -143,27 +143,27 @@ def test_s4_replaces_it_only_under_the_lock(path):
 
 def test_s4_fifty_starters_make_one_socket(path):
     """S4: of many at the same instant one binds, the others hear that it runs."""
-    made, refused = [], []
-    gate = threading.Barrier(20)
+    # Processes, as in life: the umask that a start sets belongs to all threads of one.
+    fork = multiprocessing.get_context("fork")
+    gate, tried = fork.Barrier(50), fork.Barrier(50)
 
     def start() -> None:
         gate.wait()
         try:
-            made.append(bind_socket(path))
+            bound = bind_socket(path)
         except BrokerError as error:
-            refused.append(error.kind)
+            tried.wait()
+            os._exit(1 if error.kind is Kind.ALREADY_RUNNING else 2)
+        tried.wait()
+        os._exit(0 if bound.still_there() else 3)
 
-    threads = [threading.Thread(target=start) for _ in range(20)]
-    for each in threads:
+    starters = [fork.Process(target=start) for _ in range(50)]
+    for each in starters:
         each.start()
-    for each in threads:
-        each.join()
+    for each in starters:
+        each.join(60)
 
-    assert len(made) == 1
-    assert refused == [Kind.ALREADY_RUNNING] * 19
-    assert made[0].still_there()
-    made[0].release()
-    made[0].socket.close()
+    assert sorted(each.exitcode for each in starters) == [0, *[1] * 49]
 
 
 @pytest.mark.parametrize("what", ["file", "link", "dangling"])

@@ -740,3 +740,19 @@ def test_an_agent_starts_one_login_a_minute(daemon: RunningDaemon, harness: Path
     assert again.stderr.startswith("credward: a login for ")
     assert "in a terminal of your own" in again.stderr
     assert own.returncode == 67
+
+
+def test_a_credential_without_a_login_keeps_what_it_failed_with(
+    start_daemon: DaemonFactory,
+) -> None:
+    """The store that a login opens is nothing to a program that says its user has to log in."""
+    program = '\n[credentials.own]\nprovider = "command"\ncommand = ["sh", "-c", "exit 67"]\nlifetime = 60\n'
+    daemon = start_daemon(program)
+    assert daemon.get("own").kind == "login-required"
+    before = daemon.status("own")
+    told = cli(daemon, "login", "own")
+
+    assert told.returncode != 0
+    assert told.stderr.strip().endswith("then run credward refresh own")
+    assert daemon.status("own")["failure"] == before["failure"]
+    assert daemon.status("own")["state"] == before["state"] == "parked"

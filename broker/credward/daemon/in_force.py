@@ -80,7 +80,8 @@ class InForce:
         await self.recovery.begin()
         await self.keeper.unlocked(recovered=self.strongbox.recovered)
         config = self.holder.active.config
-        for grant in {each.grant for each in config.credentials.values()}:
+        waiting = {each.grant for each in config.credentials.values() if needs_store(each)}
+        for grant in waiting:
             if (failure := self.keeper.parked(grant)) is not None:
                 self.shell.grant_parked(grant, failure)
             else:

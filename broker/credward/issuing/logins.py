@@ -163,7 +163,8 @@ class Logins:
         if not ways:
             raise BrokerError(
                 Kind.BAD_REQUEST,
-                f'"{credential.name}" needs no login: run credward get {credential.name}',
+                f'"{credential.name}" has no login of its own: log in where its secret is from, '
+                f"then run credward refresh {credential.name}",
             )
         if method is not None and method not in ways:
             raise BrokerError(

@@ -7,11 +7,11 @@ token from following.
 from __future__ import annotations
 
 from collections.abc import Collection
-from urllib.parse import urlsplit
+
+from credward.settings.checks import origin_of
 
 __all__ = ["check_base_url"]
 
-_PORTS = {"https": 443, "http": 80}
 # What helper and command line look at for each flag.
 _VARIABLES = {
     "extra-ca": "NODE_EXTRA_CA_CERTS",
@@ -33,13 +33,13 @@ def check_base_url(
     """
     if not base_urls:
         return None
-    origins = {origin for each in base_urls if (origin := _origin(each)) is not None}
+    origins = {origin for each in base_urls if (origin := origin_of(each)) is not None}
     listed = ", ".join(sorted(base_urls))
     if client_base_url is None:
         return (
             f"is for {listed} only, and where it is sent to was not said: name it with --base-url"
         )
-    origin = _origin(client_base_url)
+    origin = origin_of(client_base_url)
     if origin is None:
         return f"is for {listed} only, and the caller's base URL is no plain one"
     if origin not in origins:
@@ -57,18 +57,3 @@ def check_base_url(
             f"unset it, or write allow_client_flags = [{words}] beside the base_url"
         )
     return None
-
-
-def _origin(url: str) -> tuple[str, str, int] | None:
-    """Return scheme, host and port; None for anything but a plain http(s) URL."""
-    if not url.isascii() or not url.isprintable() or "\\" in url or " " in url:
-        return None
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return None
-    # With user information, http://good@evil reads like one host and is another.
-    if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
-        return None
-    return parts.scheme, parts.hostname.rstrip("."), port or _PORTS[parts.scheme]

@@ -11,7 +11,16 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-__all__ = ["check_base_urls", "check_program", "check_variables", "is_loopback", "is_page"]
+__all__ = [
+    "check_base_urls",
+    "check_program",
+    "check_variables",
+    "is_loopback",
+    "is_page",
+    "origin_of",
+]
+
+_PORTS = {"http": 80, "https": 443}
 
 
 def check_program(command: Sequence[str]) -> None:
@@ -34,12 +43,33 @@ def check_variables(names: Iterable[str]) -> None:
 
 
 def check_base_urls(settings: msgspec.Struct, base_urls: tuple[str, ...]) -> None:
-    """Refuse a token that could not be used at *base_urls*.
+    """Refuse what is no URL, and a token that could not be used at *base_urls*.
 
-    By the settings' own method of this name, which most have not, as they cannot tell.
+    The latter by the settings' own method of this name, which most have not, as they cannot tell.
     """
+    for url in base_urls:
+        if origin_of(url) is None:
+            raise ValueError(
+                f'"{url}" is no base URL: write one such as "https://llm.example.com", with '
+                "nothing but scheme, host, port and path"
+            )
     if (check := getattr(settings, "check_base_urls", None)) is not None:
         check(base_urls)
+
+
+def origin_of(url: str) -> tuple[str, str, int] | None:
+    """Return scheme, host and port; None for anything but a plain http(s) URL."""
+    if not url.isascii() or not url.isprintable() or "\\" in url or " " in url:
+        return None
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    # With user information, http://good@evil reads like one host and is another.
+    if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
+        return None
+    return parts.scheme, parts.hostname.rstrip("."), port or _PORTS[parts.scheme]
 
 
 def is_loopback(host: str) -> bool:

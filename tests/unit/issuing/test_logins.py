@@ -278,7 +278,7 @@ async def test_answers_without_end_are_refused(world, monkeypatch):
 @pytest.mark.parametrize(
     ("ways", "method", "message"),
     [
-        ((), None, "needs no login"),
+        ((), None, "has no login of its own"),
         (("device",), "browser", "by device only: run credward login gateway --method device"),
     ],
 )

@@ -70,3 +70,17 @@ def test_pages_that_may_be_opened(url):
 def test_pages_that_may_not(url):
     """What others can read, what starts programs, what a terminal obeys, what looks like another host."""
     assert not is_page(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["llm.example.com", "llm.example.com:443", "ftp://a.example", "https://a@b.example", ""]
+)
+def test_a_base_url_that_none_could_match_is_refused(url):
+    """It would deny every ask, and look right in the configuration."""
+    with pytest.raises(ValueError, match="is no base URL: write one"):
+        check_base_urls(LocalSettings(), ("https://llm.example.com/v1", url))
+
+
+def test_plain_base_urls_are_taken():
+    """With a path, a port, and on this machine without TLS."""
+    check_base_urls(LocalSettings(), ("https://llm.example.com/v1", "http://127.0.0.1:8080"))

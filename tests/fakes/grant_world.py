@@ -166,7 +166,8 @@ class Life:
             environ={},
         )
         self.strongbox.on_open(self._opened)
-        self.tasks: set[asyncio.Task[Any]] = set()
+        # In their order, unlike a set's: histories are to be the same each time.
+        self.tasks: dict[asyncio.Task[Any], None] = {}
         self.waits: list[Wait] = []
         self.idle: list[tuple[Journal, Journal]] = []
         self.dead = False
@@ -177,12 +178,12 @@ class Life:
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = self._world.loop.create_task(work)
-        self.tasks.add(task)
+        self.tasks[task] = None
         task.add_done_callback(self._done)
         return task
 
     def _done(self, task: asyncio.Task[Any]) -> None:
-        self.tasks.discard(task)
+        self.tasks.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._world.broken.append(error)
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import random
+import tracemalloc  # noqa: F401 - see below
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from canaries import MARK, LogHunt, canary
+
+# pytest imports tracemalloc when it first reports a forgotten file. If the collector finds a second
+# one just then, it meets a half-imported module, and whatever test runs at that moment fails.
 
 _SEED = "CREDWARD_TEST_SEED"
 

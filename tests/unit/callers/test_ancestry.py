@@ -4,13 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from credward.callers import linux
 from credward.callers.ancestry import Ancestry, walk
+from waiting import PATIENCE, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -39,10 +39,9 @@ def test_shells_are_skipped_and_the_harness_is_found(tmp_path: Path) -> None:
     harness = tmp_path / "claude"
     shutil.copy("/bin/bash", harness)
     pids = tmp_path / "pid"
-    child = subprocess.Popen([harness, "-c", f"sh -c 'sleep 30 & echo $! >{pids}; wait'; true"])
+    child = subprocess.Popen([harness, "-c", f"sh -c 'sleep 300 & echo $! >{pids}; wait'; true"])
     try:
-        while not pids.exists() or not pids.read_text().strip():
-            time.sleep(0.02)
+        until(lambda: pids.exists() and pids.read_text().strip())
         found = above(int(pids.read_text()))
 
         assert found.harness == "claude"
@@ -51,7 +50,7 @@ def test_shells_are_skipped_and_the_harness_is_found(tmp_path: Path) -> None:
         assert found.complete
     finally:
         subprocess.run(["kill", pids.read_text().strip()], check=False)
-        child.wait(10)
+        child.wait(PATIENCE)
 
 
 def test_a_process_that_vanishes_breaks_the_walk_off() -> None:

@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from credward.callers.identify import Peer, PeerIdentifier, attestation_report
 from credward.callers.programs import MARKS
 from credward.errors import BrokerError, Kind
+from waiting import PATIENCE, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -26,18 +26,21 @@ def listener() -> Iterator[socket.socket]:
     ):
         listening.bind(f"{folder}/s")
         listening.listen()
-        listening.settimeout(10)
+        listening.settimeout(PATIENCE)
         yield listening
 
 
-def connect(listener: socket.socket, program: str) -> tuple[subprocess.Popen[bytes], Peer]:
+def connect(
+    listener: socket.socket, program: str, stdin: int | None = None
+) -> tuple[subprocess.Popen[bytes], Peer]:
     child = subprocess.Popen(
         [
             sys.executable,
             "-c",
             f"import socket,os,sys,time,subprocess\ns=socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\n{program}",
             listener.getsockname(),
-        ]
+        ],
+        stdin=stdin,
     )
     connection, _ = listener.accept()
     with connection:
@@ -46,7 +49,7 @@ def connect(listener: socket.socket, program: str) -> tuple[subprocess.Popen[byt
 
 def test_a_living_peer_is_attested(listener: socket.socket) -> None:
     """Uid, pid, program, and us above it."""
-    child, peer = connect(listener, "time.sleep(30)")
+    child, peer = connect(listener, "time.sleep(300)")
     try:
         caller = peer.identify()
 
@@ -77,16 +80,20 @@ def test_p3_exec_after_connect_is_seen(listener: socket.socket) -> None:
     """P3: the same connection, another program."""
     child, peer = connect(
         listener,
-        "s.set_inheritable(True); time.sleep(0.5); os.execv('/bin/sleep', ['sleep', '30'])",
+        "s.set_inheritable(True); input(); os.execv('/bin/sleep', ['sleep', '300'])",
+        stdin=subprocess.PIPE,
     )
     try:
         first = peer.identify().executable
-        time.sleep(1.2)
-        second = peer.identify().executable
-
         assert first is not None
-        assert second is not None
-        assert first.path != second.path
+        assert child.stdin is not None
+        child.stdin.write(b"go on\n")
+        child.stdin.close()
+        second = until(
+            lambda: (found := peer.identify().executable) and found.path != first.path and found
+        )
+
+        assert second
         assert Path(second.path).name in {"sleep", "busybox", "coreutils"}
     finally:
         child.kill()
@@ -110,11 +117,11 @@ def test_p5_an_undumpable_peer_has_no_program(listener: socket.socket) -> None:
     if os.geteuid() == 0:
         pytest.skip("root reads undumpable processes too")
     child, peer = connect(
-        listener, "import ctypes; ctypes.CDLL(None).prctl(4, 0, 0, 0, 0); time.sleep(30)"
+        listener, "import ctypes; ctypes.CDLL(None).prctl(4, 0, 0, 0, 0); time.sleep(300)"
     )
     try:
-        time.sleep(0.3)
-        caller = peer.identify()
+        caller = until(lambda: (seen := peer.identify()).executable is None and seen)
+        assert caller
 
         assert caller.executable is None
         assert not caller.attested
@@ -163,9 +170,9 @@ def test_a_mark_of_a_harness_is_seen(
     """It stays on a program that left its harness; a foreign uid's memory is not looked into."""
     for mark in MARKS:
         monkeypatch.delenv(mark, raising=False)
-    plain, without = connect(listener, "time.sleep(30)")
+    plain, without = connect(listener, "time.sleep(300)")
     monkeypatch.setenv("CLAUDECODE", "1")
-    marked, with_mark = connect(listener, "time.sleep(30)")
+    marked, with_mark = connect(listener, "time.sleep(300)")
     try:
         assert without.marked_by() is None
         assert with_mark.marked_by() == "claude"

@@ -16,6 +16,9 @@ from pathlib import Path
 
 __all__ = ["MARK", "LogHunt", "canary", "files_with_canary", "processes_with_canary"]
 
+# Seconds that a child may take from fork to exec.
+_PATIENCE = 10.0
+
 MARK = "credward-canary-4dk7"
 
 
@@ -43,10 +46,8 @@ def processes_with_canary(parent: int) -> list[str]:
     exec is a copy of it, and is looked at again.
     """
     found: list[str] = []
-    for _ in range(5):
-        found = _show_canary(parent)
-        if not found:
-            break
+    deadline = time.monotonic() + _PATIENCE
+    while (found := _show_canary(parent)) and time.monotonic() < deadline:
         time.sleep(0.1)
     return found
 

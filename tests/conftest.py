@@ -9,12 +9,24 @@ import tracemalloc  # noqa: F401 - see below
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from canaries import MARK, LogHunt, canary
 
 # pytest imports tracemalloc when it first reports a forgotten file. If the collector finds a second
 # one just then, it meets a half-imported module, and whatever test runs at that moment fails.
+
+# How long an example takes is no property of the code, and whether a run passes is no matter of luck:
+# the same examples each time. To look further: pytest --hypothesis-profile=explore.
+hypothesis.settings.register_profile("explore", deadline=None)
+hypothesis.settings.register_profile(
+    "credward",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("credward")
 
 _SEED = "CREDWARD_TEST_SEED"
 

@@ -28,7 +28,7 @@ from canaries import canary, files_with_canary, processes_with_canary
 __all__ = ["Answer", "DaemonFactory", "RunningDaemon"]
 
 BROKER = Path(__file__).parents[2] / "broker"
-_PATIENCE = 30.0
+_PATIENCE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +137,13 @@ class RunningDaemon:
         """Whether it has not ended."""
         return self.process is not None and self.process.poll() is None
 
-    def stop(self, timeout: float = 5.0) -> int:
+    def stop(self, timeout: float = _PATIENCE) -> int:
         """Ask it to go and return its exit code; one that does not go is killed and is a failure."""
         return self._end(signal.SIGTERM, timeout)
 
     def kill9(self) -> None:
         """Kill it as a crash would."""
-        self._end(signal.SIGKILL, 5.0)
+        self._end(signal.SIGKILL, _PATIENCE)
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal."""

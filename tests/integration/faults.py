@@ -11,15 +11,14 @@ import resource
 import shutil
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from fakes.oauth_server import OAuthServer
 from integration.daemon import Answer, DaemonFactory, RunningDaemon
 
-__all__ = ["SmallDisk", "missing", "oauth_daemon", "until"]
+__all__ = ["SmallDisk", "missing", "oauth_daemon"]
 
 _PERMIT = "permit (principal is Caller, action, resource is Credential);\n"
 
@@ -36,14 +35,6 @@ def missing() -> str | None:
             return "mounting is not permitted here"
         subprocess.run(["umount", folder], check=True)
     return None
-
-
-def until(what: Callable[[], object], seconds: float = 60.0) -> None:
-    """Wait until *what* is true."""
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 class SmallDisk:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +14,7 @@ from integration.claude_code import install
 from integration.command_line import by_owner, cli, grant
 from integration.daemon import DaemonFactory
 from integration.oidc import OidcProvider
+from waiting import until
 
 pytestmark = [
     pytest.mark.skipif(OidcProvider.missing() is not None, reason=str(OidcProvider.missing())),
@@ -34,13 +33,6 @@ base_url = "{url}"
 """
 # How long an access token of the provider lives, in seconds.
 LIFETIME = 10
-
-
-def until(what: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 @pytest.mark.parametrize("method", ["browser", "device"])

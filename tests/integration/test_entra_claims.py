@@ -14,7 +14,7 @@ import pytest
 from fakes.entra_server import CLIENT, TENANT, USER, EntraServer, entra_server, refusal
 from integration.command_line import by_owner, cli, login_events
 from integration.daemon import DaemonFactory, RunningDaemon
-from integration.faults import until
+from waiting import until
 
 CHALLENGE = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}'
 

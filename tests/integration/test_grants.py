@@ -18,6 +18,7 @@ import pytest
 from fakes.oauth_server import Answer, Family, OAuthServer
 from integration.command_line import by_owner, cli, command, grant, status
 from integration.daemon import DaemonFactory, RunningDaemon
+from waiting import until
 
 pytestmark = by_owner
 
@@ -68,13 +69,6 @@ def mints(upstream: OAuthServer) -> int:
 
 def refresh(daemon: RunningDaemon, name: str = "one") -> Any:
     return daemon.request("POST", f"/v1/credentials/{name}/refresh?timeout=20")
-
-
-def until(what: Any, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 # --- given and given up ----------------------------------------------------------------------

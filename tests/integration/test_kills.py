@@ -15,6 +15,7 @@ import pytest
 from credward.processes import descendants
 from integration.daemon import Answer, DaemonFactory, RunningDaemon
 from integration.minting import MintProgram
+from waiting import until
 
 
 @pytest.fixture
@@ -36,13 +37,6 @@ def workers(daemon: RunningDaemon) -> list[int]:
         if b"workers" in command:
             found.append(pid)
     return found
-
-
-def until(what: object, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():  # type: ignore[operator]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_worker_killed_in_mid_mint_costs_one_clear_error_and_no_daemon(

@@ -19,12 +19,12 @@ from credward.errors import BrokerError, Kind
 from credward.tokens import Secret
 from credward.workers import pool as pool_module
 from credward.workers.link import LoginEvent, LoginRequest
-from fakes.watching import until
 from integration import chromium
 from integration.chromium import Browser
 from integration.command_line import Terminal, by_owner, cli, grant, login_events, status
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.oidc import OidcProvider, User
+from waiting import until
 
 pytestmark = [
     pytest.mark.skipif(OidcProvider.missing() is not None, reason=str(OidcProvider.missing())),

@@ -13,7 +13,7 @@ import pytest
 from fakes.oauth_server import OAuthServer
 from integration.command_line import cli
 from integration.daemon import DaemonFactory, RunningDaemon
-from integration.test_kills import until
+from waiting import until
 
 PERMIT = "permit (principal is Caller, action, resource is Credential);\n"
 _PROGRAM = """#!{python} -IS

@@ -10,7 +10,7 @@ import pytest
 from fakes.oauth_server import OAuthServer
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.minting import MintProgram
-from integration.test_kills import until
+from waiting import until
 
 PERMIT = "permit (principal is Caller, action, resource is Credential);\n"
 

@@ -9,8 +9,6 @@ import shutil
 import signal
 import subprocess
 import threading
-import time
-from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 
@@ -18,6 +16,7 @@ import pytest
 
 from fakes.oauth_server import Answer, Asked, OAuthServer
 from integration.daemon import DaemonFactory
+from waiting import until
 
 INSIDE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 
@@ -25,13 +24,6 @@ INSIDE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 def permitted() -> bool:
     found = shutil.which("unshare") is not None and os.geteuid() == 0
     return found and subprocess.run([*INSIDE, "true"], capture_output=True).returncode == 0
-
-
-def until(what: Callable[[], object], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.mark.skipif(not permitted(), reason="needs root and pid namespaces")

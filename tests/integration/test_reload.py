@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -11,18 +10,12 @@ import pytest
 from integration.command_line import by_owner, cli
 from integration.daemon import DaemonFactory
 from integration.minting import MintProgram
+from waiting import until
 
 
 @pytest.fixture
 def program(tmp_path: Path) -> MintProgram:
     return MintProgram(tmp_path / "upstream")
-
-
-def until(what: object, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():  # type: ignore[operator]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_new_credential_is_there_and_the_old_token_stays(

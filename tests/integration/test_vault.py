@@ -14,7 +14,7 @@ import pytest
 
 from canaries import canary
 from fakes.vault_server import serving
-from fakes.watching import until
+from waiting import until
 
 LOGIN = "auth/approle/login"
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from credward.processes import ProcessId, descendants, kill_below, kill_session, kill_tree
-from fakes.watching import gone, pids_in, until
+from fakes.watching import gone, pids_in
+from waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 

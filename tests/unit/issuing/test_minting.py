@@ -8,7 +8,6 @@ import errno
 import os
 import signal
 import threading
-import time
 
 import pytest
 
@@ -18,14 +17,7 @@ from credward.store import store as store_module
 from credward.store.journal import GrantFields
 from fakes.watching import gone
 from unit.issuing.rig import BOUND, GRANT
-
-
-async def until(condition, within=60.0):
-    """Wait for a condition of the outside world."""
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        await asyncio.sleep(0.01)
+from waiting import until_async
 
 
 class Hold:
@@ -42,7 +34,7 @@ class Hold:
         self._go.wait(30)
 
     async def wait(self):
-        await until(self.reached.is_set)
+        await until_async(self.reached.is_set)
 
     def let_go(self):
         self._go.set()
@@ -189,7 +181,7 @@ async def test_rotation_retry_off_holds_after_a_crash_too(make_side, server):
         await minting
     os.kill(pid, signal.SIGKILL)
     hold.let_go()
-    await until(lambda: gone(pid))
+    await until_async(lambda: gone(pid))
 
     after = make_side(rotation_retry=False)
     with pytest.raises(BrokerError, match="rotation_retry is off"):
@@ -280,7 +272,7 @@ async def test_t10_sigterm_leaves_an_exchange_alone(side, server):
     assert not gone(pid)
     assert server.presented == ["grant-0"]
     hold.let_go()
-    await until(lambda: gone(pid))
+    await until_async(lambda: gone(pid))
 
 
 async def test_t11_a_grant_that_is_given_up_in_mid_mint_stays_so(side, server):
@@ -373,7 +365,7 @@ async def test_a_store_that_cannot_be_written_stops_no_rotation(
     assert len(side.journal_files()) == 1
 
     full_disk(full=False)
-    await until(lambda: not side.book.unsaved)
+    await until_async(lambda: not side.book.unsaved)
     assert (side.journal_files(), side.book.failure) == ([], None)
     assert await side.mint() == "token-3"
 

@@ -9,7 +9,8 @@ import time
 import pytest
 
 from credward.providers.programs import OutputTooLongError, run_program
-from fakes.watching import gone, pids_in, until
+from fakes.watching import gone, pids_in
+from waiting import until
 
 ENVIRON = {"PATH": "/usr/bin:/bin"}
 

@@ -69,11 +69,6 @@ class Door:
     async def still_serves(self) -> bool:
         return (await self.exchange(GET_AND_CLOSE)).startswith(b"HTTP/1.1 200 OK\r\n")
 
-    async def until(self, condition: Callable[[], bool], *, seconds: float = 60.0) -> None:
-        async with asyncio.timeout(seconds):
-            while not condition():
-                await asyncio.sleep(0.005)
-
 
 @contextlib.asynccontextmanager
 async def open_door(

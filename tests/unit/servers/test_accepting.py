@@ -6,6 +6,7 @@ import asyncio
 import socket
 
 from credward.servers.accepting import Acceptor
+from waiting import PATIENCE
 
 
 class _Greeter(asyncio.Protocol):
@@ -38,7 +39,7 @@ def test_clients_queue_while_stopped(run, short_dir):
             assert not any(each.done() for each in waiting)
 
             await acceptor.start()
-            assert await asyncio.wait_for(asyncio.gather(*waiting), 5) == [b"hello"] * 10
+            assert await asyncio.wait_for(asyncio.gather(*waiting), PATIENCE) == [b"hello"] * 10
         assert (short_dir / "s").exists()
 
         acceptor.close()
@@ -63,11 +64,10 @@ def test_nobody_is_dropped_when_it_stops_in_mid_accept(run, short_dir):
         acceptor = Acceptor(listener, make, burst=8, queue=64)
         await acceptor.start()
         waiting = [asyncio.create_task(_greeted(short_dir / "s")) for _ in range(20)]
-        for _ in range(200):
-            await asyncio.sleep(0.005)
-            if all(each.done() for each in waiting):
-                break
-            await acceptor.start()
+        async with asyncio.timeout(PATIENCE):
+            while not all(each.done() for each in waiting):
+                await asyncio.sleep(0.005)
+                await acceptor.start()
         assert [each.result() for each in waiting] == [b"hello"] * 20
         assert len(made) == 20
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from credward.servers.deadlines import Deadline
+from waiting import until_async
 
 
 def test_expires_once_at_the_last_instant_set(run):
@@ -17,17 +18,14 @@ def test_expires_once_at_the_last_instant_set(run):
         start = loop.time()
         deadline.set(0.02)
         deadline.set(0.12)
-        await asyncio.sleep(0.06)
-        assert rung == []
-
+        await until_async(lambda: rung)
         await asyncio.sleep(0.12)
         assert len(rung) == 1
         assert rung[0] - start >= 0.118
 
         deadline.set(30)
         deadline.set(0.01)
-        await asyncio.sleep(0.05)
-        assert len(rung) == 2
+        await until_async(lambda: len(rung) == 2)
 
     run(main())
 
@@ -47,7 +45,6 @@ def test_cleared_or_closed_it_never_expires(run):
         assert rung == []
 
         cleared.set(0.01)
-        await asyncio.sleep(0.03)
-        assert rung == ["cleared"]
+        await until_async(lambda: rung == ["cleared"])
 
     run(main())

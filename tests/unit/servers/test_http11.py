@@ -18,6 +18,7 @@ import pytest
 import credward
 from credward.servers.http11 import HttpResponse, Limits
 from unit.servers.doors import GET, GET_AND_CLOSE, FakePeer, hello, open_door, status_of
+from waiting import PATIENCE, until, until_async
 
 BARE_SERVER = Path(__file__).with_name("bare_server.py")
 
@@ -34,7 +35,7 @@ def test_limits_connections_of_one_process(run):
             held = []
             for number in (1, 2):
                 held.append(await door.connect())
-                await door.until(lambda number=number: door.server.connections == number)
+                await until_async(lambda number=number: door.server.connections == number)
             refused = await door.exchange(GET)
             assert status_of(refused) == 429
             assert b"Credward-Kind: rate-limited\r\n" in refused
@@ -42,7 +43,7 @@ def test_limits_connections_of_one_process(run):
 
             for _, writer in held:
                 writer.close()
-            await door.until(lambda: door.server.connections == 0)
+            await until_async(lambda: door.server.connections == 0)
             assert await door.still_serves()
 
     run(main())
@@ -54,16 +55,14 @@ def test_pauses_when_full_and_goes_on_by_itself(run):
     async def main() -> None:
         async with open_door(limits=Limits(connections=8, read_deadline=0.4)) as door:
             held = [await door.connect() for _ in range(20)]
-            await door.until(lambda: door.server.crowded)
+            await until_async(lambda: door.server.crowded)
             await asyncio.sleep(0.1)
             assert door.server.connections <= 8
-            start = time.perf_counter()
             assert await door.still_serves()
-            assert time.perf_counter() - start < 3
 
             for _, writer in held:
                 writer.close()
-            await door.until(lambda: door.server.connections == 0)
+            await until_async(lambda: door.server.connections == 0)
             assert not door.server.crowded
 
     run(main())
@@ -73,15 +72,16 @@ def test_idle_connections_make_room_for_new_ones(run):
     """A kept connection that asks nothing is closed when others wait."""
 
     async def main() -> None:
-        async with open_door(limits=Limits(connections=8)) as door:
+        async with open_door(limits=Limits(connections=8, idle_deadline=600)) as door:
             kept = []
             for _ in range(5):
                 reader, writer = await door.connect()
                 writer.write(GET)
                 await reader.readuntil(b"hello\n")
                 kept.append(writer)
+            # Well before the server would have closed them anyway.
             answers = await asyncio.wait_for(
-                asyncio.gather(*(door.exchange(GET_AND_CLOSE) for _ in range(10))), 5
+                asyncio.gather(*(door.exchange(GET_AND_CLOSE) for _ in range(10))), PATIENCE
             )
             assert {status_of(answer) for answer in answers} == {200}
             for writer in kept:
@@ -114,19 +114,24 @@ def test_serves_a_new_listener_in_place_of_the_old(run, short_dir):
 def test_closing_lets_answers_finish(run):
     """O2: answers in progress get their grace, idle connections do not hold it up."""
 
-    async def later(http_request):
-        await asyncio.sleep(0.2)
-        return hello(http_request)
-
     async def main() -> None:
+        begun, go_on = asyncio.Event(), asyncio.Event()
+
+        async def later(http_request):
+            begun.set()
+            await go_on.wait()
+            return hello(http_request)
+
         async with open_door(later) as door:
             idle = await door.connect()
             asking = asyncio.create_task(door.exchange(GET))
-            await door.until(lambda: door.server.connections == 2)
+            await until_async(lambda: door.server.connections == 2)
+            await begun.wait()
+            closing = asyncio.create_task(door.server.close(grace=600))
             await asyncio.sleep(0.05)
-            start = time.perf_counter()
-            await door.server.close(grace=60)
-            assert time.perf_counter() - start < 30
+            assert not closing.done()
+            go_on.set()
+            await asyncio.wait_for(closing, PATIENCE)
             answer = await asking
             assert answer.endswith(b"hello\n")
             assert b"Connection: close\r\n" in answer
@@ -145,10 +150,8 @@ def test_closing_ends_even_if_an_answer_does_not(run):
     async def main() -> None:
         async with open_door(never) as door:
             asking = asyncio.create_task(door.exchange(GET))
-            await door.until(lambda: door.server.connections == 1)
-            start = time.perf_counter()
-            await door.server.close(grace=0.4)
-            assert time.perf_counter() - start < 30
+            await until_async(lambda: door.server.connections == 1)
+            await asyncio.wait_for(door.server.close(grace=0.4), PATIENCE)
             assert door.server.connections == 0
             with contextlib.suppress(ConnectionError):
                 await asking
@@ -164,7 +167,7 @@ def test_a_future_of_the_handler_needs_no_task(run):
         answer = asyncio.get_running_loop().create_future()
         async with open_door(lambda _http_request: answer) as door:
             asking = [asyncio.create_task(door.exchange(GET_AND_CLOSE)) for _ in range(5)]
-            await door.until(lambda: door.server.connections == 5)
+            await until_async(lambda: door.server.connections == 5)
             answer.set_result(HttpResponse(status=200, body=b"same"))
             assert all(each.endswith(b"same") for each in await asyncio.gather(*asking))
 
@@ -192,7 +195,7 @@ def bare_server(
         assert process.stdout.readline() == "ready\n"
         yield process, path
         process.send_signal(signal.SIGTERM)
-        assert process.wait(5) == 0
+        assert process.wait(PATIENCE) == 0
     finally:
         process.kill()
         process.wait()
@@ -202,7 +205,7 @@ def bare_server(
 
 def connect(path: str) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(20)
+    connection.settimeout(PATIENCE)
     connection.connect(path)
     return connection
 
@@ -225,6 +228,13 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def resting(pid: int) -> bool:
+    """Return whether it does next to nothing for a second."""
+    before = cpu_seconds(pid)
+    time.sleep(1.0)
+    return cpu_seconds(pid) - before < 0.2
+
+
 def descriptors(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
 
@@ -245,10 +255,8 @@ def test_r6_few_descriptors_and_five_hundred_clients(short_dir, loop):
     """R6: with 64 descriptors accepting pauses without a busy loop, everybody is served, nobody cut off."""
     with bare_server(short_dir, loop, descriptors=64) as (process, path):
         idle = [connect(path) for _ in range(500)]
-        time.sleep(0.5)
-        before = cpu_seconds(process.pid)
-        time.sleep(1.0)
-        assert cpu_seconds(process.pid) - before < 0.2
+        # Once it has taken in what it can; a busy loop never comes to rest.
+        until(lambda: resting(process.pid))
         assert descriptors(process.pid) < 60
         for connection in idle:
             connection.close()
@@ -260,8 +268,7 @@ def test_r6_few_descriptors_and_five_hundred_clients(short_dir, loop):
         assert {status_of(read_all(connection)) for connection in askers} == {200}
         for connection in askers:
             connection.close()
-        time.sleep(0.1)
-        assert descriptors(process.pid) < 30
+        until(lambda: descriptors(process.pid) < 30)
 
 
 @linux
@@ -270,9 +277,7 @@ def test_r6_idle_clients_are_replaced_by_those_who_ask(short_dir, loop):
     """R6: clients that hold a place without asking lose it at the deadline; the one who asks gets through."""
     with bare_server(short_dir, loop, descriptors=64, read_deadline=0.2) as (_, path):
         idle = [connect(path) for _ in range(60)]
-        start = time.perf_counter()
         assert ask(path) == 200
-        assert time.perf_counter() - start < 4
         for connection in idle:
             connection.close()
 
@@ -285,14 +290,10 @@ def test_r7_nothing_leaks_in_a_burst(short_dir):
             ask(path)
         before, threads = memory_and_threads(process.pid)
         held = descriptors(process.pid)
-        end = time.perf_counter() + 3
-        count = 0
-        while time.perf_counter() < end:
+        for _ in range(6000):
             ask(path)
-            count += 1
         after, threads_after = memory_and_threads(process.pid)
 
-        assert count > 1000
         assert after - before < 3000
         assert threads_after == threads
         assert descriptors(process.pid) <= held + 1

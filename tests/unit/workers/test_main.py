@@ -17,7 +17,8 @@ import pytest
 from canaries import MARK, canary
 from credward import __version__
 from fakes.plug_in import install_plug_in
-from fakes.watching import gone, until
+from fakes.watching import gone
+from waiting import until
 
 BROKER = Path(__file__).parents[3] / "broker"
 MAIN = BROKER / "credward" / "workers" / "__main__.py"

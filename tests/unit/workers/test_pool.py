@@ -20,20 +20,13 @@ from credward.workers.pool import Rotating
 from fakes.clock import FakeClock
 from fakes.watching import gone
 from fakes.worker_program import worker_program
+from waiting import until_async
 
 # Nothing here takes so long, on any machine (seconds).
 PATIENCE = 60
 
 ECHO = {"command": ["echo", "the-token"], "lifetime": 60}
 HANG = {"command": ["sleep", "60"], "lifetime": 60}
-
-
-async def until(condition, within=60.0):
-    """Wait for a condition of the outside world."""
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        await asyncio.sleep(0.01)
 
 
 async def test_a_worker_is_started_on_demand_and_kept(make_pool, ask):
@@ -56,7 +49,7 @@ async def test_mints_at_once_have_workers_of_their_own(make_pool, ask):
     slow = ask(command=["sh", "-c", "sleep 0.2; echo t"], lifetime=60)
 
     minting = [asyncio.create_task(pool.mint("command", slow, deadline=20)) for _ in range(4)]
-    await until(lambda: sum(view.busy for view in pool.snapshot()) == 2)
+    await until_async(lambda: sum(view.busy for view in pool.snapshot()) == 2)
     await asyncio.gather(*minting)
 
     assert len(pool.snapshot()) == 2
@@ -80,14 +73,14 @@ async def test_t18_at_the_deadline_worker_and_program_are_killed(make_pool, ask,
     assert pool.snapshot() == []
     pids = [int(line) for line in (tmp_path / "p").read_text().split()]
     assert len(pids) == 2
-    await until(lambda: all(gone(pid) for pid in pids))
+    await until_async(lambda: all(gone(pid) for pid in pids))
 
 
 async def test_t18_hung_commands_do_not_block_other_providers(make_pool, ask):
     """Eight of them hold every worker of `command`; `static` has its own."""
     pool = make_pool()
     hung = [asyncio.create_task(pool.mint("command", ask(**HANG), deadline=60)) for _ in range(8)]
-    await until(lambda: sum(view.mints for view in pool.snapshot()) == 8)
+    await until_async(lambda: sum(view.mints for view in pool.snapshot()) == 8)
 
     minted = await pool.mint("static", ask(secret={"env": "X"}, grant="value"), deadline=20)
     with pytest.raises(BrokerError, match="all workers for provider command were busy") as caught:
@@ -111,7 +104,7 @@ async def test_workers_that_are_sent_home_finish_what_they_do(make_pool, ask, tm
         f"touch {tmp_path}/on; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done; echo t",
     ]
     busy = asyncio.create_task(pool.mint("command", ask(command=waits, lifetime=60), deadline=30))
-    await until(lambda: (tmp_path / "on").exists(), within=20)
+    await until_async(lambda: (tmp_path / "on").exists())
     before = pool.pids()
 
     pool.send_home()
@@ -119,7 +112,7 @@ async def test_workers_that_are_sent_home_finish_what_they_do(make_pool, ask, tm
     assert [view.provider for view in pool.snapshot()] == ["command"]
     (tmp_path / "go").touch()
     assert bytes((await busy).body) == b"t"
-    await until(lambda: pool.snapshot() == [])
+    await until_async(lambda: pool.snapshot() == [])
     assert bytes((await pool.mint("command", ask(**ECHO), deadline=20)).body) == b"the-token"
     assert not before & pool.pids()
 
@@ -128,7 +121,7 @@ async def test_a_queued_mint_gets_the_slot_of_a_killed_one(make_pool, ask):
     """A deadline frees its place."""
     pool = make_pool(size=1)
     hung = asyncio.create_task(pool.mint("command", ask(**HANG), deadline=1))
-    await until(lambda: sum(view.mints for view in pool.snapshot()) == 1)
+    await until_async(lambda: sum(view.mints for view in pool.snapshot()) == 1)
 
     minted = await pool.mint("command", ask(**ECHO), deadline=20)
 
@@ -141,7 +134,7 @@ async def test_t10_kill_9_in_mid_mint_fails_at_once_and_heals(make_pool, ask):
     """The end of the link says so; nobody waits for the deadline, and the next mint works."""
     pool = make_pool()
     minting = asyncio.create_task(pool.mint("command", ask(**HANG), deadline=60))
-    await until(lambda: sum(view.mints for view in pool.snapshot()) == 1)
+    await until_async(lambda: sum(view.mints for view in pool.snapshot()) == 1)
 
     killed_at = time.monotonic()
     os.kill(pool.snapshot()[0].pid, signal.SIGKILL)
@@ -162,13 +155,13 @@ async def test_a_killed_worker_leaves_no_program(make_pool, ask, tmp_path):
     minting = asyncio.create_task(
         pool.mint("command", ask(command=["sh", "-c", script], lifetime=60), deadline=60)
     )
-    await until(lambda: (tmp_path / "p").exists() and (tmp_path / "p").read_text().strip())
+    await until_async(lambda: (tmp_path / "p").exists() and (tmp_path / "p").read_text().strip())
 
     os.kill(pool.snapshot()[0].pid, signal.SIGKILL)
     with pytest.raises(BrokerError):
         await minting
 
-    await until(lambda: gone(int((tmp_path / "p").read_text())))
+    await until_async(lambda: gone(int((tmp_path / "p").read_text())))
 
 
 async def test_a_worker_that_dies_in_its_sleep_costs_nothing(make_pool, ask):
@@ -179,7 +172,7 @@ async def test_a_worker_that_dies_in_its_sleep_costs_nothing(make_pool, ask):
         (view,) = pool.snapshot()
         os.kill(view.pid, signal.SIGKILL)
         if noticed:
-            await until(lambda: not pool.snapshot())
+            await until_async(lambda: not pool.snapshot())
         else:
             # No turn of the event loop: only the kernel knows.
             time.sleep(0.1)
@@ -196,8 +189,8 @@ async def test_an_idle_worker_leaves(make_pool, ask):
     await pool.mint("command", ask(**ECHO), deadline=20)
     (view,) = pool.snapshot()
 
-    await until(lambda: pool.snapshot() == [])
-    await until(lambda: not Path(f"/proc/{view.pid}").exists())
+    await until_async(lambda: pool.snapshot() == [])
+    await until_async(lambda: not Path(f"/proc/{view.pid}").exists())
 
 
 async def test_work_keeps_a_worker(make_pool, ask):
@@ -226,14 +219,14 @@ async def test_a_cancelled_mint_kills_its_worker(make_pool, ask):
     """Nothing goes on that nobody waits for."""
     pool = make_pool()
     minting = asyncio.create_task(pool.mint("command", ask(**HANG), deadline=60))
-    await until(lambda: sum(view.mints for view in pool.snapshot()) == 1)
+    await until_async(lambda: sum(view.mints for view in pool.snapshot()) == 1)
     (view,) = pool.snapshot()
 
     minting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await minting
 
-    await until(lambda: gone(view.pid))
+    await until_async(lambda: gone(view.pid))
     assert pool.snapshot() == []
 
 
@@ -260,7 +253,7 @@ async def test_close_kills_everything_in_time(make_pool, ask):
     pool = make_pool()
     hung = asyncio.create_task(pool.mint("command", ask(**HANG), deadline=60))
     await pool.mint("static", ask(secret={"env": "X"}, grant="value"), deadline=20)
-    await until(lambda: sum(view.mints for view in pool.snapshot()) == 2)
+    await until_async(lambda: sum(view.mints for view in pool.snapshot()) == 2)
     pids = pool.pids()
 
     started = time.monotonic()
@@ -403,7 +396,7 @@ HANGS = "hear(); time.sleep(600)"
 
 async def busy(pool):
     """Wait until the worker has its mint, and return its pid."""
-    await until(lambda: sum(view.mints for view in pool.snapshot()) == 1)
+    await until_async(lambda: sum(view.mints for view in pool.snapshot()) == 1)
     return pool.snapshot()[0].pid
 
 

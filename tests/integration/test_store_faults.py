@@ -14,10 +14,10 @@ from integration.faults import (
     cannot_write,
     missing,
     oauth_daemon,
-    until,
     without_rights_of_root,
 )
 from integration.test_kills import workers
+from waiting import until
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 

@@ -12,7 +12,7 @@ import pytest
 
 from credward.processes import ProcessId, descendants, kill_below, kill_session, kill_tree
 from fakes.watching import gone, pids_in
-from waiting import until
+from waiting import PATIENCE, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -67,7 +67,7 @@ def test_t18_a_tree_dies_as_a_whole(tree):
     process, mark = tree
     kill_tree(process.pid, programs=True)
 
-    assert process.wait(5) == -signal.SIGKILL
+    assert process.wait(PATIENCE) == -signal.SIGKILL
     until(lambda: all(gone(pid) for pid in pids_in(mark)))
 
 
@@ -133,7 +133,7 @@ def test_without_programs_only_the_group_is_killed(tree):
     process, mark = tree
     kill_tree(process.pid, programs=False)
 
-    assert process.wait(5) == -signal.SIGKILL
+    assert process.wait(PATIENCE) == -signal.SIGKILL
     assert not gone(pids_in(mark)[0])
 
 

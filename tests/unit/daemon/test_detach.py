@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+from waiting import PATIENCE
+
 SOURCE = Path(__file__).parents[3] / "broker"
 
 PROGRAM = """
@@ -20,7 +22,7 @@ open(sys.argv[2], "w").write(str(os.getpid()))
 match sys.argv[1]:
     case "ready":
         Notifier(None, parent).ready("up")
-        time.sleep(30)
+        time.sleep(600)
     case "fail":
         report_failure(parent, 73, "already running at /run/x.sock")
     case "die":
@@ -33,7 +35,7 @@ def start(manner: str, pid_file: Path) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-c", PROGRAM, manner, str(pid_file)],
         capture_output=True,
         text=True,
-        timeout=10,
+        timeout=PATIENCE,
         env={"PYTHONPATH": str(SOURCE), "PATH": "/usr/bin:/bin"},
     )
 
@@ -46,8 +48,8 @@ def test_returns_when_ready_while_the_child_lives_on(tmp_path: Path) -> None:
     pid = int((tmp_path / "pid").read_text())
     try:
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-        # subprocess.run waits for the end of both pipes: the child would have held them for 30 s.
-        assert time.monotonic() - started < 10
+        # subprocess.run waits for the end of both pipes: the child would have held them for 600 s.
+        assert time.monotonic() - started < PATIENCE
         assert os.getsid(pid) not in {os.getsid(0), pid}
         assert {os.readlink(f"/proc/{pid}/fd/{number}") for number in (0, 1, 2)} == {"/dev/null"}
     finally:

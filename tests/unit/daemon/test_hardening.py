@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from waiting import PATIENCE
+
 SOURCE = Path(__file__).parents[3] / "broker"
 HARDEN = """
 import resource, sys
@@ -32,12 +34,12 @@ def hardened() -> subprocess.Popen[str]:
         text=True,
     )
     yield child
-    child.communicate("\n", timeout=10)
+    child.communicate("\n", timeout=PATIENCE)
 
 
 def read(pid: int, name: str) -> subprocess.CompletedProcess[bytes]:
     command = ["head", "-c", "1", f"/proc/{pid}/{name}"]
-    return subprocess.run([*PLAIN, *command], capture_output=True, timeout=10)
+    return subprocess.run([*PLAIN, *command], capture_output=True, timeout=PATIENCE)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -66,7 +68,7 @@ def test_h2_exec_undoes_it_and_the_report_says_so(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=10,
+        timeout=PATIENCE,
     )
 
     assert done.stdout.startswith("degraded (")

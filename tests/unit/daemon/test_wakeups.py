@@ -15,6 +15,7 @@ import pytest
 
 from credward.daemon import wakeups
 from credward.daemon.wakeups import TickWakeups, TimerWakeups, open_wakeups
+from waiting import PATIENCE
 
 Wakeups = TickWakeups | TimerWakeups
 
@@ -43,7 +44,7 @@ class Bell:
         self._rang.set()
 
     async def wait(self) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await self._rang.wait()
         self._rang.clear()
 
@@ -76,7 +77,7 @@ async def test_a_deadline_fires_once_and_not_early(
     made.set(0.15)
     await bell.wait()
 
-    assert 0.149 <= time.monotonic() - began < 5
+    assert time.monotonic() - began >= 0.149
     await asyncio.sleep(0.2)
     assert bell.rings == 1
 

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from transcripts.programs import HELPERS, ROOT, native_helper
+from waiting import until
 
 pytestmark = pytest.mark.skipif(
     "NoNewPrivs:\t1" in Path("/proc/self/status").read_text()
@@ -89,10 +89,7 @@ def installed(
     made.plan(serve=str(socket_path))
     yield made
     (folder / "start.json").unlink(missing_ok=True)
-    for _ in range(100):
-        if not socket_path.exists():
-            break
-        time.sleep(0.05)
+    until(lambda: not socket_path.exists())
 
 
 def test_starts_the_daemon_and_prints_its_token(installed: Installation) -> None:

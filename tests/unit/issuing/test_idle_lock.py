@@ -8,6 +8,7 @@ import pytest
 
 from credward.issuing.idle_lock import IdleLock
 from fakes.clock import FakeClock
+from fakes.loop import on_idle_time
 
 
 class Bench:
@@ -30,6 +31,7 @@ class Bench:
         self.locked = True
 
 
+@on_idle_time
 async def test_it_locks_once_when_nobody_asked_for_so_long() -> None:
     """Overdue at once, locked with the next look at the clock."""
     bench = Bench()
@@ -43,6 +45,7 @@ async def test_it_locks_once_when_nobody_asked_for_so_long() -> None:
     assert bench.locks == 1
 
 
+@on_idle_time
 async def test_an_ask_puts_it_off() -> None:
     """What counts is the last one."""
     bench = Bench()
@@ -56,6 +59,7 @@ async def test_an_ask_puts_it_off() -> None:
     bench.idle.close()
 
 
+@on_idle_time
 async def test_after_an_unlock_it_begins_anew() -> None:
     """A second time is as good as the first."""
     bench = Bench()
@@ -68,6 +72,7 @@ async def test_after_an_unlock_it_begins_anew() -> None:
 
 
 @pytest.mark.parametrize("after", [None, 3600.0])
+@on_idle_time
 async def test_it_does_nothing_before_its_time_or_without_one(after: float | None) -> None:
     """None is the default."""
     bench = Bench(after)

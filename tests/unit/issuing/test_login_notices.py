@@ -13,6 +13,7 @@ from credward.issuing.login_notices import LoginNotices, Notice
 from credward.settings.command import Settings as CommandSettings
 from credward.settings.oauth import Settings
 from fakes.clock import FakeClock
+from fakes.loop import on_idle_time
 
 HOUR, DAY = 3600.0, 86_400.0
 
@@ -81,6 +82,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(login_notices, "_PAUSE", 0.0)
 
 
+@on_idle_time
 async def test_a_login_that_is_needed_is_told_once() -> None:
     """However often a mint finds it out; by the name of the first credential on the grant."""
     bench = Bench()
@@ -95,6 +97,7 @@ async def test_a_login_that_is_needed_is_told_once() -> None:
     assert (notice.event, notice.credentials) == ("login-required", ("a",))
 
 
+@on_idle_time
 async def test_what_an_earlier_daemon_parked_was_told_by_that_one() -> None:
     """A restart is no news; what this one parks is."""
     bench = Bench()
@@ -105,6 +108,7 @@ async def test_what_an_earlier_daemon_parked_was_told_by_that_one() -> None:
     assert await bench.settle() == ['"b" needs a login: run credward login b']
 
 
+@on_idle_time
 async def test_many_at_once_are_one_line() -> None:
     """An identity provider that forgets everybody starts one program, not one each."""
     bench = Bench()
@@ -115,6 +119,7 @@ async def test_many_at_once_are_one_line() -> None:
     assert bench.told[0].credentials == ("a", "b", "az")
 
 
+@on_idle_time
 async def test_what_others_log_in_to_is_said_by_status() -> None:
     """`credward login az` would be refused."""
     bench = Bench()
@@ -123,6 +128,7 @@ async def test_what_others_log_in_to_is_said_by_status() -> None:
     assert await bench.settle() == ['"az" needs a login: run credward status az']
 
 
+@on_idle_time
 async def test_a_login_in_time_is_not_spoken_of() -> None:
     """Given before anybody was told; a second one that is needed later is told anew."""
     bench = Bench()
@@ -134,6 +140,7 @@ async def test_a_login_in_time_is_not_spoken_of() -> None:
     assert len(await bench.settle()) == 1
 
 
+@on_idle_time
 async def test_there_is_a_pause_between_two_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """A grant that is parked again and again starts no storm; what came meanwhile is told after."""
     monkeypatch.setattr(login_notices, "_PAUSE", 0.3)
@@ -151,6 +158,7 @@ async def test_there_is_a_pause_between_two_runs(monkeypatch: pytest.MonkeyPatch
     bench.notices.close()
 
 
+@on_idle_time
 async def test_nobody_is_told_without_a_program() -> None:
     """And nothing goes wrong."""
     bench = Bench(command=())
@@ -176,6 +184,7 @@ async def test_nobody_is_told_without_a_program() -> None:
         (24 * HOUR, 0, False),
     ],
 )
+@on_idle_time
 async def test_status_warns_ahead_of_an_end(life: float, left: float, expected: bool) -> None:
     """In the last tenth, 5 minutes at least, 3 days at most."""
     bench = Bench()
@@ -188,6 +197,7 @@ async def test_status_warns_ahead_of_an_end(life: float, left: float, expected: 
         assert warning.endswith(": run credward login a")
 
 
+@on_idle_time
 async def test_an_end_is_told_once_and_again_when_it_was_put_off() -> None:
     """By the same program."""
     bench = Bench()
@@ -206,6 +216,7 @@ async def test_an_end_is_told_once_and_again_when_it_was_put_off() -> None:
     bench.notices.close()
 
 
+@on_idle_time
 async def test_an_end_that_every_use_puts_off_is_no_news() -> None:
     """A window of 30 minutes that slides since three weeks: the login is not about to end."""
     bench = Bench()
@@ -220,6 +231,7 @@ async def test_an_end_that_every_use_puts_off_is_no_news() -> None:
     bench.notices.close()
 
 
+@on_idle_time
 async def test_a_parked_grant_has_no_end_any_more() -> None:
     """That it needs a login was said."""
     bench = Bench()

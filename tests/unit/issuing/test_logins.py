@@ -19,7 +19,7 @@ from credward.workers.link import GrantGiven, LoginEvent
 from fakes.clock import FakeClock
 
 # Nothing here takes so long, on any machine (seconds).
-PATIENCE = 20
+PATIENCE = 60
 
 
 class Settings(msgspec.Struct, frozen=True):

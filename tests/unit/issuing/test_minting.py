@@ -17,7 +17,7 @@ from credward.store import store as store_module
 from credward.store.journal import GrantFields
 from fakes.watching import gone
 from unit.issuing.rig import BOUND, GRANT
-from waiting import until_async
+from waiting import PATIENCE, until_async
 
 
 class Hold:
@@ -31,7 +31,7 @@ class Hold:
     def __call__(self):
         self._server.meanwhile = lambda: None
         self.reached.set()
-        self._go.wait(30)
+        self._go.wait(PATIENCE)
 
     async def wait(self):
         await until_async(self.reached.is_set)

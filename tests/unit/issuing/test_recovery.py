@@ -14,7 +14,7 @@ from credward.issuing.recovery import Recovery
 from credward.store.journal import Journal, JournalDirectory, Lease
 
 # Nothing here takes so long, on any machine (seconds).
-PATIENCE = 20
+PATIENCE = 60
 
 
 class Keeper:

@@ -9,6 +9,7 @@ import pytest
 
 from credward.issuing import scrubbing
 from credward.issuing.scrubbing import Scrubber
+from fakes.loop import on_idle_time
 
 
 class Work:
@@ -31,6 +32,7 @@ def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scrubbing, "_PAUSE", 0.2)
 
 
+@on_idle_time
 async def test_it_is_done_a_moment_later() -> None:
     """Whoever gave up a secret still holds it while it says so."""
     work = Work()
@@ -41,6 +43,7 @@ async def test_it_is_done_a_moment_later() -> None:
     assert work.done == 1
 
 
+@on_idle_time
 async def test_others_are_answered_between_the_steps() -> None:
     """One step for one turn of the loop."""
     order: list[str] = []
@@ -57,6 +60,7 @@ async def test_others_are_answered_between_the_steps() -> None:
     assert order == ["0", "other", "1", "other", "2", "other"]
 
 
+@on_idle_time
 async def test_what_comes_while_it_rests_is_done_once_after() -> None:
     """A hundred refreshes are two rounds."""
     work = Work()
@@ -75,6 +79,7 @@ async def test_what_comes_while_it_rests_is_done_once_after() -> None:
     assert work.done == before + 1
 
 
+@on_idle_time
 async def test_at_the_end_nothing_is_begun() -> None:
     """The process takes its memory along."""
     work = Work()

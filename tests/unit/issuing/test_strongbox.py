@@ -17,6 +17,7 @@ from credward.store.passphrases import Argon2idTerms
 from credward.tokens import Secret
 from credward.workers.pool import WorkerPool
 from fakes.clock import FakeClock
+from waiting import PATIENCE
 
 RIGHT, WRONG = Secret("correct horse"), Secret("battery staple")
 
@@ -128,7 +129,7 @@ async def test_h6_a_guess_that_waits_keeps_nobody_waiting(
     monkeypatch.setattr(strongbox_module.asyncio, "sleep", sleep)
     guessing = asyncio.get_running_loop().create_task(bench.guess(RIGHT))
     for _ in range(10):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await bench.box.open(bench.config)
             with pytest.raises(BrokerError) as caught:
                 bench.box.get("secret:a")
@@ -146,7 +147,7 @@ async def test_h6_a_guess_that_nobody_waits_for_any_more_counts(bench: Bench) ->
     """Hanging up before the answer buys no free guesses."""
     for number in range(3):
         guessing = asyncio.get_running_loop().create_task(bench.guess())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while bench.box._wrong <= number:
                 await given_turn()
         guessing.cancel()

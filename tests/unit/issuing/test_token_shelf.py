@@ -18,6 +18,8 @@ from credward.issuing.token_shelf import TokenShelf
 from credward.lifecycle.vocabulary import TokenKey
 from credward.settings.oauth import Settings
 from fakes.clock import FakeClock
+from fakes.loop import on_idle_time
+from waiting import until_async
 
 KEY = TokenKey("one", "e", "aud", ("a", "b"))
 
@@ -221,12 +223,13 @@ async def test_a_store_that_is_locked_or_full_is_no_matter() -> None:
     assert len(bench.tokens) == 1
 
 
+@on_idle_time
 async def test_it_is_written_by_itself_and_not_at_once() -> None:
     """A second later, with all others of that second."""
     bench = Bench()
     bench.shelf.holds(KEY, bench.held())
     await asyncio.sleep(0.2)
     assert bench.tokens == {}
-    await asyncio.sleep(1.0)
+    await until_async(lambda: bench.tokens)
 
     assert len(bench.tokens) == 1

@@ -13,6 +13,7 @@ import pytest
 
 from credward.errors import BrokerError, Kind
 from credward.store.lock import Holder, StoreLock, prepare_state_dir
+from waiting import PATIENCE
 
 HOLD = """
 import sys, time, signal
@@ -22,7 +23,7 @@ if sys.argv[2] == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 lock = StoreLock.acquire(Path(sys.argv[1]), Path("/run/a.sock"))
 print("held", flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -41,7 +42,7 @@ def hold(state: Path, manner: str = "polite") -> subprocess.Popen[str]:
 
 def end(child: subprocess.Popen[str]) -> None:
     child.kill()
-    child.communicate(timeout=10)
+    child.communicate(timeout=PATIENCE)
 
 
 def test_s3_second_daemon_is_told_where_the_first_one_is(tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_activated_daemon_takes_over_from_a_hand_started_one(tmp_path: Path) -> 
     try:
         lock = StoreLock.acquire(tmp_path / "state", Path("/run/b.sock"), take_over=True)
 
-        assert child.wait(timeout=5) == -signal.SIGTERM
+        assert child.wait(timeout=PATIENCE) == -signal.SIGTERM
         assert msgspec.json.decode(lock.path.read_bytes(), type=Holder).pid == os.getpid()
         lock.release()
     finally:
@@ -90,7 +91,7 @@ def test_take_over_gives_up_on_a_deaf_holder(tmp_path: Path) -> None:
             StoreLock.acquire(tmp_path / "state", Path("/run/b.sock"), take_over=True)
 
         assert caught.value.kind is Kind.ALREADY_RUNNING
-        assert 4.5 < time.monotonic() - started < 30
+        assert 4.5 < time.monotonic() - started < PATIENCE
         assert child.poll() is None
     finally:
         end(child)

@@ -18,7 +18,7 @@ from canaries import MARK, canary
 from credward import __version__
 from fakes.plug_in import install_plug_in
 from fakes.watching import gone
-from waiting import until
+from waiting import PATIENCE, until
 
 BROKER = Path(__file__).parents[3] / "broker"
 MAIN = BROKER / "credward" / "workers" / "__main__.py"
@@ -99,14 +99,14 @@ def start(tmp_path) -> Iterator:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        ours.settimeout(20)
+        ours.settimeout(PATIENCE)
         lines.append(Line(ours, process))
         return lines[-1]
 
     yield start
     for line in lines:
         line.close()
-        line.process.wait(10)
+        line.process.wait(PATIENCE)
 
 
 @pytest.fixture
@@ -131,12 +131,12 @@ def hostile(tmp_path, start) -> Line:
             env={},
             stdin=subprocess.DEVNULL,
         )
-    ours.settimeout(20)
+    ours.settimeout(PATIENCE)
     line = Line(ours, process)
     assert line.hear()["provider"] == "hostile"
     yield line
     line.close()
-    process.wait(10)
+    process.wait(PATIENCE)
 
 
 def test_says_hello_with_its_version(start):
@@ -159,7 +159,7 @@ def test_mints_one_after_the_other_and_leaves_at_the_end_of_its_link(start):
         assert 1004 <= answer["expires_at"] < 1010
 
     line.close()
-    assert line.process.wait(10) == 0
+    assert line.process.wait(PATIENCE) == 0
 
 
 @pytest.mark.parametrize("raw", [b"garbage\n", b"{}\n", b"\xff\xfe\n", b'{"credential":1}\n'])
@@ -179,7 +179,7 @@ def test_a_request_that_never_ends_ends_the_worker(start):
     line.hear()
     line.send(b"x" * 131072)
 
-    assert line.process.wait(10) == 0
+    assert line.process.wait(PATIENCE) == 0
 
 
 @pytest.mark.parametrize("text", ["", "two\nlines", "tökén", "nul\0", "tab\t", "x" * 40_000])
@@ -332,7 +332,7 @@ def test_h5_a_worker_holds_its_link_and_nothing_of_the_daemon(start):
 def test_a_killed_daemon_leaves_no_worker_and_no_program(tmp_path, provider):
     """Even when the worker is in mid-mint and cannot notice the end of its link."""
     mark = tmp_path / "pids"
-    command = ["sh", "-c", f"echo $$ >>{mark}; exec sleep 65"]
+    command = ["sh", "-c", f"echo $$ >>{mark}; exec sleep 605"]
     program = (
         "import json, os, socket, subprocess, sys\n"
         "ours, theirs = socket.socketpair()\n"

@@ -8,6 +8,7 @@ import contextlib
 import pytest
 
 from credward.workers.places import Places
+from fakes.loop import on_idle_time
 
 PATIENCE = 0.05
 
@@ -53,16 +54,15 @@ class Mints:
 
 
 @pytest.fixture
-async def mints():
-    made = Mints(Places(size=2, spare=2, patience=PATIENCE))
-    yield made
-    await made.close()
+def mints():
+    return Mints(Places(size=2, spare=2, patience=PATIENCE))
 
 
 async def overstay() -> None:
     await asyncio.sleep(PATIENCE * 2)
 
 
+@on_idle_time
 async def test_as_many_as_there_are_places(mints):
     """The rest waits its turn."""
     assert await mints.begin("a", "b", "c") == {"a", "b"}
@@ -72,6 +72,7 @@ async def test_as_many_as_there_are_places(mints):
     assert mints.out == {"b", "c"}
 
 
+@on_idle_time
 async def test_those_that_hang_make_room(mints):
     """But only as many as there are spare places."""
     await mints.begin("a", "b", "c", "d", "e", "f")
@@ -85,6 +86,7 @@ async def test_those_that_hang_make_room(mints):
     assert mints.out == {"b", "c", "d", "e"}
 
 
+@on_idle_time
 async def test_who_hung_does_so_elsewhere_the_next_time(mints):
     """However many they are, the usual places are for the others."""
     for each in ("a", "b", "c", "d"):
@@ -96,6 +98,7 @@ async def test_who_hung_does_so_elsewhere_the_next_time(mints):
     assert await mints.begin("e", "f") == {"e", "f"}
 
 
+@on_idle_time
 async def test_who_is_quick_again_is_as_good_as_any(mints):
     """One mint in time is enough."""
     await mints.begin("a")
@@ -111,6 +114,7 @@ async def test_who_is_quick_again_is_as_good_as_any(mints):
     assert await mints.begin("e") == set()
 
 
+@on_idle_time
 async def test_no_place_is_lost_to_mints_that_are_cancelled(mints):
     """Waiting, working, overstaying, or just about to move."""
     for name in ("a", "b", "c", "d"):
@@ -128,6 +132,7 @@ async def test_no_place_is_lost_to_mints_that_are_cancelled(mints):
     assert mints.out == {"p", "q", "r"}
 
 
+@on_idle_time
 async def test_where_nothing_is_spare_all_wait():
     """A keychain asks its user once at a time."""
     mints = Mints(Places(size=1, spare=0, patience=PATIENCE))
@@ -138,4 +143,3 @@ async def test_where_nothing_is_spare_all_wait():
     await asyncio.sleep(0.01)
 
     assert mints.out == {"b"}
-    await mints.close()

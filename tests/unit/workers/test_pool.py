@@ -20,13 +20,10 @@ from credward.workers.pool import Rotating
 from fakes.clock import FakeClock
 from fakes.watching import gone
 from fakes.worker_program import worker_program
-from waiting import until_async
-
-# Nothing here takes so long, on any machine (seconds).
-PATIENCE = 60
+from waiting import PATIENCE, until, until_async
 
 ECHO = {"command": ["echo", "the-token"], "lifetime": 60}
-HANG = {"command": ["sleep", "60"], "lifetime": 60}
+HANG = {"command": ["sleep", "600"], "lifetime": 60}
 
 
 async def test_a_worker_is_started_on_demand_and_kept(make_pool, ask):
@@ -35,7 +32,7 @@ async def test_a_worker_is_started_on_demand_and_kept(make_pool, ask):
     assert pool.snapshot() == []
 
     for mints in (1, 2):
-        minted = await pool.mint("command", ask(**ECHO), deadline=20)
+        minted = await pool.mint("command", ask(**ECHO), deadline=PATIENCE)
         (view,) = pool.snapshot()
         assert bytes(minted.body) == b"the-token"
         assert minted.token_id == "c2a73fcf61dfbdca"
@@ -48,7 +45,7 @@ async def test_mints_at_once_have_workers_of_their_own(make_pool, ask):
     pool = make_pool(size=2)
     slow = ask(command=["sh", "-c", "sleep 0.2; echo t"], lifetime=60)
 
-    minting = [asyncio.create_task(pool.mint("command", slow, deadline=20)) for _ in range(4)]
+    minting = [asyncio.create_task(pool.mint("command", slow, deadline=PATIENCE)) for _ in range(4)]
     await until_async(lambda: sum(view.busy for view in pool.snapshot()) == 2)
     await asyncio.gather(*minting)
 
@@ -59,16 +56,16 @@ async def test_mints_at_once_have_workers_of_their_own(make_pool, ask):
 async def test_t18_at_the_deadline_worker_and_program_are_killed(make_pool, ask, tmp_path):
     """With everything below: a child in the background, and one that left session and group."""
     pool = make_pool()
-    script = (
-        f"(setsid sleep 61 & echo $! >>{tmp_path}/p); sleep 62 & echo $! >>{tmp_path}/p; sleep 63"
-    )
-    hang = ask(command=["sh", "-c", script], lifetime=60, timeout=60)
+    script = f"(setsid sleep 601 & echo $! >>{tmp_path}/p); sleep 602 & echo $! >>{tmp_path}/p; sleep 603"
+    hang = ask(command=["sh", "-c", script], lifetime=60, timeout=600)
+    # The time is for the program: its worker is there already.
+    await pool.mint("command", ask(**ECHO), deadline=PATIENCE)
 
     started = time.monotonic()
     with pytest.raises(BrokerError) as caught:
-        await pool.mint("command", hang, deadline=4.0)
+        await pool.mint("command", hang, deadline=6.0)
 
-    assert time.monotonic() - started < 10.0
+    assert time.monotonic() - started < PATIENCE
     assert (caught.value.kind, caught.value.sent) == (Kind.TIMED_OUT, "maybe")
     assert pool.snapshot() == []
     pids = [int(line) for line in (tmp_path / "p").read_text().split()]
@@ -79,10 +76,10 @@ async def test_t18_at_the_deadline_worker_and_program_are_killed(make_pool, ask,
 async def test_t18_hung_commands_do_not_block_other_providers(make_pool, ask):
     """Eight of them hold every worker of `command`; `static` has its own."""
     pool = make_pool()
-    hung = [asyncio.create_task(pool.mint("command", ask(**HANG), deadline=60)) for _ in range(8)]
+    hung = [asyncio.create_task(pool.mint("command", ask(**HANG), deadline=600)) for _ in range(8)]
     await until_async(lambda: sum(view.mints for view in pool.snapshot()) == 8)
 
-    minted = await pool.mint("static", ask(secret={"env": "X"}, grant="value"), deadline=20)
+    minted = await pool.mint("static", ask(secret={"env": "X"}, grant="value"), deadline=PATIENCE)
     with pytest.raises(BrokerError, match="all workers for provider command were busy") as caught:
         await pool.mint("command", ask(**ECHO), deadline=0.2)
 
@@ -97,13 +94,15 @@ async def test_t18_hung_commands_do_not_block_other_providers(make_pool, ask):
 async def test_workers_that_are_sent_home_finish_what_they_do(make_pool, ask, tmp_path):
     """And begin nothing more; the next mint has one of its own."""
     pool = make_pool()
-    await pool.mint("static", ask(secret={"env": "X"}, grant="value"), deadline=20)
+    await pool.mint("static", ask(secret={"env": "X"}, grant="value"), deadline=PATIENCE)
     waits = [
         "sh",
         "-c",
         f"touch {tmp_path}/on; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done; echo t",
     ]
-    busy = asyncio.create_task(pool.mint("command", ask(command=waits, lifetime=60), deadline=30))
+    busy = asyncio.create_task(
+        pool.mint("command", ask(command=waits, lifetime=60), deadline=PATIENCE)
+    )
     await until_async(lambda: (tmp_path / "on").exists())
     before = pool.pids()
 
@@ -113,27 +112,28 @@ async def test_workers_that_are_sent_home_finish_what_they_do(make_pool, ask, tm
     (tmp_path / "go").touch()
     assert bytes((await busy).body) == b"t"
     await until_async(lambda: pool.snapshot() == [])
-    assert bytes((await pool.mint("command", ask(**ECHO), deadline=20)).body) == b"the-token"
+    assert bytes((await pool.mint("command", ask(**ECHO), deadline=PATIENCE)).body) == b"the-token"
     assert not before & pool.pids()
 
 
 async def test_a_queued_mint_gets_the_slot_of_a_killed_one(make_pool, ask):
     """A deadline frees its place."""
     pool = make_pool(size=1)
-    hung = asyncio.create_task(pool.mint("command", ask(**HANG), deadline=1))
-    await until_async(lambda: sum(view.mints for view in pool.snapshot()) == 1)
+    await pool.mint("command", ask(**ECHO), deadline=PATIENCE)
+    hung = asyncio.create_task(pool.mint("command", ask(**HANG), deadline=5))
+    await until_async(lambda: sum(view.mints for view in pool.snapshot()) == 2)
 
-    minted = await pool.mint("command", ask(**ECHO), deadline=20)
+    minted = await pool.mint("command", ask(**ECHO), deadline=PATIENCE)
 
     assert bytes(minted.body) == b"the-token"
-    with pytest.raises(BrokerError, match="within 1 s"):
+    with pytest.raises(BrokerError, match="within 5 s"):
         await hung
 
 
 async def test_t10_kill_9_in_mid_mint_fails_at_once_and_heals(make_pool, ask):
     """The end of the link says so; nobody waits for the deadline, and the next mint works."""
     pool = make_pool()
-    minting = asyncio.create_task(pool.mint("command", ask(**HANG), deadline=60))
+    minting = asyncio.create_task(pool.mint("command", ask(**HANG), deadline=600))
     await until_async(lambda: sum(view.mints for view in pool.snapshot()) == 1)
 
     killed_at = time.monotonic()
@@ -141,9 +141,9 @@ async def test_t10_kill_9_in_mid_mint_fails_at_once_and_heals(make_pool, ask):
     with pytest.raises(BrokerError, match="ended in mid-mint") as caught:
         await minting
 
-    assert time.monotonic() - killed_at < 30
+    assert time.monotonic() - killed_at < PATIENCE
     assert (caught.value.kind, caught.value.sent) == (Kind.INTERNAL, "maybe")
-    minted = await pool.mint("command", ask(**ECHO), deadline=20)
+    minted = await pool.mint("command", ask(**ECHO), deadline=PATIENCE)
     assert bytes(minted.body) == b"the-token"
 
 
@@ -153,7 +153,7 @@ async def test_a_killed_worker_leaves_no_program(make_pool, ask, tmp_path):
     pool = make_pool()
     script = f"echo $$ >{tmp_path}/p; exec sleep 64"
     minting = asyncio.create_task(
-        pool.mint("command", ask(command=["sh", "-c", script], lifetime=60), deadline=60)
+        pool.mint("command", ask(command=["sh", "-c", script], lifetime=60), deadline=600)
     )
     await until_async(lambda: (tmp_path / "p").exists() and (tmp_path / "p").read_text().strip())
 
@@ -168,16 +168,16 @@ async def test_a_worker_that_dies_in_its_sleep_costs_nothing(make_pool, ask):
     """Whether the daemon has noticed already or not."""
     pool = make_pool()
     for noticed in (True, False):
-        await pool.mint("command", ask(**ECHO), deadline=20)
+        await pool.mint("command", ask(**ECHO), deadline=PATIENCE)
         (view,) = pool.snapshot()
         os.kill(view.pid, signal.SIGKILL)
         if noticed:
             await until_async(lambda: not pool.snapshot())
         else:
             # No turn of the event loop: only the kernel knows.
-            time.sleep(0.1)
+            until(lambda: gone(view.pid))  # noqa: B023 - asked at once
 
-        minted = await pool.mint("command", ask(**ECHO), deadline=20)
+        minted = await pool.mint("command", ask(**ECHO), deadline=PATIENCE)
 
         assert bytes(minted.body) == b"the-token"
         assert view.pid not in pool.pids()
@@ -186,7 +186,7 @@ async def test_a_worker_that_dies_in_its_sleep_costs_nothing(make_pool, ask):
 async def test_an_idle_worker_leaves(make_pool, ask):
     """After a while, by the end of its link, and is buried."""
     pool = make_pool(idle_after=0.2)
-    await pool.mint("command", ask(**ECHO), deadline=20)
+    await pool.mint("command", ask(**ECHO), deadline=PATIENCE)
     (view,) = pool.snapshot()
 
     await until_async(lambda: pool.snapshot() == [])
@@ -195,12 +195,12 @@ async def test_an_idle_worker_leaves(make_pool, ask):
 
 async def test_work_keeps_a_worker(make_pool, ask):
     """The time counts from the last mint."""
-    pool = make_pool(idle_after=0.5)
+    pool = make_pool(idle_after=4)
     pids = set()
     for _ in range(5):
-        await pool.mint("command", ask(**ECHO), deadline=20)
+        await pool.mint("command", ask(**ECHO), deadline=PATIENCE)
         pids |= pool.pids()
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(1.2)
 
     assert len(pids) == 1
 
@@ -209,7 +209,7 @@ async def test_a_mint_that_fails_keeps_its_worker(make_pool, ask):
     """A refusal is an answer like another."""
     pool = make_pool()
     with pytest.raises(BrokerError, match="no token") as caught:
-        await pool.mint("command", ask(command=["false"]), deadline=20)
+        await pool.mint("command", ask(command=["false"]), deadline=PATIENCE)
 
     assert caught.value.kind is Kind.PROVIDER_REFUSED
     assert [view.busy for view in pool.snapshot()] == [False]
@@ -218,7 +218,7 @@ async def test_a_mint_that_fails_keeps_its_worker(make_pool, ask):
 async def test_a_cancelled_mint_kills_its_worker(make_pool, ask):
     """Nothing goes on that nobody waits for."""
     pool = make_pool()
-    minting = asyncio.create_task(pool.mint("command", ask(**HANG), deadline=60))
+    minting = asyncio.create_task(pool.mint("command", ask(**HANG), deadline=600))
     await until_async(lambda: sum(view.mints for view in pool.snapshot()) == 1)
     (view,) = pool.snapshot()
 
@@ -235,7 +235,7 @@ async def test_t7_a_token_that_has_expired_is_no_success(make_pool, ask):
     pool = make_pool(clock=FakeClock(now=time.time() + 3600))
 
     with pytest.raises(BrokerError, match="expired already") as caught:
-        await pool.mint("command", ask(**ECHO), deadline=20)
+        await pool.mint("command", ask(**ECHO), deadline=PATIENCE)
 
     assert caught.value.kind is Kind.PROVIDER_REFUSED
 
@@ -243,7 +243,7 @@ async def test_t7_a_token_that_has_expired_is_no_success(make_pool, ask):
 async def test_an_unknown_provider_is_a_configuration_error(make_pool, ask):
     """Said by the worker, for the daemon knows no providers."""
     with pytest.raises(BrokerError, match='"nosuch" is not installed') as caught:
-        await make_pool().mint("nosuch", ask(), deadline=20)
+        await make_pool().mint("nosuch", ask(), deadline=PATIENCE)
 
     assert caught.value.kind is Kind.FIX_CONFIGURATION
 
@@ -251,15 +251,15 @@ async def test_an_unknown_provider_is_a_configuration_error(make_pool, ask):
 async def test_close_kills_everything_in_time(make_pool, ask):
     """Hung, idle, and one that ignores signals."""
     pool = make_pool()
-    hung = asyncio.create_task(pool.mint("command", ask(**HANG), deadline=60))
-    await pool.mint("static", ask(secret={"env": "X"}, grant="value"), deadline=20)
+    hung = asyncio.create_task(pool.mint("command", ask(**HANG), deadline=600))
+    await pool.mint("static", ask(secret={"env": "X"}, grant="value"), deadline=PATIENCE)
     await until_async(lambda: sum(view.mints for view in pool.snapshot()) == 2)
     pids = pool.pids()
 
     started = time.monotonic()
     await pool.close()
 
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < PATIENCE
     assert all(not Path(f"/proc/{pid}").exists() for pid in pids)
     with pytest.raises(BrokerError, match="ended in mid-mint"):
         await hung
@@ -278,17 +278,18 @@ async def test_close_kills_everything_in_time(make_pool, ask):
         ("say(HELLO); hear(); say(HELLO); hear()", "gave the wrong answer to a mint"),
         ("say(HELLO); hear(); say('x' * 140000); hear()", "said too much in mid-mint"),
         ("say(HELLO); hear(); sys.exit(1)", "ended in mid-mint"),
-        ("time.sleep(60)", "did not start within 3 s"),
+        ("time.sleep(600)", "did not start within 3 s"),
     ],
 )
 async def test_a_worker_that_is_none_of_ours_is_not_believed(
     make_pool, ask, tmp_path, body, complaint
 ):
     """Nor left running, nor used again."""
-    pool = make_pool(executable=worker_program(tmp_path, body), hello_timeout=3)
+    patience = 3 if "did not start" in complaint else PATIENCE
+    pool = make_pool(executable=worker_program(tmp_path, body), hello_timeout=patience)
 
     with pytest.raises(BrokerError, match=complaint) as caught:
-        await pool.mint("static", ask(secret={"env": "X"}, grant="v"), deadline=20)
+        await pool.mint("static", ask(secret={"env": "X"}, grant="v"), deadline=PATIENCE)
 
     assert caught.value.kind is Kind.INTERNAL
     assert pool.snapshot() == []
@@ -297,7 +298,7 @@ async def test_a_worker_that_is_none_of_ours_is_not_believed(
 async def test_a_missing_interpreter_is_reported(make_pool, ask):
     """An upgrade may have removed it under a running daemon."""
     with pytest.raises(BrokerError, match="no worker can be started"):
-        await make_pool(executable="/nonexistent/python").mint("local", ask(), deadline=20)
+        await make_pool(executable="/nonexistent/python").mint("local", ask(), deadline=PATIENCE)
 
 
 async def test_settings_that_do_not_fit_a_line_are_refused(make_pool, ask):
@@ -306,7 +307,7 @@ async def test_settings_that_do_not_fit_a_line_are_refused(make_pool, ask):
     big = ask(command=["echo", "x" * 140_000], lifetime=60)
 
     with pytest.raises(BrokerError, match="longer than 128 KiB") as caught:
-        await pool.mint("command", big, deadline=20)
+        await pool.mint("command", big, deadline=PATIENCE)
 
     assert caught.value.sent == "no"
     assert [view.busy for view in pool.snapshot()] == [False]
@@ -330,7 +331,7 @@ async def test_what_was_used_up_is_known_before_the_outcome(make_pool, ask, tmp_
     pool = make_pool(executable=worker_program(tmp_path, body), on_used_up=heard.append)
 
     with contextlib.suppress(BrokerError):
-        await pool.mint("static", ask(), deadline=20)
+        await pool.mint("static", ask(), deadline=PATIENCE)
 
     assert heard == [{"proof": 5.0}]
 
@@ -448,7 +449,7 @@ async def test_t10_a_dead_workers_mint_is_settled_once_it_is_dead_for_good(pool_
 async def test_t10_an_exchange_that_hangs_is_killed_and_settled_as_unknown(pool_of, ask):
     """The server may have used the grant up."""
     pool, grant = pool_of(HANGS), Grant(reusable=False)
-    task = mint(pool, ask, grant, deadline=4)
+    task = mint(pool, ask, grant, deadline=6)
     grant.pid = await busy(pool)
     with pytest.raises(BrokerError) as caught:
         await task
@@ -463,9 +464,9 @@ async def test_t10_the_deadline_does_not_cut_the_settling_short(pool_of, ask):
     """An outcome is there: a slow disk is no reason to lose it, and not the exchange's fault."""
     pool, grant = pool_of(REFUSES), Grant()
     grant.go.clear()
-    task = mint(pool, ask, grant, deadline=3)
+    task = mint(pool, ask, grant, deadline=5)
     await asyncio.wait_for(grant.settling.wait(), PATIENCE)
-    await asyncio.sleep(3.5)
+    await asyncio.sleep(5.5)
     assert not task.done()
     grant.go.set()
     with pytest.raises(BrokerError, match="no token"):
@@ -474,15 +475,15 @@ async def test_t10_the_deadline_does_not_cut_the_settling_short(pool_of, ask):
 
 async def test_t10_what_was_waited_for_is_not_the_exchanges_to_lose(pool_of, ask):
     """It begins with its whole time, however long it stood in the queue."""
-    slow = f"while True: hear(); time.sleep(2); say({FAILED!r})"
+    slow = f"hear(); say({FAILED!r})\nwhile True: hear(); time.sleep(4); say({FAILED!r})"
     pool, first, second = pool_of(slow), Grant(), Grant()
     # Its start is not what is measured.
     await asyncio.gather(mint(pool, ask, Grant()), return_exceptions=True)
     await asyncio.gather(
-        mint(pool, ask, first), mint(pool, ask, second, deadline=3.5), return_exceptions=True
+        mint(pool, ask, first), mint(pool, ask, second, deadline=7.5), return_exceptions=True
     )
 
-    # Two seconds in the queue and two of its own are more than its deadline.
+    # Four seconds in the queue and four of its own are more than its deadline.
     assert [each.kind for each in second.outcomes] == [Kind.PROVIDER_REFUSED]
 
 

@@ -12,6 +12,7 @@ from credward.clock import SystemClock
 from credward.workers.link import MintRequest
 from credward.workers.worker import Worker, _arguments
 from fakes.worker_program import worker_program
+from waiting import PATIENCE
 
 ENVIRON = {"HOME": "/", "LANG": "C"}
 REQUEST = MintRequest(
@@ -39,7 +40,7 @@ async def test_from_birth_to_burial():
 
     worker.kill()
     worker.kill()
-    await asyncio.wait_for(worker.reaped.wait(), 5)
+    await asyncio.wait_for(worker.reaped.wait(), PATIENCE)
 
     assert (worker.alive, ended) == (False, [worker])
     assert not Path(f"/proc/{pid}").exists()
@@ -50,17 +51,17 @@ async def test_a_retired_worker_leaves_by_itself():
     worker = await start([])
     worker.retire()
 
-    await asyncio.wait_for(worker.reaped.wait(), 5)
+    await asyncio.wait_for(worker.reaped.wait(), PATIENCE)
     assert worker._process is not None
     assert worker._process.returncode == 0
 
 
 async def test_a_retired_worker_that_stays_is_killed(tmp_path):
     """A second later."""
-    worker = await start([], worker_program(tmp_path, "say(HELLO); time.sleep(60)"))
+    worker = await start([], worker_program(tmp_path, "say(HELLO); time.sleep(600)"))
     worker.retire()
 
-    await asyncio.wait_for(worker.reaped.wait(), 5)
+    await asyncio.wait_for(worker.reaped.wait(), PATIENCE)
     assert worker._process is not None
     assert worker._process.returncode == -9
 

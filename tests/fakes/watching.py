@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 
@@ -11,6 +12,15 @@ def gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):
         return True
+
+
+def listening(path: Path) -> bool:
+    """Tell whether somebody listens at a socket; only looks, because a connection may be an ask."""
+    if sys.platform != "linux":
+        return path.exists()
+    # Num RefCount Protocol Flags Type St Inode Path: between bind and listen it has no flag (proc(5)).
+    rows = (line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:])
+    return any(row[3] == "00010000" and row[-1] == str(path) for row in rows)
 
 
 def pids_in(path: Path) -> list[int]:

@@ -33,7 +33,7 @@ _FLAGS = (
     "--disable-sync",
     "--remote-debugging-pipe",
 )
-_PATIENCE = 40.0
+_PATIENCE = 90.0
 # Marks a document that was dealt with: the next one does not have it. A form without a button is
 # submitted by its own script; to do so a second time would cancel the first.
 _BUTTON = '"button[type=submit], input[type=submit], form button"'

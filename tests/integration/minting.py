@@ -21,6 +21,8 @@ log = os.open(os.path.join(folder, "mints"), os.O_WRONLY | os.O_APPEND | os.O_CR
 os.write(log, ("%.3f\\n" % time.time()).encode())
 count = len(read("mints", "").splitlines())
 time.sleep(float(read("delay", "0")))
+while os.path.exists(os.path.join(folder, "hold")):
+    time.sleep(0.01)
 failure = read("exit", "")
 if failure:
     sys.stderr.write("canary-upstream-body\\n")
@@ -45,7 +47,7 @@ class MintProgram:
         self.path.chmod(0o700)
 
     def set(self, **words: object) -> None:
-        """Set delay, exit, raw or lifetime; None takes it back."""
+        """Set delay, hold (as long as it is set), exit, raw or lifetime; None takes it back."""
         for name, value in words.items():
             if value is None:
                 (self.folder / name).unlink(missing_ok=True)

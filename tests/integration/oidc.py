@@ -23,7 +23,7 @@ import requests
 __all__ = ["OidcProvider", "User"]
 
 _PROGRAM = Path(__file__).parents[1] / "fakes/oidc_provider.mjs"
-_PATIENCE = 30.0
+_PATIENCE = 90.0
 
 
 class OidcProvider:

@@ -16,8 +16,10 @@ from typing import Any
 import jwt
 import pytest
 
+from fakes.watching import listening
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.minting import MintProgram
+from waiting import PATIENCE, until
 
 
 @pytest.fixture
@@ -119,10 +121,7 @@ def test_reported_rejection_forces_one_mint(
     body = json.dumps({"token_id": token_id}).encode()
     for _ in range(5):
         daemon.request("POST", "/v1/credentials/gateway/rejected", body=body)
-    deadline = time.monotonic() + 10
-    while daemon.get("gateway").text != "opaque-2":
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: daemon.get("gateway").text == "opaque-2")
 
     assert program.mints == 2
 
@@ -146,11 +145,11 @@ def test_a_worker_that_asks_us_is_refused(start_daemon: DaemonFactory, tmp_path:
     daemon = start_daemon(f'[credentials.loop]\nprovider = "command"\ncommand = ["{asking}"]\n')
     (tmp_path / "socket").write_text(str(daemon.socket))
     began = time.monotonic()
-    daemon.get("loop", timeout=15)
+    daemon.get("loop", timeout=200)
 
     assert b"HTTP/1.1 508" in seen.read_bytes()
     assert b"Credward-Kind: recursion" in seen.read_bytes()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 100
 
 
 def test_the_default_credential_answers_to_a_dash(
@@ -189,7 +188,7 @@ def test_p1_another_user_is_denied_even_at_an_open_socket(
         cwd="/",
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE,
     )
 
     assert done.stdout.strip() == "403", done.stderr
@@ -238,24 +237,20 @@ def test_s10_fifty_starters_give_one_daemon(
         for _ in range(50)
     ]
     try:
-        deadline = time.monotonic() + 90
-        while sum(child.poll() is None for child in children) > 1:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        until(lambda: sum(child.poll() is None for child in children) == 1, 240)
         (winner,) = [child for child in children if child.poll() is None]
         losers = [child for child in children if child is not winner]
 
         assert {child.returncode for child in losers} == {73}
         assert all("already running" in child.stderr.read() for child in losers if child.stderr)
-        while not daemon.socket.exists():
-            time.sleep(0.02)
+        until(lambda: listening(daemon.socket))
         assert daemon.get("gateway").text == "opaque-1"
         assert daemon.request("GET", "/v1/health").json()["pid"] == winner.pid
     finally:
         for child in children:
             if child.poll() is None:
                 child.terminate()
-                child.wait(10)
+                child.wait(PATIENCE)
             if child.stderr:
                 child.stderr.close()
 
@@ -280,12 +275,11 @@ def test_s10_a_socket_from_the_service_manager_is_served(
         stderr=subprocess.DEVNULL,
     )
     try:
-        while not path.exists():
-            time.sleep(0.02)
+        until(lambda: listening(path))
         daemon.socket = path
         assert daemon.get("gateway").text == "opaque-1"
         child.terminate()
-        assert child.wait(10) == 0
+        assert child.wait(PATIENCE) == 0
         assert path.exists()
     finally:
         if child.poll() is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.minting import MintProgram
+from waiting import until
 
 _URL = "https://llm.example.com"
 # An agent that asks whenever it is told a line, always as the same process.
@@ -96,14 +96,13 @@ def test_an_entry_that_hangs_leaves_time_for_the_next_one(
     start_daemon: DaemonFactory, main: MintProgram, spare: MintProgram
 ) -> None:
     """It gets most of the caller's patience; its mint goes on, and what it brings ends the pause."""
-    main.set(delay=2.5)
+    main.set(hold="")
     daemon = start_daemon(chain(main, spare))
-    first = daemon.get("main", timeout=2)
+    first = daemon.get("main", timeout=12)
     assert (first.headers["credential"], main.mints) == ("spare", 1)
     assert unusable(daemon)["main"]["reason"] == "timed-out"
-    deadline = time.monotonic() + 10
-    while unusable(daemon) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    main.set(hold=None)
+    until(lambda: not unusable(daemon))
 
     assert daemon.status("main")["state"] == "fresh"
     assert audit(daemon) == [("spare", "issued")]
@@ -228,7 +227,5 @@ def test_a_token_of_the_spare_that_was_refused_upstream_is_minted_anew(
     body = json.dumps({"token_id": served.headers["token-id"]}).encode()
     assert daemon.request("POST", "/v1/credentials/main/rejected", body=body).status == 202
 
-    deadline = time.monotonic() + 10
-    while spare.mints < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: spare.mints >= 2)
     assert spare.mints == 2

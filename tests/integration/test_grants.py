@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 from fakes.oauth_server import Answer, Family, OAuthServer
 from integration.command_line import by_owner, cli, command, grant, status
 from integration.daemon import DaemonFactory, RunningDaemon
-from waiting import until
+from waiting import PATIENCE, until
 
 pytestmark = by_owner
 
@@ -63,12 +64,18 @@ def hand_over(daemon: RunningDaemon, secret: str, name: str = "one") -> str:
     return done.stdout
 
 
+def given_at(daemon: RunningDaemon, credential: str) -> Any:
+    """Return when the grant of a credential was given, without a program to ask."""
+    listed = daemon.request("GET", "/v1/credentials").json()["grants"]
+    return next(each["given_at"] for each in listed if credential in each["credentials"])
+
+
 def mints(upstream: OAuthServer) -> int:
     return upstream.paths().count("token")
 
 
 def refresh(daemon: RunningDaemon, name: str = "one") -> Any:
-    return daemon.request("POST", f"/v1/credentials/{name}/refresh?timeout=20")
+    return daemon.request("POST", f"/v1/credentials/{name}/refresh?timeout=60")
 
 
 # --- given and given up ----------------------------------------------------------------------
@@ -144,24 +151,29 @@ def test_a_mint_that_is_out_brings_nothing_back(
 ) -> None:
     """Logged out in mid-mint: neither token nor rotated grant comes to life again."""
     hand_over(daemon, upstream.grant())
-    begun = threading.Event()
+    begun, logged_out = threading.Event(), threading.Event()
 
     def slow(asked: object) -> Answer:
         begun.set()
+        # However long the command line takes to begin on a slow machine.
+        logged_out.wait(PATIENCE)
         return Answer(
             body=json.dumps(
                 {"access_token": "at-late", "token_type": "Bearer", "expires_in": 3600,
                  "refresh_token": "rt-late"}
             ).encode(),
-            delay=1.5,
         )  # fmt: skip
 
     upstream.script.append(slow)
     answers = []
-    asking = threading.Thread(target=lambda: answers.append(daemon.get("one", timeout=20)))
+    asking = threading.Thread(target=lambda: answers.append(daemon.get("one", timeout=60)))
     asking.start()
-    assert begun.wait(10)
-    assert cli(daemon, "logout", "one").returncode == 0
+    assert begun.wait(PATIENCE)
+    with ThreadPoolExecutor() as pool:
+        done = pool.submit(cli, daemon, "logout", "one")
+        until(lambda: given_at(daemon, "one") is None)
+        logged_out.set()
+    assert done.result().returncode == 0
     asking.join()
 
     assert (answers[0].status, answers[0].kind) == (401, "login-required")
@@ -428,14 +440,14 @@ def test_locked_in_mid_mint(daemon: RunningDaemon, upstream: OAuthServer) -> Non
         if asked.method == "POST":
             begun.set()
             # However long the command line takes to lock on a slow machine.
-            locked.wait(60)
+            locked.wait(PATIENCE)
         return answer
 
     upstream.handle = slow  # type: ignore[method-assign]
     answers = []
     asking = threading.Thread(target=lambda: answers.append(daemon.get("one", timeout=60)))
     asking.start()
-    assert begun.wait(30)
+    assert begun.wait(PATIENCE)
     lock(daemon)
     locked.set()
     asking.join()
@@ -528,7 +540,7 @@ def test_t9_network_failures_delete_nothing(daemon: RunningDaemon, upstream: OAu
     assert daemon.get("one", timeout=10).kind in {"provider-unreachable", "timed-out"}
     upstream.portal = None
 
-    until(lambda: daemon.get("one", timeout=20).status == 200, seconds=60)
+    until(lambda: daemon.get("one", timeout=20).status == 200)
     assert not upstream.families[0].revoked
 
 
@@ -553,7 +565,7 @@ def test_t15_captive_portal(
     assert grant(daemon, "one")["parked_at"] is None
     upstream.portal = None
 
-    until(lambda: refresh(daemon).status == 200, seconds=60)
+    until(lambda: refresh(daemon).status == 200)
     assert daemon.get("one").text.startswith("at-")
     assert daemon.get("one").text != first
 
@@ -581,22 +593,23 @@ def test_upstream_misbehaves(daemon: RunningDaemon, upstream: OAuthServer, bad: 
     failures = []
     forcing = threading.Thread(target=lambda: failures.append(refresh(daemon)))
     forcing.start()
-    waits = []
+    waits, meanwhile = [], 0
     while forcing.is_alive() or len(waits) < 30:
         began = time.monotonic()
         answer = daemon.get("one")
         waits.append(time.monotonic() - began)
+        meanwhile += forcing.is_alive()
         assert (answer.status, answer.text) == (200, first)
         time.sleep(0.02)
     forcing.join()
 
     assert failures[0].status in {429, 502, 503, 504}, failures[0].text
-    # Behind a mint that hangs one of them would take its 4 s; more often than not they are at once.
-    assert max(waits) < 3.5
-    assert statistics.median(waits) < 0.5
+    # Behind a mint that hangs there would be one or two until it ended.
+    assert meanwhile > 5 or not bad.delay
+    assert statistics.median(waits) < 1
     assert daemon.get("one").text == first
     upstream.script.clear()
-    until(lambda: refresh(daemon).status == 200, seconds=60)
+    until(lambda: refresh(daemon).status == 200)
     fresh = daemon.get("one")
     assert (fresh.status, fresh.text != first) == (200, True)
     assert grant(daemon, "one")["parked_at"] is None
@@ -621,7 +634,7 @@ def test_an_exchange_that_was_cut_off_is_shown(
     assert daemon.get("one").text == first
     assert cli(daemon, "status", "--check").returncode == 2
     upstream.script.clear()
-    until(lambda: refresh(daemon).status == 200, seconds=60)
+    until(lambda: refresh(daemon).status == 200)
     assert grant(daemon, "one")["ambiguous_at"] is None
     assert "ambiguous" not in cli(daemon, "status").stdout
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-import time
+import os
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fakes.oauth_server import OAuthServer
 from integration.daemon import DaemonFactory
+from integration.test_kills import workers
+from waiting import until
 
 
 def test_t8_a_mint_that_began_without_a_grant_does_not_park_the_one_given_meanwhile(
@@ -26,14 +29,17 @@ def test_t8_a_mint_that_began_without_a_grant_does_not_park_the_one_given_meanwh
             f'issuer = "{server.issuer}"\nclient_id = "client-1"\ngrant_type = "refresh_token"\n'
         )
         with ThreadPoolExecutor() as pool:
-            asked = pool.submit(daemon.get, "gateway", timeout=20)
-            time.sleep(0.1)
+            asked = pool.submit(daemon.get, "gateway", timeout=60)
+            # Held up as soon as it is there, however quick it is.
+            (worker,) = until(lambda: workers(daemon))
+            os.kill(worker, signal.SIGSTOP)
             given = daemon.request(
                 "POST",
                 "/v1/grants/gateway/grant",
                 body=json.dumps({"grant": server.grant()}).encode(),
                 headers={"Content-Type": "application/json"},
             )
+            os.kill(worker, signal.SIGCONT)
         assert given.status == 200, given.text
         answer = asked.result()
 

@@ -115,7 +115,7 @@ def test_a_program_that_hangs_keeps_nobody_waiting(
     start_daemon: DaemonFactory, tmp_path: Path, told: Told
 ) -> None:
     """Answers go on while it runs, and the daemon ends in time and takes it along."""
-    told.make(sleep=60)
+    told.make(sleep=600)
     with OAuthServer() as server:
         daemon = prepare(start_daemon, tmp_path, told, server)
         assert daemon.get("one").kind == "login-required"
@@ -123,7 +123,7 @@ def test_a_program_that_hangs_keeps_nobody_waiting(
         begun = time.monotonic()
         for _ in range(20):
             assert daemon.get("two").kind == "login-required"
-        assert time.monotonic() - begun < 20
+        assert time.monotonic() - begun < 60
         assert daemon.stop() == 0
         until(lambda: not running(told.path))
 
@@ -139,7 +139,7 @@ def test_an_end_that_is_known_is_told_ahead(
         daemon.get("one")
         warnings = status(daemon)["warnings"]
         assert not [each for each in warnings if "ends on" in each]
-        server.extra = {"refresh_token_expires_in": 5}
+        server.extra = {"refresh_token_expires_in": 24}
         daemon.request("POST", "/v1/credentials/one/refresh")
         until(lambda: [each for each in status(daemon)["warnings"] if "ends on" in each])
         shown = cli(daemon, "status").stdout

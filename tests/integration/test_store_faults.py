@@ -17,7 +17,7 @@ from integration.faults import (
     without_rights_of_root,
 )
 from integration.test_kills import workers
-from waiting import until
+from waiting import PATIENCE, until
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 
@@ -81,7 +81,7 @@ def test_a_logout_that_the_disk_does_not_take_is_said_and_kept_until_it_does(
         done = cli(one.daemon, *words)
         unsaved = one.grant("one")["unsaved"]
         refused = one.daemon.get("one")
-    until(lambda: not one.grant("one")["unsaved"], 30)
+    until(lambda: not one.grant("one")["unsaved"], 120)
     one.daemon.kill9()
     one.daemon.start()
 
@@ -150,7 +150,7 @@ def test_rotation_goes_on_in_the_journal_while_the_store_cannot_be_written(one, 
     assert unsaved
     assert generation == 5
     assert any("cannot be written" in each for each in warned)
-    until(lambda: not one.grant("one")["unsaved"], 30)
+    until(lambda: not one.grant("one")["unsaved"], 120)
     assert one.refresh("one").status == 200
     assert not one.revoked
     assert "failed unexpectedly" not in one.daemon.log()
@@ -178,7 +178,7 @@ def test_a_daemon_killed_while_the_store_cannot_be_written_finds_the_grant_in_th
         one.daemon.start()
         until(lambda: one.grant("one")["rotations"] == 4)
 
-    until(lambda: not one.grant("one")["unsaved"], 30)
+    until(lambda: not one.grant("one")["unsaved"], 120)
     assert one.refresh("one").status == 200
     one.daemon.kill9()
     one.daemon.start()
@@ -193,7 +193,7 @@ def test_a_daemon_on_a_read_only_state_directory_says_so_and_ends(one) -> None:
     one.log_in("one")
     one.daemon.stop()
     with one.disk.read_only():
-        code = one.daemon.spawn().wait(20)
+        code = one.daemon.spawn().wait(PATIENCE)
 
     assert code == 78
     assert "Read-only file system" in one.daemon.log().splitlines()[-1]
@@ -251,7 +251,7 @@ def test_everything_unwritable_when_the_answer_comes(one) -> None:
     assert grant["unsaved"]
     assert grant["rotations"] == 2
     assert again.status == 200
-    until(lambda: not one.grant("one")["unsaved"], 30)
+    until(lambda: not one.grant("one")["unsaved"], 120)
     until(lambda: one.refresh("one").status == 200 and one.daemon.get("one").text != first)
     one.daemon.kill9()
     one.daemon.start()
@@ -277,7 +277,7 @@ def test_a_state_directory_that_may_not_be_written_any_more(one) -> None:
     assert served.status == 200
     assert served.text != first
     assert any("cannot be written (Permission denied)" in each for each in warned)
-    until(lambda: not one.grant("one")["unsaved"], 30)
+    until(lambda: not one.grant("one")["unsaved"], 120)
     assert not one.revoked
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from credward.config.layers import Complaints, Layer
+from credward.config.layers import Complaints, Layer, named_tables
 from credward.config.model import CredentialConfig
 from credward.settings.grants import bound_to, grant_terms
 from credward.settings.references import references_in
@@ -39,21 +39,12 @@ class GrantTable:
 def read_grants(layers: list[Layer], complaints: Complaints) -> dict[str, GrantTable]:
     """Return the tables of all layers; none may be defined twice."""
     found: dict[str, GrantTable] = {}
-    for layer in layers:
-        tables = layer.data.get("grants", {})
-        if not isinstance(tables, dict):
-            complaints.errors.append(f"{layer.at('grants')}: grants is a table")
-            continue
-        for name, words in tables.items():
-            where = layer.at("grants", name)
-            if name in found:
-                complaints.errors.append(
-                    f'{where}: grant "{name}" is defined by {found[name].origin}'
-                )
-            elif not isinstance(words, dict):
-                complaints.errors.append(f"{where}: grants.{name} is a table")
-            else:
-                found[name] = GrantTable(words=words, origin=where)
+    for layer, name, words in named_tables(layers, "grants", complaints, noun="grant "):
+        where = layer.at("grants", name)
+        if not isinstance(words, dict):
+            complaints.errors.append(f"{where}: grants.{name} is a table")
+        else:
+            found[name] = GrantTable(words=words, origin=where)
     return found
 
 

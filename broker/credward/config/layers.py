@@ -18,7 +18,7 @@ from credward.config.locate import Locator
 from credward.config.places import Places
 from credward.errors import BrokerError, Kind
 
-__all__ = ["Complaints", "ConfigErrors", "Layer", "read_layers"]
+__all__ = ["Complaints", "ConfigErrors", "Layer", "named_tables", "read_layers"]
 
 
 class ConfigErrors(BrokerError):  # noqa: N818 - several, by design
@@ -54,6 +54,30 @@ class Layer:
     def at(self, *path: str) -> str:
         """Return `file:line` of a key."""
         return f"{self.path}:{self.locator.line(*path)}"
+
+
+def named_tables(
+    layers: list[Layer], section: str, complaints: Complaints, *, noun: str = ""
+) -> Iterator[tuple[Layer, str, Any]]:
+    """Yield layer, name and value of each `[section.NAME]`; a name that comes again is a complaint.
+
+    *noun*: what a complaint calls the thing, with a blank behind it.
+    """
+    owner: dict[str, Layer] = {}
+    for layer in layers:
+        tables = layer.data.get(section, {})
+        if not isinstance(tables, dict):
+            complaints.errors.append(f"{layer.at(section)}: {section} is a table")
+            continue
+        for name, table in tables.items():
+            if name in owner:
+                first = owner[name].at(section, name)
+                complaints.errors.append(
+                    f'{layer.at(section, name)}: {noun}"{name}" is defined by {first}'
+                )
+                continue
+            owner[name] = layer
+            yield layer, name, table
 
 
 def read_layers(places: Places, explicit: Path | None, complaints: Complaints) -> list[Layer]:

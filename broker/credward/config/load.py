@@ -26,7 +26,7 @@ from credward.config.grants import (
     read_grants,
     with_grant,
 )
-from credward.config.layers import Complaints, ConfigErrors, Layer, read_layers
+from credward.config.layers import Complaints, ConfigErrors, Layer, named_tables, read_layers
 from credward.config.model import (
     AuditConfig,
     Config,
@@ -195,29 +195,17 @@ def _credentials(
     layers: list[Layer], grants: Mapping[str, GrantTable], complaints: Complaints
 ) -> dict[str, CredentialConfig]:
     found: dict[str, CredentialConfig] = {}
-    owner: dict[str, Layer] = {}
-    for layer in layers:
-        tables = layer.data.get("credentials", {})
-        if not isinstance(tables, dict):
-            complaints.errors.append(f"{layer.at('credentials')}: credentials is a table")
-            continue
-        for name, table in tables.items():
-            where = layer.at("credentials", name)
-            if name in owner:
-                complaints.errors.append(
-                    f'{where}: "{name}" is defined by {owner[name].at("credentials", name)}'
-                )
-                continue
-            owner[name] = layer
-            if not _NAME.match(name):
-                complaints.errors.append(
-                    f'{where}: "{name}" is no name: letters, digits, dot, dash, underscore, '
-                    "at most 64, beginning with a letter or digit"
-                )
-            elif not isinstance(table, dict):
-                complaints.errors.append(f"{where}: credentials.{name} is a table")
-            elif (credential := _credential(layer, name, table, grants, complaints)) is not None:
-                found[name] = credential
+    for layer, name, table in named_tables(layers, "credentials", complaints):
+        where = layer.at("credentials", name)
+        if not _NAME.match(name):
+            complaints.errors.append(
+                f'{where}: "{name}" is no name: letters, digits, dot, dash, underscore, '
+                "at most 64, beginning with a letter or digit"
+            )
+        elif not isinstance(table, dict):
+            complaints.errors.append(f"{where}: credentials.{name} is a table")
+        elif (credential := _credential(layer, name, table, grants, complaints)) is not None:
+            found[name] = credential
     return found
 
 

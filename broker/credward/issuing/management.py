@@ -31,6 +31,7 @@ from credward.issuing.shell import Shell
 from credward.issuing.strongbox import Strongbox
 from credward.issuing.token_shelf import TokenShelf
 from credward.issuing.turned_away import TurnedAway
+from credward.settings.checks import json_object
 from credward.settings.grants import bound_to, grant_terms
 from credward.store.journal import GrantFields
 from credward.tokens import Secret, TokenRequest
@@ -467,11 +468,7 @@ def _check_claims(credential: CredentialConfig, claims: str) -> None:
             f'"{credential.name}" has a provider that knows no claims challenges: '
             f"run credward login {credential.name}",
         )
-    try:
-        found = msgspec.json.decode(claims)
-    except (msgspec.DecodeError, RecursionError):
-        found = None
-    if not isinstance(found, dict) or len(claims) > _LONGEST_CLAIMS:
+    if json_object(claims) is None or len(claims) > _LONGEST_CLAIMS:
         raise BrokerError(
             Kind.BAD_REQUEST, "claims are a JSON object, as a claims challenge brings it"
         )

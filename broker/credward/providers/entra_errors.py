@@ -14,6 +14,7 @@ import msgspec
 
 from credward.errors import BrokerError, Kind, Sent
 from credward.providers.entra_codes import ERRORS, MEANINGS, OF_APPLICATIONS, UNKNOWN, Meaning
+from credward.settings.checks import json_object
 
 __all__ = ["Asker", "explain", "read_refusal"]
 
@@ -111,8 +112,5 @@ def _read_claims(text: object) -> str | None:
     """Return a claims challenge, written anew as JSON: it asks, and holds no secret."""
     if not isinstance(text, str) or len(text) > _LONGEST_CLAIMS:
         return None
-    try:
-        claims = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return None
-    return msgspec.json.encode(claims).decode() if isinstance(claims, dict) else None
+    claims = json_object(text)
+    return None if claims is None else msgspec.json.encode(claims).decode()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -17,6 +18,7 @@ __all__ = [
     "check_variables",
     "is_loopback",
     "is_page",
+    "json_object",
     "origin_of",
 ]
 
@@ -40,6 +42,15 @@ def check_variables(names: Iterable[str]) -> None:
             raise ValueError(f'"{name}" in env is not the name of a variable')
         if name.startswith("CREDWARD_"):
             raise ValueError(f"{name} in env is credward's own and cannot be set for a program")
+
+
+def json_object(text: str) -> dict[str, Any] | None:
+    """Return the JSON object that *text* is, None where it is anything else."""
+    try:
+        found = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def check_base_urls(settings: msgspec.Struct, base_urls: tuple[str, ...]) -> None:

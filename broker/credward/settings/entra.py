@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from credward.settings.checks import check_program
+from credward.settings.checks import check_program, json_object
 from credward.settings.grants import GrantTerms
 from credward.settings.references import Reference, refuse_literal
 
@@ -292,15 +292,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             )
 
     def _check_claims(self) -> None:
-        if self.claims is None:
-            return
-        try:
-            claims = msgspec.json.decode(self.claims)
-        except msgspec.DecodeError:
-            claims = None
-        if not isinstance(claims, dict):
-            # TRY004 would have a TypeError, which msgspec would not report with its key.
-            raise ValueError("claims is a JSON object, as a claims challenge brings it")  # noqa: TRY004
+        if self.claims is not None and json_object(self.claims) is None:
+            raise ValueError("claims is a JSON object, as a claims challenge brings it")
 
     def _refuse(self, *fields: str) -> None:
         for field in fields:

@@ -152,7 +152,7 @@ class Shell:
         self._scrub = scrub
         self._spawn = spawn
         self._lifecycle = Lifecycle()
-        self._plans: tuple[Plan, ...] = ()
+        self._plans: dict[str, Plan] = {}
         self._tokens: dict[tuple[TokenKey, str], Held] = {}
         self._waiters: dict[int, asyncio.Future[Answer]] = {}
         self._next_waiter = 0
@@ -169,8 +169,8 @@ class Shell:
 
     def configure(self, plans: Iterable[Plan]) -> None:
         """Make these the credentials that exist; tokens of changed or vanished ones are dropped."""
-        self._plans = tuple(plans)
-        self._handle(Configured(plans=self._plans))
+        self._plans = {each.credential: each for each in plans}
+        self._configured()
 
     def ask(
         self,
@@ -231,14 +231,16 @@ class Shell:
     def drop_all(self) -> None:
         """Forget every token; what is being minted finds nobody who wants it."""
         self._handle(Configured(plans=()))
-        self._handle(Configured(plans=self._plans))
+        self._configured()
 
     def drop(self, credential: str) -> None:
         """Forget the tokens of one credential, what failed of it, and the mint that is out."""
-        self._handle(
-            Configured(plans=tuple(each for each in self._plans if each.credential != credential))
-        )
-        self._handle(Configured(plans=self._plans))
+        others = (each for each in self._plans.values() if each.credential != credential)
+        self._handle(Configured(plans=tuple(others)))
+        self._configured()
+
+    def _configured(self) -> None:
+        self._handle(Configured(plans=tuple(self._plans.values())))
 
     def open(self, held: Held) -> bytearray:
         """Return the plain token; the caller wipes it."""
@@ -361,10 +363,8 @@ class Shell:
                 jitter=self._jitter(),
             )
         )
-        if self._owner is not None:
-            for plan in self._plans:
-                if plan.credential == key.credential:
-                    self._owner.login_given(plan.grant)
+        if self._owner is not None and (plan := self._plans.get(key.credential)) is not None:
+            self._owner.login_given(plan.grant)
         if self._watcher is not None and (key, held.token_id) in self._tokens:
             self._watcher.holds(key, held)
 

@@ -15,7 +15,14 @@ from typing import Any
 from credward.errors import BrokerError, Kind
 from credward.tokens import Secret, Token
 
-__all__ = ["Keys", "keys_from_answer", "keys_from_text", "known_end", "token_of"]
+__all__ = [
+    "Keys",
+    "keys_from_answer",
+    "keys_from_text",
+    "known_end",
+    "members_of",
+    "token_of",
+]
 
 # Sessions end within a day and a half (GetSessionToken, 129600 s); ten years are a mistake.
 _HORIZON = 315_360_000.0
@@ -50,6 +57,18 @@ def keys_from_text(credential: str, text: str, source: str, now: float) -> Keys:
     if not isinstance(found, dict):
         raise _unusable(credential, f"{source} holds no AWS keys in JSON")
     return keys_from_answer(credential, found, source, now, ends=False)
+
+
+def members_of(credential: str, answer: object, member: str, service: str) -> dict[str, Any]:
+    """Return the object in which an answer of *service* holds keys, or raise `provider-refused`."""
+    found = answer.get(member) if isinstance(answer, dict) else None
+    if isinstance(found, dict):
+        return found
+    raise BrokerError(
+        Kind.PROVIDER_REFUSED,
+        f'"{credential}" got no token, {service} answered without keys: check the network\'s proxy',
+        sent="maybe",
+    )
 
 
 def keys_from_answer(

@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from credward.errors import BrokerError, Kind
+from credward.errors import Kind
 from credward.providers.aws_client import Aws, attempt
-from credward.providers.aws_keys import Keys, keys_from_answer
+from credward.providers.aws_keys import Keys, keys_from_answer, members_of
 from credward.providers.references import read_file
 from credward.settings.aws import Settings
 from credward.tokens import Secret
@@ -147,12 +147,5 @@ def _parameters(
 
 
 def _keys_of(aws: Aws, answer: Any) -> Keys:
-    found = answer.get("Credentials") if isinstance(answer, dict) else None
-    if not isinstance(found, dict):
-        raise BrokerError(
-            Kind.PROVIDER_REFUSED,
-            f'"{aws.credential}" got no token, STS answered without keys: '
-            "check the network's proxy",
-            sent="maybe",
-        )
+    found = members_of(aws.credential, answer, "Credentials", "STS")
     return keys_from_answer(aws.credential, found, "the answer of STS", aws.io.now())

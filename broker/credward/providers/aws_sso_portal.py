@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from credward.errors import BrokerError, Kind
 from credward.providers.aws_client import Aws, attempt
-from credward.providers.aws_keys import Keys, keys_from_answer
+from credward.providers.aws_keys import Keys, keys_from_answer, members_of
 
 __all__ = ["log_out", "role_keys"]
 
@@ -30,14 +29,7 @@ def role_keys(
         service="IAM Identity Center",
         login=login,
     )
-    found = answer.get("roleCredentials") if isinstance(answer, dict) else None
-    if not isinstance(found, dict):
-        raise BrokerError(
-            Kind.PROVIDER_REFUSED,
-            f'"{aws.credential}" got no token, IAM Identity Center answered without keys: '
-            "check the network's proxy",
-            sent="maybe",
-        )
+    found = members_of(aws.credential, answer, "roleCredentials", "IAM Identity Center")
     members = {
         "AccessKeyId": found.get("accessKeyId"),
         "SecretAccessKey": found.get("secretAccessKey"),

@@ -84,6 +84,7 @@ def compose(
 ) -> Broker:
     """Build a broker from the configuration; raise `BrokerError` where that is wrong."""
     config = load_config(places, config_path)
+    environ = environment()
     journals = JournalDirectory(places.state_dir / "journals")
     proofs = UsedProofs(clock=clock, path=places.state_dir / "used_proofs.json")
     pool = WorkerPool(clock=clock, journals=journals, on_used_up=proofs.add)
@@ -94,7 +95,7 @@ def compose(
         pool=pool,
         state_dir=places.state_dir,
         key_file=places.config_file.parent / "store.key",
-        environ=environment(),
+        environ=environ,
     )
     book = GrantBook(strongbox)
     keeper = GrantKeeper(clock=clock, book=book, release=journals.release)
@@ -108,17 +109,15 @@ def compose(
         strongbox=strongbox,
         sources=sources,
         proofs=proofs,
-        environ=environment(),
+        environ=environ,
     )
-    shelf = TokenShelf(
-        clock=clock, book=book, config=lambda: holder.active.config, environ=environment()
-    )
+    shelf = TokenShelf(clock=clock, book=book, config=lambda: holder.active.config, environ=environ)
     scrubber = Scrubber()
     notices = LoginNotices(
         clock=clock,
         config=lambda: holder.active.config,
         view=keeper.view,
-        run=notice_program(environment()),
+        run=notice_program(environ),
         spawn=spawn,
     )
     shell = Shell(

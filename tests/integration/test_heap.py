@@ -22,6 +22,7 @@ from credward.store.store import Store
 from fakes.oauth_server import OAuthServer
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.minting import MintProgram
+from memory_scan import count_in_memory
 
 PERMIT = "permit (principal is Caller, action, resource is Credential);\n"
 _PATIENCE = 60.0
@@ -31,20 +32,7 @@ SIZES = (24, 60, 200, 450, 700, 1500, 6000)
 
 def copies(pid: int, needle: bytes) -> int:
     """Count a secret in the writable memory of a process, by its second half: freeing a block spoils the first."""
-    needle = needle[len(needle) // 2 :]
-    found = 0
-    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
-        for line in maps:
-            span, mode, *_ = line.split()
-            if not mode.startswith("rw"):
-                continue
-            start, end = (int(each, 16) for each in span.split("-"))
-            try:
-                memory.seek(start)
-                found += memory.read(end - start).count(needle)
-            except OSError:
-                continue
-    return found
+    return count_in_memory(pid, needle[len(needle) // 2 :])
 
 
 def left(daemon: RunningDaemon, needles: dict[str, bytes]) -> dict[str, int]:

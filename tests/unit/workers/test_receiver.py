@@ -11,6 +11,7 @@ import pytest
 from canaries import canary
 from credward.workers.link import MAX_LINE, Hello, MintedToken
 from credward.workers.receiver import AnswerReceiver, LinkBrokenError
+from memory_scan import count_in_memory
 
 HELLO = b'{"type":"hello","version":"1","provider":"p"}\n'
 MINTED = b'{"type":"minted","token":"the-token","kind":"bearer","issued_at":1,"expires_at":2}\n'
@@ -179,24 +180,8 @@ def _copies_left(path: Path, loop: str, mode: str, token: str) -> int:
         assert daemon.stdout is not None
         try:
             assert daemon.stdout.readline().strip() == str(len(token)).encode()
-            return _scan(daemon.pid, token.encode())
+            return count_in_memory(daemon.pid, token.encode())
         except PermissionError:
             pytest.skip("the memory of a child process cannot be read here")
         finally:
             daemon.stdin.close()
-
-
-def _scan(pid: int, needle: bytes) -> int:
-    found = 0
-    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
-        for line in maps:
-            span, mode, *_ = line.split()
-            if not mode.startswith("rw"):
-                continue
-            start, end = (int(each, 16) for each in span.split("-"))
-            try:
-                memory.seek(start)
-                found += memory.read(end - start).count(needle)
-            except OSError:
-                continue
-    return found

@@ -223,12 +223,13 @@ def test_after_an_unlock_it_opens_the_next_start(start, tmp_path, path, kind):
 @pytest.mark.parametrize("old", LASTING)
 @pytest.mark.parametrize("new", LASTING)
 def test_the_source_can_be_changed(start, tmp_path, old, new):
-    """From each to each: only the one key is wrapped anew."""
+    """From each to each, by a lock and an unlock: only the one key is wrapped anew."""
     store = start(old)
     store.put("a", b"x")
     key = store.derive("journal")
+    store.lock(WORDS)
 
-    store.rewrap(make_source(new, tmp_path / new), WORDS)
+    assert not start(new).locked
 
     store = start(new)
     assert bytes(store.get("a").plain) == b"x"

@@ -218,29 +218,6 @@ class Store:
         """Return where the key comes from, for status."""
         return self._keys.describe()
 
-    def rewrap(self, keys: KeySource, passphrase: Passphrase | None = None) -> None:
-        """Have the store open with *keys* from now on, and save that; nothing else is re-encrypted.
-
-        A `PassphraseSource` needs the new *passphrase*. The last good copy is rewritten too, for it
-        would open with the old source.
-        """
-        with self._turn:
-            kek = self._open_kek()
-            if keys.kind == "memory" or self._keys.kind == "memory":
-                raise BrokerError(
-                    Kind.FIX_CONFIGURATION,
-                    "a store in memory has no other source: change store.key and start again",
-                )
-            if keys.kind != "passphrase":
-                wrap = self._wrap(kek, keys)
-            elif passphrase is not None:
-                wrap = self._wrap_by_passphrase(kek, passphrase)
-            else:
-                raise BrokerError(Kind.BAD_REQUEST, "the store needs a passphrase: type a new one")
-            self._keys = keys
-            self._set_wraps(wrap)
-            self.save()
-
     def stretch(self, passphrase: bytes | bytearray) -> Stretched:
         """Return *passphrase* made ready for `unlock`, or for `lock` while it is open.
 
@@ -283,7 +260,8 @@ class Store:
     def unlock(self, passphrase: Passphrase) -> None:
         """Open a locked store; of a fresh one, this is the passphrase from now on.
 
-        The source of the configuration opens it again at the next start. Raise
+        The source that this store was opened with opens it again at the next start: another one
+        than before the lock moves the store there. Nothing but the key is sealed anew. Raise
         `WrongPassphraseError`, and `fix-configuration` where the file turns out to be damaged.
         """
         with self._turn:

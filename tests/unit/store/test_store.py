@@ -5,12 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
 from credward.errors import BrokerError, Kind
 from credward.store.files import last_of
-from credward.store.kek import KeyFileSource, MemorySource, PassphraseSource, SystemdSource
+from credward.store.kek import (
+    KeyFileSource,
+    KeySource,
+    MemorySource,
+    PassphraseSource,
+    SystemdSource,
+)
 from credward.store.recovery import peek
 from credward.store.store import StaleVersionError, Store, WrongPassphraseError
 from fakes.crashing import failing_at, killed_at
@@ -315,7 +322,16 @@ def test_derived_keys_are_stable_and_apart(path, keys, tmp_path):
     assert Store.open(tmp_path / "other", keys).derive("journal") != key
 
 
-def test_rewrap_changes_the_source_alone(path, keys, tmp_path):
+def moved(path: Path, keys: KeySource) -> Store:
+    """Lock, take another source, unlock: the way to it."""
+    store = Store.open(path, keys)
+    store.unlock(b"words")
+    return store
+
+
+def test_an_unlock_with_another_source_changes_the_source_alone(
+    path, keys, tmp_path, quick_passphrases
+):
     """In both files: the old key opens neither; entries and derived keys are what they were."""
     store = Store.open(path, keys)
     store.put("a", b"x")
@@ -323,34 +339,33 @@ def test_rewrap_changes_the_source_alone(path, keys, tmp_path):
     sealed = peek(path).entries
     key = store.derive("journal")
     other = KeyFileSource(tmp_path / "other.key")
+    store.lock(b"words")
 
-    store.rewrap(other)
-
+    store = moved(path, other)
     assert store.describe() == other.describe()
     assert peek(path).entries == peek(last_of(path)).entries == sealed
-    with pytest.raises(BrokerError):
-        Store.open(path, keys)
+    store.save()
+    for each in (path, last_of(path)):
+        with pytest.raises(BrokerError, match="does not open with its key"):
+            Store.open(each, keys)
     again = Store.open(path, other)
     assert plain(again) == b"x"
     assert again.derive("journal") == key
 
 
-def test_rewrap_to_a_passphrase_and_back(path, keys, quick_passphrases):
-    """A store of a passphrase starts locked; without one there is none to move to."""
+def test_a_store_moves_to_a_passphrase_and_back(path, keys, quick_passphrases):
+    """A store of a passphrase starts locked."""
     store = Store.open(path, keys)
     store.put("a", b"x")
-    with pytest.raises(BrokerError) as caught:
-        store.rewrap(PassphraseSource())
-    assert caught.value.kind is Kind.BAD_REQUEST
-    with pytest.raises(BrokerError, match="memory"):
-        store.rewrap(MemorySource())
+    store.lock(b"words")
 
-    store.rewrap(PassphraseSource(), b"words")
-    assert not store.locked
+    again = moved(path, PassphraseSource())
+    assert not again.locked
     again = Store.open(path, PassphraseSource())
     assert again.locked
     again.unlock(b"words")
-    again.rewrap(keys)
+    again.lock()
+    moved(path, keys)
 
     assert plain(Store.open(path, keys)) == b"x"
 
@@ -384,7 +399,6 @@ def test_h6_a_locked_store_gives_nothing(path, keys, quick_passphrases):
             lambda: each.delete("a"),  # noqa: B023
             lambda: each.derive("journal"),  # noqa: B023
             lambda: each.lock(b"words"),  # noqa: B023
-            lambda: each.rewrap(keys),  # noqa: B023
         ):
             with pytest.raises(BrokerError, match="run credward unlock") as caught:
                 attempt()

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import site
 import socket
 import subprocess
-import sysconfig
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -278,6 +278,7 @@ def _arguments(provider: str, descriptor: int, journal: int) -> list[str]:
     """Return what runs `__main__`: as a module where `-I` leaves it findable, else by path."""
     parent = Path(credward.__file__).parent.parent
     words = [provider, str(descriptor), str(journal)]
-    if str(parent) in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
+    # Not `sysconfig.get_path`: what that reads would hold half a megabyte for good.
+    if str(parent) in site.getsitepackages():
         return ["-m", "credward.workers", *words]
     return [str(parent / "credward" / "workers" / "__main__.py"), *words, str(parent)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 __all__ = ["overwrite_free_blocks", "overwrite_when_freed"]
 
@@ -21,6 +21,8 @@ _SMALL, _STEP = 512, 16
 # No daemon has more free blocks of one size than fit in this (bytes), or than so many.
 _EACH, _MOST = 256 * 1024, 4096
 _AT_ONCE = 512
+# bytesobject.h: what bytes have before and behind what they hold.
+_HEAD = sys.getsizeof(b"")
 # malloc.c: each thread keeps up to 7 free chunks of each size up to this one (bytes) to itself.
 _CACHED, _PER_SIZE = 1040, 8
 
@@ -31,32 +33,43 @@ def overwrite_when_freed() -> bool:
     For large blocks and for libraries; Python's own small blocks need `overwrite_free_blocks`. One
     arena for all threads, so that it reaches them too.
     """
-    if sys.platform != "linux":
-        return False
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except AttributeError:
-        # musl has none.
-        return False
+    mallopt = _of_glibc("mallopt")
     return bool(mallopt(_M_ARENA_MAX, 1)) and bool(mallopt(_M_PERTURB, _PATTERN))
 
 
 def overwrite_free_blocks() -> Iterator[None]:
     """Overwrite the free blocks, one size after the other, each in a fraction of a millisecond.
 
-    By having them all: whatever is free is handed out, zeroed, and given back.
+    By having them all: whatever is free is handed out, zeroed, and given back; at last to the
+    system too, as far as whole pages are free.
     """
     # What only refers to itself is not free yet.
     gc.collect()
     yield
-    held: list[bytearray] = []
+    held: list[bytes | bytearray] = []
     for size in range(_STEP, _SMALL + 1, _STEP):
         for _ in range(0, min(_MOST, _EACH // size), _AT_ONCE):
-            # A bytearray asks for one byte more than it holds.
-            held += [bytearray(size - 1) for _ in range(_AT_ONCE)]
+            held += [_block(size) for _ in range(_AT_ONCE)]
             yield
         held.clear()
     for size in range(_SMALL + _STEP, _CACHED + 1, _STEP):
         held += [bytearray(size - 1) for _ in range(_PER_SIZE)]
         held.clear()
     yield
+    _of_glibc("malloc_trim")(0)
+
+
+def _of_glibc(name: str) -> Callable[..., int]:
+    """Return a function of the C library; where that is another one, what does nothing."""
+    found: Callable[..., int] | None = None
+    if sys.platform == "linux":
+        # musl has none of them.
+        found = getattr(ctypes.CDLL(None), name, None)
+    return found or (lambda *_: 0)
+
+
+def _block(size: int) -> bytes | bytearray:
+    """Return what lies in a zeroed block of this *size*, with as little besides as can be."""
+    inside = size - _HEAD
+    # What is shorter has a block for its head and one for what it holds.
+    return bytes(inside) if inside > 1 else bytearray(size - 1)

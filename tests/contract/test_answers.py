@@ -83,11 +83,11 @@ class _Line(http.server.BaseHTTPRequestHandler):
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 self.connection.close()
             case "/silent":
-                self.done.wait(5)
+                self.done.wait(60)
             case "/slow":
                 self.begin(100)
                 self.wfile.write(b"{")
-                self.done.wait(5)
+                self.done.wait(60)
             case "/cut":
                 self.begin(100)
                 self.wfile.write(b'{"access_token": "')
@@ -119,7 +119,7 @@ def line(far: Far) -> Iterator[Callable[[str], Fault]]:
         url = f"http://127.0.0.1:{server.server_address[1]}/{what}"
 
         def fail(http_request: HttpRequest, _ask: Callable[[], HttpResponse]) -> HttpResponse:
-            timeout = 0.1 if what in {"silent", "slow"} else 20
+            timeout = 0.5 if what in {"silent", "slow"} else 20
             asked = replace(http_request, url=url, timeout=timeout, client_certificate=None)
             return far.transport.send(asked, credential="gateway")
 

@@ -280,7 +280,7 @@ def make_handler(sso: AwsSso) -> type[http.server.BaseHTTPRequestHandler]:
 
         def is_broken(self, path: str) -> bool:
             if path in sso.hang:
-                sso.stopping.wait(10)
+                sso.stopping.wait(100)
             elif path in sso.broken:
                 status, content_type, body = sso.broken[path]
                 self.send(status, {"Content-Type": content_type}, body)

@@ -30,6 +30,8 @@ def main() -> int:
     with (HERE / "starts").open("a") as starts:
         starts.write(json.dumps(note) + "\n")
     time.sleep(PLAN.get("delay", 0))
+    while PLAN.get("hold") and not Path(PLAN["hold"]).exists():
+        time.sleep(0.01)
     if PLAN.get("serve"):
         _serve(Path(PLAN["serve"]))
     return int(PLAN.get("exit", 0))

@@ -91,7 +91,7 @@ def test_gets_a_token_and_its_headers(directory, daemon):
             scopes=("a", "b"),
             min_remaining=930,
             cache_ttl=300,
-            timeout=2,
+            timeout=200,
             client_base_url="https://h/+",
             client_flags=frozenset({"proxy", "extra-ca"}),
             in_tool=True,
@@ -101,7 +101,7 @@ def test_gets_a_token_and_its_headers(directory, daemon):
     assert body == b"abc\n"
     assert headers["expires-at"] == "7"
     expected = (
-        b"GET /v1/credentials/gateway/json?timeout=2.000&min_remaining=930.000&cache_ttl=300.000"
+        b"GET /v1/credentials/gateway/json?timeout=200.000&min_remaining=930.000&cache_ttl=300.000"
         b"&audience=api%3A%2F%2Fx%20y&scope=a%20b&client_base_url=https%3A%2F%2Fh%2F%2B"
         b"&client_flags=extra-ca%2Cproxy&in_tool=1 HTTP/1.1\r\nHost: credward\r\n"
         b"Accept: application/json\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -238,7 +238,7 @@ def test_a_daemon_that_never_answers_costs_the_timeout(directory, daemon, read):
         Client([directory / "s"]).get_token(TokenRequest(credential="a", timeout=0.3))
 
     assert caught.value.kind is Kind.TIMED_OUT
-    assert 0.25 < time.perf_counter() - start < 20
+    assert 0.25 < time.perf_counter() - start < 60
 
 
 def test_waits_for_a_place_in_a_full_queue(directory):

@@ -16,6 +16,7 @@ import pytest
 
 from fakes.daemon import HOLD, CannedDaemon, Pause, answer
 from transcripts.programs import native_helper
+from waiting import PATIENCE
 
 TOKEN = answer(200, b"abc\n")
 DENIED = answer(403, b"denied by policy\nask the author\n", headers=[("Credward-Kind", "denied")])
@@ -24,7 +25,12 @@ DENIED = answer(403, b"denied by policy\nask the author\n", headers=[("Credward-
 def run(helper: list[str], environment: dict[str, str], *words: str, **more: object):
     """Run to the end."""
     return subprocess.run(
-        [*helper, *words], env=environment, capture_output=True, timeout=30, check=False, **more
+        [*helper, *words],
+        env=environment,
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+        **more,
     )
 
 
@@ -37,7 +43,7 @@ def test_shows_the_hint_on_a_terminal(helper, environment, socket_path) -> None:
             env=environment,
             stderr=theirs,
             stdout=subprocess.PIPE,
-            timeout=30,
+            timeout=PATIENCE,
             check=False,
         )
     os.close(theirs)
@@ -77,7 +83,7 @@ def test_waits_for_a_reader_that_does_not_block(helper, environment, socket_path
         got = b""
         while len(got) < len(filling):
             got += os.read(ours, 65536)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=PATIENCE) == 0
     os.close(theirs)
 
     assert os.read(ours, 100) == b"abc\n"
@@ -94,7 +100,7 @@ def test_prints_nowhere_else_when_a_standard_descriptor_is_closed(
             ["/bin/sh", "-c", f'exec "$@" {closed}>&-', "sh", *helper, "x"],
             env=environment,
             capture_output=True,
-            timeout=30,
+            timeout=PATIENCE,
             check=False,
         )
 
@@ -116,7 +122,7 @@ def test_ends_without_a_word_when_its_reader_has_left(helper, environment, socke
             env=environment,
             stdout=theirs,
             stderr=subprocess.PIPE,
-            timeout=30,
+            timeout=PATIENCE,
             check=False,
         )
     os.close(theirs)
@@ -154,7 +160,12 @@ def test_survives_a_vector_without_arguments(environment, socket_path) -> None:
         pytest.skip("no compiler")
     with CannedDaemon(socket_path, [TOKEN]):
         done = subprocess.run(
-            [""], executable=binary, env=environment, capture_output=True, timeout=30, check=False
+            [""],
+            executable=binary,
+            env=environment,
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
         )
 
     assert done.stdout == b"abc\n"
@@ -170,7 +181,7 @@ def traced(environment: dict[str, str], directory: Path, *words: str) -> list[st
         ["strace", "-f", "-o", str(log), str(binary), *words],
         env=environment,
         capture_output=True,
-        timeout=30,
+        timeout=PATIENCE,
         check=False,
     )
     if not log.exists() or "execve" not in log.read_text():
@@ -223,6 +234,6 @@ def test_a_busy_daemon_is_waited_for(helper, environment, socket_path) -> None:
             )
             for _ in range(12)
         ]
-        said = [process.communicate(timeout=30)[0] for process in crowd]
+        said = [process.communicate(timeout=PATIENCE)[0] for process in crowd]
 
     assert said == [b"abc\n"] * 12

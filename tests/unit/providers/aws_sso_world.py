@@ -23,7 +23,7 @@ SETTINGS = Settings(
     sso_region=REGION,
     sso_account_id="123456789012",
     sso_role_name="Agent",
-    timeout=0.5,
+    timeout=3,
 )
 
 

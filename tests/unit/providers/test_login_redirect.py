@@ -14,6 +14,7 @@ import pytest
 
 from credward.providers import login_redirect
 from credward.providers.login_redirect import RedirectListener, read_redirect, state_of
+from waiting import PATIENCE
 
 STATE = "s-1"
 
@@ -37,12 +38,12 @@ class World:
             return _all(browser)
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), 20)
+        return socket.create_connection(("127.0.0.1", self.port), PATIENCE)
 
     def end(self) -> Mapping[str, str] | None:
         """Return what was waited for."""
         assert self.thread is not None
-        self.thread.join(20)
+        self.thread.join(PATIENCE)
         assert not self.thread.is_alive()
         return self.found[0]
 
@@ -64,7 +65,7 @@ def world() -> Iterator[World]:
         world.thread.start()
         yield world
         os.close(writing)
-        world.thread.join(20)
+        world.thread.join(PATIENCE)
     os.close(reading)
 
 

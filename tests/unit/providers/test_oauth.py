@@ -178,7 +178,7 @@ TOKEN = b'{"access_token": "SECRET", "expires_in": 60, "token_type": "Bearer"}'
             "maybe",
             None,
         ),
-        (Answer(delay=0.6, body=TOKEN), Kind.TIMED_OUT, "maybe", None),
+        (Answer(delay=3, body=TOKEN), Kind.TIMED_OUT, "maybe", None),
         (Answer(reset=True), Kind.PROVIDER_UNREACHABLE, "maybe", None),
         (Answer(body=TOKEN, cut=10), Kind.PROVIDER_UNREACHABLE, "maybe", None),
         (Answer(body=TOKEN[:-10]), Kind.PROVIDER_REFUSED, "maybe", None),
@@ -221,7 +221,7 @@ def test_t6_t9_t15_bad_answers_over_the_wire(server, io, answer, kind, sent, ret
     server.script = [answer]
 
     with pytest.raises(BrokerError) as caught:
-        mint(server, io, grant=grant, timeout=0.3 if answer.delay else 20)
+        mint(server, io, grant=grant, timeout=1.5 if answer.delay else 20)
 
     failure = caught.value
     assert (failure.kind, failure.sent, failure.retry_after) == (kind, sent, retry_after)

@@ -146,7 +146,7 @@ class Herd:
         for _, orders in self._members:
             orders.send(False)
         for process, _ in self._members:
-            process.join(5)
+            process.join(60)
 
 
 # --- the scene -----------------------------------------------------------------------------------
@@ -282,7 +282,7 @@ def new_grant(server: OidcProvider) -> str:
         "code_verifier": verifier,
         "resource": f"https://{NAMES[0]}.example",
     }
-    answer = requests.post(f"{server.issuer}/token", data=form, timeout=10)
+    answer = requests.post(f"{server.issuer}/token", data=form, timeout=60)
     assert answer.status_code == 200, answer.text
     return answer.json()["refresh_token"]
 

@@ -104,7 +104,7 @@ class Chromium:
         with contextlib.suppress(OSError):
             self._send("Browser.close")
         try:
-            self._process.wait(10)
+            self._process.wait(_PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -80,7 +80,7 @@ def install(daemon: RunningDaemon, credential: str, folder: Path, ttl: int = 240
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     quiet = {
@@ -107,7 +107,7 @@ class ClaudeCode:
     def command(self, *arguments: str) -> list[str]:
         return [str(self.program), "-p", *arguments]
 
-    def ask(self, words: str = "say hi", *, seconds: float = 90) -> dict[str, Any]:
+    def ask(self, words: str = "say hi", *, seconds: float = 240) -> dict[str, Any]:
         """Run one headless turn and return its JSON result."""
         done = subprocess.run(
             self.command(words, "--output-format", "json"),
@@ -169,7 +169,7 @@ class Conversation:
         line = {"type": "user", "message": {"role": "user", "content": content}}
         self.process.stdin.write(json.dumps(line) + "\n")
         self.process.stdin.flush()
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 240
         for raw in self.process.stdout:
             event: dict[str, Any] = json.loads(raw)
             if event.get("type") == "result":
@@ -182,7 +182,7 @@ class Conversation:
         assert self.process.stdin is not None
         self.process.stdin.close()
         try:
-            self.process.wait(15)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

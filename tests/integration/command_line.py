@@ -150,7 +150,7 @@ class Terminal:
         """Wait for its end and return its exit code."""
         code = self.process.wait(seconds)
         for reader in self._readers:
-            reader.join(5)
+            reader.join(_PATIENCE)
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             assert stream is not None
             stream.close()

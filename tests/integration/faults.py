@@ -121,7 +121,7 @@ class OAuthDaemon:
 
     def refresh(self, name: str) -> Answer:
         """Have it minted anew, which rotates its grant."""
-        return self.daemon.request("POST", f"/v1/credentials/{name}/refresh?timeout=10")
+        return self.daemon.request("POST", f"/v1/credentials/{name}/refresh?timeout=60")
 
     def grant(self, name: str) -> dict[str, Any]:
         """Return what status says of a grant."""

@@ -19,7 +19,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 from typing import Any, Self
 
 from credward.processes import descendants
@@ -330,6 +330,8 @@ class Result:
     too_often: dict[str, int]
     # The mean, in lives: what the pace would be in a run without an end.
     gap: float
+    # The median: what a machine that stood still for a while does not show in.
+    typical_gap: float
     busiest_second: float
     first_wave: float
     renewals: int
@@ -511,6 +513,7 @@ def _result(fleet: Fleet, *, until: float, **words: Any) -> Result:
         too_seldom=too_seldom,
         too_often=too_often,
         gap=mean(gaps) / life,
+        typical_gap=median(gaps) / life,
         busiest_second=_busiest(refreshes) / len(refreshes),
         first_wave=_busiest(first_wave) / len(by_name),
         renewals=len(ledger.renewals),

@@ -17,6 +17,8 @@ from pathlib import Path
 import botocore.session
 from botocore.config import Config
 
+from fakes.ports import kept_port
+
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 # What the role `second` wants to hear; `first` is open to the user alone.
@@ -73,10 +75,7 @@ class Moto:
 @contextmanager
 def serving_moto(folder: Path) -> Iterator[Moto]:
     """Run a server until the end of the block."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with (folder / "moto.log").open("wb") as log:
+    with kept_port() as port, (folder / "moto.log").open("wb") as log:
         server = subprocess.Popen(
             [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
             env={
@@ -88,16 +87,16 @@ def serving_moto(folder: Path) -> Iterator[Moto]:
             stdout=log,
             stderr=log,
         )
-    try:
-        _wait_for(port, server)
-        yield _populate(f"http://127.0.0.1:{port}")
-    finally:
-        server.terminate()
-        server.wait(10)
+        try:
+            _wait_for(port, server)
+            yield _populate(f"http://127.0.0.1:{port}")
+        finally:
+            server.terminate()
+            server.wait(60)
 
 
 def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
-    ends = time.monotonic() + 30
+    ends = time.monotonic() + 90
     while time.monotonic() < ends:
         assert server.poll() is None, "moto ended"
         with socket.socket() as probe:

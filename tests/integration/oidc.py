@@ -65,7 +65,7 @@ class OidcProvider:
         assert self._process.stdout is not None
         self._process.stdin.close()
         try:
-            self._process.wait(5)
+            self._process.wait(_PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -129,14 +129,16 @@ class User:
                 url = urljoin(url, action)
                 if "login" in fields:
                     fields |= {"login": self._name, "password": "x"}
-                response = self._session.post(url, data=fields, allow_redirects=False, timeout=10)
+                response = self._session.post(
+                    url, data=fields, allow_redirects=False, timeout=_PATIENCE
+                )
             else:
                 assert response.status_code == 200, response.text[:500]
                 return url
         raise AssertionError("the pages never end")
 
     def _get(self, url: str) -> requests.Response:
-        return self._session.get(url, allow_redirects=False, timeout=10)
+        return self._session.get(url, allow_redirects=False, timeout=_PATIENCE)
 
 
 def _form(page: str) -> tuple[str, dict[str, str]] | None:

@@ -221,9 +221,9 @@ def test_the_whole_way(moto, start_daemon):
             "AWS_ENDPOINT_URL_STS": moto.url,
         },
     )
-    keys = daemon.get("deploy", "json", timeout=20).json()
-    bedrock = daemon.get("bedrock", timeout=20).text
-    denied = daemon.get("denied", timeout=20)
+    keys = daemon.get("deploy", "json", timeout=60).json()
+    bedrock = daemon.get("bedrock", timeout=60).text
+    denied = daemon.get("denied", timeout=60)
 
     assert moto.caller(keys["token"]).endswith("assumed-role/first/credward-deploy")
     assert 3500 < keys["expires_at"] - time.time() <= 3601
@@ -244,7 +244,7 @@ def test_the_proof_may_be_another_credential(moto, start_daemon):
         environment={"AWS_ENDPOINT_URL_STS": moto.url},
     )
     moto.allow_unsigned()
-    answer = daemon.get("second", "json", timeout=20)
+    answer = daemon.get("second", "json", timeout=60)
 
     assert answer.status == 200, answer.text
     assert "assumed-role/second/" in moto.caller(answer.json()["token"])
@@ -258,7 +258,7 @@ def test_a_code_is_asked_for_once(moto, start_daemon):
         f'mfa_serial = "arn:aws:iam::{ACCOUNT}:mfa/me"\n',
         environment={"KEYS": moto.keys(), "AWS_ENDPOINT_URL_STS": moto.url},
     )
-    before = daemon.get("deploy", "json", timeout=20)
+    before = daemon.get("deploy", "json", timeout=60)
     login = subprocess.run(
         [sys.executable, "-m", "credward", "login", "deploy"],
         env=daemon.environment,
@@ -268,7 +268,7 @@ def test_a_code_is_asked_for_once(moto, start_daemon):
         text=True,
         timeout=60,
     )
-    answer = daemon.get("deploy", "json", timeout=20)
+    answer = daemon.get("deploy", "json", timeout=60)
 
     assert before.kind == "login-required"
     assert (login.returncode, "MFA code of" in login.stderr) == (0, True), login.stderr

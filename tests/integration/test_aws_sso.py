@@ -48,7 +48,7 @@ def mint(daemon) -> str:
     """Have a new token minted, and return whose key it is."""
     done = cli(daemon, "refresh", "deploy")
     assert done.returncode == 0, done.stderr
-    answer = daemon.get("deploy", "json", timeout=20)
+    answer = daemon.get("deploy", "json", timeout=60)
     assert answer.status == 200, answer.text
     return json.loads(answer.json()["token"])["AccessKeyId"]
 
@@ -58,7 +58,7 @@ def test_t9_one_login_lasts(daemon, sso: AwsSso):
     sso.pending = 1
     # So that each mint renews the access token, for its end is near.
     sso.access_lifetime = 200
-    before = daemon.get("deploy", timeout=20)
+    before = daemon.get("deploy", timeout=60)
     done = cli(daemon, "login", "deploy", "--device", "--no-browser")
 
     assert before.kind == "login-required"
@@ -83,7 +83,7 @@ def test_t9_one_login_lasts(daemon, sso: AwsSso):
     sso.end_sessions()
     cli(daemon, "refresh", "deploy")
     # The keys of before are good for an hour, and are handed out while people are told.
-    assert daemon.get("deploy", "json", timeout=20).status == 200
+    assert daemon.get("deploy", "json", timeout=60).status == 200
     assert "credward login deploy" in json.dumps(daemon.status("deploy"))
 
 
@@ -99,8 +99,8 @@ def test_logs_in_by_the_browser(daemon, sso: AwsSso):
     ) as login:
         events = map(json.loads, login.stdout)
         url = next(event["url"] for event in events if event["event"] == "open_url")
-        urllib.request.urlopen(sso.browse(url), timeout=10).close()
+        urllib.request.urlopen(sso.browse(url), timeout=60).close()
         assert [event["event"] for event in events][-1] == "done"
 
     assert login.returncode == 0
-    assert daemon.get("deploy", "json", timeout=20).status == 200
+    assert daemon.get("deploy", "json", timeout=60).status == 200

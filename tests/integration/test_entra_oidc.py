@@ -157,7 +157,7 @@ def test_a_whole_daemon(start_daemon, files, idp, user):
             event = json.loads(line)
             if event["event"] == "open_url":
                 redirect = parse_qs(urlsplit(event["url"]).query)["redirect_uri"][0] + "/"
-                requests.get(user.go(event["url"], end=redirect), timeout=10).raise_for_status()
+                requests.get(user.go(event["url"], end=redirect), timeout=60).raise_for_status()
     assert login.returncode == 0
     assert (event["event"], event["account"]) == ("done", "alice")
 

@@ -21,7 +21,7 @@ def test_a_fleet_is_kept_fresh_at_an_even_pace(tmp_path: Path) -> None:
     assert (result.overlaps, result.refused) == (0, 0)
     assert result.too_often == {}
     # A busy machine renews later, for each mint takes its time of a life as short as this.
-    assert 0.62 <= result.gap <= 0.9
+    assert 0.62 <= result.typical_gap <= 0.9
     # A login is renewed when its margin says so, and not by each of its roles.
     assert 1 <= result.renewals <= 4
     # Not a number where this user may not look.

@@ -65,7 +65,7 @@ class Bench:
         self.programs = {}
         for size in SIZES:
             program = self.programs[size] = MintProgram(tmp_path / f"upstream-{size}")
-            text += program.block(f"minted-{size}", persist="true", timeout=20)
+            text += program.block(f"minted-{size}", persist="true", timeout=60)
             text += f'[credentials.stored-{size}]\nprovider = "static"\nsecret = {{ store = "s{size}" }}\n'
         self.daemon = start(text)
         self.needles: dict[str, bytes] = {}
@@ -91,7 +91,7 @@ class Bench:
             *(f"{kind}-{size}" for kind in ("minted", "stored") for size in SIZES),
         ):
             for shape in ("token", "json", "headers", "env"):
-                answer = self.daemon.get(name, shape, timeout=20)
+                answer = self.daemon.get(name, shape, timeout=60)
                 assert answer.status == 200, answer.text
         self.needles["token"] = self.daemon.get("login").text.encode()
         self.needles["grant rotated"] = self.server.families[-1].current.encode()

@@ -61,8 +61,8 @@ def test_t10_a_container_that_is_stopped_waits_for_a_renewal(
         (first,) = Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children").read_text().split()
         os.kill(int(first), signal.SIGTERM)
         assert daemon.process is not None
-        daemon.process.wait(30)
-        asking.join(30)
+        daemon.process.wait(60)
+        asking.join(60)
 
         daemon.wrapper = ()
         daemon.start()

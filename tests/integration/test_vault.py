@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from urllib.request import urlopen
 import pytest
 
 from canaries import canary
+from fakes.ports import kept_port
 from fakes.vault_server import serving
 from waiting import until
 
@@ -104,11 +104,14 @@ def test_t6_a_sealed_server_is_named(server, start_daemon):
     assert "is sealed" in answer.text
 
 
-def test_t9_a_human_logs_in_once(server, start_daemon):
+@pytest.fixture
+def port():
+    with kept_port() as port:
+        yield port
+
+
+def test_t9_a_human_logs_in_once(server, start_daemon, port):
     """By the command, in a browser; the login outlives the daemon and ends with its revocation."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     server.logins["oidc"] = {"role": "dev", "code": "code-1"}
     server.redirect_uris.add(f"http://localhost:{port}/oidc/callback")
     daemon = start_daemon(
@@ -137,7 +140,7 @@ def test_t9_a_human_logs_in_once(server, start_daemon):
             if event["event"] == "open_url":
                 asked = parse_qs(urlsplit(event["url"]).query)
                 answer = urlencode({"state": asked["state"][0], "code": "code-1"})
-                urlopen(f"{asked['redirect_uri'][0]}?{answer}", timeout=10).close()
+                urlopen(f"{asked['redirect_uri'][0]}?{answer}", timeout=60).close()
     assert login.returncode == 0
     assert (event["event"], event["account"]) == ("done", "me@example.com")
 

@@ -111,8 +111,8 @@ def test_a_connection_that_never_came_about_sent_nothing():
     """The grant was certainly not used."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        port = closed.getsockname()[1]
-    error = failure(f"http://127.0.0.1:{port}/")
+        # Nobody else gets it meanwhile.
+        error = failure(f"http://127.0.0.1:{closed.getsockname()[1]}/")
 
     assert (error.kind, error.sent) == (Kind.PROVIDER_UNREACHABLE, "no")
 

@@ -7,7 +7,6 @@ wrong with a connection is done by a real server, over the real transport.
 from __future__ import annotations
 
 import functools
-import http.server
 import json
 import re
 import socket
@@ -27,6 +26,7 @@ from credward.errors import BrokerError, Kind, Recovery
 from credward.providers.provider import HttpRequest, HttpResponse
 from credward.providers.registry import load_provider, provider_entry_points
 from credward.tokens import Token
+from fakes.http_server import Handler, HttpServer
 
 __all__ = ["far"]
 
@@ -65,16 +65,13 @@ def _busy(retry_after: str, seconds: float | None) -> Wrong:
 # --- what is wrong with a connection
 
 
-class _Line(http.server.BaseHTTPRequestHandler):
+class _Line(Handler):
     """Does with a connection what its path says."""
 
-    protocol_version = "HTTP/1.1"
-    # Head and body are two writes.
-    disable_nagle_algorithm = True
     done = threading.Event()
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.body()
         self.close_connection = True
         match self.path:
             case "/reset":
@@ -103,20 +100,13 @@ class _Line(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(length))
         self.end_headers()
 
-    def log_message(self, *_: object) -> None:
-        """Stay quiet."""
-
 
 @pytest.fixture(scope="session")
 def line(far: Far) -> Iterator[Callable[[str], Fault]]:
     """Return what breaks connections."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Line)
-    server.daemon_threads = True
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
 
     def make(what: str) -> Fault:
-        url = f"http://127.0.0.1:{server.server_address[1]}/{what}"
+        url = f"{server.url}/{what}"
 
         def fail(http_request: HttpRequest, _ask: Callable[[], HttpResponse]) -> HttpResponse:
             timeout = 0.5 if what in {"silent", "slow"} else 20
@@ -125,10 +115,9 @@ def line(far: Far) -> Iterator[Callable[[str], Fault]]:
 
         return fail
 
-    yield make
-    _Line.done.set()
-    server.shutdown()
-    server.server_close()
+    with HttpServer(_Line) as server:
+        yield make
+        _Line.done.set()
 
 
 # --- what is wrong with an answer

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -17,6 +16,8 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from fakes.http_server import Handler, HttpServer
 
 ISSUER = "https://issuer.example.com"
 RULE = "fdrl_rule"
@@ -116,13 +117,9 @@ class AnthropicServer:
 def make_handler(state: AnthropicServer) -> type[http.server.BaseHTTPRequestHandler]:
     """Return what answers as *state*."""
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        # Else each answer waits 40 ms for an acknowledgement between its head and its body.
-        disable_nagle_algorithm = True
-
+    class Answering(Handler):
         def do_POST(self) -> None:
-            content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            content = self.body()
             if state.status:
                 self.answer(state.status, state.body or b"<html>")
             elif self.path == "/v1/oauth/token":
@@ -149,29 +146,16 @@ def make_handler(state: AnthropicServer) -> type[http.server.BaseHTTPRequestHand
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            """Stay quiet."""
-
-    return Handler
+    return Answering
 
 
 @contextmanager
 def serving() -> Iterator[AnthropicServer]:
     """Run one on a free port."""
     state = AnthropicServer()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), make_handler(state))
-    server.daemon_threads = True
-    state.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(
-        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-    )
-    thread.start()
-    try:
+    with HttpServer(make_handler(state)) as server:
+        state.url = server.url
         yield state
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 _MESSAGE = {

@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from canaries import canary
+from fakes.http_server import Handler, HttpServer
 
 START_URL = "https://example.awsapps.com/start"
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -226,28 +227,18 @@ class AwsSso:
 def serving_sso() -> Iterator[AwsSso]:
     """Run a server until the end of the block."""
     sso = AwsSso()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), make_handler(sso))
-    server.daemon_threads = True
-    sso.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield sso
-    finally:
-        sso.stopping.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with HttpServer(make_handler(sso)) as server:
+        sso.url = server.url
+        try:
+            yield sso
+        finally:
+            sso.stopping.set()
 
 
 def make_handler(sso: AwsSso) -> type[http.server.BaseHTTPRequestHandler]:
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        # Head and body are two writes.
-        disable_nagle_algorithm = True
-
+    class Answering(Handler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = self.body()
             path = urlsplit(self.path).path
             sso.calls.append(path)
             sso.hosts.append(self.headers["Host"])
@@ -303,7 +294,4 @@ def make_handler(sso: AwsSso) -> type[http.server.BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            """Stay quiet."""
-
-    return Handler
+    return Answering

@@ -12,7 +12,6 @@ import json
 import secrets
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +24,7 @@ import jwt
 import trustme
 
 from canaries import canary
+from fakes.http_server import Handler, HttpServer
 
 TENANT = "contoso.example"
 CLIENT = "11111111-2222-3333-4444-555555555555"
@@ -287,13 +287,9 @@ class EntraServer:
 def make_handler(server: EntraServer) -> type[http.server.BaseHTTPRequestHandler]:
     """Return the handler of requests that has *server* answer them."""
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        # Head and body are two writes.
-        disable_nagle_algorithm = True
-
+    class Answering(Handler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+            body = self.body().decode()
             form = {name: values[0] for name, values in parse_qs(body).items()}
             headers = {name.lower(): value for name, value in self.headers.items()}
             status, more, content = server.answer(self.path, form, headers)
@@ -315,10 +311,7 @@ def make_handler(server: EntraServer) -> type[http.server.BaseHTTPRequestHandler
 
         do_GET = do_POST  # noqa: N815 - the name is the standard library's
 
-        def log_message(self, *_: object) -> None:
-            """Stay quiet."""
-
-    return Handler
+    return Answering
 
 
 @contextmanager
@@ -330,24 +323,7 @@ def entra_server(folder: Path) -> Iterator[EntraServer]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
     server = EntraServer(ca=str(ca))
-    listeners = []
-    for scheme in ("https", "http"):
-        listener = http.server.ThreadingHTTPServer(("127.0.0.1", 0), make_handler(server))
-        listener.daemon_threads = True
-        if scheme == "https":
-            listener.socket = context.wrap_socket(listener.socket, server_side=True)
-        setattr(server, scheme, f"{scheme}://127.0.0.1:{listener.server_address[1]}")
-        listeners.append(listener)
-    threads = [
-        threading.Thread(target=each.serve_forever, kwargs={"poll_interval": 0.02})
-        for each in listeners
-    ]
-    for thread in threads:
-        thread.start()
-    try:
+    handler = make_handler(server)
+    with HttpServer(handler, tls=context) as sealed, HttpServer(handler) as plain:
+        server.https, server.http = sealed.url, plain.url
         yield server
-    finally:
-        for listener, thread in zip(listeners, threads, strict=True):
-            listener.shutdown()
-            thread.join()
-            listener.server_close()

@@ -13,7 +13,6 @@ import http.server
 import json
 import socket
 import ssl
-import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -31,6 +30,7 @@ from credward.providers.io import WorkerIo
 from credward.providers.provider import Grant, HttpRequest, HttpResponse
 from credward.providers.transport import Transport
 from credward.settings.network import NetworkSettings
+from fakes.http_server import Handler, HttpServer
 
 AGENT = "agent@project.iam.gserviceaccount.com"
 TARGET = "target@project.iam.gserviceaccount.com"
@@ -293,13 +293,9 @@ class Google:
 def make_handler(google: Google) -> type[http.server.BaseHTTPRequestHandler]:
     """Return the handler class of a server for *google*."""
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        # Head and body are two writes.
-        disable_nagle_algorithm = True
-
+    class Answering(Handler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = self.body()
             seen = _read(self.path, {k.lower(): v for k, v in self.headers.items()}, body)
             if isinstance(self.connection, ssl.SSLSocket):
                 seen.certificate = self.connection.getpeercert(binary_form=True)
@@ -330,10 +326,7 @@ def make_handler(google: Google) -> type[http.server.BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            """Stay quiet."""
-
-    return Handler
+    return Answering
 
 
 def _read(path: str, headers: dict[str, str], body: bytes) -> Seen:
@@ -353,17 +346,9 @@ def _read(path: str, headers: dict[str, str], body: bytes) -> Seen:
 @contextmanager
 def serving(google: Google) -> Iterator[Google]:
     """Serve *google* on a loopback port while the block runs."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), make_handler(google))
-    server.daemon_threads = True
-    google.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with HttpServer(make_handler(google)) as server:
+        google.port = server.port
         yield google
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 class DivertingTransport:

@@ -11,8 +11,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
+
+from fakes.http_server import Handler, HttpServer
 
 __all__ = ["MessagesApi", "Seen"]
 
@@ -39,22 +40,17 @@ class MessagesApi:
     refuse_first: int = 0
     seen: list[Seen] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _server: ThreadingHTTPServer | None = None
+    _server: HttpServer | None = None
 
     @property
     def url(self) -> str:
         assert self._server is not None
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return self._server.url
 
     def __enter__(self) -> Self:
         api = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_words: Any) -> None:
-                pass
-
+        class Answering(Handler):
             def do_HEAD(self) -> None:
                 self._answer(200, b"", "text/plain")
 
@@ -62,7 +58,7 @@ class MessagesApi:
                 self._answer(404, _error("not_found_error", "no such page"))
 
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                body = self.body()
                 path = self.path.partition("?")[0]
                 if path.endswith("/count_tokens"):
                     self._answer(200, b'{"input_tokens":10}')
@@ -91,15 +87,12 @@ class MessagesApi:
                 self.end_headers()
                 self.wfile.write(body)
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._server = HttpServer(Answering).__enter__()
         return self
 
     def __exit__(self, *_error: object) -> None:
         assert self._server is not None
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.__exit__()
 
     def judge(self, api_key: str | None, bearer: str | None) -> int:
         """Write the request down and return the status it gets."""

@@ -18,12 +18,13 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+
+from fakes.http_server import Handler, HttpServer
 
 KEY = generate_private_key(SECP256R1())
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -102,22 +103,15 @@ class OAuthServer:
         self.codes: dict[str, dict[str, str]] = {}
         self.seen: set[str] = set()
         self._lock = threading.Lock()
-        self._http = _Http(("127.0.0.1", 0), _Handler)
-        self._http.owner = self
-        if tls is not None:
-            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
-        scheme = "http" if tls is None else "https"
-        self.issuer = f"{scheme}://127.0.0.1:{self._http.server_address[1]}{path}"
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
+        self._http = HttpServer(type("Answering", (_Answering,), {"owner": self}), tls=tls)
+        self.issuer = f"{self._http.url}{path}"
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._http.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
+        self._http.__exit__()
 
     def paths(self) -> list[str]:
         return [each.path.rpartition("/")[2] for each in self.log]
@@ -360,32 +354,20 @@ def _json(value: Any) -> Answer:
     return Answer(body=json.dumps(value).encode())
 
 
-class _Http(ThreadingHTTPServer):
-    daemon_threads = True
+class _Answering(Handler):
     owner: OAuthServer
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of connections that the other side gave up."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    # Head and body leave as two packets, and the second would wait 40 ms for an acknowledgement.
-    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
         self._answer(url.path, dict(parse_qsl(url.query)))
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = self.body()
         self._answer(urlsplit(self.path).path, dict(parse_qsl(body.decode())))
 
     def _answer(self, path: str, form: dict[str, str]) -> None:
-        server = self.server
-        assert isinstance(server, _Http)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        answer = server.owner.handle(
+        answer = self.owner.handle(
             Asked(method=self.command, path=path, headers=headers, form=form)
         )
         if answer.delay:
@@ -406,6 +388,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(answer.body[: len(answer.body) - answer.cut])
         if answer.cut:
             self.close_connection = True
-
-    def log_message(self, *_: object) -> None:
-        """Keep quiet; the log is `OAuthServer.log`."""

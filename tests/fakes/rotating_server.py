@@ -6,8 +6,10 @@ import json
 import socket
 import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Literal, Self
+
+from fakes.http_server import Handler, HttpServer
 
 # keep: the same grant stays good. cut before, cut after: no answer; nothing done, or all of it.
 Deed = Literal["rotate", "keep", "refuse", "busy", "cut before", "cut after"]
@@ -31,27 +33,22 @@ class RotatingServer:
         self._lock = threading.Lock()
         owner = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Answering(Handler):
+            # A connection for each: one that is cut off answers nothing else.
+            protocol_version = "HTTP/1.0"
+
             def do_POST(self) -> None:
-                grant = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                owner.handle(self, grant)
+                owner.handle(self, self.body().decode())
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._http.server_address[1]}/token"
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
+        self._http = HttpServer(Answering)
+        self.url = f"{self._http.url}/token"
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._http.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
+        self._http.__exit__()
 
     def handle(self, http: BaseHTTPRequestHandler, grant: str) -> None:
         with self._lock:

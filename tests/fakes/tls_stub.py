@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import http.server
 import ssl
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import trustme
+
+from fakes.http_server import HttpServer
 
 
 @contextmanager
@@ -28,17 +29,5 @@ def serving_tls(
     ca.issue_cert(*hosts).configure_cert(context)
     ca.configure_trust(context)
     context.verify_mode = ssl.CERT_OPTIONAL
-    server = http.server.ThreadingHTTPServer((address, 443), handler)
-    server.daemon_threads = True
-    # The handshake is made by the thread of a connection: one that fails holds up no other.
-    server.socket = context.wrap_socket(
-        server.socket, server_side=True, do_handshake_on_connect=False
-    )
-    # A client that does not trust us hangs up in the middle of it, which is nothing to write about.
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    try:
+    with HttpServer(handler, address=(address, 443), tls=context):
         yield
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -5,15 +5,15 @@ A real server on loopback; its clock is the test's. What a request may do follow
 
 from __future__ import annotations
 
-import http.server
 import json
-import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from fakes.http_server import Handler, HttpServer
 
 Answer = tuple[int, dict[str, Any] | bytes]
 
@@ -315,13 +315,9 @@ def serving(now: Callable[[], float]) -> Iterator[VaultServer]:
     """Run one on a free port."""
     state = VaultServer(now=now)
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        # Else each answer waits 40 ms for an acknowledgement between its head and its body.
-        disable_nagle_algorithm = True
-
+    class Answering(Handler):
         def do_any(self) -> None:
-            content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            content = self.body()
             parts = urlsplit(self.path)
             asked = Asked(
                 method=self.command,
@@ -344,19 +340,6 @@ def serving(now: Callable[[], float]) -> Iterator[VaultServer]:
 
         do_GET = do_POST = do_PUT = do_any  # noqa: N815 - the names are the standard library's
 
-        def log_message(self, *_: object) -> None:
-            """Stay quiet."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    state.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(
-        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-    )
-    thread.start()
-    try:
+    with HttpServer(Answering) as server:
+        state.url = server.url
         yield state
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

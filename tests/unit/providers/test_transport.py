@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import socket
 import ssl
 import threading
@@ -18,19 +17,18 @@ from credward.errors import BrokerError, Kind
 from credward.providers.provider import HttpRequest
 from credward.providers.transport import Transport, _check_url
 from credward.settings.network import NetworkSettings
+from fakes.http_server import Handler, HttpServer
 from waiting import PATIENCE
 
 # Set at the end of a server, for what hangs in it.
 OVER = threading.Event()
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
+class Answering(Handler):
     """Answers by the path."""
 
-    protocol_version = "HTTP/1.1"
-
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = self.body()
         match self.path.partition("?")[0]:
             case "/echo":
                 self.answer(200, body)
@@ -55,26 +53,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_: object) -> None:
-        """Stay quiet."""
-
 
 @contextmanager
 def serving(context: ssl.SSLContext | None = None) -> Iterator[str]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    if context is not None:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     OVER.clear()
-    thread.start()
-    try:
-        yield f"http{'s' if context else ''}://127.0.0.1:{server.server_address[1]}"
-    finally:
-        OVER.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with HttpServer(Answering, tls=context) as server:
+        try:
+            yield server.url
+        finally:
+            OVER.set()
 
 
 def send(url, *, network=None, timeout=PATIENCE, body=b"x", learned=False):

@@ -113,6 +113,10 @@ class Client:
         """Give a login up."""
         self._ask("DELETE", f"/v1/logins/{quote(login_id, safe='')}")
 
+    def login_cancel_of(self, name: str) -> wire.LoginGivenUp:
+        """Give up the login under way of a grant or a credential on it, wherever it was begun."""
+        return self._read(self._ask("DELETE", _grant(name, "login")), wire.LoginGivenUp)
+
     def hand_over(self, name: str, grant: str) -> wire.GrantGiven:
         """Give an existing refresh token into the daemon's sole ownership."""
         body = wire.encode(wire.HandOver(grant=grant))

@@ -26,6 +26,7 @@ __all__ = [
     "Jwks",
     "LoginAnswer",
     "LoginEvent",
+    "LoginGivenUp",
     "LoginStart",
     "LoginStarted",
     "Nothing",
@@ -184,6 +185,14 @@ class LoginStarted(msgspec.Struct, frozen=True, kw_only=True):
     grant: str
     credential: str
     attached: bool = False
+
+
+class LoginGivenUp(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the login of *credential*; *given_up* is false where none was under way."""
+
+    grant: str
+    credential: str
+    given_up: bool
 
 
 class LoginEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -142,14 +142,15 @@ def test_the_login_of_its_owner(daemon: RunningDaemon, server: OAuthServer) -> N
     login = begin(daemon)
     pasted = '{"field": "redirect_url", "value": "http://127.0.0.1/callback?code=mine&state=x"}'
 
-    seen, answered, ended = agent(
+    seen, answered, ended, given_up = agent(
         daemon,
         ("GET", f"/v1/logins/{login}/events?timeout=0", ""),
         ("POST", f"/v1/logins/{login}/answer", pasted),
         ("DELETE", f"/v1/logins/{login}", ""),
+        ("DELETE", "/v1/grants/gateway/login", ""),
     )
 
-    assert (seen[0], answered[0], ended[0]) == (200, 403, 403)
+    assert (seen[0], answered[0], ended[0], given_up[0]) == (200, 403, 403, 403)
     assert "state=" not in seen[1]
     assert server.issuer not in seen[1]
     assert "begun by its owner" in answered[1]

@@ -276,19 +276,51 @@ def test_t17_ctrl_c(daemon: RunningDaemon, user: User) -> None:
     assert token(daemon)
 
 
-def test_the_terminal_is_closed(daemon: RunningDaemon) -> None:
-    """As Ctrl-C is: the next login is not in its way, and may go another one."""
+@pytest.mark.parametrize("how", [signal.SIGHUP, signal.SIGTERM], ids=["closed", "ended"])
+def test_the_terminal_is_closed(daemon: RunningDaemon, how: signal.Signals) -> None:
+    """Or the command is ended: as Ctrl-C, so that the next login is free to go another way."""
     with Terminal(daemon, "login", "--no-browser") as first:
         first.url()
         with Terminal(daemon, "login", "--no-browser", "--device") as joined:
             joined.wait_for("joining it as it was begun, not by device")
             joined.interrupt()
             assert joined.end() == 130
-        first.interrupt(signal.SIGHUP)
-        assert first.end(10) == 130
+        first.interrupt(how)
+        assert first.end(10) == -how
     done = cli(daemon, "login", "--no-browser", "--device", "--wait", "0")
     assert "joining" not in done.stderr
     assert "type the code" in done.stderr
+
+
+def test_a_login_begun_elsewhere_is_given_up(daemon: RunningDaemon) -> None:
+    """By any name of its grant; all who watch hear it, and the next login is a new one."""
+    none = cli(daemon, "login", "gateway-2", "--cancel")
+    assert (none.returncode, none.stdout) == (0, "there was no login under way: gateway-2\n")
+    with Terminal(daemon, "login", "--no-browser") as login:
+        login.url()
+        done = cli(daemon, "login", "gateway-2", "--cancel")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == "gave up the login: gateway\n"
+        assert login.end(10) == 67
+    assert login.err[-1] == (
+        'credward: the login of "gateway" was given up: run credward login gateway\n'
+    )
+    done = cli(daemon, "login", "--no-browser", "--wait", "0")
+    assert "joining" not in done.stderr
+    told = json.loads(cli(daemon, "login", "--cancel", "--json").stdout)
+    assert told["given_up"] is True
+    audit = [json.loads(line) for line in daemon.request("GET", "/v1/audit").body.splitlines()]
+    assert [each["credential"] for each in audit if each["outcome"] == "login-given-up"] == [
+        "gateway",
+        "gateway",
+    ]
+
+
+def test_what_goes_with_no_cancel(daemon: RunningDaemon) -> None:
+    """Options of a login that is begun: which was meant is not guessed."""
+    done = cli(daemon, "login", "gateway", "--cancel", "--device")
+    assert (done.returncode, done.stdout) == (64, "")
+    assert "--cancel begins no login" in done.stderr
 
 
 def test_nobody_logs_in(daemon: RunningDaemon, user: User) -> None:

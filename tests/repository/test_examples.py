@@ -127,7 +127,8 @@ def test_the_examples_in_the_help_can_be_typed() -> None:
     """What `--help` shows under each command, too."""
 
     def walk(command: click.Command) -> Iterator[str]:
-        yield from ours_in((command.epilog or "").removeprefix("Example: "))
+        for example in (command.epilog or "").split("\n\n"):
+            yield from ours_in(example.removeprefix("Example: "))
         if isinstance(command, click.Group):
             for name in command.list_commands(click.Context(command)):
                 found = command.get_command(click.Context(command), name)

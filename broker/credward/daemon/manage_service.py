@@ -46,9 +46,16 @@ class BrokerManageService:
         session = self._management.take_part(peer, login_id, self._logins)
         session.answer(answer.field, Secret(answer.value))
 
-    def login_cancel(self, peer: Peer, login_id: str) -> None:
+    async def login_cancel(self, peer: Peer, login_id: str) -> None:
         """Give a login up."""
-        self._logins.cancel(self._management.take_part(peer, login_id, self._logins).id)
+        await self._management.give_up_login(peer, login_id, self._logins)
+
+    async def login_cancel_of(self, peer: Peer, name: str) -> wire.LoginGivenUp:
+        """Give the login under way of a grant up."""
+        credential, given_up = await self._management.give_up_login_of(peer, name, self._logins)
+        return wire.LoginGivenUp(
+            grant=credential.grant, credential=credential.name, given_up=given_up
+        )
 
     async def hand_over(self, peer: Peer, name: str, grant: str) -> wire.GrantGiven:
         """Take an existing grant into sole ownership."""

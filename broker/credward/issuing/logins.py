@@ -105,10 +105,11 @@ class LoginSession:
         """Note that the worker listens."""
         self._login = login
 
-    def cancel(self) -> None:
-        """Give it up, unless it has ended, or its grant is being kept: that it is told then."""
-        if self.ended_at is None and self.task is not None and not self.given:
-            self.task.cancel()
+    def cancel(self) -> bool:
+        """Give it up and return True; False where it has ended, or its grant is being kept."""
+        if self.ended_at is not None or self.task is None or self.given:
+            return False
+        return self.task.cancel()
 
     def answer(self, field: str, value: Secret) -> None:
         """Hand on what the user typed; the first answer to a prompt counts."""
@@ -175,6 +176,8 @@ class Logins:
         session = LoginSession(credential, by_agent=by_agent, claims=claims)
         self._sessions[session.id] = session
         session.task = self._spawn(self._run(session, config, method or ways[0]))
+        # Given up before its first step, it would never end.
+        session.task.add_done_callback(lambda _: self._given_up(session))
         return session, False
 
     def under_way(self, grant: str) -> LoginSession | None:
@@ -197,10 +200,16 @@ class Logins:
             )
         return session
 
-    def cancel(self, login_id: str) -> None:
-        """Give a login up; everybody who watches hears it."""
-        session = self.find(login_id)
-        session.cancel()
+    async def cancel(self, session: LoginSession) -> bool:
+        """Give a login up and return whether it was; everybody who watches hears it.
+
+        It has ended by then: whoever logs in next begins anew.
+        """
+        if not session.cancel():
+            return False
+        assert session.task is not None
+        await asyncio.wait([session.task])
+        return not session.given
 
     def close(self) -> None:
         """Give every login up: the daemon ends."""
@@ -214,15 +223,7 @@ class Logins:
         except BrokerError as failure:
             session.tell(_error(failure))
         except asyncio.CancelledError:
-            session.tell(
-                _error(
-                    BrokerError(
-                        Kind.LOGIN_REQUIRED,
-                        f'the login of "{credential.name}" was given up: '
-                        f"run credward login {credential.name}",
-                    )
-                )
-            )
+            self._given_up(session)
         except Exception:  # noqa: BLE001 - watchers must never be left hanging
             # Nor must the daemon end with it, as it would with any task of its own.
             _log.exception("the login of %s failed unexpectedly", credential.name)
@@ -246,6 +247,17 @@ class Logins:
             )
         finally:
             session.ended_at = self._clock.elapsed()
+
+    def _given_up(self, session: LoginSession) -> None:
+        if session.ended_at is not None:
+            return
+        name = session.credential.name
+        given_up = BrokerError(
+            Kind.LOGIN_REQUIRED,
+            f'the login of "{name}" was given up: run credward login {name}',
+        )
+        session.tell(_error(given_up))
+        session.ended_at = self._clock.elapsed()
 
     async def _log_in(
         self, session: LoginSession, config: Config, method: str

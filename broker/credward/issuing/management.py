@@ -155,6 +155,33 @@ class Management:
             )
         return session
 
+    async def give_up_login(self, peer: Peer, login_id: str, logins: Logins) -> None:
+        """End a login that is under way; one that has ended stays as it ended."""
+        await self._end_login(peer, self.take_part(peer, login_id, logins), logins)
+
+    async def give_up_login_of(
+        self, peer: Peer, name: str, logins: Logins
+    ) -> tuple[CredentialConfig, bool]:
+        """End the login under way of a grant or a credential on it, whoever began it and where.
+
+        Return whom it was for, and whether there was one to end.
+        """
+        credential = self._on_grant(name)
+        self._admit("Login", peer, credential.name)
+        session = logins.under_way(credential.grant)
+        if session is None:
+            return credential, False
+        self.take_part(peer, session.id, logins)
+        return session.credential, await self._end_login(peer, session, logins)
+
+    async def _end_login(self, peer: Peer, session: LoginSession, logins: Logins) -> bool:
+        caller = self._gate.require("Login", peer)
+        given_up = await logins.cancel(session)
+        if given_up:
+            name = session.credential.name
+            self._recorder.acted(caller, "Login", "login-given-up", about=name)
+        return given_up
+
     async def keep(
         self, credential: CredentialConfig, fields: GrantFields, *, by_agent: bool = False
     ) -> Given:

@@ -155,7 +155,8 @@ async def test_t17_a_cancel_is_heard_by_all_and_frees_the_grant(world):
     session, _ = world.start()
     watchers = [asyncio.create_task(watch(session)) for _ in range(10)]
     await turns()
-    world.logins.cancel(session.id)
+    assert await world.logins.cancel(session)
+    assert world.logins.under_way("team") is None
     ends = await asyncio.gather(*watchers)
     again, attached = world.start()
     await turns()
@@ -166,6 +167,17 @@ async def test_t17_a_cancel_is_heard_by_all_and_frees_the_grant(world):
     assert (again is session, attached) == (False, False)
     assert len(world.worker.requests) == 2
     assert world.kept == []
+
+
+async def test_t17_a_cancel_before_its_first_step_ends_it_too(world):
+    """T17: a task that never ran has nobody in it to say that it ended."""
+    session, _ = world.start()
+    assert await world.logins.cancel(session)
+    again, attached = world.start()
+
+    assert [each.kind for each in await watch(session)] == ["login-required"]
+    assert (again is session, attached) == (False, False)
+    assert not await world.logins.cancel(session)
 
 
 async def test_t17_a_login_that_nobody_ends_is_told_to_all(world):
@@ -201,7 +213,7 @@ async def test_a_cancel_that_comes_after_the_grant_does_not_lose_it(world):
     world.disk.clear()
     world.worker.give()
     await turns()
-    world.logins.cancel(session.id)
+    assert not await world.logins.cancel(session)
     world.logins.close()
     await turns()
     world.disk.set()

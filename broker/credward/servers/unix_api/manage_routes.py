@@ -47,8 +47,12 @@ class ManageService(Protocol):
         """Hand on what the user typed."""
         ...
 
-    def login_cancel(self, peer: Peer, login_id: str) -> None:
-        """Give a login up."""
+    async def login_cancel(self, peer: Peer, login_id: str) -> None:
+        """Give a login up; it has ended then."""
+        ...
+
+    async def login_cancel_of(self, peer: Peer, name: str) -> wire.LoginGivenUp:
+        """Give up the login under way of a grant, if there is one."""
         ...
 
     async def hand_over(self, peer: Peer, name: str, grant: str) -> wire.GrantGiven:
@@ -112,10 +116,14 @@ class ManageApi:
         )
         return _answer(wire.Nothing(), 202)
 
-    def cancel(self, http_request: HttpRequest, login_id: str) -> HttpResponse:
+    async def cancel(self, http_request: HttpRequest, login_id: str) -> HttpResponse:
         """Give a login up."""
-        self._service.login_cancel(http_request.peer, login_id)
+        await self._service.login_cancel(http_request.peer, login_id)
         return _answer(wire.Nothing(), 202)
+
+    async def cancel_of(self, http_request: HttpRequest, name: str) -> HttpResponse:
+        """Give up the login under way of a grant."""
+        return _answer(await self._service.login_cancel_of(http_request.peer, check_name(name)))
 
     async def hand_over(self, http_request: HttpRequest, name: str) -> HttpResponse:
         """Take a grant over."""
@@ -177,6 +185,13 @@ def manage_routes() -> tuple[Route, ...]:
             summary="Start a login, or join the one under way",
             body=wire.LoginStart,
             answer=wire.LoginStarted,
+        ),
+        Route(
+            verb="DELETE",
+            path="/v1/grants/{name}/login",
+            call=api.cancel_of,
+            summary="Give up the login under way, wherever it was begun",
+            answer=wire.LoginGivenUp,
         ),
         Route(
             verb="GET",

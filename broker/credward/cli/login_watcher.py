@@ -1,0 +1,188 @@
+"""One login as its terminal shows it: addresses, codes and prompts, until it ends.
+
+Beginning one, joining one and giving one up are `login`'s.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import math
+import queue
+import re
+import sys
+import threading
+import webbrowser
+from collections.abc import Iterator
+
+import click
+import segno
+
+from credward import wire
+from credward.cli.output import plain
+from credward.client import Client
+from credward.clock import SystemClock
+from credward.config import environment
+from credward.errors import BrokerError, Kind
+
+__all__ = ["Watcher", "success"]
+
+# How often what was typed is looked for, beside the events (seconds).
+_STEP = 0.5
+# `--wait 0` takes this long at most to learn what there is to do: a worker has to start (seconds).
+_TO_BEGIN = 30.0
+# A browser that has not ended by then stays in the foreground, and is open (seconds).
+_BROWSER_STARTS = 1.0
+# Copies to the clipboard of the terminal that the user sits at, over ssh too (OSC 52 of xterm).
+_COPY = "\033]52;c;{}\a"
+# What a user may paste into a shell by mistake, if a server calls it a code.
+_CODE = re.compile(r"[A-Za-z0-9-]{1,32}")
+
+# Where none of these is set there are no windows.
+_WINDOWS = {"DISPLAY", "WAYLAND_DISPLAY", "BROWSER"}
+
+
+def success(account: str | None, credentials: list[str], served: int, *, durable: bool) -> str:
+    """Return the line about a login that ended well."""
+    who = f" as {plain(account)}" if account else ""
+    agents = "" if not served else f", {served} {'agent is' if served == 1 else 'agents are'}"
+    again = f"{agents} served again" if served else ""
+    text = f"logged in{who}: {', '.join(credentials)}{again}"
+    if not durable:
+        text += " (but the store cannot be written yet: run credward status)"
+    return text
+
+
+class Watcher:
+    """Follows one login to its end, with prompts answered beside it."""
+
+    def __init__(self, client: Client, started: wire.LoginStarted, *, browser: bool) -> None:
+        """*browser*: open one, where there is one with a window."""
+        self._client = client
+        self._started = started
+        self._browser = browser
+        self._seen = 0
+        self._typed: queue.Queue[str] = queue.Queue()
+        self._reading = False
+        self._prompt: wire.LoginEvent | None = None
+
+    def run(self, wait: float | None) -> None:
+        """Show events until the login ends; raise its failure."""
+        for event in self._events(wait):
+            match event.event:
+                case "open_url":
+                    self._open(event.url or "")
+                case "user_code":
+                    self._show_code(event)
+                case "prompt" if wait != 0:
+                    self._ask(event)
+                case "prompt_closed":
+                    self._prompt = None
+                case "waiting":
+                    click.echo(plain(event.message or "waiting"), err=True)
+                case "done":
+                    click.echo(
+                        success(
+                            event.account,
+                            event.credentials,
+                            event.served,
+                            durable=event.durable,
+                        )
+                    )
+                case "error":
+                    raise BrokerError(
+                        Kind.from_slug(event.kind or ""), event.message or "", hint=event.hint
+                    )
+
+    def print_lines(self, wait: float | None) -> None:
+        """Write each event as one JSON line; raise the failure at the end."""
+        for event in self._events(wait):
+            click.echo(wire.encode(event).decode())
+            if event.event == "error":
+                raise BrokerError(Kind.from_slug(event.kind or ""), event.message or "")
+
+    def _events(self, wait: float | None) -> Iterator[wire.LoginEvent]:
+        """Yield events until the last; raise `login-required` when *wait* seconds are over."""
+        clock = SystemClock()
+        # Without a word the daemon says when it is over.
+        limit = math.inf if wait is None else wait or _TO_BEGIN
+        deadline = clock.elapsed() + limit
+        shown = False
+        while True:
+            step = min(_STEP, max(deadline - clock.elapsed(), 0.0))
+            for event in self._client.login_events(self._started.login_id, self._seen, step):
+                self._seen += 1
+                yield event
+                if event.event in {"done", "error"}:
+                    return
+                shown = shown or event.event in {"open_url", "user_code", "prompt"}
+            self._send_typed()
+            if (shown and wait == 0) or clock.elapsed() >= deadline:
+                name = self._started.credential
+                raise BrokerError(
+                    Kind.LOGIN_REQUIRED,
+                    f'the login of "{name}" goes on: run credward login {name} to join it',
+                )
+
+    def _open(self, url: str) -> None:
+        opened = self._browser and _open_browser(url)
+        what = "your browser was opened at" if opened else "open this address in a browser"
+        click.echo(f"{what}:\n\n  {plain(url)}\n", err=True)
+
+    def _show_code(self, event: wire.LoginEvent) -> None:
+        where = event.complete_url or event.url or ""
+        code = plain(event.user_code or "")
+        if sys.stderr.isatty():
+            segno.make(where, micro=False).terminal(out=sys.stderr, compact=True)
+            if _CODE.fullmatch(code):
+                sys.stderr.write(_COPY.format(base64.b64encode(code.encode()).decode()))
+        click.echo(
+            f"open {plain(event.url or '')} and type the code {click.style(code, bold=True)}",
+            err=True,
+        )
+        if self._browser and event.complete_url is not None:
+            _open_browser(event.complete_url)
+
+    def _ask(self, event: wire.LoginEvent) -> None:
+        self._prompt = event
+        if event.secret:
+            value = click.prompt(plain(event.label or "value"), hide_input=True, err=True)
+            self._client.login_answer(self._started.login_id, event.field or "", value)
+            return
+        click.echo(f"{plain(event.label or 'value')}:", err=True)
+        if not self._reading and sys.stdin is not None:
+            # Beside the login, which may end by itself: the browser answers first, mostly.
+            self._reading = True
+            threading.Thread(target=self._read_lines, daemon=True).start()
+
+    def _read_lines(self) -> None:
+        for line in sys.stdin:
+            if text := line.strip():
+                self._typed.put(text)
+
+    def _send_typed(self) -> None:
+        while self._prompt is not None and not self._typed.empty():
+            self._client.login_answer(
+                self._started.login_id, self._prompt.field or "", self._typed.get()
+            )
+
+
+def _open_browser(url: str) -> bool:
+    """Open *url* where there is a browser with a window; return whether it was."""
+    if sys.platform == "linux" and not _WINDOWS & environment().keys():
+        # A browser in this terminal would take it away from us.
+        return False
+    if not url.startswith(("https://", "http://")):
+        # What opens addresses also starts programs.
+        return False
+    opened: list[bool] = []
+
+    def run() -> None:
+        with contextlib.suppress(webbrowser.Error):
+            opened.append(webbrowser.open(url))
+
+    # Beside us: some return only when they are closed.
+    opening = threading.Thread(target=run, daemon=True)
+    opening.start()
+    opening.join(_BROWSER_STARTS)
+    return opening.is_alive() or opened == [True]

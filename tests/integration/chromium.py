@@ -162,21 +162,28 @@ class Chromium:
 class Browser:
     """What `BROWSER` may name: a program in *folder* that opens pages as *user* would.
 
-    *lingers*: it stays in the foreground after its pages are done, as a browser's own window does.
+    *lingers*: it stays in the foreground after its pages are done, as a browser's own window does,
+    until it is told to `leave`.
     """
 
     def __init__(self, folder: Path, user: str = "alice", *, lingers: bool = False) -> None:
         """Write the program."""
         self._report = folder / f"pages-{user}"
         self.path = folder / f"browser-{user}"
+        self._left = folder / f"left-{user}"
         tests = Path(__file__).parents[1]
         command = f"'{sys.executable}' -m integration.chromium '{self._report}' {user} \"$1\""
+        stay = f"for _ in $(seq 3000); do [ -e '{self._left}' ] && exit; sleep 0.1; done"
         self.path.write_text(
             "#!/bin/sh\n"
             f"export PYTHONPATH='{tests}'\n"
-            + (f"{command}; exec sleep 60\n" if lingers else f"exec {command}\n")
+            + (f"{command}; {stay}\n" if lingers else f"exec {command}\n")
         )
         self.path.chmod(0o700)
+
+    def leave(self) -> None:
+        """Have the one that lingers closed."""
+        self._left.touch()
 
     @property
     def pages(self) -> list[dict[str, Any]]:

@@ -163,9 +163,11 @@ class RunningDaemon:
     # --- asking -------------------------------------------------------------------------------
 
     def get(self, name: str, format: str = "token", **query: object) -> Answer:  # noqa: A002
-        """Ask for a credential."""
+        """Ask for a credential; unless *query* says otherwise with the patience of a slow machine."""
         path = f"/v1/credentials/{quote(name, safe='')}/{format}"
-        return self.request("GET", f"{path}?{urlencode(query)}" if query else path)
+        query.setdefault("timeout", _PATIENCE)
+        patience = max(_PATIENCE, float(str(query["timeout"]))) + _PATIENCE
+        return self.request("GET", f"{path}?{urlencode(query)}", timeout=patience)
 
     def request(
         self,

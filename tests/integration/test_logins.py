@@ -138,7 +138,10 @@ def test_a_browser_in_the_foreground(daemon: RunningDaemon, tmp_path: Path) -> N
     browser = Browser(tmp_path, lingers=True)
     with Terminal(daemon, "login", BROWSER=str(browser.path)) as login:
         login.wait_for("logged in as alice@example.com")
-        assert login.end(5) == 0
+        assert login.process.wait(PATIENCE) == 0
+        # It holds the pipes, so that they can be read to their end only now.
+        browser.leave()
+        assert login.end() == 0
 
 
 def test_a_browser_that_does_not_start(daemon: RunningDaemon, user: User) -> None:

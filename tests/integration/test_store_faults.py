@@ -320,7 +320,7 @@ def test_damaged_files_cost_no_login(one, how: str, which: str) -> None:
     if (which, how) == ("store.sealed", "gone"):
         command = re.search(r"run mv (\S+) (\S+) to go on", one.daemon.get("one").text)
         Path(command[1]).rename(command[2])
-        until(lambda: one.daemon.get("one").status == 200, 30)
+        until(lambda: one.daemon.get("one").status == 200)
     answer = one.daemon.get("one")
 
     assert answer.status == 200
@@ -362,7 +362,7 @@ def test_a_store_opened_to_others_is_refused_with_the_command(one) -> None:
 
     assert refused.kind == "fix-configuration"
     assert f"run chmod 0600 {one.daemon.state_dir}/store.sealed" in refused.text
-    until(lambda: one.daemon.get("one").status == 200, 30)
+    until(lambda: one.daemon.get("one").status == 200)
 
 
 def damage(file, how: str) -> None:

@@ -144,13 +144,16 @@ def test_r3_the_deadline_is_for_all_of_it(helper, environment, socket_path) -> N
 
 
 def test_s7_a_removed_runtime_directory_costs_no_time(helper, environment, directory) -> None:
-    """Not running is said at once; the bound leaves room for an interpreter's start on a busy machine."""
+    """Not running is said at once; the bound leaves room for an interpreter's start."""
     shutil.rmtree(directory / "run")
-    began = time.monotonic()
-    done = run(helper, environment, "x")
+    took = []
+    for _ in range(10):
+        began = time.monotonic()
+        assert run(helper, environment, "x").returncode == 69
+        took.append(time.monotonic() - began)
 
-    assert done.returncode == 69
-    assert time.monotonic() - began < (0.1 if len(helper) == 1 else 1.0)
+    # The best of them: the others tell what else this machine does.
+    assert min(took) < (0.1 if len(helper) == 1 else 1.0)
 
 
 def test_survives_a_vector_without_arguments(environment, socket_path) -> None:

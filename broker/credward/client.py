@@ -132,14 +132,14 @@ class Client:
         """Have every grant revoked where possible, and everything dropped."""
         return self._read(self._ask("POST", "/v1/revoke-all", timeout=_STORE_TIMEOUT), wire.Dropped)
 
-    def lock(self, password: str | None) -> None:
+    def lock(self, passphrase: str | None) -> None:
         """Lock the store."""
-        body = wire.encode(wire.Password(password=password))
+        body = wire.encode(wire.Passphrase(passphrase=passphrase))
         self._ask("POST", "/v1/lock", body=body, timeout=_STORE_TIMEOUT)
 
-    def unlock(self, password: str | None) -> None:
+    def unlock(self, passphrase: str | None) -> None:
         """Unlock the store."""
-        body = wire.encode(wire.Password(password=password))
+        body = wire.encode(wire.Passphrase(passphrase=passphrase))
         self._ask("POST", "/v1/unlock", body=body, timeout=_STORE_TIMEOUT)
 
     def secret_names(self) -> wire.SecretNames:

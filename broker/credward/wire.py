@@ -30,7 +30,7 @@ __all__ = [
     "LoginStart",
     "LoginStarted",
     "Nothing",
-    "Password",
+    "Passphrase",
     "Problem",
     "Ready",
     "RefreshResult",
@@ -268,13 +268,13 @@ class Dropped(msgspec.Struct, frozen=True, kw_only=True):
     grants: list[GrantDropped]
 
 
-class Password(msgspec.Struct, frozen=True, kw_only=True):
+class Passphrase(msgspec.Struct, frozen=True, kw_only=True):
     """Body of lock and unlock."""
 
-    password: str | None = None
+    passphrase: str | None = None
 
     def __repr__(self) -> str:
-        return "Password(***)"
+        return "Passphrase(***)"
 
 
 class SecretValue(msgspec.Struct, frozen=True, kw_only=True):

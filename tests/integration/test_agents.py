@@ -62,8 +62,8 @@ MANAGING: list[Request] = [
     ("POST", "/v1/grants/gateway/logout", ""),
     ("POST", "/v1/grants/gateway/revoke", ""),
     ("POST", "/v1/revoke-all", ""),
-    ("POST", "/v1/lock", '{"password": "mine"}'),
-    ("POST", "/v1/unlock", '{"password": "mine"}'),
+    ("POST", "/v1/lock", '{"passphrase": "mine"}'),
+    ("POST", "/v1/unlock", '{"passphrase": "mine"}'),
     ("PUT", "/v1/secrets/key", '{"value": "mine"}'),
     ("DELETE", "/v1/secrets/key", ""),
 ]
@@ -199,9 +199,9 @@ def test_what_its_owner_does_is_written_down(daemon: RunningDaemon) -> None:
     for verb, path, body in (
         ("PUT", "/v1/secrets/key", {"value": "the-value"}),
         ("DELETE", "/v1/secrets/key", {}),
-        ("POST", "/v1/lock", {"password": "the-password"}),
-        ("POST", "/v1/unlock", {"password": "another"}),
-        ("POST", "/v1/unlock", {"password": "the-password"}),
+        ("POST", "/v1/lock", {"passphrase": "the-passphrase"}),
+        ("POST", "/v1/unlock", {"passphrase": "another"}),
+        ("POST", "/v1/unlock", {"passphrase": "the-passphrase"}),
         ("POST", "/v1/revoke-all", {}),
     ):
         daemon.request(verb, path, body=json.dumps(body).encode())
@@ -216,4 +216,4 @@ def test_what_its_owner_does_is_written_down(daemon: RunningDaemon) -> None:
         ("unlocked", "*"),
         ("revoked-all", "*"),
     ]
-    assert not any(word in text for word in ("the-value", "the-password", "another"))
+    assert not any(word in text for word in ("the-value", "the-passphrase", "another"))

@@ -34,7 +34,7 @@ header = "X-{name}"
 """
 NAMES = ["one", "two", "three"]
 STORES = Path(__file__).parent / "stores"
-PASSWORD = "correct horse battery staple"
+PASSPHRASE = "correct horse battery staple"
 KEY = (
     '\n[credentials.key]\nprovider = "static"\nkind = "api-key"\nsecret = { store = "team-key" }\n'
 )
@@ -291,12 +291,12 @@ OPEN = {
 
 
 def lock(daemon: RunningDaemon) -> None:
-    done = cli(daemon, "lock", given=PASSWORD + "\n")
+    done = cli(daemon, "lock", given=PASSPHRASE + "\n")
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def unlock(daemon: RunningDaemon, password: str = PASSWORD) -> subprocess.CompletedProcess[str]:
-    return cli(daemon, "unlock", given=password + "\n")
+def unlock(daemon: RunningDaemon, passphrase: str = PASSPHRASE) -> subprocess.CompletedProcess[str]:
+    return cli(daemon, "unlock", given=passphrase + "\n")
 
 
 def operations(daemon: RunningDaemon) -> list[tuple[str, str]]:
@@ -314,7 +314,7 @@ def refused_operations(daemon: RunningDaemon) -> set[tuple[str, str]]:
             "/v1/grants/{name}/grant": {"grant": "rt"},
             "/v1/secrets/{name}": {"value": "x"},
             "/v1/logins/{id}/answer": {"field": "x", "value": "x"},
-            "/v1/lock": {"password": PASSWORD},
+            "/v1/lock": {"passphrase": PASSPHRASE},
         }.get(path, {})
         answer = daemon.request(verb.upper(), target, body=json.dumps(body).encode())
         if answer.kind == "store-locked":
@@ -366,14 +366,14 @@ def test_h6_locked_from_the_first_moment(daemon: RunningDaemon) -> None:
         assert daemon.get("demo").kind == "store-locked"
 
 
-def test_h6_wrong_passwords(daemon: RunningDaemon, upstream: OAuthServer) -> None:
+def test_h6_wrong_passphrases(daemon: RunningDaemon, upstream: OAuthServer) -> None:
     """Each wrong one is answered later than the one before; nobody else waits for it."""
     hand_over(daemon, upstream.grant())
     lock(daemon)
     took = []
     for number in range(4):
         began = time.monotonic()
-        answer = daemon.request("POST", "/v1/unlock", body=b'{"password": "wrong"}')
+        answer = daemon.request("POST", "/v1/unlock", body=b'{"passphrase": "wrong"}')
         took.append(time.monotonic() - began)
         assert (answer.status, answer.kind) == (403, "denied"), number
     # 0, 1, 2 and 4 seconds, and the work of the passphrase.
@@ -382,7 +382,7 @@ def test_h6_wrong_passwords(daemon: RunningDaemon, upstream: OAuthServer) -> Non
     assert took[3] > 4
 
     guessing = threading.Thread(
-        target=lambda: daemon.request("POST", "/v1/unlock", body=b'{"password": "wrong"}')
+        target=lambda: daemon.request("POST", "/v1/unlock", body=b'{"passphrase": "wrong"}')
     )
     guessing.start()
     waits = []
@@ -397,7 +397,7 @@ def test_h6_wrong_passwords(daemon: RunningDaemon, upstream: OAuthServer) -> Non
 
 
 @pytest.mark.parametrize(
-    "body", [b"nonsense", b'{"password": 7}', b"[]", b"\xff\xfe", b"{}", b'{"password": ""}']
+    "body", [b"nonsense", b'{"passphrase": 7}', b"[]", b"\xff\xfe", b"{}", b'{"passphrase": ""}']
 )
 def test_h6_a_malformed_request_locks(daemon: RunningDaemon, body: bytes) -> None:
     """Whoever asks for a lock and cannot say how is locked all the same, and told what is missing."""
@@ -412,7 +412,7 @@ def test_h6_a_malformed_request_locks(daemon: RunningDaemon, body: bytes) -> Non
     assert daemon.get("demo").status == 200
 
 
-def test_h6_a_malformed_request_locks_with_the_password_there_is(
+def test_h6_a_malformed_request_locks_with_the_passphrase_there_is(
     start_daemon: DaemonFactory,
 ) -> None:
     """A store that opens by passphrase is locked durably."""

@@ -141,21 +141,21 @@ def test_h4_after_a_lock_no_secret_is_left(bench: Callable[[OAuthServer], Bench]
         one.needles["store key"] = key
         key_file = one.daemon.home / ".config/credward/store.key"
         one.needles["key file"] = base64.b64decode(key_file.read_text())
-        password = secrets.token_urlsafe(30)
-        one.needles["passphrase"] = password.encode()
-        one.ask("POST", "/v1/lock", {"password": password})
+        passphrase = secrets.token_urlsafe(30)
+        one.needles["passphrase"] = passphrase.encode()
+        one.ask("POST", "/v1/lock", {"passphrase": passphrase})
         assert gone(one.daemon, one.needles) == {}
 
         wrong = secrets.token_urlsafe(30)
         one.needles["wrong passphrase"] = wrong.encode()
         refused = one.daemon.request(
-            "POST", "/v1/unlock", body=json.dumps({"password": wrong}).encode()
+            "POST", "/v1/unlock", body=json.dumps({"passphrase": wrong}).encode()
         )
         assert refused.kind == "denied"
-        one.ask("POST", "/v1/unlock", {"password": password})
+        one.ask("POST", "/v1/unlock", {"passphrase": passphrase})
         assert copies(one.daemon.pid, key) >= 1
         assert one.daemon.get("login").status == 200
-        one.ask("POST", "/v1/lock", {"password": password})
+        one.ask("POST", "/v1/lock", {"passphrase": passphrase})
         assert gone(one.daemon, one.needles) == {}
 
 
@@ -166,7 +166,7 @@ def test_h4_a_lock_sends_idle_workers_home(bench: Callable[[OAuthServer], Bench]
         one.use()
         children = Path(f"/proc/{one.daemon.pid}/task/{one.daemon.pid}/children")
         workers = children.read_text().split()
-        one.ask("POST", "/v1/lock", {"password": secrets.token_urlsafe(30)})
+        one.ask("POST", "/v1/lock", {"passphrase": secrets.token_urlsafe(30)})
         deadline = time.monotonic() + _PATIENCE
         while children.read_text().split() and time.monotonic() < deadline:
             time.sleep(0.1)

@@ -169,7 +169,7 @@ def test_a_lock_takes_the_tokens_along_and_idleness_locks(
         program.block("gateway", persist="true"),
         'key = "passphrase"\nlock_after = 6',
     )
-    word = b'{"password": "correct horse"}'
+    word = b'{"passphrase": "correct horse"}'
     assert daemon.request("POST", "/v1/unlock", body=word).status in {200, 204}
     daemon.get("gateway")
     until(lambda: kept(daemon) == 1)

@@ -9,7 +9,7 @@ import click
 from credward.cli.standard_input import read_text
 from credward.cli.start import reach
 
-__all__ = ["command", "read_password"]
+__all__ = ["command", "read_passphrase"]
 
 
 @click.command(
@@ -17,21 +17,21 @@ __all__ = ["command", "read_password"]
     short_help="Lock the store: nothing is handed out until unlock.",
     epilog="Example: credward lock",
 )
-@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-@click.option("--keep", is_flag=True, help="With the password that the store has already.")
-def command(password_stdin: bool, keep: bool) -> None:
-    """Lock the store with a password; nothing is handed out until `credward unlock`.
+@click.option("--passphrase-stdin", is_flag=True, help="Read the passphrase from standard input.")
+@click.option("--keep", is_flag=True, help="With the passphrase that the store has already.")
+def command(passphrase_stdin: bool, keep: bool) -> None:
+    """Lock the store with a passphrase; nothing is handed out until `credward unlock`.
 
     It stays locked when the daemon starts again.
     """
-    password = None if keep else read_password(from_stdin=password_stdin, confirm=True)
-    reach(start=True, timeout=10.0).lock(password)
+    passphrase = None if keep else read_passphrase(from_stdin=passphrase_stdin, confirm=True)
+    reach(start=True, timeout=10.0).lock(passphrase)
     click.echo("locked: nothing is handed out until you run credward unlock")
 
 
-def read_password(*, from_stdin: bool, confirm: bool) -> str:
-    """Return a password, typed without echo or read from a pipe; never from an argument."""
+def read_passphrase(*, from_stdin: bool, confirm: bool) -> str:
+    """Return a passphrase, typed without echo or read from a pipe; never from an argument."""
     if from_stdin or not sys.stdin.isatty():
         return read_text(8192, one_line=True).rstrip("\r\n")
-    text: str = click.prompt("password", hide_input=True, confirmation_prompt=confirm, err=True)
+    text: str = click.prompt("passphrase", hide_input=True, confirmation_prompt=confirm, err=True)
     return text

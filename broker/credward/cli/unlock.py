@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from credward.cli.lock import read_password
+from credward.cli.lock import read_passphrase
 from credward.cli.start import reach
 from credward.errors import BrokerError, Kind
 
@@ -12,19 +12,19 @@ __all__ = ["command"]
 
 
 @click.command("unlock", short_help="Open the store again.", epilog="Example: credward unlock")
-@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-def command(password_stdin: bool) -> None:
+@click.option("--passphrase-stdin", is_flag=True, help="Read the passphrase from standard input.")
+def command(passphrase_stdin: bool) -> None:
     """Open the store, after `credward lock` or a start without its key.
 
-    Wrong passwords are answered ever more slowly, up to ten seconds.
+    Wrong passphrases are answered ever more slowly, up to ten seconds.
     """
     client = reach(start=True, timeout=10.0)
     locked = client.statuses().locked
     try:
-        # Not every lock has a password, nor does every store that is not open yet.
+        # Not every lock has a passphrase, nor does every store that is not open yet.
         client.unlock(None)
     except BrokerError as failure:
         if not locked or failure.kind is not Kind.STORE_LOCKED:
             raise
-        client.unlock(read_password(from_stdin=password_stdin, confirm=False))
+        client.unlock(read_passphrase(from_stdin=passphrase_stdin, confirm=False))
     click.echo("unlocked")

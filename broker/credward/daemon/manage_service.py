@@ -77,13 +77,13 @@ class BrokerManageService:
             grants=[_dropped(each) for each in await self._management.revoke_all(peer)]
         )
 
-    async def lock(self, peer: Peer, password: str | None) -> None:
+    async def lock(self, peer: Peer, passphrase: str | None) -> None:
         """Lock the store."""
-        await self._management.lock(peer, None if password is None else Secret(password))
+        await self._management.lock(peer, None if passphrase is None else Secret(passphrase))
 
-    async def unlock(self, peer: Peer, password: str | None) -> None:
+    async def unlock(self, peer: Peer, passphrase: str | None) -> None:
         """Unlock the store."""
-        await self._management.unlock(peer, None if password is None else Secret(password))
+        await self._management.unlock(peer, None if passphrase is None else Secret(passphrase))
 
     async def secret_names(self, peer: Peer) -> wire.SecretNames:
         """Return the names of stored secrets."""

@@ -339,7 +339,7 @@ class Management:
 
     # --- the store --------------------------------------------------------------------------
 
-    async def lock(self, peer: Peer, password: Secret | None) -> None:
+    async def lock(self, peer: Peer, passphrase: Secret | None) -> None:
         """Lock the store and drop every token from memory; durable."""
         caller = self._gate.require("Manage", peer, although_locked=True)
         # First: whatever fails after this, nothing is handed out any more.
@@ -347,17 +347,17 @@ class Management:
         self._shell.drop_all()
         await self._strongbox.open(self._config)
         try:
-            await self.lock_up(password)
+            await self.lock_up(passphrase)
         finally:
             # Written down afterwards: a full disk is no reason to stay open.
             if self._strongbox.locked:
                 self._recorder.acted(caller, "Manage", "locked")
 
-    async def lock_up(self, password: Secret | None = None) -> None:
+    async def lock_up(self, passphrase: Secret | None = None) -> None:
         """Lock the store, whoever wants it; what is kept of tokens goes first."""
         self._shelf.clear()
         try:
-            await self._strongbox.lock(password)
+            await self._strongbox.lock(passphrase)
         finally:
             if self._strongbox.locked:
                 self._shell.drop_all()
@@ -367,14 +367,14 @@ class Management:
                 await self._book.save()
             self._scrub()
 
-    async def unlock(self, peer: Peer, password: Secret | None) -> None:
+    async def unlock(self, peer: Peer, passphrase: Secret | None) -> None:
         """Open the store, and take over what workers finished meanwhile."""
         caller = self._gate.require("Manage", peer, although_locked=True)
         if self._gate.locked and not self._strongbox.locked:
             # Idle for too long, which the timer will notice in a moment.
             await self.lock_up()
         try:
-            await self._strongbox.unlock(self._config, password)
+            await self._strongbox.unlock(self._config, passphrase)
         except BrokerError as failure:
             if failure.kind is Kind.DENIED:
                 self._recorder.acted(caller, "Manage", "unlock-refused")

@@ -246,22 +246,22 @@ class Strongbox:
         """Refuse from now on, whatever becomes of the lock that was asked for."""
         self._shut = True
 
-    async def lock(self, password: Secret | None) -> None:
+    async def lock(self, passphrase: Secret | None) -> None:
         """Forget the key; durable, so that the next daemon starts locked too.
 
         Where there is no passphrase it is only `shut`, and `bad-request` says so.
         """
         store = self._opened()
-        if password is None and not store.has_passphrase:
+        if passphrase is None and not store.has_passphrase:
             raise BrokerError(
                 Kind.BAD_REQUEST,
-                "locked only until the daemon starts again, for there is no password yet: "
+                "locked only until the daemon starts again, for there is no passphrase yet: "
                 "run credward lock and type one",
             )
-        if password is None:
+        if passphrase is None:
             await asyncio.to_thread(store.lock)
         else:
-            plain = bytearray(password.reveal().encode())
+            plain = bytearray(passphrase.reveal().encode())
             try:
                 stretched = await _in_own_thread(store.stretch, plain)
             finally:
@@ -269,19 +269,19 @@ class Strongbox:
             await asyncio.to_thread(store.lock, stretched)
         self._shut = False
 
-    async def unlock(self, config: Config, password: Secret | None) -> None:
+    async def unlock(self, config: Config, passphrase: Secret | None) -> None:
         """Open the store again. One guess at a time, each wrong one slower than the one before."""
         await self.open(config, again=True)
         assert self._store is not None
         if not self.locked:
             return
         if self._store.locked:
-            await self._unlock(self._store, password)
+            await self._unlock(self._store, passphrase)
         self._shut = False
         await self._run_hooks()
 
-    async def _unlock(self, store: Store, password: Secret | None) -> None:
-        if password is None:
+    async def _unlock(self, store: Store, passphrase: Secret | None) -> None:
+        if passphrase is None:
             raise BrokerError(
                 Kind.STORE_LOCKED, "the store opens with its passphrase: run credward unlock"
             )
@@ -290,7 +290,7 @@ class Strongbox:
             before, self._wrong = self._wrong, self._wrong + 1
             if before:
                 await asyncio.sleep(min(_LAST_DELAY, _FIRST_DELAY * 2.0 ** min(before - 1, 10)))
-            plain = bytearray(password.reveal().encode())
+            plain = bytearray(passphrase.reveal().encode())
             try:
                 stretched = await _in_own_thread(store.stretch, plain)
                 await asyncio.to_thread(store.unlock, stretched)

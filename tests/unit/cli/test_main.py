@@ -96,3 +96,12 @@ def test_lists_of_commands_are_not_cut_off(run: Run, words: tuple[str, ...]) -> 
 
     assert ran.code == 0
     assert "..." not in ran.out.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize("name", ["lock", "unlock"])
+def test_what_opens_the_store_has_one_name(run: Run, name: str) -> None:
+    """A passphrase, as in the configuration and in the documents."""
+    shown = run(name, "--help").out
+
+    assert "--passphrase-stdin" in shown
+    assert "password" not in shown.lower()

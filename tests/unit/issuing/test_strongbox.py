@@ -43,8 +43,8 @@ class Bench:
             environ={},
         )
 
-    async def guess(self, password: Secret = WRONG) -> None:
-        await self.box.unlock(self.config, password)
+    async def guess(self, passphrase: Secret = WRONG) -> None:
+        await self.box.unlock(self.config, passphrase)
 
     async def refused(self) -> None:
         with pytest.raises(BrokerError) as caught:

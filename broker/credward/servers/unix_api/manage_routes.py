@@ -67,11 +67,11 @@ class ManageService(Protocol):
         """Revoke what can be revoked, then drop everything."""
         ...
 
-    async def lock(self, peer: Peer, password: str | None) -> None:
+    async def lock(self, peer: Peer, passphrase: str | None) -> None:
         """Lock the store."""
         ...
 
-    async def unlock(self, peer: Peer, password: str | None) -> None:
+    async def unlock(self, peer: Peer, passphrase: str | None) -> None:
         """Unlock the store."""
         ...
 
@@ -143,17 +143,17 @@ class ManageApi:
     async def lock(self, http_request: HttpRequest) -> HttpResponse:
         """Lock the store; a body that cannot be read locks it too, if it can (H6)."""
         try:
-            password = read_body(http_request.body, wire.Password).password
+            passphrase = read_body(http_request.body, wire.Passphrase).passphrase
         except BrokerError:
             await self._service.lock(http_request.peer, None)
             raise
-        await self._service.lock(http_request.peer, password or None)
+        await self._service.lock(http_request.peer, passphrase or None)
         return _answer(wire.Nothing())
 
     async def unlock(self, http_request: HttpRequest) -> HttpResponse:
         """Unlock the store."""
-        body = read_body(http_request.body, wire.Password)
-        await self._service.unlock(http_request.peer, body.password or None)
+        body = read_body(http_request.body, wire.Passphrase)
+        await self._service.unlock(http_request.peer, body.passphrase or None)
         return _answer(wire.Nothing())
 
     async def secret_names(self, http_request: HttpRequest) -> HttpResponse:
@@ -245,15 +245,15 @@ def manage_routes() -> tuple[Route, ...]:
             verb="POST",
             path="/v1/lock",
             call=api.lock,
-            summary="Lock the store with a password",
-            body=wire.Password,
+            summary="Lock the store with a passphrase",
+            body=wire.Passphrase,
         ),
         Route(
             verb="POST",
             path="/v1/unlock",
             call=api.unlock,
             summary="Unlock the store",
-            body=wire.Password,
+            body=wire.Passphrase,
         ),
         Route(
             verb="GET",

@@ -98,7 +98,7 @@ def test_an_entry_that_hangs_leaves_time_for_the_next_one(
     """It gets most of the caller's patience; its mint goes on, and what it brings ends the pause."""
     main.set(hold="")
     daemon = start_daemon(chain(main, spare))
-    first = daemon.get("main", timeout=12)
+    first = daemon.get("main", timeout=20)
     assert (first.headers["credential"], main.mints) == ("spare", 1)
     assert unusable(daemon)["main"]["reason"] == "timed-out"
     main.set(hold=None)

@@ -12,6 +12,7 @@ from credward.lifecycle.vocabulary import Plan, State, TokenKey
 from fakes.clock import FakeClock
 from fakes.upstream import FakeUpstream
 from fakes.wakeups import FakeWakeups
+from waiting import until_async
 
 KEY = TokenKey("gateway", "e1")
 
@@ -135,9 +136,8 @@ async def test_the_next_deadline_is_set_once_and_again_when_it_came(bench: Bench
     assert len(bench.wakeups.settings) == times
     bench.clock.advance(due)
     bench.wakeups.ring()
-    await asyncio.sleep(0.01)
+    await until_async(lambda: len(bench.upstream.mints) == 2)
 
-    assert len(bench.upstream.mints) == 2
     assert await bench.token() == "token-2-gateway"
     assert len(bench.wakeups.settings) > times
 
@@ -157,8 +157,7 @@ async def test_t13_a_step_sets_the_deadline_anew(bench: Bench, step: float) -> N
     assert due == pytest.approx(before - max(step, 0.0))
     bench.clock.advance(due)
     bench.wakeups.ring()
-    await asyncio.sleep(0.01)
-    assert len(bench.upstream.mints) == 2
+    await until_async(lambda: len(bench.upstream.mints) == 2)
 
 
 async def test_closing_wakes_up_no_more(bench: Bench) -> None:

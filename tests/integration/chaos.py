@@ -39,7 +39,7 @@ from integration.oidc import OidcProvider, User
 NAMES = ("one", "two", "three", "four")
 ASKERS = 64
 # Seconds: what an asker waits in all, over however many daemons.
-PATIENCE = 30.0
+PATIENCE = 90.0
 CRASHING = Path(__file__).parents[1] / "fakes/crashing_serve.py"
 
 
@@ -84,7 +84,7 @@ class Tally:
 def ask(path: str, name: str) -> tuple[str, str]:
     """Ask once; return what came: `served` and the token, or the kind of failure."""
     connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(15)
+    connection.settimeout(30)
     try:
         connection.connect(path)
         query = f"GET /v1/credentials/{name}/token?timeout=10 HTTP/1.1\r\nHost: c\r\nConnection: close\r\n\r\n"

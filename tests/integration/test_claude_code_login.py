@@ -19,7 +19,7 @@ from waiting import until
 pytestmark = [
     pytest.mark.skipif(OidcProvider.missing() is not None, reason=str(OidcProvider.missing())),
     pytest.mark.skipif(chromium.missing() is not None, reason=str(chromium.missing())),
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(600),
     by_owner,
 ]
 

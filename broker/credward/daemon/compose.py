@@ -87,7 +87,8 @@ def compose(
     environ = environment()
     journals = JournalDirectory(places.state_dir / "journals")
     proofs = UsedProofs(clock=clock, path=places.state_dir / "used_proofs.json")
-    pool = WorkerPool(clock=clock, journals=journals, on_used_up=proofs.add)
+    scrubber = Scrubber()
+    pool = WorkerPool(clock=clock, journals=journals, on_used_up=proofs.add, on_left=scrubber.soon)
     audit = AuditLog(config.audit.path or places.state_dir / "audit.log", sync=config.audit.sync)
     holder = Holder(Active(config, _load_policy(config)))
     strongbox = Strongbox(
@@ -112,7 +113,6 @@ def compose(
         environ=environ,
     )
     shelf = TokenShelf(clock=clock, book=book, config=lambda: holder.active.config, environ=environ)
-    scrubber = Scrubber()
     notices = LoginNotices(
         clock=clock,
         config=lambda: holder.active.config,

@@ -100,7 +100,7 @@ class WorkerPool:
 
     Some more while mints hang, see `places`. *environ* is the daemon's own environment, of which a
     worker is handed very little. *on_used_up* is told, before the mint that it comes of ends, which
-    one-time proofs count no more.
+    one-time proofs count no more; *on_left*, that a worker has ended, whose buffers are free then.
     """
 
     def __init__(
@@ -115,6 +115,7 @@ class WorkerPool:
         environ: Mapping[str, str] | None = None,
         journals: JournalMaker | None = None,
         on_used_up: Callable[[Mapping[str, float]], None] | None = None,
+        on_left: Callable[[], None] = lambda: None,
     ) -> None:
         self._clock = clock
         self._log = log
@@ -125,6 +126,7 @@ class WorkerPool:
         self._environ = environment() if environ is None else environ
         self._journals = journals
         self._on_used_up = on_used_up
+        self._on_left = on_left
         self._lanes: dict[str, _Lane] = {}
         self._logins: set[Worker] = set()
         self._closing = False
@@ -165,7 +167,7 @@ class WorkerPool:
         on_start: Callable[[Login], None],
     ) -> GrantGiven:
         """Have a user brought through a login, by a worker of its own that ends with it."""
-        worker = Worker(provider, on_end=self._logins.discard)
+        worker = Worker(provider, on_end=self._forget_login)
         self._logins.add(worker)
         try:
             async with asyncio.timeout(_LOGIN):
@@ -183,7 +185,7 @@ class WorkerPool:
 
     async def revoke(self, provider: str, request: RevokeRequest, *, deadline: float) -> None:
         """Have a grant revoked upstream; raise `BrokerError` where that fails."""
-        worker = Worker(provider, on_end=self._logins.discard)
+        worker = Worker(provider, on_end=self._forget_login)
         self._logins.add(worker)
         try:
             async with asyncio.timeout(deadline):
@@ -390,13 +392,26 @@ class WorkerPool:
             raise _ending(credential)
         worker = Worker(
             provider,
-            on_end=lambda ended: _forget(lane, ended),
+            on_end=lambda ended: self._forget(lane, ended),
             journal=journal,
             on_used_up=self._on_used_up,
         )
         lane.all.append(worker)
         await self._greet(worker)
         return worker
+
+    def _forget(self, lane: _Lane, worker: Worker) -> None:
+        for workers in (lane.all, lane.idle):
+            with contextlib.suppress(ValueError):
+                workers.remove(worker)
+        if worker.journal is not None and worker not in lane.rotating:
+            # It died idle: nothing is in it.
+            worker.journal.remove()
+        self._on_left()
+
+    def _forget_login(self, worker: Worker) -> None:
+        self._logins.discard(worker)
+        self._on_left()
 
     async def _greet(self, worker: Worker) -> None:
         try:
@@ -492,12 +507,3 @@ def _unwritable(credential: str, error: OSError) -> BrokerError:
         f'"{credential}" is not renewed, its rotation journal cannot be written '
         f"({error.strerror}): make room in the state directory; retrying by itself",
     )
-
-
-def _forget(lane: _Lane, worker: Worker) -> None:
-    for workers in (lane.all, lane.idle):
-        with contextlib.suppress(ValueError):
-            workers.remove(worker)
-    if worker.journal is not None and worker not in lane.rotating:
-        # It died idle: nothing is in it.
-        worker.journal.remove()

@@ -184,13 +184,15 @@ async def test_a_worker_that_dies_in_its_sleep_costs_nothing(make_pool, ask):
 
 
 async def test_an_idle_worker_leaves(make_pool, ask):
-    """After a while, by the end of its link, and is buried."""
-    pool = make_pool(idle_after=0.2)
+    """After a while, by the end of its link, and is buried; whoever overwrites freed memory is told."""
+    left = []
+    pool = make_pool(idle_after=0.2, on_left=lambda: left.append(pool.snapshot()))
     await pool.mint("command", ask(**ECHO), deadline=PATIENCE)
     (view,) = pool.snapshot()
 
     await until_async(lambda: pool.snapshot() == [])
     await until_async(lambda: not Path(f"/proc/{view.pid}").exists())
+    assert left == [[]]
 
 
 async def test_work_keeps_a_worker(make_pool, ask):

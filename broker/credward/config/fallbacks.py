@@ -5,11 +5,11 @@ Trying them in turn is `issuing.issuer`; when one is left alone, `lifecycle.fail
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 
 from credward.config.layers import Complaints
 from credward.config.model import CredentialConfig
+from credward.guess import guess
 
 __all__ = ["check_fallbacks"]
 
@@ -29,9 +29,8 @@ def _complaints(
         if name == credential.name:
             yield "falls back on itself"
         elif other is None:
-            near = difflib.get_close_matches(name, credentials, n=1)
-            guess = f', perhaps "{near[0]}"' if near else ""
-            yield f'falls back on "{name}", which is not configured{guess}'
+            near = guess(name, credentials)
+            yield f'falls back on "{name}", which is not configured{near}'
         else:
             yield from _differences(credential, other)
             if _leads_to(other, credential.name, credentials, set()):

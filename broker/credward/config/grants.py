@@ -5,9 +5,8 @@ Names and words only; the grants themselves are in the store.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,15 +14,21 @@ import msgspec
 
 from credward.config.layers import Complaints, Layer, named_tables
 from credward.config.model import CredentialConfig
+from credward.config.sections import CommonSection
+from credward.config.words import Where
+from credward.guess import guess
 from credward.settings.grants import bound_to, grant_terms
 from credward.settings.references import references_in
+from credward.settings.registry import SETTINGS
 
 __all__ = [
     "GrantTable",
     "check_references",
     "check_shared",
+    "check_unused",
     "grant_name",
     "read_grants",
+    "where_written",
     "with_grant",
 ]
 
@@ -32,8 +37,14 @@ __all__ = [
 class GrantTable:
     """One `[grants.NAME]`: words that every credential on it has in common."""
 
+    name: str
     words: Mapping[str, Any]
-    origin: str
+    layer: Layer
+
+    @property
+    def origin(self) -> str:
+        """Return `file:line` of its head."""
+        return self.layer.at("grants", self.name)
 
 
 def read_grants(layers: list[Layer], complaints: Complaints) -> dict[str, GrantTable]:
@@ -44,7 +55,7 @@ def read_grants(layers: list[Layer], complaints: Complaints) -> dict[str, GrantT
         if not isinstance(words, dict):
             complaints.errors.append(f"{where}: grants.{name} is a table")
         else:
-            found[name] = GrantTable(words=words, origin=where)
+            found[name] = GrantTable(name=name, words=words, layer=layer)
     return found
 
 
@@ -56,8 +67,7 @@ def with_grant(
     complaints: Complaints,
 ) -> dict[str, Any]:
     """Return the words of a credential together with those of the grant that it names."""
-    name = table.get("grant")
-    grant = grants.get(name) if isinstance(name, str) else None
+    grant = _grant_of(table, grants)
     if grant is None:
         return dict(table)
     for key, value in grant.words.items():
@@ -66,6 +76,48 @@ def with_grant(
                 f"{layer.at(*path, key)}: {key} is set otherwise by its grant at {grant.origin}"
             )
     return {**grant.words, **table}
+
+
+def _grant_of(table: Mapping[str, Any], grants: Mapping[str, GrantTable]) -> GrantTable | None:
+    name = table.get("grant")
+    return grants.get(name) if isinstance(name, str) else None
+
+
+def where_written(
+    layer: Layer,
+    path: tuple[str, ...],
+    table: Mapping[str, Any],
+    grants: Mapping[str, GrantTable],
+) -> Where:
+    """Return where each key of a credential was written: in its *table*, or in its grant's."""
+    grant = _grant_of(table, grants)
+
+    def where(inner: tuple[str, ...]) -> tuple[Layer, tuple[str, ...]]:
+        if grant is not None and inner and inner[0] in grant.words and inner[0] not in table:
+            return grant.layer, ("grants", grant.name, *inner)
+        return layer, (*path, *inner)
+
+    return where
+
+
+def check_unused(
+    grants: Mapping[str, GrantTable], used: Collection[str], complaints: Complaints
+) -> None:
+    """Complain of keys that no provider knows in grants that no credential is on (yet)."""
+    for name, grant in grants.items():
+        if name in used:
+            continue
+        provider = grant.words.get("provider")
+        if isinstance(provider, str) and provider in SETTINGS:
+            shapes = [SETTINGS[provider]]
+        else:
+            shapes = list(SETTINGS.values())
+        known = set(CommonSection.__struct_fields__)
+        known.update(key for shape in shapes for key in shape.__struct_fields__)
+        for key in grant.words:
+            if key not in known:
+                text = f'unknown key "{key}"{guess(key, sorted(known))}'
+                complaints.errors.append(f"{grant.layer.at('grants', name, key)}: {text}")
 
 
 def grant_name(credential: str, provider: str, settings: msgspec.Struct) -> str:
@@ -109,11 +161,9 @@ def check_references(credentials: Mapping[str, CredentialConfig], complaints: Co
     }
     for name, used in uses.items():
         for other in sorted(used - uses.keys()):
-            near = difflib.get_close_matches(other, credentials, n=1)
-            guess = f', perhaps "{near[0]}"' if near else ""
             complaints.errors.append(
                 f'{credentials[name].origin}: "{name}" refers to credential "{other}", '
-                f"which is not configured{guess}"
+                f"which is not configured{guess(other, credentials)}"
             )
         if _reaches(uses, name, name):
             complaints.errors.append(

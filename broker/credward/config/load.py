@@ -5,14 +5,13 @@ Knows the layers' rights and the tables; a provider's own words are checked by i
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -22,8 +21,10 @@ from credward.config.grants import (
     GrantTable,
     check_references,
     check_shared,
+    check_unused,
     grant_name,
     read_grants,
+    where_written,
     with_grant,
 )
 from credward.config.layers import Complaints, ConfigErrors, Layer, named_tables, read_layers
@@ -45,23 +46,14 @@ from credward.config.sections import (
     StoreSection,
 )
 from credward.config.storing import contradictions, store_config
+from credward.config.words import Where, convert
+from credward.guess import guess
 from credward.settings.checks import check_base_urls
 from credward.settings.network import NetworkSettings
 from credward.settings.registry import SETTINGS
 
 __all__ = ["load_config"]
 
-# What msgspec says of a value, and what a shape is called in TOML.
-_EXPECTED = re.compile(r"Expected `(?P<wanted>[^`]*)`, got `(?P<got>[^`]*)`")
-_NO_CHOICE = re.compile(r"Invalid enum value '([^']*)'")
-_SHAPES = {
-    "array": 'a list such as ["…", "…"]',
-    "bool": "true or false",
-    "float": "a number",
-    "int": "a whole number",
-    "object": "a table such as { … }",
-    "str": "a text in quotes",
-}
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 _TABLES = (
     "credentials",
@@ -77,9 +69,6 @@ _TABLES = (
 )
 # Words of the format that later versions read; refusing them is better than ignoring them.
 _LATER = ("sinks",)
-_UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]*)`")
-_PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
-
 _S = TypeVar("_S", bound=msgspec.Struct)
 
 
@@ -91,6 +80,7 @@ def load_config(places: Places, explicit: Path | None = None) -> Config:
         _check_tables(layer, complaints)
     grants = read_grants(layers, complaints)
     credentials = _credentials(layers, grants, complaints)
+    check_unused(grants, _named_grants(layers), complaints)
     check_references(credentials, complaints)
     check_shared(credentials, complaints)
     listen = _section(layers, "listen", ListenSection, complaints)
@@ -112,7 +102,8 @@ def load_config(places: Places, explicit: Path | None = None) -> Config:
     for key, text in contradictions(store):
         complaints.errors.append(f"{_where(layers, 'store', key)}: {text}")
     if complaints.errors:
-        raise ConfigErrors(complaints.errors)
+        # What a grant gets wrong is wrong for each credential on it.
+        raise ConfigErrors(list(dict.fromkeys(complaints.errors)))
     return Config(
         default=default,
         credentials=MappingProxyType(credentials),
@@ -150,7 +141,7 @@ def _check_tables(layer: Layer, complaints: Complaints) -> None:
         if name in _LATER:
             text = f'"{name}" is not read by this version of credward'
         else:
-            text = f'unknown key "{name}"{_nearest(name, _TABLES)}'
+            text = f'unknown key "{name}"{guess(name, _TABLES)}'
         (complaints.errors if strict else complaints.warnings).append(f"{layer.at(name)}: {text}")
 
 
@@ -163,7 +154,7 @@ def _section(layers: list[Layer], name: str, shape: type[_S], complaints: Compla
         if not isinstance(table, dict):
             complaints.errors.append(f"{layer.at(name)}: {name} is a table")
             continue
-        checked = _convert(layer, (name,), table, shape, complaints)
+        checked = convert(_in_table(layer, name), table, shape, complaints)
         for key in table if checked else ():
             if key in owner and owner[key].system and not layer.system:
                 complaints.errors.append(
@@ -180,9 +171,9 @@ def _default(
     for layer in reversed(layers):
         if (name := layer.data.get("default")) is not None:
             if name not in credentials and not complaints.errors:
-                near = _nearest(str(name), tuple(credentials))
                 complaints.errors.append(
-                    f'{layer.at("default")}: default "{name}" is not a configured credential{near}'
+                    f'{layer.at("default")}: default "{name}" is not a configured credential'
+                    f"{guess(str(name), credentials)}"
                 )
             return str(name)
     return None
@@ -217,10 +208,11 @@ def _credential(
     complaints: Complaints,
 ) -> CredentialConfig | None:
     path = ("credentials", name)
+    where = where_written(layer, path, table, grants)
     table = with_grant(layer, path, table, grants, complaints)
     provider = table.get("provider")
     if not isinstance(provider, str) or provider not in SETTINGS:
-        complaints.errors.append(f"{layer.at(*path, 'provider')}: {_no_provider(name, provider)}")
+        complaints.errors.append(f"{_at(where, 'provider')}: {_no_provider(name, provider)}")
         return None
     shape = SETTINGS[provider]
     common_names = set(CommonSection.__struct_fields__)
@@ -228,16 +220,16 @@ def _credential(
     unknown = [key for key in table if key not in common_names | own_names]
     for key in unknown:
         text = f'unknown key "{key}" for provider {provider}'
-        text += _nearest(key, tuple(sorted(common_names | own_names)))
+        text += guess(key, sorted(common_names | own_names))
         if key in _LATER:
             text = f'"{key}" is not read by this version of credward'
-        complaints.errors.append(f"{layer.at(*path, key)}: {text}")
+        complaints.errors.append(f"{_at(where, key)}: {text}")
     own_words = {key: value for key, value in table.items() if key in own_names}
     common_words = {
         key: value for key, value in table.items() if key in common_names and key not in own_names
     }
-    common = _convert(layer, path, common_words, CommonSection, complaints)
-    own = _convert(layer, path, own_words, shape, complaints)
+    common = convert(where, common_words, CommonSection, complaints)
+    own = convert(where, own_words, shape, complaints)
     if common is None or own is None or unknown:
         return None
     credential = _merged(name, provider, own, common, layer.at(*path))
@@ -249,10 +241,22 @@ def _credential(
     return credential
 
 
+def _named_grants(layers: list[Layer]) -> set[str]:
+    """Return the grants that credentials name."""
+    tables = [layer.data.get("credentials") for layer in layers]
+    return {
+        each["grant"]
+        for table in tables
+        if isinstance(table, dict)
+        for each in table.values()
+        if isinstance(each, dict) and isinstance(each.get("grant"), str)
+    }
+
+
 def _no_provider(name: str, provider: object) -> str:
     if provider is None:
         return f"{name} needs a provider: one of {', '.join(sorted(SETTINGS))}"
-    near = _nearest(str(provider), tuple(SETTINGS)) or f": one of {', '.join(sorted(SETTINGS))}"
+    near = guess(str(provider), SETTINGS) or f": one of {', '.join(sorted(SETTINGS))}"
     return f'{name} provider "{provider}" is unknown{near}'
 
 
@@ -287,60 +291,13 @@ def _epoch(provider: str, own: msgspec.Struct, common: CommonSection) -> str:
     return hashlib.sha256(msgspec.json.encode(words, order="sorted")).hexdigest()[:16]
 
 
-# --- words ---------------------------------------------------------------------------------------
+def _in_table(layer: Layer, name: str) -> Where:
+    return lambda inner: (layer, (name, *inner))
 
 
-def _convert(
-    layer: Layer,
-    path: tuple[str, ...],
-    table: dict[str, Any],
-    shape: type[_S],
-    complaints: Complaints,
-) -> _S | None:
-    """Return *table* as *shape*, or complain about the one key that does not fit."""
-    try:
-        return msgspec.convert(table, shape)
-    except msgspec.ValidationError as error:
-        text = str(error)
-        inner: tuple[str, ...] = ()
-        if (place := _PATH.search(text)) is not None:
-            inner = tuple(each for each in re.split(r"[.\[\]]+", place["path"]) if each)
-            text = text[: place.start()]
-        if (unknown := _UNKNOWN.search(text)) is not None:
-            inner += (unknown["name"],)
-            near = _nearest(unknown["name"], shape.__struct_fields__)
-            text = f'unknown key "{unknown["name"]}"{near}'
-        elif (missing := re.search(r"missing required field `([^`]*)`", text)) is not None:
-            text = f'"{missing[1]}" is missing'
-        elif (wrong := _EXPECTED.fullmatch(text)) is not None:
-            wanted = " or ".join(
-                _SHAPES.get(each, each) for each in wrong["wanted"].split(" | ") if each != "null"
-            )
-            text = f"is {wanted}, and this is {_SHAPES.get(wrong['got'], wrong['got'])}"
-        elif (no_choice := _NO_CHOICE.match(text)) is not None:
-            text = f'no "{no_choice[1]}"{_choices(shape, inner)}'
-        dotted = ".".join((*path, *inner))
-        complaints.errors.append(f"{layer.at(*path, *inner)}: {dotted}: {text}")
-        return None
-
-
-def _choices(shape: type[msgspec.Struct], inner: tuple[str, ...]) -> str:
-    """Return what may stand at a key of *shape* that takes a few words only."""
-    known = {each.encode_name: each.type for each in msgspec.structs.fields(shape)}
-    words: list[str] = []
-    waiting = [known.get(inner[0])] if inner else []
-    while waiting:
-        found = waiting.pop(0)
-        if get_origin(found) is Literal:
-            words += [f'"{each}"' for each in get_args(found)]
-        else:
-            waiting += get_args(found)
-    return f": one of {', '.join(sorted(words))}" if words else ""
-
-
-def _nearest(name: str, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f', perhaps "{near[0]}"' if near else ""
+def _at(where: Where, key: str) -> str:
+    layer, path = where((key,))
+    return layer.at(*path)
 
 
 def _path(text: str | None) -> Path | None:

@@ -5,11 +5,10 @@ Pure functions over values; who asks and whether they may is `gate`.
 
 from __future__ import annotations
 
-import difflib
-
 from credward.callers.caller import Caller
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Kind
+from credward.guess import guess
 from credward.lifecycle.vocabulary import TokenKey
 from credward.tokens import TokenRequest
 
@@ -29,11 +28,10 @@ def find_credential(config: Config, name: str) -> CredentialConfig:
         return _default_credential(config)
     if (found := config.credentials.get(name)) is not None:
         return found
-    near = difflib.get_close_matches(name, config.credentials, n=1)
-    guess = f', perhaps "{near[0]}"' if near else ""
     raise BrokerError(
         Kind.UNKNOWN_CREDENTIAL,
-        f'"{name}" is not configured{guess}: run credward status for the list',
+        f'"{name}" is not configured{guess(name, config.credentials)}: '
+        "run credward status for the list",
     )
 
 

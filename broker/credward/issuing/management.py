@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import difflib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import msgspec
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Kind
+from credward.guess import guess
 from credward.issuing.admitted import Admitted
 from credward.issuing.gate import Gate, Holder, Peer
 from credward.issuing.grant_book import GrantBook
@@ -464,12 +464,10 @@ class Management:
         on_it = [each for each in config.credentials.values() if each.grant == name]
         if on_it:
             return on_it[0]
-        grants = [each.grant for each in config.credentials.values()]
-        near = difflib.get_close_matches(name, [*config.credentials, *grants], n=1)
-        guess = f', perhaps "{near[0]}"' if near else ""
+        names = [*config.credentials, *(each.grant for each in config.credentials.values())]
         raise BrokerError(
             Kind.UNKNOWN_CREDENTIAL,
-            f'"{name}" is neither a credential nor a grant{guess}: '
+            f'"{name}" is neither a credential nor a grant{guess(name, names)}: '
             "run credward status for the list",
         )
 

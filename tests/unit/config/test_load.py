@@ -45,6 +45,7 @@ client_id = "app"
 scope = "User.Read"
 base_url = "https://llm.example.com"
 """
+STATIC = '[credentials.a]\nprovider = "static"\n'
 GOOD = '[credentials.a]\nprovider = "local"\n'
 
 
@@ -72,7 +73,29 @@ GOOD = '[credentials.a]\nprovider = "local"\n'
         ),
         (
             GOOD + "serve.scope = []\n",
-            '3: credentials.a.serve.scope: unknown key "scope"',
+            '3: credentials.a.serve.scope: unknown key "scope", perhaps "scopes"',
+        ),
+        (
+            GOOD + "[credentials.a.serve]\nwhom = []\n",
+            '4: credentials.a.serve.whom: unknown key "whom": one of audiences, scopes',
+        ),
+        (
+            STATIC + 'secret = { stor = "x" }\n',
+            '3: credentials.a.secret.stor: unknown key "stor", perhaps "store"',
+        ),
+        (
+            STATIC + '[credentials.a.secret.keychain]\nservice = "s"\nacount = "x"\n',
+            '5: credentials.a.secret.keychain.acount: unknown key "acount", perhaps "account"',
+        ),
+        ("[store]\nkeyfile = 'x'\n", '2: store.keyfile: unknown key "keyfile", perhaps "key_file"'),
+        ("[policy]\ndir = 'x'\n", '2: policy.dir: unknown key "dir": one of directory'),
+        (
+            GOOD + "[grants.g]\nissur = 'x'\n",
+            '4: unknown key "issur", perhaps "issuer"',
+        ),
+        (
+            GOOD + "[grants.g]\nprovider = 'oauth'\nclaims = {}\n",
+            '5: unknown key "claims"',
         ),
         ('[credentials."a b"]\nprovider = "local"\n', '1: "a b" is no name'),
         ("[credential.a]\n", '1: unknown key "credential", perhaps "credentials"'),
@@ -115,6 +138,30 @@ def test_each_planted_error_has_its_line_and_says_what(
     assert line.startswith(expected.split(": ", maxsplit=1)[0] + ": ")
     assert expected.partition(": ")[2] in line
     assert "canary" not in line
+
+
+def test_what_a_grant_gets_wrong_is_told_once_and_there(places: Places) -> None:
+    """Whatever is on it; at the key itself, in tables below it too."""
+    words = '[credentials.{}]\nprovider = "oauth"\ngrant = "g"\nclient_id = "c"\n'
+    text = words.format("a") + words.format("b") + "[grants.g]\n"
+    issuer = 'issuer = "https://login.example.com"\n'
+
+    assert errors(places, text + issuer + 'scop = "x"\n') == [
+        '11: unknown key "scop" for provider oauth, perhaps "scope"'
+    ]
+    assert errors(places, text + issuer + 'client_secret = { fil = "/x" }\n') == [
+        '11: grants.g.client_secret.fil: unknown key "fil", perhaps "file"'
+    ]
+    assert errors(places, text + "issuer = 7\n") == [
+        "10: grants.g.issuer: is a text in quotes, and this is a whole number"
+    ]
+
+
+def test_every_unknown_key_of_a_table_is_told(places: Places) -> None:
+    """Not only the first of them."""
+    found = errors(places, "[listen]\nmod = 'user'\ngrup = 'x'\n" + GOOD + "serve.scop = []\n")
+
+    assert [line.rpartition("perhaps ")[2] for line in found] == ['"scopes"', '"mode"', '"group"']
 
 
 def test_all_errors_come_at_once(places: Places) -> None:

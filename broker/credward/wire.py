@@ -239,12 +239,15 @@ class HandOver(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GrantGiven(msgspec.Struct, frozen=True, kw_only=True):
-    """A grant is kept; *durable* is false where the store could not be written yet."""
+    """A grant is kept, and not tried yet; *durable* is false where the store could not be written.
+
+    *turned_away*: how many agents were, since it was missing.
+    """
 
     grant: str
     durable: bool
     credentials: list[str] = []
-    served: int = 0
+    turned_away: int = 0
 
 
 class GrantDropped(msgspec.Struct, frozen=True, kw_only=True):

@@ -82,15 +82,33 @@ def refresh(daemon: RunningDaemon, name: str = "one") -> Any:
 
 
 def test_hand_over(daemon: RunningDaemon, upstream: OAuthServer) -> None:
-    """A refresh token from a pipe becomes ours alone; whoever waited is served again."""
+    """A refresh token from a pipe becomes ours alone; whether it is good its first use shows."""
     assert cli(daemon, "get", "two").returncode == 67
     said = hand_over(daemon, upstream.grant())
 
-    assert said == "logged in: one, two, three, 1 agent is served again\n"
+    assert said == (
+        "taken over: one, two, three, 1 agent was turned away without it\n"
+        "next: credward refresh one (shows whether it is good)\n"
+    )
     assert cli(daemon, "get", "two").stdout.startswith("at-")
     # Rotated by the mint: the one that was handed over is used up, ours is current.
     assert len(upstream.families[0].used) == 1
     assert grant(daemon, "one")["rotations"] == 1
+
+
+def test_a_grant_that_is_no_good(daemon: RunningDaemon) -> None:
+    """Nothing is promised at the hand-over; the command that it names says what is wrong."""
+    done = cli(daemon, "login", "two", "--grant-stdin", "--json", given="rt-of-somebody-else")
+    assert json.loads(done.stdout) == {
+        "grant": "team",
+        "durable": True,
+        "credentials": NAMES,
+        "turned_away": 0,
+    }
+    tried = cli(daemon, *hand_over(daemon, "rt-of-somebody-else").split("credward ")[1].split()[:2])
+
+    assert tried.returncode == 67
+    assert '"one" needs a login' in tried.stderr
 
 
 @pytest.mark.parametrize(
@@ -504,7 +522,7 @@ def test_t9_parked(daemon: RunningDaemon, upstream: OAuthServer) -> None:
     assert cli(daemon, "status", "--check").returncode == 1
 
     assert daemon.get("two").kind == "login-required"
-    assert "served again" in hand_over(daemon, upstream.grant())
+    assert "turned away without it" in hand_over(daemon, upstream.grant())
     assert {daemon.get(name).status for name in NAMES} == {200}
 
 

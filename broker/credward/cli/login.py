@@ -13,7 +13,7 @@ from types import FrameType
 
 import click
 
-from credward.cli.login_watcher import Watcher, success
+from credward.cli.login_watcher import Watcher, taken_over
 from credward.cli.names import complete_grants
 from credward.cli.output import print_json
 from credward.cli.standard_input import read_text
@@ -180,4 +180,5 @@ def _hand_over(client: Client, name: str, *, as_json: bool) -> None:
     if as_json:
         print_json(given)
     else:
-        click.echo(success(None, given.credentials, given.served, durable=given.durable))
+        click.echo(taken_over(given))
+        click.echo(f"next: credward refresh {given.credentials[0]} (shows whether it is good)")

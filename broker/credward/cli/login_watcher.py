@@ -25,7 +25,7 @@ from credward.clock import SystemClock
 from credward.config import environment
 from credward.errors import BrokerError, Kind
 
-__all__ = ["Watcher", "success"]
+__all__ = ["Watcher", "taken_over"]
 
 # How often what was typed is looked for, beside the events (seconds).
 _STEP = 0.5
@@ -42,15 +42,28 @@ _CODE = re.compile(r"[A-Za-z0-9-]{1,32}")
 _WINDOWS = {"DISPLAY", "WAYLAND_DISPLAY", "BROWSER"}
 
 
-def success(account: str | None, credentials: list[str], served: int, *, durable: bool) -> str:
-    """Return the line about a login that ended well."""
-    who = f" as {plain(account)}" if account else ""
-    agents = "" if not served else f", {served} {'agent is' if served == 1 else 'agents are'}"
-    again = f"{agents} served again" if served else ""
-    text = f"logged in{who}: {', '.join(credentials)}{again}"
-    if not durable:
-        text += " (but the store cannot be written yet: run credward status)"
-    return text
+def taken_over(given: wire.GrantGiven) -> str:
+    """Return the line about a grant that was handed over: kept, and nobody has tried it yet."""
+    text = f"taken over: {', '.join(given.credentials)}"
+    if given.turned_away:
+        text += f", {_agents(given.turned_away, 'was', 'were')} turned away without it"
+    return text + _unless_durable(given.durable)
+
+
+def _logged_in(done: wire.LoginEvent) -> str:
+    who = f" as {plain(done.account)}" if done.account else ""
+    text = f"logged in{who}: {', '.join(done.credentials)}"
+    if done.served:
+        text += f", {_agents(done.served, 'is', 'are')} served again"
+    return text + _unless_durable(done.durable)
+
+
+def _agents(count: int, one: str, many: str) -> str:
+    return f"1 agent {one}" if count == 1 else f"{count} agents {many}"
+
+
+def _unless_durable(durable: bool) -> str:
+    return "" if durable else " (but the store cannot be written yet: run credward status)"
 
 
 class Watcher:
@@ -81,14 +94,7 @@ class Watcher:
                 case "waiting":
                     click.echo(plain(event.message or "waiting"), err=True)
                 case "done":
-                    click.echo(
-                        success(
-                            event.account,
-                            event.credentials,
-                            event.served,
-                            durable=event.durable,
-                        )
-                    )
+                    click.echo(_logged_in(event))
                 case "error":
                     raise BrokerError(
                         Kind.from_slug(event.kind or ""), event.message or "", hint=event.hint

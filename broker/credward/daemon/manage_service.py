@@ -64,7 +64,7 @@ class BrokerManageService:
             grant=kept,
             durable=given.durable,
             credentials=list(given.credentials),
-            served=given.served,
+            turned_away=given.turned_away,
         )
 
     async def logout(self, peer: Peer, name: str) -> wire.GrantDropped:

@@ -39,11 +39,12 @@ _MOST_ANSWERS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """What became of a grant that was given: is it durable, and who is served again."""
+    """What became of a grant that was given: is it durable, and for whom it is."""
 
     durable: bool
     credentials: tuple[str, ...]
-    served: int
+    # Agents that were told to log in before.
+    turned_away: int
 
 
 class Keeping(Protocol):
@@ -242,7 +243,7 @@ class Logins:
                     account=account,
                     durable=given.durable,
                     credentials=list(given.credentials),
-                    served=given.served,
+                    served=given.turned_away,
                 )
             )
         finally:

@@ -213,7 +213,7 @@ class Management:
         return Given(
             durable=durable,
             credentials=self._names_on(credential.grant),
-            served=self._turned_away.take(credential.grant),
+            turned_away=self._turned_away.take(credential.grant),
         )
 
     async def hand_over(self, peer: Peer, name: str, secret: Secret) -> tuple[str, Given]:

@@ -91,7 +91,7 @@ class World:
             raise self.failure
         await self.disk.wait()
         self.kept.append((credential.grant, fields.secret, fields.account, by_agent))
-        return Given(durable=True, credentials=("gateway", "other"), served=2)
+        return Given(durable=True, credentials=("gateway", "other"), turned_away=2)
 
     def spawn(self, work):
         self.tasks.append(asyncio.get_running_loop().create_task(work))

@@ -178,7 +178,7 @@ TOKEN = b'{"access_token": "SECRET", "expires_in": 60, "token_type": "Bearer"}'
             "maybe",
             None,
         ),
-        (Answer(delay=3, body=TOKEN), Kind.TIMED_OUT, "maybe", None),
+        (Answer(delay=15, body=TOKEN), Kind.TIMED_OUT, "maybe", None),
         (Answer(reset=True), Kind.PROVIDER_UNREACHABLE, "maybe", None),
         (Answer(body=TOKEN, cut=10), Kind.PROVIDER_UNREACHABLE, "maybe", None),
         (Answer(body=TOKEN[:-10]), Kind.PROVIDER_REFUSED, "maybe", None),

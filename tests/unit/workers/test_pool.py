@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 import os
 import signal
 import sys
@@ -16,6 +17,8 @@ import pytest
 from credward.errors import BrokerError, Kind
 from credward.store.journal import JournalDirectory
 from credward.workers import link
+from credward.workers import pool as pool_module
+from credward.workers.places import Places
 from credward.workers.pool import Rotating
 from fakes.clock import FakeClock
 from fakes.watching import gone
@@ -40,8 +43,10 @@ async def test_a_worker_is_started_on_demand_and_kept(make_pool, ask):
         assert pool.pids() == {view.pid}
 
 
-async def test_mints_at_once_have_workers_of_their_own(make_pool, ask):
+async def test_mints_at_once_have_workers_of_their_own(make_pool, ask, monkeypatch):
     """Up to the size, from which on they queue."""
+    # However slow this machine is, none of them is taken for one that hangs.
+    monkeypatch.setattr(pool_module, "Places", functools.partial(Places, patience=PATIENCE))
     pool = make_pool(size=2)
     slow = ask(command=["sh", "-c", "sleep 0.2; echo t"], lifetime=60)
 

@@ -1,7 +1,8 @@
-"""`credward init`: a configuration to begin with, and what on this machine could be used."""
+"""`credward init`: a configuration to begin with, and the command for what this machine has."""
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,8 @@ import click
 
 from credward.cli.config import replace_file
 from credward.cli.start import places
-from credward.config import environment
+from credward.config import environment, load_config
+from credward.errors import BrokerError
 
 __all__ = ["command"]
 
@@ -29,72 +31,70 @@ _START = """\
 # command = ["my-login-tool", "token"]
 # base_url = "https://llm.example.com"   # never handed out towards another host
 """
+_AT_ONCE = "credward add demo --provider local"
+# Of any sign-in, and of any program; what stands in capitals is the user's to fill in.
+_ANY = (
+    "credward add NAME --provider oauth --set issuer=URL --set client_id=ID",
+    "credward add NAME --provider command -- PROGRAM ARGUMENT",
+)
 
 
 @click.command(
     "init",
-    short_help="Make the configuration file; propose what is found here.",
+    short_help="Make the configuration file; say how to add what is found here.",
     epilog="Example: credward init",
 )
 def command() -> None:
-    """Make the configuration file if there is none and propose what was found."""
+    """Make the configuration file if there is none, and show the commands that come next.
+
+    What is found on this machine has a command of its own, to be typed as it stands.
+    """
     target = places().config_file
-    proposals = list(_proposals(Path(environment().get("HOME", "/"))))
     if target.exists():
         click.echo(f"{target}: there already, nothing was changed")
     else:
-        found = "".join(f"\n# Found {what}:\n{_commented(block)}" for what, block in proposals)
-        replace_file(target, _START + found)
+        replace_file(target, _START)
         click.echo(f"{target}: made")
-    for what, block in proposals:
-        click.echo(f"\nfound {what}; to use it, add:\n{block}", nl=False)
-    click.echo("\nnext: credward add NAME --provider oauth --set issuer=URL --set client_id=ID")
-    click.echo("  or: credward add NAME --provider command -- PROGRAM ARGUMENT")
+    known = _configured()
+    found = [
+        (what, shlex.join(["credward", "add", name, "--provider", *words]))
+        for what, name, words in _proposals(Path(environment().get("HOME", "/")))
+        if name not in known and all(each.isprintable() for each in words)
+    ]
+    for what, line in found:
+        click.echo(f"\nfound {what}; to use it:\n  {line}")
+    click.echo("\nor:" if found else "\nnext:")
+    for line in _ANY if known else (_AT_ONCE, *_ANY):
+        click.echo(f"  {line}")
 
 
-def _proposals(home: Path) -> Iterator[tuple[str, str]]:
-    """Yield what was found and a block for it; only providers that this version has."""
+def _configured() -> set[str]:
+    try:
+        return set(load_config(places()).credentials)
+    except BrokerError:
+        # `config check` says what is wrong; here it hides nothing.
+        return set()
+
+
+def _proposals(home: Path) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield what was found, a name for it, and its provider with what else `add` is told."""
     if shutil.which("az"):
-        yield (
-            "the Azure CLI",
-            (
-                '[credentials.azure]\nprovider = "entra"\nsource = "az"\n'
-                'scope = "https://management.azure.com/.default"\n'
-            ),
-        )
+        words = _set(source="az", scope="https://management.azure.com/.default")
+        yield "the Azure CLI", "azure", ["entra", *words]
     if (home / ".aws/config").exists() or (home / ".aws/credentials").exists():
-        yield "AWS profiles", '[credentials.aws]\nprovider = "aws"\nprofile = "default"\n'
+        yield "AWS profiles", "aws", ["aws", *_set(profile="default")]
     if (home / ".config/gcloud/application_default_credentials.json").exists():
-        yield (
-            "Application Default Credentials of Google Cloud",
-            '[credentials.vertex]\nprovider = "gcp"\n',
-        )
+        yield "Application Default Credentials of Google Cloud", "vertex", ["gcp"]
     elif shutil.which("gcloud"):
-        yield (
-            "the Google Cloud CLI",
-            (
-                '[credentials.gcp]\nprovider = "command"\n'
-                'command = ["gcloud", "auth", "print-access-token"]\nlifetime = 3000\n'
-            ),
-        )
+        program = ["gcloud", "auth", "print-access-token"]
+        yield "the Google Cloud CLI", "gcp", ["command", *_set(lifetime="3000"), "--", *program]
     if address := environment().get("VAULT_ADDR"):
-        yield (
-            "VAULT_ADDR",
-            (
-                f'[credentials.kv]\nprovider = "vault"\naddress = "{address}"\n'
-                'auth_method = "oidc"\npath = "secret/llm"\nfield = "api_key"\n'
-            ),
-        )
+        words = _set(address=address, auth_method="oidc", path="PATH", field="FIELD")
+        yield "VAULT_ADDR", "kv", ["vault", *words]
     if base_url := environment().get("ANTHROPIC_BASE_URL"):
-        yield (
-            "ANTHROPIC_BASE_URL",
-            (
-                '[credentials.gateway]\nprovider = "oauth"\n'
-                'issuer = "https://login.example.com"\nclient_id = "…"\n'
-                f'base_url = "{base_url}"\n'
-            ),
-        )
+        words = _set(issuer="URL", client_id="ID", base_url=base_url)
+        yield "ANTHROPIC_BASE_URL", "gateway", ["oauth", *words]
 
 
-def _commented(block: str) -> str:
-    return "".join(f"# {line}\n" for line in block.splitlines())
+def _set(**words: str) -> list[str]:
+    return [each for key, value in words.items() for each in ("--set", f"{key}={value}")]

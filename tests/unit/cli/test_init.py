@@ -1,6 +1,11 @@
 """`credward init`."""
 
+from __future__ import annotations
+
+import shlex
 from pathlib import Path
+
+import pytest
 
 from unit.cli.conftest import Run
 
@@ -24,14 +29,64 @@ def test_never_overwrites(run: Run, config_file: Path) -> None:
     assert config_file.read_text() == before
 
 
-def test_proposes_what_is_there(run: Run, home: Path, monkeypatch: object) -> None:
-    """A program on PATH becomes a block to use, commented out in the file."""
-    tool = home / "bin" / "az"
-    tool.parent.mkdir()
-    tool.write_text("#!/bin/sh\n")
-    tool.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tool.parent))  # type: ignore[attr-defined]
-    ran = run("init")
+def commands(shown: str) -> list[str]:
+    """Return the command lines that it shows."""
+    return [line.strip() for line in shown.splitlines() if line.startswith("  credward ")]
 
-    assert "found the Azure CLI" in ran.out
-    assert "# [credentials.azure]" in (home / "config/credward/config.toml").read_text()
+
+def install(home: Path, monkeypatch: pytest.MonkeyPatch, *programs: str) -> None:
+    """Have nothing but these programs on PATH."""
+    (home / "bin").mkdir()
+    for name in programs:
+        tool = home / "bin" / name
+        tool.write_text("#!/bin/sh\n")
+        tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(home / "bin"))
+    monkeypatch.delenv("VAULT_ADDR", raising=False)
+
+
+def test_says_what_comes_next(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """First what works on any machine, as it is typed."""
+    install(home, monkeypatch)
+    first, *others = commands(run("init").out)
+
+    assert first == "credward add demo --provider local"
+    assert len(others) == 2
+    added = run(*shlex.split(first)[1:])
+    assert added.code == 0, added.err
+    # What is there already is not proposed again.
+    assert commands(run("init").out) == others
+
+
+def test_what_is_found_is_added_by_the_command_shown(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them, as it stands but for what is in capitals."""
+    install(home, monkeypatch, "az", "gcloud")
+    monkeypatch.setenv("VAULT_ADDR", "https://vault.example.com")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "https://llm.example.com")
+    (home / ".aws").mkdir()
+    (home / ".aws/config").touch()
+    shown = run("init").out
+    *found, _, _, _ = commands(shown)
+
+    assert "found the Azure CLI" in shown
+    assert [line.split()[2] for line in found] == ["azure", "aws", "gcp", "kv", "gateway"]
+    for line in found:
+        filled = line.replace("=URL", "=https://login.example.com").replace("=ID", "=client")
+        added = run(*shlex.split(filled)[1:])
+        assert added.code == 0, (line, added.err)
+    assert run("config", "check").code == 0
+    assert len(commands(run("init").out)) == 2
+
+
+def test_nothing_of_the_environment_reaches_the_terminal_as_it_is(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command to be copied has no hidden words in it."""
+    install(home, monkeypatch)
+    monkeypatch.setenv("VAULT_ADDR", "https://vault.example.com\n  credward revoke --all")
+    assert "vault" not in run("init").out
+    monkeypatch.setenv("VAULT_ADDR", "https://vault.example.com/;rm -r x")
+    line = commands(run("init").out)[0]
+    assert "--set 'address=https://vault.example.com/;rm -r x'" in line

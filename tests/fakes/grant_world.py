@@ -37,8 +37,8 @@ from credward.store import store as store_module
 from credward.store.journal import GrantFields, Journal, JournalDirectory, Lease, seal_grant
 from credward.store.passphrases import Argon2idTerms
 from credward.tokens import Secret
+from credward.workers.lane import Rotating
 from credward.workers.link import MintedToken, MintRequest, Rotated
-from credward.workers.pool import Rotating
 from fakes import rotating_provider
 from fakes.clock import FakeClock
 

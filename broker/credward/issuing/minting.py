@@ -24,8 +24,9 @@ from credward.settings.grants import GrantTerms, bound_to, grant_terms
 from credward.settings.references import Keychain, Reference, references_in
 from credward.store.journal import Journal
 from credward.tokens import Secret
+from credward.workers.lane import Rotating
 from credward.workers.link import MintedToken, MintRequest, Rotation
-from credward.workers.pool import Rotating, WorkerPool
+from credward.workers.pool import WorkerPool
 from credward.workers.token_bytes import wipe
 
 __all__ = ["Minting", "SecretSource", "needs_login", "needs_store", "users_of_secret"]

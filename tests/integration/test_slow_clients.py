@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import statistics
+import threading
 import time
 from pathlib import Path
 
@@ -28,32 +30,45 @@ def connect(daemon: RunningDaemon) -> socket.socket:
     return client
 
 
-def median(daemon: RunningDaemon, rounds: int = 400) -> float:
-    took = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        assert daemon.get("gateway").status == 200
-        took.append(time.perf_counter() - began)
-    return statistics.median(took)
+def p99(daemon: RunningDaemon, rounds: int = 300) -> float:
+    """Return the time that 99 of 100 answers took no longer than, in the quietest of four attempts."""
+    quietest = 1e9
+    for _ in range(4):
+        took = []
+        for _ in range(rounds):
+            began = time.perf_counter()
+            assert daemon.get("gateway").status == 200
+            took.append(time.perf_counter() - began)
+        quietest = min(quietest, statistics.quantiles(took, n=100)[-1])
+    return quietest
+
+
+def drip(clients: list[socket.socket], until: threading.Event) -> None:
+    """Send a byte of the head now and then, on each of them, as long as the daemon takes it."""
+    while not until.wait(0.2):
+        for client in clients:
+            with contextlib.suppress(OSError):
+                client.send(b"e")
 
 
 def test_r3_idle_and_dripping_clients_leave_the_others_alone(daemon: RunningDaemon) -> None:
     """R3: with a hundred bad clients an answer takes what it takes without; the idle ones are closed."""
-    median(daemon, 100)
-    alone = median(daemon)
+    alone = p99(daemon)
     idle = [connect(daemon) for _ in range(60)]
     dripping = [connect(daemon) for _ in range(40)]
     for client in dripping:
         client.send(b"GET /v1/cred")
-    beside = median(daemon)
-    for client in dripping:
-        try:
-            client.send(b"e")
-        except OSError:
-            pass
+    over = threading.Event()
+    dripper = threading.Thread(target=drip, args=(dripping, over))
+    dripper.start()
+    try:
+        beside = p99(daemon)
+    finally:
+        over.set()
+        dripper.join()
 
-    # The same order, not the same number: each would wait for seconds behind one that drips.
-    assert beside < max(10 * alone, 0.5)
+    # Of the same order: behind one that drips each would wait for seconds.
+    assert beside < max(5 * alone, 0.1)
     for client in idle + dripping:
         # Closed by the daemon, a few seconds later.
         client.settimeout(PATIENCE)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import click
 from credward.cli.names import complete_credentials
 from credward.cli.output import print_json
 from credward.cli.setup import claude_code, settings_file
-from credward.cli.setup.settings_file import Change, Memory
+from credward.cli.setup.settings_file import Change, Memory, Record
 from credward.cli.start import places
 from credward.config import CredentialConfig, environment, load_config
 from credward.errors import BrokerError, Kind
@@ -62,18 +63,20 @@ def claude_code_command(
     """Make Claude Code ask the native helper for the credential NAME.
 
     Sets apiKeyHelper, its cache time and, where the credential has one, the base URL. Everything
-    else in the file stays byte for byte; the old file is kept as a backup.
+    else in the file stays byte for byte; the old file is kept as a backup, until --undo.
     """
     paths = claude_code.settings_paths(environment(), Path.cwd())
     target = _target(settings, paths)
     memory = Memory(places().state_dir / "setup-claude-code.json")
+    records = memory.load()
+    record = records.get(str(target))
     before = settings_file.read(target)
     try:
-        if undo:
-            after, changes = _undone(target, before, memory)
-        else:
-            credential = find_credential(load_config(places()), name)
-            after, changes = _done(target, before, credential, ttl, replace=replace)
+        plan = (
+            _undoing(target, before, record)
+            if undo
+            else _doing(target, before, find_credential(load_config(places()), name), ttl, replace)
+        )
     except BrokerError as error:
         if "JSON" in error.message and not error.message.startswith('"'):
             raise BrokerError(
@@ -81,19 +84,38 @@ def claude_code_command(
             ) from error
         raise
     backup = None
-    if after != before and not dry_run:
-        _confirm(target, before, after, yes=yes, quiet=as_json)
-        backup = settings_file.replace(target, after, stamp=time.strftime("%Y%m%d-%H%M%S"))
-        _remember(memory, target, changes, undo=undo)
+    if not dry_run:
+        if plan.changed:
+            _confirm(target, plan, yes=yes, quiet=as_json)
+        backup = _carry_out(target, plan, records)
+        if undo or plan.changed:
+            memory.save(records)
     found = list(claude_code.warnings(environment(), paths, target))
     if as_json:
-        print_json(_result(target, before, after, backup, found))
+        print_json(_result(target, plan, backup, found))
         return
-    _tell(target, before, after, backup, found, undo=undo, dry_run=dry_run)
+    _tell(target, plan, backup, found, dry_run=dry_run)
     if not (undo or dry_run):
         from credward.cli.doctor import examine
 
         sys.exit(examine(name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What is to become of the file: *after* None: there is to be none.
+
+    *changes*: what we do; none where we undo. *whole*: it becomes just what it was before us.
+    """
+
+    before: str
+    after: str | None
+    changed: bool
+    changes: list[Change] | None = None
+    whole: bool = False
+
+    def diff(self, target: Path) -> str:
+        return settings_file.diff(target, self.before, self.after or "")
 
 
 def _target(settings: str, paths: dict[str, Path]) -> Path:
@@ -108,9 +130,13 @@ def _target(settings: str, paths: dict[str, Path]) -> Path:
     return target
 
 
-def _done(
-    target: Path, before: str, credential: CredentialConfig, ttl: int, *, replace: bool
-) -> tuple[str, list[Change]]:
+def _doing(
+    target: Path,
+    before: str,
+    credential: CredentialConfig,
+    ttl: int,
+    replace: bool,
+) -> _Plan:
     from credward.cli.helper_probe import find_helper
 
     wanted = claude_code.wanted(find_helper(), credential, ttl)
@@ -123,37 +149,36 @@ def _done(
                 f'"{target}" has an apiKeyHelper of its own: run this again with --replace '
                 "(--undo brings it back)",
             )
-    return after, changes
+    return _Plan(before=before, after=after, changed=after != before, changes=changes)
 
 
-def _undone(target: Path, before: str, memory: Memory) -> tuple[str, list[Change]]:
-    changes = memory.load().get(str(target))
-    if changes is None:
+def _undoing(target: Path, before: str, record: Record | None) -> _Plan:
+    if record is None:
         raise BrokerError(Kind.BAD_REQUEST, f'"{target}" was not changed by us: nothing to undo')
-    return settings_file.take_back(before, changes), changes
+    after, whole = settings_file.undone(target, before, record)
+    changed = target.exists() if after is None else after != before
+    return _Plan(before=before, after=after, changed=changed, whole=whole)
 
 
-def _remember(memory: Memory, target: Path, changes: list[Change], *, undo: bool) -> None:
-    known = memory.load()
-    if undo:
-        known.pop(str(target), None)
-    else:
-        # What was there before our first change is what undoing brings back.
-        earlier = {tuple(each.path): each for each in known.get(str(target), [])}
-        for change in changes:
-            first = earlier.get(tuple(change.path))
-            earlier[tuple(change.path)] = Change(
-                path=change.path,
-                before=first.before if first else change.before,
-                after=change.after,
+def _carry_out(target: Path, plan: _Plan, records: dict[str, Record]) -> Path | None:
+    """Do it, note it in *records*, and return the backup that it left."""
+    record = records.get(str(target)) if plan.changes is not None else records.pop(str(target))
+    if plan.whole and record is not None:
+        settings_file.put_back(target, plan.after, record)
+    elif plan.changed and plan.after is not None:
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        replaced = settings_file.replace(target, plan.after, stamp=stamp)
+        if plan.changes is not None:
+            records[str(target)] = Record.of(
+                record, plan.before, plan.after, plan.changes, replaced
             )
-        known[str(target)] = list(earlier.values())
-    memory.save(known)
+        return replaced.backup
+    return None
 
 
-def _confirm(target: Path, before: str, after: str, *, yes: bool, quiet: bool) -> None:
+def _confirm(target: Path, plan: _Plan, *, yes: bool, quiet: bool) -> None:
     if not quiet:
-        click.echo(settings_file.diff(target, before, after))
+        click.echo(plan.diff(target))
     if yes:
         return
     if not sys.stdin.isatty():
@@ -164,36 +189,28 @@ def _confirm(target: Path, before: str, after: str, *, yes: bool, quiet: bool) -
 
 
 def _tell(
-    target: Path,
-    before: str,
-    after: str,
-    backup: Path | None,
-    found: list[str],
-    *,
-    undo: bool,
-    dry_run: bool,
+    target: Path, plan: _Plan, backup: Path | None, found: list[str], *, dry_run: bool
 ) -> None:
-    if after == before:
+    if not plan.changed:
         click.echo(f"{target}: nothing to do")
     elif dry_run:
-        click.echo(settings_file.diff(target, before, after))
+        click.echo(plan.diff(target))
         click.echo("dry run: nothing was changed")
+    elif plan.whole:
+        click.echo(f"{target}: {'removed, there was none' if plan.after is None else 'as it was'}")
     else:
-        kept = f", the old one is {backup}" if backup else ""
-        click.echo(f"{target}: changed{kept}")
-        if not undo:
+        click.echo(f"{target}: changed" + (f", the old one is {backup}" if backup else ""))
+        if plan.changes is not None:
             click.echo("note: with a helper Claude Code bills its API, not a subscription")
     for line in found:
         click.echo(f"warning: {line}")
 
 
-def _result(
-    target: Path, before: str, after: str, backup: Path | None, found: list[str]
-) -> dict[str, Any]:
+def _result(target: Path, plan: _Plan, backup: Path | None, found: list[str]) -> dict[str, Any]:
     return {
         "file": str(target),
-        "changed": after != before,
+        "changed": plan.changed,
         "backup": str(backup) if backup else None,
-        "diff": settings_file.diff(target, before, after),
+        "diff": plan.diff(target),
         "warnings": found,
     }

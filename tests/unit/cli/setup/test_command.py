@@ -49,6 +49,83 @@ def test_running_it_again_does_nothing_and_undo_is_exact(run: Run, settings: Pat
     assert settings.read_text() == FILE
 
 
+def tree(home: Path) -> dict[str, bytes | None]:
+    """Return everything below *home* but what is ours: None for a directory."""
+    return {
+        str(each.relative_to(home)): each.read_bytes() if each.is_file() else None
+        for each in home.rglob("*")
+        if not each.is_relative_to(home / "state")
+    }
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        *(FILE, "", "{}", "{ }\n", "{\n}\n", '{"env": {}}', '{"env": { "A": "b" }}\n'),
+        '\ufeff{"a": 1}',
+        '{\r\n\t"a": 1\r\n}',
+        *("no file", "no directory"),
+    ],
+)
+def test_undo_leaves_what_was_there_and_nothing_else(
+    run: Run, home: Path, settings: Path, before: str
+) -> None:
+    """To the byte, however often setup ran; neither a backup nor an empty directory stays."""
+    settings.unlink()
+    if before == "no directory":
+        settings.parent.rmdir()
+    elif before != "no file":
+        settings.write_bytes(before.encode())
+        settings.chmod(0o640)
+    was = tree(home)
+    for ttl in ("240", "60", "60"):
+        run("setup", "claude-code", "demo", "--yes", "--ttl", ttl)
+    assert json.loads(settings.read_text("utf-8-sig"))["apiKeyHelper"]
+    ran = run("setup", "claude-code", "--undo", "--yes")
+
+    assert ran.code == 0
+    assert tree(home) == was
+    assert not settings.exists() or settings.stat().st_mode & 0o777 == 0o640
+    assert run("setup", "claude-code", "--undo", "--yes").code == 64
+
+
+def test_undo_keeps_what_others_wrote_since(run: Run, settings: Path) -> None:
+    """And the backups, which hold what they wrote over."""
+    run("setup", "claude-code", "demo", "--yes")
+    value = json.loads(settings.read_text())
+    settings.write_text(json.dumps(value | {"theme": "light"}))
+    run("setup", "claude-code", "demo", "--yes", "--ttl", "60")
+    ran = run("setup", "claude-code", "--undo", "--yes")
+
+    assert json.loads(settings.read_text()) == json.loads(FILE) | {"theme": "light"}
+    assert "the old one is" in ran.out
+    assert len(list(settings.parent.glob("*.bak"))) == 3
+
+
+@pytest.mark.parametrize("theirs", [{}, {"theme": "light"}])
+def test_undo_of_a_file_that_was_ours_alone(
+    run: Run, settings: Path, theirs: dict[str, str]
+) -> None:
+    """It goes, in whatever form somebody wrote it anew; what is theirs stays."""
+    settings.unlink()
+    run("setup", "claude-code", "demo", "--yes")
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | theirs))
+    run("setup", "claude-code", "--undo", "--yes")
+
+    assert settings.exists() == bool(theirs)
+    assert not theirs or json.loads(settings.read_text()) == theirs
+
+
+def test_undo_where_the_file_is_gone(run: Run, settings: Path) -> None:
+    """Somebody else has undone it; the backup is all that is left, and stays."""
+    run("setup", "claude-code", "demo", "--yes")
+    settings.unlink()
+    ran = run("setup", "claude-code", "--undo", "--yes")
+
+    assert (ran.code, ran.out) == (0, f"{settings}: nothing to do\n")
+    assert [each.read_text() for each in settings.parent.iterdir()] == [FILE]
+
+
 def test_nothing_is_written_without_a_yes(run: Run, settings: Path) -> None:
     """No terminal to ask on: refused, with the word that says yes."""
     ran = run("setup", "claude-code", "demo")

@@ -4,29 +4,54 @@ from pathlib import Path
 
 import pytest
 
-from credward.cli.setup.settings_file import Change, Memory, apply, diff, read, replace, take_back
+from credward.cli.setup.settings_file import (
+    Change,
+    Memory,
+    Record,
+    apply,
+    diff,
+    read,
+    replace,
+    undone,
+)
 from credward.errors import BrokerError
 
 TEXT = '{\n  "theme": "dark",\n  "apiKeyHelper": "theirs"\n}\n'
 
 
-def test_apply_and_take_back_are_exact() -> None:
-    """What was there comes back, what we made goes, object and all."""
-    after, changes = apply(TEXT, {("apiKeyHelper",): "ours", ("env", "TTL"): "1"})
-
-    assert take_back(after, changes) == TEXT
-    assert apply(after, {("apiKeyHelper",): "ours", ("env", "TTL"): "1"}) == (after, [])
+OURS = {("apiKeyHelper",): "ours", ("env", "TTL"): "1"}
 
 
-def test_what_others_changed_since_stays_theirs() -> None:
+def test_what_is_there_already_is_no_change() -> None:
+    """The second time finds nothing to do."""
+    after, _ = apply(TEXT, OURS)
+    assert apply(after, OURS) == (after, [])
+
+
+@pytest.mark.parametrize("env", ["", ',\n  "env": {}', ',\n  "env": {"A": "b"}'])
+def test_without_the_backup_our_members_are_taken_out(tmp_path: Path, env: str) -> None:
+    """What was there comes back, what we made goes, an object that only we needed too."""
+    before = TEXT.replace('"theirs"', f'"theirs"{env}')
+    path = tmp_path / "s.json"
+    path.write_text(before)
+    after, changes = apply(before, OURS)
+
+    assert undone(path, after, Record(changes=changes)) == (before, False)
+
+
+def test_what_others_changed_since_stays_theirs(tmp_path: Path) -> None:
     """Only members that still hold our value are taken back."""
-    after, changes = apply(TEXT, {("apiKeyHelper",): "ours", ("env", "TTL"): "1"})
+    path = tmp_path / "s.json"
+    path.write_text(TEXT)
+    after, changes = apply(TEXT, OURS)
     changed = after.replace('"ours"', '"newer"').replace('"dark"', '"light"')
 
-    back = take_back(changed, changes)
+    back, whole = undone(path, changed, Record(changes=changes))
+    assert back is not None
     assert '"newer"' in back
     assert '"light"' in back
     assert "TTL" not in back
+    assert not whole
 
 
 def test_replace_backs_up_and_keeps_mode_and_link(tmp_path: Path) -> None:
@@ -36,7 +61,7 @@ def test_replace_backs_up_and_keeps_mode_and_link(tmp_path: Path) -> None:
     real.chmod(0o644)
     link = tmp_path / "settings.json"
     link.symlink_to(real)
-    backup = replace(link, "{}\n", stamp="x")
+    backup = replace(link, "{}\n", stamp="x").backup
 
     assert link.is_symlink()
     assert read(link) == "{}\n"
@@ -44,6 +69,17 @@ def test_replace_backs_up_and_keeps_mode_and_link(tmp_path: Path) -> None:
     assert backup is not None
     assert backup.read_text() == TEXT
     assert backup.stat().st_mode & 0o777 == 0o600
+
+
+def test_two_backups_of_one_second_are_two(tmp_path: Path) -> None:
+    """What was there first is not written over."""
+    path = tmp_path / "s.json"
+    path.write_text("1")
+    first, second = (replace(path, text, stamp="x").backup for text in ("2", "3"))
+
+    assert first is not None
+    assert second is not None
+    assert (first.read_text(), second.read_text()) == ("1", "2")
 
 
 def test_line_ends_survive(tmp_path: Path) -> None:
@@ -57,10 +93,10 @@ def test_line_ends_survive(tmp_path: Path) -> None:
 def test_memory_keeps_what_was_changed(tmp_path: Path) -> None:
     """Between two runs of the command."""
     memory = Memory(tmp_path / "state" / "m.json")
-    changes = {"/x": [Change(path=["a"], before=None, after="b")]}
-    memory.save(changes)
+    records = {"/x": Record(changes=[Change(path=["a"], before=None, after="b")])}
+    memory.save(records)
 
-    assert memory.load() == changes
+    assert memory.load() == records
     assert Memory(tmp_path / "none").load() == {}
 
 

@@ -230,8 +230,6 @@ class GrantKeeper:
         after = record
         if fields is not None:
             after = self._rotated(record, lease, fields)
-        elif record.generation != lease.generation:
-            return False
         if ended.refused and ended.failure is not None:
             after = self._parked(after, ended.failure)
         elif ended.failure is None:

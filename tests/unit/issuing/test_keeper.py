@@ -8,6 +8,7 @@ import pytest
 
 from credward.errors import BrokerError, Kind
 from credward.store import journal as journal_module
+from credward.store.journal import GrantFields, Lease, seal_grant
 from credward.workers.link import MintedToken
 from fakes.grant_world import GRANTS, World
 
@@ -47,6 +48,12 @@ def secret(world):
     """Return the grant `a` as it is now, and whether it is in doubt."""
     record = world.record("a")
     return record.secret, record.ambiguous_at is not None
+
+
+def written(world):
+    """Return the journals on disk that say anything."""
+    found = (world.folder / "state" / "journals").glob("*.journal")
+    return [each for each in found if each.read_bytes().strip(b"\0")]
 
 
 def restart(world):
@@ -92,6 +99,41 @@ def test_t10_a_journal_whose_grant_is_newer_waits_for_the_one_before(world, monk
 
     assert not task.done() or task.cancelled()
     assert secret(world) == (newest, True)
+
+
+def test_t10_a_journal_that_came_back_is_out_of_date(world):
+    """It was removed, and power failed before the disk knew: the grant has gone on since."""
+    task = world.mint("a")
+    flight = world.flights[-1]
+    for _ in range(3):
+        world.step(flight)
+    (journal,) = written(world)
+    old = journal.read_bytes()
+    world.step(flight)
+    assert task.done()
+    newest = mint(world).token_id
+    world.kill()
+    journal.with_name(f"{'0' * 16}.journal").write_bytes(old)
+    world.begin()
+
+    assert secret(world) == (newest, False)
+    assert mint(world).token_id not in {newest, flight.fresh}
+    assert written(world) == []
+
+
+def test_t10_a_rotation_that_nobody_can_open_leaves_the_grant_in_doubt(world):
+    """Of whichever generation: the one that is known was used up for it, perhaps."""
+    record = world.record("a")
+    for generation in (0, 1):
+        lease = Lease(mint="0" * 32, grant="a", origin=record.origin, generation=generation)
+        journal = world.life.directory.create()
+        journal.open_window(lease)
+        journal.keep(seal_grant(lease, b"k" * 32, GrantFields(secret="lost")))
+        restart(world)
+
+        assert secret(world) == ("a-1", True)
+        assert isinstance(mint(world, "keep"), MintedToken)
+        assert secret(world) == ("a-1", False)
 
 
 def test_t10_a_rotation_is_kept_for_a_logout_that_no_disk_has_seen(world):

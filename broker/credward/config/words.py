@@ -20,6 +20,8 @@ __all__ = ["Where", "convert"]
 
 # What msgspec says of a value, and what a shape is called in TOML.
 _EXPECTED = re.compile(r"Expected `(?P<wanted>[^`]*)`, got `(?P<got>[^`]*)`")
+_BOUND = re.compile(r"Expected `(?:int|float)` (?P<sign>[<>]=?) (?P<bound>[-\d.]+)")
+_SIGNS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
 _NO_CHOICE = re.compile(r"Invalid enum value '([^']*)'")
 _MISSING = re.compile(r"missing required field `([^`]*)`")
 _SHAPES = {
@@ -73,6 +75,8 @@ def _wrong(text: str, shape: type[msgspec.Struct]) -> tuple[Path, str]:
             _SHAPES.get(each, each) for each in wrong["wanted"].split(" | ") if each != "null"
         )
         return inner, f"is {wanted}, and this is {_SHAPES.get(wrong['got'], wrong['got'])}"
+    if (bound := _BOUND.fullmatch(text)) is not None:
+        return inner, f"is {_SIGNS[bound['sign']]} {bound['bound'].removesuffix('.0')}"
     if (no_choice := _NO_CHOICE.match(text)) is not None:
         words = sorted(f'"{each}"' for each in _choices(shape, inner))
         return inner, f'no "{no_choice[1]}"' + (f": one of {', '.join(words)}" if words else "")

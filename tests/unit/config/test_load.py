@@ -62,7 +62,7 @@ GOOD = '[credentials.a]\nprovider = "local"\n'
             GOOD + "\nlifetime = 'x'\n",
             "4: credentials.a.lifetime: is a number, and this is a text in quotes",
         ),
-        (GOOD + "lifetime = 1\n", "3: credentials.a.lifetime: Expected `float` >= 5.0"),
+        (GOOD + "lifetime = 1\n", "3: credentials.a.lifetime: is at least 5"),
         (
             GOOD + "persist = 1\n",
             "3: credentials.a.persist: is true or false, and this is a whole number",

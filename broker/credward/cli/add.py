@@ -14,7 +14,7 @@ from credward.cli.names import complete_providers
 from credward.cli.output import format_duration
 from credward.cli.setup.settings_file import diff
 from credward.cli.start import places, reach
-from credward.config import ConfigErrors, load_config
+from credward.config import ConfigErrors, CredentialConfig, load_config
 from credward.errors import BrokerError, Kind
 from credward.settings.registry import SETTINGS
 
@@ -83,7 +83,7 @@ def command(
             errors.kind, f'"{name}" was not added, {"; ".join(texts)}: correct it, and add it again'
         ) from errors
     click.echo(f"{target}: added {name}")
-    _try(name)
+    _try(load_config(places()).credentials[name])
 
 
 def _block(name: str, provider: str, program: tuple[str, ...], words: tuple[str, ...]) -> str:
@@ -118,6 +118,9 @@ def _value(provider: str, key: str, text: str) -> Any:
         return text
     if key not in fields:
         return value
+    if isinstance(value, dict):
+        # Nobody means a reference as a text; what is wrong with it is said when it is checked.
+        return value
     try:
         msgspec.convert(value.unwrap(), fields[key])
     except msgspec.ValidationError:
@@ -126,8 +129,9 @@ def _value(provider: str, key: str, text: str) -> Any:
     return value
 
 
-def _try(name: str) -> None:
+def _try(credential: CredentialConfig) -> None:
     """Mint once through the daemon; what is wrong now is better said now than at 9 am."""
+    name = credential.name
     client = reach(start=True, timeout=40.0)
     try:
         client.reload()
@@ -150,4 +154,7 @@ def _try(name: str) -> None:
         else f"that lasts {format_duration(result.expires_at - result.issued_at)}"
     )
     click.echo(f"minted a token {life}")
-    click.echo(f"next: credward get {name}, or credward setup claude-code {name}")
+    if credential.kind == "aws":
+        click.echo(f"next: credward get {name} --format json")
+    else:
+        click.echo(f"next: credward get {name}, or credward setup claude-code {name}")

@@ -5,6 +5,7 @@ Each check knows one link and the command that mends it; running the helper is `
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -144,7 +145,11 @@ def _daemon(known: _Known, name: str) -> Iterator[Finding]:
         yield Finding(check="store", mark="fail", text=text, kind=Kind.STORE_LOCKED)
         return
     if known.credential is None:
-        known.credential = find_credential(known.config, name)
+        try:
+            known.credential = find_credential(known.config, name)
+        except BrokerError as error:
+            yield Finding(check="credential", mark="fail", text=error.message, kind=error.kind)
+            return
     if known.credential.name not in {each.name for each in listed.credentials}:
         yield Finding(
             check="daemon",
@@ -168,6 +173,10 @@ def _helper(known: _Known, _name: str) -> Iterator[Finding]:
     found = claude_code.active_helper(claude_code.settings_paths(environment(), Path.cwd()))
     installed = found[0] if found and claude_code.ours(found[0]) else None
     line = installed or claude_code.wanted(helper, known.credential, 240)[claude_code.HELPER]
+    if known.credential.kind == "aws":
+        # Three keys have no form of one line; Claude Code is not who asks for them.
+        name = shlex.quote(known.credential.name)
+        line = f"exec {shlex.quote(str(helper))} {name} --format json"
     extra = {"CLAUDE_CODE_API_KEY_HELPER_TTL_MS": "240000"}
     if known.credential.base_urls:
         extra["ANTHROPIC_BASE_URL"] = known.credential.base_urls[0]
@@ -191,6 +200,8 @@ def _helper(known: _Known, _name: str) -> Iterator[Finding]:
 
 def _claude_code(known: _Known, _name: str) -> Iterator[Finding]:
     assert known.credential is not None
+    if known.credential.kind == "aws":
+        return
     paths = claude_code.settings_paths(environment(), Path.cwd())
     found = claude_code.active_helper(paths)
     if found is None:

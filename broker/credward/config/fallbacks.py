@@ -38,7 +38,7 @@ def _complaints(
 
 
 def _differences(credential: CredentialConfig, other: CredentialConfig) -> Iterator[str]:
-    mine, others = _kind(credential), _kind(other)
+    mine, others = credential.kind, other.kind
     if mine is not None and others is not None and mine != others:
         yield (
             f'is of kind {mine} and falls back on "{other.name}" of kind {others}: '
@@ -46,12 +46,6 @@ def _differences(credential: CredentialConfig, other: CredentialConfig) -> Itera
         )
     if set(credential.base_urls) != set(other.base_urls):
         yield f'falls back on "{other.name}", which has other base_urls: give both the same'
-
-
-def _kind(credential: CredentialConfig) -> str | None:
-    """Return the kind of token that the settings promise, None where only a mint will tell."""
-    kind = getattr(credential.settings, "kind", None)
-    return kind if isinstance(kind, str) else None
 
 
 def _leads_to(

@@ -47,6 +47,12 @@ class CredentialConfig:
     fallback: tuple[str, ...] = ()
     origin: str = ""
 
+    @property
+    def kind(self) -> str | None:
+        """The kind of token that the settings promise, None where only a mint will tell."""
+        kind = getattr(self.settings, "kind", None)
+        return kind if isinstance(kind, str) else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenConfig:

@@ -76,6 +76,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         self._check_derived()
 
     @property
+    def kind(self) -> str:
+        """What a token is, as everybody who looks at settings asks for it."""
+        return {None: "aws", "ecr": "basic"}.get(self.derive, "bearer")
+
+    @property
     def grant_terms(self) -> GrantTerms:
         """A login at IAM Identity Center rotates; a session with an MFA code is typed in."""
         if self.by_sso:

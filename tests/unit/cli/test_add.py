@@ -76,3 +76,15 @@ def test_what_was_not_added_names_no_line_of_a_file_that_nobody_has(
     assert ran.err.startswith('credward: "x" was not added, unknown key "isuer"')
     assert str(config_file) not in ran.err
     assert "config check" not in ran.err
+
+
+def test_a_reference_that_is_refused_says_why(run: Run, config_file: Path) -> None:
+    """It is no secret written out: a subscription login is refused with its reason, a typo with its word."""
+    place = 'api_key={ file = "~/.claude/.credentials.json" }'
+    refused = run("add", "x", "--provider", "anthropic", "--set", place)
+    typo = run("add", "x", "--provider", "static", "--set", 'secret={ stoer = "k" }')
+
+    assert "is a subscription login of Claude.ai, which its terms keep to" in refused.err
+    assert 'unknown key "stoer", perhaps "store"' in typo.err
+    assert refused.code == typo.code == 78
+    assert "credentials.x" not in config_file.read_text()

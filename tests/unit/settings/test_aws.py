@@ -114,3 +114,12 @@ def test_only_a_login_of_ours_rotates():
     assert sso.identity == ("sso_start_url", "sso_region", "sso_session")
     assert (mfa.rotating, mfa.logins, mfa.identity) == (False, ("device",), ("mfa_serial",))
     assert grant_terms(settings({"profile": "a"})).logins == ()
+
+
+@pytest.mark.parametrize(
+    ("derive", "kind"),
+    [({}, "aws"), ({"derive": "bedrock-api-key"}, "bearer"), ({"derive": "ecr"}, "basic")],
+)
+def test_tells_the_kind_of_its_tokens(derive, kind):
+    """So that nobody proposes a shape, or a stand-in, that keys do not have."""
+    assert settings({"profile": "bedrock", **derive}).kind == kind

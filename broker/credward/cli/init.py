@@ -81,8 +81,8 @@ def _proposals(home: Path) -> Iterator[tuple[str, str, list[str]]]:
     if shutil.which("az"):
         words = _set(source="az", scope="https://management.azure.com/.default")
         yield "the Azure CLI", "azure", ["entra", *words]
-    if (home / ".aws/config").exists() or (home / ".aws/credentials").exists():
-        yield "AWS profiles", "aws", ["aws", *_set(profile="default")]
+    if profile := _aws_profile(home / ".aws"):
+        yield "AWS profiles", "aws", ["aws", *_set(profile=profile)]
     if (home / ".config/gcloud/application_default_credentials.json").exists():
         yield "Application Default Credentials of Google Cloud", "vertex", ["gcp"]
     elif shutil.which("gcloud"):
@@ -98,3 +98,20 @@ def _proposals(home: Path) -> Iterator[tuple[str, str, list[str]]]:
 
 def _set(**words: str) -> list[str]:
     return [each for key, value in words.items() for each in ("--set", f"{key}={value}")]
+
+
+def _aws_profile(folder: Path) -> str | None:
+    """Return `default` where there is such a profile, else the first one of the files."""
+    names: list[str] = []
+    for path, header in ((folder / "config", "profile "), (folder / "credentials", "")):
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError):
+            continue
+        sections = [line.strip()[1:-1] for line in lines if line.strip()[:1] == "["]
+        names += [
+            each.removeprefix(header).strip()
+            for each in sections
+            if each == "default" or each.startswith(header)
+        ]
+    return "default" if "default" in names else next(iter(names), None)

@@ -66,7 +66,7 @@ def test_what_is_found_is_added_by_the_command_shown(
     monkeypatch.setenv("VAULT_ADDR", "https://vault.example.com")
     monkeypatch.setenv("ANTHROPIC_BASE_URL", "https://llm.example.com")
     (home / ".aws").mkdir()
-    (home / ".aws/config").touch()
+    (home / ".aws/config").write_text("[default]\n")
     shown = run("init").out
     *found, _, _, _ = commands(shown)
 
@@ -90,3 +90,19 @@ def test_nothing_of_the_environment_reaches_the_terminal_as_it_is(
     monkeypatch.setenv("VAULT_ADDR", "https://vault.example.com/;rm -r x")
     line = commands(run("init").out)[0]
     assert "--set 'address=https://vault.example.com/;rm -r x'" in line
+
+
+def test_proposes_an_aws_profile_that_is_there(run: Run, home: Path) -> None:
+    """Not every machine has one called default, and a session is no profile."""
+    (home / ".aws").mkdir()
+    (home / ".aws/config").write_text("[sso-session corp]\n[profile bedrock]\n[profile other]\n")
+    named = run("init").out
+    (home / ".aws/credentials").write_text("[default]\n")
+    default = run("init").out
+    (home / ".aws/credentials").unlink()
+    (home / ".aws/config").write_text("[sso-session corp]\n")
+    nothing = run("init").out
+
+    assert "--set profile=bedrock" in named
+    assert "--set profile=default" in default
+    assert "AWS" not in nothing

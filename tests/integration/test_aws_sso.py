@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
+import time
 import urllib.request
 
 import pytest
 
 from fakes.aws_sso import START_URL, AwsSso, serving_sso
+from transcripts.programs import native_helper
 
 CONFIG = f"""
 [credentials.deploy]
@@ -42,6 +46,42 @@ def cli(daemon, *arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=60,
     )
+
+
+def test_what_is_derived_of_another_credentials_keys_ends_with_them(start_daemon, sso):
+    """The login of one credential serves those that name it; they know when its keys end."""
+    sso.role_lifetime = 1800
+    daemon = start_daemon(
+        f"{CONFIG}\n[credentials.claude]\nprovider = 'aws'\nsource = {{ credential = 'deploy' }}\n"
+        "derive = 'bedrock-api-key'\nregion = 'eu-central-1'\n",
+        environment={"AWS_ENDPOINT_URL": sso.url},
+    )
+    assert cli(daemon, "login", "deploy", "--device", "--no-browser").returncode == 0
+    key = daemon.get("claude", "json", timeout=20)
+
+    assert key.status == 200, key.text
+    assert key.json()["token"].startswith("bedrock-api-key-")
+    assert 1700 < key.json()["expires_at"] - time.time() <= 1800
+
+
+def test_doctor_asks_for_keys_in_the_shape_that_they_have(start_daemon, sso, tmp_path):
+    """Three keys are no token of one line, which is no fault of theirs."""
+    helper = native_helper("gcc")
+    if helper is None:
+        pytest.skip("there is no C compiler")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    shutil.copy(helper, programs / "credward-helper")
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    daemon = start_daemon(CONFIG, environment={"AWS_ENDPOINT_URL": sso.url, "PATH": path})
+    assert cli(daemon, "login", "deploy", "--device", "--no-browser").returncode == 0
+    examined = cli(daemon, "doctor", "deploy")
+    refused = cli(daemon, "setup", "claude-code", "deploy", "--yes")
+
+    assert examined.returncode == 0, examined.stdout
+    assert "ok   helper run" in examined.stdout
+    assert '"deploy" is an AWS credential' in refused.stderr
+    assert not (daemon.home / ".claude").exists()
 
 
 def mint(daemon) -> str:

@@ -98,7 +98,19 @@ class AwsProvider:
                 "revoke the role's sessions in IAM",
             )
         login = read_login(aws.credential, token_request.grant)
-        log_out(aws, login.access_token, region=_sso_place(aws, settings)[1])
+        region = _sso_place(aws, settings)[1]
+        try:
+            try:
+                log_out(aws, login.access_token, region=region)
+            except BrokerError as failure:
+                if failure.kind is not Kind.LOGIN_REQUIRED:
+                    raise
+                # Perhaps the access token alone has ended: the refresh tells.
+                log_out(aws, refresh(aws, login, region=region).access_token, region=region)
+        except BrokerError as failure:
+            # What is over already needs no end.
+            if failure.kind is not Kind.LOGIN_REQUIRED:
+                raise
 
 
 def _keys_by_sso(

@@ -177,3 +177,24 @@ def test_logs_out(sso, aws, io):
 
     with pytest.raises(BrokerError, match="run credward login deploy"):
         mint(io, grant.secret)
+
+
+def test_a_logout_renews_an_access_token_that_has_ended(sso, aws, io):
+    """Else the login would go on at the portal, though nobody here knows it any more."""
+    grant = AwsProvider().login(request(None), io, "device")
+    sso.access_tokens.clear()
+    AwsProvider().revoke(request(grant.secret), io)
+
+    assert sso.refresh_token is None
+
+
+def test_a_login_that_is_over_needs_no_logout(sso, aws, io):
+    """Nobody is told to log in in order to log out; but what was not reached was not ended."""
+    grant = AwsProvider().login(request(None), io, "device")
+    sso.end_sessions()
+    AwsProvider().revoke(request(grant.secret), io)
+    sso.broken["/token"] = (503, "text/html", b"<html>")
+
+    with pytest.raises(BrokerError) as caught:
+        AwsProvider().revoke(request(grant.secret), io)
+    assert caught.value.kind is Kind.PROVIDER_UNREACHABLE

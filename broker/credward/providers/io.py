@@ -133,7 +133,7 @@ class WorkerIo:
         if (program := shutil.which(name, path=path)) is not None:
             return program
         if "/" not in name:
-            problem = f"is not in {path}: give its full path in command"
+            problem = f"is not in {path}: write its full path in the configuration"
         elif Path(name).exists():
             problem = f"is not an executable file: run chmod +x {name}"
         else:

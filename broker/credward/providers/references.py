@@ -54,8 +54,18 @@ def read_secret(
     return Secret(text.strip("\r\n"))
 
 
-def read_file(name: str, path: str, io: Io, *, private: bool = True) -> str:
-    """Return the text of a file; unless it is not *private*, nobody else may be able to read it."""
+def read_file(
+    name: str,
+    path: str,
+    io: Io,
+    *,
+    private: bool = True,
+    remedy: str = "correct file or its mode",
+) -> str:
+    """Return the text of a file; unless it is not *private*, nobody else may be able to read it.
+
+    *remedy*: what helps where it cannot be read at all.
+    """
     if path.startswith("~/"):
         path = f"{io.environment().get('HOME', '')}{path[1:]}"
     try:
@@ -68,7 +78,7 @@ def read_file(name: str, path: str, io: Io, *, private: bool = True) -> str:
             os.close(descriptor)
     except OSError as error:
         raise _misconfigured(
-            name, f"cannot be read from {path} ({error.strerror}): correct file or its mode"
+            name, f"cannot be read from {path} ({error.strerror}): {remedy}"
         ) from error
     if not stat.S_ISREG(status.st_mode):
         raise _misconfigured(name, f"cannot be read from {path}, which is no file: correct file")

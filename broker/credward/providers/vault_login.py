@@ -152,7 +152,7 @@ def _login_call(
 
 
 def _token_file(vault: VaultClient, io: Io) -> str:
-    return read_file(vault.name, _TOKEN_FILE, io)
+    return read_file(vault.name, _TOKEN_FILE, io, remedy="run vault login, or set token")
 
 
 def _jwt(vault: VaultClient, token_request: ProviderRequest, io: Io) -> str:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from credward.settings.checks import is_loopback
 from credward.settings.grants import GrantTerms
 from credward.settings.references import Reference, refuse_literal
 
@@ -125,6 +126,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             parts = urlsplit(self.address)
             if parts.scheme not in {"https", "http"} or not parts.hostname or parts.query:
                 raise ValueError("address is a URL such as https://vault.example.com:8200")
+            if parts.scheme == "http" and not is_loopback(parts.hostname):
+                raise ValueError("address is https: by http everybody on the way reads the token")
 
     @property
     def mount(self) -> str:

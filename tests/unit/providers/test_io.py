@@ -78,7 +78,7 @@ def test_settings_may_change_the_search_path(io, program, tmp_path):
 @pytest.mark.parametrize(
     ("make", "command", "complaint"),
     [
-        ({}, "nosuch", '"nosuch" is not in .*: give its full path in command'),
+        ({}, "nosuch", '"nosuch" is not in .*: write its full path in the configuration'),
         ({}, "/nosuch/program", "does not exist: correct command"),
         ({"mode": 0o600}, "~/mint", "is not an executable file: run chmod \\+x"),
         ({}, "~", "is not in|is not an executable"),

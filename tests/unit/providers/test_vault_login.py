@@ -272,6 +272,13 @@ def test_the_command_lines_token_is_used_where_none_is_named(world, tmp_path):
     assert world.mint(path="secret/llm").secret.reveal() == "key-1"
 
 
+def test_without_the_command_lines_token_its_login_is_named(world, tmp_path):
+    """There is nothing in the configuration to correct."""
+    world.io.environ["HOME"] = str(tmp_path)
+
+    assert world.failure(path="secret/llm").message.endswith("run vault login, or set token")
+
+
 def test_a_dead_token_is_configuration(world):
     """Nobody but its owner can replace it."""
     error = world.failure(token=world.give("token", canary("dead")), path="secret/llm")

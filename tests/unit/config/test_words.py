@@ -85,7 +85,7 @@ def test_all_unknown_keys_are_told() -> None:
             't.many.0.colour: no "blue": one of "green", "red"',
         ),
         ({"name": "x", "words": ["c"]}, 't.words.0: no "c": one of "a", "b"'),
-        ({"name": "x", "one": {"size": 0}}, "t.one.size: Expected `int` >= 1"),
+        ({"name": "x", "one": {"size": 0}}, "t.one.size: is at least 1"),
     ],
 )
 def test_a_value_that_does_not_fit(table: dict[str, Any], text: str) -> None:

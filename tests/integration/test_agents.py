@@ -61,6 +61,8 @@ MANAGING: list[Request] = [
     ("POST", "/v1/grants/gateway/grant", '{"grant": "mine"}'),
     ("POST", "/v1/grants/gateway/logout", ""),
     ("POST", "/v1/grants/gateway/revoke", ""),
+    # Whoever may not do it does not hear what there is either.
+    ("POST", "/v1/grants/gatewey/logout", ""),
     ("POST", "/v1/revoke-all", ""),
     ("POST", "/v1/lock", '{"passphrase": "mine"}'),
     ("POST", "/v1/unlock", '{"passphrase": "mine"}'),

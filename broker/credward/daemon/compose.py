@@ -26,18 +26,20 @@ from credward.daemon.wakeups import open_wakeups
 from credward.issuing.fallbacks import Fallbacks
 from credward.issuing.gate import Active, Gate
 from credward.issuing.grant_book import GrantBook
+from credward.issuing.grant_desk import GrantDesk
 from credward.issuing.idle_lock import IdleLock
 from credward.issuing.issuer import Issuer
 from credward.issuing.keeper import GrantKeeper
+from credward.issuing.login_desk import LoginDesk
 from credward.issuing.login_notices import LoginNotices
 from credward.issuing.logins import Logins
-from credward.issuing.management import Management
 from credward.issuing.minting import Minting
 from credward.issuing.recording import Recorder
 from credward.issuing.recovery import Recovery
 from credward.issuing.scrubbing import Scrubber
 from credward.issuing.sealer import Sealer
 from credward.issuing.shell import Shell
+from credward.issuing.store_desk import StoreDesk
 from credward.issuing.strongbox import Strongbox
 from credward.issuing.token_shelf import TokenShelf
 from credward.issuing.turned_away import TurnedAway
@@ -148,7 +150,18 @@ def compose(
         fallbacks=Fallbacks(clock=clock, view=shell.view),
         turned_away=turned_away,
     )
-    management = Management(
+    store_desk = StoreDesk(
+        holder=holder,
+        gate=gate,
+        recorder=recorder,
+        shell=shell,
+        pool=pool,
+        strongbox=strongbox,
+        book=book,
+        shelf=shelf,
+        scrub=scrubber.soon,
+    )
+    grant_desk = GrantDesk(
         clock=clock,
         holder=holder,
         gate=gate,
@@ -160,7 +173,6 @@ def compose(
         keeper=keeper,
         minting=minting,
         turned_away=turned_away,
-        shelf=shelf,
         notices=notices,
         scrub=scrubber.soon,
     )
@@ -168,7 +180,7 @@ def compose(
         clock=clock,
         after=lambda: holder.active.config.store.lock_after,
         locked=lambda: strongbox.locked,
-        lock=management.lock_up,
+        lock=store_desk.lock_up,
         spawn=spawn,
     )
 
@@ -188,8 +200,17 @@ def compose(
         clock=clock,
         pool=pool,
         secrets_of=minting.secrets_of,
-        keep=management.keep,
+        keep=grant_desk.keep,
         spawn=spawn,
+    )
+    login_desk = LoginDesk(
+        clock=clock,
+        holder=holder,
+        gate=gate,
+        recorder=recorder,
+        strongbox=strongbox,
+        keeper=keeper,
+        logins=logins,
     )
 
     def reload() -> Config:
@@ -199,7 +220,7 @@ def compose(
         audit.reopen()
         before, holder.active = holder.active, active
         in_force.configure()
-        spawn(management.dropped(before.config))
+        spawn(grant_desk.dropped(before.config))
         return fresh
 
     in_force.configure()
@@ -210,10 +231,12 @@ def compose(
         reload=reload,
         public_key=sources.public_key,
         facts=_Facts(shell, pool, strongbox, book, keeper, notices),
-        management=management,
+        grants=grant_desk,
     )
     peers = PeerIdentifier(own_uid=os.geteuid())
-    handler = build_handler(service, BrokerManageService(management=management, logins=logins))
+    handler = build_handler(
+        service, BrokerManageService(grants=grant_desk, logins=login_desk, store=store_desk)
+    )
     return Broker(
         service=service,
         listen=config.listen,

@@ -1,14 +1,15 @@
 """What the socket API asks of this process about grants, logins and the store.
 
-Fulfils `servers.unix_api.manage_routes.ManageService`; deciding and doing is `issuing.management`.
+Fulfils `servers.unix_api.manage_routes.ManageService`; the desks of `issuing` decide and do.
 """
 
 from __future__ import annotations
 
 from credward import wire
 from credward.issuing.gate import Peer
-from credward.issuing.logins import Logins
-from credward.issuing.management import Forgotten, Management
+from credward.issuing.grant_desk import Forgotten, GrantDesk
+from credward.issuing.login_desk import LoginDesk
+from credward.issuing.store_desk import StoreDesk
 from credward.tokens import Secret
 
 __all__ = ["BrokerManageService"]
@@ -17,15 +18,14 @@ __all__ = ["BrokerManageService"]
 class BrokerManageService:
     """The API's view of the owner's side."""
 
-    def __init__(self, *, management: Management, logins: Logins) -> None:
-        self._management = management
+    def __init__(self, *, grants: GrantDesk, logins: LoginDesk, store: StoreDesk) -> None:
+        self._grants = grants
         self._logins = logins
+        self._store = store
 
     async def login(self, peer: Peer, name: str, start: wire.LoginStart) -> wire.LoginStarted:
         """Start a login, or attach to the one under way."""
-        session, attached = await self._management.log_in(
-            peer, name, start.method, start.claims, self._logins
-        )
+        session, attached = await self._logins.log_in(peer, name, start.method, start.claims)
         return wire.LoginStarted(
             login_id=session.id,
             grant=session.credential.grant,
@@ -37,29 +37,29 @@ class BrokerManageService:
         self, peer: Peer, login_id: str, after: int, seconds: float
     ) -> list[wire.LoginEvent]:
         """Return what happened after the first *after* events."""
-        session, whole = self._management.watch(peer, login_id, self._logins)
+        session, whole = self._logins.watch(peer, login_id)
         events = await session.events_after(after, seconds)
         return events if whole else [_outline(event) for event in events]
 
     def login_answer(self, peer: Peer, login_id: str, answer: wire.LoginAnswer) -> None:
         """Hand on what the user typed."""
-        session = self._management.take_part(peer, login_id, self._logins)
+        session = self._logins.take_part(peer, login_id)
         session.answer(answer.field, Secret(answer.value))
 
     async def login_cancel(self, peer: Peer, login_id: str) -> None:
         """Give a login up."""
-        await self._management.give_up_login(peer, login_id, self._logins)
+        await self._logins.give_up_login(peer, login_id)
 
     async def login_cancel_of(self, peer: Peer, name: str) -> wire.LoginGivenUp:
         """Give the login under way of a grant up."""
-        credential, given_up = await self._management.give_up_login_of(peer, name, self._logins)
+        credential, given_up = await self._logins.give_up_login_of(peer, name)
         return wire.LoginGivenUp(
             grant=credential.grant, credential=credential.name, given_up=given_up
         )
 
     async def hand_over(self, peer: Peer, name: str, grant: str) -> wire.GrantGiven:
         """Take an existing grant into sole ownership."""
-        kept, given = await self._management.hand_over(peer, name, Secret(grant))
+        kept, given = await self._grants.hand_over(peer, name, Secret(grant))
         return wire.GrantGiven(
             grant=kept,
             durable=given.durable,
@@ -69,33 +69,31 @@ class BrokerManageService:
 
     async def logout(self, peer: Peer, name: str) -> wire.GrantDropped:
         """Revoke a grant where possible, and forget it."""
-        return _dropped(await self._management.log_out(peer, name))
+        return _dropped(await self._grants.log_out(peer, name))
 
     async def revoke_all(self, peer: Peer) -> wire.Dropped:
         """Revoke what can be revoked, then drop everything."""
-        return wire.Dropped(
-            grants=[_dropped(each) for each in await self._management.revoke_all(peer)]
-        )
+        return wire.Dropped(grants=[_dropped(each) for each in await self._grants.revoke_all(peer)])
 
     async def lock(self, peer: Peer, passphrase: str | None) -> None:
         """Lock the store."""
-        await self._management.lock(peer, None if passphrase is None else Secret(passphrase))
+        await self._store.lock(peer, None if passphrase is None else Secret(passphrase))
 
     async def unlock(self, peer: Peer, passphrase: str | None) -> None:
         """Unlock the store."""
-        await self._management.unlock(peer, None if passphrase is None else Secret(passphrase))
+        await self._store.unlock(peer, None if passphrase is None else Secret(passphrase))
 
     async def secret_names(self, peer: Peer) -> wire.SecretNames:
         """Return the names of stored secrets."""
-        return wire.SecretNames(names=await self._management.secret_names(peer))
+        return wire.SecretNames(names=await self._store.secret_names(peer))
 
     async def secret_set(self, peer: Peer, name: str, value: str) -> wire.SecretKept:
         """Store a secret."""
-        return wire.SecretKept(durable=await self._management.set_secret(peer, name, Secret(value)))
+        return wire.SecretKept(durable=await self._store.set_secret(peer, name, Secret(value)))
 
     async def secret_remove(self, peer: Peer, name: str) -> wire.SecretKept:
         """Forget a secret."""
-        return wire.SecretKept(durable=await self._management.remove_secret(peer, name))
+        return wire.SecretKept(durable=await self._store.remove_secret(peer, name))
 
 
 def _outline(event: wire.LoginEvent) -> wire.LoginEvent:

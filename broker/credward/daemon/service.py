@@ -20,9 +20,9 @@ from credward.errors import BrokerError, Kind
 from credward.formats.registry import FORMATS
 from credward.issuing.fallbacks import Unusable
 from credward.issuing.gate import Peer
+from credward.issuing.grant_desk import GrantDesk
 from credward.issuing.grant_record import GrantView
 from credward.issuing.issuer import Issued, Issuer
-from credward.issuing.management import Management
 from credward.lifecycle.vocabulary import State
 from credward.tokens import TokenRequest
 
@@ -72,7 +72,7 @@ class BrokerService:
         reload: Callable[[], Config],
         public_key: Callable[[CredentialConfig], dict[str, Any]],
         facts: ProcessFacts,
-        management: Management,
+        grants: GrantDesk,
     ) -> None:
         self._clock = clock
         self._issuer = issuer
@@ -80,7 +80,7 @@ class BrokerService:
         self._reload = reload
         self._public_key = public_key
         self._facts = facts
-        self._management = management
+        self._grants = grants
         self._metrics = Metrics()
         self._started_at = clock.now()
         self.stopping = False
@@ -118,7 +118,7 @@ class BrokerService:
         self._issuer.require(peer, "Inspect")
         config = self._issuer.config
         locked = self._facts.locked()
-        grants = [_grant_status(*each, locked=locked) for each in self._management.grants()]
+        grants = [_grant_status(*each, locked=locked) for each in self._grants.views()]
         by_name = {each.name: each for each in grants}
         return wire.StatusList(
             version=__version__,

@@ -12,7 +12,15 @@ from credward.guess import guess
 from credward.lifecycle.vocabulary import TokenKey
 from credward.tokens import TokenRequest
 
-__all__ = ["DEFAULT_NAME", "asker", "cache_ttl", "find_credential", "min_remaining", "token_key"]
+__all__ = [
+    "DEFAULT_NAME",
+    "asker",
+    "cache_ttl",
+    "find_credential",
+    "find_on_grant",
+    "min_remaining",
+    "token_key",
+]
 
 # Stands on the wire for "the default of the configuration"; no credential can be called so.
 DEFAULT_NAME = "-"
@@ -32,6 +40,22 @@ def find_credential(config: Config, name: str) -> CredentialConfig:
         Kind.UNKNOWN_CREDENTIAL,
         f'"{name}" is not configured{guess(name, config.credentials)}: '
         "run credward status for the list",
+    )
+
+
+def find_on_grant(config: Config, name: str) -> CredentialConfig:
+    """Return the credential called *name*, else the first on the grant of that name."""
+    if (found := config.credentials.get(name)) is not None:
+        return found
+    grants: dict[str, CredentialConfig] = {}
+    for each in config.credentials.values():
+        grants.setdefault(each.grant, each)
+    if name in grants:
+        return grants[name]
+    meant = guess(name, [*config.credentials, *grants])
+    raise BrokerError(
+        Kind.UNKNOWN_CREDENTIAL,
+        f'"{name}" is neither a credential nor a grant{meant}: run credward status for the list',
     )
 
 

@@ -15,7 +15,7 @@ from credward.callers.caller import Caller
 from credward.config import Config
 from credward.errors import BrokerError, Kind
 from credward.issuing.admitted import Admitted
-from credward.issuing.asking import DEFAULT_NAME, find_credential
+from credward.issuing.asking import DEFAULT_NAME, find_credential, find_on_grant
 from credward.issuing.recording import Recorder
 from credward.policy.base_url import check_base_url
 from credward.policy.engine import PolicyEngine, Resource
@@ -97,6 +97,18 @@ class Gate:
             credential=find_credential(active.config, name),
             rule=rule,
         )
+
+    def admit_on(self, action: str, peer: Peer, name: str) -> Admitted:
+        """Let this through for the credential *name*, else for one on the grant of that name.
+
+        Of what there is, nobody hears who may do nothing of the kind.
+        """
+        try:
+            found = find_on_grant(self._holder.active.config, name)
+        except BrokerError:
+            self.require(action, peer)
+            raise
+        return self.admit(action, peer, TokenRequest(credential=found.name, format="-"))
 
     def require(self, action: str, peer: Peer, *, although_locked: bool = False) -> Caller:
         """Decide on an action that is about no single credential; raise `denied`."""

@@ -15,10 +15,12 @@ import msgspec
 from credward.errors import BrokerError, Kind
 from credward.issuing.grant_record import GrantRecord
 
-__all__ = ["GrantBook", "SecretStore", "StoreEntry"]
+__all__ = ["LONGEST_SECRET", "GrantBook", "SecretStore", "StoreEntry"]
 
 _log = logging.getLogger(__name__)
 
+# What people hand in to be kept is no longer than this (characters).
+LONGEST_SECRET = 32 * 1024
 _PREFIX = "grant:"
 # A store that cannot be written is tried again this soon, then twice as long each time (seconds).
 _SAVE_AGAIN, _SAVE_AGAIN_LAST = 1.0, 60.0

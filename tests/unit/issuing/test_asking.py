@@ -1,11 +1,20 @@
 """What an ask means under the configuration."""
 
+import dataclasses
+
 import pytest
 
 from credward.callers.caller import Caller, Executable, Process
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Kind
-from credward.issuing.asking import asker, cache_ttl, find_credential, min_remaining, token_key
+from credward.issuing.asking import (
+    asker,
+    cache_ttl,
+    find_credential,
+    find_on_grant,
+    min_remaining,
+    token_key,
+)
 from credward.settings.local import Settings
 from credward.tokens import TokenRequest
 
@@ -94,3 +103,18 @@ def test_only_the_helpers_shape_below_a_harness_is_an_asker() -> None:
     assert asker(ASK, SHELL) is None
     assert asker(TokenRequest(credential="g", in_tool=True), CLAUDE) is None
     assert asker(TokenRequest(credential="g", format="json"), CLAUDE) is None
+
+
+def test_a_name_of_a_credential_goes_before_one_of_a_grant() -> None:
+    """The first on the grant stands for it; a name that is neither is guessed at."""
+    shared = [dataclasses.replace(credential(name), grant="sso") for name in ("one", "two")]
+    found = Config(
+        default=None, credentials={each.name: each for each in [*shared, credential("other")]}
+    )
+
+    assert find_on_grant(found, "two").name == "two"
+    assert find_on_grant(found, "sso").name == "one"
+    with pytest.raises(BrokerError, match="neither a credential nor a grant") as caught:
+        find_on_grant(found, "othr")
+    assert caught.value.kind is Kind.UNKNOWN_CREDENTIAL
+    assert "other" in caught.value.message

@@ -1,0 +1,267 @@
+"""What people do with grants: look at them, hand one over, keep what a login gave, log out, revoke.
+
+Decides through `gate` like everything else and records each step; the grants themselves are
+`keeper`'s, logins are `login_desk`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from credward.clock import Clock
+from credward.config import Config, CredentialConfig
+from credward.errors import BrokerError, Kind
+from credward.issuing.gate import Gate, Holder, Peer
+from credward.issuing.grant_book import LONGEST_SECRET, GrantBook
+from credward.issuing.grant_record import GrantRecord, GrantView
+from credward.issuing.keeper import GrantKeeper
+from credward.issuing.login_notices import LoginNotices
+from credward.issuing.logins import Given
+from credward.issuing.minting import Minting, needs_login
+from credward.issuing.recording import Recorder
+from credward.issuing.shell import Shell
+from credward.issuing.strongbox import Strongbox
+from credward.issuing.turned_away import TurnedAway
+from credward.settings.grants import bound_to, grant_terms
+from credward.store.journal import GrantFields
+from credward.tokens import Secret
+from credward.workers.link import RevokeRequest
+from credward.workers.pool import WorkerPool
+
+__all__ = ["Forgotten", "GrantDesk"]
+
+_log = logging.getLogger(__name__)
+
+# Revoking upstream is a courtesy that nobody waits longer for (seconds).
+_REVOKE = 8.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """A grant that was given up; *failure*: why it could not be revoked upstream."""
+
+    grant: str
+    credentials: tuple[str, ...]
+    # Whether there was anything to give up.
+    held: bool
+    # Whether the disk has forgotten it too; where not, that is tried again until it has.
+    durable: bool
+    revoked: bool
+    failure: BrokerError | None = None
+
+
+class GrantDesk:
+    """The owner's side of the grants."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        holder: Holder,
+        gate: Gate,
+        recorder: Recorder,
+        shell: Shell,
+        pool: WorkerPool,
+        strongbox: Strongbox,
+        book: GrantBook,
+        keeper: GrantKeeper,
+        minting: Minting,
+        turned_away: TurnedAway,
+        notices: LoginNotices,
+        scrub: Callable[[], None],
+    ) -> None:
+        self._clock = clock
+        self._holder = holder
+        self._gate = gate
+        self._recorder = recorder
+        self._shell = shell
+        self._pool = pool
+        self._strongbox = strongbox
+        self._book = book
+        self._keeper = keeper
+        self._minting = minting
+        self._turned_away = turned_away
+        self._notices = notices
+        self._scrub = scrub
+
+    def views(self) -> Sequence[tuple[GrantView, str, tuple[str, ...]]]:
+        """Return every grant that a login gives: its view, its provider, its credentials."""
+        found: dict[str, tuple[GrantView, str, tuple[str, ...]]] = {}
+        for each in self._config.credentials.values():
+            terms = grant_terms(each.settings)
+            if (terms.logins or terms.rotating) and each.grant not in found:
+                view = self._keeper.view(each.grant)
+                never = view.given_at is None and view.failure is None
+                if terms.logins and never and not self._strongbox.locked:
+                    # What whoever asks will hear.
+                    view = dataclasses.replace(view, failure=needs_login(each))
+                found[each.grant] = (view, each.provider, self._names_on(each.grant))
+        return list(found.values())
+
+    async def keep(
+        self, credential: CredentialConfig, fields: GrantFields, *, by_agent: bool = False
+    ) -> Given:
+        """Keep what a login gave and serve whoever waits for it.
+
+        *by_agent*: an agent started it, and may have ended it too, as whom it likes. So it only
+        renews the login of the account that was there.
+        """
+        before = self._keeper.peek(credential.grant)
+        known = before.account if before is not None else None
+        if by_agent and known is not None and fields.account != known:
+            raise BrokerError(
+                Kind.DENIED,
+                f'"{credential.name}" stays with its account, as an agent asked for the login of '
+                f"another: run credward login {credential.name} in a terminal of your own",
+            )
+        if before is not None and before.account != fields.account:
+            # Somebody else logged in: what was minted for the one before is not theirs.
+            self._shell.grant_parked(credential.grant, needs_login(credential), drop=True)
+        durable = await self._keeper.give(
+            credential.grant,
+            credential.provider,
+            fields,
+            bound_to=bound_to(credential.provider, credential.settings),
+        )
+        self._notices.login_given(credential.grant)
+        self._shell.grant_given(credential.grant)
+        self._scrub()
+        return Given(
+            durable=durable,
+            credentials=self._names_on(credential.grant),
+            turned_away=self._turned_away.take(credential.grant),
+        )
+
+    async def hand_over(self, peer: Peer, name: str, secret: Secret) -> tuple[str, Given]:
+        """Take an existing refresh token into sole ownership."""
+        admitted = self._gate.admit_on("Manage", peer, name)
+        credential = admitted.credential
+        terms = grant_terms(credential.settings)
+        if not (terms.logins or terms.rotating):
+            raise BrokerError(
+                Kind.BAD_REQUEST,
+                f'"{credential.name}" needs no grant: run credward get {credential.name}',
+            )
+        text = secret.reveal().strip()
+        if not text or len(text) > LONGEST_SECRET or not text.isprintable():
+            raise BrokerError(
+                Kind.BAD_REQUEST,
+                "what came is no refresh token (one line, at most 32 KiB): pipe the bare token in",
+            )
+        await self._strongbox.open(self._config)
+        given = await self.keep(credential, GrantFields(secret=text))
+        self._recorder.managed(admitted, "grant-handed-over")
+        return credential.grant, given
+
+    # --- giving up --------------------------------------------------------------------------
+
+    async def log_out(self, peer: Peer, name: str) -> Forgotten:
+        """Revoke a grant upstream where that is possible, and forget it in any case."""
+        admitted = self._gate.admit_on("Manage", peer, name)
+        credential = admitted.credential
+        await self._strongbox.open(self._config)
+        forgotten = await self._forget(credential)
+        self._recorder.managed(admitted, "logged-out")
+        return forgotten
+
+    async def revoke_all(self, peer: Peer) -> list[Forgotten]:
+        """Revoke what can be revoked, then drop every grant and every token: the panic button."""
+        caller = self._gate.require("Manage", peer)
+        config = self._config
+        await self._strongbox.open(config)
+        first: dict[str, CredentialConfig] = {}
+        for each in config.credentials.values():
+            terms = grant_terms(each.settings)
+            if terms.logins or terms.rotating:
+                first.setdefault(each.grant, each)
+        done = await asyncio.gather(*(self._forget(each) for each in first.values()))
+        self._shell.drop_all()
+        await self._book.save()
+        # Afterwards: a full disk is no reason to keep anything.
+        self._recorder.acted(caller, "Manage", "revoked-all")
+        return list(done)
+
+    async def dropped(self, before: Config) -> None:
+        """Give up the grants that the configuration *before* had and the one in force has not.
+
+        But only those whose settings say so: a table that is edited away may come back.
+        """
+        kept = {each.grant for each in self._config.credentials.values()}
+        gone = {
+            each.grant: each
+            for each in before.credentials.values()
+            if each.grant not in kept and getattr(each.settings, "revoke_on_drop", False)
+        }
+        for grant, credential in gone.items():
+            try:
+                forgotten = await self._forget(credential)
+            except BrokerError as failure:
+                _log.warning("grant %s is not revoked: %s", grant, failure.message)
+                continue
+            if not forgotten.durable:
+                _log.warning("grant %s is forgotten, but not on disk yet: tried again", grant)
+            if forgotten.failure is not None:
+                _log.warning("grant %s is not revoked: %s", grant, forgotten.failure.message)
+            elif forgotten.revoked:
+                _log.info("grant %s is revoked, nothing is on it any more", grant)
+
+    async def _forget(self, credential: CredentialConfig) -> Forgotten:
+        grant = credential.grant
+        record = self._book.load(grant)
+        # First here, before anything is waited for: from now on nobody is handed anything of it,
+        # whatever disk and upstream say.
+        self._shell.grant_parked(grant, needs_login(credential), drop=True)
+        durable = await self._keeper.give_up(grant)
+        if not grant_terms(credential.settings).logins:
+            # No human is needed: the next mint logs in by itself.
+            self._shell.grant_given(grant)
+        failure, revoked = None, False
+        held = record is not None and record.secret is not None
+        if record is not None and held:
+            try:
+                await self._revoke(credential, record)
+                revoked = True
+            except BrokerError as error:
+                failure = error
+        self._scrub()
+        return Forgotten(
+            grant=grant,
+            credentials=self._names_on(grant),
+            held=held,
+            # What comes next may have been saved meanwhile.
+            durable=durable or not self._book.unsaved,
+            revoked=revoked,
+            failure=failure,
+        )
+
+    async def _revoke(self, credential: CredentialConfig, record: GrantRecord) -> None:
+        assert record.secret is not None
+        place = bound_to(credential.provider, credential.settings)
+        if not record.is_for(credential.provider, place):
+            raise BrokerError(
+                Kind.FIX_CONFIGURATION,
+                f'"{credential.name}" was not revoked, it is of another server or client than its '
+                "settings name now: end that session there",
+            )
+        request = RevokeRequest(
+            credential=credential.name,
+            settings=msgspec.to_builtins(credential.settings),
+            grant=Secret(record.secret),
+            secrets=await self._minting.secrets_of(self._config, credential),
+            network=self._config.network,
+            now=self._clock.now(),
+        )
+        await self._pool.revoke(credential.provider, request, deadline=_REVOKE)
+
+    def _names_on(self, grant: str) -> tuple[str, ...]:
+        return tuple(each.name for each in self._config.credentials.values() if each.grant == grant)
+
+    @property
+    def _config(self) -> Config:
+        return self._holder.active.config

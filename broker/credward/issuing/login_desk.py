@@ -1,0 +1,148 @@
+"""What people do with logins: begin one or attach to it, look on, answer, give up.
+
+Decides through `gate`, and how much of it an agent may see; the conversation itself is `logins`,
+what a login gave is kept by `grant_desk`.
+"""
+
+from __future__ import annotations
+
+from credward.clock import Clock
+from credward.config import CredentialConfig
+from credward.errors import BrokerError, Kind
+from credward.issuing.gate import Gate, Holder, Peer
+from credward.issuing.keeper import GrantKeeper
+from credward.issuing.logins import Logins, LoginSession
+from credward.issuing.recording import Recorder
+from credward.issuing.strongbox import Strongbox
+from credward.settings.checks import json_object
+
+__all__ = ["LoginDesk"]
+
+# An agent may ask for a login of one grant this often (seconds); its owner as often as he likes.
+_AGENT_LOGINS = 60.0
+_LONGEST_CLAIMS = 4 * 1024
+
+
+class LoginDesk:
+    """The owner's side of the logins, and what agents may do beside it."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        holder: Holder,
+        gate: Gate,
+        recorder: Recorder,
+        strongbox: Strongbox,
+        keeper: GrantKeeper,
+        logins: Logins,
+    ) -> None:
+        self._clock = clock
+        self._holder = holder
+        self._gate = gate
+        self._recorder = recorder
+        self._strongbox = strongbox
+        self._keeper = keeper
+        self._logins = logins
+        self._agent_logins: dict[str, float] = {}
+
+    async def log_in(
+        self, peer: Peer, name: str, method: str | None, claims: str | None
+    ) -> tuple[LoginSession, bool]:
+        """Start a login for a grant or a credential on it, or attach to the one under way.
+
+        It meets *claims*, a challenge as JSON, else the one that the grant was parked with.
+        """
+        config = self._holder.active.config
+        admitted = self._gate.admit_on("Login", peer, name)
+        credential = admitted.credential
+        # Before the browser opens: what could not be kept would have to be done twice.
+        await self._strongbox.open(config)
+        if self._strongbox.locked:
+            raise BrokerError(Kind.STORE_LOCKED, "the store is locked: run credward unlock")
+        if claims:
+            _check_claims(credential, claims)
+        agent = admitted.caller.harness is not None
+        if agent and self._logins.under_way(credential.grant) is None:
+            self._check_agent(credential.grant)
+        claims = claims or self._challenge(credential)
+        session, attached = self._logins.start(
+            config, credential, method, by_agent=agent, claims=claims
+        )
+        if not attached:
+            if agent:
+                self._agent_logins[credential.grant] = self._clock.elapsed()
+            self._recorder.managed(admitted, "login-started")
+        return session, attached
+
+    def watch(self, peer: Peer, login_id: str) -> tuple[LoginSession, bool]:
+        """Return a login for somebody who looks on, and whether all of it may be seen.
+
+        Who has the address or the code of a login can end it as somebody else.
+        """
+        caller = self._gate.require("Login", peer)
+        session = self._logins.find(login_id)
+        return session, caller.harness is None or session.by_agent
+
+    def take_part(self, peer: Peer, login_id: str) -> LoginSession:
+        """Return a login for somebody who answers or ends it: an agent one that an agent began."""
+        session, whole = self.watch(peer, login_id)
+        if not whole:
+            raise BrokerError(
+                Kind.DENIED,
+                f'the login of "{session.credential.name}" was begun by its owner: '
+                "go on with it in the terminal that shows it",
+            )
+        return session
+
+    async def give_up_login(self, peer: Peer, login_id: str) -> None:
+        """End a login that is under way; one that has ended stays as it ended."""
+        await self._end_login(peer, self.take_part(peer, login_id))
+
+    async def give_up_login_of(self, peer: Peer, name: str) -> tuple[CredentialConfig, bool]:
+        """End the login under way of a grant or a credential on it, whoever began it and where.
+
+        Return whom it was for, and whether there was one to end.
+        """
+        credential = self._gate.admit_on("Login", peer, name).credential
+        session = self._logins.under_way(credential.grant)
+        if session is None:
+            return credential, False
+        self.take_part(peer, session.id)
+        return session.credential, await self._end_login(peer, session)
+
+    async def _end_login(self, peer: Peer, session: LoginSession) -> bool:
+        caller = self._gate.require("Login", peer)
+        given_up = await self._logins.cancel(session)
+        if given_up:
+            name = session.credential.name
+            self._recorder.acted(caller, "Login", "login-given-up", about=name)
+        return given_up
+
+    def _challenge(self, credential: CredentialConfig) -> str:
+        record = self._keeper.peek(credential.grant)
+        return record.parked.challenge if record is not None and record.parked is not None else ""
+
+    def _check_agent(self, grant: str) -> None:
+        now = self._clock.elapsed()
+        last = self._agent_logins.get(grant)
+        if last is not None and now - last < _AGENT_LOGINS:
+            raise BrokerError(
+                Kind.RATE_LIMITED,
+                f'a login for "{grant}" was asked for a moment ago: '
+                f"run credward login {grant} in a terminal of your own",
+                retry_after=_AGENT_LOGINS - (now - last),
+            )
+
+
+def _check_claims(credential: CredentialConfig, claims: str) -> None:
+    if "claims" not in credential.settings.__struct_fields__:
+        raise BrokerError(
+            Kind.BAD_REQUEST,
+            f'"{credential.name}" has a provider that knows no claims challenges: '
+            f"run credward login {credential.name}",
+        )
+    if json_object(claims) is None or len(claims) > _LONGEST_CLAIMS:
+        raise BrokerError(
+            Kind.BAD_REQUEST, "claims are a JSON object, as a claims challenge brings it"
+        )

@@ -1,0 +1,151 @@
+"""What people do with the store: lock and unlock it, and keep secrets in it.
+
+Decides through `gate` like everything else and records each step; the store itself is `strongbox`,
+what is kept in it for grants is `grant_book`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from credward.config import Config
+from credward.errors import BrokerError, Kind
+from credward.issuing.gate import Gate, Holder, Peer
+from credward.issuing.grant_book import LONGEST_SECRET, GrantBook
+from credward.issuing.minting import users_of_secret
+from credward.issuing.recording import Recorder
+from credward.issuing.shell import Shell
+from credward.issuing.strongbox import Strongbox
+from credward.issuing.token_shelf import TokenShelf
+from credward.settings.grants import grant_terms
+from credward.tokens import Secret
+from credward.workers.pool import WorkerPool
+
+__all__ = ["StoreDesk"]
+
+_SECRET = "secret:"  # noqa: S105 - the prefix of names in the store
+
+
+class StoreDesk:
+    """The owner's side of the store."""
+
+    def __init__(
+        self,
+        *,
+        holder: Holder,
+        gate: Gate,
+        recorder: Recorder,
+        shell: Shell,
+        pool: WorkerPool,
+        strongbox: Strongbox,
+        book: GrantBook,
+        shelf: TokenShelf,
+        scrub: Callable[[], None],
+    ) -> None:
+        self._holder = holder
+        self._gate = gate
+        self._recorder = recorder
+        self._shell = shell
+        self._pool = pool
+        self._strongbox = strongbox
+        self._book = book
+        self._shelf = shelf
+        self._scrub = scrub
+
+    async def lock(self, peer: Peer, passphrase: Secret | None) -> None:
+        """Lock the store and drop every token from memory; durable."""
+        caller = self._gate.require("Manage", peer, although_locked=True)
+        # First: whatever fails after this, nothing is handed out any more.
+        self._strongbox.shut()
+        self._shell.drop_all()
+        await self._strongbox.open(self._config)
+        try:
+            await self.lock_up(passphrase)
+        finally:
+            # Written down afterwards: a full disk is no reason to stay open.
+            if self._strongbox.locked:
+                self._recorder.acted(caller, "Manage", "locked")
+
+    async def lock_up(self, passphrase: Secret | None = None) -> None:
+        """Lock the store, whoever wants it; what is kept of tokens goes first."""
+        self._shelf.clear()
+        try:
+            await self._strongbox.lock(passphrase)
+        finally:
+            if self._strongbox.locked:
+                self._shell.drop_all()
+                self._pool.send_home()
+                # Where the disk did not take the locked store, it is tried again.
+                self._book.note_change()
+                await self._book.save()
+            self._scrub()
+
+    async def unlock(self, peer: Peer, passphrase: Secret | None) -> None:
+        """Open the store, and take over what workers finished meanwhile."""
+        caller = self._gate.require("Manage", peer, although_locked=True)
+        if self._gate.locked and not self._strongbox.locked:
+            # Idle for too long, which the timer will notice in a moment.
+            await self.lock_up()
+        try:
+            await self._strongbox.unlock(self._config, passphrase)
+        except BrokerError as failure:
+            if failure.kind is Kind.DENIED:
+                self._recorder.acted(caller, "Manage", "unlock-refused")
+            raise
+        finally:
+            self._scrub()
+        self._recorder.acted(caller, "Manage", "unlocked")
+
+    async def set_secret(self, peer: Peer, name: str, value: Secret) -> bool:
+        """Keep a secret for `{ store = … }`; return whether it is durable."""
+        caller = self._gate.require("Manage", peer)
+        text = value.reveal()
+        if not text or len(text) > LONGEST_SECRET:
+            raise BrokerError(
+                Kind.BAD_REQUEST, "a secret has between 1 and 32768 characters: pipe it in"
+            )
+        await self._strongbox.open(self._config)
+        self._recorder.acted(caller, "Manage", "secret-set", about=_SECRET + name)
+        self._book.put_raw(_SECRET + name, bytearray(text.encode()))
+        self._secret_changed(name)
+        durable = await self._book.save()
+        self._scrub()
+        return durable
+
+    async def remove_secret(self, peer: Peer, name: str) -> bool:
+        """Forget a secret; return whether that is durable.
+
+        Raise `unknown-credential` where there is none of that name.
+        """
+        caller = self._gate.require("Manage", peer)
+        await self._strongbox.open(self._config)
+        self._recorder.acted(caller, "Manage", "secret-removed", about=_SECRET + name)
+        if not self._book.delete_raw(_SECRET + name):
+            raise BrokerError(
+                Kind.UNKNOWN_CREDENTIAL,
+                f'the store holds no "{name}": run credward secret list',
+            )
+        self._secret_changed(name)
+        return await self._book.save()
+
+    async def secret_names(self, peer: Peer) -> list[str]:
+        """Return the names of the secrets, never their values."""
+        self._gate.require("Inspect", peer)
+        self._gate.check_unlocked()
+        await self._strongbox.open(self._config)
+        return [name.removeprefix(_SECRET) for name in self._strongbox.names(_SECRET)]
+
+    def _secret_changed(self, name: str) -> None:
+        """Forget what came of the old value, and what failed for want of the new one."""
+        config = self._config
+        for each in users_of_secret(config, name):
+            terms = grant_terms(each.settings)
+            if terms.logins or terms.rotating:
+                # Its tokens are the grant's, whoever the client is.
+                self._shell.grant_given(each.grant)
+            else:
+                self._shell.drop(each.name)
+
+    @property
+    def _config(self) -> Config:
+        return self._holder.active.config

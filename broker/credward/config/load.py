@@ -276,7 +276,7 @@ def _merged(
         audiences=(*common.serve.audiences, *getattr(own, "own_audiences", ())),
         scopes=tuple(common.serve.scopes),
         header=common.header,
-        env_name=common.env_name,
+        env_name=common.env_name or getattr(own, "own_env_name", None),
         keep=common.keep,
         idle_after=common.idle_after,
         persist=common.persist,

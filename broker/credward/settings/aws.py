@@ -32,6 +32,11 @@ _SOURCES = (
     "profile, source_profile, source, web_identity_token, credential_source, or the sso_… keys"
 )
 
+_ENV_NAMES = {
+    "bedrock-api-key": "AWS_BEARER_TOKEN_BEDROCK",
+    "claude-platform-key": "ANTHROPIC_AWS_API_KEY",
+}
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the keys come from, which roles they assume on the way, and what is made of them.
@@ -79,6 +84,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def kind(self) -> str:
         """What a token is, as everybody who looks at settings asks for it."""
         return {None: "aws", "ecr": "basic"}.get(self.derive, "bearer")
+
+    @property
+    def own_env_name(self) -> str | None:
+        """The variable in which the vendor's clients look for what is derived."""
+        return _ENV_NAMES.get(self.derive or "")
 
     @property
     def grant_terms(self) -> GrantTerms:

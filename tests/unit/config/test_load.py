@@ -249,6 +249,17 @@ def test_the_store_is_a_value_with_its_layers_merged(places: Places) -> None:
     ]
 
 
+def test_the_variable_of_a_derived_key_needs_no_mention(places: Places) -> None:
+    """What the block says comes first."""
+    block = '[credentials.NAME]\nprovider = "aws"\nprofile = "base"\nderive = "bedrock-api-key"\n'
+    config = load(
+        places, block.replace("NAME", "a") + block.replace("NAME", "b") + 'env_name = "MINE"\n'
+    )
+
+    assert config.credentials["a"].env_name == "AWS_BEARER_TOKEN_BEDROCK"
+    assert config.credentials["b"].env_name == "MINE"
+
+
 def test_audiences_of_the_settings_need_no_second_mention(places: Places) -> None:
     """Beside those that are listed."""
     config = load(

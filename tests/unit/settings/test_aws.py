@@ -116,6 +116,14 @@ def test_only_a_login_of_ours_rotates():
     assert grant_terms(settings({"profile": "a"})).logins == ()
 
 
+def test_a_derived_key_has_the_variable_of_its_clients():
+    """The other words of a profile have none."""
+    key = {"profile": "bedrock", "derive": "bedrock-api-key"}
+
+    assert settings(key).own_env_name == "AWS_BEARER_TOKEN_BEDROCK"
+    assert settings({"profile": "bedrock"}).own_env_name is None
+
+
 @pytest.mark.parametrize(
     ("derive", "kind"),
     [({}, "aws"), ({"derive": "bedrock-api-key"}, "bearer"), ({"derive": "ecr"}, "basic")],

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from credward.store import store as store_module
+from credward.store.passphrases import Argon2idTerms
 from fakes.rotating_server import RotatingServer
+from unit.issuing.desks import Desks
 from unit.issuing.rig import GrantSide
 
 MakeSide = Callable[..., GrantSide]
@@ -41,3 +46,22 @@ async def side(make_side: MakeSide) -> GrantSide:
     side = make_side()
     await side.give()
     return side
+
+
+@pytest.fixture
+async def desks(
+    make_side: MakeSide, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Desks]:
+    """Return the owner's side of a daemon that nobody logged in to."""
+    monkeypatch.setattr(
+        store_module,
+        "new_terms",
+        lambda: Argon2idTerms(salt=os.urandom(16), memory=64, passes=1, lanes=1),
+    )
+    side = make_side()
+    await side.open()
+    async with asyncio.TaskGroup() as tasks:
+        desks = Desks(side, tmp_path, tasks)
+        yield desks
+        desks.logins.close()
+        desks.shell.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 
 import msgspec
 import pytest
@@ -13,10 +12,10 @@ from credward.errors import BrokerError, Kind
 from credward.issuing import logins as logins_module
 from credward.issuing.logins import Given, Logins
 from credward.settings.grants import GrantTerms
-from credward.store.journal import GrantFields, Lease, seal_grant
 from credward.tokens import Secret
 from credward.workers.link import GrantGiven, LoginEvent
 from fakes.clock import FakeClock
+from fakes.login_worker import LoginWorker
 
 # Nothing here takes so long, on any machine (seconds).
 PATIENCE = 60
@@ -38,39 +37,9 @@ def credential(name="gateway", *, grant="team", ways=("browser", "device")):
     )
 
 
-class Worker:
-    """The pool, with one login worker each: what it is asked, and what it says when told to."""
-
-    def __init__(self):
-        self.requests, self.answers, self.cancelled = [], [], 0
-        self.end = None
-        self._tell = None
-
-    async def login(self, provider, request, on_event, on_start):
-        self.requests.append(request)
-        self.end = asyncio.get_running_loop().create_future()
-        self.say = on_event
-        on_start(self)
-        try:
-            return await self.end
-        except asyncio.CancelledError:
-            self.cancelled += 1
-            raise
-
-    def answer(self, answer):
-        self.answers.append((answer.field, answer.value.reveal()))
-
-    def give(self, account="alice"):
-        """End well, with a grant."""
-        lease = Lease(mint="login", grant=self.requests[-1].credential, origin=0, generation=-1)
-        key = base64.b64decode(self.requests[-1].key.reveal())
-        sealed = seal_grant(lease, key, GrantFields(secret="refresh", account=account))
-        self.end.set_result(GrantGiven(sealed=sealed.sealed))
-
-
 class World:
     def __init__(self):
-        self.clock, self.worker = FakeClock(), Worker()
+        self.clock, self.worker = FakeClock(), LoginWorker()
         self.kept, self.tasks = [], []
         self.disk = asyncio.Event()
         self.disk.set()

@@ -7,11 +7,13 @@ Each step is best effort, since none exists everywhere; what a provider is spare
 from __future__ import annotations
 
 import ctypes
+import os
 import resource
 import signal
 import sys
 from types import FrameType
 
+from credward.processes import kill_below
 from credward.workers.environment import WorkerRules
 
 __all__ = ["confine"]
@@ -48,5 +50,10 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
-    """End by an exception, so that `run_command` kills its program on the way out."""
+    """Kill what runs below, then end by an exception, so that nothing of ours is left lying about.
+
+    The exception alone is not enough: where a program is just being started, nobody knows it yet
+    who could kill it on the way out.
+    """
+    kill_below(os.getpid())
     raise SystemExit

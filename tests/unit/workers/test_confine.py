@@ -9,11 +9,12 @@ import sys
 import pytest
 
 from credward.workers.environment import WorkerRules
+from fakes.watching import gone
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="prctl(2)")
 
 _PROGRAM = """
-import ctypes, json, resource, signal, sys
+import ctypes, json, os, resource, signal, sys
 from credward.workers.confine import confine
 from credward.workers.environment import WorkerRules
 confine(WorkerRules(**json.loads(sys.argv[1])))
@@ -27,6 +28,8 @@ print(json.dumps({
     "subreaper": ask(37),
     "no new privileges": libc.prctl(39, 0, 0, 0, 0),
     "core": resource.getrlimit(resource.RLIMIT_CORE),
+    # A program that is on its way: nothing in the worker knows it yet.
+    "program": os.posix_spawn("/bin/sleep", ["sleep", "600"], {}, file_actions=[(os.POSIX_SPAWN_CLOSE, 1)]) if sys.argv[2:] else None,
     "ignores interrupts": signal.getsignal(signal.SIGINT) == signal.SIG_IGN,
 }))
 sys.stdout.flush()
@@ -34,11 +37,11 @@ signal.raise_signal(signal.SIGTERM)
 """
 
 
-def confined(pytestconfig, **rules):
+def confined(pytestconfig, *, program=False, **rules):
     """Return what a process under these rules says of itself, and how it ends on SIGTERM."""
     assert WorkerRules(**rules)
     done = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, json.dumps(rules)],
+        [sys.executable, "-c", _PROGRAM, json.dumps(rules), *(["program"] if program else [])],
         env={"PYTHONPATH": str(pytestconfig.rootpath / "broker")},
         stdout=subprocess.PIPE,
         check=False,
@@ -55,18 +58,20 @@ def test_h1_most_workers_can_gain_nothing_and_die_with_the_daemon(pytestconfig):
         "subreaper": 0,
         "no new privileges": 1,
         "core": [0, 0],
+        "program": None,
         "ignores interrupts": True,
     }
     assert ended == -15
 
 
 def test_workers_with_programs_take_them_along(pytestconfig):
-    """By an exception that unwinds: exit code 0. Their programs may be set-uid."""
-    said, ended = confined(pytestconfig, programs=True)
+    """By an exception that unwinds: exit code 0; also those that are just being started. They may be set-uid."""
+    said, ended = confined(pytestconfig, programs=True, program=True)
 
     assert (said["death signal"], said["subreaper"], said["no new privileges"]) == (15, 1, 0)
     assert said["core"] == [0, 0]
     assert ended == 0
+    assert gone(said["program"])
 
 
 def test_a_worker_may_outlive_the_daemon(pytestconfig):

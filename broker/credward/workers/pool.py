@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 from credward.clock import Clock
@@ -92,7 +92,7 @@ class WorkerPool:
         self._on_used_up = on_used_up
         self._on_left = on_left
         self._lanes: dict[str, Lane] = {}
-        self._logins: set[Worker] = set()
+        self._errands: set[Worker] = set()
         self._closing = False
 
     async def mint(
@@ -126,39 +126,25 @@ class WorkerPool:
         on_start: Callable[[Login], None],
     ) -> GrantGiven:
         """Have a user brought through a login, by a worker of its own that ends with it."""
-        worker = Worker(provider, on_end=self._forget_login)
-        self._logins.add(worker)
-        try:
-            async with asyncio.timeout(_LOGIN):
-                await self._greet(worker)
-                on_start(Login(worker))
-                return await worker.login(request, on_event)
-        except TimeoutError as error:
-            raise BrokerError(
-                Kind.TIMED_OUT,
-                f'"{request.credential}" was not logged in within {_LOGIN / 60:.0f} minutes: '
-                f"run credward login {request.credential}",
-            ) from error
-        finally:
-            worker.kill()
+        over = BrokerError(
+            Kind.TIMED_OUT,
+            f'"{request.credential}" was not logged in within {_LOGIN / 60:.0f} minutes: '
+            f"run credward login {request.credential}",
+        )
+        async with self._errand(provider, _LOGIN, over) as worker:
+            on_start(Login(worker))
+            return await worker.login(request, on_event)
 
     async def revoke(self, provider: str, request: RevokeRequest, *, deadline: float) -> None:
         """Have a grant revoked upstream; raise `BrokerError` where that fails."""
-        worker = Worker(provider, on_end=self._forget_login)
-        self._logins.add(worker)
-        try:
-            async with asyncio.timeout(deadline):
-                await self._greet(worker)
-                await worker.revoke(request)
-        except TimeoutError as error:
-            raise BrokerError(
-                Kind.TIMED_OUT,
-                f'"{request.credential}" was not revoked within {deadline:g} s, '
-                f"provider {provider} did not answer",
-                sent="maybe",
-            ) from error
-        finally:
-            worker.kill()
+        over = BrokerError(
+            Kind.TIMED_OUT,
+            f'"{request.credential}" was not revoked within {deadline:g} s, '
+            f"provider {provider} did not answer",
+            sent="maybe",
+        )
+        async with self._errand(provider, deadline, over) as worker:
+            await worker.revoke(request)
 
     def snapshot(self) -> list[WorkerView]:
         """Return the live workers."""
@@ -173,7 +159,7 @@ class WorkerPool:
     def pids(self) -> frozenset[int]:
         """Return the process ids of the live workers."""
         minting = [worker.pid for lane in self._lanes.values() for worker in lane.workers]
-        return frozenset([*minting, *(worker.pid for worker in self._logins)])
+        return frozenset([*minting, *(worker.pid for worker in self._errands)])
 
     def send_home(self) -> None:
         """End the workers, each after what it does just now: they hold what they minted with."""
@@ -198,7 +184,7 @@ class WorkerPool:
         But those that hold a rotating grant just now: they finish into their journals.
         """
         self._begin_nothing()
-        workers = [*self._logins]
+        workers = [*self._errands]
         for lane in self._lanes.values():
             workers += lane.let_go()
         for worker in workers:
@@ -213,9 +199,25 @@ class WorkerPool:
         for lane in self._lanes.values():
             lane.begin_nothing()
 
-    def _forget_login(self, worker: Worker) -> None:
-        self._logins.discard(worker)
+    def _forget_errand(self, worker: Worker) -> None:
+        self._errands.discard(worker)
         self._on_left()
+
+    @contextlib.asynccontextmanager
+    async def _errand(
+        self, provider: str, seconds: float, over: BrokerError
+    ) -> AsyncIterator[Worker]:
+        """Lend a worker of its own that ends with the block; raise *over* after *seconds*."""
+        worker = Worker(provider, on_end=self._forget_errand)
+        self._errands.add(worker)
+        try:
+            async with asyncio.timeout(seconds):
+                await self._greet(worker)
+                yield worker
+        except TimeoutError as error:
+            raise over from error
+        finally:
+            worker.kill()
 
     async def _greet(self, worker: Worker) -> None:
         try:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import shutil
 from collections.abc import Iterator
+from configparser import Error as ConfigError
+from configparser import RawConfigParser
 from pathlib import Path
 
 import click
@@ -104,14 +107,14 @@ def _aws_profile(folder: Path) -> str | None:
     """Return `default` where there is such a profile, else the first one of the files."""
     names: list[str] = []
     for path, header in ((folder / "config", "profile "), (folder / "credentials", "")):
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError):
-            continue
-        sections = [line.strip()[1:-1] for line in lines if line.strip()[:1] == "["]
+        # Twice the same section, as of two tools, is no reason to find nothing.
+        found = RawConfigParser(strict=False, allow_no_value=True)
+        # What is wrong in it, its own tools say; here it hides nothing.
+        with contextlib.suppress(OSError, ValueError, ConfigError):
+            found.read(path, encoding="utf-8")
         names += [
             each.removeprefix(header).strip()
-            for each in sections
+            for each in found.sections()
             if each == "default" or each.startswith(header)
         ]
     return "default" if "default" in names else next(iter(names), None)

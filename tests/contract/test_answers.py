@@ -13,16 +13,16 @@ import socket
 import struct
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
-from canaries import MARK, canary
+from canaries import canary
+from contract.failures import check_failure
 from contract.ways import WAYS, Far, Fault, Mint, far
-from credward.errors import BrokerError, Kind, Recovery
+from credward.errors import BrokerError, Kind
 from credward.providers.provider import HttpRequest, HttpResponse
 from credward.providers.registry import load_provider, provider_entry_points
 from credward.tokens import Token
@@ -238,14 +238,6 @@ CHANGES: Mapping[str, Fault] = {
     "texts are numbers": _changed(lambda _, old: 5 if isinstance(old, str) else old),
     "all is null": _changed(lambda _, _old: None),
 }
-CLOSED = {
-    Kind.LOGIN_REQUIRED,
-    Kind.PROVIDER_REFUSED,
-    Kind.PROVIDER_UNREACHABLE,
-    Kind.RATE_LIMITED,
-    Kind.TIMED_OUT,
-    Kind.FIX_CONFIGURATION,
-}
 
 
 def _says_none(request: HttpRequest, name: str) -> bool:
@@ -253,29 +245,11 @@ def _says_none(request: HttpRequest, name: str) -> bool:
     return name == "end is zero" and "/v1/auth/" in request.url
 
 
-def _check(failure: BrokerError, where: str) -> None:
-    """Assert what holds for every failure: closed, with a recovery, one line, no secret."""
-    assert failure.kind in CLOSED, where
-    assert isinstance(failure.recovery, Recovery), where
-    assert failure.sent in {"no", "maybe"}, where
-    shown = "".join(traceback.format_exception_only(failure)) + repr(failure) + failure.hint
-    causes = [failure.__cause__, failure.__context__]
-    assert MARK not in shown + "".join(map(str, causes)), where
-    message = failure.message
-    assert message.startswith('"gateway" '), f"{where}: {message}"
-    assert message.isprintable(), f"{where}: {message}"
-    assert not message.endswith("."), f"{where}: {message}"
-    # The cause, then what to type or that there is nothing to type.
-    cause, _, remedy = message.rpartition(": ")
-    assert cause, f"{where}: {message}"
-    assert remedy, f"{where}: {message}"
-
-
 def _run(mint: Mint, where: str) -> BrokerError | None:
     try:
         mint.run()
     except BrokerError as failure:
-        _check(failure, where)
+        check_failure(failure, where)
         return failure
     return None
 
@@ -385,7 +359,7 @@ def test_t6_t7_an_end_is_never_invented(far: Far, way: Callable[[], Any]) -> Non
             try:
                 token = Mint(far, way(), at=at, fault=fault).run()
             except BrokerError as failure:
-                _check(failure, where)
+                check_failure(failure, where)
                 continue
             text = token.secret.reveal()
             assert text.isascii(), where

@@ -340,16 +340,9 @@ def _gcp_from_program(far: Far) -> Way:
 
 
 def _gcp_from_aws(far: Far) -> Way:
-    imds = "http://169.254.169.254/latest"
-    source = {
-        "environment_id": "aws1",
-        "region_url": f"{imds}/meta-data/placement/availability-zone",
-        "url": f"{imds}/meta-data/iam/security-credentials",
-        "imdsv2_session_token_url": f"{imds}/api/token",
-        "regional_cred_verification_url": "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity",
-    }
-    kind = "urn:ietf:params:aws:token-type:aws4_request"
-    return _gcp_external(far, source, subject_token_type=kind)
+    return _gcp_external(
+        far, google_server.AWS_SOURCE, subject_token_type=google_server.AWS_SUBJECT
+    )
 
 
 _BOUNDARY = [

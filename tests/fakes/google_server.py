@@ -36,6 +36,16 @@ AGENT = "agent@project.iam.gserviceaccount.com"
 TARGET = "target@project.iam.gserviceaccount.com"
 POOL = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/o"
 SUBJECT = "subject-token"
+_IMDS = "http://169.254.169.254/latest"
+# What gcloud writes into the JSON of a federation from AWS, and the type of the subject tokens.
+AWS_SOURCE = {
+    "environment_id": "aws1",
+    "region_url": f"{_IMDS}/meta-data/placement/availability-zone",
+    "url": f"{_IMDS}/meta-data/iam/security-credentials",
+    "imdsv2_session_token_url": f"{_IMDS}/api/token",
+    "regional_cred_verification_url": "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity",
+}
+AWS_SUBJECT = "urn:ietf:params:aws:token-type:aws4_request"
 CLIENT = {"client_id": "client", "client_secret": "client-secret"}
 REFRESH = "refresh-token"
 _TOKEN_URI = "https://oauth2.googleapis.com/token"

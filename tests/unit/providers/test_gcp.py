@@ -16,6 +16,8 @@ from credward.settings.references import Reference
 from credward.tokens import Secret
 from fakes.google_server import (
     AGENT,
+    AWS_SOURCE,
+    AWS_SUBJECT,
     CLIENT,
     KEY,
     POOL,
@@ -314,16 +316,8 @@ def test_federation_from_a_program(google, tmp_path):
 
 def test_federation_from_aws(google, tmp_path):
     """By the instance's role: a signed request to STS is the subject token."""
-    imds = "http://169.254.169.254/latest"
-    source = {
-        "environment_id": "aws1",
-        "region_url": f"{imds}/meta-data/placement/availability-zone",
-        "url": f"{imds}/meta-data/iam/security-credentials",
-        "imdsv2_session_token_url": f"{imds}/api/token",
-        "regional_cred_verification_url": "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity",
-    }
-    kind = "urn:ietf:params:aws:token-type:aws4_request"
-    token = mint(google, **write_external(tmp_path, source, subject_token_type=kind))
+    words = write_external(tmp_path, AWS_SOURCE, subject_token_type=AWS_SUBJECT)
+    token = mint(google, **words)
 
     assert google.bearers[token.secret.reveal()] == "pool"
     assert "sts.eu-central-1.amazonaws.com" in google.seen[-1].form["subject_token"]

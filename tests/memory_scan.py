@@ -1,8 +1,10 @@
-"""Looks for a secret in the memory of another process, as its user with the right to trace could."""
+"""Looks into the memory of another process: for a secret, as its user with the right to trace could, and how much it is."""
 
 from __future__ import annotations
 
-__all__ = ["count_in_memory"]
+from pathlib import Path
+
+__all__ = ["count_in_memory", "private_kib"]
 
 
 def count_in_memory(pid: int, needle: bytes) -> int:
@@ -20,3 +22,9 @@ def count_in_memory(pid: int, needle: bytes) -> int:
             except OSError:
                 continue
     return found
+
+
+def private_kib(pid: int) -> int:
+    """Return the memory that a process shares with no other, in KiB (proc(5), smaps_rollup)."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))

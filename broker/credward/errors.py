@@ -1,4 +1,4 @@
-"""The closed table of error kinds, and the one exception that crosses a package boundary.
+"""The closed table of error kinds, a failure as a value, and the one exception that carries it.
 
 Says what went wrong and whose turn it is; how it is written to a client is the job of `wire` and
 `cli`.
@@ -7,9 +7,10 @@ Says what went wrong and whose turn it is; how it is written to a client is the 
 from __future__ import annotations
 
 import enum
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
-__all__ = ["BrokerError", "Kind", "Recovery", "Sent"]
+__all__ = ["BrokerError", "Failure", "Kind", "Recovery", "Sent"]
 
 Sent = Literal["no", "maybe"]
 
@@ -71,14 +72,69 @@ class Kind(enum.Enum):
                 return Recovery.FIX_CONFIGURATION
 
 
-class BrokerError(Exception):
-    """A failure of a closed kind, safe to show: no secret and no upstream body in it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """What went wrong, as a value that can be kept: safe to show, no secret and no upstream body.
 
     *message* is one line without the program's name that holds the cause, subject first, and ends
     in the command that helps where there is one; *hint* is further help for a terminal.
     *retry_after* is in seconds. *sent* says whether an upstream request may have reached the
     server. *challenge* is what the next login has to meet, as JSON; it holds no secret.
     """
+
+    kind: Kind
+    message: str
+    hint: str = ""
+    retry_after: float | None = None
+    recovery: Recovery
+    sent: Sent = "no"
+    challenge: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        kind: Kind,
+        message: str,
+        *,
+        hint: str = "",
+        retry_after: float | None = None,
+        recovery: Recovery | None = None,
+        sent: Sent = "no",
+        challenge: str = "",
+    ) -> Self:
+        """Return the failure; without a *recovery* of its own it has the one of its kind."""
+        return cls(
+            kind=kind,
+            message=message,
+            hint=hint,
+            retry_after=retry_after,
+            recovery=recovery or kind.recovery,
+            sent=sent,
+            challenge=challenge,
+        )
+
+    def unsent(self) -> Self:
+        """Return the same failure of something that did not reach the server."""
+        return replace(self, sent="no")
+
+    def error(self) -> BrokerError:
+        """Return a new exception that says this, to be raised at once.
+
+        An exception is never kept: it holds on to every frame that it passed, and what lay there.
+        """
+        return BrokerError(
+            self.kind,
+            self.message,
+            hint=self.hint,
+            retry_after=self.retry_after,
+            recovery=self.recovery,
+            sent=self.sent,
+            challenge=self.challenge,
+        )
+
+
+class BrokerError(Exception):
+    """A `Failure` on its way to whoever can tell of it; the arguments are its fields."""
 
     def __init__(
         self,
@@ -92,13 +148,25 @@ class BrokerError(Exception):
         challenge: str = "",
     ) -> None:
         super().__init__(message)
-        self.kind = kind
-        self.message = message
-        self.hint = hint
-        self.retry_after = retry_after
-        self.recovery = recovery or kind.recovery
-        self.sent: Sent = sent
-        self.challenge = challenge
+        self.failure = Failure.of(
+            kind,
+            message,
+            hint=hint,
+            retry_after=retry_after,
+            recovery=recovery,
+            sent=sent,
+            challenge=challenge,
+        )
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of the failure."""
+        return self.failure.kind
+
+    @property
+    def message(self) -> str:
+        """Its one line."""
+        return self.failure.message
 
     def __repr__(self) -> str:
         return f"BrokerError({self.kind.slug}: {self.message})"

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from credward import errors
 from credward.errors import BrokerError, Kind, Recovery
 
 __all__ = [
@@ -57,13 +58,13 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     hint: str = ""
 
     @classmethod
-    def from_error(cls, error: BrokerError) -> Failure:
-        """Return what clients may see of *error*."""
+    def of(cls, failure: errors.Failure) -> Failure:
+        """Return what clients may see of *failure*."""
         return cls(
-            kind=error.kind.slug,
-            message=error.message,
-            recovery=error.recovery.value,
-            hint=error.hint,
+            kind=failure.kind.slug,
+            message=failure.message,
+            recovery=failure.recovery.value,
+            hint=failure.hint,
         )
 
 
@@ -341,18 +342,18 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     hint: str = ""
 
     @classmethod
-    def from_error(cls, error: BrokerError, status: int | None = None) -> Problem:
-        """Return the problem that says *error*; *status* overrides the one of its kind."""
-        slug = error.kind.slug
+    def of(cls, failure: errors.Failure, status: int | None = None) -> Problem:
+        """Return the problem that says *failure*; *status* overrides the one of its kind."""
+        slug = failure.kind.slug
         return cls(
             type=_PROBLEM_TYPE + slug,
             title=slug.replace("-", " "),
-            status=status or error.kind.status or Kind.INTERNAL.status,
-            detail=error.message,
+            status=status or failure.kind.status or Kind.INTERNAL.status,
+            detail=failure.message,
             kind=slug,
-            recovery=error.recovery.value,
-            retry_after=error.retry_after,
-            hint=error.hint,
+            recovery=failure.recovery.value,
+            retry_after=failure.retry_after,
+            hint=failure.hint,
         )
 
     def to_error(self) -> BrokerError:

@@ -448,7 +448,7 @@ async def test_t18_a_hang_is_killed_at_the_deadline(provider, tmp_path):
 
         # Held for good otherwise.
         assert time.monotonic() - started < PATIENCE
-        assert (caught.value.kind, caught.value.sent) == (Kind.TIMED_OUT, "maybe")
+        assert (caught.value.kind, caught.value.failure.sent) == (Kind.TIMED_OUT, "maybe")
         while not gone(pid):
             await asyncio.sleep(0.01)
         # The next one is not held up.

@@ -21,7 +21,7 @@ from types import SimpleNamespace
 from typing import Any, Literal
 
 from credward.config import Config, CredentialConfig
-from credward.errors import BrokerError, Kind
+from credward.errors import BrokerError, Failure, Kind
 from credward.issuing import grant_book, recovery, strongbox
 from credward.issuing.grant_book import GrantBook
 from credward.issuing.grant_record import GrantRecord
@@ -77,7 +77,7 @@ class Flight:
     begun: int
     stage: Stage = "starting"
     started: asyncio.Future[None] | None = None
-    told: asyncio.Future[MintedToken | BrokerError] | None = None
+    told: asyncio.Future[MintedToken | Failure] | None = None
     worker: Journal | None = None
     fresh: str | None = None
     refused: bool = False
@@ -244,8 +244,8 @@ class Life:
             if free:
                 journal.remove()
         flight.stage = "over"
-        if isinstance(outcome, BrokerError):
-            raise outcome
+        if isinstance(outcome, Failure):
+            raise outcome.error()
         return outcome
 
 
@@ -346,11 +346,11 @@ class World:
         try:
             result = work(*args, **named)
         except BrokerError as error:
-            failure = error
+            failure = error.failure
         if self.disk == "after":
             await self._wait(life)
         if failure is not None:
-            raise failure
+            raise failure.error()
         return result
 
     async def _wait(self, life: Life) -> None:
@@ -431,14 +431,14 @@ class World:
         """Open it again."""
         self.start(_attempt(self.life.strongbox.unlock(self.config, PASSPHRASE)))
 
-    def mint(self, credential: str) -> asyncio.Task[MintedToken | BrokerError]:
+    def mint(self, credential: str) -> asyncio.Task[MintedToken | Failure]:
         """Ask for a token; the task returns the failure, if that is what comes."""
 
-        async def ask() -> MintedToken | BrokerError:
+        async def ask() -> MintedToken | Failure:
             try:
                 return await self.life.minting.mint(self.config, TokenKey(credential, "1"))
-            except BrokerError as failure:
-                return failure
+            except BrokerError as error:
+                return error.failure
 
         return self.start(ask())
 
@@ -448,7 +448,7 @@ class World:
         """Note that a worker was given a grant."""
         self.flights.append(flight)
 
-    def settled(self, flight: Flight, outcome: MintedToken | BrokerError) -> None:
+    def settled(self, flight: Flight, outcome: MintedToken | Failure) -> None:
         """Note what this life was told, and cannot say that it does not know."""
         known = self.known.setdefault(flight.secret, Knowledge())
         rotated = isinstance(outcome, MintedToken) and outcome.rotated is not None
@@ -487,22 +487,22 @@ class World:
         known.open = True
         chain = self.chain_of(flight.secret)
         if deed == "busy":
-            self.tell(flight, BrokerError(Kind.PROVIDER_UNREACHABLE, "busy", sent="no"))
+            self.tell(flight, Failure.of(Kind.PROVIDER_UNREACHABLE, "busy", sent="no"))
         elif deed == "lost":
-            self.tell(flight, BrokerError(Kind.TIMED_OUT, "no answer", sent="maybe"))
+            self.tell(flight, Failure.of(Kind.TIMED_OUT, "no answer", sent="maybe"))
         elif flight.secret != chain.newest and deed == "cut":
-            self.tell(flight, BrokerError(Kind.TIMED_OUT, "no answer", sent="maybe"))
+            self.tell(flight, Failure.of(Kind.TIMED_OUT, "no answer", sent="maybe"))
         elif flight.secret != chain.newest:
             flight.refused = True
             message = f'"{flight.grant}" needs a login: run credward login {flight.grant}'
-            self.tell(flight, BrokerError(Kind.LOGIN_REQUIRED, message, sent="no"))
+            self.tell(flight, Failure.of(Kind.LOGIN_REQUIRED, message, sent="no"))
         elif deed == "keep":
             self.answer(flight)
         else:
             fresh = f"{flight.grant}-{self.tick()}"
             chain.secrets.append(fresh)
             if deed == "cut":
-                self.tell(flight, BrokerError(Kind.TIMED_OUT, "no answer", sent="maybe"))
+                self.tell(flight, Failure.of(Kind.TIMED_OUT, "no answer", sent="maybe"))
             else:
                 flight.fresh = fresh
                 flight.stage = "answered"
@@ -536,7 +536,7 @@ class World:
         )
         self.tell(flight, token)
 
-    def tell(self, flight: Flight, outcome: MintedToken | BrokerError) -> None:
+    def tell(self, flight: Flight, outcome: MintedToken | Failure) -> None:
         """Bring the daemon an answer; a worker whose daemon is gone just ends."""
         if flight.life.dead:
             flight.dies()
@@ -551,11 +551,11 @@ class World:
         flight.dies()
         if stage == "starting" and not flight.life.dead:
             assert flight.started is not None
-            died = BrokerError(Kind.INTERNAL, "the worker did not start", sent="no")
-            flight.started.set_exception(died)
+            died = Failure.of(Kind.INTERNAL, "the worker did not start", sent="no")
+            flight.started.set_exception(died.error())
             self.go_on()
         else:
-            self.tell(flight, BrokerError(Kind.INTERNAL, "the worker died", sent="maybe"))
+            self.tell(flight, Failure.of(Kind.INTERNAL, "the worker died", sent="maybe"))
 
     def check_presented(self, flight: Flight) -> None:
         """Hold one presentation against what was known."""

@@ -175,7 +175,7 @@ def test_t6_what_sts_refuses_is_said_clearly(mint, moto, changes, complaint):
     with pytest.raises(BrokerError, match=complaint) as caught:
         mint(source=moto.keys(**changes), role_arn=moto.role("first"))
 
-    assert (caught.value.kind, caught.value.sent) == (Kind.FIX_CONFIGURATION, "no")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.FIX_CONFIGURATION, "no")
     assert moto.secret_access_key not in caught.value.message
 
 

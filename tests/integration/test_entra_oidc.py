@@ -97,7 +97,7 @@ def test_browser_rotation_and_reuse(idp, io):
 
     with pytest.raises(BrokerError) as caught:
         provider.mint(request(idp, grant.secret), io)
-    assert (caught.value.kind, caught.value.sent) == (Kind.LOGIN_REQUIRED, "no")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.LOGIN_REQUIRED, "no")
     idp.wait_for("grant.revoked")
     with pytest.raises(BrokerError, match="run credward login gateway"):
         provider.mint(request(idp, newest.secret), io)

@@ -19,10 +19,10 @@ import pytest
 from credward.clock import SystemClock
 from credward.store.kek import KeyFileSource
 from credward.store.store import Store
-from fakes.oauth_server import OAuthServer
+from fakes.oauth_server import Answer, OAuthServer
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.minting import MintProgram
-from memory_scan import count_in_memory
+from memory_scan import count_in_memory, private_kib
 
 PERMIT = "permit (principal is Caller, action, resource is Credential);\n"
 _PATIENCE = 60.0
@@ -204,4 +204,55 @@ def test_h4_after_its_end_no_token_is_left(bench: Callable[[OAuthServer], Bench]
         while any(one.daemon.status(f"minted-{size}")["token_id"] for size in SIZES):
             assert time.monotonic() < deadline
             time.sleep(0.3)
+        assert gone(one.daemon, needles) == {}
+
+
+def test_s12_a_parked_credential_that_is_asked_for_in_a_loop_costs_no_memory(
+    bench: Callable[[OAuthServer], Bench],
+) -> None:
+    """S-12: what is kept of a failure is a value; an exception would grow by every frame that it passes."""
+    with OAuthServer() as server:
+        one = bench(server)
+        one.ask("POST", "/v1/grants/login/grant", {"grant": server.grant()})
+        server.families[-1].revoked = True
+        assert one.daemon.get("login").kind == "login-required"
+
+        def ask(times: int) -> int:
+            for _ in range(times):
+                assert one.daemon.get("login").kind == "login-required"
+            return private_kib(one.daemon.pid)
+
+        before = ask(500)
+        grown = ask(2000) - before
+
+    assert grown < 2048
+
+
+def test_s12_nothing_of_a_failed_mint_or_a_refused_secret_stays_in_memory(
+    bench: Callable[[OAuthServer], Bench],
+) -> None:
+    """S-12: a refresh token goes with its logout though its mint failed, and what is refused is not kept."""
+    with OAuthServer() as server:
+        one = bench(server)
+        needles = {}
+        for case, answer in {
+            "answered": Answer(status=503, body=b"busy"),
+            "reset": Answer(reset=True),
+            "refused": Answer(status=400, body=b'{"error": "invalid_grant"}'),
+        }.items():
+            grant = server.grant()
+            needles[f"grant {case}"] = grant.encode()
+            one.ask("POST", "/v1/grants/login/grant", {"grant": grant})
+            server.script += [answer] * 3
+            for _ in range(3):
+                assert one.daemon.get("login", timeout=5).status >= 400
+            one.ask("POST", "/v1/grants/login/logout")
+            server.script.clear()
+        for case, body in {
+            "too long": {"value": (long := secrets.token_urlsafe(40)) * 800},
+            "of another kind": {"value": [kind := secrets.token_urlsafe(40)]},
+        }.items():
+            refused = one.daemon.request("PUT", "/v1/secrets/s24", body=json.dumps(body).encode())
+            assert refused.kind == "bad-request"
+            needles[f"secret {case}"] = (long if case == "too long" else kind).encode()
         assert gone(one.daemon, needles) == {}

@@ -154,7 +154,7 @@ def test_scopes_that_were_not_granted(idp, io):
     with pytest.raises(BrokerError, match="invalid_scope: correct scope") as caught:
         mint(idp, io, grant=grant.secret, scopes=("api",))
 
-    assert (caught.value.kind, caught.value.sent) == (Kind.FIX_CONFIGURATION, "no")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.FIX_CONFIGURATION, "no")
     assert mint(idp, io, grant=grant.secret).expires_at > time.time()
 
 

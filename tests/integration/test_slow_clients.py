@@ -13,6 +13,7 @@ import pytest
 
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.minting import MintProgram
+from memory_scan import private_kib
 from waiting import PATIENCE
 
 
@@ -83,12 +84,7 @@ def test_r3_idle_and_dripping_clients_leave_the_others_alone(daemon: RunningDaem
 
 def test_r4_clients_that_never_read_are_cut_off_and_memory_stays(daemon: RunningDaemon) -> None:
     """R4: pipelining without reading fills a bounded buffer, then the connection ends."""
-
-    def private_kib() -> int:
-        lines = Path(f"/proc/{daemon.pid}/smaps_rollup").read_text().splitlines()
-        return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
-
-    before = private_kib()
+    before = private_kib(daemon.pid)
     request = b"GET /v1/credentials HTTP/1.1\r\nHost: credward\r\n\r\n"
     deaf = [connect(daemon) for _ in range(20)]
     for client in deaf:
@@ -97,7 +93,7 @@ def test_r4_clients_that_never_read_are_cut_off_and_memory_stays(daemon: Running
                 client.send(request * 10)
         except (BlockingIOError, BrokenPipeError, ConnectionResetError):
             pass
-    during = private_kib()
+    during = private_kib(daemon.pid)
     served = daemon.get("gateway").status
     for client in deaf:
         client.close()

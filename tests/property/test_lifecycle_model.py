@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from credward.errors import BrokerError, Kind
+from credward.errors import Failure, Kind
 from credward.lifecycle.machine import Lifecycle
 from credward.lifecycle.vocabulary import (
     Asked,
@@ -45,9 +45,9 @@ KEYS = [
 ]
 GRANT_OF = {"a": "shared", "b": "shared", "c": "own"}
 ROTATING = {"shared"}
-RETRY = BrokerError(Kind.PROVIDER_UNREACHABLE, "down")
-LOGIN = BrokerError(Kind.LOGIN_REQUIRED, "log in")
-BROKEN = BrokerError(Kind.FIX_CONFIGURATION, "mend it")
+RETRY = Failure.of(Kind.PROVIDER_UNREACHABLE, "down")
+LOGIN = Failure.of(Kind.LOGIN_REQUIRED, "log in")
+BROKEN = Failure.of(Kind.FIX_CONFIGURATION, "mend it")
 ASKERS = [None, ("claude", 1), ("claude", 2)]
 
 keys = st.sampled_from(KEYS)
@@ -177,7 +177,7 @@ class LifecycleModel(RuleBasedStateMachine):
 
     @precondition(lambda self: self.flying)
     @rule(data=st.data(), failure=st.sampled_from([RETRY, RETRY, LOGIN, BROKEN]), jitter=jitters)
-    def fail(self, data: st.DataObject, failure: BrokerError, jitter: float) -> None:
+    def fail(self, data: st.DataObject, failure: Failure, jitter: float) -> None:
         key = data.draw(st.sampled_from(sorted(self.flying, key=repr)))
         flight = self.flying.pop(key)
         self.failed_at[key] = self.now

@@ -17,7 +17,7 @@ import pytest
 import credward
 from credward import wire
 from credward.client import Client
-from credward.errors import BrokerError, Kind, Recovery
+from credward.errors import BrokerError, Failure, Kind, Recovery
 from credward.tokens import TokenRequest
 
 GATEWAY = TokenRequest(credential="gateway")
@@ -164,17 +164,17 @@ def test_reports_a_rejected_token_and_reads_the_audit(directory, daemon):
 
 def test_a_problem_is_the_error_that_it_says(directory, daemon):
     """Kind, message, hint, recovery and time of return."""
-    error = BrokerError(
+    failure = Failure.of(
         Kind.RATE_LIMITED, "slow down", hint="later", retry_after=3.0, recovery=Recovery.RETRY
     )
-    daemon(http(429, wire.encode(wire.Problem.from_error(error)), "application/problem+json"))
+    daemon(http(429, wire.encode(wire.Problem.of(failure)), "application/problem+json"))
 
     with pytest.raises(BrokerError) as caught:
         Client([directory / "s"]).get_token(GATEWAY)
 
     assert caught.value.kind is Kind.RATE_LIMITED
-    assert (caught.value.message, caught.value.hint) == ("slow down", "later")
-    assert caught.value.retry_after == 3.0
+    assert (caught.value.message, caught.value.failure.hint) == ("slow down", "later")
+    assert caught.value.failure.retry_after == 3.0
 
 
 @pytest.mark.parametrize(
@@ -224,8 +224,8 @@ def test_s6_s7_no_daemon_is_said_at_once(directory):
     assert min(took) < 0.1
     assert caught.value.kind is Kind.NOT_RUNNING
     assert caught.value.message == "no daemon answers: run credward serve --detach"
-    assert f"{directory}/missing: No such file or directory" in caught.value.hint
-    assert "too long" in caught.value.hint
+    assert f"{directory}/missing: No such file or directory" in caught.value.failure.hint
+    assert "too long" in caught.value.failure.hint
 
 
 @pytest.mark.parametrize("read", [True, False])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from credward.errors import BrokerError, Kind, Recovery
+from credward.errors import BrokerError, Failure, Kind, Recovery
 
 
 def test_slugs_are_unique_and_codes_are_sysexits() -> None:
@@ -20,7 +20,7 @@ def test_kinds_that_never_travel_have_no_status() -> None:
 def test_each_kind_is_found_by_its_slug_and_has_a_recovery(kind: Kind) -> None:
     """There and back; what clears it is never left open."""
     assert Kind.from_slug(kind.slug) is kind
-    assert BrokerError(kind, "x").recovery in Recovery
+    assert Failure.of(kind, "x").recovery in Recovery
 
 
 def test_an_unknown_slug_of_a_newer_daemon_is_internal() -> None:
@@ -30,8 +30,26 @@ def test_an_unknown_slug_of_a_newer_daemon_is_internal() -> None:
 
 def test_a_login_is_what_clears_login_required() -> None:
     """The recovery of a kind can be overridden where the provider knows better."""
-    assert BrokerError(Kind.LOGIN_REQUIRED, "x").recovery is Recovery.REAUTHORIZE
+    assert Failure.of(Kind.LOGIN_REQUIRED, "x").recovery is Recovery.REAUTHORIZE
     refused = BrokerError(Kind.PROVIDER_REFUSED, "x", recovery=Recovery.FIX_CONFIGURATION)
 
-    assert refused.recovery is Recovery.FIX_CONFIGURATION
+    assert refused.failure.recovery is Recovery.FIX_CONFIGURATION
     assert repr(refused) == "BrokerError(provider-refused: x)"
+
+
+def test_a_failure_is_raised_as_an_exception_of_its_own_each_time() -> None:
+    """What is kept is the value: an exception holds on to the frames that it passed."""
+    failure = Failure.of(
+        Kind.TIMED_OUT,
+        "too late",
+        hint="h",
+        retry_after=2.0,
+        recovery=Recovery.REAUTHORIZE,
+        sent="maybe",
+        challenge="c",
+    )
+    one, other = failure.error(), failure.error()
+
+    assert one is not other
+    assert (one.failure, other.failure) == (failure, failure)
+    assert (failure.unsent().sent, failure.sent) == ("no", "maybe")

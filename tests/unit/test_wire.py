@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from credward import wire
-from credward.errors import BrokerError, Kind, Recovery
+from credward.errors import BrokerError, Failure, Kind, Recovery
 
 
 def test_r2_unknown_fields_are_ignored():
@@ -40,12 +40,10 @@ def test_r1_anything_else_is_a_bad_request(body):
 )
 def test_an_error_survives_the_trip(kind, message, hint, retry_after, recovery):
     """What the daemon raised is what the client raises."""
-    error = BrokerError(kind, message, hint=hint, retry_after=retry_after, recovery=recovery)
-    problem = wire.decode(wire.encode(wire.Problem.from_error(error)), wire.Problem)
-    back = problem.to_error()
+    failure = Failure.of(kind, message, hint=hint, retry_after=retry_after, recovery=recovery)
+    problem = wire.decode(wire.encode(wire.Problem.of(failure)), wire.Problem)
 
-    assert (back.kind, back.message, back.hint) == (kind, message, hint)
-    assert (back.retry_after, back.recovery) == (retry_after, recovery)
+    assert failure == problem.to_error().failure
     assert problem.status == (kind.status or 500)
 
 
@@ -60,7 +58,7 @@ def test_s11_unknown_words_of_a_newer_daemon():
         recovery="pray",
         retry_after=-1.0,
     )
-    error = problem.to_error()
+    error = problem.to_error().failure
 
     assert error.kind is Kind.INTERNAL
     assert error.recovery is Recovery.RETRY
@@ -70,7 +68,7 @@ def test_s11_unknown_words_of_a_newer_daemon():
 
 def test_a_failure_tells_what_clears_it():
     """Status shows kind, message and recovery of the last failure."""
-    failure = wire.Failure.from_error(BrokerError(Kind.LOGIN_REQUIRED, "log in", hint="now"))
+    failure = wire.Failure.of(Failure.of(Kind.LOGIN_REQUIRED, "log in", hint="now"))
 
     assert msgspec.to_builtins(failure) == {
         "kind": "login-required",

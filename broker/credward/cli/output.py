@@ -28,8 +28,8 @@ __all__ = [
 def print_error(error: BrokerError) -> None:
     """Say *error* on stderr."""
     click.echo(f"credward: {plain(error.message)}", err=True)
-    if error.hint and sys.stderr.isatty():
-        click.echo(f"hint: {plain(error.hint)}", err=True)
+    if error.failure.hint and sys.stderr.isatty():
+        click.echo(f"hint: {plain(error.failure.hint)}", err=True)
 
 
 def warn_of_disk() -> None:

@@ -206,7 +206,7 @@ class BrokerService:
     ) -> wire.CredentialStatus:
         view, asked_by = self._issuer.view(config.name)
         state = view.state
-        failure = wire.Failure.from_error(view.failure) if view.failure else None
+        failure = wire.Failure.of(view.failure) if view.failure else None
         if state is State.EMPTY and failure is None and grant is not None and grant.failure:
             # Nobody has asked yet, but it is known what would be answered.
             state, failure = State.PARKED, grant.failure
@@ -254,7 +254,7 @@ def _grant_status(
         rotations=view.generation,
         ambiguous_at=view.ambiguous_at,
         parked_at=view.parked_at,
-        failure=wire.Failure.from_error(view.failure) if view.failure else None,
+        failure=wire.Failure.of(view.failure) if view.failure else None,
         unsaved=view.unsaved,
     )
 

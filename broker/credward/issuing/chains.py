@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from credward.config import Config
-from credward.errors import BrokerError, Kind
+from credward.errors import BrokerError, Failure, Kind
 from credward.issuing.admitted import Admitted
 from credward.issuing.fallbacks import Fallbacks
 from credward.issuing.gate import Gate, Holder, Peer
@@ -38,7 +38,7 @@ class _Chain:
     asked: Admitted
     names: deque[str]
     until: float
-    failure: BrokerError | None = None
+    failure: Failure | None = None
 
 
 class Chains:
@@ -69,8 +69,8 @@ class Chains:
             try:
                 entry = self._admit(chain, name)
                 answer = ask(entry)
-            except BrokerError as failure:
-                self._pass_over(chain, name, entry, failure)
+            except BrokerError as error:
+                self._pass_over(chain, name, entry, error.failure)
                 continue
             if isinstance(answer, asyncio.Future):
                 loop = asyncio.get_running_loop()
@@ -79,15 +79,15 @@ class Chains:
             return answer
         # The order is never empty, and who was in it served or failed.
         assert chain.failure is not None
-        raise chain.failure
+        raise chain.failure.error()
 
     async def _try_later(
         self, chain: _Chain, entry: Admitted, waiting: asyncio.Future[_T], ask: _Ask[_T]
     ) -> _T:
         try:
             answer = await _in_time(chain, entry, waiting)
-        except BrokerError as failure:
-            self._pass_over(chain, entry.credential.name, entry, failure)
+        except BrokerError as error:
+            self._pass_over(chain, entry.credential.name, entry, error.failure)
             later = self._try_each(chain, ask)
             return await later if isinstance(later, asyncio.Future) else later
         self._served(chain, entry)
@@ -110,12 +110,12 @@ class Chains:
         asked = chain.asked.credential
         self._fallbacks.served(self._config, asked, entry.credential, entry.caller)
 
-    def _pass_over(self, chain: _Chain, name: str, entry: Admitted, failure: BrokerError) -> None:
+    def _pass_over(self, chain: _Chain, name: str, entry: Admitted, failure: Failure) -> None:
         """Note why *name* does not serve; raise where no other entry could."""
         asked = chain.asked.credential
         own = name == asked.name
         if own and not fails_over(failure):
-            raise failure
+            raise failure.error()
         # Where policy refused it, *entry* is still the one before: nothing was asked of *name*.
         if name == entry.credential.name:
             self._fallbacks.failed(entry.credential, failure)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from credward.callers.caller import Caller
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig
-from credward.errors import BrokerError
+from credward.errors import Failure
 from credward.lifecycle.failover import Failover, Window, WindowState
 from credward.lifecycle.vocabulary import State, View
 
@@ -29,7 +29,7 @@ class Unusable:
 
     credential: str
     state: WindowState
-    failure: BrokerError
+    failure: Failure
     until: float | None
     remaining: float | None
 
@@ -64,7 +64,7 @@ class Fallbacks:
                 return name
         return self._failover.serving(_chain(config, asked), _session(caller))[0]
 
-    def failed(self, entry: CredentialConfig, failure: BrokerError) -> None:
+    def failed(self, entry: CredentialConfig, failure: Failure) -> None:
         """Note that *entry* gave no token."""
         self._failover.failed(_entry(entry), failure, self._clock.now())
 
@@ -74,20 +74,16 @@ class Fallbacks:
         """Note that an ask of *asked* was answered by *entry*."""
         self._failover.served(_chain(config, asked), _entry(entry), _session(caller))
 
-    def failure_of(self, asked: CredentialConfig) -> BrokerError | None:
+    def failure_of(self, asked: CredentialConfig) -> Failure | None:
         """Return why *asked* is left alone, None where it is not."""
         now = self._clock.now()
         window = self._failover.window(_entry(asked), now)
         if window is None:
             return None
-        failure, remaining = window.failure, window.remaining(now)
-        return BrokerError(
-            failure.kind,
-            failure.message,
-            hint=failure.hint,
+        remaining = window.remaining(now)
+        return replace(
+            window.failure,
             retry_after=None if window.state is WindowState.DISABLED else remaining,
-            recovery=failure.recovery,
-            sent=failure.sent,
         )
 
     def unusable(self, config: Config) -> list[Unusable]:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from credward.errors import BrokerError, Kind
+from credward.errors import BrokerError, Failure, Kind
 from credward.issuing.grant_record import GrantRecord
 
 __all__ = ["LONGEST_SECRET", "GrantBook", "SecretStore", "StoreEntry"]
@@ -78,7 +78,7 @@ class GrantBook:
         self._again: asyncio.TimerHandle | None = None
         self._wait = _SAVE_AGAIN
         self._tasks: set[asyncio.Task[bool]] = set()
-        self.failure: BrokerError | None = None
+        self.failure: Failure | None = None
         # Called after each save that worked.
         self.on_saved: Callable[[], None] = lambda: None
 
@@ -166,10 +166,10 @@ class GrantBook:
             try:
                 # In a thread: it waits for the disk.
                 await asyncio.to_thread(self._store.save)
-            except BrokerError as failure:
+            except BrokerError as error:
                 if self.failure is None:
-                    _log.error("the store cannot be written: %s", failure.message)
-                self.failure = failure
+                    _log.error("the store cannot be written: %s", error.message)
+                self.failure = error.failure
                 self._save_again()
                 return False
             self.saved = max(self.saved, wanted)

@@ -16,7 +16,7 @@ import msgspec
 
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig
-from credward.errors import BrokerError, Kind
+from credward.errors import BrokerError, Failure, Kind
 from credward.issuing.gate import Gate, Holder, Peer
 from credward.issuing.grant_book import LONGEST_SECRET, GrantBook
 from credward.issuing.grant_record import GrantRecord, GrantView
@@ -53,7 +53,7 @@ class Forgotten:
     # Whether the disk has forgotten it too; where not, that is tried again until it has.
     durable: bool
     revoked: bool
-    failure: BrokerError | None = None
+    failure: Failure | None = None
 
 
 class GrantDesk:
@@ -228,7 +228,7 @@ class GrantDesk:
                 await self._revoke(credential, record)
                 revoked = True
             except BrokerError as error:
-                failure = error
+                failure = error.failure
         self._scrub()
         return Forgotten(
             grant=grant,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from credward.errors import BrokerError, Kind, Recovery
+from credward.errors import Failure, Kind, Recovery
 
 __all__ = ["GrantRecord", "GrantView", "Parked"]
 
@@ -26,9 +26,9 @@ class Parked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     challenge: str = ""
     kind: str = Kind.LOGIN_REQUIRED.slug
 
-    def failure(self) -> BrokerError:
+    def failure(self) -> Failure:
         """Return what every ask on the grant is answered."""
-        return BrokerError(
+        return Failure.of(
             Kind.from_slug(self.kind),
             self.message,
             hint=self.hint,
@@ -82,5 +82,5 @@ class GrantView:
     generation: int = 0
     ambiguous_at: float | None = None
     parked_at: float | None = None
-    failure: BrokerError | None = None
+    failure: Failure | None = None
     unsaved: bool = False

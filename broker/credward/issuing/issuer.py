@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from credward.config import Config, CredentialConfig
-from credward.errors import BrokerError, Kind
+from credward.errors import BrokerError, Failure, Kind
 from credward.formats.registry import ShapeRequest, check_format, shape
 from credward.issuing.admitted import Admitted
 from credward.issuing.asking import asker, cache_ttl, find_credential, min_remaining, token_key
@@ -103,7 +103,7 @@ class Issuer:
             failure = self._shell.view(name).failure
             if failure is not None and answer.held.token_id == before:
                 # The one before is still good for callers, but it is not what was asked for here.
-                raise failure
+                raise failure.error()
         except BrokerError as error:
             self._recorder.failed(admitted, error.kind)
             raise
@@ -150,8 +150,8 @@ class Issuer:
     ) -> Issued | asyncio.Future[Issued]:
         try:
             answer = obtain(token_key(admitted.credential, admitted.token_request))
-        except BrokerError as failure:
-            self._failed(admitted, failure)
+        except BrokerError as error:
+            self._failed(admitted, error.failure)
             raise
         if isinstance(answer, Answer):
             return self._release(admitted, answer)
@@ -160,12 +160,12 @@ class Issuer:
     async def _release_later(self, admitted: Admitted, waiting: asyncio.Future[Answer]) -> Issued:
         try:
             answer = await waiting
-        except BrokerError as failure:
-            self._failed(admitted, failure)
+        except BrokerError as error:
+            self._failed(admitted, error.failure)
             raise
         return self._release(admitted, answer)
 
-    def _failed(self, admitted: Admitted, failure: BrokerError) -> None:
+    def _failed(self, admitted: Admitted, failure: Failure) -> None:
         self._recorder.failed(admitted, failure.kind)
         if failure.kind is Kind.LOGIN_REQUIRED:
             self._turned_away.note(admitted.credential.grant, admitted.caller)

@@ -18,7 +18,7 @@ from datetime import datetime
 import msgspec
 
 from credward.clock import Clock
-from credward.errors import BrokerError, Kind
+from credward.errors import BrokerError, Failure, Kind
 from credward.issuing.grant_book import GrantBook
 from credward.issuing.grant_record import GrantRecord, GrantView, Parked
 from credward.issuing.loan import Ended, Loan, cut_off, ended_by_crash, ended_with
@@ -81,7 +81,7 @@ class GrantKeeper:
             unsaved=self._book.unsaved,
         )
 
-    def parked(self, grant: str) -> BrokerError | None:
+    def parked(self, grant: str) -> Failure | None:
         """Return why a grant waits for a human, None where it does not; raise `store-locked`."""
         record = self._book.load(grant)
         return record.parked.failure() if record and record.parked else None
@@ -125,7 +125,7 @@ class GrantKeeper:
         if record is not None and elsewhere and record.secret is not None:
             raise _is_elsewhere(grant, by_itself=by_itself)
         if record is not None and record.parked is not None:
-            raise record.parked.failure()
+            raise record.parked.failure().error()
         mint = secrets.token_hex(16)
         return Loan(
             lease=Lease(
@@ -152,11 +152,10 @@ class GrantKeeper:
             return
         if (record := self._book.load(grant)) is not None and record.origin == begun.origin:
             self._book.delete(grant)
-        raise self._book.failure or BrokerError(Kind.INTERNAL, "the store cannot be written")
+        unwritten = Failure.of(Kind.INTERNAL, "the store cannot be written")
+        raise (self._book.failure or unwritten).error()
 
-    async def settle(
-        self, loan: Loan, outcome: MintedToken | BrokerError, journal: Journal
-    ) -> bool:
+    async def settle(self, loan: Loan, outcome: MintedToken | Failure, journal: Journal) -> bool:
         """Take a loan back when its worker can write no more; return whether the journal is free.
 
         What the worker sealed counts even if it died before it could answer.
@@ -189,7 +188,7 @@ class GrantKeeper:
         self._hold(change, ended if brought else cut_off(ended), journal)
         return False
 
-    async def conclude(self, loan: Loan, outcome: MintedToken | BrokerError) -> None:
+    async def conclude(self, loan: Loan, outcome: MintedToken | Failure) -> None:
         """Take back the loan of a grant that its mint could not replace."""
         ended = ended_with(loan.lease, outcome)
         try:
@@ -283,7 +282,7 @@ class GrantKeeper:
         """Return the grant as it is once nobody knows whether its secret was used up."""
         self.ambiguities += 1
         if not rotation_retry:
-            ended = BrokerError(
+            ended = Failure.of(
                 Kind.LOGIN_REQUIRED,
                 f'"{grant}" needs a login (its renewal was cut off and rotation_retry is off): '
                 f"run credward login {grant}",
@@ -294,12 +293,11 @@ class GrantKeeper:
         _log.warning("grant %s: an exchange was cut off, its secret is tried again", grant)
         return msgspec.structs.replace(record, ambiguous_at=self._clock.now())
 
-    def _parked(self, record: GrantRecord, failure: BrokerError) -> GrantRecord:
+    def _parked(self, record: GrantRecord, failure: Failure) -> GrantRecord:
         now = self._clock.now()
         # The one line that everybody gets, with since when: at nine in the morning that tells most.
         since = datetime.fromtimestamp(now).strftime("%H:%M")  # noqa: DTZ006 - the user's clock
         message = failure.message.replace("needs a login", f"needs a login since {since}", 1)
-        failure.message = message
         parked = Parked(
             message=message,
             hint=failure.hint,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from credward.errors import BrokerError, Kind, Recovery
+from credward.errors import Failure, Kind, Recovery
 from credward.issuing.grant_record import GrantRecord
 from credward.store.journal import JournalState, Lease, SealedGrant
 from credward.workers.link import MintedToken
@@ -45,7 +45,7 @@ class Ended:
     sealed: SealedGrant | None = None
     durable: bool = False
     window: float | None = None
-    failure: BrokerError | None = None
+    failure: Failure | None = None
     opened: bool = False
 
     @property
@@ -75,7 +75,7 @@ class Ended:
 
 
 def ended_with(
-    lease: Lease, outcome: MintedToken | BrokerError, state: JournalState | None = None
+    lease: Lease, outcome: MintedToken | Failure, state: JournalState | None = None
 ) -> Ended:
     """Return the end that a worker told, or that was told of it; *state*: of its journal, if any.
 
@@ -99,7 +99,7 @@ def ended_with(
         sealed=sealed if sealed is not None and sealed.mint == lease.mint else None,
         durable=durable,
         window=window,
-        failure=outcome if isinstance(outcome, BrokerError) else None,
+        failure=outcome if isinstance(outcome, Failure) else None,
         # We wrote a lease ourselves: where there is none, it is damaged and might say anything.
         opened=state is not None and (state.lease is None or _is_open(state.lease, lease.mint)),
     )
@@ -129,7 +129,7 @@ def ended_by_crash(state: JournalState) -> list[Ended]:
 
 def cut_off(ended: Ended) -> Ended:
     """Return the same end without what it brought: nobody knows more."""
-    failure = BrokerError(
+    failure = Failure.of(
         Kind.INTERNAL, f'"{ended.lease.grant}": its exchange was cut off', sent="maybe"
     )
     return Ended(lease=ended.lease, failure=failure, opened=True)

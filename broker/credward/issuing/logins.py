@@ -18,7 +18,7 @@ import msgspec
 
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig
-from credward.errors import BrokerError, Kind
+from credward.errors import BrokerError, Failure, Kind
 from credward.settings.grants import grant_terms
 from credward.store.journal import GrantFields, SealedGrant, open_grant
 from credward.tokens import Secret
@@ -221,8 +221,8 @@ class Logins:
         credential = session.credential
         try:
             given, account = await self._log_in(session, config, method)
-        except BrokerError as failure:
-            session.tell(_error(failure))
+        except BrokerError as error:
+            session.tell(_error(error.failure))
         except asyncio.CancelledError:
             self._given_up(session)
         except Exception:  # noqa: BLE001 - watchers must never be left hanging
@@ -230,7 +230,7 @@ class Logins:
             _log.exception("the login of %s failed unexpectedly", credential.name)
             session.tell(
                 _error(
-                    BrokerError(
+                    Failure.of(
                         Kind.INTERNAL,
                         f'the login of "{credential.name}" failed by a defect: run credward doctor',
                     )
@@ -253,7 +253,7 @@ class Logins:
         if session.ended_at is not None:
             return
         name = session.credential.name
-        given_up = BrokerError(
+        given_up = Failure.of(
             Kind.LOGIN_REQUIRED,
             f'the login of "{name}" was given up: run credward login {name}',
         )
@@ -302,7 +302,7 @@ def _translate(event: link.LoginEvent) -> LoginEvent:
     return msgspec.convert(msgspec.to_builtins(event), LoginEvent)
 
 
-def _error(failure: BrokerError) -> LoginEvent:
+def _error(failure: Failure) -> LoginEvent:
     return LoginEvent(
         event="error", kind=failure.kind.slug, message=failure.message, hint=failure.hint
     )

@@ -14,7 +14,7 @@ import msgspec
 
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig
-from credward.errors import BrokerError, Kind
+from credward.errors import BrokerError, Failure, Kind
 from credward.issuing.keeper import GrantKeeper
 from credward.issuing.loan import Loan
 from credward.issuing.recovery import Recovery
@@ -132,12 +132,12 @@ class Minting:
                 by_itself=terms.rotating and not terms.logins,
             )
             if terms.logins and (loan.record is None or loan.record.secret is None):
-                raise needs_login(credential)
+                raise needs_login(credential).error()
             if doubtful is None:
                 doubtful = loan.record is not None and loan.record.ambiguous_at is not None
             try:
                 minted = await self._mint_once(credential, terms, request, loan)
-            except BrokerError as failure:
+            except BrokerError as error:
                 if loan.replaced:
                     # What failed was the grant before: nobody asked for that any more.
                     doubtful = None
@@ -147,7 +147,7 @@ class Minting:
                     doubtful = True
                     continue
                 if record is not None and record.parked is not None:
-                    raise record.parked.failure() from failure
+                    raise record.parked.failure().error() from error
                 raise
             if not loan.replaced:
                 return minted
@@ -175,7 +175,7 @@ class Minting:
             key=Secret(base64.b64encode(loan.key).decode()),
         )
 
-        async def settle(outcome: MintedToken | BrokerError, journal: Any) -> bool:
+        async def settle(outcome: MintedToken | Failure, journal: Any) -> bool:
             return await self._keeper.settle(loan, outcome, journal)
 
         def lend(journal: Any) -> None:
@@ -204,8 +204,8 @@ class Minting:
         """Mint on a grant that no mint replaces."""
         try:
             minted = await self._pool.mint(credential.provider, request, deadline=_DEADLINE)
-        except BrokerError as failure:
-            await self._keeper.conclude(loan, failure)
+        except BrokerError as error:
+            await self._keeper.conclude(loan, error.failure)
             raise
         await self._keeper.conclude(loan, minted)
         _check_open(loan, minted)
@@ -287,9 +287,9 @@ def users_of_secret(config: Config, name: str) -> list[CredentialConfig]:
         found |= more
 
 
-def needs_login(credential: CredentialConfig) -> BrokerError:
+def needs_login(credential: CredentialConfig) -> Failure:
     """Return the failure of a credential whose grant nobody has given yet."""
-    return BrokerError(
+    return Failure.of(
         Kind.LOGIN_REQUIRED,
         f'"{credential.name}" needs a login: run credward login {credential.name}',
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, assert_never
 
 from credward.clock import Clock
-from credward.errors import BrokerError, Kind
+from credward.errors import BrokerError, Failure, Kind
 from credward.issuing.sealer import Sealer
 from credward.lifecycle.machine import Lifecycle
 from credward.lifecycle.vocabulary import (
@@ -158,7 +158,7 @@ class Shell:
         self._next_waiter = 0
         # The answer of an ask that the lifecycle gave at once, so that the hot path needs no
         # future.
-        self._immediate: Answer | BrokerError | None = None
+        self._immediate: Answer | Failure | None = None
         self._wakeups = wakeups
         self._wakes_at = math.inf
         self._jitter = random.SystemRandom().random
@@ -207,7 +207,7 @@ class Shell:
         """Note that a login made the grant usable again."""
         self._handle(GrantCleared(grant=grant))
 
-    def grant_parked(self, grant: str, failure: BrokerError, *, drop: bool = False) -> None:
+    def grant_parked(self, grant: str, failure: Failure, *, drop: bool = False) -> None:
         """Note that the grant waits for a human; *drop*: its tokens are handed out no more."""
         self._handle(GrantParked(grant=grant, failure=failure, drop=drop))
 
@@ -281,8 +281,8 @@ class Shell:
                 self._waiters[waiter] = future
                 future.add_done_callback(lambda done: self._left(waiter, done))
                 return future
-            case BrokerError() as failure:
-                raise failure
+            case Failure() as failure:
+                raise failure.error()
             case answer:
                 return answer
 
@@ -308,7 +308,7 @@ class Shell:
                 if waiter == waiting_for:
                     self._immediate = failure
                 elif (future := self._waiters.pop(waiter, None)) and not future.done():
-                    future.set_exception(failure)
+                    future.set_exception(failure.error())
             case StartMint(key=key, flight=flight):
                 self._spawn(self._fly(key, flight))
             case Drop(key=key, token_id=token_id):
@@ -326,13 +326,13 @@ class Shell:
     async def _fly(self, key: TokenKey, flight: int) -> None:
         try:
             minted = await self._mint(key)
-        except BrokerError as failure:
-            self._fail(key, flight, failure)
+        except BrokerError as error:
+            self._fail(key, flight, error.failure)
         except Exception:  # noqa: BLE001 - waiters must never be left hanging
             # A defect of ours must not leave waiters hanging; the traceback goes to the log, which
             # is ours too.
             _log.exception("minting %s failed unexpectedly", key.credential)
-            defect = BrokerError(
+            defect = Failure.of(
                 Kind.INTERNAL, f'"{key.credential}" failed by a defect: run credward doctor'
             )
             self._fail(key, flight, defect)
@@ -368,7 +368,7 @@ class Shell:
         if self._watcher is not None and (key, held.token_id) in self._tokens:
             self._watcher.holds(key, held)
 
-    def _fail(self, key: TokenKey, flight: int, failure: BrokerError) -> None:
+    def _fail(self, key: TokenKey, flight: int, failure: Failure) -> None:
         _log.warning("%s could not be minted: %s", key.credential, failure.message)
         self._handle(MintFailed(key=key, flight=flight, failure=failure, jitter=self._jitter()))
 

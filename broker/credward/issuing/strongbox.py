@@ -12,11 +12,12 @@ import math
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from credward.clock import Clock
 from credward.config.model import Config
-from credward.errors import BrokerError, Kind, Recovery
+from credward.errors import BrokerError, Failure, Kind, Recovery
 from credward.store.kek import (
     KeychainSource,
     KeyFileSource,
@@ -65,7 +66,7 @@ class Strongbox:
         self._environ = environ
         self._store: Store | None = None
         self._opening = asyncio.Lock()
-        self._failure: BrokerError | None = None
+        self._failure: Failure | None = None
         self._failed_at = -math.inf
         # The type of the network file system that the store lies on; empty: it is local.
         self._network: str | None = None
@@ -167,19 +168,18 @@ class Strongbox:
             if self._failure is not None and not again:
                 since = self._clock.elapsed() - self._failed_at
                 if since < _ASK_AGAIN:
-                    raise self._failure
+                    raise self._failure.error()
             try:
                 source = await self._source(config)
                 # In a thread: it reads files, and a passphrase takes half a second.
                 self._store = await asyncio.to_thread(
                     Store.open, self._path, source, clock=self._clock
                 )
-            except BrokerError as failure:
+            except BrokerError as error:
                 # Whoever corrects a file tells nobody: no reload, so no pause of an hour.
-                failure.recovery = Recovery.RETRY
-                self._failure = failure
+                self._failure = replace(error.failure, recovery=Recovery.RETRY)
                 self._failed_at = self._clock.elapsed()
-                raise
+                raise self._failure.error() from error
             self._failure = None
             for warning in self._store.warnings:
                 _log.warning("%s", warning)
@@ -308,7 +308,7 @@ class Strongbox:
         if self._store is not None:
             return self._store
         if self._failure is not None:
-            raise self._failure
+            raise self._failure.error()
         raise BrokerError(
             Kind.STORE_LOCKED, "the store is not open yet: ask again", retry_after=1.0
         )

@@ -22,7 +22,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from credward.errors import BrokerError, Kind, Recovery
+from credward.errors import Failure, Kind, Recovery
 from credward.lifecycle import schedule
 
 __all__ = ["Failover", "Window", "WindowState", "fails_over"]
@@ -57,7 +57,7 @@ class Window:
     """An entry is left alone *until* then; infinite: until it is cleared."""
 
     state: WindowState
-    failure: BrokerError
+    failure: Failure
     until: float
     length: float
 
@@ -71,7 +71,7 @@ class Window:
 _Entry = TypeVar("_Entry", bound=Hashable)
 
 
-def fails_over(failure: BrokerError) -> bool:
+def fails_over(failure: Failure) -> bool:
     """Return whether another entry may help: not where the ask itself was wrong or not allowed."""
     return failure.kind in _FAILS_OVER
 
@@ -87,7 +87,7 @@ class Failover(Generic[_Entry]):
         self._failed: dict[_Entry, int] = {}
         self._sessions: OrderedDict[Hashable, _Entry] = OrderedDict()
 
-    def failed(self, entry: _Entry, failure: BrokerError, now: float) -> None:
+    def failed(self, entry: _Entry, failure: Failure, now: float) -> None:
         """Note that *entry* gave no token; opens a window unless one is open."""
         if not fails_over(failure) or self.window(entry, now) is not None:
             return

@@ -57,9 +57,10 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from typing import assert_never
 
-from credward.errors import BrokerError, Kind, Recovery
+from credward.errors import Failure, Kind, Recovery
 from credward.lifecycle import schedule
 from credward.lifecycle.book import Book, LifecycleError, TooManyKeysError
 from credward.lifecycle.records import Current, GrantRecord, KeyRecord
@@ -212,22 +213,14 @@ class Lifecycle:
             return True
         return self._book.grant_of(record).parked is None and now >= record.may_mint_at()
 
-    def _hopeless(self, record: KeyRecord, now: float) -> BrokerError | None:
+    def _hopeless(self, record: KeyRecord, now: float) -> Failure | None:
         """Return the failure of an ask that no flight will answer in time."""
         parked = self._book.grant_of(record).parked
         if parked is not None:
             return parked
         if record.busy or record.failure is None or now >= record.retry_at:
             return None
-        failure = record.failure
-        return BrokerError(
-            failure.kind,
-            failure.message,
-            hint=failure.hint,
-            retry_after=record.retry_at - now,
-            recovery=failure.recovery,
-            sent=failure.sent,
-        )
+        return replace(record.failure, retry_after=record.retry_at - now)
 
     def _forced(self, event: Forced, now: float) -> list[Command]:
         record = self._record_of(event)
@@ -308,7 +301,7 @@ class Lifecycle:
     def _minted(self, event: Minted, now: float) -> list[Command]:
         ends_at = schedule.ends_at(event.issued_at, event.expires_at, now)
         if not ends_at > now:
-            dead = BrokerError(
+            dead = Failure.of(
                 Kind.PROVIDER_REFUSED,
                 f'"{event.key.credential}" was given a token that is expired already: '
                 "check the clock of this machine, then run credward doctor",
@@ -435,7 +428,7 @@ class Lifecycle:
     def _park(
         self,
         grant: GrantRecord,
-        failure: BrokerError,
+        failure: Failure,
         now: float,
         commands: list[Command],
         *,
@@ -455,7 +448,7 @@ class Lifecycle:
         record: KeyRecord,
         now: float,
         commands: list[Command],
-        failure: BrokerError | None = None,
+        failure: Failure | None = None,
     ) -> None:
         current = record.current
         for waiter, wish in list(record.waiters.items()):
@@ -543,7 +536,7 @@ class Lifecycle:
         return commands
 
     def _remove(self, record: KeyRecord, commands: list[Command]) -> None:
-        gone = BrokerError(
+        gone = Failure.of(
             Kind.PROVIDER_UNREACHABLE,
             f'"{record.key.credential}" was changed while it was being minted: ask again',
             retry_after=0.0,

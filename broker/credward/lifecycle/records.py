@@ -9,7 +9,7 @@ import math
 from collections import deque
 from dataclasses import dataclass, field, replace
 
-from credward.errors import BrokerError, Recovery
+from credward.errors import Failure, Recovery
 from credward.lifecycle import schedule
 from credward.lifecycle.vocabulary import Plan, TokenKey
 
@@ -80,7 +80,7 @@ class KeyRecord:
     minted_at: float | None = None
     look_again_at: float = -math.inf
     retry_at: float = -math.inf
-    failure: BrokerError | None = None
+    failure: Failure | None = None
     failures_in_row: int = 0
     suspect: str | None = None
     wake_at: float | None = None
@@ -162,4 +162,4 @@ class GrantRecord:
     name: str
     holder: TokenKey | None = None
     queue: deque[TokenKey] = field(default_factory=deque)
-    parked: BrokerError | None = None
+    parked: Failure | None = None

@@ -11,7 +11,7 @@ import enum
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from credward.errors import BrokerError
+from credward.errors import Failure
 
 __all__ = [
     "Asked",
@@ -143,7 +143,7 @@ class MintFailed:
 
     key: TokenKey
     flight: int
-    failure: BrokerError
+    failure: Failure
     jitter: float
 
 
@@ -178,7 +178,7 @@ class GrantParked:
     """
 
     grant: str
-    failure: BrokerError
+    failure: Failure
     drop: bool = False
 
 
@@ -228,7 +228,7 @@ class Fail:
     """Give this waiter this failure."""
 
     waiter: int
-    failure: BrokerError
+    failure: Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +244,7 @@ class Park:
     """The grant needs a human: every ask on it fails with this until `GrantCleared`."""
 
     grant: str
-    failure: BrokerError
+    failure: Failure
 
 
 Command = StartMint | Serve | Fail | Drop | Park
@@ -263,7 +263,7 @@ class View:
     refresh_at: float | None = None
     retry_at: float | None = None
     last_asked_at: float | None = None
-    failure: BrokerError | None = None
+    failure: Failure | None = None
     mints: int = 0
     failures: int = 0
     waits: int = 0

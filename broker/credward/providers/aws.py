@@ -7,7 +7,6 @@ Puts the steps in their order; each is a sibling of this module (`aws_profiles`,
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 
 import msgspec
 
@@ -21,7 +20,14 @@ from credward.providers.aws_roles import assume_roles, assume_with_web_identity,
 from credward.providers.aws_sso import SsoLogin, read_login, refresh
 from credward.providers.aws_sso_login import log_in_browser, log_in_device
 from credward.providers.aws_sso_portal import log_out, role_keys
-from credward.providers.provider import Grant, Io, LoginIo, LoginMethod, ProviderRequest
+from credward.providers.provider import (
+    Grant,
+    Io,
+    LoginIo,
+    LoginMethod,
+    ProviderRequest,
+    nothing_sent,
+)
 from credward.providers.references import read_secret
 from credward.settings.aws import Settings
 from credward.tokens import Secret, Token
@@ -48,7 +54,7 @@ class AwsProvider:
         if settings.by_sso:
             keys, region = _keys_by_sso(aws, settings, token_request)
             # The refresh is over and kept: whatever fails from here is no use of the grant.
-            with _without_grant():
+            with nothing_sent():
                 return _finish(aws, settings, keys, region, login=_login_command(aws))
         if settings.mfa_serial is not None:
             keys = _read_session(aws, token_request)
@@ -133,7 +139,7 @@ def _keys_by_sso(
 
 
 def _role_keys(aws: Aws, settings: Settings, login: SsoLogin, region: str) -> Keys:
-    with _without_grant():
+    with nothing_sent():
         return role_keys(
             aws,
             login.access_token,
@@ -214,13 +220,3 @@ def _login_command(aws: Aws) -> str:
 def _settings_of(token_request: ProviderRequest) -> Settings:
     assert isinstance(token_request.settings, Settings)
     return token_request.settings
-
-
-@contextlib.contextmanager
-def _without_grant() -> Iterator[None]:
-    """Say of every failure inside that it was no use of the rotating grant."""
-    try:
-        yield
-    except BrokerError as failure:
-        failure.sent = "no"
-        raise

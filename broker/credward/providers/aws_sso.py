@@ -96,12 +96,12 @@ def refresh(aws: Aws, login: SsoLogin, *, region: str) -> SsoLogin:
     )
     try:
         return login_of(aws, answer, login)
-    except BrokerError as failure:
+    except BrokerError as error:
         if isinstance(replaced := answer.get("refreshToken"), str) and replaced:
             # The old one may be used up: what can be kept of a broken answer is kept.
             kept = msgspec.structs.replace(login, refresh_token=replaced, access_expires_at=0.0)
             aws.io.save_grant(kept.to_grant())
-            failure.sent = "no"
+            raise error.failure.unsent().error() from error
         raise
 
 

@@ -89,11 +89,11 @@ class MsalHttp:
             self.sent = "maybe"
         try:
             response = self._io.send(request)
-        except BrokerError as failure:
-            if method == "GET":
-                # It asked where to go: the grant itself has not been sent.
-                failure.sent = "no"
-            raise
+        except BrokerError as error:
+            if method != "GET":
+                raise
+            # It asked where to go: the grant itself has not been sent.
+            raise error.failure.unsent().error() from error
         self._judge(response, method, urlsplit(url).hostname or "")
         return MsalResponse(response)
 

@@ -6,6 +6,8 @@ learn.microsoft.com, "How managed identities for Azure resources work with virtu
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from credward.errors import BrokerError, Kind
 from credward.providers.entra_answers import read_number, read_token
 from credward.providers.entra_clients import load_msal
@@ -44,9 +46,12 @@ def mint_by_identity(settings: Settings, credential: str, scopes: tuple[str, ...
 
     try:
         call_msal(http, credential, ask)
-    except BrokerError as failure:
-        if failure.kind is Kind.PROVIDER_UNREACHABLE and failure.sent == "no" and not http.status:
-            failure.hint = "only machines and services in Azure have managed identities"
+    except BrokerError as error:
+        failure = error.failure
+        unreached = failure.kind is Kind.PROVIDER_UNREACHABLE and failure.sent == "no"
+        if unreached and not http.status:
+            hint = "only machines and services in Azure have managed identities"
+            raise replace(failure, hint=hint).error() from error
         if failure.kind is not Kind.PROVIDER_REFUSED or not http.status:
             raise
     if not http.answer.get("access_token"):

@@ -7,6 +7,7 @@ Logins are `oauth_login`; who the client is proves `oauth_client`; answers are r
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from credward.errors import BrokerError
@@ -21,7 +22,14 @@ from credward.providers.oauth_tokens import (
     read_token,
 )
 from credward.providers.oauth_words import narrowing, token_type_name
-from credward.providers.provider import Grant, Io, LoginIo, LoginMethod, ProviderRequest
+from credward.providers.provider import (
+    Grant,
+    Io,
+    LoginIo,
+    LoginMethod,
+    ProviderRequest,
+    nothing_sent,
+)
 from credward.providers.references import read_secret
 from credward.settings.oauth import Settings
 from credward.tokens import Secret, Token
@@ -45,11 +53,8 @@ class OAuthProvider:
         if settings.for_user:
             return _refresh(token_request, settings, io)
         client = OAuthClient(token_request, io, find_server(token_request, io, "token_endpoint"))
-        try:
+        with nothing_sent():
             grant_type, fields = _trade(token_request, settings, io, client)
-        except BrokerError as failure:
-            failure.sent = "no"
-            raise
         asked_at = io.now()
         return read_token(client.ask(grant_type, fields), token_request, asked_at=asked_at)
 
@@ -71,14 +76,9 @@ class OAuthProvider:
             )
             if not 200 <= response.status < 300:
                 client.read(response, "revocation_endpoint")
-        except BrokerError as failure:
-            raise BrokerError(
-                failure.kind,
-                failure.message.replace("got no token", "was not revoked", 1),
-                retry_after=failure.retry_after,
-                recovery=failure.recovery,
-                sent=failure.sent,
-            ) from failure
+        except BrokerError as error:
+            message = error.message.replace("got no token", "was not revoked", 1)
+            raise replace(error.failure, message=message).error() from error
 
 
 def _refresh(token_request: ProviderRequest, settings: Settings, io: Io) -> Token:
@@ -96,10 +96,10 @@ def _refresh(token_request: ProviderRequest, settings: Settings, io: Io) -> Toke
     renewed = _keep(answer, held, token_request, io, asked_at)
     try:
         token = read_token(answer, token_request, asked_at=asked_at)
-    except BrokerError as failure:
-        if renewed:
-            failure.sent = "no"
-        raise
+    except BrokerError as error:
+        if not renewed:
+            raise
+        raise error.failure.unsent().error() from error
     if str(answer.get("token_type", "")).lower() == "dpop" and not settings.wants_id_token:
         io.warn(
             f'"{token_request.credential}" gets tokens that are bound to its key, '

@@ -12,12 +12,11 @@ from urllib.parse import quote_plus, urlencode, urlsplit
 
 from oauthlib.oauth2.rfc6749.parameters import prepare_token_request
 
-from credward.errors import BrokerError
 from credward.providers.oauth_answers import read_answer, read_error_code
 from credward.providers.oauth_assertions import sign_assertion
 from credward.providers.oauth_dpop import ProofKey
 from credward.providers.oauth_server import AuthorizationServer
-from credward.providers.provider import HttpRequest, HttpResponse, Io, ProviderRequest
+from credward.providers.provider import HttpRequest, HttpResponse, Io, ProviderRequest, nothing_sent
 from credward.providers.references import read_secret
 from credward.settings.oauth import Settings
 
@@ -97,12 +96,9 @@ class OAuthClient:
         self, endpoint: str, fields: Mapping[str, str], grant_type: str | None, nonce: str | None
     ) -> HttpRequest:
         url = self._url(endpoint)
-        try:
+        # Whatever a program or file did, the server has seen nothing.
+        with nothing_sent():
             headers, proof = self._authenticate()
-        except BrokerError as failure:
-            # Whatever a program or file did, the server has seen nothing.
-            failure.sent = "no"
-            raise
         words = {**fields, **proof}
         headers |= {
             "Accept": "application/json",

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from credward.errors import BrokerError, Kind
 from credward.providers.oauth_answers import read_json, refuse_status
-from credward.providers.provider import HttpRequest, Io, ProviderRequest
+from credward.providers.provider import HttpRequest, Io, ProviderRequest, nothing_sent
 from credward.settings.oauth import Settings
 
 __all__ = ["AuthorizationServer", "find_server"]
@@ -71,11 +71,8 @@ def find_server(token_request: ProviderRequest, io: Io, *wanted: str) -> Authori
     )
     if settings.issuer is None or all(getattr(named, name) is not None for name in wanted):
         return named
-    try:
+    with nothing_sent():
         metadata = _fetch(token_request.credential, settings, io)
-    except BrokerError as failure:
-        failure.sent = "no"
-        raise
 
     def find(name: str) -> str | None:
         url: str | None = getattr(settings, name)

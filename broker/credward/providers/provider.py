@@ -5,13 +5,15 @@ The work is done by one file per identity system; the outside world is `io` and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
 
+from credward.errors import BrokerError
 from credward.tokens import Secret, Token
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "Provider",
     "ProviderRequest",
     "RevokingProvider",
+    "nothing_sent",
 ]
 
 LoginMethod = Literal["browser", "device"]
@@ -231,3 +234,12 @@ class RevokingProvider(Provider, Protocol):
     def revoke(self, token_request: ProviderRequest, io: Io) -> None:
         """Revoke the grant of *token_request* upstream, or raise `BrokerError`."""
         ...
+
+
+@contextlib.contextmanager
+def nothing_sent() -> Iterator[None]:
+    """Say of every failure inside that it was no use of the grant: its server has not seen it."""
+    try:
+        yield
+    except BrokerError as error:
+        raise error.failure.unsent().error() from error

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from credward.errors import BrokerError, Kind
+from credward.errors import BrokerError, Failure, Kind
 from credward.workers.environment import rules_of
 from credward.workers.link import MintedToken, MintRequest
 from credward.workers.places import Places
@@ -42,7 +42,7 @@ class Rotating:
     """
 
     lend: Callable[[JournalFile], None]
-    settle: Callable[[MintedToken | BrokerError, JournalFile], Awaitable[bool]]
+    settle: Callable[[MintedToken | Failure, JournalFile], Awaitable[bool]]
 
 
 class TimeAllowed:
@@ -74,7 +74,7 @@ class TimeAllowed:
         """Count no more: an outcome is there, and settling it must not be cut short."""
         self._timeout.reschedule(None)
 
-    def exceeded(self, credential: str, provider: str) -> BrokerError:
+    def exceeded(self, credential: str, provider: str) -> Failure:
         """Return what to tell whoever waited for it."""
         match self._stage:
             case "queue":
@@ -83,7 +83,7 @@ class TimeAllowed:
                 what = f"no worker for provider {provider} had started"
             case _:
                 what = f"provider {provider} had not answered and was killed"
-        return BrokerError(
+        return Failure.of(
             Kind.TIMED_OUT,
             f'"{credential}" got no token within {self._seconds:g} s, {what}; retrying by itself',
             sent="maybe" if self._stage == "mint" else "no",
@@ -168,8 +168,9 @@ class Lane:
                     minted = await self._borrow(worker, mint_request)
                 else:
                     minted = await self._rotate(worker, mint_request, allowed, rotating)
-            except BrokerError as failure:
-                if not worker.alive and not fresh and failure.sent == "no" and not self._closing:
+            except BrokerError as error:
+                unsent = error.failure.sent == "no"
+                if not worker.alive and not fresh and unsent and not self._closing:
                     # It died in its sleep, before it was asked: that costs the caller nothing.
                     continue
                 raise
@@ -199,14 +200,14 @@ class Lane:
         """Mint on a grant that may be replaced; settled before anybody else gets the worker."""
         journal = worker.journal
         assert journal is not None, "a worker without a journal was taken"
-        outcome: MintedToken | BrokerError
+        outcome: MintedToken | Failure
         self._rotating.add(worker)
         allowed.begin_again()
         try:
             rotating.lend(journal)
             outcome = await worker.mint(mint_request)
-        except BrokerError as failure:
-            outcome = failure
+        except BrokerError as error:
+            outcome = error.failure
         except OSError as error:
             outcome = _unwritable(mint_request.credential, error)
         except BaseException:
@@ -217,25 +218,25 @@ class Lane:
                 raise
             # The exchange took longer than any exchange may.
             worker.kill()
-            hung = BrokerError(Kind.TIMED_OUT, "the exchange was killed", sent="maybe")
+            hung = Failure.of(Kind.TIMED_OUT, "the exchange was killed", sent="maybe")
             await self._settle(worker, rotating, hung, journal)
             raise
-        if self._closing and isinstance(outcome, BrokerError) and not worker.alive:
+        if self._closing and isinstance(outcome, Failure) and not worker.alive:
             # The link was closed by us: the outcome will be in the journal, which is from now on
             # locked by the worker alone.
             journal.close()
-            raise outcome
+            raise outcome.error()
         allowed.stop()
         await self._settle(worker, rotating, outcome, journal)
-        if isinstance(outcome, BrokerError):
-            raise outcome
+        if isinstance(outcome, Failure):
+            raise outcome.error()
         return outcome
 
     async def _settle(
         self,
         worker: Worker,
         rotating: Rotating,
-        outcome: MintedToken | BrokerError,
+        outcome: MintedToken | Failure,
         journal: JournalFile,
     ) -> None:
         reusable = False
@@ -273,7 +274,7 @@ class Lane:
                 # In a thread: it waits for the disk.
                 journal = await asyncio.to_thread(self._journals.create)
             except OSError as error:
-                raise _unwritable(credential, error) from error
+                raise _unwritable(credential, error).error() from error
         elif journaled:
             raise BrokerError(Kind.INTERNAL, f"provider {self._provider} has no rotation journals")
         if self._closing:
@@ -316,8 +317,8 @@ def _ending(credential: str) -> BrokerError:
     )
 
 
-def _unwritable(credential: str, error: OSError) -> BrokerError:
-    return BrokerError(
+def _unwritable(credential: str, error: OSError) -> Failure:
+    return Failure.of(
         Kind.INTERNAL,
         f'"{credential}" is not renewed, its rotation journal cannot be written '
         f"({error.strerror}): make room in the state directory; retrying by itself",

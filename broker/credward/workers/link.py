@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from credward.errors import BrokerError, Kind, Recovery, Sent
+from credward.errors import Failure, Kind, Recovery, Sent
 from credward.settings.network import NetworkSettings
 from credward.tokens import Secret, TokenKind
 from credward.workers.token_bytes import wipe
@@ -143,7 +143,7 @@ class Minted(msgspec.Struct, frozen=True, kw_only=True, tag="minted"):
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
-    """A mint that failed: the fields of a `BrokerError`, and *used_up* as in `Minted`."""
+    """A mint that failed: the fields of a `Failure`, and *used_up* as in `Minted`."""
 
     kind: str
     message: str
@@ -155,7 +155,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     used_up: dict[str, float] = {}
 
     @classmethod
-    def of(cls, failure: BrokerError, used_up: Mapping[str, float] = {}) -> Failed:
+    def of(cls, failure: Failure, used_up: Mapping[str, float] = {}) -> Failed:
         """Return *failure* as it travels."""
         return cls(
             kind=failure.kind.slug,
@@ -168,11 +168,11 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
             used_up=dict(used_up),
         )
 
-    def error(self) -> BrokerError:
-        """Return the failure as an exception again."""
-        return BrokerError(
-            Kind.from_slug(self.kind),
-            self.message,
+    def failure(self) -> Failure:
+        """Return it as it was."""
+        return Failure(
+            kind=Kind.from_slug(self.kind),
+            message=self.message,
             hint=self.hint,
             retry_after=self.retry_after,
             recovery=self.recovery,

@@ -18,7 +18,7 @@ import msgspec
 
 from credward import __version__
 from credward.clock import SystemClock
-from credward.errors import BrokerError, Kind
+from credward.errors import BrokerError, Failure, Kind
 from credward.providers.io import WorkerIo
 from credward.providers.login_io import WorkerLoginIo
 from credward.providers.provider import (
@@ -146,11 +146,11 @@ class _Worker:
             if (request := self._link.receive()) is None:
                 return False
             answer = self._answer(request)
-        except BrokerError as failure:
-            answer = Failed.of(failure, self._used_up)
+        except BrokerError as error:
+            answer = Failed.of(error.failure, self._used_up)
         except Exception as error:  # noqa: BLE001 - the last resort: the text may hold a secret
             answer = Failed.of(
-                BrokerError(
+                Failure.of(
                     Kind.INTERNAL,
                     f'provider "{self._name}" failed by a defect ({type(error).__name__}): '
                     "run credward doctor",
@@ -184,11 +184,11 @@ class _Worker:
         io = self._io(request, before_send=exchange.before, keep_grant=exchange.keep)
         try:
             token = self._load().mint(self._provider_request(request), io)
-        except BrokerError as failure:
-            if not exchange.opened:
-                # Whatever it was, the grant stayed in this process.
-                failure.sent = "no"
-            raise
+        except BrokerError as error:
+            if exchange.opened:
+                raise
+            # Whatever it was, the grant stayed in this process.
+            raise error.failure.unsent().error() from error
         finally:
             exchange.close()
         return self._describe(token, request.credential, io.warning, exchange)

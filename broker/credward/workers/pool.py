@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from credward.clock import Clock
 from credward.config.places import environment
-from credward.errors import BrokerError, Kind
+from credward.errors import BrokerError, Failure, Kind
 from credward.workers.environment import rules_of
 from credward.workers.lane import JournalMaker, Lane, Rotating, TimeAllowed
 from credward.workers.link import (
@@ -115,7 +115,7 @@ class WorkerPool:
             async with timeout, lane.places.hold(mint_request.credential):
                 minted = await lane.mint(mint_request, allowed, rotating)
         except TimeoutError as error:
-            raise allowed.exceeded(mint_request.credential, provider) from error
+            raise allowed.exceeded(mint_request.credential, provider).error() from error
         return self._checked(minted, mint_request.credential)
 
     async def login(
@@ -126,7 +126,7 @@ class WorkerPool:
         on_start: Callable[[Login], None],
     ) -> GrantGiven:
         """Have a user brought through a login, by a worker of its own that ends with it."""
-        over = BrokerError(
+        over = Failure.of(
             Kind.TIMED_OUT,
             f'"{request.credential}" was not logged in within {_LOGIN / 60:.0f} minutes: '
             f"run credward login {request.credential}",
@@ -137,7 +137,7 @@ class WorkerPool:
 
     async def revoke(self, provider: str, request: RevokeRequest, *, deadline: float) -> None:
         """Have a grant revoked upstream; raise `BrokerError` where that fails."""
-        over = BrokerError(
+        over = Failure.of(
             Kind.TIMED_OUT,
             f'"{request.credential}" was not revoked within {deadline:g} s, '
             f"provider {provider} did not answer",
@@ -204,9 +204,7 @@ class WorkerPool:
         self._on_left()
 
     @contextlib.asynccontextmanager
-    async def _errand(
-        self, provider: str, seconds: float, over: BrokerError
-    ) -> AsyncIterator[Worker]:
+    async def _errand(self, provider: str, seconds: float, over: Failure) -> AsyncIterator[Worker]:
         """Lend a worker of its own that ends with the block; raise *over* after *seconds*."""
         worker = Worker(provider, on_end=self._forget_errand)
         self._errands.add(worker)
@@ -215,7 +213,7 @@ class WorkerPool:
                 await self._greet(worker)
                 yield worker
         except TimeoutError as error:
-            raise over from error
+            raise over.error() from error
         finally:
             worker.kill()
 

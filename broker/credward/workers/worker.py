@@ -162,7 +162,7 @@ class Worker:
             self._on_used_up(message.used_up)
         match message:
             case Failed():
-                raise message.error()
+                raise message.failure().error()
             case Hello():
                 raise self._wrong(what)
             case _:

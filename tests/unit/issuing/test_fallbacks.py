@@ -7,14 +7,14 @@ import pytest
 
 from credward.callers.caller import Caller, Process
 from credward.config import Config, CredentialConfig
-from credward.errors import BrokerError, Kind
+from credward.errors import Failure, Kind
 from credward.issuing.fallbacks import Fallbacks
 from credward.lifecycle.failover import WindowState
 from credward.lifecycle.vocabulary import State, View
 from fakes.clock import FakeClock
 
-DOWN = BrokerError(Kind.PROVIDER_UNREACHABLE, "down")
-LOGIN = BrokerError(Kind.LOGIN_REQUIRED, "log in")
+DOWN = Failure.of(Kind.PROVIDER_UNREACHABLE, "down")
+LOGIN = Failure.of(Kind.LOGIN_REQUIRED, "log in")
 NOBODY = Caller(uid=1, gid=1, pid=7)
 AGENT = Caller(uid=1, gid=1, pid=8, agent=Process(pid=5, start_time=50, name="claude"))
 
@@ -51,7 +51,7 @@ class Bench:
     def order(self, caller: Caller = NOBODY) -> str:
         return "".join(self.fallbacks.order(self.config, self.config.credentials["a"], caller))
 
-    def fail(self, name: str, failure: BrokerError = DOWN) -> None:
+    def fail(self, name: str, failure: Failure = DOWN) -> None:
         self.fallbacks.failed(self.config.credentials[name], failure)
 
 
@@ -116,7 +116,7 @@ def test_a_token_is_found_by_its_id_else_by_its_session(bench: Bench) -> None:
 def test_a_changed_entry_begins_without_a_window(bench: Bench) -> None:
     """By reload, the usual way out of a broken configuration; a late failure is about the old."""
     old = bench.config.credentials["a"]
-    bench.fail("a", BrokerError(Kind.FIX_CONFIGURATION, "mend it"))
+    bench.fail("a", Failure.of(Kind.FIX_CONFIGURATION, "mend it"))
     bench.configure(credential("a", "b", epoch="e2"), credential("b"))
     assert bench.order() == "ab"
     bench.fallbacks.failed(old, DOWN)

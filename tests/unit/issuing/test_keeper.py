@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from credward.errors import BrokerError, Kind
+from credward.errors import Failure, Kind
 from credward.store import journal as journal_module
 from credward.store.journal import GrantFields, Lease, seal_grant
 from credward.workers.link import MintedToken
@@ -190,7 +190,7 @@ def test_a_lock_in_mid_mint_holds_the_token_back(world, deed):
     while not task.done():
         world.step(flight, deed)
     failure = task.result()
-    assert isinstance(failure, BrokerError)
+    assert isinstance(failure, Failure)
     assert failure.kind is (Kind.STORE_LOCKED if deed == "rotate" else Kind.TIMED_OUT)
     assert world.record("a") is None
     world.unlock()

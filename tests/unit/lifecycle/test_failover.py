@@ -4,13 +4,13 @@ import math
 
 import pytest
 
-from credward.errors import BrokerError, Kind
+from credward.errors import Failure, Kind
 from credward.lifecycle.failover import Failover, WindowState, fails_over
 
 CHAIN = ["a", "b", "c"]
-DOWN = BrokerError(Kind.PROVIDER_UNREACHABLE, "down")
-LOGIN = BrokerError(Kind.LOGIN_REQUIRED, "log in")
-BROKEN = BrokerError(Kind.FIX_CONFIGURATION, "mend it")
+DOWN = Failure.of(Kind.PROVIDER_UNREACHABLE, "down")
+LOGIN = Failure.of(Kind.LOGIN_REQUIRED, "log in")
+BROKEN = Failure.of(Kind.FIX_CONFIGURATION, "mend it")
 
 
 @pytest.fixture
@@ -67,8 +67,8 @@ def test_success_closes_the_window_and_counts_from_the_beginning(failover: Failo
 
 def test_the_source_has_a_say_in_the_length(failover: Failover[str]) -> None:
     """Retry-After is never undercut; an absurd one is cut to a day."""
-    failover.failed("a", BrokerError(Kind.RATE_LIMITED, "slow", retry_after=120), 0)
-    failover.failed("b", BrokerError(Kind.RATE_LIMITED, "slow", retry_after=1e12), 0)
+    failover.failed("a", Failure.of(Kind.RATE_LIMITED, "slow", retry_after=120), 0)
+    failover.failed("b", Failure.of(Kind.RATE_LIMITED, "slow", retry_after=1e12), 0)
 
     assert remaining(failover, 0) == 120
     assert remaining(failover, 0, "b") == 86_400
@@ -189,7 +189,7 @@ def test_another_entry_helps_where_the_ask_was_right(
     failover: Failover[str], kind: Kind, helps: bool
 ) -> None:
     """A no of ours is no reason to look elsewhere, and opens no window."""
-    failure = BrokerError(kind, "no")
+    failure = Failure.of(kind, "no")
     failover.failed("a", failure, 0)
 
     assert fails_over(failure) is helps

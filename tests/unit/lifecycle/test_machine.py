@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from credward.errors import BrokerError, Kind, Recovery
+from credward.errors import Failure, Kind, Recovery
 from credward.lifecycle import machine
 from credward.lifecycle.machine import Lifecycle, LifecycleError, TooManyKeysError
 from credward.lifecycle.vocabulary import (
@@ -35,9 +35,9 @@ from credward.lifecycle.vocabulary import (
 
 NOW = 1_800_000_000.0
 KEY = TokenKey("a", "e")
-DOWN = BrokerError(Kind.PROVIDER_UNREACHABLE, "down")
-LOGIN = BrokerError(Kind.LOGIN_REQUIRED, "log in")
-BROKEN = BrokerError(Kind.FIX_CONFIGURATION, "mend it")
+DOWN = Failure.of(Kind.PROVIDER_UNREACHABLE, "down")
+LOGIN = Failure.of(Kind.LOGIN_REQUIRED, "log in")
+BROKEN = Failure.of(Kind.FIX_CONFIGURATION, "mend it")
 
 
 class Bench:
@@ -82,7 +82,7 @@ class Bench:
             at,
         )
 
-    def fail(self, at: float, failure: BrokerError = DOWN, jitter: float = 0.99) -> list[Command]:
+    def fail(self, at: float, failure: Failure = DOWN, jitter: float = 0.99) -> list[Command]:
         return self.handle(
             MintFailed(key=KEY, flight=self.flights[KEY], failure=failure, jitter=jitter), at
         )
@@ -238,7 +238,7 @@ def test_row_15_after_back_off_it_is_tried_again(fresh: Bench) -> None:
 def test_row_16_past_its_end_the_token_is_dropped(fresh: Bench) -> None:
     """STALE at the end: EXPIRED."""
     fresh.wake(75)
-    fresh.fail(99.9, BrokerError(Kind.PROVIDER_UNREACHABLE, "down", retry_after=60))
+    fresh.fail(99.9, Failure.of(Kind.PROVIDER_UNREACHABLE, "down", retry_after=60))
 
     assert fresh.wake(100) == [Drop(KEY, "t1")]
     assert fresh.state(101) is State.EXPIRED
@@ -538,7 +538,7 @@ def test_t3_upstream_calls_are_bounded_while_it_fails(bench: Bench) -> None:
 def test_retry_after_is_never_undercut(bench: Bench) -> None:
     """The server's word counts more than our jitter."""
     bench.ask(0)
-    bench.fail(0, BrokerError(Kind.PROVIDER_UNREACHABLE, "slow down", retry_after=120), jitter=0)
+    bench.fail(0, Failure.of(Kind.PROVIDER_UNREACHABLE, "slow down", retry_after=120), jitter=0)
 
     assert kinds(bench.ask(119)) == ["Fail"]
     assert kinds(bench.ask(121)) == ["StartMint"]

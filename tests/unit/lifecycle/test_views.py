@@ -2,14 +2,14 @@
 
 import pytest
 
-from credward.errors import BrokerError, Kind
+from credward.errors import Failure, Kind
 from credward.lifecycle.book import Book, LifecycleError
 from credward.lifecycle.records import Current, KeyRecord
 from credward.lifecycle.views import view_of
 from credward.lifecycle.vocabulary import Plan, State, TokenKey
 
-DOWN = BrokerError(Kind.PROVIDER_UNREACHABLE, "down")
-BROKEN = BrokerError(Kind.FIX_CONFIGURATION, "mend it")
+DOWN = Failure.of(Kind.PROVIDER_UNREACHABLE, "down")
+BROKEN = Failure.of(Kind.FIX_CONFIGURATION, "mend it")
 TOKEN = Current(token_id="t", issued_at=0, expires_at=100, ends_at=100)
 
 
@@ -49,7 +49,7 @@ def test_each_state_has_its_word(book: Book, words: dict[str, object], state: St
 
 def test_a_parked_grant_shows_on_every_credential(book: Book) -> None:
     """Also on one that was never asked for."""
-    book.grant("g").parked = BrokerError(Kind.LOGIN_REQUIRED, "log in")
+    book.grant("g").parked = Failure.of(Kind.LOGIN_REQUIRED, "log in")
     view = view_of(book, "a", 0)
 
     assert (view.state, view.refresh_at) == (State.PARKED, None)

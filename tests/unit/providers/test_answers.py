@@ -213,7 +213,7 @@ def test_h3_nothing_that_was_printed_gets_into_a_message(template):
     with pytest.raises(BrokerError) as caught:
         read(template.format(canary("output")).encode())
 
-    shown = "".join(traceback.format_exception(caught.value)) + caught.value.hint
+    shown = "".join(traceback.format_exception(caught.value)) + caught.value.failure.hint
     assert MARK not in shown.replace(template, "")
 
 

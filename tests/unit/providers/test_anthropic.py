@@ -103,8 +103,8 @@ def test_t12_a_jwt_is_presented_once_and_a_new_one_at_once(server, mint, jwt_fil
     with pytest.raises(BrokerError, match="presented already and counts once") as caught:
         mint(identity_file=str(jwt_file))
 
-    assert (caught.value.kind, caught.value.sent) == (Kind.PROVIDER_REFUSED, "no")
-    assert caught.value.recovery is Recovery.RETRY
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.PROVIDER_REFUSED, "no")
+    assert caught.value.failure.recovery is Recovery.RETRY
     assert str(jwt_file) in caught.value.message
     assert len(server.exchanges) == 1
     jwt_file.write_text(server.sign())
@@ -153,7 +153,7 @@ def test_a_busy_endpoint_does_not_use_the_jwt_up(server, mint, jwt_file, status)
         mint(identity_file=str(jwt_file))
     server.status, server.headers = 0, {}
 
-    assert caught.value.retry_after == 3.0
+    assert caught.value.failure.retry_after == 3.0
     assert mint(identity_file=str(jwt_file)).secret.reveal() in server.tokens
 
 

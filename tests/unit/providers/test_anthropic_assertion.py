@@ -52,6 +52,6 @@ def test_what_would_be_refused_is_not_sent(text, complaint, kind):
     with pytest.raises(BrokerError, match=complaint) as caught:
         read(text)
 
-    assert (caught.value.kind, caught.value.sent) == (kind, "no")
+    assert (caught.value.kind, caught.value.failure.sent) == (kind, "no")
     assert "file /jwt" in caught.value.message
     assert MARK not in f"{caught.value} {caught.value.__context__}"

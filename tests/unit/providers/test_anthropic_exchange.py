@@ -93,9 +93,9 @@ def test_t7_every_other_answer_is_a_failure_of_a_closed_kind(status, body, kind,
     with pytest.raises(BrokerError) as caught:
         read(status, body)
 
-    assert (caught.value.kind, caught.value.sent) == (kind, sent)
+    assert (caught.value.kind, caught.value.failure.sent) == (kind, sent)
     assert caught.value.message.startswith('"claude" got no token, ')
-    assert "secret text" not in caught.value.message + caught.value.hint
+    assert "secret text" not in caught.value.message + caught.value.failure.hint
 
 
 def test_a_refused_jwt_points_to_the_history():
@@ -105,7 +105,7 @@ def test_a_refused_jwt_points_to_the_history():
 
     assert "federation history of the Console" in caught.value.message
     assert "req_1" in caught.value.message
-    assert "unknown federation_rule_id" in caught.value.hint
+    assert "unknown federation_rule_id" in caught.value.failure.hint
 
 
 @pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("soon", None), ("9" * 9, None)])
@@ -114,7 +114,7 @@ def test_a_wait_that_was_asked_for_is_passed_on(header, seconds):
     for status in (429, 503):
         with pytest.raises(BrokerError) as caught:
             read(status, b"", **{"retry-after": header})
-        assert caught.value.retry_after == seconds
+        assert caught.value.failure.retry_after == seconds
 
 
 def test_h3_nothing_of_an_answer_gets_into_a_message():
@@ -127,4 +127,4 @@ def test_h3_nothing_of_an_answer_gets_into_a_message():
                 {"error": secret, "access_token": f"{secret}\n"},
                 **{"request-id": f"<{secret}>"},
             )
-        assert MARK not in repr(caught.value) + caught.value.hint
+        assert MARK not in repr(caught.value) + caught.value.failure.hint

@@ -91,7 +91,7 @@ def test_a_login_with_mfa_starts_the_session_that_mints_use(role, name):
     io.time = NOW + 3601
     with pytest.raises(BrokerError, match="run credward login deploy") as caught:
         AwsProvider().mint(request(mfa_serial=SERIAL, role_arn=role, grant=grant.secret), io)
-    assert caught.value.recovery is Recovery.REAUTHORIZE
+    assert caught.value.failure.recovery is Recovery.REAUTHORIZE
 
 
 def test_steps_share_the_time_of_the_mint():
@@ -108,7 +108,7 @@ def test_steps_share_the_time_of_the_mint():
         AwsProvider().mint(request(role_arn=ROLE, chain=chain), io)
 
     assert [http_request.timeout for http_request in io.requests] == [30.0, 10.0]
-    assert (caught.value.kind, caught.value.sent) == (Kind.TIMED_OUT, "no")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.TIMED_OUT, "no")
 
 
 def test_what_has_no_login_says_so():

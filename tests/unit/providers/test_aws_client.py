@@ -100,9 +100,9 @@ def test_t6_bad_answers_are_refused_after_one_attempt(body, status, kind, sent):
         )
 
     failure = caught.value
-    assert (failure.kind, failure.sent) == (kind, sent)
+    assert (failure.kind, failure.failure.sent) == (kind, sent)
     assert len(io.requests) == 1
-    shown = f"{failure}{failure.hint}{failure.__cause__}{failure.__context__}"
+    shown = f"{failure}{failure.failure.hint}{failure.__cause__}{failure.__context__}"
     assert MARK not in shown + "".join(traceback.format_exception_only(failure))
 
 

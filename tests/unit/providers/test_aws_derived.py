@@ -175,4 +175,4 @@ def test_t6_refuses_a_password_that_is_none(changes):
     with pytest.raises(BrokerError, match="without a password") as caught:
         token("ecr", io=registry(**changes))
 
-    assert (caught.value.kind, caught.value.sent) == (Kind.PROVIDER_REFUSED, "maybe")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.PROVIDER_REFUSED, "maybe")

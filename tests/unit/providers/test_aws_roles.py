@@ -103,7 +103,7 @@ def test_an_expired_web_identity_may_be_replaced_at_any_time():
             aws, settings(source=None, web_identity_token=Reference(env="T")), Secret("identity")
         )
 
-    assert (caught.value.kind, caught.value.sent) == (Kind.PROVIDER_REFUSED, "no")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.PROVIDER_REFUSED, "no")
 
 
 def test_a_session_is_started_with_an_mfa_code():

@@ -50,7 +50,7 @@ def test_t9_a_rotated_refresh_token_is_kept_before_the_keys_are_asked_for(sso, a
 
     assert seen == ["/token", "/federation/credentials"]
     # The portal does not use the grant up: nothing about it is uncertain.
-    assert (caught.value.kind, caught.value.sent) == (Kind.PROVIDER_UNREACHABLE, "no")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.PROVIDER_UNREACHABLE, "no")
     renewed = read_login("deploy", kept.secret)
     assert renewed.refresh_token == sso.refresh_token != login.refresh_token
     assert renewed.client_id == login.client_id
@@ -82,8 +82,8 @@ def test_what_only_a_human_can_mend(sso, aws, io, change):
     with pytest.raises(BrokerError, match="run credward login deploy") as caught:
         mint(io, aged(login, access_expires_at=0.0, **change))
 
-    assert (caught.value.kind, caught.value.sent) == (Kind.LOGIN_REQUIRED, "no")
-    assert caught.value.recovery is Recovery.REAUTHORIZE
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.LOGIN_REQUIRED, "no")
+    assert caught.value.failure.recovery is Recovery.REAUTHORIZE
     assert io.kept == []
 
 
@@ -107,7 +107,7 @@ def test_a_refresh_token_alone_is_kept(sso, aws, io):
         mint(io, aged(login, access_expires_at=0.0))
     (kept,) = io.kept
 
-    assert (caught.value.kind, caught.value.sent) == (Kind.PROVIDER_REFUSED, "no")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.PROVIDER_REFUSED, "no")
     assert read_login("deploy", kept.secret).refresh_token == "next"
     assert not read_login("deploy", kept.secret).good(io.now())
 
@@ -119,7 +119,7 @@ def test_the_end_of_the_session_is_noticed(sso, aws, io):
     with pytest.raises(BrokerError, match="run credward login deploy") as caught:
         mint(io, aged(login))
 
-    assert caught.value.recovery is Recovery.REAUTHORIZE
+    assert caught.value.failure.recovery is Recovery.REAUTHORIZE
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_t6_after_a_bad_answer_the_refresh_token_may_be_used_up(sso, aws, io, an
     with pytest.raises(BrokerError) as caught:
         mint(io, aged(login, access_expires_at=0.0))
 
-    assert (caught.value.kind, caught.value.sent, io.kept) == (kind, "maybe", [])
+    assert (caught.value.kind, caught.value.failure.sent, io.kept) == (kind, "maybe", [])
 
 
 def test_t6_a_hang_ends_by_the_transport(sso, aws, io):
@@ -159,7 +159,7 @@ def test_t6_a_hang_ends_by_the_transport(sso, aws, io):
         mint(io, aged(login, access_expires_at=0.0))
 
     assert time.monotonic() - started < PATIENCE
-    assert (caught.value.kind, caught.value.sent) == (Kind.TIMED_OUT, "maybe")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.TIMED_OUT, "maybe")
 
 
 def test_a_login_that_cannot_be_renewed_tells_its_end(sso, aws, io):

@@ -59,8 +59,8 @@ def test_t6_exit_codes_are_kinds_of_failure(code, kind, recovery):
     with pytest.raises(BrokerError) as caught:
         mint(FakeIo(output=b'{"token": "t", "expires_in": 60}', exit_code=code, error_size=230))
 
-    assert (caught.value.kind, caught.value.recovery) == (kind, recovery)
-    assert caught.value.sent == "maybe"
+    assert (caught.value.kind, caught.value.failure.recovery) == (kind, recovery)
+    assert caught.value.failure.sent == "maybe"
     assert "230 bytes on stderr" in caught.value.message
     assert caught.value.message.endswith(": run az by hand")
 

@@ -45,7 +45,7 @@ def test_t7_what_is_no_living_token_is_refused(answer):
     with pytest.raises(BrokerError) as caught:
         read_token(answer, "gateway", now=NOW)
 
-    assert (caught.value.kind, caught.value.sent) == (Kind.PROVIDER_REFUSED, "maybe")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.PROVIDER_REFUSED, "maybe")
 
 
 @pytest.mark.parametrize(

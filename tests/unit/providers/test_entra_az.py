@@ -109,7 +109,7 @@ def test_what_az_says_is_classified(output, exit_code, kind, says):
 
     assert caught.value.kind is kind
     assert says in caught.value.message
-    assert MARK not in caught.value.message + caught.value.hint
+    assert MARK not in caught.value.message + caught.value.failure.hint
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_pauses_that_the_server_asks_for(retry_after, expected):
     with pytest.raises(BrokerError) as caught:
         client.post(URL)
 
-    assert caught.value.retry_after == expected
+    assert caught.value.failure.retry_after == expected
 
 
 def test_a_refusal_of_the_token_endpoint_is_for_msal():
@@ -74,7 +74,7 @@ def test_a_refusal_without_an_error_is_no_grant():
     with pytest.raises(BrokerError) as caught:
         client.post(URL)
 
-    assert (caught.value.kind, caught.value.sent) == (Kind.PROVIDER_REFUSED, "no")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.PROVIDER_REFUSED, "no")
 
 
 @pytest.mark.parametrize(("verb", "sent"), [("get", "no"), ("post", "maybe")])
@@ -88,7 +88,7 @@ def test_t8_only_a_post_may_have_used_a_grant(verb, sent):
     with pytest.raises(BrokerError) as caught:
         getattr(client, verb)(URL)
 
-    assert caught.value.sent == sent
+    assert caught.value.failure.sent == sent
     assert client.sent == sent
 
 

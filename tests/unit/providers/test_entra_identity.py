@@ -97,7 +97,7 @@ def test_the_metadata_service_is_asked_at_its_own_address(server, monkeypatch):
         mint(server, io)
 
     assert seen[0].startswith("http://169.254.169.254/metadata/identity/oauth2/token?")
-    assert "only machines and services in Azure" in caught.value.hint
+    assert "only machines and services in Azure" in caught.value.failure.hint
 
 
 def test_a_wrong_header(app_service, monkeypatch):

@@ -35,4 +35,4 @@ def test_a_signal_is_named():
     with pytest.raises(BrokerError, match=r"failed \(signal 9, 3 bytes on stderr\)") as caught:
         refuse_failure("gateway", "az", end(-9))
 
-    assert "canary" not in caught.value.message + caught.value.hint
+    assert "canary" not in caught.value.message + caught.value.failure.hint

@@ -215,7 +215,7 @@ def test_who_may_not_impersonate_is_told_the_role(google):
     with pytest.raises(BrokerError, match=r"roles/iam.serviceAccountTokenCreator") as caught:
         mint_by_key(google, impersonate_service_account=TARGET)
 
-    assert (caught.value.kind, caught.value.sent) == (Kind.FIX_CONFIGURATION, "no")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.FIX_CONFIGURATION, "no")
     assert TARGET in caught.value.message
 
 
@@ -225,7 +225,7 @@ def test_an_ended_login_of_gcloud(google, home):
     with pytest.raises(BrokerError, match=r"run gcloud auth application-default login$") as caught:
         mint(google, environ=home.environ)
 
-    assert (caught.value.kind, caught.value.sent) == (Kind.LOGIN_REQUIRED, "no")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.LOGIN_REQUIRED, "no")
 
 
 def write_external(tmp_path, source, **more):

@@ -116,7 +116,7 @@ def test_t6_a_success_that_is_none(google, step, body):
     google.bad[step] = (200, JSON, body.replace(b"%s", secret))
     error = refusal(google, **STEPS[step])
 
-    assert (error.kind, error.sent) == (Kind.PROVIDER_REFUSED, "maybe")
+    assert (error.kind, error.failure.sent) == (Kind.PROVIDER_REFUSED, "maybe")
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -137,20 +137,20 @@ def test_t6_one_attempt_whatever_the_status(google, step, status, kind, sent):
 
     assert time.monotonic() - started < 8.9
     assert sum(step in f"{each.host}{each.path}" for each in google.seen) == 1
-    assert (error.kind, error.sent) == (kind, sent)
+    assert (error.kind, error.failure.sent) == (kind, sent)
     if kind is not Kind.PROVIDER_REFUSED:
-        assert error.retry_after == 9
+        assert error.failure.retry_after == 9
 
 
 def test_t6_a_reset_and_a_long_answer(google):
     """Classified by the transport."""
     google.bad["/token"] = (200, {}, None)
     error = refusal(google)
-    assert (error.kind, error.sent) == (Kind.PROVIDER_UNREACHABLE, "maybe")
+    assert (error.kind, error.failure.sent) == (Kind.PROVIDER_UNREACHABLE, "maybe")
 
     google.bad["/token"] = (200, JSON, b"x" * 70_000)
     error = refusal(google)
-    assert (error.kind, error.sent) == (Kind.PROVIDER_REFUSED, "maybe")
+    assert (error.kind, error.failure.sent) == (Kind.PROVIDER_REFUSED, "maybe")
 
 
 def test_a_slow_answer_is_not_taken_for_a_longer_life(google):

@@ -93,7 +93,7 @@ def test_what_cannot_run_is_a_configuration_error(io, program, make, command, co
     with pytest.raises(BrokerError, match=complaint) as caught:
         io.run_command([command], timeout=10)
 
-    assert (caught.value.kind, caught.value.sent) == (Kind.FIX_CONFIGURATION, "no")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.FIX_CONFIGURATION, "no")
     assert caught.value.message.startswith('"gateway" got no token, program "')
 
 
@@ -116,7 +116,7 @@ def test_t18_a_hung_program_is_timed_out(tmp_path, program):
     with pytest.raises(BrokerError, match=r"took longer than 30 s and was killed") as caught:
         io.run_command([path], timeout=30)
 
-    assert (caught.value.kind, caught.value.sent) == (Kind.TIMED_OUT, "maybe")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.TIMED_OUT, "maybe")
 
 
 def test_t6_a_flood_is_refused(io):
@@ -134,7 +134,7 @@ def test_h3_messages_name_the_program_and_no_argument(io):
     for command in (["nosuch", secret], ["/bin/sh", "-c", f"yes {secret}"]):
         with pytest.raises(BrokerError) as caught:
             io.run_command(command, timeout=10)
-        assert MARK not in caught.value.message + caught.value.hint
+        assert MARK not in caught.value.message + caught.value.failure.hint
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")

@@ -82,12 +82,12 @@ def test_t6_t15_all_else_is_classified(given, kind, sent):
     with pytest.raises(BrokerError) as caught:
         read(given)
 
-    assert (caught.value.kind, caught.value.sent) == (kind, sent)
+    assert (caught.value.kind, caught.value.failure.sent) == (kind, sent)
     assert "SECRET" not in caught.value.message
     assert caught.value.message.startswith('"gateway" ')
     assert ": " in caught.value.message
     if kind is REFUSED:
-        assert caught.value.recovery is Recovery.RETRY
+        assert caught.value.failure.recovery is Recovery.RETRY
 
 
 def test_t6_retry_after_is_handed_on():
@@ -95,7 +95,7 @@ def test_t6_retry_after_is_handed_on():
     for status in (429, 503):
         with pytest.raises(BrokerError) as caught:
             read(response(status, **{"retry-after": "30"}))
-        assert caught.value.retry_after == 30.0
+        assert caught.value.failure.retry_after == 30.0
 
 
 def test_metadata_is_read_alike():

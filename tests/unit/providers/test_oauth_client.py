@@ -110,7 +110,7 @@ def test_a_wrong_secret_is_a_matter_of_configuration(io):
         with pytest.raises(BrokerError, match="invalid_client: correct client_id") as caught:
             client(server, io, secret="wrong", client_secret={"env": "S"}).ask(CREDENTIALS, {})
 
-    assert (caught.value.kind, caught.value.sent) == (Kind.FIX_CONFIGURATION, "no")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.FIX_CONFIGURATION, "no")
     assert "wrong" not in caught.value.message
 
 
@@ -152,7 +152,7 @@ def test_dpop_repeats_no_more_than_once(io):
         with pytest.raises(BrokerError, match="use_dpop_nonce") as caught:
             one.ask("refresh_token", {"refresh_token": "r"})
 
-    assert (caught.value.kind, caught.value.sent) == (Kind.PROVIDER_REFUSED, "no")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.PROVIDER_REFUSED, "no")
     assert len(io.requests) == 2
 
 
@@ -164,7 +164,7 @@ def test_a_secret_that_cannot_be_read_used_nothing(io):
         with pytest.raises(BrokerError) as caught:
             one.ask("refresh_token", {"refresh_token": "r"})
 
-    assert caught.value.sent == "no"
+    assert caught.value.failure.sent == "no"
     assert server.log == []
 
 

@@ -74,7 +74,7 @@ def test_another_issuer_is_refused(issuer):
     with pytest.raises(BrokerError, match="another issuer: set issuer") as caught:
         find(METADATA | {"issuer": issuer})
 
-    assert (caught.value.kind, caught.value.sent) == (Kind.FIX_CONFIGURATION, "no")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.FIX_CONFIGURATION, "no")
     assert "evil" not in caught.value.message
 
 
@@ -95,7 +95,7 @@ def test_t15_no_failure_here_used_a_grant(status, body, kind):
     with pytest.raises(BrokerError) as caught:
         find(status=status, body=body)
 
-    assert (caught.value.kind, caught.value.sent) == (kind, "no")
+    assert (caught.value.kind, caught.value.failure.sent) == (kind, "no")
 
 
 def test_named_endpoints_need_no_metadata():

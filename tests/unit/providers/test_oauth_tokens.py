@@ -56,7 +56,7 @@ def test_t6_an_absurd_end_is_refused(seconds):
     with pytest.raises(BrokerError, match="past, absurd or no number") as caught:
         read(HOUR | {"expires_in": seconds}, lifetime=60)
 
-    assert (caught.value.kind, caught.value.sent) == (Kind.PROVIDER_REFUSED, "no")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.PROVIDER_REFUSED, "no")
 
 
 def test_t6_without_expires_in_the_token_tells():
@@ -80,7 +80,7 @@ def test_t6_an_answer_without_a_token(token):
     with pytest.raises(BrokerError, match="holds no access_token") as caught:
         read({"access_token": token, "expires_in": 60})
 
-    assert (caught.value.kind, caught.value.sent) == (Kind.PROVIDER_REFUSED, "maybe")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.PROVIDER_REFUSED, "maybe")
 
 
 @pytest.mark.parametrize("token", ["a b", "a\nb", "é", "x" * 20_000, "a\0"])

@@ -156,5 +156,5 @@ def test_h3_no_part_of_the_secret_gets_into_a_message(secret_file):
     for bad in (f"{canary('a')}\n{canary('b')}", f"{canary('c')}\0", canary("d") * 2000):
         with pytest.raises(BrokerError) as caught:
             mint(file=secret_file(bad.encode()))
-        shown = "".join(traceback.format_exception(caught.value)) + caught.value.hint
+        shown = "".join(traceback.format_exception(caught.value)) + caught.value.failure.hint
         assert MARK not in shown

@@ -228,7 +228,7 @@ def test_h3_what_is_no_header_is_not_sent(text):
             credential="gateway",
         )
 
-    assert (caught.value.kind, caught.value.sent) == (Kind.PROVIDER_REFUSED, "no")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.PROVIDER_REFUSED, "no")
     assert MARK not in f"{caught.value}{caught.value.__cause__}{caught.value.__context__}"
 
 

@@ -103,10 +103,10 @@ def test_every_status_has_its_kind(status, body, kind, sent, word):
         ask(answering(status, body, **{"retry-after": "9"}))
     error = caught.value
 
-    assert (error.kind, error.sent, error.status) == (kind, sent, status)
+    assert (error.kind, error.failure.sent, error.status) == (kind, sent, status)
     assert error.message.startswith('"kv" got no token, vault.example.com ')
     assert word in error.message
-    assert error.retry_after == 9
+    assert error.failure.retry_after == 9
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'"text"'])
@@ -115,7 +115,7 @@ def test_what_is_no_object_is_refused(body):
     with pytest.raises(BrokerError, match="sent no JSON") as caught:
         ask(answering(200, body))
 
-    assert (caught.value.kind, caught.value.sent) == (Kind.PROVIDER_REFUSED, "maybe")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.PROVIDER_REFUSED, "maybe")
 
 
 def test_an_empty_answer_is_one():

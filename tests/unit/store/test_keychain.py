@@ -89,7 +89,7 @@ def refusal(ask, backend, **named):
         ask(backend, **named)
     assert caught.value.message.startswith('"store" ')
     assert "\n" not in caught.value.message
-    assert caught.value.sent == "no"
+    assert caught.value.failure.sent == "no"
     return caught.value
 
 

@@ -98,7 +98,7 @@ def test_t10_without_a_journal_nothing_is_sent():
     with pytest.raises(BrokerError) as caught:
         found.before(POST)
 
-    assert (caught.value.kind, caught.value.sent) == (Kind.INTERNAL, "no")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.INTERNAL, "no")
     assert "its rotation journal is missing" in caught.value.message
     assert not found.opened
 
@@ -109,7 +109,7 @@ def test_t10_a_window_that_cannot_be_written_is_not_open():
     found = exchange(journal)
     with pytest.raises(BrokerError) as caught:
         found.before(POST)
-    assert (caught.value.sent, found.opened) == ("no", False)
+    assert (caught.value.failure.sent, found.opened) == ("no", False)
     assert "cannot be written (No space left on device)" in caught.value.message
     journal.after = 9
     found.before(POST)

@@ -9,7 +9,7 @@ import signal
 
 import pytest
 
-from credward.errors import BrokerError, Kind
+from credward.errors import BrokerError, Failure, Kind
 from credward.store.journal import JournalDirectory
 from credward.workers import link
 from credward.workers.lane import Rotating
@@ -17,7 +17,7 @@ from fakes.watching import gone
 from fakes.worker_program import worker_program
 from waiting import PATIENCE, until_async
 
-_REFUSED = link.Failed.of(BrokerError(Kind.PROVIDER_REFUSED, "no token", sent="no"))
+_REFUSED = link.Failed.of(Failure.of(Kind.PROVIDER_REFUSED, "no token", sent="no"))
 FAILED = link.encode_answer(_REFUSED).decode().strip()
 
 
@@ -133,7 +133,7 @@ async def test_t10_an_exchange_that_hangs_is_killed_and_settled_as_unknown(pool_
     with pytest.raises(BrokerError) as caught:
         await task
 
-    assert (caught.value.kind, caught.value.sent) == (Kind.TIMED_OUT, "maybe")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.TIMED_OUT, "maybe")
     assert [(each.kind, each.sent) for each in grant.outcomes] == [(Kind.TIMED_OUT, "maybe")]
     assert grant.alive == [False]
     assert pool.snapshot() == []
@@ -171,7 +171,7 @@ async def test_t10_a_lease_that_cannot_be_written_sends_nothing(pool_of, ask):
     pool, grant = pool_of(REFUSES), Grant(lendable=False)
     with pytest.raises(BrokerError) as caught:
         await mint(pool, ask, grant)
-    assert (caught.value.kind, caught.value.sent) == (Kind.INTERNAL, "no")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.INTERNAL, "no")
     assert "journal cannot be written (No space left on device)" in caught.value.message
     assert [view.mints for view in pool.snapshot()] == [0]
     grant.lendable = True
@@ -194,7 +194,7 @@ async def test_t10_without_room_for_a_journal_no_worker_is_started(
     pool = pool_of(REFUSES)
     with pytest.raises(BrokerError, match="journal cannot be written") as caught:
         await mint(pool, ask, grant)
-    assert caught.value.sent == "no"
+    assert caught.value.failure.sent == "no"
     with pytest.raises(BrokerError, match="has no rotation journals"):
         await mint(pool_of(REFUSES, journals=None), ask, grant)
 

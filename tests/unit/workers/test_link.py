@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from credward.errors import BrokerError, Kind, Recovery
+from credward.errors import Failure, Kind, Recovery
 from credward.tokens import Secret
 from credward.workers.link import (
     MAX_LINE,
@@ -54,28 +54,20 @@ def test_a_request_survives_the_way():
 def test_answers_survive_the_way():
     """Each of the three kinds is told from the others."""
     minted = Minted(token=msgspec.Raw(b'"t"'), kind="bearer", issued_at=1.0, expires_at=None)
-    failed = Failed.of(
-        BrokerError(
-            Kind.RATE_LIMITED,
-            "m",
-            hint="h",
-            retry_after=3.0,
-            recovery=Recovery.REAUTHORIZE,
-            sent="maybe",
-        )
+    failure = Failure.of(
+        Kind.RATE_LIMITED,
+        "m",
+        hint="h",
+        retry_after=3.0,
+        recovery=Recovery.REAUTHORIZE,
+        sent="maybe",
+        challenge="c",
     )
+    failed = Failed.of(failure)
     for answer in (Hello(version="1", provider="p"), minted, failed):
         assert type(decode_answer(encode_answer(answer)[:-1])) is type(answer)
 
-    error = decode_answer(encode_answer(failed)[:-1]).error()
-    assert (error.kind, error.message, error.hint, error.retry_after, error.recovery) == (
-        Kind.RATE_LIMITED,
-        "m",
-        "h",
-        3.0,
-        Recovery.REAUTHORIZE,
-    )
-    assert error.sent == "maybe"
+    assert failure == decode_answer(encode_answer(failed)[:-1]).failure()
 
 
 def test_a_line_longer_than_the_cap_is_not_sent():

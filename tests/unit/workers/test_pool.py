@@ -67,7 +67,7 @@ async def test_t18_at_the_deadline_worker_and_program_are_killed(make_pool, ask,
         await pool.mint("command", hang, deadline=6.0)
 
     assert time.monotonic() - started < PATIENCE
-    assert (caught.value.kind, caught.value.sent) == (Kind.TIMED_OUT, "maybe")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.TIMED_OUT, "maybe")
     assert pool.snapshot() == []
     pids = [int(line) for line in (tmp_path / "p").read_text().split()]
     assert len(pids) == 2
@@ -85,7 +85,7 @@ async def test_t18_hung_commands_do_not_block_other_providers(make_pool, ask):
         await pool.mint("command", ask(**ECHO), deadline=0.2)
 
     assert bytes(minted.body) == b"value"
-    assert caught.value.sent == "no"
+    assert caught.value.failure.sent == "no"
     for task in hung:
         task.cancel()
     await asyncio.gather(*hung, return_exceptions=True)
@@ -143,7 +143,7 @@ async def test_t10_kill_9_in_mid_mint_fails_at_once_and_heals(make_pool, ask):
         await minting
 
     assert time.monotonic() - killed_at < PATIENCE
-    assert (caught.value.kind, caught.value.sent) == (Kind.INTERNAL, "maybe")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.INTERNAL, "maybe")
     minted = await pool.mint("command", ask(**ECHO), deadline=PATIENCE)
     assert bytes(minted.body) == b"the-token"
 
@@ -312,7 +312,7 @@ async def test_settings_that_do_not_fit_a_line_are_refused(make_pool, ask):
     with pytest.raises(BrokerError, match="longer than 128 KiB") as caught:
         await pool.mint("command", big, deadline=PATIENCE)
 
-    assert caught.value.sent == "no"
+    assert caught.value.failure.sent == "no"
     assert [view.busy for view in pool.snapshot()] == [False]
 
 

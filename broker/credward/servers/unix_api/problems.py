@@ -18,14 +18,15 @@ __all__ = ["render_problem"]
 def render_problem(error: BrokerError, headers: Mapping[str, str]) -> HttpResponse:
     """Return the answer that says *error* in the shape that the asker's Accept header names."""
     status = error.status if isinstance(error, RefusedRequest) else None
-    problem = wire.Problem.from_error(error, status)
+    failure = error.failure
+    problem = wire.Problem.of(failure, status)
     extra = [("Credward-Kind", problem.kind), ("Cache-Control", "no-store")]
-    if error.retry_after is not None and math.isfinite(error.retry_after):
-        extra.append(("Retry-After", str(max(0, math.ceil(error.retry_after)))))
+    if failure.retry_after is not None and math.isfinite(failure.retry_after):
+        extra.append(("Retry-After", str(max(0, math.ceil(failure.retry_after)))))
     if isinstance(error, RefusedRequest) and error.allow:
         extra.append(("Allow", error.allow))
     if _wants_text(headers.get("accept", "")):
-        lines = f"{_one_line(error.message)}\n{_one_line(error.hint)}\n"
+        lines = f"{_one_line(failure.message)}\n{_one_line(failure.hint)}\n"
         return HttpResponse(
             status=problem.status,
             body=lines.encode(),

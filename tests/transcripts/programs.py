@@ -5,6 +5,7 @@ Builds each once per content of its sources, shared by all test processes; what 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 import os
@@ -56,9 +57,9 @@ def program(name: str) -> list[str] | None:
 
 
 def native_helper(build: str) -> Path | None:
-    """Return the C helper of this *build*, compiled without a warning; None where the compiler is missing."""
+    """Return the C helper of this *build*, compiled without a warning; None where that cannot be built here."""
     compiler = BUILDS[build]
-    if shutil.which(compiler[0]) is None:
+    if not _links(build):
         return None
     sources = sorted(HELPERS.glob("*.[ch]"))
     digest = hashlib.sha256(repr(compiler).encode())
@@ -80,6 +81,19 @@ def build_hook() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@functools.cache
+def _links(build: str) -> bool:
+    """Return whether the compiler is here, with the libraries that its flags ask for."""
+    compiler = BUILDS[build]
+    if shutil.which(compiler[0]) is None:
+        return False
+    with tempfile.TemporaryDirectory(dir=_cache()) as work:
+        source = Path(work, "empty.c")
+        source.write_text("int main(void) { return 0; }\n")
+        command = [*compiler, "-o", str(Path(work, "empty")), str(source)]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def _compile(compiler: list[str], sources: list[str], binary: Path) -> None:

@@ -222,7 +222,11 @@ def test_the_whole_way(moto, start_daemon):
         },
     )
     keys = daemon.get("deploy", "json", timeout=60).json()
-    bedrock = daemon.get("bedrock", timeout=60).text
+    bedrock = daemon.get(
+        "bedrock",
+        timeout=60,
+        client_base_url=f"https://bedrock-runtime.{REGION}.amazonaws.com",
+    ).text
     denied = daemon.get("denied", timeout=60)
 
     assert moto.caller(keys["token"]).endswith("assumed-role/first/credward-deploy")

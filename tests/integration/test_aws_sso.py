@@ -57,7 +57,8 @@ def test_what_is_derived_of_another_credentials_keys_ends_with_them(start_daemon
         environment={"AWS_ENDPOINT_URL": sso.url},
     )
     assert cli(daemon, "login", "deploy", "--device", "--no-browser").returncode == 0
-    key = daemon.get("claude", "json", timeout=20)
+    bedrock = "https://bedrock-runtime.eu-central-1.amazonaws.com"
+    key = daemon.get("claude", "json", timeout=20, client_base_url=bedrock)
 
     assert key.status == 200, key.text
     assert key.json()["token"].startswith("bedrock-api-key-")

@@ -154,7 +154,10 @@ def _try(credential: CredentialConfig) -> None:
         else f"that lasts {format_duration(result.expires_at - result.issued_at)}"
     )
     click.echo(f"minted a token {life}")
+    get = f"credward get {name}"
+    if credential.base_urls:
+        get += f" --base-url {credential.base_urls[0]}"
     if credential.kind == "aws":
-        click.echo(f"next: credward get {name} --format json")
+        click.echo(f"next: {get} --format json")
     else:
-        click.echo(f"next: credward get {name}, or credward setup claude-code {name}")
+        click.echo(f"next: {get}, or credward setup claude-code {name}")

@@ -49,6 +49,7 @@ from credward.config.storing import contradictions, store_config
 from credward.config.words import Where, convert
 from credward.guess import guess
 from credward.settings.checks import check_base_urls
+from credward.settings.hosts import implied_base_urls
 from credward.settings.network import NetworkSettings
 from credward.settings.registry import SETTINGS
 
@@ -264,13 +265,14 @@ def _merged(
     name: str, provider: str, own: msgspec.Struct, common: CommonSection, origin: str
 ) -> CredentialConfig:
     one = (common.base_url,) if common.base_url else ()
+    written = (*one, *common.base_urls)
     return CredentialConfig(
         name=name,
         provider=provider,
         settings=own,
         epoch=_epoch(provider, own, common),
         grant=common.grant or grant_name(name, provider, own),
-        base_urls=(*one, *common.base_urls),
+        base_urls=written or implied_base_urls(own),
         allowed_flags=frozenset(common.allow_client_flags),
         # What the settings name themselves needs no second mention.
         audiences=(*common.serve.audiences, *getattr(own, "own_audiences", ())),

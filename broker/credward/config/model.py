@@ -26,6 +26,7 @@ __all__ = [
 class CredentialConfig:
     """One `[credentials.NAME]`. Durations are in seconds; *origin* is `path:line`.
 
+    *base_urls*: where a token may be sent, as written or as the settings imply; none: anywhere.
     *epoch* changes with anything that makes it another credential: tokens of another epoch are
     never handed out. *fallback*: credentials that stand in for it, in this order.
     """

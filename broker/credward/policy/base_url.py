@@ -6,7 +6,7 @@ token from following.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from credward.settings.checks import origin_of
 
@@ -21,7 +21,7 @@ _VARIABLES = {
 
 
 def check_base_url(
-    base_urls: Collection[str],
+    base_urls: Sequence[str],
     allowed_flags: Collection[str],
     client_base_url: str | None,
     client_flags: Collection[str],
@@ -33,21 +33,15 @@ def check_base_url(
     """
     if not base_urls:
         return None
-    origins = {origin for each in base_urls if (origin := origin_of(each)) is not None}
-    listed = ", ".join(sorted(base_urls))
+    only = f"is for {_listed(base_urls)} only"
+    remedy = f"add --base-url {base_urls[0]} if you send it there"
     if client_base_url is None:
-        return (
-            f"is for {listed} only, and where it is sent to was not said: name it with --base-url"
-        )
+        return f"{only}, and the caller did not say where it sends it: {remedy}"
     origin = origin_of(client_base_url)
     if origin is None:
-        return f"is for {listed} only, and the caller's base URL is no plain one"
-    if origin not in origins:
-        host = f"{origin[0]}://{origin[1]}:{origin[2]}"
-        return (
-            f"is for {listed} only, not for {host}: "
-            "set ANTHROPIC_BASE_URL to it, or name it with --base-url"
-        )
+        return f"{only}, and the caller's base URL is invalid: {remedy}"
+    if origin not in {origin_of(each) for each in base_urls}:
+        return f"{only}, not for {_written(origin)}: {remedy}"
     refused = sorted(set(client_flags) - set(allowed_flags))
     if refused:
         variables = ", ".join(_VARIABLES.get(each, each) for each in refused)
@@ -57,3 +51,15 @@ def check_base_url(
             f"unset it, or write allow_client_flags = [{words}] beside the base_url"
         )
     return None
+
+
+def _listed(base_urls: Sequence[str]) -> str:
+    *others, last = base_urls
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _written(origin: tuple[str, str, int]) -> str:
+    """Return an origin as people write it: without the port that its scheme implies."""
+    scheme, host, port = origin
+    bare = f"{scheme}://[{host}]" if ":" in host else f"{scheme}://{host}"
+    return bare if origin_of(bare) == origin else f"{bare}:{port}"

@@ -17,7 +17,9 @@ from credward.settings.references import Reference, refuse_literal
 
 __all__ = ["Settings"]
 
-_TOKEN_URL = "https://api.anthropic.com/v1/oauth/token"  # noqa: S105 - an address
+_API = "https://api.anthropic.com"
+_TOKEN_PATH = "/v1/oauth/token"  # noqa: S105 - of an address
+_TOKEN_URL = _API + _TOKEN_PATH
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PROFILE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}")
@@ -82,6 +84,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 return reference
             case _:
                 raise ValueError(_WAYS)
+
+    @property
+    def implied_base_urls(self) -> tuple[str, ...]:
+        """The API; it takes the tokens of the endpoint that lies on the same host."""
+        if self.federation_rule_id is None:
+            return (_API,)
+        return (self.token_url.removesuffix(_TOKEN_PATH),)
 
     @property
     def presents_once(self) -> bool:

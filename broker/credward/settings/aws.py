@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import msgspec
@@ -32,6 +33,16 @@ _SOURCES = (
     "profile, source_profile, source, web_identity_token, credential_source, or the sso_… keys"
 )
 
+# The endpoints that take a derived key (AWS General Reference, "Amazon Bedrock endpoints"; the
+# vendors' token generators): such a key is good in the region that it was signed for only.
+_HOSTS: Mapping[str, tuple[str, ...]] = {
+    "bedrock-api-key": (
+        "bedrock-runtime.{region}.amazonaws.com",
+        "bedrock.{region}.amazonaws.com",
+        "bedrock-mantle.{region}.api.aws",
+    ),
+    "claude-platform-key": ("aws-external-anthropic.{region}.api.aws",),
+}
 _ENV_NAMES = {
     "bedrock-api-key": "AWS_BEARER_TOKEN_BEDROCK",
     "claude-platform-key": "ANTHROPIC_AWS_API_KEY",
@@ -89,6 +100,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def own_env_name(self) -> str | None:
         """The variable in which the vendor's clients look for what is derived."""
         return _ENV_NAMES.get(self.derive or "")
+
+    @property
+    def implied_base_urls(self) -> tuple[str, ...]:
+        """The endpoints of a derived key; for a registry or a cluster no setting names its host."""
+        hosts = _HOSTS.get(self.derive or "", ())
+        return tuple(f"https://{host.format(region=self.region)}" for host in hosts)
 
     @property
     def grant_terms(self) -> GrantTerms:
@@ -183,7 +200,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError('cluster_name goes with derive = "eks", and only with it')
         if self.registry is not None and self.derive != "ecr":
             raise ValueError('registry goes with derive = "ecr" only')
-        if self.derive is not None and self.region is None and self.profile is None:
+        if self.derive is None or self.region is not None:
+            return
+        # What a profile says is read by a worker, too late to say which hosts a key is for.
+        if self.derive in _HOSTS or self.profile is None:
             raise ValueError("derive needs region: a derived key is good in one region only")
 
 

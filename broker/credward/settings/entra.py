@@ -31,6 +31,9 @@ FOUNDRY_SCOPES = (
     "https://ai.azure.com/.default",
     "https://cognitiveservices.azure.com/.default",
 )
+# The addresses of one Foundry resource: that of Anthropic's documents and clients, then Microsoft's
+# older ones, which behind private endpoints may be the only ones.
+_FOUNDRY_DOMAINS = ("services.ai.azure.com", "cognitiveservices.azure.com", "openai.azure.com")
 _FOUNDRY_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9-]{1,63}$")
 _GUID = re.compile(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
 _TENANT = re.compile(r"^[A-Za-z0-9][A-Za-z0-9.-]*$")
@@ -159,6 +162,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         )
 
     @property
+    def implied_base_urls(self) -> tuple[str, ...]:
+        """The addresses of the Foundry resource; an audience names no host."""
+        if not self.foundry or self.cloud != "public":
+            return ()
+        return tuple(f"https://{self.resource}.{domain}" for domain in _FOUNDRY_DOMAINS)
+
+    @property
     def own_audiences(self) -> tuple[str, ...]:
         """The audiences that callers may name without `serve.audiences`: no more than is granted.
 
@@ -192,6 +202,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
         A gateway cannot verify such a token at all: it is signed for Graph alone.
         """
+        if self.foundry and not base_urls:
+            raise ValueError(
+                f"the hosts of Foundry in cloud {self.cloud} are not documented: set base_url"
+            )
         if self.token == "id" or not any(is_graph(scope) for scope in self.scopes):  # noqa: S105
             return
         for base_url in base_urls:

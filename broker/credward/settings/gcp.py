@@ -6,6 +6,7 @@ Reading keys and asking Google is the job of `providers.gcp`.
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -21,6 +22,7 @@ Source = Literal["adc", "metadata", "file", "key", "external_account", "login"]
 # (cloud.google.com/iam/docs, "Create short-lived credentials" and "Downscope with CABs").
 Lifetime = Annotated[int, msgspec.Meta(ge=60, le=43_200)]
 _MAX_RULES = 10
+_REGION = re.compile(r"[a-z0-9-]{1,63}")
 _METADATA_HOSTS = frozenset({"metadata.google.internal", "169.254.169.254"})
 
 
@@ -53,7 +55,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     *lifetime* of an impersonated token and *timeout* of a request or a program are in seconds.
     *scopes* empty: cloud-platform, and whatever the login was given for a user. *project* and
-    *region* are for the clients that are set up with this credential.
+    *region* are for the clients that are set up with this credential; *region* says where a token
+    may be sent, too.
     """
 
     source: Literal["adc", "metadata"] | None = None
@@ -97,6 +100,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.source or "adc"
 
     @property
+    def implied_base_urls(self) -> tuple[str, ...]:
+        """The endpoint of Vertex AI in *region* (cloud.google.com/vertex-ai, "Locations")."""
+        match self.region:
+            case None:
+                return ()
+            case "global":
+                host = "aiplatform"
+            case "us" | "eu":
+                host = f"aiplatform.{self.region}.rep"
+            case _:
+                host = f"{self.region}-aiplatform"
+        return (f"https://{host}.googleapis.com",) if self.token == "access" else ()  # noqa: S105
+
+    @property
     def grant_terms(self) -> GrantTerms:
         """A login of its own keeps a refresh token, which Google does not rotate."""
         if self.origin != "login":
@@ -120,6 +137,8 @@ def _check_sources(settings: Settings) -> None:
             raise ValueError("client_secret and account belong to a login: set client_id")
     elif settings.client_secret is None:
         raise ValueError("client_id needs client_secret, which Google asks of desktop clients too")
+    if settings.region is not None and not _REGION.fullmatch(settings.region):
+        raise ValueError("region is such as europe-west1, or global")
     if settings.metadata_host is not None:
         _check_metadata_host(settings)
     if settings.external_account is not None:

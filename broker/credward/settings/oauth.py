@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from credward.settings.checks import origin_of
 from credward.settings.grants import GrantTerms
 from credward.settings.oauth_words import check_endpoint, check_parameters, check_ports
 from credward.settings.references import Reference, refuse_literal
@@ -134,6 +135,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def signs_its_grant(self) -> bool:
         """Whether *private_key* signs what is traded for a token rather than who the client is."""
         return self.grant_type == "jwt_bearer" and self.assertion is None
+
+    @property
+    def implied_base_urls(self) -> tuple[str, ...]:
+        """The resource where that is an address, as RFC 8707 section 2 wants it."""
+        resource = self.resource
+        if self.wants_id_token or resource is None or origin_of(resource) is None:
+            return ()
+        return (resource,)
 
     @property
     def grant_terms(self) -> GrantTerms:

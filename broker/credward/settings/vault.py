@@ -141,6 +141,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return words
 
     @property
+    def implied_base_urls(self) -> tuple[str, ...]:
+        """The server, for its own token; what is read there may be for anybody."""
+        return (self.address,) if self.path is None and self.address is not None else ()
+
+    @property
     def grant_terms(self) -> GrantTerms:
         """Login and leases are kept and prolonged, but for a static secret by a given token."""
         if self.auth_method == "token" and (self.path is None or self.kv_version is not None):

@@ -252,6 +252,7 @@ def test_the_store_is_a_value_with_its_layers_merged(places: Places) -> None:
 def test_the_variable_of_a_derived_key_needs_no_mention(places: Places) -> None:
     """What the block says comes first."""
     block = '[credentials.NAME]\nprovider = "aws"\nprofile = "base"\nderive = "bedrock-api-key"\n'
+    block += 'region = "eu-central-1"\n'
     config = load(
         places, block.replace("NAME", "a") + block.replace("NAME", "b") + 'env_name = "MINE"\n'
     )

@@ -60,3 +60,22 @@ def test_flags_must_be_allowed() -> None:
     assert reason is not None
     assert "NODE_TLS_REJECT_UNAUTHORIZED" in reason
     assert 'allow_client_flags = ["proxy", "tls-off"]' in reason
+
+
+@pytest.mark.parametrize(
+    ("claimed", "shown"),
+    [
+        ("https://api.anthropic.com/v1", "https://api.anthropic.com"),
+        ("https://llm.example.com:8443", "https://llm.example.com:8443"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+    ],
+)
+def test_s15_the_line_says_what_to_type(claimed: str, shown: str) -> None:
+    """All hosts that it is for, the one that it is not for, and the option with the first of them."""
+    hosts = ("https://a.example.com", "https://b.example.com", "https://c.example.com")
+    reason = check_base_url(hosts, (), claimed, ())
+
+    assert reason == (
+        "is for https://a.example.com, https://b.example.com and https://c.example.com only, "
+        f"not for {shown}: add --base-url https://a.example.com if you send it there"
+    )

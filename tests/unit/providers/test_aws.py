@@ -136,7 +136,7 @@ def test_a_profile_without_region_derives_nothing(tmp_path):
     """A derived key is good in one region only."""
     (tmp_path / "config").write_text("[default]\naws_access_key_id=A\naws_secret_access_key=s\n")
     io = FakeIo(environ={"AWS_CONFIG_FILE": str(tmp_path / "config"), "HOME": str(tmp_path)})
-    settings = Settings(profile="default", derive="bedrock-api-key")
+    settings = Settings(profile="default", derive="ecr")
     with pytest.raises(BrokerError, match="set region") as caught:
         AwsProvider().mint(ProviderRequest(credential="deploy", settings=settings), io)
 

@@ -29,7 +29,8 @@ def settings(words) -> Settings:
     "words",
     [
         {"profile": "bedrock"},
-        {"profile": "bedrock", "derive": "bedrock-api-key"},
+        {"profile": "bedrock", "derive": "bedrock-api-key", "region": "eu-central-1"},
+        {"profile": "bedrock", "derive": "ecr"},
         {"source_profile": "base", "role_arn": ROLE, "external_id": "ours"},
         {**SOURCE},
         {**SOURCE, "role_arn": ROLE, "chain": [OTHER], "duration_seconds": 3600},
@@ -82,7 +83,9 @@ def test_accepts_the_words_of_a_profile(words):
         ({key: value for key, value in SSO.items() if key != "sso_region"}, "needs sso_region"),
         ({key: value for key, value in SSO.items() if key != "sso_role_name"}, "whose keys"),
         ({"sso_region": "eu-central-1", "profile": "a"}, "sso_… keys need"),
-        ({**SOURCE, "derive": "bedrock-api-key"}, "derive needs region"),
+        ({**SOURCE, "derive": "ecr"}, "derive needs region"),
+        ({"profile": "p", "derive": "bedrock-api-key"}, "derive needs region"),
+        ({"profile": "p", "derive": "claude-platform-key"}, "derive needs region"),
         ({**SOURCE, "derive": "eks", "region": "eu-central-1"}, "cluster_name"),
         ({**SOURCE, "cluster_name": "prod"}, "cluster_name"),
         ({**SOURCE, "registry": "012345678901"}, "registry goes with"),
@@ -118,7 +121,7 @@ def test_only_a_login_of_ours_rotates():
 
 def test_a_derived_key_has_the_variable_of_its_clients():
     """The other words of a profile have none."""
-    key = {"profile": "bedrock", "derive": "bedrock-api-key"}
+    key = {"profile": "bedrock", "derive": "bedrock-api-key", "region": "eu-central-1"}
 
     assert settings(key).own_env_name == "AWS_BEARER_TOKEN_BEDROCK"
     assert settings({"profile": "bedrock"}).own_env_name is None
@@ -126,7 +129,11 @@ def test_a_derived_key_has_the_variable_of_its_clients():
 
 @pytest.mark.parametrize(
     ("derive", "kind"),
-    [({}, "aws"), ({"derive": "bedrock-api-key"}, "bearer"), ({"derive": "ecr"}, "basic")],
+    [
+        ({}, "aws"),
+        ({"derive": "bedrock-api-key", "region": "eu-central-1"}, "bearer"),
+        ({"derive": "ecr"}, "basic"),
+    ],
 )
 def test_tells_the_kind_of_its_tokens(derive, kind):
     """So that nobody proposes a shape, or a stand-in, that keys do not have."""

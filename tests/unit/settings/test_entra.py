@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from credward.settings.checks import check_base_urls
 from credward.settings.entra import FOUNDRY_SCOPES, ManagedIdentity, Settings, is_graph
 from credward.settings.grants import grant_terms
 
@@ -202,3 +203,14 @@ def test_a_managed_identity_has_one_name():
     assert ManagedIdentity(resource_id="/subscriptions/x").resource_id
     with pytest.raises(ValueError, match="managed_identity is true"):
         ManagedIdentity()
+
+
+def test_s15_the_hosts_of_foundry_elsewhere_are_written_down():
+    """They are documented for the public cloud alone; without any the token could go anywhere."""
+    words = {"tenant": "contoso.us", "client_id": "app", "resource": "my-res", "cloud": "usgov"}
+    elsewhere = Settings(**words, scope="https://ai.azure.us/.default")
+
+    assert elsewhere.implied_base_urls == ()
+    with pytest.raises(ValueError, match="set base_url"):
+        check_base_urls(elsewhere, ())
+    check_base_urls(elsewhere, ("https://my-res.services.ai.azure.us",))

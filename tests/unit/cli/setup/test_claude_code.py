@@ -1,5 +1,6 @@
 """What Claude Code is told, and what would keep it from listening."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from credward.cli.setup.claude_code import (
     warnings,
 )
 from credward.config import CredentialConfig
+from credward.settings.anthropic import Settings as AnthropicSettings
 from credward.settings.local import Settings
+from credward.settings.references import Reference
 
 
 @pytest.fixture
@@ -47,6 +50,16 @@ def test_the_helper_is_quoted_and_the_ttl_is_in_milliseconds() -> None:
         wanted(Path("/h"), credential("https://a.example"), 1)["env", "ANTHROPIC_BASE_URL"]
         == "https://a.example"
     )
+
+
+def test_s15_hosts_that_are_implied_are_not_written() -> None:
+    """Claude Code goes to the Claude API by itself."""
+    settings = AnthropicSettings(api_key=Reference(env="KEY"))
+    implied = replace(
+        credential(*settings.implied_base_urls), provider="anthropic", settings=settings
+    )
+
+    assert ("env", "ANTHROPIC_BASE_URL") not in wanted(Path("/h"), implied, 1)
 
 
 def test_config_dir_moves_the_user_file(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ class Client:
         self._ask("POST", "/v1/unlock", body=body, timeout=_STORE_TIMEOUT)
 
     def secret_names(self) -> wire.SecretNames:
-        """Return the names of stored secrets."""
+        """Return the names of stored secrets, and what each is bound to."""
         answer = self._ask("GET", "/v1/secrets", timeout=_STORE_TIMEOUT)
         return self._read(answer, wire.SecretNames)
 
@@ -153,6 +153,12 @@ class Client:
         path = f"/v1/secrets/{quote(name, safe='')}"
         answer = self._ask("PUT", path, body=body, timeout=_STORE_TIMEOUT)
         return self._read(answer, wire.SecretKept)
+
+    def secret_allow(self, name: str) -> wire.SecretAllowed:
+        """Bind a secret to what the configuration in force uses it for."""
+        path = f"/v1/secrets/{quote(name, safe='')}/allow"
+        answer = self._ask("POST", path, timeout=_STORE_TIMEOUT)
+        return self._read(answer, wire.SecretAllowed)
 
     def secret_remove(self, name: str) -> wire.SecretKept:
         """Forget a secret."""

@@ -37,8 +37,11 @@ __all__ = [
     "RefreshResult",
     "RejectedReport",
     "ReloadResult",
+    "SecretAllowed",
+    "SecretInfo",
     "SecretKept",
     "SecretNames",
+    "SecretUse",
     "SecretValue",
     "StatusList",
     "Unusable",
@@ -296,10 +299,33 @@ class SecretKept(msgspec.Struct, frozen=True, kw_only=True):
     durable: bool = True
 
 
+class SecretUse(msgspec.Struct, frozen=True, kw_only=True):
+    """A credential that a secret is bound to; its tokens may be sent to *base_urls*, [] any."""
+
+    credential: str
+    base_urls: list[str] = []
+
+
+class SecretInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One secret without its value; *uses* null: it was not used yet, and is bound to nothing."""
+
+    name: str
+    uses: list[SecretUse] | None = None
+
+
 class SecretNames(msgspec.Struct, frozen=True, kw_only=True):
-    """The names in the store, without what they name."""
+    """The names in the store, without what they name; *secrets*: what each is bound to."""
 
     names: list[str]
+    secrets: list[SecretInfo] = []
+
+
+class SecretAllowed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a secret is bound to from now on; *durable* as for `SecretKept`."""
+
+    name: str
+    uses: list[SecretUse]
+    durable: bool = True
 
 
 class Nothing(msgspec.Struct, frozen=True, kw_only=True):

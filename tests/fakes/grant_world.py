@@ -28,6 +28,7 @@ from credward.issuing.grant_record import GrantRecord
 from credward.issuing.keeper import GrantKeeper
 from credward.issuing.minting import Minting
 from credward.issuing.recovery import Recovery
+from credward.issuing.secret_guard import SecretGuard
 from credward.issuing.strongbox import Strongbox
 from credward.issuing.used_proofs import UsedProofs
 from credward.lifecycle.vocabulary import TokenKey
@@ -162,6 +163,7 @@ class Life:
             recovery=self.recovery,
             strongbox=self.strongbox,
             sources=None,  # type: ignore[arg-type]
+            guard=SecretGuard(self.book),
             proofs=UsedProofs(clock=clock, path=state / "used_proofs.json"),
             environ={},
         )

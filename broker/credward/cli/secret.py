@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import click
 
 from credward.cli.names import complete_secrets
-from credward.cli.output import print_json, warn_of_disk
+from credward.cli.output import print_json, print_table, warn_of_disk
 from credward.cli.standard_input import read_text
 from credward.cli.start import reach
 from credward.errors import BrokerError, Kind
+from credward.wire import SecretUse
 
 __all__ = ["command"]
 
 _LONGEST = 32 * 1024
+_HEADER = ("NAME", "BOUND-TO")
 
 
 @click.group(
@@ -51,15 +54,43 @@ def set_secret(name: str) -> None:
 
 
 @command.command("list", epilog="Example: credward secret list --json")
-@click.option("--json", "as_json", is_flag=True, help="The names for programs.")
+@click.option("--json", "as_json", is_flag=True, help="The same for programs.")
 def list_secrets(as_json: bool) -> None:
-    """List the names; values are never shown."""
-    names = reach(start=True, timeout=10.0).secret_names()
+    """List the names and what each secret is bound to; values are never shown."""
+    found = reach(start=True, timeout=10.0).secret_names()
     if as_json:
-        print_json(names)
-        return
-    for name in names.names:
-        click.echo(name)
+        print_json(found)
+    elif found.secrets:
+        print_table(_HEADER, [(each.name, _bound_to(each.uses)) for each in found.secrets])
+
+
+@command.command(
+    "allow",
+    short_help="Let a secret be used as the configuration says now.",
+    epilog="Example: credward secret allow gateway-key",
+)
+@click.argument("name", shell_complete=complete_secrets)
+@click.option("--json", "as_json", is_flag=True, help="The result for programs.")
+def allow_secret(name: str, as_json: bool) -> None:
+    """Let the secret NAME be used for all that the configuration in force uses it for.
+
+    A secret is bound to the credential, the hosts and the server that it was first used for.
+    """
+    allowed = reach(start=True, timeout=10.0).secret_allow(name)
+    if as_json:
+        print_json(allowed)
+    else:
+        click.echo(f"allowed: {name} for {_bound_to(allowed.uses)}")
+    if not allowed.durable:
+        click.echo("in memory alone, the store cannot be written: run credward status", err=True)
+
+
+def _bound_to(uses: Sequence[SecretUse] | None) -> str:
+    if uses is None:
+        return "nothing, it was not used yet"
+    return ", ".join(
+        f"{each.credential} ({' '.join(each.base_urls) or 'any host'})" for each in uses
+    )
 
 
 @command.command("rm", epilog="Example: credward secret rm gateway-key")

@@ -265,14 +265,14 @@ def _merged(
     name: str, provider: str, own: msgspec.Struct, common: CommonSection, origin: str
 ) -> CredentialConfig:
     one = (common.base_url,) if common.base_url else ()
-    written = (*one, *common.base_urls)
+    base_urls = (*one, *common.base_urls) or implied_base_urls(own)
     return CredentialConfig(
         name=name,
         provider=provider,
         settings=own,
-        epoch=_epoch(provider, own, common),
+        epoch=_epoch(provider, own, common, base_urls),
         grant=common.grant or grant_name(name, provider, own),
-        base_urls=written or implied_base_urls(own),
+        base_urls=base_urls,
         allowed_flags=frozenset(common.allow_client_flags),
         # What the settings name themselves needs no second mention.
         audiences=(*common.serve.audiences, *getattr(own, "own_audiences", ())),
@@ -287,9 +287,15 @@ def _merged(
     )
 
 
-def _epoch(provider: str, own: msgspec.Struct, common: CommonSection) -> str:
-    """Return a digest of all that makes a minted token what it is; hand-over words do not."""
-    words = [provider, msgspec.to_builtins(own), common.grant]
+def _epoch(
+    provider: str, own: msgspec.Struct, common: CommonSection, base_urls: tuple[str, ...]
+) -> str:
+    """Return a digest of all that makes a minted token what it is; its shape does not.
+
+    Where it may be sent does: a token that is held is not for hosts that it was not minted for.
+    """
+    places = [sorted(base_urls), sorted(common.allow_client_flags)]
+    words = [provider, msgspec.to_builtins(own), common.grant, places]
     return hashlib.sha256(msgspec.json.encode(words, order="sorted")).hexdigest()[:16]
 
 

@@ -38,6 +38,7 @@ from credward.issuing.recording import Recorder
 from credward.issuing.recovery import Recovery
 from credward.issuing.scrubbing import Scrubber
 from credward.issuing.sealer import Sealer
+from credward.issuing.secret_guard import SecretGuard
 from credward.issuing.shell import Shell
 from credward.issuing.store_desk import StoreDesk
 from credward.issuing.strongbox import Strongbox
@@ -101,6 +102,7 @@ def compose(
         environ=environ,
     )
     book = GrantBook(strongbox)
+    guard = SecretGuard(book)
     keeper = GrantKeeper(clock=clock, book=book, release=journals.release)
     recovery = Recovery(keeper=keeper, journals=journals, spawn=spawn)
     sources = _Sources(places, strongbox)
@@ -111,6 +113,7 @@ def compose(
         recovery=recovery,
         strongbox=strongbox,
         sources=sources,
+        guard=guard,
         proofs=proofs,
         environ=environ,
     )
@@ -158,6 +161,7 @@ def compose(
         pool=pool,
         strongbox=strongbox,
         book=book,
+        guard=guard,
         shelf=shelf,
         scrub=scrubber.soon,
     )
@@ -190,6 +194,7 @@ def compose(
         journals=journals,
         recovery=recovery,
         keeper=keeper,
+        guard=guard,
         shell=shell,
         shelf=shelf,
         idle_lock=idle_lock,
@@ -232,6 +237,7 @@ def compose(
         public_key=sources.public_key,
         facts=_Facts(shell, pool, strongbox, book, keeper, notices),
         grants=grant_desk,
+        refusal=lambda credential: guard.refusal(holder.active.config, credential),
     )
     peers = PeerIdentifier(own_uid=os.geteuid())
     handler = build_handler(

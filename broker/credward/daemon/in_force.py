@@ -14,7 +14,9 @@ from credward.issuing.keeper import GrantKeeper
 from credward.issuing.login_notices import LoginNotices
 from credward.issuing.minting import needs_store
 from credward.issuing.recovery import Recovery
+from credward.issuing.secret_guard import SecretGuard
 from credward.issuing.shell import Shell
+from credward.issuing.store_desk import forget_failure
 from credward.issuing.strongbox import Strongbox
 from credward.issuing.token_shelf import TokenShelf
 from credward.lifecycle.vocabulary import Plan
@@ -40,6 +42,7 @@ class InForce:
     journals: JournalDirectory
     recovery: Recovery
     keeper: GrantKeeper
+    guard: SecretGuard
     shell: Shell
     shelf: TokenShelf
     idle_lock: IdleLock
@@ -58,6 +61,8 @@ class InForce:
             }
         )
         self.shell.configure(self._plans(config))
+        for each in self.guard.released(config):
+            forget_failure(self.shell, each)
         self.shelf.sweep()
         self.notices.configured()
 

@@ -9,6 +9,7 @@ from credward import wire
 from credward.issuing.gate import Peer
 from credward.issuing.grant_desk import Forgotten, GrantDesk
 from credward.issuing.login_desk import LoginDesk
+from credward.issuing.secret_binding import Binding
 from credward.issuing.store_desk import StoreDesk
 from credward.tokens import Secret
 
@@ -84,8 +85,20 @@ class BrokerManageService:
         await self._store.unlock(peer, None if passphrase is None else Secret(passphrase))
 
     async def secret_names(self, peer: Peer) -> wire.SecretNames:
-        """Return the names of stored secrets."""
-        return wire.SecretNames(names=await self._store.secret_names(peer))
+        """Return the names of stored secrets, and what each is bound to."""
+        found = await self._store.secrets(peer)
+        return wire.SecretNames(
+            names=[name for name, _ in found],
+            secrets=[
+                wire.SecretInfo(name=name, uses=None if binding is None else _uses(binding))
+                for name, binding in found
+            ],
+        )
+
+    async def secret_allow(self, peer: Peer, name: str) -> wire.SecretAllowed:
+        """Bind a secret to what the configuration in force uses it for."""
+        binding, durable = await self._store.allow_secret(peer, name)
+        return wire.SecretAllowed(name=name, uses=_uses(binding), durable=durable)
 
     async def secret_set(self, peer: Peer, name: str, value: str) -> wire.SecretKept:
         """Store a secret."""
@@ -101,6 +114,13 @@ def _outline(event: wire.LoginEvent) -> wire.LoginEvent:
     if event.event in {"done", "error", "prompt_closed"}:
         return event
     return wire.LoginEvent(event="waiting", message="its owner is logging in")
+
+
+def _uses(binding: Binding) -> list[wire.SecretUse]:
+    return [
+        wire.SecretUse(credential=each.credential, base_urls=list(each.base_urls))
+        for each in binding.uses
+    ]
 
 
 def _dropped(forgotten: Forgotten) -> wire.GrantDropped:

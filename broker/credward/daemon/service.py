@@ -16,7 +16,7 @@ from credward.audit import AuditLog
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig
 from credward.daemon.metrics import Metrics, Sample
-from credward.errors import BrokerError, Kind
+from credward.errors import BrokerError, Failure, Kind
 from credward.formats.registry import FORMATS
 from credward.issuing.fallbacks import Unusable
 from credward.issuing.gate import Peer
@@ -73,6 +73,7 @@ class BrokerService:
         public_key: Callable[[CredentialConfig], dict[str, Any]],
         facts: ProcessFacts,
         grants: GrantDesk,
+        refusal: Callable[[CredentialConfig], Failure | None],
     ) -> None:
         self._clock = clock
         self._issuer = issuer
@@ -81,6 +82,7 @@ class BrokerService:
         self._public_key = public_key
         self._facts = facts
         self._grants = grants
+        self._refusal = refusal
         self._metrics = Metrics()
         self._started_at = clock.now()
         self.stopping = False
@@ -210,6 +212,8 @@ class BrokerService:
         if state is State.EMPTY and failure is None and grant is not None and grant.failure:
             # Nobody has asked yet, but it is known what would be answered.
             state, failure = State.PARKED, grant.failure
+        if state is State.EMPTY and failure is None and (refused := self._refusal(config)):
+            state, failure = State.PARKED, wire.Failure.of(refused)
         return wire.CredentialStatus(
             name=config.name,
             provider=config.provider,

@@ -18,6 +18,7 @@ from credward.errors import BrokerError, Failure, Kind
 from credward.issuing.keeper import GrantKeeper
 from credward.issuing.loan import Loan
 from credward.issuing.recovery import Recovery
+from credward.issuing.secret_guard import SecretGuard
 from credward.issuing.strongbox import Strongbox
 from credward.issuing.used_proofs import UsedProofs
 from credward.lifecycle.vocabulary import TokenKey
@@ -63,6 +64,7 @@ class Minting:
         recovery: Recovery,
         strongbox: Strongbox,
         sources: SecretSource,
+        guard: SecretGuard,
         proofs: UsedProofs,
         environ: Mapping[str, str],
     ) -> None:
@@ -72,11 +74,14 @@ class Minting:
         self._recovery = recovery
         self._strongbox = strongbox
         self._sources = sources
+        self._guard = guard
         self._proofs = proofs
         self._environ = environ
 
-    async def mint(self, config: Config, key: TokenKey) -> MintedToken:
-        """Mint one token, or raise `BrokerError`."""
+    async def mint(
+        self, config: Config, key: TokenKey, *, behalf: CredentialConfig | None = None
+    ) -> MintedToken:
+        """Mint one token, or raise `BrokerError`; *behalf*: the credential that uses it."""
         credential = config.credentials[key.credential]
         terms = grant_terms(credential.settings)
         once = getattr(credential.settings, "presents_once", False)
@@ -88,7 +93,7 @@ class Minting:
             audience=key.audience,
             scopes=list(key.scopes),
             grant=self._signing_key(credential),
-            secrets=await self.secrets_of(config, credential),
+            secrets=await self.secrets_of(config, credential, behalf=behalf),
             network=config.network,
             now=self._clock.now(),
             used_proofs=self._proofs.alive() if once else [],
@@ -107,12 +112,18 @@ class Minting:
         async with self._keeper.turn(credential.grant):
             return await self._mint_on_grant(credential, terms, request)
 
-    async def secrets_of(self, config: Config, credential: CredentialConfig) -> dict[str, Secret]:
+    async def secrets_of(
+        self,
+        config: Config,
+        credential: CredentialConfig,
+        *,
+        behalf: CredentialConfig | None = None,
+    ) -> dict[str, Secret]:
         """Return the secrets that the settings refer to and no worker can read."""
         found = {}
         for field, reference in references_in(credential.settings).items():
             if reference.of_daemon:
-                found[field] = await self._read(config, credential, reference)
+                found[field] = await self._read(config, credential, reference, behalf or credential)
         return found
 
     # --- on a grant -------------------------------------------------------------------------
@@ -219,7 +230,11 @@ class Minting:
         return None
 
     async def _read(
-        self, config: Config, credential: CredentialConfig, reference: Reference
+        self,
+        config: Config,
+        credential: CredentialConfig,
+        reference: Reference,
+        behalf: CredentialConfig,
     ) -> Secret:
         match reference:
             case Reference(env=str(name)):
@@ -231,12 +246,13 @@ class Minting:
                 )
             case Reference(store=str(name)):
                 if (stored := self._sources.stored(name)) is not None:
+                    await self._guard.admit(config, behalf, name)
                     return stored
                 problem = f'"{name}", which is not in the store: run credward secret set {name}'
             case Reference(keychain=Keychain(service=service, account=account)):
                 return await self._read_keychain(config, service, account)
             case Reference(credential=str(name)):
-                return await self._mint_for(config, name)
+                return await self._mint_for(config, name, behalf)
             case _:
                 problem = f"{reference.describe()}, which the daemon cannot read"
         raise BrokerError(Kind.FIX_CONFIGURATION, f'"{credential.name}" refers to {problem}')
@@ -250,10 +266,10 @@ class Minting:
         )
         return _take(await self._pool.mint("keychain", request, deadline=_DEADLINE))
 
-    async def _mint_for(self, config: Config, name: str) -> Secret:
-        """Mint a token that is used once, as an assertion, and kept by nobody."""
+    async def _mint_for(self, config: Config, name: str, behalf: CredentialConfig) -> Secret:
+        """Mint a token that is used once, as an assertion for *behalf*, and kept by nobody."""
         other = config.credentials[name]
-        minted = await self.mint(config, TokenKey(name, other.epoch))
+        minted = await self.mint(config, TokenKey(name, other.epoch), behalf=behalf)
         if minted.kind != "aws" or minted.expires_at is None:
             return _take(minted)
         # What takes keys of AWS has to know when they end; a program would say it in them.

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from credward.config import Config
+from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Kind
 from credward.issuing.gate import Gate, Holder, Peer
 from credward.issuing.grant_book import LONGEST_SECRET, GrantBook
 from credward.issuing.minting import users_of_secret
 from credward.issuing.recording import Recorder
+from credward.issuing.secret_binding import Binding
+from credward.issuing.secret_guard import SecretGuard
 from credward.issuing.shell import Shell
 from credward.issuing.strongbox import Strongbox
 from credward.issuing.token_shelf import TokenShelf
@@ -21,7 +23,7 @@ from credward.settings.grants import grant_terms
 from credward.tokens import Secret
 from credward.workers.pool import WorkerPool
 
-__all__ = ["StoreDesk"]
+__all__ = ["StoreDesk", "forget_failure"]
 
 _SECRET = "secret:"  # noqa: S105 - the prefix of names in the store
 
@@ -39,6 +41,7 @@ class StoreDesk:
         pool: WorkerPool,
         strongbox: Strongbox,
         book: GrantBook,
+        guard: SecretGuard,
         shelf: TokenShelf,
         scrub: Callable[[], None],
     ) -> None:
@@ -49,6 +52,7 @@ class StoreDesk:
         self._pool = pool
         self._strongbox = strongbox
         self._book = book
+        self._guard = guard
         self._shelf = shelf
         self._scrub = scrub
 
@@ -107,6 +111,7 @@ class StoreDesk:
         await self._strongbox.open(self._config)
         self._recorder.acted(caller, "Manage", "secret-set", about=_SECRET + name)
         self._book.put_raw(_SECRET + name, bytearray(text.encode()))
+        self._guard.forget(name)
         self._secret_changed(name)
         durable = await self._book.save()
         self._scrub()
@@ -125,27 +130,58 @@ class StoreDesk:
                 Kind.UNKNOWN_CREDENTIAL,
                 f'the store holds no "{name}": run credward secret list',
             )
+        self._guard.forget(name)
         self._secret_changed(name)
         return await self._book.save()
 
-    async def secret_names(self, peer: Peer) -> list[str]:
-        """Return the names of the secrets, never their values."""
+    async def secrets(self, peer: Peer) -> list[tuple[str, Binding | None]]:
+        """Return the names of the secrets with what each is bound to, never their values."""
         self._gate.require("Inspect", peer)
         self._gate.check_unlocked()
         await self._strongbox.open(self._config)
-        return [name.removeprefix(_SECRET) for name in self._strongbox.names(_SECRET)]
+        names = [name.removeprefix(_SECRET) for name in self._strongbox.names(_SECRET)]
+        return [(name, self._guard.binding(name)) for name in names]
+
+    async def allow_secret(self, peer: Peer, name: str) -> tuple[Binding, bool]:
+        """Bind a secret to what the configuration in force uses it for, however much that is.
+
+        Return that, and whether it is durable. Raise `unknown-credential` where the store has none
+        of that name, `bad-request` where no credential uses it.
+        """
+        caller = self._gate.require("Manage", peer)
+        config = self._config
+        await self._strongbox.open(config)
+        if _SECRET + name not in self._strongbox.names(_SECRET + name):
+            raise BrokerError(
+                Kind.UNKNOWN_CREDENTIAL, f'the store holds no "{name}": run credward secret list'
+            )
+        users = users_of_secret(config, name)
+        if not users:
+            raise BrokerError(
+                Kind.BAD_REQUEST,
+                f'no credential refers to {{ store = "{name}" }}: run credward config edit',
+            )
+        self._recorder.acted(caller, "Manage", "secret-allowed", about=_SECRET + name)
+        binding = self._guard.allow(config, name, users)
+        durable = await self._book.save()
+        self._secret_changed(name)
+        return binding, durable
 
     def _secret_changed(self, name: str) -> None:
         """Forget what came of the old value, and what failed for want of the new one."""
-        config = self._config
-        for each in users_of_secret(config, name):
-            terms = grant_terms(each.settings)
-            if terms.logins or terms.rotating:
-                # Its tokens are the grant's, whoever the client is.
-                self._shell.grant_given(each.grant)
-            else:
-                self._shell.drop(each.name)
+        for each in users_of_secret(self._config, name):
+            forget_failure(self._shell, each)
 
     @property
     def _config(self) -> Config:
         return self._holder.active.config
+
+
+def forget_failure(shell: Shell, credential: CredentialConfig) -> None:
+    """Have what failed of *credential* tried again at once."""
+    terms = grant_terms(credential.settings)
+    if terms.logins or terms.rotating:
+        # Its tokens are the grant's, whoever the client is.
+        shell.grant_given(credential.grant)
+    else:
+        shell.drop(credential.name)

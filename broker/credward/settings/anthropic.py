@@ -93,6 +93,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return (self.token_url.removesuffix(_TOKEN_PATH),)
 
     @property
+    def presenting(self) -> tuple[str, ...]:
+        """The endpoint that is shown the JWT of a federation."""
+        return ("token_url",)
+
+    @property
     def presents_once(self) -> bool:
         """Whether a JWT is presented that counts once (see `issuing.used_proofs`)."""
         return self.federation_rule_id is not None

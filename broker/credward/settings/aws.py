@@ -108,6 +108,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return tuple(f"https://{host.format(region=self.region)}" for host in hosts)
 
     @property
+    def presenting(self) -> tuple[str, ...]:
+        """Nothing that is configured: keys sign for AWS, and STS alone is shown the token."""
+        return ()
+
+    @property
     def grant_terms(self) -> GrantTerms:
         """A login at IAM Identity Center rotates; a session with an MFA code is typed in."""
         if self.by_sso:

@@ -179,6 +179,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return tuple(scope.removesuffix("/.default") for scope in whole)
 
     @property
+    def presenting(self) -> tuple[str, ...]:
+        """The tenant, and the application that proves itself there."""
+        return ("tenant", "authority", "cloud", "client_id")
+
+    @property
     def grant_terms(self) -> GrantTerms:
         """A user's refresh token: it may be replaced at each mint."""
         if self.way != "user":

@@ -114,6 +114,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return (f"https://{host}.googleapis.com",) if self.token == "access" else ()  # noqa: S105
 
     @property
+    def presenting(self) -> tuple[str, ...]:
+        """The client of a login; a key names in itself who is shown what it signs."""
+        return ("client_id",)
+
+    @property
     def grant_terms(self) -> GrantTerms:
         """A login of its own keeps a refresh token, which Google does not rotate."""
         if self.origin != "login":

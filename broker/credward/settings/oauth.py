@@ -145,6 +145,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return (resource,)
 
     @property
+    def presenting(self) -> tuple[str, ...]:
+        """The server and the client, whose secret goes to each of the endpoints."""
+        return ("issuer", *_ENDPOINTS, "client_id")
+
+    @property
     def grant_terms(self) -> GrantTerms:
         """What its grant is; shared by all credentials that log in alike."""
         identity = (

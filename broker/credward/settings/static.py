@@ -28,6 +28,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         refuse_literal(self.secret)
 
     @property
+    def presenting(self) -> tuple[str, ...]:
+        """Nothing: the secret is the token, which callers get."""
+        return ()
+
+    @property
     def reference(self) -> Reference:
         """Where the secret is."""
         return refuse_literal(self.secret)

@@ -146,6 +146,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return (self.address,) if self.path is None and self.address is not None else ()
 
     @property
+    def presenting(self) -> tuple[str, ...]:
+        """The server, and the method that checks what it is shown."""
+        return ("address", "namespace", "auth_method", "auth_mount")
+
+    @property
     def grant_terms(self) -> GrantTerms:
         """Login and leases are kept and prolonged, but for a static secret by a given token."""
         if self.auth_method == "token" and (self.path is None or self.kv_version is not None):

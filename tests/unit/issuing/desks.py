@@ -22,6 +22,7 @@ from credward.issuing.login_notices import LoginNotices, Notice
 from credward.issuing.logins import Logins, LoginSession
 from credward.issuing.recording import Recorder
 from credward.issuing.sealer import Sealer
+from credward.issuing.secret_guard import SecretGuard
 from credward.issuing.shell import Answer, Shell
 from credward.issuing.store_desk import StoreDesk
 from credward.issuing.token_shelf import TokenShelf
@@ -133,6 +134,7 @@ class Desks:
             pool=side.pool,
             strongbox=side.strongbox,
             book=side.book,
+            guard=SecretGuard(side.book),
             shelf=shelf,
             scrub=lambda: None,
         )

@@ -20,6 +20,7 @@ from credward.issuing.grant_record import GrantRecord
 from credward.issuing.keeper import GrantKeeper
 from credward.issuing.minting import Minting
 from credward.issuing.recovery import Recovery
+from credward.issuing.secret_guard import SecretGuard
 from credward.issuing.strongbox import Strongbox
 from credward.issuing.used_proofs import UsedProofs
 from credward.lifecycle.vocabulary import TokenKey
@@ -70,6 +71,7 @@ class GrantSide:
             recovery=self.recovery,
             strongbox=self.strongbox,
             sources=_NoSources(),
+            guard=SecretGuard(self.book),
             proofs=UsedProofs(clock=self.clock, path=folder / "state" / "used_proofs.json"),
             environ={},
         )

@@ -32,7 +32,7 @@ async def test_a_lock_and_its_passphrase(desks: Desks) -> None:
     ((view, _, _),) = desks.grant_desk.views()
     assert view.failure is None
     await refusal(manage.unlock(PERSON, Secret("battery staple")), Kind.DENIED)
-    await refusal(manage.secret_names(PERSON), Kind.STORE_LOCKED)
+    await refusal(manage.secrets(PERSON), Kind.STORE_LOCKED)
     await refusal(manage.unlock(AGENT, PASSPHRASE), Kind.DENIED)
 
     assert desks.outcomes() == ["locked", "unlock-refused", "denied"]
@@ -56,10 +56,13 @@ async def test_secrets_of_the_store(desks: Desks) -> None:
     for wrong in ("", "x" * 32_769):
         await refusal(manage.set_secret(PERSON, "key", Secret(wrong)), Kind.BAD_REQUEST)
     assert await manage.set_secret(PERSON, "key", Secret("sk-1"))
-    assert await manage.secret_names(AGENT) == ["key"]
+    assert await manage.secrets(AGENT) == [("key", None)]
+    await refusal(manage.allow_secret(AGENT, "key"), Kind.DENIED)
+    await refusal(manage.allow_secret(PERSON, "none"), Kind.UNKNOWN_CREDENTIAL)
+    await refusal(manage.allow_secret(PERSON, "key"), Kind.BAD_REQUEST)
     await refusal(manage.remove_secret(AGENT, "key"), Kind.DENIED)
     assert await manage.remove_secret(PERSON, "key")
     text = await refusal(manage.remove_secret(PERSON, "key"), Kind.UNKNOWN_CREDENTIAL)
 
     assert "credward secret list" in text
-    assert await manage.secret_names(PERSON) == []
+    assert await manage.secrets(PERSON) == []

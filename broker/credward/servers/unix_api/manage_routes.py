@@ -76,7 +76,11 @@ class ManageService(Protocol):
         ...
 
     async def secret_names(self, peer: Peer) -> wire.SecretNames:
-        """Return the names of stored secrets."""
+        """Return the names of stored secrets, and what each is bound to."""
+        ...
+
+    async def secret_allow(self, peer: Peer, name: str) -> wire.SecretAllowed:
+        """Bind a secret to what the configuration in force uses it for."""
         ...
 
     async def secret_set(self, peer: Peer, name: str, value: str) -> wire.SecretKept:
@@ -166,6 +170,10 @@ class ManageApi:
         return _answer(
             await self._service.secret_set(http_request.peer, check_secret_name(name), body.value)
         )
+
+    async def secret_allow(self, http_request: HttpRequest, name: str) -> HttpResponse:
+        """Bind one anew."""
+        return _answer(await self._service.secret_allow(http_request.peer, check_secret_name(name)))
 
     async def secret_remove(self, http_request: HttpRequest, name: str) -> HttpResponse:
         """Forget one."""
@@ -259,7 +267,7 @@ def manage_routes() -> tuple[Route, ...]:
             verb="GET",
             path="/v1/secrets",
             call=api.secret_names,
-            summary="Names of stored secrets",
+            summary="Names of stored secrets, and what each is bound to",
             answer=wire.SecretNames,
         ),
         Route(
@@ -269,6 +277,13 @@ def manage_routes() -> tuple[Route, ...]:
             summary="Store a secret",
             body=wire.SecretValue,
             answer=wire.SecretKept,
+        ),
+        Route(
+            verb="POST",
+            path="/v1/secrets/{name}/allow",
+            call=api.secret_allow,
+            summary="Bind a secret to what the configuration in force uses it for",
+            answer=wire.SecretAllowed,
         ),
         Route(
             verb="DELETE",

@@ -1,0 +1,137 @@
+"""What a stored secret may be used for: the credentials that it was first used for, and no wider.
+
+Pure. The record is made at the first use and narrows with the configuration; widening it takes its
+owner's word (`credward secret allow`). Keeping it is `secret_guard`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from credward.config import Config, CredentialConfig
+from credward.settings.checks import origin_of
+from credward.settings.presenting import presented_to
+from credward.settings.references import references_in
+
+__all__ = ["Binding", "Use", "judge", "use_of", "ways_into"]
+
+
+class Use(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One credential that a secret goes into, directly or through others.
+
+    *base_urls*: where its tokens may be sent, none: anywhere. *flags*: what may be in force at
+    their callers. *presented*: a digest for each way that the secret takes, of the servers and
+    clients on it.
+    """
+
+    credential: str
+    base_urls: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    presented: tuple[str, ...] = ()
+
+    def covers(self, now: Use) -> bool:
+        """Return whether *now* goes nowhere that this use did not go."""
+        if not set(now.presented) <= set(self.presented):
+            return False
+        if not self.base_urls:
+            return True
+        wider = _origins(now.base_urls) - _origins(self.base_urls)
+        return bool(now.base_urls) and not wider and set(now.flags) <= set(self.flags)
+
+
+class Binding(msgspec.Struct, frozen=True, kw_only=True):
+    """What a secret may be used for: one use for each credential."""
+
+    uses: tuple[Use, ...] = ()
+
+    def of(self, credential: str) -> Use | None:
+        """Return the use for *credential*, None where it is not for that."""
+        return next((each for each in self.uses if each.credential == credential), None)
+
+    def narrowed(self, use: Use) -> Binding:
+        """Return the binding with *use* in place of the one for the same credential."""
+        return Binding(
+            uses=tuple(use if each.credential == use.credential else each for each in self.uses)
+        )
+
+
+def judge(binding: Binding | None, secret: str, use: Use) -> Binding | str:
+    """Return the binding after *use*, or why the secret is not for that: one line to show.
+
+    Without a *binding* the secret was never used, and becomes bound to this use.
+    """
+    if binding is None:
+        return Binding(uses=(use,))
+    before = binding.of(use.credential)
+    if before is not None and before.covers(use):
+        return binding.narrowed(use)
+    name = use.credential
+    return (
+        f'"{name}" may not use secret "{secret}", {_reason(binding, before, use)}: {_allow(secret)}'
+    )
+
+
+def use_of(config: Config, credential: CredentialConfig, secret: str) -> Use:
+    """Return what *credential* uses *secret* for under *config*."""
+    ways = [path for found, path in ways_into(config, credential) if found == secret]
+    return Use(
+        credential=credential.name,
+        base_urls=credential.base_urls,
+        flags=tuple(sorted(credential.allowed_flags)),
+        presented=tuple(sorted({_digest(config, path) for path in ways})),
+    )
+
+
+def _reason(binding: Binding, before: Use | None, now: Use) -> str:
+    if before is None:
+        names = " and ".join(f'"{each.credential}"' for each in binding.uses)
+        return f"which is bound to {names}"
+    if not set(now.presented) <= set(before.presented):
+        return "which was used with another server, client or proxy than are configured now"
+    bound = " and ".join(before.base_urls)
+    if not now.base_urls:
+        return f"which is bound to {bound}, while the credential may go anywhere now"
+    wider = [each for each in now.base_urls if origin_of(each) not in _origins(before.base_urls)]
+    if wider:
+        return f"which is bound to {bound}, not to {' and '.join(wider)}"
+    more = ", ".join(sorted(set(now.flags) - set(before.flags)))
+    return f"which was used without allow_client_flags {more}"
+
+
+def _allow(secret: str) -> str:
+    return f"run credward secret allow {secret}"
+
+
+def ways_into(
+    config: Config, credential: CredentialConfig, outer: tuple[str, ...] = ()
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each stored secret that goes into *credential*, and by way of which credentials."""
+    if credential.name in outer:
+        return
+    path = (*outer, credential.name)
+    for reference in references_in(credential.settings).values():
+        inner = config.credentials.get(reference.credential or "")
+        if reference.store is not None:
+            yield reference.store, path
+        elif inner is not None:
+            yield from ways_into(config, inner, path)
+
+
+def _digest(config: Config, path: Iterable[str]) -> str:
+    hops: list[Any] = []
+    for name in path:
+        each = config.credentials[name]
+        hops.append([each.provider, presented_to(each.settings)])
+    words: list[Any] = [hops]
+    if any(shown for _, shown in hops):
+        # Whoever chooses proxy and authorities can stand in for any server.
+        words.append([config.network.proxy, config.network.ca])
+    return hashlib.sha256(msgspec.json.encode(words, order="sorted")).hexdigest()[:32]
+
+
+def _origins(urls: Iterable[str]) -> set[object]:
+    return {origin_of(each) for each in urls}

@@ -1,0 +1,31 @@
+"""To whom the secrets of a credential are shown: the server and the client that its settings name.
+
+A stored secret is bound to them (`issuing.secret_binding`), as a grant is (`grants`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import msgspec
+
+__all__ = ["PresentsSecrets", "presented_to"]
+
+
+@runtime_checkable
+class PresentsSecrets(Protocol):
+    """Settings that say where the secrets which they refer to are sent."""
+
+    @property
+    def presenting(self) -> tuple[str, ...]:
+        """The names of the settings that say so; none where a secret is only handed out."""
+        ...
+
+
+def presented_to(settings: msgspec.Struct) -> Mapping[str, Any]:
+    """Return server and client as plain words; all settings, where they do not say which count."""
+    words: dict[str, Any] = msgspec.to_builtins(settings)
+    if isinstance(settings, PresentsSecrets):
+        return {name: words[name] for name in settings.presenting}
+    return words

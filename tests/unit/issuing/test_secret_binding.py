@@ -1,0 +1,122 @@
+"""What a secret may be used for after it was used."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from credward.config import Config, CredentialConfig
+from credward.issuing.secret_binding import Binding, Use, judge, use_of, ways_into
+from credward.settings import oauth, static
+from credward.settings.network import NetworkSettings
+from credward.settings.references import Reference
+
+A, B = "https://a.example.com", "https://b.example.com"
+
+
+def use(*base_urls: str, **words: Any) -> Use:
+    return Use(**{"credential": "gateway", "base_urls": base_urls, "presented": ("x",), **words})
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "why"),
+    [
+        (use(), use(), None),
+        (use(), use(A), None),
+        (use(A), use(A), None),
+        (use(A, B), use(B), None),
+        (use(A), use(f"{A}:443/v1"), None),
+        (use(), use(A, flags=("proxy",)), None),
+        (use(A, flags=("proxy",)), use(A), None),
+        (use(presented=("x", "y")), use(presented=("y",)), None),
+        (use(A), use(), "may go anywhere now"),
+        (use(A), use(A, B), f"not to {B}"),
+        (use(A), use(B), f"not to {B}"),
+        (use(A), use(f"{A}:8443"), f"not to {A}:8443"),
+        (use(A), use(A, flags=("proxy", "tls-off")), "allow_client_flags proxy, tls-off"),
+        (use(A), use(A, credential="other"), 'bound to "gateway"'),
+        (use(A), use(A, presented=("x", "z")), "another server, client or proxy"),
+    ],
+)
+def test_s1_no_wider_than_before(before: Use, now: Use, why: str | None) -> None:
+    """What is as wide or narrower takes the place of what was; the rest says why and what to type."""
+    found = judge(Binding(uses=(before,)), "key", now)
+
+    if why is None:
+        assert found == Binding(uses=(now,))
+    else:
+        assert isinstance(found, str)
+        assert why in found
+        assert found.startswith(f'"{now.credential}" may not use secret "key", ')
+        assert found.endswith(": run credward secret allow key")
+
+
+def test_s1_the_first_use_binds() -> None:
+    """And leaves the others of a binding alone when it narrows."""
+    first = judge(None, "key", use())
+    shared = Binding(uses=(use(), use(credential="other")))
+
+    assert first == Binding(uses=(use(),))
+    assert judge(shared, "key", use(A)) == Binding(uses=(use(A), use(credential="other")))
+
+
+def config(*, issuer: str = "https://login.example.com", proxy: str | None = None) -> Config:
+    key, inner = Reference(store="key"), Reference(credential="inner")
+    words = {"issuer": issuer, "client_id": "c", "grant_type": "token_exchange"}
+    settings = {
+        "inner": static.Settings(secret=key),
+        "outer": static.Settings(secret=inner),
+        "traded": oauth.Settings(**words, subject_token=inner, client_secret=key),
+        "round": static.Settings(secret=Reference(credential="round")),
+    }
+    return Config(
+        credentials={
+            name: CredentialConfig(name=name, provider=str(i), settings=each, epoch="1", grant="g")
+            for i, (name, each) in enumerate(settings.items())
+        },
+        network=NetworkSettings(proxy=proxy),
+    )
+
+
+def test_s1_every_way_of_a_secret_counts() -> None:
+    """Directly and through others; one that refers to itself is no way."""
+    found = config()
+    ways = {name: list(ways_into(found, each)) for name, each in found.credentials.items()}
+
+    assert ways == {
+        "inner": [("key", ("inner",))],
+        "outer": [("key", ("outer", "inner"))],
+        "traded": [("key", ("traded",)), ("key", ("traded", "inner"))],
+        "round": [],
+    }
+
+
+def test_s1_who_is_shown_a_secret_is_part_of_its_use() -> None:
+    """The server, and the proxy where a server is asked; a secret that is handed out has neither."""
+    uses = [
+        {name: use_of(each, each.credentials[name], "key") for name in ("outer", "traded")}
+        for each in (
+            config(),
+            config(issuer="https://evil.example"),
+            config(proxy="http://proxy.example:1"),
+        )
+    ]
+    plain, elsewhere, proxied = uses
+
+    assert len(plain["traded"].presented) == 2
+    assert not set(plain["traded"].presented) & set(elsewhere["traded"].presented)
+    assert not set(plain["traded"].presented) & set(proxied["traded"].presented)
+    assert plain["outer"] == elsewhere["outer"] == proxied["outer"]
+
+
+def test_s1_a_use_says_where_its_tokens_go() -> None:
+    """Host and what may be in force at callers, as configured."""
+    found = config()
+    bound = dataclasses.replace(
+        found.credentials["inner"], base_urls=(A,), allowed_flags=frozenset({"proxy"})
+    )
+    seen = use_of(found, bound, "key")
+
+    assert (seen.credential, seen.base_urls, seen.flags) == ("inner", (A,), ("proxy",))

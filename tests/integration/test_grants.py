@@ -261,8 +261,11 @@ def test_secrets(start_daemon: DaemonFactory) -> None:
 
     assert cli(daemon, "secret", "set", "team-key", given="sk-first\n").returncode == 0
     assert cli(daemon, "get", "key").stdout == "sk-first\n"
-    assert cli(daemon, "secret", "list").stdout == "team-key\n"
-    assert json.loads(cli(daemon, "secret", "list", "--json").stdout) == {"names": ["team-key"]}
+    assert cli(daemon, "secret", "list").stdout.splitlines()[1:] == ["team-key  key (any host)"]
+    assert json.loads(cli(daemon, "secret", "list", "--json").stdout) == {
+        "names": ["team-key"],
+        "secrets": [{"name": "team-key", "uses": [{"credential": "key", "base_urls": []}]}],
+    }
     daemon.kill9()
     daemon.start()
     assert cli(daemon, "get", "key").stdout == "sk-first\n"
@@ -730,6 +733,7 @@ def below(
         ("reload",),
         ("secret", "set", "team-key"),
         ("secret", "rm", "team-key"),
+        ("secret", "allow", "team-key"),
         ("login", "one", "--grant-stdin"),
     ],
     ids=" ".join,
@@ -746,7 +750,7 @@ def test_an_agent_does_not_manage(
     assert (done.returncode, done.stdout) == (77, ""), done.stderr
     assert done.stderr.count("\n") == 1
     assert status(daemon)["grants"] == before
-    assert cli(daemon, "secret", "list").stdout == "team-key\n"
+    assert json.loads(cli(daemon, "secret", "list", "--json").stdout)["names"] == ["team-key"]
     assert daemon.get("one").status == 200
 
 

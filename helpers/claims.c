@@ -24,8 +24,10 @@ static const struct cloud clouds[] = {
 		"https://", "-aiplatform.googleapis.com" },
 	{ "CLAUDE_CODE_USE_FOUNDRY", "ANTHROPIC_FOUNDRY_BASE_URL",
 		{ "ANTHROPIC_FOUNDRY_RESOURCE", NULL }, "https://", ".services.ai.azure.com/anthropic" },
-	{ "CLAUDE_CODE_USE_MANTLE", "ANTHROPIC_BEDROCK_MANTLE_BASE_URL", { NULL, NULL }, NULL, NULL },
-	{ "CLAUDE_CODE_USE_ANTHROPIC_AWS", "ANTHROPIC_AWS_BASE_URL", { NULL, NULL }, NULL, NULL },
+	{ "CLAUDE_CODE_USE_MANTLE", "ANTHROPIC_BEDROCK_MANTLE_BASE_URL",
+		{ "AWS_REGION", "AWS_DEFAULT_REGION" }, "https://bedrock-mantle.", ".api.aws" },
+	{ "CLAUDE_CODE_USE_ANTHROPIC_AWS", "ANTHROPIC_AWS_BASE_URL",
+		{ "AWS_REGION", "AWS_DEFAULT_REGION" }, "https://aws-external-anthropic.", ".api.aws" },
 	{ "CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD", "ANTHROPIC_GOOGLE_CLOUD_BASE_URL", { NULL, NULL },
 		NULL, NULL },
 	{ "CLAUDE_CODE_USE_GATEWAY", NULL, { NULL, NULL }, NULL, NULL },
@@ -39,6 +41,33 @@ static const char *const proxies[] = {
 	"ALL_PROXY",
 	"all_proxy",
 };
+
+/* All of the above by name, and the address that counts without a cloud. */
+static const char *const handed_over[] = {
+	"ANTHROPIC_BASE_URL",
+	"CLAUDE_CODE_USE_BEDROCK",
+	"ANTHROPIC_BEDROCK_BASE_URL",
+	"AWS_REGION",
+	"AWS_DEFAULT_REGION",
+	"CLAUDE_CODE_USE_VERTEX",
+	"ANTHROPIC_VERTEX_BASE_URL",
+	"CLOUD_ML_REGION",
+	"CLAUDE_CODE_USE_FOUNDRY",
+	"ANTHROPIC_FOUNDRY_BASE_URL",
+	"ANTHROPIC_FOUNDRY_RESOURCE",
+	"CLAUDE_CODE_USE_MANTLE",
+	"ANTHROPIC_BEDROCK_MANTLE_BASE_URL",
+	"CLAUDE_CODE_USE_ANTHROPIC_AWS",
+	"ANTHROPIC_AWS_BASE_URL",
+	"CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD",
+	"ANTHROPIC_GOOGLE_CLOUD_BASE_URL",
+	"CLAUDE_CODE_USE_GATEWAY",
+};
+
+const char *claims_variable(size_t index)
+{
+	return index < sizeof(handed_over) / sizeof(handed_over[0]) ? handed_over[index] : NULL;
+}
 
 const char *variable(const char *name)
 {

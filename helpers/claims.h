@@ -14,6 +14,9 @@
  */
 void claims_add(struct text *query, const char *base_url, bool bare_token);
 
+/* The name of each variable that says where requests go, from 0 on; NULL behind the last one. */
+const char *claims_variable(size_t index);
+
 /* The value of an environment variable, NULL when unset or empty. */
 const char *variable(const char *name);
 

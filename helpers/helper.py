@@ -1,6 +1,6 @@
 #!python
 # A harness waits for us, and pathlib and contextlib cost time to import:
-# ruff: noqa: PTH102, PTH110, PTH112, PTH120, PTH123, SIM105
+# ruff: noqa: PTH102, PTH109, PTH110, PTH112, PTH116, PTH118, PTH120, PTH123, SIM105
 """credward-helper in Python, installed where there was no C compiler: does the same as helpers/*.c.
 
 The numbered requirements stand in main.c. Two are left to C: memory is not kept from dumps here,
@@ -244,8 +244,18 @@ CLOUDS = (
         ("ANTHROPIC_FOUNDRY_RESOURCE",),
         ("https://", ".services.ai.azure.com/anthropic"),
     ),
-    ("MANTLE", "ANTHROPIC_BEDROCK_MANTLE_BASE_URL", (), ("", "")),
-    ("ANTHROPIC_AWS", "ANTHROPIC_AWS_BASE_URL", (), ("", "")),
+    (
+        "MANTLE",
+        "ANTHROPIC_BEDROCK_MANTLE_BASE_URL",
+        ("AWS_REGION", "AWS_DEFAULT_REGION"),
+        ("https://bedrock-mantle.", ".api.aws"),
+    ),
+    (
+        "ANTHROPIC_AWS",
+        "ANTHROPIC_AWS_BASE_URL",
+        ("AWS_REGION", "AWS_DEFAULT_REGION"),
+        ("https://aws-external-anthropic.", ".api.aws"),
+    ),
     ("ANTHROPIC_GOOGLE_CLOUD", "ANTHROPIC_GOOGLE_CLOUD_BASE_URL", (), ("", "")),
     ("GATEWAY", "", (), ("", "")),
 )
@@ -330,6 +340,136 @@ def target_of(options: Options, left: float) -> str:
     target += claims(options.values.get("--base-url"), bare_token=options.format == "token")
     least = options.values.get("--min-remaining")
     return target if least is None else f"{target}&min_remaining={seconds(read_seconds(least))}"
+
+
+# ---- the settings around the working directory; why, and what of them: folder.c ----
+
+FOLDER_LIMIT = 60 * 1024
+FOLDER_MEDIA_TYPE = "application/vnd.credward.folder"
+LEVELS = 32
+HANDED_OVER = dict.fromkeys(
+    name
+    for flag, base_url, places, _ in (("", "ANTHROPIC_BASE_URL", (), ()), *CLOUDS)
+    for name in (flag and f"CLAUDE_CODE_USE_{flag}", base_url, *places)
+    if name
+)
+
+
+class TooLarge(Exception):  # noqa: N818 - the word of the frame
+    """The record of this name does not fit."""
+
+
+def read_file(path: str, most: int) -> bytes:
+    """Return the first *most* bytes of a regular file; raise `OSError` for anything else."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError
+        content = b""
+        while part := os.read(descriptor, most - len(content)):
+            content += part
+        return content
+    finally:
+        os.close(descriptor)
+
+
+def first_line(path: str) -> str | None:
+    """Return the first line of a small file, None where there is none."""
+    try:
+        content = read_file(path, 4096)
+    except OSError:
+        return None
+    for end in (b"\n", b"\r", b"\0"):
+        content = content.partition(end)[0]
+    return os.fsdecode(content.strip(b" \t"))
+
+
+def main_tree(folder: str) -> str | None:
+    """Return the main working tree of a linked one."""
+    line = first_line(f"{folder}/.git") or ""
+    if not line.startswith("gitdir:"):
+        return None
+    gitdir = os.path.join(folder or "/", line[len("gitdir:") :].strip(" \t"))
+    common = first_line(f"{gitdir}/commondir")
+    if common is None:
+        return None
+    found = os.path.realpath(os.path.join(gitdir, common))
+    return found.removesuffix("/.git")
+
+
+def folders(folder: str) -> list[str]:
+    """Return the folders from *folder* up to the first with `.git`."""
+    found = []
+    for _ in range(LEVELS):
+        try:
+            mode = os.stat(f"{folder}/.git").st_mode
+        except PermissionError:
+            break
+        except OSError:
+            mode = 0
+        found.append(folder)
+        main = main_tree(folder) if stat.S_ISREG(mode) else None
+        if main is not None:
+            found.append(main)
+        if stat.S_ISREG(mode) or stat.S_ISDIR(mode) or not folder:
+            break
+        folder = folder.rpartition("/")[0]
+    return found
+
+
+def record(kind: str, name: str, content: bytes | None = None) -> bytes:
+    """Return one record of the body."""
+    if content is None:
+        return f"{kind} {encode(name)}\n".encode()
+    return b"%s %d %s\n%s\n" % (kind.encode(), len(content), encode(name).encode(), content)
+
+
+def settings_record(path: str) -> bytes:
+    """Return the record of a settings file, empty where there is none."""
+    try:
+        return record("file", path, read_file(path, FOLDER_LIMIT + 1))
+    except (FileNotFoundError, NotADirectoryError):
+        return b""
+    except OSError:
+        return record("unreadable", path)
+
+
+def add(body: bytes, name: str, addition: bytes) -> bytes:
+    """Return *body* with a record more; raise `TooLarge` where it does not fit."""
+    if len(body) + len(addition) > FOLDER_LIMIT:
+        raise TooLarge(name)
+    return body + addition
+
+
+def collect(start: str) -> bytes:
+    """Return the records of the variables and of the files."""
+    body = b""
+    for folder in folders(start):
+        for name in ("settings.json", "settings.local.json"):
+            path = f"{folder}/.claude/{name}"
+            addition = settings_record(path)
+            if addition and not body:
+                for each in filter(variable, HANDED_OVER):
+                    body = add(body, each, record("variable", each, os.environb[each.encode()]))
+            body = add(body, path, addition)
+    return body
+
+
+def look_around() -> bytes:
+    """Return what is handed over, empty where there are no settings files."""
+    # A file system that does not answer lets go of nobody who is not killed.
+    signal.setitimer(signal.ITIMER_REAL, 1)
+    try:
+        start = os.getcwd()
+        return collect("" if start == "/" else start)
+    except FileNotFoundError:
+        return b""
+    except OSError:
+        return record("unreadable", ".")
+    except TooLarge as error:
+        return record("too-large", str(error))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 # ---- where the daemon listens ----
@@ -775,6 +915,7 @@ class Answer:
         self.status = 0
         self.plain = False
         self.kind = ""
+        self.judged = False
         self.content_length: int | None = None
         self.chunked = False
         self.body_at = 0
@@ -844,16 +985,20 @@ class Answer:
                 self.chunked = True
             case b"credward-kind":
                 self.kind = text
+            case b"credward-folder":
+                self.judged = True
             case b"content-type":
                 self.plain = text.lower().startswith("text/plain")
 
 
-def send_question(connection: socket.socket, target: str, end: float) -> None:
+def send_question(connection: socket.socket, target: str, body: bytes, end: float) -> None:
     """Ask. A daemon that refuses may close before it has read all: its answer is read anyway."""
+    described = f"Content-Type: {FOLDER_MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n"
     left = (
-        f"GET {target} HTTP/1.1\r\nHost: credward\r\nAccept: text/plain\r\n"
-        f"User-Agent: credward-helper/{VERSION}\r\nConnection: close\r\n\r\n"
-    ).encode()
+        f"{'POST' if body else 'GET'} {target} HTTP/1.1\r\nHost: credward\r\n"
+        f"Accept: text/plain\r\nUser-Agent: credward-helper/{VERSION}\r\n"
+        f"Connection: close\r\n{described if body else ''}\r\n"
+    ).encode() + body
     while left:
         try:
             left = left[connection.send(left) :]
@@ -948,10 +1093,17 @@ def ask(options: Options) -> None:
     """Ask the daemon and print; for --check only ask."""
     end = monotonic_ms() + read_seconds(options.values.get("--timeout", "4"))
     answer = Answer()
+    body = b"" if "--check" in options.values else look_around()
     try:
         with connect_or_start(options, end) as connection:
-            send_question(connection, target_of(options, left_of(end)), end)
+            send_question(connection, target_of(options, left_of(end)), body, end)
             receive(connection, answer, end)
+        if body and answer.status == 200 and not answer.judged:
+            raise fail(
+                "fix-configuration",
+                "the daemon is older than this helper and does not look at the "
+                ".claude/settings.json here: stop it, then run credward serve --detach",
+            )
         if "--check" not in options.values:
             use_answer(options, answer, end)
         elif answer.status != 200:

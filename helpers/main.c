@@ -16,11 +16,14 @@
  * 8. Standard error MUST be one line of at most 500 characters with cause and command; hints only
  *    on a terminal.
  * 9. A worker of the daemon MUST be refused: it would wait for its own flight.
+ * 10. Where settings of a repository could send the token elsewhere, the daemon MUST have judged
+ *     them (folder.c).
  */
 #include "arguments.h"
 #include "claims.h"
 #include "deadline.h"
 #include "failure.h"
+#include "folder.h"
 #include "places.h"
 #include "request.h"
 #include "start.h"
@@ -169,17 +172,34 @@ static int connect_or_start(const struct options *options, int64_t end, struct f
 	return -1;
 }
 
+/* A daemon of before takes the body for nothing and hands the token out all the same. */
+static bool was_judged(
+	const struct folder *folder, const struct answer *answer, struct failure *failure)
+{
+	if (folder->body.used > 0 && answer->status == 200 && !answer->judged)
+		failure_note(failure, CODE_FIX_CONFIGURATION,
+			"the daemon is older than this helper and does not look at the "
+			".claude/settings.json here: stop it, then run credward serve --detach",
+			NULL);
+	return failure->code == CODE_OK;
+}
+
 static void ask(const struct options *options, struct answer *answer, struct failure *failure)
 {
 	static char bytes[7 * 1024];
+	static struct folder folder;
 	struct text target = TEXT_IN(bytes);
 	int64_t end = now_ms() + options->timeout_ms;
-	int descriptor = connect_or_start(options, end, failure);
+	int descriptor;
 
+	if (options->check == NULL)
+		folder_look(&folder);
+	descriptor = connect_or_start(options, end, failure);
 	if (descriptor < 0)
 		return;
 	if (write_target(options, end, &target, failure)
-		&& request_exchange(descriptor, bytes, end, answer, failure) && options->check == NULL)
+		&& request_exchange(descriptor, bytes, &folder.body, end, answer, failure)
+		&& options->check == NULL && was_judged(&folder, answer, failure))
 		use_answer(options, answer, end, failure);
 }
 

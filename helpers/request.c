@@ -5,6 +5,7 @@
 #include "request.h"
 #include "arguments.h"
 #include "deadline.h"
+#include "folder.h"
 #include "text.h"
 
 #include <errno.h>
@@ -65,18 +66,26 @@ static bool send_all(int descriptor, const char *bytes, size_t count, int64_t en
 	return true;
 }
 
-static void send_question(int descriptor, const char *target, int64_t end)
+static void send_question(
+	int descriptor, const char *target, const struct text *body, int64_t end)
 {
 	static char bytes[8 * 1024];
 	struct text question = TEXT_IN(bytes);
 
-	text_add(&question, "GET ");
+	text_add(&question, body->used > 0 ? "POST " : "GET ");
 	text_add(&question, target);
 	text_add(&question,
 		" HTTP/1.1\r\nHost: credward\r\nAccept: text/plain\r\n"
-		"User-Agent: credward-helper/" CREDWARD_VERSION "\r\nConnection: close\r\n\r\n");
+		"User-Agent: credward-helper/" CREDWARD_VERSION "\r\nConnection: close\r\n");
+	if (body->used > 0) {
+		text_add(&question, "Content-Type: " FOLDER_MEDIA_TYPE "\r\nContent-Length: ");
+		text_add_number(&question, body->used);
+		text_add(&question, "\r\n");
+	}
+	text_add(&question, "\r\n");
 	/* A daemon that refuses may answer and close before it has read all: read in any case. */
-	(void)send_all(descriptor, bytes, question.used, end);
+	if (send_all(descriptor, bytes, question.used, end) && body->used > 0)
+		(void)send_all(descriptor, body->at, body->used, end);
 }
 
 /* The value of a header line if it has this name, else NULL. Cuts spaces at both ends. */
@@ -110,6 +119,8 @@ static bool read_header(
 		head->chunked = true;
 	} else if ((value = value_of(line, "Credward-Kind")) != NULL) {
 		answer->kind = value;
+	} else if (value_of(line, "Credward-Folder") != NULL) {
+		answer->judged = true;
 	} else if ((value = value_of(line, "Content-Type")) != NULL) {
 		answer->plain = strncasecmp(value, "text/plain", strlen("text/plain")) == 0;
 	}
@@ -228,13 +239,13 @@ static bool receive(
 	}
 }
 
-bool request_exchange(
-	int descriptor, const char *target, int64_t end, struct answer *answer, struct failure *failure)
+bool request_exchange(int descriptor, const char *target, const struct text *body, int64_t end,
+	struct answer *answer, struct failure *failure)
 {
 	struct head head = { .content_length = UNKNOWN_LENGTH };
 
 	answer->kind = "";
-	send_question(descriptor, target, end);
+	send_question(descriptor, target, body, end);
 	if (!receive(descriptor, end, answer, &head, failure))
 		return false;
 	answer->measured = head.content_length != UNKNOWN_LENGTH;

@@ -5,6 +5,7 @@
 #define CREDWARD_REQUEST_H
 
 #include "failure.h"
+#include "text.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,6 +17,7 @@ struct answer {
 	int status;
 	bool plain;       /* text/plain */
 	bool measured;    /* the body's length was announced, so that a cut one was noticed */
+	bool judged;      /* the daemon looked at the body of the question */
 	const char *kind; /* Credward-Kind, "" when absent */
 	char *body;
 	size_t length;
@@ -25,9 +27,12 @@ struct answer {
 	size_t used;
 };
 
-/* Send GET `target` and read the answer. False: `failure` says why. The caller wipes `answer`. */
-bool request_exchange(int descriptor, const char *target, int64_t end, struct answer *answer,
-	struct failure *failure);
+/*
+ * Ask for `target`, by GET, or by POST where there is a body, and read the answer. False: `failure`
+ * says why. The caller wipes `answer`.
+ */
+bool request_exchange(int descriptor, const char *target, const struct text *body, int64_t end,
+	struct answer *answer, struct failure *failure);
 
 /* Overwrite what a compiler would otherwise see no reason to overwrite. */
 void wipe(void *secret, size_t length);

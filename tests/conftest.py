@@ -58,7 +58,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
-    """Name the order when it may have mattered."""
+    """Name the real programs of no fixed version, and the order when it may have mattered."""
+    reports = [each for group in terminalreporter.stats.values() for each in group]
+    found = {
+        value
+        for each in reports
+        for name, value in getattr(each, "user_properties", ())
+        if name == "program"
+    }
+    for program in sorted(found):
+        terminalreporter.write_line(f"ran against {program}")
     if exitstatus:
         terminalreporter.write_line(f"to repeat this order: {_SEED}={os.environ[_SEED]}")
 

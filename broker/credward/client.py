@@ -18,6 +18,7 @@ import msgspec
 from credward import wire
 from credward.clock import Clock, SystemClock
 from credward.errors import BrokerError, Kind
+from credward.folder import FOLDER_HEADER, MEDIA_TYPE
 from credward.tokens import TokenRequest
 
 __all__ = ["Client"]
@@ -41,10 +42,26 @@ class Client:
         self._timeout = timeout
         self._clock = clock or SystemClock()
 
-    def get_token(self, token_request: TokenRequest) -> tuple[bytes, Mapping[str, str]]:
-        """Return the body in the format asked for, and the answer's headers in lower case."""
+    def get_token(
+        self, token_request: TokenRequest, folder: bytes = b""
+    ) -> tuple[bytes, Mapping[str, str]]:
+        """Return the body in the format asked for, and the answer's headers in lower case.
+
+        *folder*: what there is around the asker (`credward.folder`). Raise `fix-configuration`
+        where the daemon did not look at it: it is older than this.
+        """
         path = f"{_path(token_request.credential)}/{quote(token_request.format, safe='')}"
-        answer = self._ask("GET", path, _query(token_request), timeout=token_request.timeout)
+        query, timeout = _query(token_request), token_request.timeout
+        if not folder:
+            answer = self._ask("GET", path, query, timeout=timeout)
+            return answer.body, answer.headers
+        answer = self._ask("POST", path, query, body=folder, media=MEDIA_TYPE, timeout=timeout)
+        if FOLDER_HEADER.lower() not in answer.headers:
+            raise BrokerError(
+                Kind.FIX_CONFIGURATION,
+                "the daemon is older than this command and does not look at the "
+                ".claude/settings.json here: stop it, then run credward serve --detach",
+            )
         return answer.body, answer.headers
 
     def statuses(self) -> wire.StatusList:
@@ -175,13 +192,15 @@ class Client:
         query: Mapping[str, str] | None = None,
         *,
         body: bytes = b"",
+        media: str = "application/json",
         timeout: float | None = None,
     ) -> _Answer:
         deadline = self._clock.elapsed() + (self._timeout if timeout is None else timeout)
         target = f"{path}?{urlencode(query, quote_via=quote)}" if query else path
+        described = f"Content-Type: {media}\r\n" if body else ""
         head = (
             f"{method} {target} HTTP/1.1\r\nHost: credward\r\nAccept: application/json\r\n"
-            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+            f"{described}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         )
         with self._connect(deadline) as connection:
             try:

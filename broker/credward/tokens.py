@@ -6,10 +6,10 @@ Values only; where a token comes from is `providers`, who may have it is `policy
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NoReturn
 
-__all__ = ["Secret", "Token", "TokenKind", "TokenRequest"]
+__all__ = ["Folder", "Secret", "SettingsFile", "Token", "TokenKind", "TokenRequest"]
 
 TokenKind = Literal["bearer", "aws", "basic", "api-key"]
 
@@ -49,13 +49,36 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsFile:
+    """A settings file of an agent in the folder of a caller: the *variables* that it sets.
+
+    *fault* says why nobody knows them.
+    """
+
+    path: str
+    variables: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folder:
+    """What a caller says of the folder that it asks from: its own *variables*, and *files* there.
+
+    Of both only what decides where requests go.
+    """
+
+    variables: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    files: tuple[SettingsFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRequest:
     """One ask: which credential, in which shape, and for how long it must last.
 
     Durations are in seconds. *min_remaining* is the life that the token must still have when handed
     out (None: the default of the format); *cache_ttl* is how long the caller will keep it before
-    asking again. The two `client_…` fields are claims of the caller about where it will send the
-    token: they can only deny, never grant.
+    asking again. The two `client_…` fields and *folder* are claims of the caller about where it
+    will send the token: they can only deny, never grant.
     """
 
     credential: str
@@ -67,6 +90,7 @@ class TokenRequest:
     timeout: float = 4.0
     client_base_url: str | None = None
     client_flags: frozenset[str] = frozenset()
+    folder: Folder | None = None
     # The sender's environment says that a tool runs it (CLAUDECODE): switches the rejection
     # inference off.
     in_tool: bool = False

@@ -6,6 +6,7 @@ Answers every connection by the same script and keeps what was asked; understand
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 from collections.abc import Sequence
@@ -51,12 +52,13 @@ def answer(
 
 
 class CannedDaemon:
-    """Listens at *path* while the context lasts; `asked` holds the heads of all requests so far."""
+    """Listens at *path* while the context lasts; `asked` and `bodies` hold all requests so far."""
 
     def __init__(self, path: Path, script: Sequence[Step]) -> None:
         self.path = path
         self.script = tuple(script)
         self.asked: list[str] = []
+        self.bodies: list[bytes] = []
         self._threads: list[threading.Thread] = []
         self._open: set[socket.socket] = set()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -101,7 +103,12 @@ class CannedDaemon:
                 if not piece:
                     return
                 head += piece
-            self.asked.append(head.decode("latin-1"))
+            head, _, body = head.partition(b"\r\n\r\n")
+            length = re.search(rb"\r\nContent-Length: (\d+)", head)
+            while length is not None and len(body) < int(length[1]):
+                body += connection.recv(4096)
+            self.asked.append(head.decode("latin-1") + "\r\n\r\n")
+            self.bodies.append(body)
             for step in self.script:
                 self._perform(connection, step)
         self._open.discard(connection)

@@ -19,45 +19,87 @@ import pytest
 from integration.daemon import RunningDaemon
 from transcripts.programs import native_helper
 
-__all__ = ["VERSION", "ClaudeCode", "Conversation", "find_claude", "install"]
+__all__ = [
+    "OLDEST",
+    "VERSION",
+    "ClaudeCode",
+    "Conversation",
+    "find_claude",
+    "install",
+    "newest",
+]
 
 # Hook behaviour changes between releases; what the tests assert was seen with this one.
 VERSION = "2.1.329"
+# The oldest that npm serves whose `-p` reads an apiKeyHelper of the user's settings.
+OLDEST = "0.2.125"
 _PACKAGE = "@anthropic-ai/claude-code"
 
 
-def find_claude() -> Path:
-    """Return the native program, installing the pinned package once; skip where that cannot be."""
+def find_claude(version: str = VERSION) -> tuple[str, ...]:
+    """Return the command of a version, installing its package once; skip where that cannot be."""
     named = os.environ.get("TEST_CLAUDE_CODE")
-    if named:
-        return Path(named)
-    machine = {"x86_64": "x64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "")
-    system = platform.system().lower()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "credward-tests" / f"claude-code-{VERSION}"
-    program = folder / f"node_modules/{_PACKAGE}-{system}-{machine}/claude"
+    if named and version == VERSION:
+        return (named,)
+    folder = _cache() / f"claude-code-{version}"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         # One of the parallel test processes installs, the others wait for it.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not program.exists():
-            npm = shutil.which("npm")
-            if npm is None:
-                pytest.skip("npm is not installed, so there is no Claude Code to run")
-            done = subprocess.run(
-                [npm, "install", "--prefix", str(folder), f"{_PACKAGE}@{VERSION}"],
-                capture_output=True,
-                timeout=400,
-            )
-            if done.returncode != 0 or not program.exists():
-                pytest.skip(f"npm could not install {_PACKAGE} {VERSION}")
-    return program
+        if _command(folder) is None:
+            done = _npm("install", "--prefix", str(folder), f"{_PACKAGE}@{version}", seconds=400)
+            if done is None or done.returncode != 0 or _command(folder) is None:
+                pytest.skip(f"npm could not install {_PACKAGE} {version}")
+    command = _command(folder)
+    assert command is not None
+    return command
 
 
-def install(daemon: RunningDaemon, credential: str, folder: Path, ttl: int = 240) -> ClaudeCode:
+def newest() -> str:
+    """Return the newest version that npm serves, or that is here already; skip where there is none."""
+    done = _npm("view", _PACKAGE, "version", seconds=60)
+    if done is not None and done.returncode == 0 and done.stdout.strip():
+        return done.stdout.strip()
+    found = [
+        each.name.rpartition("-")[2] for each in _cache().glob("claude-code-*") if _command(each)
+    ]
+    if not found:
+        pytest.skip(f"npm is not reachable, and no {_PACKAGE} is here")
+    return max(found, key=lambda version: [int(each) for each in version.split(".")])
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "credward-tests"
+
+
+def _command(folder: Path) -> tuple[str, ...] | None:
+    """Return how the package in *folder* is run: as a native program, or older ones by node."""
+    machine = {"x86_64": "x64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "")
+    system = platform.system().lower()
+    native = folder / f"node_modules/{_PACKAGE}-{system}-{machine}/claude"
+    script = folder / f"node_modules/{_PACKAGE}/cli.js"
+    node = shutil.which("node")
+    if native.exists():
+        return (str(native),)
+    return (node, str(script)) if node is not None and script.exists() else None
+
+
+def _npm(*words: str, seconds: float) -> subprocess.CompletedProcess[str] | None:
+    npm = shutil.which("npm")
+    if npm is None:
+        return None
+    try:
+        return subprocess.run([npm, *words], capture_output=True, text=True, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def install(
+    daemon: RunningDaemon, credential: str, folder: Path, ttl: int = 240, version: str = VERSION
+) -> ClaudeCode:
     """Have `credward setup claude-code` tell a Claude Code of *credential*; *ttl* in seconds."""
     # Installed as users have it: helper and interpreter side by side.
-    claude = find_claude()
+    claude = find_claude(version)
     programs = folder / "bin"
     programs.mkdir(exist_ok=True)
     if not (programs / "credward-helper").exists():
@@ -100,12 +142,12 @@ def install(daemon: RunningDaemon, credential: str, folder: Path, ttl: int = 240
 class ClaudeCode:
     """The binary with a home and an environment of its own."""
 
-    program: Path
+    program: tuple[str, ...]
     environ: dict[str, str]
     folder: Path
 
     def command(self, *arguments: str) -> list[str]:
-        return [str(self.program), "-p", *arguments]
+        return [*self.program, "-p", *arguments]
 
     def ask(self, words: str = "say hi", *, seconds: float = 240) -> dict[str, Any]:
         """Run one headless turn and return its JSON result."""

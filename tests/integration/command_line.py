@@ -44,13 +44,17 @@ by_owner = pytest.mark.skipif(
 
 
 def cli(
-    daemon: RunningDaemon, *arguments: str, given: str | None = None, **environment: str
+    daemon: RunningDaemon,
+    *arguments: str,
+    given: str | None = None,
+    folder: Path | None = None,
+    **environment: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end; *given* is its standard input."""
+    """Run a command to its end, in *folder* or the daemon's home; *given* is its standard input."""
     return subprocess.run(
         command(*arguments),
         env={**daemon.environment, **environment},
-        cwd=daemon.home,
+        cwd=folder or daemon.home,
         input=given or "",
         capture_output=True,
         text=True,

@@ -14,7 +14,14 @@ FROZEN = {
     "credward": ["__version__"],
     "credward.client": ["Client"],
     "credward.errors": ["BrokerError", "Failure", "Kind", "Recovery", "Sent"],
-    "credward.tokens": ["Secret", "Token", "TokenKind", "TokenRequest"],
+    "credward.tokens": [
+        "Folder",
+        "Secret",
+        "SettingsFile",
+        "Token",
+        "TokenKind",
+        "TokenRequest",
+    ],
     "credward.providers.provider": [
         "CommandResult",
         "Grant",

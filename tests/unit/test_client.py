@@ -110,6 +110,27 @@ def test_gets_a_token_and_its_headers(directory, daemon):
     assert running.asked == [expected]
 
 
+def test_s2_a_folder_is_handed_over(directory, daemon):
+    """As the body of a POST; the daemon has to say that it looked at it."""
+    running = daemon(http(200, b"abc\n", "text/plain", "Credward-Folder: judged"))
+    body, _ = Client([directory / "s"]).get_token(GATEWAY, b"unreadable .\n")
+
+    assert body == b"abc\n"
+    (asked,) = running.asked
+    assert asked.startswith(b"POST /v1/credentials/gateway/token?")
+    assert b"\r\nContent-Type: application/vnd.credward.folder\r\nContent-Length: 13\r\n" in asked
+    assert asked.endswith(b"\r\n\r\nunreadable .\n")
+
+
+def test_s2_s11_a_daemon_that_looked_at_no_folder(directory, daemon):
+    """Is older than we are: its token is not taken."""
+    daemon(http(200, b"abc\n", "text/plain"))
+    with pytest.raises(BrokerError, match="older than this command") as caught:
+        Client([directory / "s"]).get_token(GATEWAY, b"unreadable .\n")
+
+    assert caught.value.kind is Kind.FIX_CONFIGURATION
+
+
 def test_names_cannot_leave_their_place(directory, daemon):
     """R10: a strange name is escaped, and the daemon says no."""
     running = daemon(http(200, b"x", "text/plain"))

@@ -5,6 +5,7 @@ Each check knows one link and the command that mends it; running the helper is `
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -22,10 +23,13 @@ from credward.cli.names import complete_credentials
 from credward.cli.output import print_json
 from credward.cli.setup import claude_code
 from credward.cli.start import places, reach
-from credward.config import Config, CredentialConfig, environment
+from credward.cli.surroundings import hand_over
+from credward.config import Config, CredentialConfig, account_home, environment
 from credward.errors import BrokerError, Kind
 from credward.issuing.asking import find_credential
 from credward.policy.base_url import check_base_url
+from credward.policy.claude_settings import read_folder
+from credward.policy.redirects import check_folder
 from credward.wire import StatusList
 
 __all__ = ["command", "examine"]
@@ -100,6 +104,7 @@ def _findings(name: str) -> Iterator[Finding]:
         ("daemon", _daemon),
         ("helper", _helper),
         ("Claude Code", _claude_code),
+        ("folder", _folder),
     )
     for check, step in steps:
         try:
@@ -222,7 +227,8 @@ def _claude_code(known: _Known, _name: str) -> Iterator[Finding]:
     else:
         yield Finding(check="Claude Code", mark="ok", text=f"{path} names this helper")
     credential = known.credential
-    said = {**environment(), **claude_code.settings_environment(paths)}
+    own = {level: path for level, path in paths.items() if level == "user"}
+    said = {**environment(), **claude_code.settings_environment(own)}
     home = next(iter(credential.base_urls), None)
     # The run above had a clean environment; what an agent started from here has is another matter.
     denial = check_base_url(
@@ -233,3 +239,19 @@ def _claude_code(known: _Known, _name: str) -> Iterator[Finding]:
         yield Finding(check="Claude Code", mark="warn", text=text)
     for warning in claude_code.warnings(environment(), paths, path):
         yield Finding(check="Claude Code", mark="warn", text=warning)
+
+
+def _folder(known: _Known, _name: str) -> Iterator[Finding]:
+    """Say what an agent that is started here would hear, because of a repository's settings."""
+    assert known.credential is not None
+    credential = known.credential
+    body = hand_over(None, environment())
+    if not body:
+        return
+    folder = read_folder(body, home=account_home(os.geteuid()))
+    denial = check_folder(credential.base_urls, credential.allowed_flags, folder)
+    if denial is not None:
+        text = f'"{credential.name}" {denial}'
+        yield Finding(check="folder", mark="fail", text=text, kind=Kind.DENIED)
+    elif folder.files:
+        yield Finding(check="folder", mark="ok", text="no settings file here sends it elsewhere")

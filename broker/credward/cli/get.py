@@ -9,18 +9,12 @@ import click
 
 from credward.cli.names import complete_credentials
 from credward.cli.start import reach
+from credward.cli.surroundings import hand_over
 from credward.config import environment
+from credward.policy.destinations import claimed
 from credward.tokens import TokenRequest
 
 __all__ = ["client_flags", "command"]
-
-# Which variable names the base URL under which switch; the same order as in the native helper.
-_BASE_URLS = (
-    ("CLAUDE_CODE_USE_BEDROCK", "ANTHROPIC_BEDROCK_BASE_URL"),
-    ("CLAUDE_CODE_USE_VERTEX", "ANTHROPIC_VERTEX_BASE_URL"),
-    ("CLAUDE_CODE_USE_FOUNDRY", "ANTHROPIC_FOUNDRY_BASE_URL"),
-)
-_DEFAULT_BASE_URL = "https://api.anthropic.com"
 
 
 @click.command("get", epilog="Example: credward get gateway --format headers")
@@ -48,6 +42,8 @@ def command(
 
     Nothing but the credential goes to standard output.
     """
+    environ = environment()
+    folder = hand_over(None, environ)
     client = reach(start=not no_start, timeout=timeout)
     body, _headers = client.get_token(
         TokenRequest(
@@ -57,21 +53,14 @@ def command(
             scopes=scopes,
             min_remaining=min_remaining,
             timeout=timeout,
-            client_base_url=base_url or _named_base_url(),
-            client_flags=client_flags(environment()),
-            in_tool="CLAUDECODE" in environment(),
-        )
+            client_base_url=base_url or claimed(environ),
+            client_flags=client_flags(environ),
+            in_tool="CLAUDECODE" in environ,
+        ),
+        folder,
     )
     sys.stdout.buffer.write(body)
     sys.stdout.buffer.flush()
-
-
-def _named_base_url() -> str:
-    environ = environment()
-    for switch, variable in _BASE_URLS:
-        if environ.get(switch) in {"1", "true"}:
-            return environ.get(variable) or _DEFAULT_BASE_URL
-    return environ.get("ANTHROPIC_BASE_URL") or _DEFAULT_BASE_URL
 
 
 def client_flags(environ: Mapping[str, str]) -> frozenset[str]:

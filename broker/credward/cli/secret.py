@@ -53,7 +53,11 @@ def set_secret(name: str) -> None:
         click.echo("in memory alone, the store cannot be written: run credward status", err=True)
 
 
-@command.command("list", epilog="Example: credward secret list --json")
+@command.command(
+    "list",
+    short_help="List the names, and what each is bound to.",
+    epilog="Example: credward secret list --json",
+)
 @click.option("--json", "as_json", is_flag=True, help="The same for programs.")
 def list_secrets(as_json: bool) -> None:
     """List the names and what each secret is bound to; values are never shown."""

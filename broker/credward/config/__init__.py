@@ -10,7 +10,13 @@ from credward.config.model import (
     PolicyConfig,
     StoreConfig,
 )
-from credward.config.places import Places, candidate_sockets, environment, find_places
+from credward.config.places import (
+    Places,
+    account_home,
+    candidate_sockets,
+    environment,
+    find_places,
+)
 
 __all__ = [
     "AuditConfig",
@@ -21,6 +27,7 @@ __all__ = [
     "Places",
     "PolicyConfig",
     "StoreConfig",
+    "account_home",
     "candidate_sockets",
     "environment",
     "find_places",

@@ -7,6 +7,7 @@ use them. `environment` is the one place where the process environment is read.
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 import sys
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from credward.errors import BrokerError, Kind
 
-__all__ = ["Places", "candidate_sockets", "environment", "find_places"]
+__all__ = ["Places", "account_home", "candidate_sockets", "environment", "find_places"]
 
 _SOCKET = "credward.sock"
 # sockaddr_un.sun_path less its NUL: 108 on Linux, 104 on macOS.
@@ -42,6 +43,14 @@ class Places:
 def environment() -> Mapping[str, str]:
     """Return the environment of this process."""
     return os.environ
+
+
+def account_home(uid: int) -> Path | None:
+    """Return the home of an account whatever HOME says, links resolved; None where it has none."""
+    try:
+        return Path(pwd.getpwuid(uid).pw_dir).resolve()
+    except (KeyError, OSError):
+        return None
 
 
 def find_places(

@@ -15,7 +15,15 @@ from typing import Any
 from credward.audit import AuditLog
 from credward.callers.identify import PeerIdentifier, attestation_report
 from credward.clock import Clock
-from credward.config import Config, CredentialConfig, ListenConfig, Places, environment, load_config
+from credward.config import (
+    Config,
+    CredentialConfig,
+    ListenConfig,
+    Places,
+    account_home,
+    environment,
+    load_config,
+)
 from credward.daemon.hardening import hardening_report
 from credward.daemon.in_force import Holder, InForce
 from credward.daemon.manage_service import BrokerManageService
@@ -241,7 +249,10 @@ def compose(
     )
     peers = PeerIdentifier(own_uid=os.geteuid())
     handler = build_handler(
-        service, BrokerManageService(grants=grant_desk, logins=login_desk, store=store_desk)
+        service,
+        BrokerManageService(grants=grant_desk, logins=login_desk, store=store_desk),
+        # In the other modes each caller has a home of its own, which is not ours to look up.
+        account_home(os.geteuid()) if config.listen.mode == "user" else None,
     )
     return Broker(
         service=service,

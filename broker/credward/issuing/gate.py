@@ -19,6 +19,7 @@ from credward.issuing.asking import DEFAULT_NAME, find_credential, find_on_grant
 from credward.issuing.recording import Recorder
 from credward.policy.base_url import check_base_url
 from credward.policy.engine import PolicyEngine, Resource
+from credward.policy.redirects import check_folder
 from credward.tokens import TokenRequest
 
 __all__ = ["Active", "Gate", "Holder", "Peer"]
@@ -129,17 +130,23 @@ class Gate:
             raise BrokerError(Kind.STORE_LOCKED, "the store is locked: run credward unlock")
 
     def check_destination(self, admitted: Admitted) -> None:
-        """Raise `denied` where the caller would send the token to another host than configured."""
+        """Raise `denied` where the token would go to another host than it is bound to."""
         credential, token_request = admitted.credential, admitted.token_request
-        reason = check_base_url(
-            credential.base_urls,
-            credential.allowed_flags,
-            token_request.client_base_url,
-            token_request.client_flags,
+        rule, reason = (
+            "base-url",
+            check_base_url(
+                credential.base_urls,
+                credential.allowed_flags,
+                token_request.client_base_url,
+                token_request.client_flags,
+            ),
         )
+        if reason is None and (folder := token_request.folder) is not None:
+            rule = "settings-file"
+            reason = check_folder(credential.base_urls, credential.allowed_flags, folder)
         if reason is not None:
             self._recorder.denied(
-                admitted.action, credential.name, token_request.format, admitted.caller, "base-url"
+                admitted.action, credential.name, token_request.format, admitted.caller, rule
             )
             raise BrokerError(Kind.DENIED, f'"{credential.name}" {reason}')
 

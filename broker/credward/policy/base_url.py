@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 from credward.settings.checks import origin_of
 
-__all__ = ["check_base_url"]
+__all__ = ["check_base_url", "listed", "written"]
 
 # What helper and command line look at for each flag.
 _VARIABLES = {
@@ -33,7 +33,7 @@ def check_base_url(
     """
     if not base_urls:
         return None
-    only = f"is for {_listed(base_urls)} only"
+    only = f"is for {listed(base_urls)} only"
     remedy = f"add --base-url {base_urls[0]} if you send it there"
     if client_base_url is None:
         return f"{only}, and the caller did not say where it sends it: {remedy}"
@@ -41,7 +41,7 @@ def check_base_url(
     if origin is None:
         return f"{only}, and the caller's base URL is invalid: {remedy}"
     if origin not in {origin_of(each) for each in base_urls}:
-        return f"{only}, not for {_written(origin)}: {remedy}"
+        return f"{only}, not for {written(origin)}: {remedy}"
     refused = sorted(set(client_flags) - set(allowed_flags))
     if refused:
         variables = ", ".join(_VARIABLES.get(each, each) for each in refused)
@@ -53,12 +53,13 @@ def check_base_url(
     return None
 
 
-def _listed(base_urls: Sequence[str]) -> str:
+def listed(base_urls: Sequence[str]) -> str:
+    """Return base URLs as words of a sentence."""
     *others, last = base_urls
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def _written(origin: tuple[str, str, int]) -> str:
+def written(origin: tuple[str, str, int]) -> str:
     """Return an origin as people write it: without the port that its scheme implies."""
     scheme, host, port = origin
     bare = f"{scheme}://[{host}]" if ":" in host else f"{scheme}://{host}"

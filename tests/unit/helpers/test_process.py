@@ -180,9 +180,12 @@ def traced(environment: dict[str, str], directory: Path, *words: str) -> list[st
     if binary is None or shutil.which("strace") is None:
         pytest.skip("needs musl-gcc and strace")
     log = directory / "trace"
+    # Where it looks for settings files: in this folder, as in a repository's own.
+    (directory / ".git").mkdir()
     done = subprocess.run(
         ["strace", "-f", "-o", str(log), str(binary), *words],
         env=environment,
+        cwd=directory,
         capture_output=True,
         timeout=PATIENCE,
         check=False,
@@ -195,11 +198,11 @@ def traced(environment: dict[str, str], directory: Path, *words: str) -> list[st
 
 
 def test_costs_at_most_20_system_calls(environment, socket_path, directory) -> None:
-    """A bound on calls is steadier than one on time."""
+    """A bound on calls is steadier than one on time; five more find no settings in a repository."""
     with CannedDaemon(socket_path, [TOKEN]):
         calls = traced(environment, directory, "x")
 
-    assert len(calls) <= 20, calls
+    assert len(calls) <= 20 + 5, calls
 
 
 def test_stays_dumpable_until_the_answer_arrived(environment, socket_path, directory) -> None:

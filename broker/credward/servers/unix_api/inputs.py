@@ -8,12 +8,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
 from credward.errors import BrokerError, Kind
-from credward.tokens import TokenRequest
+from credward.folder import MEDIA_TYPE
+from credward.policy.claude_settings import read_folder
+from credward.tokens import Folder, TokenRequest
 
 __all__ = [
     "DEFAULT_TIMEOUT",
@@ -22,6 +25,7 @@ __all__ = [
     "check_secret_name",
     "number",
     "read_body",
+    "read_folder_claim",
     "read_timeout",
     "read_token_request",
 ]
@@ -85,9 +89,23 @@ def read_timeout(query: Mapping[str, str], default: float = DEFAULT_TIMEOUT) -> 
     return default if timeout is None else timeout
 
 
-def read_token_request(name: str, format_name: str, query: Mapping[str, str]) -> TokenRequest:
+def read_folder_claim(
+    body: bytes | bytearray, headers: Mapping[str, str], home: PurePath | None
+) -> Folder | None:
+    """Return what a caller hands over of its folder, None where the body is nothing of the kind."""
+    if headers.get("content-type") != MEDIA_TYPE:
+        return None
+    try:
+        return read_folder(body, home=home)
+    except ValueError as error:
+        raise BrokerError(Kind.BAD_REQUEST, f"body is not a {MEDIA_TYPE}: {error}") from error
+
+
+def read_token_request(
+    name: str, format_name: str, query: Mapping[str, str], folder: Folder | None = None
+) -> TokenRequest:
     """Return what is asked for."""
-    if not query:
+    if not query and folder is None:
         return TokenRequest(credential=check_name(name), format=check_format_name(format_name))
     flags = frozenset(flag for flag in query.get("client_flags", "").split(",") if flag)
     if not all(_FLAG.fullmatch(flag) for flag in flags):
@@ -102,6 +120,7 @@ def read_token_request(name: str, format_name: str, query: Mapping[str, str]) ->
         timeout=read_timeout(query),
         client_base_url=_text(query, "client_base_url"),
         client_flags=flags,
+        folder=folder,
         in_tool=query.get("in_tool") == "1",
     )
 

@@ -25,7 +25,10 @@ _NUMBERS = {"min_remaining", "cache_ttl", "timeout"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One verb on one path: who answers, and what goes in and out."""
+    """One verb on one path: who answers, and what goes in and out.
+
+    *body_media*: of a body that is not JSON and may be left out.
+    """
 
     verb: str
     path: str
@@ -33,6 +36,7 @@ class Route:
     summary: str
     query: tuple[str, ...] = ()
     body: type[msgspec.Struct] | None = None
+    body_media: str | None = None
     answer: type[msgspec.Struct] | None = None
     media: str = "application/json"
     status: int = 200
@@ -80,6 +84,8 @@ def _operation(route: Route, schemas: dict[type[msgspec.Struct], dict[str, Any]]
     if route.body is not None:
         content = {"application/json": {"schema": schemas[route.body]}}
         operation["requestBody"] = {"content": content}
+    elif route.body_media is not None:
+        operation["requestBody"] = {"content": {route.body_media: {}}}
     return operation
 
 

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Coroutine
+from pathlib import PurePath
 from typing import Any, TypeVar, cast
 
 from credward import wire
 from credward.errors import BrokerError, Kind
+from credward.folder import FOLDER_HEADER, MEDIA_TYPE
 from credward.servers.messages import Handler, HttpRequest, HttpResponse, RefusedRequest, wipe
 from credward.servers.unix_api.inputs import (
     check_name,
     read_body,
+    read_folder_claim,
     read_timeout,
     read_token_request,
 )
 from credward.servers.unix_api.manage_routes import ManageApi, ManageService, manage_routes
 from credward.servers.unix_api.openapi import Call, Route, openapi_document
 from credward.servers.unix_api.service import Issued, Service
+from credward.tokens import TokenRequest
 
 __all__ = ["ROUTES", "Issued", "Service", "build_handler"]
 
@@ -33,14 +37,18 @@ _CREDENTIALS = "/v1/credentials/"
 _T = TypeVar("_T")
 
 
-def build_handler(service: Service, manage: ManageService) -> Handler:
-    """Return the handler of the socket API over *service* and *manage*."""
-    return _Api(service, manage).handle
+def build_handler(service: Service, manage: ManageService, home: PurePath | None = None) -> Handler:
+    """Return the handler of the socket API over *service* and *manage*.
+
+    *home*: whose own settings are no repository's, None where callers have homes of their own.
+    """
+    return _Api(service, manage, home).handle
 
 
 class _Api:
-    def __init__(self, service: Service, manage: ManageService) -> None:
+    def __init__(self, service: Service, manage: ManageService, home: PurePath | None) -> None:
         self.service = service
+        self._home = home
         self._manage = ManageApi(manage)
         self._flights: set[asyncio.Future[Any]] = set()
         self._openapi = b""
@@ -74,15 +82,28 @@ class _Api:
         self, http_request: HttpRequest, name: str, format_name: str
     ) -> HttpResponse | Awaitable[HttpResponse]:
         token_request = read_token_request(name, format_name, http_request.query)
+        return self._issue(http_request, token_request)
+
+    def issue_in_folder(
+        self, http_request: HttpRequest, name: str, format_name: str
+    ) -> HttpResponse | Awaitable[HttpResponse]:
+        folder = read_folder_claim(http_request.body, http_request.headers, self._home)
+        token_request = read_token_request(name, format_name, http_request.query, folder)
+        return self._issue(http_request, token_request)
+
+    def _issue(
+        self, http_request: HttpRequest, token_request: TokenRequest
+    ) -> HttpResponse | Awaitable[HttpResponse]:
         answer = self.service.issue(http_request.peer, token_request)
         if isinstance(answer, Awaitable):
-            return self._issue_later(answer, name, token_request.timeout)
-        return _token_response(answer)
+            return self._issue_later(answer, token_request)
+        return _token_response(answer, token_request)
 
     async def _issue_later(
-        self, answer: Awaitable[Issued], name: str, seconds: float
+        self, answer: Awaitable[Issued], token_request: TokenRequest
     ) -> HttpResponse:
-        return _token_response(await self._in_time(answer, name, seconds))
+        issued = await self._in_time(answer, token_request.credential, token_request.timeout)
+        return _token_response(issued, token_request)
 
     async def refresh(self, http_request: HttpRequest, name: str, _: str) -> HttpResponse:
         seconds = read_timeout(http_request.query, _REFRESH_TIMEOUT)
@@ -149,7 +170,7 @@ class _Api:
         return HttpResponse(status=200, body=self._openapi)
 
 
-def _token_response(issued: Issued) -> HttpResponse:
+def _token_response(issued: Issued, token_request: TokenRequest) -> HttpResponse:
     headers = [
         ("Credential", issued.credential),
         ("Token-Id", issued.token_id),
@@ -160,6 +181,9 @@ def _token_response(issued: Issued) -> HttpResponse:
         headers.append(("Expires-At", str(int(issued.expires_at))))
     if issued.short:
         headers.append(("Lifetime-Short", "true"))
+    if token_request.folder is not None:
+        # A daemon that knows nothing of folders would not say so.
+        headers.append((FOLDER_HEADER, "judged"))
     return HttpResponse(
         status=200,
         body=issued.body,
@@ -196,7 +220,13 @@ _ISSUE: dict[str, Any] = {"query": (*_ASK, "client_flags", "in_tool"), "media": 
 ROUTES: tuple[Route, ...] = (
     _route("GET /v1/credentials", _Api.statuses, "States without secrets", answer=wire.StatusList),
     _route("GET /v1/credentials/{name}/{format}", _Api.issue, "A token in a format", **_ISSUE),
-    _route("POST /v1/credentials/{name}/{format}", _Api.issue, "The same, with a body", **_ISSUE),
+    _route(
+        "POST /v1/credentials/{name}/{format}",
+        _Api.issue_in_folder,
+        "The same, with what the settings files in the caller's folder say",
+        body_media=MEDIA_TYPE,
+        **_ISSUE,
+    ),
     _route(
         "POST /v1/credentials/{name}/refresh",
         _Api.refresh,

@@ -21,6 +21,13 @@ def test_describes_every_route():
         assert "default" in operation["responses"]
 
 
+def test_s2_says_what_a_folder_comes_in():
+    """A media type of our own, whose frame the reference describes."""
+    operation = DOCUMENT["paths"]["/v1/credentials/{name}/{format}"]["post"]
+
+    assert list(operation["requestBody"]["content"]) == ["application/vnd.credward.folder"]
+
+
 def test_every_reference_leads_somewhere():
     """No schema is named that is not there."""
     names = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(DOCUMENT)))

@@ -11,8 +11,9 @@ import pytest
 
 from credward import wire
 from credward.errors import BrokerError, Kind
+from credward.folder import MEDIA_TYPE, Record, encode
 from credward.servers.unix_api.routes import ROUTES, build_handler
-from credward.tokens import TokenRequest
+from credward.tokens import Folder, SettingsFile, TokenRequest
 from unit.servers.doors import open_door, status_of
 from waiting import until_async
 
@@ -121,6 +122,45 @@ def test_an_unknown_end_is_absent(run):
     assert status == 200
     assert "Expires-At" not in headers
     assert "Lifetime-Short" not in headers
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_s2_a_folder_is_judged(run, later):
+    """What it says goes with the token request, and the answer says that it was looked at."""
+
+    async def mint() -> Issued:
+        return Issued()
+
+    service = Service(mint() if later else Issued())
+    content = b'{"env": {"ANTHROPIC_BASE_URL": "https://a.example"}}'
+    status, headers, _ = ask(
+        run,
+        service,
+        "/v1/credentials/gateway/token",
+        verb="POST",
+        body=encode([Record(kind="file", name=b"/a", content=content)]),
+        headers=f"Content-Type: {MEDIA_TYPE}\r\n",
+    )
+    file = SettingsFile(path="/a", variables=(("ANTHROPIC_BASE_URL", "https://a.example"),))
+
+    assert (status, headers["Credward-Folder"]) == (200, "judged")
+    assert service.asked == [TokenRequest(credential="gateway", folder=Folder(files=(file,)))]
+
+
+def test_s2_a_folder_in_another_frame_is_an_error(run):
+    """And nothing is asked for."""
+    service = Service(Issued())
+    status, headers, _ = ask(
+        run,
+        service,
+        "/v1/credentials/gateway/token",
+        verb="POST",
+        body=b"file 3 a\nab\n",
+        headers=f"Content-Type: {MEDIA_TYPE}\r\n",
+    )
+
+    assert (status, headers["Credward-Kind"]) == (400, "bad-request")
+    assert service.asked == []
 
 
 def test_waits_for_a_mint(run):

@@ -1,0 +1,85 @@
+"""What a caller hands over about the folder that it asks from, as bytes: variables and files, raw.
+
+The frame alone, which the helper writes in C as well; what the files say is read by
+`policy.claude_settings`, which files there are by `cli.surroundings`.
+
+A body is a row of records:
+
+    variable LENGTH NAME       and LENGTH bytes, a newline
+    file LENGTH PATH           and LENGTH bytes, a newline
+    unreadable PATH
+    too-large PATH
+
+Each head ends in a newline; a path is percent-encoded (RFC 3986).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+__all__ = ["FOLDER_HEADER", "LIMIT", "MEDIA_TYPE", "Record", "decode", "encode"]
+
+MEDIA_TYPE = "application/vnd.credward.folder"
+# In an answer: the daemon looked at what was handed over.
+FOLDER_HEADER = "Credward-Folder"
+# The longest body (bytes): what does not fit is said to be too large.
+LIMIT = 60 * 1024
+
+_HEAD = re.compile(
+    rb"(?:(?P<kind>variable|file) (?P<length>0|[1-9][0-9]{0,5})|(?P<fault>unreadable|too-large))"
+    rb" (?P<name>[A-Za-z0-9%._~-]{1,16384})\n"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One variable with its value, or one file: with its content, or why there is none."""
+
+    kind: Literal["variable", "file", "unreadable", "too-large"]
+    name: bytes
+    content: bytes = field(default=b"", repr=False)
+
+
+def encode(records: Iterable[Record]) -> bytes:
+    """Return the body: where a record makes it too long, the word that this one is too large."""
+    body = b""
+    for each in records:
+        body += _encode(each)
+        if len(body) > LIMIT:
+            return _encode(Record(kind="too-large", name=each.name))
+    return body
+
+
+def decode(body: bytes | bytearray) -> Iterator[Record]:
+    """Yield the records of *body*; raise `ValueError` where it is not of this shape."""
+    at = 0
+    while at < len(body):
+        head = _HEAD.match(body, at)
+        if head is None:
+            raise ValueError("no record begins here")
+        name, at = unquote_to_bytes(head["name"]), head.end()
+        if head["fault"] is not None:
+            fault: Literal["unreadable", "too-large"] = (
+                "unreadable" if head["fault"] == b"unreadable" else "too-large"
+            )
+            yield Record(kind=fault, name=name)
+            continue
+        end = at + int(head["length"])
+        if body[end : end + 1] != b"\n":
+            raise ValueError("a record does not end where it says")
+        kind: Literal["variable", "file"] = "variable" if head["kind"] == b"variable" else "file"
+        yield Record(kind=kind, name=name, content=bytes(body[at:end]))
+        at = end + 1
+
+
+def _encode(record: Record) -> bytes:
+    name = quote_from_bytes(record.name, safe="").encode()
+    if record.kind in {"unreadable", "too-large"}:
+        return b"%s %s\n" % (record.kind.encode(), name)
+    return b"%s %d %s\n%s\n" % (
+        record.kind.encode(), len(record.content), name, record.content,
+    )  # fmt: skip

@@ -1,0 +1,85 @@
+"""What the settings files of Claude Code around a caller set, read as strictly as possible.
+
+Claude Code reads a project's `.claude/settings.json` and `.claude/settings.local.json`. Whatever it
+might take from one counts here: each occurrence of a name, however it is written. What cannot be
+read is a fault, not an empty file. What follows from either is `redirects`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import Any, NoReturn
+
+from credward.folder import Record, decode
+from credward.policy.redirects import counts
+from credward.tokens import Folder, SettingsFile
+
+__all__ = ["read_folder"]
+
+_FAULTS = {"unreadable": "cannot be read", "too-large": "is too large to be looked at"}
+_BOM = b"\xef\xbb\xbf"
+
+
+def read_folder(body: bytes | bytearray, *, home: PurePath | None) -> Folder:
+    """Return what a caller handed over; raise `ValueError` where it is not in its frame.
+
+    The files of *home* itself are its owner's, not a repository's, and are left out.
+    """
+    variables: dict[str, str] = {}
+    files = []
+    for record in decode(body):
+        name = record.name.decode("utf-8", "replace")
+        if record.kind == "variable":
+            variables[name] = record.content.decode("utf-8", "replace")
+        elif home is None or PurePath(name).parent != home / ".claude":
+            files.append(_read(name, record))
+    return Folder(variables=tuple(variables.items()), files=tuple(files))
+
+
+def _read(path: str, record: Record) -> SettingsFile:
+    if record.kind != "file":
+        return SettingsFile(path=path, fault=_FAULTS[record.kind])
+    try:
+        return SettingsFile(path=path, variables=tuple(_variables(record.content)))
+    except (ValueError, RecursionError):
+        return SettingsFile(path=path, fault="is not JSON")
+
+
+def _variables(content: bytes) -> Iterator[tuple[str, str]]:
+    """Yield what counts of `env`, each variable as often as it stands there; raise `ValueError`.
+
+    The rest may hold secrets, and is forgotten at once.
+    """
+    text = content.removeprefix(_BOM).decode("utf-8")
+    if not text.strip():
+        return
+    whole = json.loads(text, object_pairs_hook=_Members, parse_constant=_no_constant)
+    if not isinstance(whole, _Members):
+        raise ValueError("not an object")  # noqa: TRY004 - of JSON
+    for name, table in whole:
+        if name == "env" and isinstance(table, _Members):
+            for variable, value in table:
+                # Some versions hand the name to C, which ends it at a NUL.
+                known = variable.partition("\0")[0].strip().upper()
+                if counts(known):
+                    yield known, _text(value).strip()
+
+
+class _Members(list[tuple[str, Any]]):
+    """A JSON object with all its members, the doubled ones too."""
+
+
+def _text(value: Any) -> str:
+    match value:
+        case str():
+            return value
+        case bool():
+            return str(value).lower()
+        case _:
+            return str(value)
+
+
+def _no_constant(_: str) -> NoReturn:
+    raise ValueError("not a JSON number")

@@ -1,0 +1,151 @@
+"""Where Claude Code sends its requests under a set of variables.
+
+Pure. The table is the helper's (`claims.c`), but each variable may have several values here, and
+what only a settings file would set counts too. Source: code.claude.com, the pages of each cloud,
+and what Claude Code 2.1.332 does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+__all__ = ["CLIENTS", "VARIABLES", "Client", "Values", "claimed", "destinations", "in_use"]
+
+# The values that a variable may have; the empty text where it may be unset.
+Values = Callable[[str], Collection[str]]
+
+_YES = frozenset({"1", "true", "yes", "on"})
+_PLACE = re.compile(r"[A-Za-z0-9-]+")
+_AWS = ("AWS_REGION", "AWS_DEFAULT_REGION")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """One way to the models, turned on by *switch*; without one it is what there is otherwise.
+
+    *url* names its address; unset it is *default* of the first of *places*, None where that is not
+    known. *urls* and *regions* count where a settings file sets them: further variables for the
+    address of some requests, and for the place of some models; a last `_` stands for any ending.
+    """
+
+    switch: str = ""
+    url: str = ""
+    places: tuple[str, ...] = ()
+    default: Callable[[str], str | None] = lambda _: None
+    urls: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The variables that count for it, those that name an address first."""
+        return (self.url, *self.urls, *self.places, *self.regions, self.switch)
+
+
+def _around(before: str, after: str) -> Callable[[str], str | None]:
+    return lambda place: f"{before}{place}{after}" if _PLACE.fullmatch(place) else None
+
+
+def _vertex(region: str) -> str | None:
+    match region:
+        case "global":
+            return "https://aiplatform.googleapis.com"
+        case "us" | "eu":
+            return f"https://aiplatform.{region}.rep.googleapis.com"
+        case _:
+            return _around("https://", "-aiplatform.googleapis.com")(region)
+
+
+CLIENTS = (
+    Client(
+        url="ANTHROPIC_BASE_URL",
+        default=lambda _: "https://api.anthropic.com",
+        urls=("ANTHROPIC_UNIX_SOCKET",),
+    ),
+    Client(
+        switch="CLAUDE_CODE_USE_BEDROCK",
+        url="ANTHROPIC_BEDROCK_BASE_URL",
+        places=_AWS,
+        default=_around("https://bedrock-runtime.", ".amazonaws.com"),
+        urls=("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL_BEDROCK", "AWS_ENDPOINT_URL"),
+        regions=("ANTHROPIC_SMALL_FAST_MODEL_AWS_REGION",),
+    ),
+    Client(
+        switch="CLAUDE_CODE_USE_VERTEX",
+        url="ANTHROPIC_VERTEX_BASE_URL",
+        places=("CLOUD_ML_REGION",),
+        default=_vertex,
+        regions=("VERTEX_REGION_",),
+    ),
+    Client(
+        switch="CLAUDE_CODE_USE_FOUNDRY",
+        url="ANTHROPIC_FOUNDRY_BASE_URL",
+        places=("ANTHROPIC_FOUNDRY_RESOURCE",),
+        default=_around("https://", ".services.ai.azure.com"),
+    ),
+    Client(
+        switch="CLAUDE_CODE_USE_MANTLE",
+        url="ANTHROPIC_BEDROCK_MANTLE_BASE_URL",
+        places=_AWS,
+        default=_around("https://bedrock-mantle.", ".api.aws"),
+    ),
+    Client(
+        switch="CLAUDE_CODE_USE_ANTHROPIC_AWS",
+        url="ANTHROPIC_AWS_BASE_URL",
+        places=_AWS,
+        default=_around("https://aws-external-anthropic.", ".api.aws"),
+    ),
+    Client(switch="CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD", url="ANTHROPIC_GOOGLE_CLOUD_BASE_URL"),
+    Client(switch="CLAUDE_CODE_USE_GATEWAY"),
+)
+# What decides in a caller's environment; a caller that hands its folder over tells these.
+VARIABLES = tuple(
+    dict.fromkeys(
+        name for each in CLIENTS for name in (each.switch, each.url, *each.places) if name
+    )
+)
+
+
+def in_use(values: Values) -> list[Client]:
+    """Return the clients that may be in use; two clouds that are switched on are two."""
+    plain, *clouds = CLIENTS
+    switched = [each for each in clouds if any(map(_is_yes, values(each.switch)))]
+    off = all(not all(map(_is_yes, values(each.switch))) for each in switched)
+    return [plain, *switched] if off else switched
+
+
+def destinations(client: Client, values: Values) -> set[str | None]:
+    """Return every address that *client* may have; None for one that is not known."""
+    found: set[str | None] = {
+        value for name in (client.url, *client.urls) if name for value in values(name) if value
+    }
+    if client.url and "" not in values(client.url):
+        return found
+    return found | set(_defaults(client, values))
+
+
+def claimed(environ: Mapping[str, str]) -> str | None:
+    """Return where the client of *environ* sends its requests, None where that is not clear."""
+
+    def values(name: str) -> Collection[str]:
+        return (environ.get(name, ""),) if name in VARIABLES else ("",)
+
+    found = {address for each in in_use(values) for address in destinations(each, values)}
+    return found.pop() if len(found) == 1 else None
+
+
+def _defaults(client: Client, values: Values) -> Iterator[str | None]:
+    for name in client.regions:
+        yield from (client.default(each) for each in values(name) if each)
+    for name in client.places:
+        options = values(name)
+        yield from (client.default(each) for each in options if each)
+        if "" not in options:
+            return
+    # A client with places has no address without one.
+    yield None if client.places else client.default("")
+
+
+def _is_yes(value: str) -> bool:
+    return value.strip().lower() in _YES

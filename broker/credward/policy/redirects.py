@@ -1,0 +1,140 @@
+"""May a token be handed out in a folder whose settings files could have an agent send it elsewhere.
+
+Pure. A claim of the caller's that can only deny: an agent follows a repository's settings where its
+helper does not see them. Reading the files is `claude_settings`, where clients go under a set of
+variables `destinations`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, combinations
+from types import MappingProxyType
+
+from credward.policy.base_url import listed, written
+from credward.policy.destinations import CLIENTS, Client, destinations, in_use
+from credward.settings.checks import origin_of
+from credward.tokens import Folder
+
+__all__ = ["check_folder", "counts"]
+
+# What stands between a client and its server, by the flag that a credential may allow.
+_BETWEEN: Mapping[str, str] = MappingProxyType(
+    {
+        "HTTPS_PROXY": "proxy",
+        "HTTP_PROXY": "proxy",
+        "ALL_PROXY": "proxy",
+        "CLAUDE_CODE_HTTPS_PROXY": "proxy",
+        "CLAUDE_CODE_HTTP_PROXY": "proxy",
+        "NODE_TLS_REJECT_UNAUTHORIZED": "tls-off",
+        "NODE_EXTRA_CA_CERTS": "extra-ca",
+        "SSL_CERT_FILE": "extra-ca",
+        "SSL_CERT_DIR": "extra-ca",
+    }
+)
+# An agent reads no more of them.
+_MOST = 4
+# Of a path, in a line of which 500 characters are shown.
+_LONGEST = 160
+_NAMES = frozenset(name for each in CLIENTS for name in each.names if name)
+_FAMILIES = tuple(name for name in _NAMES if name.endswith("_"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Setting:
+    """One variable in one file."""
+
+    path: str
+    name: str
+    value: str
+
+    def is_of(self, name: str) -> bool:
+        """Return whether it sets *name*; one that ends in `_` has any ending."""
+        return self.name == name or (name.endswith("_") and self.name.startswith(name))
+
+
+def counts(name: str) -> bool:
+    """Return whether a variable decides where requests go, or what reads them on the way."""
+    return name in _NAMES or name in _BETWEEN or name.startswith(_FAMILIES)
+
+
+def check_folder(
+    base_urls: Sequence[str], allowed_flags: Collection[str], folder: Folder
+) -> str | None:
+    """Return why the token is not handed out in *folder*, None where it may be.
+
+    Every value in every file may come to be in force, beside what the caller's environment says.
+    """
+    if not base_urls:
+        return None
+    for file in folder.files:
+        if file.fault:
+            return f"is not handed out here, for {_shown(file.path)} {file.fault}: correct it"
+    settings = [
+        _Setting(path=file.path, name=name, value=value)
+        for file in folder.files
+        for name, value in file.variables
+    ]
+    for each in settings:
+        if (flag := _flag(each)) is not None and flag not in allowed_flags:
+            return (
+                f"is not handed out here, for {_shown(each.path)} sets {each.name}: "
+                f'remove it there, or write "{flag}" into allow_client_flags'
+            )
+    allowed = {origin_of(each) for each in base_urls}
+    for client, address in _added(dict(folder.variables), settings):
+        if address is None or origin_of(address) not in allowed:
+            return f"is for {listed(base_urls)} only, and {_elsewhere(client, address, settings)}"
+    return None
+
+
+def _flag(setting: _Setting) -> str | None:
+    if setting.name == "NODE_TLS_REJECT_UNAUTHORIZED":
+        return "tls-off" if setting.value == "0" else None
+    return _BETWEEN.get(setting.name) if setting.value else None
+
+
+def _added(
+    environ: Mapping[str, str], settings: Sequence[_Setting]
+) -> Iterator[tuple[Client, str | None]]:
+    """Yield where requests may go with *settings* and do not go by *environ* alone.
+
+    Some of the files may be in force, or all of them, in whatever order.
+    """
+    alone = partial(_values, (), environ)
+    known = {address for client in in_use(alone) for address in destinations(client, alone)}
+    for paths in _subsets(list(dict.fromkeys(each.path for each in settings))):
+        some = [each for each in settings if each.path in paths]
+        values = partial(_values, some, environ)
+        for client in in_use(values):
+            for address in sorted(destinations(client, values) - known, key=str):
+                yield client, address
+
+
+def _subsets(paths: Sequence[str]) -> Iterator[Collection[str]]:
+    """Yield what may be in force of these files; of many, each alone and all."""
+    sizes = range(1, len(paths) + 1) if len(paths) <= _MOST else (1, len(paths))
+    return chain.from_iterable(combinations(paths, size) for size in sizes)
+
+
+def _values(some: Sequence[_Setting], environ: Mapping[str, str], name: str) -> set[str]:
+    return {each.value for each in some if each.is_of(name)} or {environ.get(name, "")}
+
+
+def _elsewhere(client: Client, address: str | None, settings: Sequence[_Setting]) -> str:
+    names = [name for name in client.names if name]
+    named = [each for name in names for each in settings if each.is_of(name)]
+    exact = [each for each in named if each.value == address]
+    # Where none of its own is set, another client was switched off.
+    cause = [*exact, *named, *settings][0]
+    origin = None if address is None else origin_of(address)
+    where = "an address that is not known" if origin is None else written(origin)
+    return f"{cause.name} in {_shown(cause.path)} sends it to {where}: remove it there"
+
+
+def _shown(path: str) -> str:
+    """Return a path that came from outside: it moves no cursor and leaves room for the rest."""
+    plain = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in path)
+    return plain if len(plain) <= _LONGEST else f"…{plain[-_LONGEST:]}"

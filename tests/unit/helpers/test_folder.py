@@ -1,0 +1,374 @@
+"""S-2: which files of a folder are handed over, alike by every helper and by `credward get`."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from credward.cli.surroundings import hand_over
+from credward.errors import BrokerError, Kind
+from credward.folder import FOLDER_HEADER, LIMIT, MEDIA_TYPE, Record, decode
+from credward.policy.destinations import VARIABLES
+from fakes.daemon import CannedDaemon, answer
+
+TOKEN = answer(body=b"token-1\n")
+JUDGED = answer(body=b"token-1\n", headers=[(FOLDER_HEADER, "judged")])
+SETTINGS, LOCAL = ".claude/settings.json", ".claude/settings.local.json"
+
+
+def put(folder: Path, *names: str, content: str | bytes = "{}") -> Path:
+    """Put these files, and the folders that they need, into *folder*."""
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return folder
+
+
+def git(folder: Path, *words: str) -> None:
+    subprocess.run(
+        ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@example.com", *words],
+        check=True,
+        capture_output=True,
+    )
+
+
+def nothing(root: Path) -> Path:
+    return put(root, "a/.claude/other.json", "a/.claude/settings.json.bak") / "a"
+
+
+def both(root: Path) -> Path:
+    return put(root, f"a/{SETTINGS}", f"a/{LOCAL}", "a/.git/HEAD") / "a"
+
+
+def above(root: Path) -> Path:
+    put(root, SETTINGS, f"a/{SETTINGS}", "a/.git/HEAD", f"a/b/{LOCAL}", "a/b/c/d/x")
+    return root / "a/b/c/d"
+
+
+def git_in_between(root: Path) -> Path:
+    put(root, f"a/{SETTINGS}", "a/.git/HEAD", "a/b/.git/HEAD", "a/b/c/x")
+    return root / "a/b/c"
+
+
+def git_that_is_none(root: Path) -> Path:
+    put(root, f"a/{SETTINGS}", "a/.git/HEAD", "a/b/c/x")
+    os.mkfifo(root / "a/b/.git")
+    (root / "a/b/c/.git").symlink_to("nowhere")
+    return root / "a/b/c"
+
+
+def linked_file(root: Path) -> Path:
+    put(root, "elsewhere.json", "a/.git/HEAD", "a/.claude/x", content='{"env": {}}')
+    (root / "a" / SETTINGS).symlink_to("../../elsewhere.json")
+    (root / "a" / LOCAL).symlink_to("nowhere")
+    return root / "a"
+
+
+def linked_folder(root: Path) -> Path:
+    put(root, "x/settings.json", "a/.git/HEAD")
+    (root / "a/.claude").symlink_to(root / "x")
+    return root / "a"
+
+
+def no_files(root: Path) -> Path:
+    put(root, "a/.git/HEAD", f"a/{LOCAL}/x")
+    os.mkfifo(root / "a" / SETTINGS)
+    return root / "a"
+
+
+def a_loop(root: Path) -> Path:
+    put(root, "a/.git/HEAD", "a/.claude/x")
+    (root / "a" / SETTINGS).symlink_to("settings.json")
+    return root / "a"
+
+
+def a_socket(root: Path) -> Path:
+    put(root, "a/.git/HEAD", "a/.claude/x")
+    before = Path.cwd()
+    with socket.socket(socket.AF_UNIX) as listener:
+        os.chdir(root / "a/.claude")
+        try:
+            listener.bind("settings.json")
+        finally:
+            os.chdir(before)
+    return root / "a"
+
+
+def not_a_folder(root: Path) -> Path:
+    return put(root, "a/.claude", "a/.git/HEAD") / "a"
+
+
+def worktree(root: Path) -> Path:
+    put(root, f"main/{LOCAL}", "main/x")
+    git(root / "main", "init", "-q")
+    git(root / "main", "commit", "-q", "--allow-empty", "-m", "x")
+    git(root / "main", "worktree", "add", "-q", str(root / "far/tree"))
+    return put(root / "far/tree", SETTINGS, "b/x") / "b"
+
+
+def worktree_by_relative_paths(root: Path) -> Path:
+    put(root, f"main/{LOCAL}")
+    put(root, "main/.git/worktrees/t/commondir", content="../..\n")
+    put(root, "tree/.git", content="gitdir: ../main/.git/worktrees/t\n")
+    return root / "tree"
+
+
+def bare_worktree(root: Path) -> Path:
+    put(root, f"bare.git/{LOCAL}", "bare.git/HEAD")
+    put(root, "bare.git/worktrees/t/commondir", content=" ../.. \r\n")
+    put(root, "tree/.git", content=f"gitdir:{root}/bare.git/worktrees/t")
+    return root / "tree"
+
+
+def submodule(root: Path) -> Path:
+    put(root, f"{SETTINGS}", ".git/modules/sub/HEAD")
+    put(root, "sub/.git", content="gitdir: ../.git/modules/sub\n")
+    return root / "sub"
+
+
+def strange_git_files(root: Path) -> Path:
+    put(root, SETTINGS, ".git/HEAD", "a/b/x")
+    put(root, "a/b/.git", content=b"gitdir: \xff/\0/x" + b"y" * 9000)
+    return put(root, f"a/b/{LOCAL}") / "a/b"
+
+
+def strange_names(root: Path) -> Path:
+    return put(root, f"a b%\n\u00e9/{SETTINGS}", "a b%\n\u00e9/.git/HEAD") / "a b%\n\u00e9"
+
+
+def deep(root: Path) -> Path:
+    """The settings lie 31 folders above, and others 32."""
+    folder = put(root, SETTINGS)
+    folder = put(folder / "0", SETTINGS)
+    for number in range(1, 32):
+        folder /= str(number)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def as_large_as_may_be(root: Path) -> Path:
+    put(root, "a/.git/HEAD")
+    path = root / "a" / SETTINGS
+    head = len(b"file 61000 \n\n") + 3 * str(path).count("/") - str(path).count("/")
+    put(root / "a", SETTINGS, content=b"x" * (LIMIT - head - len(str(path))))
+    return root / "a"
+
+
+def too_large(root: Path) -> Path:
+    put(root, "a/.git/HEAD")
+    return put(root / "a", SETTINGS, LOCAL, content=b"x" * (LIMIT // 2)) / "."
+
+
+def much_too_large(root: Path) -> Path:
+    put(root, "a/.git/HEAD")
+    return put(root / "a", SETTINGS, content=b"x" * 1_000_000)
+
+
+FOLDERS: dict[str, tuple[Callable[[Path], Path], list[tuple[str, str]]]] = {
+    each.__name__.replace("_", " "): (each, wanted)
+    for each, wanted in (
+        (nothing, []),
+        (both, [("file", f"a/{SETTINGS}"), ("file", f"a/{LOCAL}")]),
+        (above, [("file", f"a/b/{LOCAL}"), ("file", f"a/{SETTINGS}")]),
+        (git_in_between, []),
+        (git_that_is_none, [("file", f"a/{SETTINGS}")]),
+        (linked_file, [("file", f"a/{SETTINGS}")]),
+        (linked_folder, [("file", f"a/{SETTINGS}")]),
+        (no_files, [("unreadable", f"a/{SETTINGS}"), ("unreadable", f"a/{LOCAL}")]),
+        (a_loop, [("unreadable", f"a/{SETTINGS}")]),
+        (a_socket, [("unreadable", f"a/{SETTINGS}")]),
+        (not_a_folder, []),
+        (worktree, [("file", f"far/tree/{SETTINGS}"), ("file", f"main/{LOCAL}")]),
+        (worktree_by_relative_paths, [("file", f"main/{LOCAL}")]),
+        (bare_worktree, [("file", f"bare.git/{LOCAL}")]),
+        (submodule, []),
+        (strange_git_files, [("file", f"a/b/{LOCAL}")]),
+        (strange_names, [("file", f"a b%\n\u00e9/{SETTINGS}")]),
+        (deep, [("file", f"0/{SETTINGS}")]),
+        (as_large_as_may_be, [("file", f"a/{SETTINGS}")]),
+        (too_large, [("too-large", f"a/{LOCAL}")]),
+        (much_too_large, [("too-large", f"a/{SETTINGS}")]),
+    )
+}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder whose own ancestors have no settings that would be found, as a `.git` says."""
+    folder = tmp_path.resolve() / "root"
+    put(folder.parent, ".git/HEAD")
+    folder.mkdir()
+    return folder
+
+
+def ask(
+    helper: list[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    *arguments: str,
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*helper, "--base-url", "https://a.example", *arguments, "demo"],
+        env=dict(environment),
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def found_in(body: bytes, root: Path) -> list[tuple[str, str]]:
+    return [
+        (each.kind, str(Path(os.fsdecode(each.name)).relative_to(root)))
+        for each in decode(body)
+        if each.kind != "variable"
+    ]
+
+
+@pytest.mark.parametrize(("make", "wanted"), FOLDERS.values(), ids=FOLDERS)
+def test_s2_what_is_handed_over(
+    helper: list[str],
+    environment: dict[str, str],
+    socket_path: Path,
+    root: Path,
+    make: Callable[[Path], Path],
+    wanted: list[tuple[str, str]],
+) -> None:
+    """The files that the agent may read, raw, as a POST; where there are none, the GET of ever."""
+    folder = make(root)
+    with CannedDaemon(socket_path, [JUDGED if wanted else TOKEN]) as daemon:
+        done = ask(helper, environment, folder)
+    ((asked,), (body,)) = daemon.asked, daemon.bodies
+
+    assert (done.returncode, done.stdout) == (0, "token-1\n"), done.stderr
+    assert found_in(body, root) == wanted
+    assert body == hand_over(folder, {})
+    assert asked.startswith("POST " if wanted else "GET ")
+    assert (f"\r\nContent-Type: {MEDIA_TYPE}\r\n" in asked) == bool(wanted)
+    for each in decode(body):
+        if each.kind == "file":
+            assert each.content == Path(os.fsdecode(each.name)).read_bytes()
+
+
+def test_s2_the_variables_come_along(
+    helper: list[str], environment: dict[str, str], socket_path: Path, root: Path
+) -> None:
+    """All that say where requests go, and nothing else of the environment."""
+    said = {name: f"value of {name}" for name in VARIABLES} | {"ANTHROPIC_BASE_URL": ""}
+    with CannedDaemon(socket_path, [JUDGED]) as daemon:
+        done = ask(helper, {**environment, **said, "ANTHROPIC_API_KEY": "sk"}, both(root))
+    (body,) = daemon.bodies
+    variables = {
+        each.name.decode(): each.content for each in decode(body) if each.kind == "variable"
+    }
+
+    assert done.returncode == 0, done.stderr
+    assert variables == {name: value.encode() for name, value in said.items() if value}
+    assert sorted(decode(body), key=repr) == sorted(decode(hand_over(root / "a", said)), key=repr)
+
+
+def test_s2_variables_that_do_not_fit(
+    helper: list[str], environment: dict[str, str], socket_path: Path, root: Path
+) -> None:
+    """Are said to be too large, like a file."""
+    with CannedDaemon(socket_path, [JUDGED]) as daemon:
+        done = ask(helper, {**environment, "AWS_REGION": "x" * LIMIT}, both(root))
+
+    assert done.returncode == 0, done.stderr
+    assert list(decode(daemon.bodies[0])) == [Record(kind="too-large", name=b"AWS_REGION")]
+
+
+@pytest.mark.parametrize("status", [200, 404, 405, 415])
+def test_s2_s11_a_daemon_of_before(
+    helper: list[str], environment: dict[str, str], socket_path: Path, root: Path, status: int
+) -> None:
+    """One that looked at nothing has no token taken from it, whatever it answers; elsewhere it has."""
+    older = answer(status, body=b"token-1\n" if status == 200 else b"no such verb\n")
+    with CannedDaemon(socket_path, [older]):
+        here = ask(helper, environment, both(root))
+    with CannedDaemon(socket_path, [TOKEN]):
+        elsewhere = ask(helper, environment, nothing(root / "b"))
+
+    assert here.stdout == ""
+    assert here.returncode in {64, 70, 78}
+    assert here.stderr.count("\n") == 1
+    if status == 200:
+        assert here.returncode == 78
+        assert "the daemon is older than this helper" in here.stderr
+        assert "credward serve --detach" in here.stderr
+    assert (elsewhere.returncode, elsewhere.stdout) == (0, "token-1\n")
+
+
+def test_s2_a_folder_that_is_gone(
+    helper: list[str], environment: dict[str, str], socket_path: Path, root: Path
+) -> None:
+    """Has no settings; one that nobody may look into has none for the agent either."""
+    gone = root / "gone"
+    gone.mkdir()
+    line = f"cd {gone} && rmdir {gone} && exec {' '.join(helper)} demo"
+    with CannedDaemon(socket_path, [TOKEN]) as daemon:
+        done = subprocess.run(
+            ["/bin/sh", "-c", line], env=environment, capture_output=True, text=True, timeout=60
+        )
+
+    assert (done.returncode, done.stdout) == (0, "token-1\n"), done.stderr
+    assert daemon.bodies == [b""]
+
+
+def test_s2_readiness_needs_no_folder(
+    helper: list[str], environment: dict[str, str], socket_path: Path, root: Path
+) -> None:
+    """`--check ready` prints no token."""
+    with CannedDaemon(socket_path, [answer(body=b"{}")]) as daemon:
+        done = ask(helper, environment, both(root), "--check", "ready")
+
+    assert done.returncode == 0, done.stderr
+    assert daemon.asked[0].startswith("GET ")
+
+
+@contextlib.contextmanager
+def dead_mount(folder: Path) -> Iterator[None]:
+    """Mount a FUSE file system on *folder* to whose kernel nobody answers, not even hello."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    try:
+        device = os.open("/dev/fuse", os.O_RDWR)
+    except OSError as error:
+        pytest.skip(f"no file system that hangs can be made here: /dev/fuse, {error.strerror}")
+    options = f"fd={device},rootmode=40000,user_id={os.getuid()},group_id={os.getgid()}"
+    target = str(folder).encode()
+    try:
+        if libc.mount(b"dead", target, b"fuse", 0, options.encode()) != 0:
+            pytest.skip(f"no file system can be mounted here: {os.strerror(ctypes.get_errno())}")
+        try:
+            yield
+        finally:
+            libc.umount2(target, 2)  # MNT_DETACH
+    finally:
+        # Whoever still waits for it hears that it is gone.
+        os.close(device)
+
+
+def test_s2_a_file_system_that_does_not_answer(
+    helper: list[str], environment: dict[str, str], socket_path: Path, root: Path
+) -> None:
+    """Ends the helper by SIGALRM, for such a one lets go of nobody who is not killed."""
+    folder = put(root, "a/.git/HEAD", "mount/x") / "a"
+    (folder / ".claude").symlink_to(root / "mount/inside")
+    with dead_mount(root / "mount"), CannedDaemon(socket_path, [TOKEN]) as daemon:
+        done = ask(helper, environment, folder)
+        with pytest.raises(BrokerError, match="does not answer") as caught:
+            hand_over(folder, {})
+
+    assert (done.returncode, done.stdout) == (-signal.SIGALRM, "")
+    assert caught.value.kind is Kind.TIMED_OUT
+    assert daemon.asked == []

@@ -1,0 +1,114 @@
+"""Settings files as JSON: whatever an agent might take from one counts, and what cannot be read too."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+import pytest
+
+from canaries import canary
+from credward.folder import Record, encode
+from credward.policy.claude_settings import read_folder
+from credward.tokens import Folder, SettingsFile
+
+PATH = "/repo/.claude/settings.json"
+URL = "ANTHROPIC_BASE_URL"
+
+
+def read(content: bytes | str) -> SettingsFile:
+    raw = content.encode() if isinstance(content, str) else content
+    record = Record(kind="file", name=PATH.encode(), content=raw)
+    (found,) = read_folder(encode([record]), home=None).files
+    return found
+
+
+@pytest.mark.parametrize(
+    ("content", "values"),
+    [
+        ('{"env": {"ANTHROPIC_BASE_URL": "a"}}', ["a"]),
+        ('{"env": {"ANTHROPIC_BASE_URL": "a", "ANTHROPIC_BASE_URL": "b"}}', ["a", "b"]),
+        ('{"env": {"ANTHROPIC_BASE_URL": "a"}, "env": {"ANTHROPIC_BASE_URL": "b"}}', ["a", "b"]),
+        ('{"\\u0065nv": {"ANTHROPIC\\u005fBASE_URL": "\\u0061"}}', ["a"]),
+        ('\ufeff{"env": {"ANTHROPIC_BASE_URL": "a"}}', ["a"]),
+        ('{"env": {"anthropic_base_url": "a"}}', ["a"]),
+        ('{"env": {"ANTHROPIC_BASE_URL\\u0000x": "a"}}', ["a"]),
+        ('{"env": {" ANTHROPIC_BASE_URL ": " a "}}', ["a"]),
+        ('{"env": {"ANTHROPIC_BASE_URL": 7}}', ["7"]),
+        ('{"env": {"ANTHROPIC_BASE_URL": true}}', ["true"]),
+        ('{"permissions": 7, "env": {"ANTHROPIC_BASE_URL": "a"}}', ["a"]),
+        ('{"env": ["ANTHROPIC_BASE_URL"]}', []),
+        ('{"other": {"env": {"ANTHROPIC_BASE_URL": "a"}}}', []),
+        ("{}", []),
+        ("", []),
+        (" \n", []),
+    ],
+)  # fmt: skip
+def test_s2_every_occurrence_counts(content: str, values: list[str]) -> None:
+    """Doubled and escaped keys, a byte-order mark, other cases, values that are no text."""
+    assert read(content) == SettingsFile(
+        path=PATH, variables=tuple((URL, value) for value in values)
+    )
+    assert read(content).variables == tuple((URL, value) for value in values)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '// a comment\n{"env": {}}',
+        '{"env": {},}',
+        "{'env': {}}",
+        '{"env": {}} x',
+        '{"env": {}}\0',
+        "[]",
+        '"text"',
+        "null",
+        '{"a": NaN}',
+        "{",
+        '{"a": ' * 9000,
+        '{"a": ' + "9" * 5000 + "}",
+        b'{"a": "\xff"}',
+        '{"env": {}}'.encode("utf-16"),
+    ],
+    ids=lambda content: repr(content)[:20],
+)
+def test_s2_what_is_not_json(content: str | bytes) -> None:
+    """Claude Code reads some of these all the same, so none is taken for an empty file."""
+    assert read(content).fault == "is not JSON"
+
+
+def test_s2_what_is_said_of_files_that_nobody_read() -> None:
+    """And variables of the caller come along."""
+    body = encode(
+        [
+            Record(kind="variable", name=URL.encode(), content=b"https://a.example"),
+            Record(kind="unreadable", name=b"/a"),
+            Record(kind="too-large", name=b"/b"),
+        ]
+    )
+
+    assert read_folder(body, home=None) == Folder(
+        variables=((URL, "https://a.example"),),
+        files=(
+            SettingsFile(path="/a", fault="cannot be read"),
+            SettingsFile(path="/b", fault="is too large to be looked at"),
+        ),
+    )
+
+
+def test_s2_the_owners_own_settings_are_no_repositorys() -> None:
+    """In the home of the account itself, but nowhere else of that name."""
+    paths = ["/home/me/.claude/settings.json", "/home/me/x/.claude/settings.json"]
+    body = encode([Record(kind="too-large", name=path.encode()) for path in paths])
+    found = read_folder(body, home=PurePath("/home/me"))
+
+    assert [each.path for each in found.files] == paths[1:]
+
+
+def test_s2_nothing_else_of_a_file_is_kept() -> None:
+    """Other variables may be keys; what is kept is not printed either."""
+    secret = canary("settings")
+    found = read(f'{{"env": {{"ANTHROPIC_API_KEY": "{secret}", "{URL}": "{secret}"}}}}')
+
+    assert [name for name, _ in found.variables] == [URL]
+    assert secret not in repr(found)
+    assert secret not in repr(Folder(variables=((URL, secret),), files=(found,)))

@@ -20,6 +20,8 @@ __all__ = ["read_folder"]
 
 _FAULTS = {"unreadable": "cannot be read", "too-large": "is too large to be looked at"}
 _BOM = b"\xef\xbb\xbf"
+# Two of each folder that is looked at, and of a main working tree.
+_MOST_FILES = 66
 
 
 def read_folder(body: bytes | bytearray, *, home: PurePath | None) -> Folder:
@@ -35,6 +37,8 @@ def read_folder(body: bytes | bytearray, *, home: PurePath | None) -> Folder:
             variables[name] = record.content.decode("utf-8", "replace")
         elif home is None or PurePath(name).parent != home / ".claude":
             files.append(_read(name, record))
+            if len(files) > _MOST_FILES:
+                raise ValueError("there are more files than any folder has")
     return Folder(variables=tuple(variables.items()), files=tuple(files))
 
 

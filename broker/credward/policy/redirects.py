@@ -20,6 +20,9 @@ from credward.tokens import Folder
 
 __all__ = ["check_folder", "counts"]
 
+# What one file may set, by variable.
+_File = Mapping[str, Collection[str]]
+
 # What stands between a client and its server, by the flag that a credential may allow.
 _BETWEEN: Mapping[str, str] = MappingProxyType(
     {
@@ -50,9 +53,10 @@ class _Setting:
     name: str
     value: str
 
-    def is_of(self, name: str) -> bool:
-        """Return whether it sets *name*; one that ends in `_` has any ending."""
-        return self.name == name or (name.endswith("_") and self.name.startswith(name))
+    @property
+    def counts_as(self) -> str:
+        """The variable of a client that it sets; those of a family count as one."""
+        return next((each for each in _FAMILIES if self.name.startswith(each)), self.name)
 
 
 def counts(name: str) -> bool:
@@ -103,29 +107,32 @@ def _added(
 
     Some of the files may be in force, or all of them, in whatever order.
     """
+    by_path: dict[str, dict[str, set[str]]] = {}
+    for each in settings:
+        by_path.setdefault(each.path, {}).setdefault(each.counts_as, set()).add(each.value)
     alone = partial(_values, (), environ)
     known = {address for client in in_use(alone) for address in destinations(client, alone)}
-    for paths in _subsets(list(dict.fromkeys(each.path for each in settings))):
-        some = [each for each in settings if each.path in paths]
+    for some in _subsets(list(by_path.values())):
         values = partial(_values, some, environ)
         for client in in_use(values):
             for address in sorted(destinations(client, values) - known, key=str):
                 yield client, address
 
 
-def _subsets(paths: Sequence[str]) -> Iterator[Collection[str]]:
+def _subsets(files: Sequence[_File]) -> Iterator[Sequence[_File]]:
     """Yield what may be in force of these files; of many, each alone and all."""
-    sizes = range(1, len(paths) + 1) if len(paths) <= _MOST else (1, len(paths))
-    return chain.from_iterable(combinations(paths, size) for size in sizes)
+    sizes = range(1, len(files) + 1) if len(files) <= _MOST else (1, len(files))
+    return chain.from_iterable(combinations(files, size) for size in sizes)
 
 
-def _values(some: Sequence[_Setting], environ: Mapping[str, str], name: str) -> set[str]:
-    return {each.value for each in some if each.is_of(name)} or {environ.get(name, "")}
+def _values(some: Sequence[_File], environ: Mapping[str, str], name: str) -> Collection[str]:
+    found = set().union(*(each.get(name, ()) for each in some))
+    return found or {environ.get(name, "")}
 
 
 def _elsewhere(client: Client, address: str | None, settings: Sequence[_Setting]) -> str:
     names = [name for name in client.names if name]
-    named = [each for name in names for each in settings if each.is_of(name)]
+    named = [each for name in names for each in settings if each.counts_as == name]
     exact = [each for each in named if each.value == address]
     # Where none of its own is set, another client was switched off.
     cause = [*exact, *named, *settings][0]

@@ -104,6 +104,15 @@ def test_s2_the_owners_own_settings_are_no_repositorys() -> None:
     assert [each.path for each in found.files] == paths[1:]
 
 
+def test_s2_more_files_than_there_can_be() -> None:
+    """Are no folder's, and would take long to look at."""
+    body = b"file 2 a\n{}\n"
+
+    assert len(read_folder(body * 66, home=None).files) == 66
+    with pytest.raises(ValueError, match="more files"):
+        read_folder(body * 67, home=None)
+
+
 def test_s2_nothing_else_of_a_file_is_kept() -> None:
     """Other variables may be keys; what is kept is not printed either."""
     secret = canary("settings")

@@ -40,7 +40,7 @@ class Record:
     """One variable with its value, or one file: with its content, or why there is none."""
 
     kind: Literal["variable", "file", "unreadable", "too-large"]
-    name: bytes
+    name: bytes = field(repr=False)
     content: bytes = field(default=b"", repr=False)
 
 

@@ -17,10 +17,13 @@ from integration.minting import MintProgram
 def cli(
     daemon: RunningDaemon, *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
+    # The home of a test is not its account's: what lies there would count as a repository's.
+    folder = daemon.home / "work"
+    (folder / ".git").mkdir(parents=True, exist_ok=True)
     return subprocess.run(
         [sys.executable, "-m", "credward", *arguments],
         env={**daemon.environment, **environment},
-        cwd=daemon.home,
+        cwd=folder,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -74,6 +74,27 @@ def test_s15_what_is_written_down_counts(start_daemon: DaemonFactory, tmp_path: 
     assert daemon.get("foundry", client_base_url=GATEWAY).text == token
 
 
+@pytest.mark.parametrize("restart", [True, False], ids=["restart", "reload"])
+def test_s1_a_token_that_is_held_is_for_the_hosts_that_it_was_minted_for(
+    start_daemon: DaemonFactory, tmp_path: Path, restart: bool
+) -> None:
+    """Neither memory nor the store hands it out once a configuration lets it go elsewhere."""
+    upstream = MintProgram(tmp_path / "upstream")
+    daemon = start_daemon(upstream.block("gateway", base_url=f'"{GATEWAY}"', persist="true"))
+    held = daemon.get("gateway", client_base_url=GATEWAY).text
+    until(lambda: "token:" in (daemon.state_dir / "store.sealed").read_text())
+    daemon.write_config(upstream.block("gateway", persist="true"))
+    if restart:
+        daemon.stop()
+        daemon.start()
+    else:
+        daemon.send(signal.SIGHUP)
+        until(lambda: daemon.status("gateway")["base_urls"] == [])
+
+    assert held == "opaque-1"
+    assert daemon.get("gateway").text == "opaque-2"
+
+
 # --- the settings of a repository ------------------------------------------------------------
 
 

@@ -178,6 +178,23 @@ def test_s1_a_client_secret_goes_to_its_server(
     assert len(good.log) == asked
 
 
+def test_s1_a_login_shows_it_to_nobody_else(
+    start_daemon: DaemonFactory, servers: tuple[OAuthServer, OAuthServer]
+) -> None:
+    """A login at another server does not begin, and nobody is asked anything with the secret."""
+    good, evil = servers
+    daemon = start_daemon(confidential(good.issuer))
+    assert cli(daemon, "secret", "set", "key", given=KEY).returncode == 0
+    assert daemon.get("gateway").status == 200
+    asks = confidential(evil.issuer).replace("client_credentials", "device_code")
+    change(daemon, asks, restart=True)
+    login = cli(daemon, "login", "gateway", "--device", "--no-browser")
+
+    assert login.returncode == 78, login.stdout + login.stderr
+    assert "run credward secret allow key" in login.stderr
+    assert evil.log == []
+
+
 def test_s1_a_secret_behind_another_credential(start_daemon: DaemonFactory) -> None:
     """It is bound to the credential that is minted in the end, and that one is parked by name."""
     daemon = start_daemon(CHAIN + static("inner"))

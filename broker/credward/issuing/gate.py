@@ -77,15 +77,32 @@ class Gate:
         self._asked = asked
         self._counter = itertools.count(1)
 
-    def admit(self, action: str, peer: Peer, token_request: TokenRequest) -> Admitted:
-        """Let this request through, or raise; what is denied is recorded."""
+    def admit(
+        self,
+        action: str,
+        peer: Peer,
+        token_request: TokenRequest,
+        *,
+        asked_as: str | None = None,
+    ) -> Admitted:
+        """Let this request through, or raise; what is denied is recorded.
+
+        A denial names only what the caller named: the credential, or *asked_as*.
+        """
         active = self._holder.active
         caller = self._identify(peer, action)
         name = token_request.credential
+        subject = f'"{asked_as or name}"'
         if name == DEFAULT_NAME:
-            name = find_credential(active.config, name).name
+            subject = "the default credential"
+            try:
+                name = find_credential(active.config, name).name
+            except BrokerError:
+                # The error lists the names, and only who may have all of them is told those.
+                self._decide(active, action, caller, token_request.format, _EVERYTHING, subject)
+                raise
         # Decided before it is looked up: whoever may have nothing also learns no names.
-        rule = self._decide(active, action, caller, token_request.format, name)
+        rule = self._decide(active, action, caller, token_request.format, name, subject)
         if action != "Inspect":
             self.check_unlocked()
             self._asked()
@@ -99,21 +116,19 @@ class Gate:
         )
 
     def admit_on(self, action: str, peer: Peer, name: str) -> Admitted:
-        """Let this through for the credential *name*, else for one on the grant of that name.
-
-        Of what there is, nobody hears who may do nothing of the kind.
-        """
+        """Let this through for the credential *name*, else for one on the grant of that name."""
         try:
             found = find_on_grant(self._holder.active.config, name)
         except BrokerError:
             self.require(action, peer)
             raise
-        return self.admit(action, peer, TokenRequest(credential=found.name, format="-"))
+        token_request = TokenRequest(credential=found.name, format="-")
+        return self.admit(action, peer, token_request, asked_as=name)
 
     def require(self, action: str, peer: Peer, *, although_locked: bool = False) -> Caller:
         """Decide on an action that is about no single credential; raise `denied`."""
         caller = self._identify(peer, action)
-        self._decide(self._holder.active, action, caller, "-", _EVERYTHING)
+        self._decide(self._holder.active, action, caller, "-", _EVERYTHING, action.lower())
         if action != "Inspect" and not although_locked:
             self.check_unlocked()
         return caller
@@ -159,12 +174,19 @@ class Gate:
         return caller
 
     def _decide(
-        self, active: Active, action: str, caller: Caller, format_name: str, name: str
+        self,
+        active: Active,
+        action: str,
+        caller: Caller,
+        format_name: str,
+        name: str,
+        subject: str,
     ) -> str | None:
+        """Return the rule that permits it, or raise a denial of *subject*."""
         configured = active.config.credentials.get(name)
         resource = Resource(credential=name, provider=configured.provider if configured else "")
         decision = active.policy.decide(caller, action, resource)
         if decision.allowed:
             return decision.rule
         self._recorder.denied(action, name, format_name, caller, decision.rule)
-        raise BrokerError(Kind.DENIED, decision.reason)
+        raise BrokerError(Kind.DENIED, f"{subject} {decision.reason}")

@@ -309,7 +309,7 @@ def test_a_server_that_cannot_is_told_from_one_that_will_not(world, change, kind
         setattr(world.server, name, value)
     error = world.failure(path="secret/llm")
 
-    assert (error.kind, error.sent) == (kind, sent)
+    assert (error.kind, error.failure.sent) == (kind, sent)
     assert word in error.message
 
 
@@ -347,7 +347,7 @@ def test_h3_nothing_that_the_server_says_gets_into_a_message(world):
     for status in (200, 307, 400, 403, 404, 405, 412, 429, 500, 501, 503):
         world.server.status = status
         error = world.failure(path="secret/llm")
-        assert MARK not in repr(error) + error.hint
+        assert MARK not in repr(error) + error.failure.hint
 
 
 def test_a_failing_read_does_not_forget_the_lease(world):

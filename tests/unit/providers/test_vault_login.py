@@ -160,7 +160,7 @@ def test_t12_an_expired_jwt_is_not_presented(world):
     reference = world.give("jwt", sign(exp=NOW - 1))
     error = world.failure(auth_method="jwt", jwt=reference, path="secret/llm")
 
-    assert (error.kind, error.sent) == (Kind.PROVIDER_REFUSED, "no")
+    assert (error.kind, error.failure.sent) == (Kind.PROVIDER_REFUSED, "no")
     assert "its JWT in" in error.message
     assert world.server.asked == []
 

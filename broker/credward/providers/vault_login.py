@@ -25,13 +25,9 @@ from credward.providers.vault_state import (
     name_of,
 )
 from credward.settings.references import Reference
+from credward.settings.vault import POD_TOKEN, TOKEN_FILE
 
 __all__ = ["log_in", "look_up", "read_auth"]
-
-# Where every pod finds its own, unless a reference says otherwise.
-_POD_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path
-# Where the vendors' `login` commands leave it.
-_TOKEN_FILE = "~/.vault-token"  # noqa: S105 - a path
 
 
 def log_in(vault: VaultClient, token_request: ProviderRequest, state: State, io: Io) -> VaultToken:
@@ -152,13 +148,13 @@ def _login_call(
 
 
 def _token_file(vault: VaultClient, io: Io) -> str:
-    return read_file(vault.name, _TOKEN_FILE, io, remedy="run vault login, or set token")
+    return read_file(vault.name, TOKEN_FILE, io, remedy="run vault login, or set token")
 
 
 def _jwt(vault: VaultClient, token_request: ProviderRequest, io: Io) -> str:
     """Return the JWT; one that has expired is not presented, for a new one may come by itself."""
     if vault.settings.jwt is None:
-        text, where = read_file(vault.name, _POD_TOKEN, io).strip(), f"file {_POD_TOKEN}"
+        text, where = read_file(vault.name, POD_TOKEN, io).strip(), f"file {POD_TOKEN}"
     else:
         text = read_secret(token_request, "jwt", io).reveal().strip()
         reference = vault.settings.jwt

@@ -84,6 +84,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 raise ValueError(_WAYS)
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The file that holds the JWT, if one does."""
+        return () if self.identity_file is None else (self.identity_file,)
+
+    @property
+    def handed_out(self) -> Reference | None:
+        """Where the API key is; None for a token."""
+        return None if self.api_key is None else refuse_literal(self.api_key)
+
+    @property
+    def server(self) -> str | None:
+        """Who is asked for a token; for a key, and by `ant`, nobody that is known."""
+        return None if self.federation_rule_id is None else self.token_url
+
+    @property
     def presents_once(self) -> bool:
         """Whether a JWT is presented that counts once (see `issuing.used_proofs`)."""
         return self.federation_rule_id is not None

@@ -104,6 +104,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return GrantTerms()
 
     @property
+    def server(self) -> str | None:
+        """Where its services are asked; where the words of a profile lead is not known."""
+        if self.profile is not None:
+            return None
+        return self.sso_region or self.sso_session or self.region or ""
+
+    @property
     def by_sso(self) -> bool:
         """Whether the keys come from a login of our own at IAM Identity Center."""
         return self.sso_session is not None or self.sso_start_url is not None

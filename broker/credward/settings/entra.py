@@ -140,6 +140,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return f"{base}/{self.tenant}" if self.tenant else base
 
     @property
+    def server(self) -> str | None:
+        """Who is asked; what `az` and the platform ask is not known."""
+        return self.authority_url if self.way in {"user", "application"} else None
+
+    @property
     def scopes(self) -> tuple[str, ...]:
         """What is asked for; nothing for an ID token alone."""
         if self.scope is not None:

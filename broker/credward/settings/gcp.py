@@ -13,7 +13,10 @@ import msgspec
 from credward.settings.grants import GrantTerms
 from credward.settings.references import Reference, refuse_literal
 
-__all__ = ["AccessBoundaryRule", "AvailabilityCondition", "Settings", "Source"]
+__all__ = ["ADC_FILE", "AccessBoundaryRule", "AvailabilityCondition", "Settings", "Source"]
+
+# Where `gcloud auth application-default login` leaves it, unless its variables say otherwise.
+ADC_FILE = "~/.config/gcloud/application_default_credentials.json"
 
 Source = Literal["adc", "metadata", "file", "key", "external_account", "login"]
 
@@ -95,6 +98,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.client_id is not None:
             return "login"
         return self.source or "adc"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The file of the credentials: the one that is named, or where gcloud leaves it."""
+        if self.origin == "adc":
+            return (ADC_FILE,)
+        return () if self.credentials_file is None else (self.credentials_file,)
+
+    @property
+    def server(self) -> str | None:
+        """Who is asked: Google, or a metadata server; the issuer of somebody else is not known."""
+        if self.origin == "metadata":
+            return self.metadata_host or "metadata"
+        return None if self.origin == "external_account" else "google"
 
     @property
     def grant_terms(self) -> GrantTerms:

@@ -28,6 +28,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         refuse_literal(self.secret)
 
     @property
-    def reference(self) -> Reference:
+    def handed_out(self) -> Reference:
         """Where the secret is."""
         return refuse_literal(self.secret)

@@ -17,7 +17,12 @@ from credward.settings.checks import is_loopback
 from credward.settings.grants import GrantTerms
 from credward.settings.references import Reference, refuse_literal
 
-__all__ = ["AuthMethod", "Settings"]
+__all__ = ["POD_TOKEN", "TOKEN_FILE", "AuthMethod", "Settings"]
+
+# Where every pod finds its own JWT, unless a reference says otherwise.
+POD_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path
+# Where the vendors' `login` commands leave their token.
+TOKEN_FILE = "~/.vault-token"  # noqa: S105 - a path
 
 AuthMethod = Literal[
     "token",
@@ -133,6 +138,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def mount(self) -> str:
         """Where the auth method is mounted; by default under its own name."""
         return (self.auth_mount or self.auth_method).strip("/")
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files of the client's certificate, and where a login is found that nothing names."""
+        found = [path for path in (self.client_cert, self.client_key) if path is not None]
+        if self.auth_method == "token" and self.token is None:
+            found.append(TOKEN_FILE)
+        if self.auth_method == "kubernetes" and self.jwt is None:
+            found.append(POD_TOKEN)
+        return tuple(found)
+
+    @property
+    def server(self) -> str:
+        """Where it listens; empty: where the environment of the daemon says."""
+        return self.address or ""
 
     @property
     def login_identity(self) -> Mapping[str, Any]:

@@ -45,6 +45,7 @@ from credward.config.sections import (
     PolicySection,
     StoreSection,
 )
+from credward.config.sources import with_sources
 from credward.config.storing import contradictions, store_config
 from credward.config.words import Where, convert
 from credward.guess import guess
@@ -106,7 +107,7 @@ def load_config(places: Places, explicit: Path | None = None) -> Config:
         raise ConfigErrors(list(dict.fromkeys(complaints.errors)))
     return Config(
         default=default,
-        credentials=MappingProxyType(credentials),
+        credentials=MappingProxyType(with_sources(credentials)),
         listen=ListenConfig(
             mode=listen.mode,
             socket=_path(listen.socket),

@@ -298,11 +298,22 @@ def seconds(milliseconds: int) -> str:
     return f"{milliseconds // 1000}.{milliseconds % 1000:03}".rstrip("0").rstrip(".")
 
 
-def claims(base_url: str | None, *, bare_token: bool) -> str:
+def mcp_server() -> str:
+    """Return a digest (FNV-1a) of the MCP server that headers are for, "" where there is none."""
+    name, url = variable("CLAUDE_CODE_MCP_SERVER_NAME"), variable("CLAUDE_CODE_MCP_SERVER_URL")
+    if not (name and url):
+        return ""
+    total = 14695981039346656037
+    for byte in os.fsencode(f"{name}\n{url}"):
+        total = (total ^ byte) * 1099511628211 % 2**64
+    return f"{total:016x}"
+
+
+def claims(base_url: str | None, format_name: str) -> str:
     """Return the query parts that the environment claims; why they can only deny: claims.c."""
     query = ""
     kept = variable("CLAUDE_CODE_API_KEY_HELPER_TTL_MS")
-    if bare_token and is_digits(kept, 12):
+    if format_name == "token" and is_digits(kept, 12):
         query += f"&cache_ttl={seconds(int(kept))}"
     url = environment_base_url() if base_url is None else base_url
     if len(os.fsencode(url)) > 2047:
@@ -317,7 +328,11 @@ def claims(base_url: str | None, *, bare_token: bool) -> str:
     }
     if any(flags.values()):
         query += "&client_flags=" + ",".join(flag for flag, is_set in flags.items() if is_set)
-    return query + ("&in_tool=1" if variable("CLAUDECODE") else "")
+    if variable("CLAUDECODE"):
+        query += "&in_tool=1"
+    if format_name == "headers" and (server := mcp_server()):
+        query += f"&mcp_server={server}"
+    return query
 
 
 def target_of(options: Options, left: float) -> str:
@@ -327,7 +342,7 @@ def target_of(options: Options, left: float) -> str:
     tenths = max(1, int((left * 1000 + 50) // 100))
     target = f"/v1/credentials/{encode(options.name or '-')}/{options.format}"
     target += f"?timeout={seconds(tenths * 100)}"
-    target += claims(options.values.get("--base-url"), bare_token=options.format == "token")
+    target += claims(options.values.get("--base-url"), options.format)
     least = options.values.get("--min-remaining")
     return target if least is None else f"{target}&min_remaining={seconds(read_seconds(least))}"
 

@@ -50,7 +50,7 @@ static bool write_target(
 	text_add(target, options->format);
 	text_add(target, "?timeout=");
 	text_add_seconds(target, (unsigned long long)(left > 0 ? left : 100));
-	claims_add(target, options->base_url, strcmp(options->format, "token") == 0);
+	claims_add(target, options->base_url, options->format);
 	if (options->min_remaining != NULL) {
 		text_add(target, "&min_remaining=");
 		text_add_seconds(target, (unsigned long long)read_seconds(options->min_remaining));

@@ -29,6 +29,7 @@ __all__ = [
 DEFAULT_TIMEOUT = 4.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}|-")
 _FORMAT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_DIGEST = re.compile(r"[0-9a-f]{1,64}")
 _FLAG = re.compile(r"[a-z0-9-]{1,32}")
 # No sign, no exponent, no NaN: what `float` would take beyond this is no duration.
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
@@ -103,7 +104,19 @@ def read_token_request(name: str, format_name: str, query: Mapping[str, str]) ->
         client_base_url=_text(query, "client_base_url"),
         client_flags=flags,
         in_tool=query.get("in_tool") == "1",
+        mcp_server=_digest(query, "mcp_server"),
+        other_than=_digest(query, "not"),
     )
+
+
+def _digest(query: Mapping[str, str], name: str) -> str | None:
+    """Return a one-way name, as the header `Token-Id` is one."""
+    text = query.get(name)
+    if text is not None and _DIGEST.fullmatch(text) is None:
+        raise BrokerError(
+            Kind.BAD_REQUEST, f"{name} is not a digest of up to 64 hexadecimal digits"
+        )
+    return text
 
 
 def _text(query: Mapping[str, str], name: str) -> str | None:

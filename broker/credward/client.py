@@ -57,9 +57,20 @@ class Client:
         answer = self._ask("POST", _path(credential) + "/refresh", query, timeout=timeout)
         return self._read(answer, wire.RefreshResult)
 
-    def rejected(self, credential: str, token_id: str | None = None) -> None:
-        """Say that upstream refused a token."""
-        body = wire.encode(wire.RejectedReport(token_id=token_id))
+    def rejected(
+        self,
+        credential: str,
+        token_id: str | None = None,
+        *,
+        reason: wire.RejectionReason = "unauthorized",
+        until: float | None = None,
+    ) -> None:
+        """Say that a token was refused where it is used (None: the one that is handed out now).
+
+        *until*: when it may be used again, in Unix seconds, where the refusal said so.
+        """
+        report = wire.RejectedReport(token_id=token_id, reason=reason, until=until)
+        body = wire.encode(report)
         self._ask("POST", _path(credential) + "/rejected", body=body)
 
     def reload(self) -> wire.ReloadResult:
@@ -291,6 +302,10 @@ def _query(token_request: TokenRequest) -> dict[str, str]:
         query["client_flags"] = ",".join(sorted(token_request.client_flags))
     if token_request.in_tool:
         query["in_tool"] = "1"
+    if token_request.mcp_server is not None:
+        query["mcp_server"] = token_request.mcp_server
+    if token_request.other_than is not None:
+        query["not"] = token_request.other_than
     return query
 
 

@@ -8,7 +8,7 @@ are `formats`.
 from __future__ import annotations
 
 import math
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -36,6 +36,7 @@ __all__ = [
     "Ready",
     "RefreshResult",
     "RejectedReport",
+    "RejectionReason",
     "ReloadResult",
     "SecretKept",
     "SecretNames",
@@ -45,6 +46,8 @@ __all__ = [
     "decode",
     "encode",
 ]
+
+RejectionReason = Literal["unauthorized", "revoked", "quota", "billing"]
 
 _PROBLEM_TYPE = "urn:credward:problem:"
 
@@ -69,7 +72,10 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One credential without its secret; instants are Unix seconds, absent ones are null."""
+    """One credential without its secret; instants are Unix seconds, absent ones are null.
+
+    *life*: how long its tokens last, in seconds, as far as mints have shown.
+    """
 
     name: str
     provider: str = ""
@@ -84,6 +90,7 @@ class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_asked_by: str | None = None
     token_id: str | None = None
     failure: Failure | None = None
+    life: float | None = None
     mints: int = 0
     failures: int = 0
     waits: int = 0
@@ -92,15 +99,18 @@ class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unusable(msgspec.Struct, frozen=True, kw_only=True):
-    """A credential that gives no token now: *kind* is `cooldown` or `disabled`, *reason* a kind.
+    """A credential that gives no token now: *kind* is `cooldown` or `disabled`.
 
-    *until* (Unix seconds) and *remaining* (seconds) are null where only *recovery* ends it.
+    *reason* is the kind of a failure, or what was reported of its token, *since* when is null where
+    that is not known. *until* (Unix seconds) and *remaining* (seconds) are null where only
+    *recovery* ends it.
     """
 
     credential: str
     kind: str
     reason: str
     recovery: str
+    since: float | None = None
     until: float | None = None
     remaining: float | None = None
 
@@ -132,10 +142,16 @@ class RefreshResult(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float | None = None
 
 
-class RejectedReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Body of `POST .../rejected`: the token refused upstream; null: the last given."""
+class RejectedReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Body of `POST .../rejected`: a token that was refused where it is used.
 
-    token_id: str | None = None
+    *token_id* null: the one that is handed out now. *until* (Unix seconds): when it may be used
+    again, where the refusal said so.
+    """
+
+    token_id: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    reason: RejectionReason = "unauthorized"
+    until: Annotated[float, msgspec.Meta(gt=0, le=1e11)] | None = None
 
 
 class ReloadResult(msgspec.Struct, frozen=True, kw_only=True):

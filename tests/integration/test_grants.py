@@ -234,6 +234,7 @@ def test_status_knows_before_anybody_asks(daemon: RunningDaemon, upstream: OAuth
         "credential": "one",
         "kind": "disabled",
         "reason": "login-required",
+        "since": None,
         "until": None,
         "remaining": None,
         "recovery": "reauthorize",
@@ -372,6 +373,49 @@ def test_h6_locked(daemon: RunningDaemon, upstream: OAuthServer) -> None:
     assert cli(daemon, "get", "one").returncode == 0
     assert cli(daemon, "get", "demo").returncode == 0
     assert status(daemon)["locked"] is False
+
+
+def test_g6_a_lock_keeps_what_failed(start_daemon: DaemonFactory, upstream: OAuthServer) -> None:
+    """A missing secret, a program that is not there, a login that is refused: as before the unlock."""
+    program = '\n[credentials.program]\nprovider = "command"\ncommand = ["/no/such/program"]\n'
+    daemon = start_daemon(config(upstream, "one") + KEY + program + LOCAL)
+    hand_over(daemon, upstream.grant())
+    upstream.families[0].revoked = True
+    for name in ("one", "key", "program", "demo"):
+        daemon.get(name)
+    names = ("one", "key", "program")
+    before = {name: daemon.status(name) for name in names}
+    lock(daemon)
+    assert unlock(daemon).returncode == 0
+
+    after = {name: daemon.status(name) for name in names}
+    assert {name: (each["state"], each["failure"]) for name, each in after.items()} == {
+        name: ("parked", before[name]["failure"]) for name in names
+    }
+    assert cli(daemon, "status", "--check").returncode == 1
+    assert cli(daemon, "status", "demo", "--check").returncode == 0
+    assert daemon.status("demo")["state"] == "empty"
+    # What was missing comes: that ends it, for this one alone.
+    assert cli(daemon, "secret", "set", "team-key", given="sk-1").returncode == 0
+    assert daemon.get("key").text == "sk-1"
+    assert cli(daemon, "status", "program", "--check").returncode == 1
+
+
+def test_g6_after_a_login_or_a_logout_nothing_has_expired(
+    daemon: RunningDaemon, upstream: OAuthServer
+) -> None:
+    """Nothing was minted on the new login, and nothing is of the one that was given up."""
+    hand_over(daemon, upstream.grant())
+    daemon.get("one")
+    cli(daemon, "logout", "one")
+    assert daemon.status("one")["state"] == "parked"
+    hand_over(daemon, upstream.grant())
+    assert daemon.status("one")["state"] == "empty"
+    daemon.get("one")
+    hand_over(daemon, upstream.grant(), "two")
+
+    assert {daemon.status(name)["state"] for name in NAMES} <= {"empty", "fresh"}
+    assert cli(daemon, "status", "--check").returncode == 0
 
 
 def test_h6_locked_from_the_first_moment(daemon: RunningDaemon) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from credward.audit import AuditLog
 from credward.callers.identify import PeerIdentifier, attestation_report
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig, ListenConfig, Places, environment, load_config
+from credward.config.sources import files_behind
 from credward.daemon.hardening import hardening_report
 from credward.daemon.in_force import Holder, InForce
 from credward.daemon.manage_service import BrokerManageService
@@ -39,6 +40,7 @@ from credward.issuing.recovery import Recovery
 from credward.issuing.scrubbing import Scrubber
 from credward.issuing.sealer import Sealer
 from credward.issuing.shell import Shell
+from credward.issuing.source_files import SourceFiles
 from credward.issuing.store_desk import StoreDesk
 from credward.issuing.strongbox import Strongbox
 from credward.issuing.token_shelf import TokenShelf
@@ -122,6 +124,7 @@ def compose(
         run=notice_program(environ),
         spawn=spawn,
     )
+    files = SourceFiles(clock=clock, files=lambda name: _files(holder.active.config, name, environ))
     shell = Shell(
         clock=clock,
         sealer=Sealer(),
@@ -130,6 +133,7 @@ def compose(
         mint=lambda key: minting.mint(holder.active.config, key),
         watcher=shelf,
         owner=notices,
+        files=files,
         scrub=scrubber.soon,
     )
     shelf.tokens = shell
@@ -147,8 +151,9 @@ def compose(
         gate=gate,
         shell=shell,
         recorder=recorder,
-        fallbacks=Fallbacks(clock=clock, view=shell.view),
+        fallbacks=Fallbacks(clock=clock, view=shell.view, holds=shell.holds),
         turned_away=turned_away,
+        files=files,
     )
     store_desk = StoreDesk(
         holder=holder,
@@ -312,6 +317,17 @@ class _Facts:
                 value=float(self.keeper.ambiguities),
             ),
         ]
+
+
+def _files(config: Config, name: str, environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """Return the files that a mint of the credential *name* reads."""
+    if (credential := config.credentials.get(name)) is None:
+        return ()
+    home = Path(environ.get("HOME") or "/")
+    return tuple(
+        home / path[2:] if path.startswith("~/") else Path(path)
+        for path in files_behind(config, credential)
+    )
 
 
 def _load_policy(config: Config) -> PolicyEngine:

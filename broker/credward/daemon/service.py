@@ -23,7 +23,7 @@ from credward.issuing.gate import Peer
 from credward.issuing.grant_desk import GrantDesk
 from credward.issuing.grant_record import GrantView
 from credward.issuing.issuer import Issued, Issuer
-from credward.lifecycle.vocabulary import State
+from credward.lifecycle.vocabulary import Reason, State
 from credward.tokens import TokenRequest
 
 __all__ = ["BrokerService"]
@@ -109,9 +109,10 @@ class BrokerService:
             expires_at=held.expires_at,
         )
 
-    def rejected(self, peer: Peer, credential: str, token_id: str | None) -> None:
-        """Note that upstream refused a token."""
-        self._issuer.reject(peer, credential, token_id)
+    def rejected(self, peer: Peer, credential: str, report: wire.RejectedReport) -> None:
+        """Note that a token was refused where it is used."""
+        reason = Reason(report.reason)
+        self._issuer.reject(peer, credential, report.token_id, reason, report.until)
 
     def statuses(self, peer: Peer) -> wire.StatusList:
         """Tell the states of all credentials."""
@@ -223,6 +224,7 @@ class BrokerService:
             last_asked_at=view.last_asked_at,
             last_asked_by=asked_by,
             failure=failure,
+            life=view.life,
             login_ends_at=grant.ends_at if grant else None,
             mints=view.mints,
             failures=view.failures,
@@ -263,8 +265,9 @@ def _unusable(unusable: Unusable) -> wire.Unusable:
     return wire.Unusable(
         credential=unusable.credential,
         kind=unusable.state.value,
-        reason=unusable.failure.kind.slug,
+        reason=unusable.reason,
         recovery=unusable.failure.recovery.value,
+        since=unusable.since,
         until=unusable.until,
         remaining=unusable.remaining,
     )

@@ -17,6 +17,7 @@ from credward.errors import BrokerError, Kind
 from credward.issuing.admitted import Admitted
 from credward.issuing.asking import DEFAULT_NAME, find_credential, find_on_grant
 from credward.issuing.recording import Recorder
+from credward.issuing.strongbox import LOCKED
 from credward.policy.base_url import check_base_url
 from credward.policy.engine import PolicyEngine, Resource
 from credward.tokens import TokenRequest
@@ -141,7 +142,7 @@ class Gate:
     def check_unlocked(self) -> None:
         """Refuse all but looking and unlocking: what lies in memory is no exception."""
         if self.locked:
-            raise BrokerError(Kind.STORE_LOCKED, "the store is locked: run credward unlock")
+            raise LOCKED.error()
 
     def check_destination(self, admitted: Admitted) -> None:
         """Raise `denied` where the caller would send the token to another host than configured."""

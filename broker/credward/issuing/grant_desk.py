@@ -16,6 +16,7 @@ import msgspec
 
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig
+from credward.config.sources import names_on
 from credward.errors import BrokerError, Failure, Kind
 from credward.issuing.gate import Gate, Holder, Peer
 from credward.issuing.grant_book import LONGEST_SECRET, GrantBook
@@ -28,6 +29,7 @@ from credward.issuing.recording import Recorder
 from credward.issuing.shell import Shell
 from credward.issuing.strongbox import Strongbox
 from credward.issuing.turned_away import TurnedAway
+from credward.issuing.waking import login_changed
 from credward.settings.grants import bound_to, grant_terms
 from credward.store.journal import GrantFields
 from credward.tokens import Secret
@@ -38,6 +40,9 @@ __all__ = ["Forgotten", "GrantDesk"]
 
 _log = logging.getLogger(__name__)
 
+_REVOKED = Failure.of(
+    Kind.PROVIDER_UNREACHABLE, "all tokens were dropped: ask again", retry_after=0.0
+)
 # Revoking upstream is a courtesy that nobody waits longer for (seconds).
 _REVOKE = 8.0
 
@@ -101,7 +106,7 @@ class GrantDesk:
                 if terms.logins and never and not self._strongbox.locked:
                     # What whoever asks will hear.
                     view = dataclasses.replace(view, failure=needs_login(each))
-                found[each.grant] = (view, each.provider, self._names_on(each.grant))
+                found[each.grant] = (view, each.provider, names_on(self._config, each.grant))
         return list(found.values())
 
     async def keep(
@@ -114,13 +119,14 @@ class GrantDesk:
         """
         before = self._keeper.peek(credential.grant)
         known = before.account if before is not None else None
+        same_account = before is None or before.account == fields.account
         if by_agent and known is not None and fields.account != known:
             raise BrokerError(
                 Kind.DENIED,
                 f'"{credential.name}" stays with its account, as an agent asked for the login of '
                 f"another: run credward login {credential.name} in a terminal of your own",
             )
-        if before is not None and before.account != fields.account:
+        if not same_account:
             # Somebody else logged in: what was minted for the one before is not theirs.
             self._shell.grant_parked(credential.grant, needs_login(credential), drop=True)
         durable = await self._keeper.give(
@@ -129,13 +135,18 @@ class GrantDesk:
             fields,
             bound_to=bound_to(credential.provider, credential.settings),
         )
-        self._notices.login_given(credential.grant)
         self._shell.grant_given(credential.grant)
+        woken = login_changed(
+            self._config, self._shell, credential.grant, same_account=same_account
+        )
+        grants = {credential.grant, *(each.grant for each in woken)}
+        for grant in grants:
+            self._notices.login_given(grant)
         self._scrub()
         return Given(
             durable=durable,
-            credentials=self._names_on(credential.grant),
-            turned_away=self._turned_away.take(credential.grant),
+            credentials=names_on(self._config, credential.grant),
+            turned_away=sum(self._turned_away.take(grant) for grant in grants),
         )
 
     async def hand_over(self, peer: Peer, name: str, secret: Secret) -> tuple[str, Given]:
@@ -181,7 +192,7 @@ class GrantDesk:
             if terms.logins or terms.rotating:
                 first.setdefault(each.grant, each)
         done = await asyncio.gather(*(self._forget(each) for each in first.values()))
-        self._shell.drop_all()
+        self._shell.drop_all(_REVOKED)
         await self._book.save()
         # Afterwards: a full disk is no reason to keep anything.
         self._recorder.acted(caller, "Manage", "revoked-all")
@@ -217,6 +228,7 @@ class GrantDesk:
         # First here, before anything is waited for: from now on nobody is handed anything of it,
         # whatever disk and upstream say.
         self._shell.grant_parked(grant, needs_login(credential), drop=True)
+        login_changed(self._config, self._shell, grant, same_account=False)
         durable = await self._keeper.give_up(grant)
         if not grant_terms(credential.settings).logins:
             # No human is needed: the next mint logs in by itself.
@@ -232,7 +244,7 @@ class GrantDesk:
         self._scrub()
         return Forgotten(
             grant=grant,
-            credentials=self._names_on(grant),
+            credentials=names_on(self._config, grant),
             held=held,
             # What comes next may have been saved meanwhile.
             durable=durable or not self._book.unsaved,
@@ -258,9 +270,6 @@ class GrantDesk:
             now=self._clock.now(),
         )
         await self._pool.revoke(credential.provider, request, deadline=_REVOKE)
-
-    def _names_on(self, grant: str) -> tuple[str, ...]:
-        return tuple(each.name for each in self._config.credentials.values() if each.grant == grant)
 
     @property
     def _config(self) -> Config:

@@ -13,7 +13,7 @@ from credward.issuing.gate import Gate, Holder, Peer
 from credward.issuing.keeper import GrantKeeper
 from credward.issuing.logins import Logins, LoginSession
 from credward.issuing.recording import Recorder
-from credward.issuing.strongbox import Strongbox
+from credward.issuing.strongbox import LOCKED, Strongbox
 from credward.settings.checks import json_object
 
 __all__ = ["LoginDesk"]
@@ -59,7 +59,7 @@ class LoginDesk:
         # Before the browser opens: what could not be kept would have to be done twice.
         await self._strongbox.open(config)
         if self._strongbox.locked:
-            raise BrokerError(Kind.STORE_LOCKED, "the store is locked: run credward unlock")
+            raise LOCKED.error()
         if claims:
             _check_claims(credential, claims)
         agent = admitted.caller.harness is not None

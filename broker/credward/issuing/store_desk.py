@@ -12,12 +12,11 @@ from credward.config import Config
 from credward.errors import BrokerError, Kind
 from credward.issuing.gate import Gate, Holder, Peer
 from credward.issuing.grant_book import LONGEST_SECRET, GrantBook
-from credward.issuing.minting import users_of_secret
 from credward.issuing.recording import Recorder
 from credward.issuing.shell import Shell
-from credward.issuing.strongbox import Strongbox
+from credward.issuing.strongbox import LOCKED, Strongbox
 from credward.issuing.token_shelf import TokenShelf
-from credward.settings.grants import grant_terms
+from credward.issuing.waking import secret_changed
 from credward.tokens import Secret
 from credward.workers.pool import WorkerPool
 
@@ -57,7 +56,7 @@ class StoreDesk:
         caller = self._gate.require("Manage", peer, although_locked=True)
         # First: whatever fails after this, nothing is handed out any more.
         self._strongbox.shut()
-        self._shell.drop_all()
+        self._shell.drop_all(LOCKED)
         await self._strongbox.open(self._config)
         try:
             await self.lock_up(passphrase)
@@ -73,7 +72,7 @@ class StoreDesk:
             await self._strongbox.lock(passphrase)
         finally:
             if self._strongbox.locked:
-                self._shell.drop_all()
+                self._shell.drop_all(LOCKED)
                 self._pool.send_home()
                 # Where the disk did not take the locked store, it is tried again.
                 self._book.note_change()
@@ -107,7 +106,7 @@ class StoreDesk:
         await self._strongbox.open(self._config)
         self._recorder.acted(caller, "Manage", "secret-set", about=_SECRET + name)
         self._book.put_raw(_SECRET + name, bytearray(text.encode()))
-        self._secret_changed(name)
+        secret_changed(self._config, self._shell, name)
         durable = await self._book.save()
         self._scrub()
         return durable
@@ -125,7 +124,7 @@ class StoreDesk:
                 Kind.UNKNOWN_CREDENTIAL,
                 f'the store holds no "{name}": run credward secret list',
             )
-        self._secret_changed(name)
+        secret_changed(self._config, self._shell, name)
         return await self._book.save()
 
     async def secret_names(self, peer: Peer) -> list[str]:
@@ -134,17 +133,6 @@ class StoreDesk:
         self._gate.check_unlocked()
         await self._strongbox.open(self._config)
         return [name.removeprefix(_SECRET) for name in self._strongbox.names(_SECRET)]
-
-    def _secret_changed(self, name: str) -> None:
-        """Forget what came of the old value, and what failed for want of the new one."""
-        config = self._config
-        for each in users_of_secret(config, name):
-            terms = grant_terms(each.settings)
-            if terms.logins or terms.rotating:
-                # Its tokens are the grant's, whoever the client is.
-                self._shell.grant_given(each.grant)
-            else:
-                self._shell.drop(each.name)
 
     @property
     def _config(self) -> Config:

@@ -36,7 +36,7 @@ class Bench:
     def __init__(self) -> None:
         self.clock = FakeClock(1000.0)
         self.views: dict[str, View] = {}
-        self.fallbacks = Fallbacks(clock=self.clock, view=self.view)
+        self.fallbacks = Fallbacks(clock=self.clock, view=self.view, holds=self.holds)
         self.configure(credential("a", "b", "d"), credential("b", "c"), *map(credential, "cd"))
 
     def configure(self, *credentials: CredentialConfig) -> None:
@@ -48,10 +48,14 @@ class Bench:
     def set(self, name: str, state: State, **words: object) -> None:
         self.views[name] = View(credential=name, state=state, grant=name, **words)  # type: ignore[arg-type]
 
+    def holds(self, name: str, token_id: str) -> bool:
+        return self.view(name).token_id == token_id
+
     def order(self, caller: Caller = NOBODY) -> str:
         return "".join(self.fallbacks.order(self.config, self.config.credentials["a"], caller))
 
     def fail(self, name: str, failure: Failure = DOWN) -> None:
+        self.set(name, State.EMPTY, failure=failure)
         self.fallbacks.failed(self.config.credentials[name], failure)
 
 

@@ -122,6 +122,26 @@ def test_doctor_says_what_would_deny_an_agent_of_this_shell(
         assert 'allow_client_flags = ["extra-ca"]' in found.stdout
 
 
+def test_g3_setup_and_doctor_heed_how_long_tokens_last(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """As mints have shown: the cache time that is written fits, and a longer one is warned of."""
+    program.set(lifetime=120)
+    daemon = start_daemon(program.block("gateway"))
+    assert cli(daemon, "get", "gateway").returncode == 0
+    told = cli(daemon, "setup", "claude-code", "gateway", "--yes")
+    settings = json.loads((daemon.home / ".claude/settings.json").read_text())
+    assert settings["env"]["CLAUDE_CODE_API_KEY_HELPER_TTL_MS"] == "30000"
+    assert "keeps a token" not in told.stdout
+    warned = _with_settings(daemon, {"CLAUDE_CODE_API_KEY_HELPER_TTL_MS": "240000"})
+
+    assert warned.returncode == 0, warned.stdout
+    assert (
+        "warn Claude Code: keeps a token for 4m00s, but what it is given may end after 1m00s: "
+        "run credward setup claude-code gateway"
+    ) in warned.stdout
+
+
 def _with_settings(daemon: RunningDaemon, said: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Run doctor with *said* in Claude Code's settings alone."""
     path = daemon.home / ".claude/settings.json"

@@ -19,7 +19,7 @@ from credward.cli.config import checked
 from credward.cli.get import client_flags
 from credward.cli.helper_probe import find_helper, is_native, probe
 from credward.cli.names import complete_credentials
-from credward.cli.output import print_json
+from credward.cli.output import format_duration, print_json
 from credward.cli.setup import claude_code
 from credward.cli.start import places, reach
 from credward.config import Config, CredentialConfig, environment
@@ -198,6 +198,20 @@ def _helper(known: _Known, _name: str) -> Iterator[Finding]:
         )
 
 
+def _cache_time(name: str, kept: float) -> Iterator[Finding]:
+    """Warn where Claude Code would keep a token for longer than it lasts."""
+    # Asked again: the run of the helper may have shown it.
+    lives = {each.name: each.life for each in reach().statuses().credentials}
+    life = lives.get(name)
+    if life is not None and kept > life / 2:
+        yield Finding(
+            check="Claude Code",
+            mark="warn",
+            text=f"keeps a token for {format_duration(kept)}, but what it is given may end after "
+            f"{format_duration(round(life / 2))}: run credward setup claude-code {name}",
+        )
+
+
 def _claude_code(known: _Known, _name: str) -> Iterator[Finding]:
     assert known.credential is not None
     if known.credential.kind == "aws":
@@ -223,6 +237,7 @@ def _claude_code(known: _Known, _name: str) -> Iterator[Finding]:
         yield Finding(check="Claude Code", mark="ok", text=f"{path} names this helper")
     credential = known.credential
     said = {**environment(), **claude_code.settings_environment(paths)}
+    yield from _cache_time(credential.name, claude_code.kept_for(said))
     home = next(iter(credential.base_urls), None)
     # The run above had a clean environment; what an agent started from here has is another matter.
     denial = check_base_url(

@@ -21,6 +21,8 @@ __all__ = [
     "HELPER",
     "TTL",
     "active_helper",
+    "cache_time",
+    "kept_for",
     "ours",
     "settings_environment",
     "settings_paths",
@@ -31,6 +33,9 @@ __all__ = [
 HELPER = ("apiKeyHelper",)
 TTL = ("env", "CLAUDE_CODE_API_KEY_HELPER_TTL_MS")
 _BASE_URL = ("env", "ANTHROPIC_BASE_URL")
+# Its documented default, and what we choose where tokens last long enough (seconds).
+_DEFAULT_CACHE_TIME = 300.0
+_LONGEST_CACHE_TIME, _SHORTEST_CACHE_TIME = 240, 10
 # These outrank or mix with the helper: Claude Code sends one in each header.
 _RIVALS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 _MANAGED = (
@@ -66,6 +71,26 @@ def wanted(helper: Path, credential: CredentialConfig, ttl: int) -> dict[tuple[s
     if credential.base_urls:
         members[_BASE_URL] = credential.base_urls[0]
     return members
+
+
+def cache_time(life: float | None) -> int:
+    """Return for how long Claude Code should keep a token that lasts *life* (seconds).
+
+    What it is given has half of that left at least. A quarter in its cache leaves the other one for
+    the request that still goes out with the old token, and for a turn.
+    """
+    if life is None:
+        return _LONGEST_CACHE_TIME
+    return max(_SHORTEST_CACHE_TIME, min(_LONGEST_CACHE_TIME, round(life / 4)))
+
+
+def kept_for(variables: Mapping[str, str]) -> float:
+    """Return for how long Claude Code keeps a token under these *variables* (seconds).
+
+    What is no number there counts as its default, as for Claude Code.
+    """
+    text = variables.get(TTL[1], "")
+    return int(text) / 1000 if text.isascii() and text.isdecimal() else _DEFAULT_CACHE_TIME
 
 
 def ours(helper: object) -> bool:

@@ -37,6 +37,18 @@ def test_writes_shows_and_ends_with_doctor(run: Run, settings: Path) -> None:
     assert "run credward serve --detach" in ran.out
 
 
+def test_g3_the_cache_time_fits_tokens_that_are_known_to_be_short(
+    run: Run, settings: Path, config_file: Path
+) -> None:
+    """By the settings, before anything was minted; what is asked for outright counts more."""
+    config_file.write_text(config_file.read_text() + "lifetime = 120\n")
+    run("setup", "claude-code", "demo", "--yes")
+    assert json.loads(settings.read_text())["env"]["CLAUDE_CODE_API_KEY_HELPER_TTL_MS"] == "30000"
+    run("setup", "claude-code", "demo", "--yes", "--ttl", "77")
+
+    assert json.loads(settings.read_text())["env"]["CLAUDE_CODE_API_KEY_HELPER_TTL_MS"] == "77000"
+
+
 def test_running_it_again_does_nothing_and_undo_is_exact(run: Run, settings: Path) -> None:
     """Idempotent, and every byte comes back."""
     run("setup", "claude-code", "demo", "--yes")

@@ -29,6 +29,7 @@ class AuditCaller(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     agent: str | None = None
     agent_pid: int | None = None
     harness: str | None = None
+    relay: str | None = None
     handle: str | None = None
 
 
@@ -74,6 +75,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
                 agent=caller.agent.name if caller.agent else None,
                 agent_pid=caller.agent.pid if caller.agent else None,
                 harness=caller.harness,
+                relay=caller.relay,
                 handle=caller.handle,
             ),
             **facts,

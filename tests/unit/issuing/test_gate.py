@@ -48,12 +48,12 @@ class Bench:
             locked=lambda: False,
         )
 
-    def denial(self, name: str, *, grant: bool = False) -> str:
+    async def denial(self, name: str, *, grant: bool = False) -> str:
         """Return what the denial of an ask says, which must be a line of the log."""
         before = len(self.lines())
         with pytest.raises(BrokerError) as caught:
             if grant:
-                self.gate.admit_on("Login", PERSON, name)
+                await self.gate.admit_owner("Login", PERSON, name)
             else:
                 self.gate.admit("Issue", PERSON, TokenRequest(credential=name))
         assert caught.value.kind is Kind.DENIED, caught.value.message
@@ -67,22 +67,24 @@ class Bench:
 
 @pytest.mark.parametrize("default", [None, "beta"])
 @pytest.mark.parametrize("name", ["-", "alpha", "alfa", "team"])
-def test_s13_who_may_nothing_learns_no_name(tmp_path: Path, default: str | None, name: str) -> None:
+async def test_s13_who_may_nothing_learns_no_name(
+    tmp_path: Path, default: str | None, name: str
+) -> None:
     """The default, one that exists, one that nearly does, one of a grant; by either way of asking."""
     bench = Bench(tmp_path, default=default)
     for grant in (False, True):
-        text = bench.denial(name, grant=grant)
+        text = await bench.denial(name, grant=grant)
         assert not any(each in text.replace(f'"{name}"', "") for each in (*NAMES, "team", "c.toml"))
 
 
-def test_s13_who_may_have_one_does_not_learn_of_the_others(tmp_path: Path) -> None:
+async def test_s13_who_may_have_one_does_not_learn_of_the_others(tmp_path: Path) -> None:
     """Several and no default: their names are for those who may have any of them."""
     bench = Bench(
         tmp_path,
         '@id("one") permit (principal is Caller, action, resource == Credential::"alpha");',
     )
 
-    assert "beta" not in bench.denial("-")
+    assert "beta" not in await bench.denial("-")
     assert bench.gate.admit("Issue", PERSON, TokenRequest(credential="alpha")).rule == "one"
 
 

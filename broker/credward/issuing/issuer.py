@@ -116,7 +116,7 @@ class Issuer:
         refused = token_request.other_than
         if refused is not None and self._shell.holds(name, refused):
             # A report, and an ask for another one.
-            self._recorder.rejected(admitted, refused)
+            self._recorder.rejected(admitted, refused, Reason.UNAUTHORIZED.value)
             self._shell.reject(name, refused, Reason.UNAUTHORIZED)
         return self._obtain(
             admitted,
@@ -164,7 +164,7 @@ class Issuer:
         if meant != admitted.credential.name:
             admitted = self._gate.admit("Issue", peer, TokenRequest(credential=meant))
         current = token_id or self._shell.view(admitted.credential.name).token_id
-        self._recorder.rejected(admitted, current)
+        self._recorder.rejected(admitted, current, reason.value)
         if current is not None:
             self._shell.reject(admitted.credential.name, current, reason, until)
 

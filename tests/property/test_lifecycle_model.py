@@ -62,7 +62,10 @@ ASKERS = [None, ("claude", 1), ("claude", 2)]
 # A source that has one key gives this, and it has no end.
 KEY_ITSELF = "the key of {}"
 
+RARE = ["log out", "park", "lock", "unlock", "back", "ahead", "trim", "wait"]
+
 keys = st.sampled_from(KEYS)
+grants = st.sampled_from(sorted(set(GRANT_OF.values())))
 jitters = st.floats(0, 0.999)
 
 
@@ -115,6 +118,28 @@ class LifecycleModel(RuleBasedStateMachine):
         key=keys, wish=st.sampled_from([0.0, 5.0, 60.0, 1000.0, 1e6]), asker=st.sampled_from(ASKERS)
     )
     def ask(self, key: TokenKey, wish: float, asker: object) -> None:
+        self.asks(key, wish, asker)
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), wish=st.sampled_from([0.0, 60.0]), asker=st.sampled_from(ASKERS))
+    def ask_for_what_is_held(self, data: st.DataObject, wish: float, asker: object) -> None:
+        key, _ = data.draw(st.sampled_from(sorted(self.held, key=repr)))
+        self.asks(key, wish, asker)
+
+    @precondition(lambda self: self.failures)
+    @rule(data=st.data(), after=st.sampled_from([0.0, 0.6, 4.9, 5.0, 39.0]))
+    def ask_for_what_failed(self, data: st.DataObject, after: float) -> None:
+        self.now += after
+        self.asks(data.draw(st.sampled_from(sorted(self.failures, key=repr))), 0.0, None)
+
+    @precondition(lambda self: set(self.flying) & set(self.failures))
+    @rule(data=st.data(), jitter=jitters)
+    def fail_again(self, data: st.DataObject, jitter: float) -> None:
+        """So that pauses become long."""
+        again = sorted(set(self.flying) & set(self.failures), key=repr)
+        self.fails(data.draw(st.sampled_from(again)), RETRY, jitter)
+
+    def asks(self, key: TokenKey, wish: float, asker: object) -> None:
         self.next_id += 1
         waiter = self.next_id
         self.waiting[waiter] = key
@@ -195,6 +220,7 @@ class LifecycleModel(RuleBasedStateMachine):
                 self.lives[key].append(ends - self.now)
                 self.minted_at[key] = self.now
                 self.succeeded(key)
+                self.minted_for_report.discard(token)
                 if key in self.reported:
                     self.minted_for_report.add(token)
                 self.reported.discard(key)
@@ -254,6 +280,9 @@ class LifecycleModel(RuleBasedStateMachine):
     def fail(self, data: st.DataObject, failure: Failure, jitter: float, took: float) -> None:
         key = data.draw(st.sampled_from(sorted(self.flying, key=repr)))
         self.now += took
+        self.fails(key, failure, jitter)
+
+    def fails(self, key: TokenKey, failure: Failure, jitter: float) -> None:
         flight = self.flying.pop(key)
         again = (
             key in self.outdated
@@ -265,7 +294,9 @@ class LifecycleModel(RuleBasedStateMachine):
             self.failed(key, failure)
             if failure is LOGIN:
                 self.parked.add(GRANT_OF[key.credential])
-        commands = self.send(MintFailed(key=key, flight=flight, failure=failure, jitter=jitter))
+        commands = self.send(
+            MintFailed(key=key, flight=flight, failure=failure, jitter=jitter), forced=again
+        )
         if again:
             assert key in self.flying, "what failed is what was there before"
             assert not any(isinstance(command, Fail) for command in commands)
@@ -294,7 +325,7 @@ class LifecycleModel(RuleBasedStateMachine):
         else:
             self.send(MintFailed(key=key, flight=flight, failure=LOGIN, jitter=0.5))
 
-    @rule(grant=st.sampled_from(sorted(set(GRANT_OF.values()))))
+    @rule(grant=grants)
     def log_in(self, grant: str) -> None:
         self.parked.discard(grant)
         for key in KEYS:
@@ -305,7 +336,27 @@ class LifecycleModel(RuleBasedStateMachine):
                     self.outdated.add(key)
         self.send(GrantCleared(grant=grant))
 
-    @rule(grant=st.sampled_from(sorted(set(GRANT_OF.values()))))
+    @rule(data=st.data())
+    def something_rare(self, data: st.DataObject) -> None:
+        """Together as often as any other: each of them ends much of what was going on."""
+        match data.draw(st.sampled_from(RARE)):
+            case "log out":
+                self.log_out(data.draw(grants))
+            case "park":
+                self.restore_parking(data.draw(grants))
+            case "lock":
+                self.lock()
+            case "unlock":
+                self.unlock()
+            case "back":
+                self.set_the_clock_back(data.draw(st.sampled_from([2.0, 60.0, 3600.0, 86_400.0])))
+            case "ahead":
+                self.set_the_clock_ahead(data.draw(st.sampled_from([3600.0, 86_400.0])))
+            case "trim":
+                self.trim_the_clock(data.draw(st.sampled_from([0.001, 0.1, 0.4])))
+            case "wait":
+                self.wait_out_every_pause(data.draw(keys))
+
     def log_out(self, grant: str) -> None:
         """Its tokens are handed out no more."""
         self.parked.add(grant)
@@ -315,7 +366,6 @@ class LifecycleModel(RuleBasedStateMachine):
             key: at for key, at in self.minted_at.items() if GRANT_OF[key.credential] != grant
         }
 
-    @rule()
     def lock(self) -> None:
         """Nothing is held, nobody waits, and what is out is for nobody."""
         self.lost += self.flying.items()
@@ -324,7 +374,6 @@ class LifecycleModel(RuleBasedStateMachine):
         self.send(TokensDropped(failure=LOCKED))
         assert (self.held, self.waiting) == (set(), {})
 
-    @rule()
     def unlock(self) -> None:
         for key in [key for key, failure in self.failures.items() if failure is LOCKED]:
             self.succeeded(key)
@@ -339,7 +388,7 @@ class LifecycleModel(RuleBasedStateMachine):
 
     # --- time -----------------------------------------------------------------------------------
 
-    @rule(seconds=st.sampled_from([0.0, 0.5, 3.0, 30.0, 600.0, 90_000.0]))
+    @rule(seconds=st.sampled_from([0.0, 0.5, 3.0, 5.0, 30.0, 30.0, 600.0, 90_000.0]))
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
         self.send(Woke())
@@ -358,7 +407,6 @@ class LifecycleModel(RuleBasedStateMachine):
         if self.ends[token] != float("inf"):
             self.now = max(self.now, self.ends[token] - before)
 
-    @rule(seconds=st.sampled_from([2.0, 60.0, 3600.0, 86_400.0]))
     def set_the_clock_back(self, seconds: float) -> None:
         """T13: nobody knows which clock was right: what is served must be valid by both."""
         self.now -= seconds
@@ -368,12 +416,10 @@ class LifecycleModel(RuleBasedStateMachine):
         self.closed = {key: at - seconds for key, at in self.closed.items()}
         self.send(Woke())
 
-    @rule(seconds=st.sampled_from([3600.0, 86_400.0]))
     def set_the_clock_ahead(self, seconds: float) -> None:
         self.now += seconds
         self.send(Woke())
 
-    @rule(seconds=st.sampled_from([0.001, 0.1, 0.4]))
     def trim_the_clock(self, seconds: float) -> None:
         """T13: slow skew; each correction alone is too small to be noticed."""
         self.now -= seconds
@@ -386,12 +432,10 @@ class LifecycleModel(RuleBasedStateMachine):
         self.started_at = {key: at - seconds for key, at in self.started_at.items()}
         self.probed_at = {name: at - seconds for name, at in self.probed_at.items()}
 
-    @rule(grant=st.sampled_from(sorted(set(GRANT_OF.values()))))
     def restore_parking(self, grant: str) -> None:
         self.parked.add(grant)
         self.send(GrantParked(grant=grant, failure=LOGIN))
 
-    @rule(key=keys)
     def wait_out_every_pause(self, key: TokenKey) -> None:
         """T13, T15: no standstill, whatever the clock did before: an hour on, asks are heard."""
         self.now += 3602.0
@@ -408,7 +452,8 @@ class LifecycleModel(RuleBasedStateMachine):
 
     def send(self, event: Event, *, forced: bool = False) -> list[Command]:
         commands = self.machine.handle(event, self.now)
-        forced = forced or (isinstance(event, Asked) and event.asker is not None)
+        guessed = [type(command) for command in commands[:2]] == [Serve, StartMint]
+        forced = forced or (isinstance(event, Asked) and guessed)
         for command in commands:
             match command:
                 case StartMint(key=key, flight=flight):

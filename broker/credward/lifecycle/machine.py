@@ -364,13 +364,13 @@ class Lifecycle:
         record.mints += 1
         record.outdated = False
         self._pauses.answered(record)
+        self._pauses.ended(record)
         ends = event.expires_at is not None
         if verdict := refusals.repeated(record, event.token_id, ends=ends, now=now):
             commands.append(Drop(event.key, event.token_id))
             refusals.condemn(record, verdict, now)
         else:
             record.minted_at = now
-            self._pauses.ended(record)
             commands += adopt(record, event, ends_at, now)
         record.forced = False
         record.suspect = None

@@ -36,7 +36,9 @@ def judge(record: KeyRecord, report: Rejected, now: float) -> Verdict:
     again = _was_no_help(record, now) if another_helps else now - record.refused_at < _CALM
     record.refusals = record.refusals + 1 if again else 1
     record.refused_at = now
-    until = None if report.until is None else min(report.until, now + _LONGEST)
+    # A time that is over already comes of another clock, and says nothing.
+    told = report.until is not None and report.until > now
+    until = min(report.until, now + _LONGEST) if told and report.until is not None else None
     if until is None and report.reason is Reason.QUOTA:
         until = now + schedule.cooldown(record.refusals)
     elif until is None and report.reason is Reason.BILLING:
@@ -84,8 +86,10 @@ def condemn(record: KeyRecord, verdict: Verdict, now: float) -> None:
     record.verdict = verdict
     record.failure = _failure_of(record, verdict)
     record.sluggish = False
-    record.retry_at = now + schedule.FIX_INTERVAL if verdict.until is None else verdict.until
-    record.not_before = record.retry_at
+    over_at = now + schedule.FIX_INTERVAL if verdict.until is None else verdict.until
+    # What the source itself asked for holds all the same.
+    record.retry_at = max(record.retry_at, over_at)
+    record.not_before = max(record.not_before, over_at)
 
 
 def is_over(record: KeyRecord, now: float) -> bool:

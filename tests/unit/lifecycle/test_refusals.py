@@ -37,6 +37,7 @@ def test_g9_each_reason_has_its_time(reason: Reason, final: bool, until: float |
     )
     for asked, kept in ((5000.0, 5000.0), (1e12, 1000 + 31 * 86_400.0)):
         assert refusals.judge(record(), report(reason, asked), 1000).until == kept
+    assert refusals.judge(record(), report(reason, 999), 1000).until == until
 
 
 def test_g9_the_count_begins_anew_after_a_calm_hour() -> None:
@@ -104,6 +105,14 @@ def test_g9_whoever_asks_is_told_why_and_what_helps(
     assert (key.failure.kind, key.failure.recovery) == (Kind.PROVIDER_REFUSED, recovery)
     assert key.failure.message.startswith('"a" ')
     assert key.failure.message.endswith(words)
+
+
+def test_g9_a_short_verdict_does_not_shorten_what_the_source_asked_for() -> None:
+    """Retry-After of its own, from a failure before."""
+    key = record(retry_at=1200.0, not_before=1100.0)
+    refusals.condemn(key, refusals.judge(key, report(Reason.QUOTA, 1050), 1000), 1000)
+
+    assert (key.retry_at, key.not_before) == (1200, 1100)
 
 
 def test_g9_a_clock_set_back_neither_shortens_nor_lengthens_it() -> None:

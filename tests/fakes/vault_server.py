@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -232,6 +233,7 @@ class VaultServer:
             "accessor": f"accessor-{text[-6:]}",
             "ttl": left,
             "creation_ttl": int(token.ttl),
+            "expire_time": None if token.expires_at is None else _instant(token.expires_at),
             "renewable": token.renewable,
         }
 
@@ -304,6 +306,10 @@ def _secret(data: dict[str, Any], **more: Any) -> dict[str, Any]:
         "warnings": None,
         "auth": None,
     } | more
+
+
+def _instant(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
 
 
 def _invalid() -> Answer:

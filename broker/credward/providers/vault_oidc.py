@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 from credward.errors import BrokerError, Kind
 from credward.providers.provider import LoginIo
 from credward.providers.vault_client import VaultClient, ask_vault
-from credward.providers.vault_login import read_auth
 from credward.providers.vault_state import VaultToken
+from credward.providers.vault_token import read_auth, settle_end
 
 __all__ = ["log_in_by_browser"]
 
@@ -71,7 +71,7 @@ def log_in_by_browser(vault: VaultClient, io: LoginIo) -> tuple[VaultToken, str 
     now = io.now()
     call = partial(adapter.get, f"/v1/auth/{settings.mount}/oidc/callback", params=words)
     answer = ask_vault(vault, f'the login by oidc at "{settings.mount}"', call)
-    return read_auth(vault, answer, now), _account(answer)
+    return settle_end(vault, read_auth(vault, answer, now), io), _account(answer)
 
 
 def _account(answer: dict[str, object]) -> str | None:

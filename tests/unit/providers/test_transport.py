@@ -101,7 +101,7 @@ def test_a_connection_that_never_came_about_sent_nothing():
         # Nobody else gets it meanwhile.
         error = failure(f"http://127.0.0.1:{closed.getsockname()[1]}/")
 
-    assert (error.kind, error.sent) == (Kind.PROVIDER_UNREACHABLE, "no")
+    assert (error.kind, error.failure.sent) == (Kind.PROVIDER_UNREACHABLE, "no")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_t6_after_the_request_left_nobody_knows(path, kind, timeout):
     with serving() as url:
         error = failure(url + path, timeout=timeout)
 
-    assert (error.kind, error.sent) == (kind, "maybe")
+    assert (error.kind, error.failure.sent) == (kind, "maybe")
 
 
 def test_t6_an_answer_over_the_limit_is_refused():
@@ -124,7 +124,7 @@ def test_t6_an_answer_over_the_limit_is_refused():
     with serving() as url:
         error = failure(f"{url}/huge")
 
-    assert (error.kind, error.sent) == (Kind.PROVIDER_REFUSED, "maybe")
+    assert (error.kind, error.failure.sent) == (Kind.PROVIDER_REFUSED, "maybe")
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_n10_only_https_or_loopback(url):
     """A secret is never sent in the clear, nor to a host that only looks like this machine."""
     error = failure(url)
 
-    assert (error.kind, error.sent) == (Kind.FIX_CONFIGURATION, "no")
+    assert (error.kind, error.failure.sent) == (Kind.FIX_CONFIGURATION, "no")
 
 
 def test_the_metadata_service_may_be_asked_in_the_clear():
@@ -167,7 +167,7 @@ def test_only_a_trusted_server_gets_the_request(tmp_path):
         assert send(f"{url}/echo", network=trusted, body=b"grant").body == b"grant"
         error = failure(f"{url}/echo")
 
-    assert (error.kind, error.sent) == (Kind.PROVIDER_UNREACHABLE, "no")
+    assert (error.kind, error.failure.sent) == (Kind.PROVIDER_UNREACHABLE, "no")
     assert "network.ca" in error.message
 
 
@@ -185,7 +185,7 @@ def test_n10_a_private_address_that_only_an_answer_named_is_not_asked(tmp_path):
         configured = send(url, network=trusted)
         named = send(url, network=allowed, learned=True)
 
-    assert (error.kind, error.sent) == (Kind.FIX_CONFIGURATION, "no")
+    assert (error.kind, error.failure.sent) == (Kind.FIX_CONFIGURATION, "no")
     assert "localhost, which is in a private network: add it to network.private_hosts" in str(error)
     assert (configured.body, named.body) == (b"x", b"x")
 
@@ -205,7 +205,7 @@ def test_n10_an_answer_cannot_point_into_the_network_of_this_machine(url):
     """Refused by the URL alone, through a proxy too: nothing is connected."""
     for proxy in (None, "http://127.0.0.1:9"):
         error = failure(url, learned=True, network=NetworkSettings(proxy=proxy))
-        assert (error.kind, error.sent) == (Kind.FIX_CONFIGURATION, "no")
+        assert (error.kind, error.failure.sent) == (Kind.FIX_CONFIGURATION, "no")
         assert "network.private_hosts" in error.message
 
 

@@ -10,6 +10,8 @@ from canaries import MARK, canary
 from credward.errors import BrokerError, Kind
 from credward.providers.provider import ProviderRequest
 from credward.providers.vault import VaultProvider
+from credward.providers.vault_client import make_client
+from credward.providers.vault_state import load_state
 from credward.tokens import Secret
 from fakes.io import NOW
 from unit.providers.vault_world import new_world
@@ -147,6 +149,74 @@ def test_another_token_for_one_that_is_rejected_at_once(world):
     third = world.mint()
 
     assert len({each.secret.reveal() for each in (first, second, third)}) == 3
+
+
+# --- a life of 0
+
+
+@pytest.mark.parametrize("itself", [True, False])
+def test_g1_a_renewal_in_the_last_second_is_no_life_without_an_end(world, itself):
+    """The server rounds down: a renewed life of 0 ends now, and another login follows."""
+    words = {} if itself else {"path": "secret/llm"}
+    for _ in range(5):
+        world.mint(**words)
+        world.wait(700)
+    world.wait(99.5)
+    token = world.mint(**words)
+
+    assert world.server.paths().count(LOGIN) == 2
+    assert json.loads(world.grant.reveal())["token"]["expires_at"] == world.io.now() + 1200
+    assert token.expires_at == world.io.now() + (1200 if itself else 300)
+
+
+def test_g1_a_given_token_in_its_last_second_has_expired(world):
+    """It answers `ttl: 0` as a token without an end does; its `expire_time` tells them apart."""
+    world.words = {"token": world.give("token", world.server.new_token(ttl=500, renewable=False))}
+    world.wait(499.5)
+    for path in (None, "secret/llm", "database/creds/app"):
+        error = world.failure(path=path)
+        assert error.kind is Kind.FIX_CONFIGURATION
+        assert "its token, which has expired or was revoked" in error.message
+
+
+def test_g1_a_given_token_whose_renewal_brings_nothing_has_expired(world):
+    """The same, where its maximum is what is over."""
+    world.server.token_max_ttl = 500
+    world.words = {"token": world.give("token", world.server.new_token(ttl=500))}
+    world.wait(499.5)
+
+    assert "has expired or was revoked" in world.failure(path="secret/llm").message
+
+
+def test_g1_a_renewal_past_the_longest_life_is_no_outage(world):
+    """OpenBao answers 500 to it: another login, another lease."""
+    first = world.mint(path="database/creds/app")
+    world.server.broken = "sys/leases/renew"
+    world.wait(400)
+    second = world.mint(path="database/creds/app")
+    assert first.secret.reveal() != second.secret.reveal()
+    world.server.broken = RENEW
+    world.wait(400)
+    world.mint(path="database/creds/app")
+
+    assert world.server.paths().count(LOGIN) == 2
+
+
+def test_g1_a_humans_login_in_its_last_second_needs_another(world):
+    """Whatever its token is used for."""
+    world.words = {"auth_method": "oidc"}
+    text = world.server.new_token(ttl=500, renewable=False)
+    state = {
+        "belongs_to": load_state(make_client("kv", world.request().settings, world.io), None),
+        "token": {"id": text, "expires_at": NOW + 500, "ttl": 500.0, "renewable": True},
+    }
+    state["belongs_to"] = state["belongs_to"].belongs_to
+    world.grant = Secret(json.dumps(state))
+    world.server.tokens[text].renewable = True
+    world.server.tokens[text].ends_at = NOW + 500
+    world.wait(499.5)
+
+    assert world.failure(path="secret/llm").kind is Kind.LOGIN_REQUIRED
 
 
 # --- leases
@@ -309,7 +379,7 @@ def test_a_server_that_cannot_is_told_from_one_that_will_not(world, change, kind
         setattr(world.server, name, value)
     error = world.failure(path="secret/llm")
 
-    assert (error.kind, error.sent) == (kind, sent)
+    assert (error.kind, error.failure.sent) == (kind, sent)
     assert word in error.message
 
 
@@ -347,7 +417,7 @@ def test_h3_nothing_that_the_server_says_gets_into_a_message(world):
     for status in (200, 307, 400, 403, 404, 405, 412, 429, 500, 501, 503):
         world.server.status = status
         error = world.failure(path="secret/llm")
-        assert MARK not in repr(error) + error.hint
+        assert MARK not in repr(error) + error.failure.hint
 
 
 def test_a_failing_read_does_not_forget_the_lease(world):

@@ -26,6 +26,7 @@ from urllib3.exceptions import (
 
 from credward.errors import BrokerError, Kind, Sent
 from credward.providers.provider import HttpRequest, HttpResponse
+from credward.settings.checks import is_loopback, origin_of
 from credward.settings.network import NetworkSettings
 
 __all__ = ["Transport"]
@@ -137,17 +138,13 @@ class Transport:
 
 def _check_url(url: str, credential: str) -> str:
     """Return the host of *url*; refuse what goes elsewhere in the clear, or holds a password."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        host, port = "", None
-    if not host or port == 0 or parts.username is not None:
+    if (origin := origin_of(url)) is None:
         raise BrokerError(
             Kind.FIX_CONFIGURATION,
-            f'"{credential}" names a URL that is none: correct it in the configuration',
+            f'"{credential}" names a URL that is not valid: correct it in the configuration',
         )
-    if parts.scheme == "https" or (parts.scheme == "http" and _is_near(host)):
+    scheme, host, _ = origin
+    if scheme == "https" or _is_near(host):
         return host
     raise BrokerError(
         Kind.FIX_CONFIGURATION,
@@ -168,12 +165,7 @@ def _check_headers(http_request: HttpRequest, host: str, credential: str) -> Non
 
 def _is_near(host: str) -> bool:
     """Tell whether *host* is this machine, or the metadata service below it."""
-    if host.lower() == "localhost" or host == _METADATA_HOST:
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return host == _METADATA_HOST or is_loopback(host)
 
 
 def _may_be_public(url: str) -> bool:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import msgspec
 
-from credward.settings.checks import check_program
+from credward.settings.checks import check_program, check_server_url
 from credward.settings.references import Reference, refuse_literal
 
 __all__ = ["Settings"]
@@ -113,6 +112,4 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         workspace = self.workspace_id
         if workspace is not None and workspace != "default" and workspace[:7] != "wrkspc_":
             raise ValueError('workspace_id begins with wrkspc_, or is "default"')
-        parts = urlsplit(self.token_url)
-        if parts.scheme not in {"https", "http"} or not parts.hostname:
-            raise ValueError(f"token_url is a URL such as {_TOKEN_URL}")
+        check_server_url("token_url", self.token_url, _TOKEN_URL)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from credward.settings.checks import check_program, json_object
+from credward.settings.checks import check_program, json_object, origin_of
 from credward.settings.grants import GrantTerms
 from credward.settings.references import Reference, refuse_literal
 
@@ -211,14 +211,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             return
         if self.cloud != "public":
             raise ValueError("authority and cloud both say where: keep one of them")
-        try:
-            parts = urlsplit(self.authority)
-            whole = bool(parts.hostname) and parts.port != 0 and parts.username is None
-        except ValueError:
-            whole = False
-        if not whole or parts.scheme != "https" or parts.query or parts.fragment:
+        origin = origin_of(self.authority)
+        if origin is None or origin[0] != "https" or {"?", "#"} & set(self.authority):
             raise ValueError("authority is an https URL such as https://login.microsoftonline.us")
-        if parts.path.strip("/") and self.tenant is not None:
+        if urlsplit(self.authority).path.strip("/") and self.tenant is not None:
             raise ValueError("authority ends in a tenant already: leave tenant out")
 
     def _check_home(self) -> None:

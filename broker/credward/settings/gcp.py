@@ -5,11 +5,11 @@ Reading keys and asking Google is the job of `providers.gcp`.
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Annotated, Any, Literal
 
 import msgspec
 
+from credward.settings.checks import is_loopback
 from credward.settings.grants import GrantTerms
 from credward.settings.references import Reference, refuse_literal
 
@@ -133,17 +133,10 @@ def _check_metadata_host(settings: Settings) -> None:
     host, _, port = settings.metadata_host.partition(":")
     if port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65_536):
         host = ""
-    if host not in _METADATA_HOSTS and not _is_loopback(host):
+    if host not in _METADATA_HOSTS and not is_loopback(host):
         raise ValueError(
             "metadata_host is metadata.google.internal, 169.254.169.254, or HOST:PORT on loopback"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _check_external_account(info: dict[str, Any]) -> None:

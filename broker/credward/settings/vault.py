@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 
-from credward.settings.checks import is_loopback
+from credward.settings.checks import check_server_url
 from credward.settings.grants import GrantTerms
 from credward.settings.references import Reference, refuse_literal
 
@@ -123,11 +122,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         self._check_login()
         self._check_path()
         if self.address is not None:
-            parts = urlsplit(self.address)
-            if parts.scheme not in {"https", "http"} or not parts.hostname or parts.query:
-                raise ValueError("address is a URL such as https://vault.example.com:8200")
-            if parts.scheme == "http" and not is_loopback(parts.hostname):
-                raise ValueError("address is https: by http everybody on the way reads the token")
+            check_server_url("address", self.address, "https://vault.example.com:8200")
+            if "?" in self.address:
+                raise ValueError("address is a URL without a query")
 
     @property
     def mount(self) -> str:

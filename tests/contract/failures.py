@@ -19,15 +19,15 @@ _CLOSED = {
 }
 
 
-def check_failure(failure: BrokerError, where: str) -> None:
-    """Assert what holds for every failure: closed, with a recovery, one line, no secret."""
-    assert failure.kind in _CLOSED, where
-    assert isinstance(failure.recovery, Recovery), where
-    assert failure.sent in {"no", "maybe"}, where
-    shown = "".join(traceback.format_exception_only(failure)) + repr(failure) + failure.hint
-    causes = [failure.__cause__, failure.__context__]
+def check_failure(error: BrokerError, where: str) -> None:
+    """Assert what holds for every error: closed, with a recovery, one line, no secret."""
+    assert error.kind in _CLOSED, where
+    assert isinstance(error.failure.recovery, Recovery), where
+    assert error.failure.sent in {"no", "maybe"}, where
+    shown = "".join(traceback.format_exception_only(error)) + repr(error) + error.failure.hint
+    causes = [error.__cause__, error.__context__]
     assert MARK not in shown + "".join(map(str, causes)), where
-    message = failure.message
+    message = error.message
     assert message.startswith('"gateway" '), f"{where}: {message}"
     assert message.isprintable(), f"{where}: {message}"
     assert not message.endswith("."), f"{where}: {message}"

@@ -321,12 +321,14 @@ def test_t6_wrong_answers(far: Far, way: Callable[[], Any]) -> None:
             if _may_do_without(request) and wrong.kind is None:
                 _run(mint, where)
                 continue
-            failure = _failure(mint, where)
+            error = _failure(mint, where)
             if wrong.kind is not None:
-                assert (failure.kind, failure.retry_after) == (wrong.kind, wrong.retry_after), where
+                assert (error.kind, error.failure.retry_after) == (wrong.kind, wrong.retry_after), (
+                    where
+                )
                 assert len(mint.sent) == at, where
             if wrong.sent == "no" or (wrong.sent == "maybe" and request.method == "POST"):
-                assert failure.sent == wrong.sent, f"{where}: {failure.message}"
+                assert error.failure.sent == wrong.sent, f"{where}: {error.message}"
             again = [each for each in mint.sent[at:] if each.url == request.url]
             assert again == [], where
 
@@ -340,11 +342,11 @@ def test_t6_broken_connections(
         for name, kind in LINES.items():
             where = f"{name} at request {at} ({request!r})"
             mint = Mint(far, way(), at=at, fault=line(name))
-            failure = _failure(mint, where)
-            assert failure.kind is kind, where
+            error = _failure(mint, where)
+            assert error.kind is kind, where
             assert len(mint.sent) == at, where
             if request.method == "POST":
-                assert failure.sent == "maybe", f"{where}: {failure.message}"
+                assert error.failure.sent == "maybe", f"{where}: {error.message}"
 
 
 def test_t6_t7_an_end_is_never_invented(far: Far, way: Callable[[], Any]) -> None:

@@ -568,16 +568,16 @@ def outcome(act: Callable[[], object]) -> list[str]:
     """Return everything printable that comes of *act*, which may fail by `BrokerError` alone."""
     try:
         made = act()
-    except BrokerError as failure:
-        assert failure.kind in Kind
-        assert "\n" not in failure.message
+    except BrokerError as error:
+        assert error.kind in Kind
+        assert "\n" not in error.message
         return [
-            failure.message,
-            failure.hint,
-            repr(failure),
-            str(failure.args),
+            error.message,
+            error.failure.hint,
+            repr(error),
+            str(error.args),
             # With every cause; where it is raised the text of an answer is at hand.
-            "".join(traceback.format_exception(failure)),
+            "".join(traceback.format_exception(error)),
         ]
     if isinstance(made, Grant):
         # Whose it is, is said on purpose.

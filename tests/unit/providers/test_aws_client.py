@@ -99,11 +99,11 @@ def test_t6_bad_answers_are_refused_after_one_attempt(body, status, kind, sent):
             Aws("deploy", io, timeout=5), KEYS, region=None, RoleArn=ROLE, RoleSessionName="agents"
         )
 
-    failure = caught.value
-    assert (failure.kind, failure.failure.sent) == (kind, sent)
+    error = caught.value
+    assert (error.kind, error.failure.sent) == (kind, sent)
     assert len(io.requests) == 1
-    shown = f"{failure}{failure.failure.hint}{failure.__cause__}{failure.__context__}"
-    assert MARK not in shown + "".join(traceback.format_exception_only(failure))
+    shown = f"{error}{error.failure.hint}{error.__cause__}{error.__context__}"
+    assert MARK not in shown + "".join(traceback.format_exception_only(error))
 
 
 @pytest.mark.parametrize("sent", ["no", "maybe"])

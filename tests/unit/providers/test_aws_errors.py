@@ -64,13 +64,15 @@ def refused(code: str, status: int = 400, **headers: str) -> ClientError:
 )
 def test_t6_codes_of_aws(code, status, kind):
     """A definite refusal used nothing up; a server in trouble may have acted. No text of theirs."""
-    failure = explain("deploy", refused(code, status), service="STS")
+    error = explain("deploy", refused(code, status), service="STS")
 
-    assert failure.kind is kind
-    assert failure.sent == ("maybe" if status >= 500 and kind is not Kind.RATE_LIMITED else "no")
-    assert failure.message.startswith('"deploy" ')
-    assert ": " in failure.message
-    assert MARK not in failure.message
+    assert error.kind is kind
+    assert error.failure.sent == (
+        "maybe" if status >= 500 and kind is not Kind.RATE_LIMITED else "no"
+    )
+    assert error.message.startswith('"deploy" ')
+    assert ": " in error.message
+    assert MARK not in error.message
 
 
 @pytest.mark.parametrize(
@@ -89,11 +91,11 @@ def test_t6_codes_of_aws(code, status, kind):
 )
 def test_t6_failures_of_botocore(error, kind):
     """What it finds out by itself; what cannot be read counts as an answer of nobody's."""
-    failure = explain("deploy", error, service="STS")
+    error = explain("deploy", error, service="STS")
 
-    assert failure.kind is kind
-    assert failure.sent == ("maybe" if kind is Kind.PROVIDER_REFUSED else "no")
-    assert MARK not in failure.message
+    assert error.kind is kind
+    assert error.failure.sent == ("maybe" if kind is Kind.PROVIDER_REFUSED else "no")
+    assert MARK not in error.message
 
 
 def test_the_login_that_helps():
@@ -102,16 +104,24 @@ def test_the_login_that_helps():
     other = explain("c", refused("Unauthorized"), service="SSO", login="aws sso login")
     none = explain("c", refused("ExpiredToken"), service="STS")
 
-    assert (ours.recovery, ours.message[-20:]) == (Recovery.REAUTHORIZE, "run credward login c")
-    assert other.recovery is Recovery.FIX_CONFIGURATION
+    assert (ours.failure.recovery, ours.message[-20:]) == (
+        Recovery.REAUTHORIZE,
+        "run credward login c",
+    )
+    assert other.failure.recovery is Recovery.FIX_CONFIGURATION
     assert other.message.endswith(": run aws sso login")
-    assert none.recovery is Recovery.FIX_CONFIGURATION
+    assert none.failure.recovery is Recovery.FIX_CONFIGURATION
 
 
 def test_waits_as_long_as_it_is_told():
     """In seconds, where the header is a number."""
-    assert explain("c", refused("Throttling", **{"retry-after": "7"}), service="S").retry_after == 7
     assert (
-        explain("c", refused("Throttling", **{"retry-after": "soon"}), service="S").retry_after
+        explain("c", refused("Throttling", **{"retry-after": "7"}), service="S").failure.retry_after
+        == 7
+    )
+    assert (
+        explain(
+            "c", refused("Throttling", **{"retry-after": "soon"}), service="S"
+        ).failure.retry_after
         is None
     )

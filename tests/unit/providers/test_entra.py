@@ -105,10 +105,10 @@ def test_t8_a_rotation_is_kept_whatever_is_wrong_with_the_token(server, lifetime
 def test_t6_a_used_refresh_token_is_a_login(server):
     """A definite answer: no use is left in doubt."""
     EntraProvider().mint(of_user(server), world(server))
-    failure = failing(of_user(server), world(server))
+    error = failing(of_user(server), world(server))
 
-    assert (failure.kind, failure.sent) == (Kind.LOGIN_REQUIRED, "no")
-    assert failure.message == (
+    assert (error.kind, error.failure.sent) == (Kind.LOGIN_REQUIRED, "no")
+    assert error.message == (
         '"gateway" needs a login (AADSTS50173, password changed or login revoked): '
         "run credward login gateway"
     )
@@ -158,12 +158,12 @@ def test_a_claims_challenge_is_a_login_that_has_to_meet_it(server):
     server.refusal = refusal(
         50076, "invalid_grant", suberror="basic_action", claims='{"access_token":{"x":{}}}'
     )
-    failure = failing(of_user(server), world(server))
+    error = failing(of_user(server), world(server))
 
-    assert failure.kind is Kind.LOGIN_REQUIRED
-    assert "AADSTS50076" in failure.message
-    assert failure.challenge == '{"access_token":{"x":{}}}'
-    assert "0b0b0b0b-0000" in failure.hint
+    assert error.kind is Kind.LOGIN_REQUIRED
+    assert "AADSTS50076" in error.message
+    assert error.failure.challenge == '{"access_token":{"x":{}}}'
+    assert "0b0b0b0b-0000" in error.failure.hint
 
 
 def test_on_behalf_of_a_user(server):
@@ -190,10 +190,10 @@ def test_without_a_login_nothing_is_dialled(server):
 
 def test_a_tenant_that_is_none(server):
     """Entra ID says so at discovery, before the grant is sent."""
-    failure = failing(of_user(server, tenant="nosuch"), world(server))
+    error = failing(of_user(server, tenant="nosuch"), world(server))
 
-    assert (failure.kind, failure.sent) == (Kind.FIX_CONFIGURATION, "no")
-    assert "AADSTS90002" in failure.message
+    assert (error.kind, error.failure.sent) == (Kind.FIX_CONFIGURATION, "no")
+    assert "AADSTS90002" in error.message
     assert server.forms() == []
 
 
@@ -214,10 +214,10 @@ def test_a_tenant_that_is_none(server):
 def test_answers_that_are_none(server, raw, kind, sent, retry_after):
     """Each is a closed kind, and says whether the grant may have been used."""
     server.raw = raw
-    failure = failing(of_user(server), world(server))
+    error = failing(of_user(server), world(server))
 
-    assert (failure.kind, failure.sent, failure.retry_after) == (kind, sent, retry_after)
-    assert failure.message.startswith('"gateway" ')
+    assert (error.kind, error.failure.sent, error.failure.retry_after) == (kind, sent, retry_after)
+    assert error.message.startswith('"gateway" ')
 
 
 @pytest.mark.parametrize(
@@ -227,9 +227,9 @@ def test_answers_that_are_none(server, raw, kind, sent, retry_after):
 def test_t8_what_fails_before_the_grant_is_sent_says_so(server, raw):
     """Discovery uses no grant: it is not left in doubt."""
     server.raw_discovery = raw
-    failure = failing(of_user(server), world(server))
+    error = failing(of_user(server), world(server))
 
-    assert failure.sent == "no"
+    assert error.failure.sent == "no"
     assert server.forms() == []
 
 
@@ -268,10 +268,10 @@ def test_h3_no_secret_gets_out(server, caplog):
         for code in (50173, 7000215, 12345):
             server.refusal = refusal(code)
             for token_request in (of_user(server), of_application(server)):
-                failure = failing(token_request, world(server))
-                shown = "".join(traceback.format_exception(failure)) + failure.hint
+                error = failing(token_request, world(server))
+                shown = "".join(traceback.format_exception(error)) + error.failure.hint
                 assert MARK not in shown
-                assert MARK not in repr(failure)
+                assert MARK not in repr(error)
     assert MARK not in "".join(
         record.getMessage() for record in caplog.records if record.name.startswith("msal")
     )

@@ -83,10 +83,10 @@ def test_a_certificate_of_another_application(server):
     """A definite refusal, with what to upload."""
     server.public_key = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
     pem = private() + certificate()
-    failure = failing(of_application(server, pem, client_certificate=STORED), world(server))
+    error = failing(of_application(server, pem, client_certificate=STORED), world(server))
 
-    assert (failure.kind, failure.sent) == (Kind.FIX_CONFIGURATION, "no")
-    assert "upload it to" in failure.message
+    assert (error.kind, error.failure.sent) == (Kind.FIX_CONFIGURATION, "no")
+    assert "upload it to" in error.message
 
 
 def _broken():
@@ -187,14 +187,14 @@ def test_t6_github_is_busy(server, status, kind):
             "ACTIONS_ID_TOKEN_REQUEST_TOKEN": GITHUB,
         },
     )
-    failure = failing(request(settings(server, federated="github")), io)
+    error = failing(request(settings(server, federated="github")), io)
 
-    assert (failure.kind, failure.sent, failure.retry_after) == (kind, "no", 9.0)
+    assert (error.kind, error.failure.sent, error.failure.retry_after) == (kind, "no", 9.0)
 
 
 def test_a_wrong_secret(server):
     """Entra ID's most common refusal: the secret's id in the place of its value."""
-    failure = failing(of_application(server, canary("x"), client_secret=STORED), world(server))
+    error = failing(of_application(server, canary("x"), client_secret=STORED), world(server))
 
-    assert (failure.kind, failure.sent) == (Kind.FIX_CONFIGURATION, "no")
-    assert "AADSTS7000215" in failure.message
+    assert (error.kind, error.failure.sent) == (Kind.FIX_CONFIGURATION, "no")
+    assert "AADSTS7000215" in error.message

@@ -49,30 +49,30 @@ APPLICATION = Asker(credential="gateway", tenant="contoso.com", client_id="app-1
 )
 def test_each_class_has_one_action(code, kind, says):
     """Kind, code, cause and what to do, in one line."""
-    failure = read_refusal(refusal(code, "whatever"), USER)
+    error = read_refusal(refusal(code, "whatever"), USER)
 
-    assert failure.kind is kind
-    assert f"AADSTS{code}" in failure.message
-    assert says in failure.message
-    assert failure.sent == ("maybe" if kind is Kind.PROVIDER_UNREACHABLE else "no")
+    assert error.kind is kind
+    assert f"AADSTS{code}" in error.message
+    assert says in error.message
+    assert error.failure.sent == ("maybe" if kind is Kind.PROVIDER_UNREACHABLE else "no")
 
 
 @pytest.mark.parametrize("code", sorted(MEANINGS))
 @pytest.mark.parametrize("asker", [USER, APPLICATION])
 def test_every_line_is_well_formed(code, asker):
     """Subject first, cause, action; no blank left to fill in, nothing of the answer."""
-    failure = read_refusal(refusal(code), asker)
+    error = read_refusal(refusal(code), asker)
 
-    assert failure.message.startswith('"gateway" ')
-    assert failure.message.count(": ") == 1
-    assert failure.message.rpartition(": ")[2].strip()
-    assert not failure.message.endswith(".")
-    assert "{" not in failure.message
-    assert "\n" not in failure.message
-    assert MARK not in failure.message + failure.hint
+    assert error.message.startswith('"gateway" ')
+    assert error.message.count(": ") == 1
+    assert error.message.rpartition(": ")[2].strip()
+    assert not error.message.endswith(".")
+    assert "{" not in error.message
+    assert "\n" not in error.message
+    assert MARK not in error.message + error.failure.hint
     if asker is APPLICATION:
-        assert failure.kind is not Kind.LOGIN_REQUIRED
-        assert "credward login" not in failure.message
+        assert error.kind is not Kind.LOGIN_REQUIRED
+        assert "credward login" not in error.message
 
 
 @pytest.mark.parametrize("error", sorted(ERRORS))
@@ -133,13 +133,13 @@ def test_the_code_in_the_text_counts_too():
 )
 def test_claims_are_for_the_next_login(claims, kept):
     """Only where they are what they should be."""
-    assert bool(read_refusal(refusal(50076, claims=claims), USER).challenge) is kept
+    assert bool(read_refusal(refusal(50076, claims=claims), USER).failure.challenge) is kept
 
 
 def test_correlation_ids_are_checked():
     """Text of another form stays out."""
-    assert "correlation" not in read_refusal({"correlation_id": canary("x")}, USER).hint
-    assert "0b0b0b0b" in read_refusal(refusal(50076), USER).hint
+    assert "correlation" not in read_refusal({"correlation_id": canary("x")}, USER).failure.hint
+    assert "0b0b0b0b" in read_refusal(refusal(50076), USER).failure.hint
 
 
 def test_text_without_a_code_we_know_explains_nothing():

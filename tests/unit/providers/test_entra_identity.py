@@ -141,10 +141,10 @@ def test_another_identity_is_named_as_such(machine):
         f'{{"error": "invalid_request", "error_description": "Identity not found {canary("x")}"}}'
     )
     machine.identity_answer = (400, body.encode())
-    failure = refused(machine, client_id=CLIENT)
+    error = refused(machine, client_id=CLIENT)
 
-    assert "has not this user-assigned identity" in failure.message
-    assert MARK not in failure.message + failure.hint
+    assert "has not this user-assigned identity" in error.message
+    assert MARK not in error.message + error.failure.hint
 
 
 def test_an_old_endpoint_writes_a_date(machine):

@@ -188,6 +188,6 @@ def test_a_tenant_that_is_none(server):
 def test_h3_no_secret_in_a_failure(server):
     """Not the code that came back, nor what the server says."""
     server.refusal = refusal(99999, canary("error"))
-    failure = refused(server, "browser", server.sign_in)
+    error = refused(server, "browser", server.sign_in)
 
-    assert MARK not in failure.message + failure.hint
+    assert MARK not in error.message + error.failure.hint

@@ -107,7 +107,7 @@ def test_whose_turn_it_is(step, status, body, kind, said):
     """A definite refusal: nothing was used up."""
     found = failure(step, status, body)
 
-    assert (found.kind, found.sent) == (kind, "no")
+    assert (found.kind, found.failure.sent) == (kind, "no")
     assert said in found.message
     assert found.message.startswith('"vertex" got no token, ')
 
@@ -118,7 +118,7 @@ def test_t6_a_failing_server_may_have_acted(step, status):
     """Whatever stands in its answer."""
     found = failure(step, status, {"error": "invalid_grant"})
 
-    assert (found.kind, found.sent) == (Kind.PROVIDER_UNREACHABLE, "maybe")
+    assert (found.kind, found.failure.sent) == (Kind.PROVIDER_UNREACHABLE, "maybe")
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -126,7 +126,7 @@ def test_t6_retry_after_is_handed_on(status):
     """What absurd ones come to is a matter of `retry_after`."""
     found = failure("refresh", status, **{"retry-after": "Fri, 15 Jan 2027 08:01:00 GMT"})
 
-    assert found.retry_after == 60.0
+    assert found.failure.retry_after == 60.0
 
 
 @pytest.mark.parametrize("step", REQUESTS)

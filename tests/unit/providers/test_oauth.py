@@ -95,7 +95,7 @@ def test_t9_a_used_refresh_token_needs_a_login(server, io):
         mint(server, io, grant=first)
 
     assert caught.value.kind is Kind.LOGIN_REQUIRED
-    assert caught.value.failure.failure.sent == "no"
+    assert caught.value.failure.sent == "no"
     assert caught.value.message == (
         '"gateway" needs a login (invalid_grant): run credward login gateway'
     )
@@ -116,7 +116,7 @@ def test_a_rotated_token_is_kept_though_the_token_is_useless(server, io):
     with pytest.raises(BrokerError) as caught:
         mint(server, io, grant=server.grant())
 
-    assert (caught.value.kind, caught.value.failure.failure.sent) == (Kind.PROVIDER_REFUSED, "no")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.PROVIDER_REFUSED, "no")
     assert io.grants[0].secret.reveal() == server.families[0].current
 
 
@@ -151,7 +151,7 @@ def test_t9_a_lost_answer_may_have_rotated(server, io):
     with pytest.raises(BrokerError) as caught:
         mint(server, io, grant=server.grant())
 
-    assert (caught.value.kind, caught.value.failure.failure.sent) == (
+    assert (caught.value.kind, caught.value.failure.sent) == (
         Kind.PROVIDER_UNREACHABLE,
         "maybe",
     )
@@ -226,19 +226,19 @@ def test_t6_t9_t15_bad_answers_over_the_wire(server, io, answer, kind, sent, ret
     with pytest.raises(BrokerError) as caught:
         mint(server, io, grant=grant, timeout=1.5 if answer.delay else 20)
 
-    failure = caught.value
-    assert (failure.kind, failure.failure.sent, failure.failure.retry_after) == (
+    error = caught.value
+    assert (error.kind, error.failure.sent, error.failure.retry_after) == (
         kind,
         sent,
         retry_after,
     )
-    assert failure.failure.recovery is (
+    assert error.failure.recovery is (
         Recovery.FIX_CONFIGURATION if kind is Kind.FIX_CONFIGURATION else Recovery.RETRY
     )
-    assert "SECRET" not in failure.message
-    assert grant not in failure.message
-    assert failure.message.startswith('"gateway" ')
-    assert ": " in failure.message
+    assert "SECRET" not in error.message
+    assert grant not in error.message
+    assert error.message.startswith('"gateway" ')
+    assert ": " in error.message
     assert io.grants == []
     assert mint(server, io, grant=grant).secret.reveal().startswith("at-")
 
@@ -248,7 +248,7 @@ def test_t9_a_server_that_is_away(server, io):
     with pytest.raises(BrokerError) as caught:
         mint(server, io, grant="rt", issuer="http://127.0.0.1:9")
 
-    assert (caught.value.kind, caught.value.failure.failure.sent) == (
+    assert (caught.value.kind, caught.value.failure.sent) == (
         Kind.PROVIDER_UNREACHABLE,
         "no",
     )
@@ -260,7 +260,7 @@ def test_t15_no_failure_of_the_metadata_uses_the_grant(server, io):
     with pytest.raises(BrokerError, match="no metadata below its issuer") as caught:
         mint(server, io, grant="rt")
 
-    assert (caught.value.kind, caught.value.failure.failure.sent) == (Kind.PROVIDER_REFUSED, "no")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.PROVIDER_REFUSED, "no")
     assert "token" not in server.paths()
 
 
@@ -364,7 +364,7 @@ def test_token_exchange(server, io):
     assert form["audience"] == "api"
     with pytest.raises(BrokerError, match="renew what subject_token refers to") as caught:
         mint(server, io, secrets={"subject_token": "a"}, **words | {"subject_token_type": "saml2"})
-    assert (caught.value.kind, caught.value.failure.failure.sent) == (Kind.PROVIDER_REFUSED, "no")
+    assert (caught.value.kind, caught.value.failure.sent) == (Kind.PROVIDER_REFUSED, "no")
 
 
 def test_jwt_bearer(server, io):
@@ -374,7 +374,7 @@ def test_jwt_bearer(server, io):
 
     with pytest.raises(BrokerError, match="renew what assertion refers to") as caught:
         mint(server, io, secrets={"assertion": "spent"}, **words)
-    assert caught.value.failure.failure.recovery is Recovery.RETRY
+    assert caught.value.failure.recovery is Recovery.RETRY
 
 
 def test_jwt_bearer_signed_here(server, io):

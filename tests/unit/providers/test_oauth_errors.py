@@ -36,19 +36,19 @@ REFUSED, LIMITED = Kind.PROVIDER_REFUSED, Kind.RATE_LIMITED
 )
 def test_what_a_code_means(code, grant_type, kind, sent):
     """Whose turn it is, and that nothing was used up."""
-    failure = refusal(code, "gateway", "login.example.com", grant_type=grant_type)
+    error = refusal(code, "gateway", "login.example.com", grant_type=grant_type)
 
-    assert (failure.kind, failure.sent) == (kind, sent)
-    assert failure.message.startswith('"gateway" ')
-    assert ": " in failure.message
+    assert (error.kind, error.failure.sent) == (kind, sent)
+    assert error.message.startswith('"gateway" ')
+    assert ": " in error.message
 
 
 def test_t9_an_invalid_grant_is_one_command():
     """Word for word: it is what people see in their harness."""
-    failure = refusal("invalid_grant", "gateway", "login.example.com")
+    error = refusal("invalid_grant", "gateway", "login.example.com")
 
-    assert failure.message == '"gateway" needs a login (invalid_grant): run credward login gateway'
-    assert failure.recovery is Recovery.REAUTHORIZE
+    assert error.message == '"gateway" needs a login (invalid_grant): run credward login gateway'
+    assert error.failure.recovery is Recovery.REAUTHORIZE
 
 
 def test_a_grant_that_is_handed_over():

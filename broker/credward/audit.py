@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, overload
 
 import msgspec
 
@@ -18,6 +18,11 @@ __all__ = ["AuditCaller", "AuditEntry", "AuditLog"]
 
 # As much as one answer of the API may hold (bytes).
 _PAGE = 256 * 1024
+# The longest text of a line (characters): some are what a caller made up. Names are shorter, paths
+# are the kernel's.
+_LONGEST_TEXT = 256
+_LONGEST_NAME = 64
+_LONGEST_PATH = 4096
 
 
 class AuditCaller(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -63,21 +68,38 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return cls(
             time=round(now, 3),
             action=action,
-            # A name that is not configured comes from outside: bounded here, escaped by JSON.
-            credential=credential[:64],
-            format=format[:64],
+            # A name that is not configured comes from outside.
+            credential=_shown(credential, _LONGEST_NAME),
+            format=_shown(format, _LONGEST_NAME),
             outcome=outcome,
             caller=AuditCaller(
                 uid=caller.uid,
                 pid=caller.pid,
-                executable=caller.executable.path if caller.executable else None,
-                agent=caller.agent.name if caller.agent else None,
+                executable=_shown(
+                    caller.executable.path if caller.executable else None, _LONGEST_PATH
+                ),
+                agent=_shown(caller.agent.name if caller.agent else None),
                 agent_pid=caller.agent.pid if caller.agent else None,
-                harness=caller.harness,
+                harness=_shown(caller.harness),
                 handle=caller.handle,
             ),
-            **facts,
+            **{name: _shown(text) for name, text in facts.items()},
         )
+
+
+@overload
+def _shown(text: str, most: int = ...) -> str: ...
+@overload
+def _shown(text: str | None, most: int = ...) -> str | None: ...
+def _shown(text: str | None, most: int = _LONGEST_TEXT) -> str | None:
+    """Return *text* as a terminal may show it: *most* characters of it, none but printable ones."""
+    if text is None or (len(text) <= most and text.isprintable()):
+        return text
+    shown = "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode()
+        for each in text[:most]
+    )
+    return shown[:most]
 
 
 class AuditLog:

@@ -7,8 +7,9 @@ are `formats`.
 
 from __future__ import annotations
 
+import json
 import math
-from typing import Any, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import msgspec
 
@@ -47,6 +48,9 @@ __all__ = [
 ]
 
 _PROBLEM_TYPE = "urn:credward:problem:"
+
+# A free text of a request that is kept, compared or written down; what is longer is refused.
+Word = Annotated[str, msgspec.Meta(max_length=256)]
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,7 +139,7 @@ class RefreshResult(msgspec.Struct, frozen=True, kw_only=True):
 class RejectedReport(msgspec.Struct, frozen=True, kw_only=True):
     """Body of `POST .../rejected`: the token refused upstream; null: the last given."""
 
-    token_id: str | None = None
+    token_id: Word | None = None
 
 
 class ReloadResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,7 +179,7 @@ class LoginStart(msgspec.Struct, frozen=True, kw_only=True):
     was refused with, if any.
     """
 
-    method: str | None = None
+    method: Word | None = None
     claims: str | None = None
 
 
@@ -223,7 +227,7 @@ class LoginEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class LoginAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Body of `POST /v1/logins/{id}/answer`: what the user typed."""
 
-    field: str
+    field: Word
     value: str
 
     def __repr__(self) -> str:
@@ -380,11 +384,27 @@ def encode(body: msgspec.Struct) -> bytes:
     return msgspec.json.encode(body)
 
 
-def decode(raw: bytes, shape: type[_S]) -> _S:
-    """Read *raw* as *shape*, ignoring unknown fields; what it is not is `bad-request`."""
+def decode(raw: bytes | bytearray, shape: type[_S]) -> _S:
+    """Read *raw* as *shape*, ignoring unknown fields; what it is not is `bad-request`.
+
+    Two readers, for each refuses what the other lets pass: a name given twice and NaN, which other
+    readers would understand differently, and half a character (a lone surrogate), which is no text.
+    """
     try:
+        json.loads(
+            bytes(raw).decode(), object_pairs_hook=_refuse_doubles, parse_constant=_refuse_constant
+        )
         return msgspec.json.decode(raw, type=shape)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise BrokerError(
             Kind.BAD_REQUEST, f"body is not a {shape.__name__} in JSON ({type(error).__name__})"
         ) from error
+
+
+def _refuse_doubles(pairs: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise ValueError("a name is given twice")
+
+
+def _refuse_constant(_: str) -> NoReturn:
+    raise ValueError("not a JSON number")

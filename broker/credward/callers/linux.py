@@ -124,7 +124,7 @@ class StatFiles:
 def program_path(pid: int) -> str | None:
     """Return the path of the program of *pid*, for names only; None if it is hidden."""
     try:
-        return os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115 - as below
+        return os.readlink(f"/proc/{pid}/exe".encode()).decode("utf-8", "replace")  # noqa: PTH115 - as below
     except OSError:
         return None
 
@@ -144,7 +144,7 @@ def _parse(raw: bytes) -> Stat | None:
 
 
 def executable(pid: int) -> Executable | None:
-    """Return the program file of *pid*; None if it is hidden, deleted or never had a name.
+    """Return the program file of *pid*; None if it is hidden, deleted or has no name that is text.
 
     The link is followed with O_PATH, which opens nothing on the file system behind it; device and
     inode come from that descriptor, so a path of another root is never compared as text.
@@ -161,10 +161,21 @@ def executable(pid: int) -> Executable | None:
         return None
     finally:
         os.close(descriptor)
+    # File names are bytes: one that is no UTF-8 can be named by no rule, nor by a look-alike.
+    if not _is_text(path):
+        return None
     # A deleted file keeps its inode with no name; a memfd never had one.
     if found.st_nlink == 0 or path.endswith(" (deleted)") or path.startswith("/memfd:"):
         return None
     return Executable(path=path, device=found.st_dev, inode=found.st_ino)
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def variables(pid: int, names: Collection[str]) -> frozenset[str]:

@@ -13,6 +13,7 @@ import msgspec
 
 from credward.callers.caller import Caller
 from credward.errors import BrokerError, Kind
+from credward.named_files import open_file, opened
 
 __all__ = ["AuditCaller", "AuditEntry", "AuditLog"]
 
@@ -126,11 +127,17 @@ class AuditLog:
         """Return whole lines from byte offset *cursor* on (None: the newest), as NDJSON."""
         if cursor is not None and not (cursor.isascii() and cursor.isdigit()):
             raise BrokerError(Kind.BAD_REQUEST, "after is a byte offset of the audit log")
-        with self.path.open("rb") as log:
-            size = log.seek(0, os.SEEK_END)
-            start = min(int(cursor[:18]), size) if cursor else max(0, size - _PAGE)
-            log.seek(start)
-            page = log.read(_PAGE)
+        try:
+            with opened(self.path, follow=False) as descriptor:
+                size = os.fstat(descriptor).st_size
+                start = min(int(cursor[:18]), size) if cursor else max(0, size - _PAGE)
+                page = os.pread(descriptor, _PAGE, start)
+        except OSError as error:
+            raise BrokerError(
+                Kind.FIX_CONFIGURATION,
+                f'audit log "{self.path}" cannot be read ({error.strerror}): '
+                "put it back, or run credward reload",
+            ) from error
         if cursor is None and start > 0:
             page = page.partition(b"\n")[2]
         return page[: page.rfind(b"\n") + 1]
@@ -145,10 +152,9 @@ class AuditLog:
         os.close(self._descriptor)
 
     def _open(self) -> int:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return os.open(self.path, flags, 0o600)
+            return open_file(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, follow=False)
         except OSError as error:
             raise self._unwritable(error) from error
 

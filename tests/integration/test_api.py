@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -49,7 +50,9 @@ def test_every_answer_has_its_audit_line_first(
 
 def test_a_full_disk_hands_out_nothing(start_daemon: DaemonFactory, program: MintProgram) -> None:
     """A1: what cannot be recorded is not released."""
-    daemon = start_daemon(program.block("gateway") + '[audit]\npath = "/dev/full"\n')
+    daemon = start_daemon(program.block("gateway"))
+    # As for a disk: what is there stays, and nothing can be added.
+    resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
     answer = daemon.get("gateway")
 
     assert answer.status == 403

@@ -69,9 +69,13 @@ def test_s11_what_a_caller_makes_up_is_short_and_printable(tmp_path: Path) -> No
 
 def test_a1_a_full_disk_is_an_error_that_denies(tmp_path: Path) -> None:
     """A1: what cannot be recorded is not released, and half a line is not left as a whole one."""
-    del tmp_path
+    log = AuditLog(tmp_path / "audit.log")
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, log._descriptor, inheritable=False)
+    os.close(full)
     with pytest.raises(BrokerError) as caught:
-        AuditLog(Path("/dev/full")).record(entry())
+        log.record(entry())
+    log.close()
 
     assert caught.value.kind is Kind.DENIED
     assert "nothing is handed out" in caught.value.message

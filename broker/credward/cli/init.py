@@ -16,6 +16,7 @@ from credward.cli.config import replace_file
 from credward.cli.start import places
 from credward.config import environment, load_config
 from credward.errors import BrokerError
+from credward.named_files import read_text
 
 __all__ = ["command"]
 
@@ -111,7 +112,7 @@ def _aws_profile(folder: Path) -> str | None:
         found = RawConfigParser(strict=False, allow_no_value=True)
         # What is wrong in it, its own tools say; here it hides nothing.
         with contextlib.suppress(OSError, ValueError, ConfigError):
-            found.read(path, encoding="utf-8")
+            found.read_string(read_text(path))
         names += [
             each.removeprefix(header).strip()
             for each in found.sections()

@@ -16,6 +16,7 @@ from pathlib import Path
 import cedarpy
 
 from credward.errors import BrokerError, Kind
+from credward.named_files import read_text
 
 __all__ = ["Loaded", "Statement", "load_policies"]
 
@@ -46,7 +47,7 @@ class Loaded:
 def load_policies(files: list[Path], *, shipped: bool) -> Loaded:
     """Check *files*, after the shipped policy where *shipped*; raises `fix-configuration`."""
     directory = _shipped_directory()
-    schema_text = (directory / "schema.cedarschema").read_text(encoding="utf-8")
+    schema_text = read_text(directory / "schema.cedarschema")
     sources = [directory / "default.cedar", *files] if shipped else files
     statements = [statement for path in sources for statement in _read(path)]
     errors = [error for each in statements if (error := _check(each, schema_text))]
@@ -78,7 +79,7 @@ def _shipped_directory() -> Path:
 
 def _read(path: Path) -> Iterator[Statement]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise BrokerError(

@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from credward.errors import BrokerError, Kind
+from credward.named_files import open_file
 
 __all__ = ["Holder", "StoreLock", "prepare_state_dir"]
 
@@ -57,14 +58,13 @@ class StoreLock:
         seconds.
         """
         path = prepare_state_dir(state_dir) / _FILE
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            descriptor = os.open(path, flags, 0o600)
+            descriptor = open_file(path, os.O_RDWR | os.O_CREAT, follow=False)
         except OSError as error:
             raise BrokerError(
                 Kind.FIX_CONFIGURATION,
-                f'state directory "{state_dir}" cannot be written ({error.strerror}): '
-                "make room, correct its rights, or set XDG_STATE_HOME to another",
+                f'lock "{path}" cannot be opened ({error.strerror}): '
+                "make room, correct its rights, or set XDG_STATE_HOME to another directory",
             ) from error
         try:
             if not _try_lock(descriptor):

@@ -21,7 +21,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from credward.errors import BrokerError, Kind
+from credward.errors import Failure, Kind
 from credward.workers.link import MintedToken
 from fakes.grant_world import GRANTS, Chain, Deed, Flight, World
 
@@ -41,7 +41,7 @@ class GrantModel(RuleBasedStateMachine):
         self.perhaps: dict[str, list[Chain | None]] = {grant: [None] for grant in GRANTS}
         self.resolved = dict.fromkeys(GRANTS, True)
         self.changes: list[tuple[str, Chain | None, asyncio.Task[bool]]] = []
-        self.mints: list[asyncio.Task[MintedToken | BrokerError]] = []
+        self.mints: list[asyncio.Task[MintedToken | Failure]] = []
         self.released: dict[str, int] = {}
         for grant in given:
             self.log_in_to(grant)
@@ -198,7 +198,7 @@ class GrantModel(RuleBasedStateMachine):
         for task in [each for each in self.mints if each.done()]:
             self.mints.remove(task)
             outcome = task.result()
-            if isinstance(outcome, BrokerError):
+            if isinstance(outcome, Failure):
                 continue
             chain = self.world.chain_of(outcome.token_id)
             first = chain.secrets[0]
@@ -263,7 +263,7 @@ class GrantModel(RuleBasedStateMachine):
         self.settle_down()
         outcome = task.result()
         self.holds()
-        if isinstance(outcome, BrokerError):
+        if isinstance(outcome, Failure):
             assert outcome.kind is Kind.LOGIN_REQUIRED
             record = self.world.record(grant)
             assert record is None or record.parked is not None

@@ -64,14 +64,14 @@ def test_t6_any_answer_is_a_token_or_a_failure(answer, token, dpop):
 
     try:
         minted = OAuthProvider().mint(request, io)
-    except BrokerError as failure:
-        assert failure.kind in ALLOWED
-        assert failure.message.startswith('"gateway" ')
-        assert failure.message.isascii()
-        assert failure.message.isprintable()
-        assert failure.retry_after is None or 0 <= failure.retry_after <= 86_400
-        if io.grants or failure.kind is Kind.LOGIN_REQUIRED:
-            assert failure.sent == "no"
+    except BrokerError as error:
+        assert error.kind in ALLOWED
+        assert error.message.startswith('"gateway" ')
+        assert error.message.isascii()
+        assert error.message.isprintable()
+        assert error.failure.retry_after is None or 0 <= error.failure.retry_after <= 86_400
+        if io.grants or error.kind is Kind.LOGIN_REQUIRED:
+            assert error.failure.sent == "no"
     else:
         text = minted.secret.reveal()
         assert text.isascii()

@@ -13,7 +13,7 @@ from repository.tree import BROKER, modules
 FROZEN = {
     "credward": ["__version__"],
     "credward.client": ["Client"],
-    "credward.errors": ["BrokerError", "Kind", "Recovery", "Sent"],
+    "credward.errors": ["BrokerError", "Failure", "Kind", "Recovery", "Sent"],
     "credward.tokens": ["Secret", "Token", "TokenKind", "TokenRequest"],
     "credward.providers.provider": [
         "CommandResult",
@@ -27,6 +27,7 @@ FROZEN = {
         "Provider",
         "ProviderRequest",
         "RevokingProvider",
+        "nothing_sent",
     ],
 }
 

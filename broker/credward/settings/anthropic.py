@@ -13,6 +13,7 @@ import msgspec
 
 from credward.settings.checks import check_program, check_server_url
 from credward.settings.references import Reference, refuse_literal
+from credward.settings.services import Service
 
 __all__ = ["Settings"]
 
@@ -81,6 +82,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 return reference
             case _:
                 raise ValueError(_WAYS)
+
+    @property
+    def service(self) -> Service:
+        """The API, by a key or by an access token, which it takes in another way."""
+        return Service.CLAUDE_LOGIN if self.api_key is None else Service.CLAUDE
 
     @property
     def presents_once(self) -> bool:

@@ -12,6 +12,7 @@ import msgspec
 from credward.settings.checks import is_loopback
 from credward.settings.grants import GrantTerms
 from credward.settings.references import Reference, refuse_literal
+from credward.settings.services import Service
 
 __all__ = ["AccessBoundaryRule", "AvailabilityCondition", "Settings", "Source"]
 
@@ -95,6 +96,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.client_id is not None:
             return "login"
         return self.source or "adc"
+
+    @property
+    def service(self) -> Service | None:
+        """Google's APIs take access tokens; an ID token is for whoever its audience is."""
+        return Service.GOOGLE if self.token == "access" else None  # noqa: S105 - a kind
 
     @property
     def grant_terms(self) -> GrantTerms:

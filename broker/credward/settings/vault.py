@@ -15,6 +15,7 @@ import msgspec
 from credward.settings.checks import check_server_url
 from credward.settings.grants import GrantTerms
 from credward.settings.references import Reference, refuse_literal
+from credward.settings.services import Service
 
 __all__ = ["AuthMethod", "Settings"]
 
@@ -136,6 +137,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """What tells this login from others, as plain words."""
         words: dict[str, Any] = msgspec.to_builtins({n: getattr(self, n) for n in _IDENTITY})
         return words
+
+    @property
+    def service(self) -> Service | None:
+        """The server, for its own token; what is read there may be for anybody."""
+        return Service.VAULT if self.path is None else None
 
     @property
     def grant_terms(self) -> GrantTerms:

@@ -139,12 +139,8 @@ def _doing(
 ) -> _Plan:
     from credward.cli.helper_probe import find_helper
 
-    if credential.kind == "aws":
-        raise BrokerError(
-            Kind.FIX_CONFIGURATION,
-            f'"{credential.name}" is an AWS credential, and Claude Code takes one word from its '
-            "helper: name another credential",
-        )
+    if (problem := claude_code.misfit(credential)) is not None:
+        raise BrokerError(Kind.FIX_CONFIGURATION, f'"{credential.name}" {problem}')
     wanted = claude_code.wanted(find_helper(), credential, ttl)
     after, changes = settings_file.apply(before, wanted)
     for change in changes:

@@ -244,15 +244,18 @@ class HandOver(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GrantGiven(msgspec.Struct, frozen=True, kw_only=True):
-    """A grant is kept, and not tried yet; *durable* is false where the store could not be written.
+    """A grant is kept; *durable* is false where the store could not be written.
 
-    *turned_away*: how many agents were, since it was missing.
+    *works*: a token was minted with it; else *message* says why not yet, and a login that was there
+    before stays until then. *turned_away*: how many agents were, since it was missing.
     """
 
     grant: str
     durable: bool
     credentials: list[str] = []
     turned_away: int = 0
+    works: bool = False
+    message: str = ""
 
 
 class GrantDropped(msgspec.Struct, frozen=True, kw_only=True):

@@ -61,8 +61,9 @@ class VaultServer:
     lease_max_ttl: float = 1500
     lease_renewable: bool = True
     denied: set[str] = field(default_factory=set)
-    # This path alone is out of order.
+    # This path alone is out of order, and says this.
     broken: str = ""
+    broken_error: str = "internal error"
     tokens: dict[str, Lived] = field(default_factory=dict)
     leases: dict[str, Lived] = field(default_factory=dict)
     # Method, then what must be presented.
@@ -119,7 +120,7 @@ class VaultServer:
         if self.status:
             return self.status, self.answer
         if asked.path == self.broken:
-            return 500, {"errors": ["internal error"]}
+            return 500, {"errors": [self.broken_error]}
         if self.sealed:
             return 503, {"errors": ["Vault is sealed"]}
         if asked.headers.get("x-vault-namespace", "").strip("/") != self.namespace:

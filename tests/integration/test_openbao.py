@@ -101,3 +101,19 @@ def test_g1_short_tokens_are_replaced_again_and_again(server, start_daemon):
         return len(seen) >= 4
 
     until(ask)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ({"namespace": "nowhere"}, 'has no namespace "nowhere": correct namespace'),
+        ({"path": "secret/nothing"}, 'has nothing at "secret/nothing": correct path, or namespace'),
+        ({"path": "nowhere/llm"}, 'has nothing at "nowhere/llm": correct path, or namespace'),
+    ],
+)
+def test_g4_what_is_not_there_is_said_in_words(server, given, words, line):
+    """By a real server, whose own words never get into the line."""
+    with pytest.raises(BrokerError) as caught:
+        given.mint(server.new_token(policies=["root"]), **words)
+
+    assert caught.value.message == f'"kv" got no token, 127.0.0.1 {line}'

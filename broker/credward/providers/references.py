@@ -77,7 +77,7 @@ def read_file(
             name, f"cannot be read from {path} ({error.strerror}): {remedy}"
         ) from error
     if private and status.st_mode & 0o077 and not _is_mounted_secret(path):
-        raise _misconfigured(name, f"lies open to others in {path}: run chmod 0600 {path}")
+        raise _misconfigured(name, f"can be read by others in {path}: run chmod 0600 {path}")
     if len(content) > _MAX_FILE:
         raise _misconfigured(
             name, f"is longer than {_MAX_FILE // 1024} KiB in {path}: name the file of the secret"

@@ -180,8 +180,8 @@ def _check_headers(http_request: HttpRequest, host: str, credential: str) -> Non
         return
     raise BrokerError(
         Kind.PROVIDER_REFUSED,
-        f'"{credential}" got no token, what {host} is to be shown is no line of ASCII: '
-        "correct the secret, or look at the answer that it came with",
+        f'"{credential}" got no token, a header for {host} is not printable ASCII: '
+        "correct the secret, or check the answer that it came from",
     )
 
 

@@ -35,9 +35,8 @@ __all__ = ["VaultProvider"]
 # Asked again before this part of its life is over, a secret is being replaced, not prolonged: it
 # was rejected, or somebody said refresh. The lifecycle by itself comes later (part of the life).
 _EARLY = 0.25
-# The answers to a renewal that cannot be: of what does not end or is gone, and 500 from OpenBao 2.7
-# past the longest life.
-_NOT_RENEWED = frozenset({400, 403, 404, 500})
+# The answers to a renewal of what does not end, is gone, or is at its longest life.
+_NOT_RENEWED = frozenset({400, 403, 404})
 
 
 class VaultProvider:
@@ -259,7 +258,7 @@ class _Mint:
         try:
             _revoke(self._vault, partial(self._vault.hvac.sys.revoke_lease, lease.id))
         except BrokerError:
-            self._io.warn("could not revoke the lease before this one, which ends by itself")
+            self._io.warn("could not revoke its previous lease, which ends by itself")
 
     def _renew(self, lease: Lease, now: float) -> bool:
         """Renew *lease* by its first life; False near its maximum, and where it is gone."""

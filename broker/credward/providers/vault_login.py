@@ -123,11 +123,12 @@ def _jwt(vault: VaultClient, token_request: ProviderRequest, io: Io) -> str:
         raise BrokerError(
             Kind.PROVIDER_REFUSED,
             f'"{vault.name}" got no token, its JWT in {where} has expired: '
-            "see why no new one is written there",
+            "find out why it is not renewed there",
         )
     if not text:
         raise BrokerError(
-            Kind.FIX_CONFIGURATION, f'"{vault.name}" got no token, {where} is empty: write it there'
+            Kind.FIX_CONFIGURATION,
+            f'"{vault.name}" got no token, {where} is empty: write the JWT there',
         )
     return text
 
@@ -158,7 +159,7 @@ def _secret_id(
                 return secret_id
         raise BrokerError(
             Kind.FIX_CONFIGURATION,
-            f'"{vault.name}" got no token, its wrapping token held no secret id: '
+            f'"{vault.name}" got no token, its wrapping token contained no secret id: '
             "wrap the answer of the role's secret-id path",
             # It is used up now, whatever was in it.
             sent="maybe",
@@ -181,7 +182,7 @@ def _aws_keys(vault: VaultClient, token_request: ProviderRequest, io: Io) -> dic
     if not {"AccessKeyId", "SecretAccessKey"} <= keys.keys():
         raise BrokerError(
             Kind.FIX_CONFIGURATION,
-            f'"{vault.name}" got no token, aws_credentials holds no AWS keys: '
+            f'"{vault.name}" got no token, aws_credentials has no AWS keys: '
             "name a credential of the provider aws",
         )
     return keys

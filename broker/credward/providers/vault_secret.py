@@ -76,7 +76,9 @@ def make_token(vault: VaultClient, reading: Reading, now: float) -> Token:
     """Return the token in *reading*, which was asked for at *now*; its lease is not looked at."""
     text, kind, name = _pick(vault, reading.data)
     if not text or not text.isascii() or not text.isprintable():
-        raise _misconfigured(vault, "holds no line of printable ASCII: store the bare secret there")
+        raise _misconfigured(
+            vault, "is not one line of printable ASCII: store only the secret there"
+        )
     if reading.version is not None:
         name = f"version {reading.version}"
     return Token(
@@ -136,7 +138,7 @@ def _read_answer(
         raise _misconfigured(vault, "holds nothing to hand out: set data, or correct path")
     lease_id = answer.get("lease_id")
     if isinstance(life, int) and life > LONGEST_LIFE:
-        raise _strange(vault, "whose end makes no sense")
+        raise _strange(vault, "with an invalid expiry")
     return Reading(
         data=data,
         static=static,
@@ -205,14 +207,14 @@ def _number(vault: VaultClient, value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if not 0 <= value < 100_000_000_000:
-        raise _strange(vault, "whose end makes no sense")
+        raise _strange(vault, "with an invalid expiry")
     return float(value)
 
 
 def _strange(vault: VaultClient, what: str) -> BrokerError:
     return BrokerError(
         Kind.PROVIDER_REFUSED,
-        f'"{vault.name}" got no token, {vault.host} sent one {what}: check its engine',
+        f'"{vault.name}" got no token, {vault.host} sent a secret {what}: check its engine',
         sent="maybe",
     )
 

@@ -85,12 +85,12 @@ def read_auth(vault: VaultClient, answer: dict[str, Any], now: float) -> VaultTo
             raise BrokerError(
                 Kind.FIX_CONFIGURATION,
                 f'"{vault.name}" got no token, {vault.host} asks for a second factor, which '
-                'nobody is there to give: use another role, or auth_method = "oidc"',
+                'only a human can give: use another role, or auth_method = "oidc"',
             )
         case _:
             raise BrokerError(
                 Kind.PROVIDER_REFUSED,
-                f'"{vault.name}" got no token, {vault.host} answered the login without one: '
+                f'"{vault.name}" got no token, {vault.host} answered the login without a token: '
                 "check address and auth_mount",
                 sent="maybe",
             )
@@ -123,7 +123,7 @@ def _unknown_end(vault: VaultClient) -> BrokerError:
     return BrokerError(
         Kind.PROVIDER_REFUSED,
         f'"{vault.name}" got no token, {vault.host} did not say when its token ends: '
-        "let the token look itself up, or check address",
+        "allow it auth/token/lookup-self, or check address",
         sent="maybe",
     )
 

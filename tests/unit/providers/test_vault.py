@@ -192,6 +192,7 @@ def test_g1_a_renewal_past_the_longest_life_is_no_outage(world):
     """OpenBao answers 500 to it: another login, another lease."""
     first = world.mint(path="database/creds/app")
     world.server.broken = "sys/leases/renew"
+    world.server.broken_error = "1 error occurred:\n\t* past the max TTL, cannot renew\n\n"
     world.wait(400)
     second = world.mint(path="database/creds/app")
     assert first.secret.reveal() != second.secret.reveal()
@@ -266,7 +267,7 @@ def test_a_revocation_that_fails_costs_no_new_lease(world):
     token = world.mint(path="database/creds/app", revoke_on_drop=True)
     world.wait(400)
 
-    assert world.io.warnings == ["could not revoke the lease before this one, which ends by itself"]
+    assert world.io.warnings == ["could not revoke its previous lease, which ends by itself"]
     again = world.mint(path="database/creds/app", revoke_on_drop=True)
     assert again.secret.reveal() == token.secret.reveal()
 
@@ -370,7 +371,7 @@ def test_revoking_nothing_asks_nobody(world):
         ({"status": 429}, Kind.RATE_LIMITED, "no", "on standby"),
         ({"status": 473}, Kind.PROVIDER_UNREACHABLE, "no", "replica"),
         ({"status": 500}, Kind.PROVIDER_UNREACHABLE, "maybe", "status 500"),
-        ({"namespace": "team"}, Kind.FIX_CONFIGURATION, "no", "has no the login"),
+        ({"namespace": "team"}, Kind.FIX_CONFIGURATION, "no", "does not know the login"),
     ],
 )
 def test_a_server_that_cannot_is_told_from_one_that_will_not(world, change, kind, sent, word):
@@ -381,6 +382,30 @@ def test_a_server_that_cannot_is_told_from_one_that_will_not(world, change, kind
 
     assert (error.kind, error.failure.sent) == (kind, sent)
     assert word in error.message
+
+
+@pytest.mark.parametrize(
+    ("answer", "words", "line"),
+    [
+        (
+            {"errors": ["namespace not found"]},
+            {"namespace": "team"},
+            'has no namespace "team": correct namespace',
+        ),
+        (
+            {"errors": ['no handler for route "auth/approle/login". route entry not found.']},
+            {},
+            'does not know the login by approle at "approle": correct auth_mount, or namespace',
+        ),
+    ],
+)
+def test_g4_what_is_not_there_is_said_in_words(world, answer, words, line):
+    """G4: a namespace, and a method that is mounted elsewhere."""
+    world.server.status, world.server.answer = 404, answer
+
+    assert (
+        world.failure(path="secret/llm", **words).message == f'"kv" got no token, 127.0.0.1 {line}'
+    )
 
 
 def test_t6_a_sealed_server_does_not_cost_the_login(world):

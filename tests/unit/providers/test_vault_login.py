@@ -114,7 +114,7 @@ def test_a_wrapping_of_something_else_is_refused(world):
     world.approle(secret_id_wrapped=True)
     world.give("secret_id", world.server.wrap({"other": canary("x")}))
 
-    assert "held no secret id" in world.failure(path="secret/llm").message
+    assert "contained no secret id" in world.failure(path="secret/llm").message
 
 
 # --- methods that present a JWT
@@ -212,7 +212,7 @@ def test_aws_needs_keys(world):
     world.give("aws_credentials", "token")
     error = world.failure(auth_method="aws", aws_credentials="sso", path="secret/llm")
 
-    assert "holds no AWS keys" in error.message
+    assert "has no AWS keys" in error.message
 
 
 def test_cert_presents_a_certificate():

@@ -84,9 +84,9 @@ def test_a_token_that_may_not_ask_for_the_mount_reads_as_is(world):
         ({}, {}, "has 0 fields of text"),
         ({"a": "1"}, {"field": "b"}, 'no text in field "b"'),
         ({"a": {"b": "c"}}, {"field": "a"}, 'no text in field "a"'),
-        ({"a": ""}, {}, "holds no line of printable ASCII"),
-        ({"a": "one\ntwo"}, {}, "holds no line of printable ASCII"),
-        ({"a": "schlüssel"}, {}, "holds no line of printable ASCII"),
+        ({"a": ""}, {}, "is not one line of printable ASCII"),
+        ({"a": "one\ntwo"}, {}, "is not one line of printable ASCII"),
+        ({"a": "schlüssel"}, {}, "is not one line of printable ASCII"),
     ],
 )
 def test_t7_what_is_no_secret_is_refused(world, data, words, complaint):
@@ -102,7 +102,7 @@ def test_nothing_there_is_configuration(world):
     """Also where the last version was deleted."""
     error = world.failure(path="secret/nothing")
 
-    assert 'has no "secret/nothing"' in error.message
+    assert 'has nothing at "secret/nothing"' in error.message
     assert error.kind is Kind.FIX_CONFIGURATION
 
 

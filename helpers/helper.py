@@ -97,15 +97,18 @@ def clean(text: str) -> bytes:
     return kept[:LINE_LIMIT].decode("utf-8", "ignore").encode()
 
 
-def report(failure: Failure) -> int:
+def report(failure: Failure, end: float) -> int:
     """Say *failure* in one line, the hint only on a terminal, and return its exit code."""
     words = clean(f"credward: {failure.line}") + b"\n"
     if failure.hint and os.isatty(2):
         words += b"hint: " + clean(failure.hint) + b"\n"
     try:
+        interrupt_at(end)
         os.write(2, words)
-    except OSError:
+    except (OSError, Failure):
         pass  # there is nobody to tell
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
     return failure.code
 
 
@@ -905,21 +908,41 @@ def is_token(answer: Answer) -> bool:
     return 0 < len(body) <= TOKEN_LIMIT and all(0x21 <= byte <= 0x7E for byte in body)
 
 
+def unread() -> Failure:
+    """Return the failure of output that stays unread."""
+    return fail("timed-out", "writing to standard output timed out: check who reads it")
+
+
+def interrupt_at(end: float) -> None:
+    """Have a call that blocks at *end* or later end with a failure.
+
+    Of a descriptor that others share we must not change whether it blocks.
+    """
+
+    def interrupt(*_: object) -> None:
+        raise unread()
+
+    signal.signal(signal.SIGALRM, interrupt)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+    # Again and again: the first one may come just before the call that is to be interrupted.
+    signal.setitimer(signal.ITIMER_REAL, max(left_of(end), 0.001), 0.05)
+
+
 def print_all(data: bytes | bytearray, end: float) -> None:
     """Write to standard output."""
     left = memoryview(data)
-    while left:
-        try:
-            left = left[os.write(1, left) :]
-        except BlockingIOError:
-            if not wait_for(1, select.POLLOUT, end):
-                raise fail(
-                    "internal", "standard output cannot be written: check who reads it"
-                ) from None
-        except OSError:
-            raise fail(
-                "internal", "standard output cannot be written: check who reads it"
-            ) from None
+    interrupt_at(end)
+    try:
+        while left:
+            try:
+                left = left[os.write(1, left) :]
+            except BlockingIOError:
+                if not wait_for(1, select.POLLOUT, end):
+                    raise unread() from None
+    except OSError:
+        raise fail("internal", "standard output cannot be written: check who reads it") from None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def use_answer(options: Options, answer: Answer, end: float) -> None:
@@ -944,9 +967,8 @@ def use_answer(options: Options, answer: Answer, end: float) -> None:
         body[:] = bytes(len(body))
 
 
-def ask(options: Options) -> None:
+def ask(options: Options, end: float) -> None:
     """Ask the daemon and print; for --check only ask."""
-    end = monotonic_ms() + read_seconds(options.values.get("--timeout", "4"))
     answer = Answer()
     try:
         with connect_or_start(options, end) as connection:
@@ -966,19 +988,21 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     options = Options()
     checked = False
+    end = monotonic_ms() + 4000
     try:
         options = read_arguments(arguments)
         if options.text:
-            print_all(options.text.encode(), monotonic_ms() + 4000)
+            print_all(options.text.encode(), end)
             return 0
         options.name = "-" if options.name is None else options.name
         check_options(options)
         checked = "--check" in options.values
-        ask(options)
+        end = monotonic_ms() + read_seconds(options.values.get("--timeout", "4"))
+        ask(options, end)
     except Failure as failure:
         # --check answers a question: a daemon that cannot be asked is not ready.
         failure.code = 1 if checked else failure.code
-        return report(failure)
+        return report(failure, end)
     return 0
 
 

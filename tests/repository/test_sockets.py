@@ -16,6 +16,7 @@ LISTENERS = {
 }
 DIALLERS = {
     "client.py": "the Unix socket of the daemon, from the command line",
+    "trust.py": "the Unix socket of the daemon, once it is trusted",
     "workers/worker.py": "the daemon's end of a socketpair",
 }
 

@@ -58,7 +58,9 @@ def complete_secrets(
 ) -> list[str]:
     """Return the names of the store's secrets, where a daemon runs that may say them."""
     try:
-        return _beginning(incomplete, Client(places().sockets, _PATIENCE).secret_names().names)
+        found = places()
+        client = Client(found.sockets, _PATIENCE, named=found.socket_named)
+        return _beginning(incomplete, client.secret_names().names)
     except (BrokerError, OSError):
         return []
 

@@ -43,7 +43,7 @@ def reach(*, start: bool = False, timeout: float = 10.0) -> Client:
     Where nothing is configured none is, and `not-running` says what comes first.
     """
     found = places()
-    client = Client(found.sockets, timeout)
+    client = Client(found.sockets, timeout, named=found.socket_named)
     if not _may_start(found) or not (start or not _configured(found)):
         return client
     try:

@@ -9,6 +9,7 @@ and Python may hold copies of a token until it exits.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import select
@@ -526,14 +527,8 @@ def why_not_started(places: list[tuple[int, str]], *, forbidden: bool) -> Failur
     return fail("not-running", line)
 
 
-def spawn_start() -> tuple[int, int]:
-    """Run `credward start` of our own directory, detached; its pid and the end of its output."""
-    program = f"{os.path.dirname(os.path.realpath(__file__))}/credward"
-    if not os.access(program, os.X_OK):
-        raise fail(
-            "not-running",
-            f"the daemon is not running and is not installed beside this helper: {COMMAND}",
-        )
+def spawn_start(program: str) -> tuple[int, int]:
+    """Run `program start`, detached; its pid and the end of its output."""
     environment = {name: value for name, value in os.environ.items() if name in KEPT}
     environment["PATH"] = "/usr/local/bin:/usr/bin:/bin"
     # Harnesses may ignore it, and then nobody would be told how the child ended.
@@ -563,9 +558,9 @@ def detach(pipe_end: int) -> None:
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
 
 
-def run_start(end: float) -> tuple[int, str]:
+def run_start(program: str, end: float) -> tuple[int, str]:
     """Return exit code and output of `credward start`."""
-    child, said = spawn_start()
+    child, said = spawn_start(program)
     output = b""
     try:
         while wait_for(said, select.POLLIN, end):
@@ -587,9 +582,52 @@ def run_start(end: float) -> tuple[int, str]:
     )
 
 
-def start_and_connect(end: float) -> socket.socket:
+def await_another(places: list[tuple[int, str]], lock: int, end: float) -> socket.socket | None:
+    """Look for the daemon while another helper has it started; why, and how long: start.c."""
+    patience = end - 750 * left_of(end)
+    kind = fcntl.LOCK_EX
+    while True:
+        try:
+            fcntl.flock(lock, kind | fcntl.LOCK_NB)
+            waits = False
+        except OSError as error:
+            waits = error.errno == errno.EWOULDBLOCK
+        if kind == fcntl.LOCK_SH and (connection := connect_if_any(places, end)) is not None:
+            return connection
+        if not waits or left_of(patience) == 0:
+            return None
+        kind = fcntl.LOCK_SH
+        time.sleep(0.02)
+
+
+def connect_if_any(places: list[tuple[int, str]], end: float) -> socket.socket | None:
+    """Connect as usual, but a machine's daemon that is not for this user is none."""
+    try:
+        return connect(places, end)
+    except Failure as refusal:
+        if refusal.code != KINDS["denied"][1]:
+            raise
+    return None
+
+
+def start_and_connect(places: list[tuple[int, str]], end: float) -> socket.socket:
+    """Return a connection to the daemon that another helper starts, or that is started now."""
+    program = f"{os.path.dirname(os.path.realpath(__file__))}/credward"
+    if not os.access(program, os.X_OK | os.R_OK):
+        raise fail(
+            "not-running",
+            f"the daemon is not running and is not installed beside this helper: {COMMAND}",
+        )
+    lock = os.open(program, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return await_another(places, lock, end) or start(program, end)
+    finally:
+        os.close(lock)
+
+
+def start(program: str, end: float) -> socket.socket:
     """Have the daemon started, or found, and connect to it; trusted no more than any other."""
-    code, said = run_start(end)
+    code, said = run_start(program, end)
     line = said.partition("\n")[0]
     if code and line.startswith("credward: "):
         raise Failure(code, line.removeprefix("credward: "))
@@ -621,7 +659,7 @@ def connect_or_start(options: Options, end: float) -> socket.socket:
     why_not = why_not_started(places, forbidden=options.no_start or "--check" in options.values)
     if why_not is not None:
         raise failure or why_not
-    return start_and_connect(end)
+    return start_and_connect(places, end)
 
 
 # ---- one question and its answer ----

@@ -167,7 +167,7 @@ static int connect_or_start(const struct options *options, int64_t end, struct f
 	refused = *failure;
 	if (places_may_start(failure)
 		&& start_allowed(&places, options->no_start || options->check != NULL, failure))
-		return start_and_connect(end, failure);
+		return start_and_connect(&places, end, failure);
 	if (refused.code != CODE_OK)
 		*failure = refused;
 	return -1;

@@ -19,8 +19,6 @@
 #include <mach-o/dyld.h>
 #endif
 
-#define PROGRAM "/credward"
-
 extern char **environ;
 
 /* Raw values: `credward start` judges them, and uses none that its account does not vouch for. */
@@ -108,19 +106,24 @@ static void detach(int pipe_end)
 	close_from(STDERR_FILENO + 1);
 }
 
-pid_t spawn_start(int *said)
+bool find_program(char *at, size_t room)
+{
+	struct text path = { at, room, 0, false };
+
+	if (!own_directory(at, room))
+		return false;
+	path.used = strlen(at);
+	text_add(&path, "/credward");
+	return !path.overflow && access(at, X_OK | R_OK) == 0;
+}
+
+pid_t spawn_start(const char *program, int *said)
 {
 	static char name[] = "credward", start[] = "start";
 	char *const arguments[] = { name, start, NULL };
-	char program[PATH_ROOM + sizeof(PROGRAM)];
 	int ends[2];
 	pid_t child;
 
-	if (!own_directory(program, PATH_ROOM))
-		return 0;
-	memcpy(program + strlen(program), PROGRAM, sizeof(PROGRAM));
-	if (access(program, X_OK) != 0)
-		return 0;
 	/* Harnesses may ignore it, and then nobody would be told how the child ended. */
 	(void)signal(SIGCHLD, SIG_DFL);
 	if (pipe(ends) != 0)

@@ -5,13 +5,16 @@
 #define CREDWARD_SPAWN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
+/* Write the path of the `credward` of our own directory; false when there is none. */
+bool find_program(char *at, size_t room);
+
 /*
- * Run the `credward` of our own directory with the argument `start`, detached from the caller.
- * `*said` is the end of a pipe that holds what it prints on standard output and standard error.
- * Returns its process id; 0 when there is none beside us, -1 when it cannot be run.
+ * Run `program start`, detached from the caller. `*said` is the end of a pipe that holds what it
+ * prints on standard output and standard error. Returns its process id, -1 when it cannot be run.
  */
-pid_t spawn_start(int *said);
+pid_t spawn_start(const char *program, int *said);
 
 #endif

@@ -13,12 +13,15 @@
 #include "text.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define COMMAND "run credward serve --detach"
 #define NAP_MS 1
+#define LOOK_EVERY_MS 20
 
 struct starter {
 	pid_t child;
@@ -112,15 +115,15 @@ static int connect_to_started(const struct starter *starter, int64_t end, struct
 }
 
 /* Wait for what it has to say; its exit code, -1 with `failure` noted. */
-static int run(struct starter *starter, int64_t end, struct failure *failure)
+static int run(
+	struct starter *starter, const char *program, int64_t end, struct failure *failure)
 {
 	int code;
 
-	starter->child = spawn_start(&starter->pipe);
-	if (starter->child <= 0) {
-		failure_note(failure, CODE_NOT_RUNNING, "the daemon is not running and ",
-			starter->child == 0 ? "is not installed beside this helper" : "cannot be started",
-			": " COMMAND, NULL);
+	starter->child = spawn_start(program, &starter->pipe);
+	if (starter->child < 0) {
+		failure_note(failure, CODE_NOT_RUNNING,
+			"the daemon is not running and cannot be started: " COMMAND, NULL);
 		return -1;
 	}
 	code = hear_out(starter, end) ? wait_to_the_end(starter, end) : -1;
@@ -132,14 +135,54 @@ static int run(struct starter *starter, int64_t end, struct failure *failure)
 	return code;
 }
 
-int start_and_connect(int64_t end, struct failure *failure)
+static int start(const char *program, int64_t end, struct failure *failure)
 {
 	static struct starter starter;
-	int code = run(&starter, end, failure);
+	int code = run(&starter, program, end, failure);
 
 	if (code == 0)
 		return connect_to_started(&starter, end, failure);
 	if (code > 0)
 		note_failed_start(&starter, code, failure);
 	return -1;
+}
+
+/*
+ * Fifty helpers at once would be fifty interpreters: while one has the daemon started, the others
+ * look for it. The lock is the program that they would run. It only saves time, and anybody can
+ * hold it, so it is waited for no longer than a quarter of the time that is left.
+ */
+static int await_another(
+	const struct places *places, int lock, int64_t end, struct failure *failure)
+{
+	int64_t patience = now_ms() + left_ms(end) / 4;
+	bool waits = flock(lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+	int descriptor = -1;
+
+	while (waits && descriptor < 0 && failure->code == CODE_OK && left_ms(patience) > 0) {
+		sleep_ms(LOOK_EVERY_MS);
+		waits = flock(lock, LOCK_SH | LOCK_NB) != 0;
+		descriptor = places_connect(places, end, failure);
+		if (descriptor < 0)
+			(void)places_may_start(failure);
+	}
+	return descriptor;
+}
+
+int start_and_connect(const struct places *places, int64_t end, struct failure *failure)
+{
+	char program[PATH_ROOM];
+	int descriptor, lock;
+
+	if (!find_program(program, sizeof(program))) {
+		failure_note(failure, CODE_NOT_RUNNING,
+			"the daemon is not running and is not installed beside this helper: " COMMAND, NULL);
+		return -1;
+	}
+	lock = open(program, O_RDONLY | O_CLOEXEC);
+	descriptor = await_another(places, lock, end, failure);
+	if (descriptor < 0 && failure->code == CODE_OK)
+		descriptor = start(program, end, failure);
+	(void)close(lock);
+	return descriptor;
 }

@@ -15,6 +15,6 @@
 bool start_allowed(const struct places *places, bool forbidden, struct failure *failure);
 
 /* Have it started, or found, and return a connection to it, -1 with `failure` noted. */
-int start_and_connect(int64_t end, struct failure *failure);
+int start_and_connect(const struct places *places, int64_t end, struct failure *failure);
 
 #endif

@@ -240,7 +240,8 @@ def test_a_failing_start_is_told_to_those_who_waited(owner: Account, client: lis
     lock = owner.state_dir / "start.lock"
     with lock.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        crowd = [owner.popen(*client, "gateway") for _ in range(5)]
+        # Helpers wait for each other for a quarter of this, before they all wait for the lock.
+        crowd = [owner.popen(*client, "--timeout", "20", "gateway") for _ in range(5)]
         until(lambda: waiting_at(lock) == 5)
     results = [(process.communicate(timeout=2 * PATIENCE), process.returncode) for process in crowd]
     record = lock.read_text()

@@ -5,6 +5,7 @@ What is started then, and for whom, is in tests/integration/test_start.py, with 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -240,6 +241,25 @@ def test_the_time_of_the_start_is_taken_from_the_question(installed: Installatio
 
     assert code == 75
     assert "does not answer yet" in err
+
+
+def test_s10_of_fifty_helpers_one_runs_it(installed: Installation, socket_path: Path) -> None:
+    """The others look for the daemon meanwhile: fifty interpreters would take all that a machine has."""
+    installed.plan(serve=str(socket_path), say=f"{socket_path}\n", delay=0.5)
+    crowd = [installed.popen("--timeout", "200", "x") for _ in range(50)]
+    results = [(process.communicate(timeout=2 * PATIENCE), process.returncode) for process in crowd]
+
+    assert results == [((b"started\n", b""), 0)] * 50
+    assert len(installed.starts()) == 1
+
+
+def test_a_lock_that_somebody_holds_for_ever_costs_a_moment(installed: Installation) -> None:
+    """Every user of the machine can lock the program: it is waited for, and then run."""
+    with (installed.folder / "credward").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        result = installed.run("--timeout", "16", "x")
+
+    assert result == (0, "started\n", "")
 
 
 def test_a_helper_that_is_linked_finds_its_own_directory(

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from credward.config.locate import Locator
-from credward.config.places import Places
 from credward.errors import BrokerError, Kind
+from credward.places import Places
 
 __all__ = ["Complaints", "ConfigErrors", "Layer", "named_tables", "read_layers"]
 

@@ -35,6 +35,7 @@ class AuditCaller(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     agent: str | None = None
     agent_pid: int | None = None
     harness: str | None = None
+    relay: str | None = None
     handle: str | None = None
 
 
@@ -82,6 +83,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
                 agent=_shown(caller.agent.name if caller.agent else None),
                 agent_pid=caller.agent.pid if caller.agent else None,
                 harness=_shown(caller.harness),
+                relay=_shown(caller.relay),
                 handle=caller.handle,
             ),
             **{name: _shown(text) for name, text in facts.items()},

@@ -10,7 +10,6 @@ import contextlib
 import errno
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,6 +93,9 @@ def read_text(path: str | os.PathLike[str]) -> str:
 
 def replace_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     """Put *content* in the place of *path*: the old file or the new one, whole; raise `OSError`."""
+    # Late: whoever starts a daemon reads files too, and is not to wait for this.
+    import tempfile  # noqa: PLC0415
+
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:64]}-")
     fresh = Path(name)
     try:

@@ -12,6 +12,7 @@ import tomlkit
 from credward.cli.config import read_config, replace_file
 from credward.cli.names import complete_providers
 from credward.cli.output import format_duration
+from credward.cli.recording import record_places
 from credward.cli.setup.settings_file import diff
 from credward.cli.start import places, reach
 from credward.config import ConfigErrors, CredentialConfig, load_config
@@ -83,6 +84,7 @@ def command(
             errors.kind, f'"{name}" was not added, {"; ".join(texts)}: correct it, and add it again'
         ) from errors
     click.echo(f"{target}: added {name}")
+    record_places()
     _try(load_config(places()).credentials[name])
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from credward.config.locate import Locator
-from credward.config.places import Places
 from credward.errors import BrokerError, Kind
 from credward.named_files import opened, read_all
+from credward.places import Places
 
 __all__ = ["Complaints", "ConfigErrors", "Layer", "named_tables", "read_layers"]
 

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from credward.audit import AuditLog
-from credward.callers.identify import PeerIdentifier, attestation_report
+from credward.callers.attestation import attestation_report
+from credward.callers.caller import Caller
+from credward.callers.identify import peer_identifier
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig, ListenConfig, Places, environment, load_config
 from credward.daemon.hardening import hardening_report
@@ -230,10 +232,10 @@ def compose(
         audit=audit,
         reload=reload,
         public_key=sources.public_key,
-        facts=_Facts(shell, pool, strongbox, book, keeper, notices),
+        facts=_Facts(holder, shell, pool, strongbox, book, keeper, notices),
         grants=grant_desk,
     )
-    peers = PeerIdentifier(own_uid=os.geteuid())
+    peers = peer_identifier(own_uid=os.geteuid(), user_mode=config.listen.mode == "user")
     handler = build_handler(
         service, BrokerManageService(grants=grant_desk, logins=login_desk, store=store_desk)
     )
@@ -260,6 +262,7 @@ def compose(
 class _Facts:
     """What the process can tell of itself."""
 
+    holder: Holder
     shell: Shell
     pool: WorkerPool
     strongbox: Strongbox
@@ -284,9 +287,13 @@ class _Facts:
             *self.notices.warnings(),
         ]
 
-    def attestation(self) -> str:
-        """Return how well callers can be seen."""
-        return attestation_report()
+    def attestation(self, caller: Caller) -> str:
+        """Return how well *caller*, and the users that are served, can be seen."""
+        return attestation_report(
+            caller,
+            own_uid=os.geteuid(),
+            served_uids=self.holder.active.config.listen.allow_uids,
+        )
 
     def hardening(self) -> str:
         """Return what of the hardening took effect."""

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from credward import __version__, wire
 from credward.audit import AuditLog
+from credward.callers.caller import Caller
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig
 from credward.daemon.metrics import Metrics, Sample
@@ -35,8 +36,8 @@ _LOCKED = "locked"
 class ProcessFacts(Protocol):
     """What the process can tell of itself."""
 
-    def attestation(self) -> str:
-        """Return how well callers can be seen."""
+    def attestation(self, caller: Caller) -> str:
+        """Return how well *caller*, and the users that are served, can be seen."""
         ...
 
     def locked(self) -> bool:
@@ -115,7 +116,7 @@ class BrokerService:
 
     def statuses(self, peer: Peer) -> wire.StatusList:
         """Tell the states of all credentials."""
-        self._issuer.require(peer, "Inspect")
+        caller = self._issuer.require(peer, "Inspect")
         config = self._issuer.config
         locked = self._facts.locked()
         grants = [_grant_status(*each, locked=locked) for each in self._grants.views()]
@@ -126,7 +127,7 @@ class BrokerService:
             pid=os.getpid(),
             started_at=self._started_at,
             default=config.default,
-            attestation=self._facts.attestation(),
+            attestation=self._facts.attestation(caller),
             hardening=self._facts.hardening(),
             credentials=[
                 self._status(each, by_name.get(each.grant)) for each in config.credentials.values()
@@ -138,9 +139,9 @@ class BrokerService:
             unusable=[_unusable(each) for each in self._issuer.unusable()],
         )
 
-    def reload(self, peer: Peer) -> wire.ReloadResult:
+    async def reload(self, peer: Peer) -> wire.ReloadResult:
         """Read configuration and policy again; on error the old ones stay and the error says so."""
-        self._issuer.require(peer, "Manage")
+        await self._issuer.require_owner(peer, "Manage")
         config = self._reload()
         return wire.ReloadResult(
             credentials=sorted(config.credentials),

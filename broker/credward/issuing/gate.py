@@ -5,7 +5,6 @@ Denials are written down here; what is handed out afterwards is `issuer`.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Callable, Container
 from dataclasses import dataclass
@@ -24,8 +23,6 @@ from credward.tokens import TokenRequest
 __all__ = ["Active", "Gate", "Holder", "Peer"]
 
 _EVERYTHING = "*"
-# What an owner does, and an agent should not: here a second look is worth its time.
-_OF_OWNERS = frozenset({"Manage", "Approve", "Login"})
 
 
 class Peer(Protocol):
@@ -35,8 +32,8 @@ class Peer(Protocol):
         """Return who asks, or raise `denied`."""
         ...
 
-    def marked_by(self) -> str | None:
-        """Return the harness that the caller's own environment names, None if it names none."""
+    async def identify_closely(self) -> Caller:
+        """Return who asks, after a second look that is worth its time where an agent must not."""
         ...
 
     def ancestor_pids(self) -> tuple[int, ...]:
@@ -79,8 +76,35 @@ class Gate:
 
     def admit(self, action: str, peer: Peer, token_request: TokenRequest) -> Admitted:
         """Let this request through, or raise; what is denied is recorded."""
+        return self._admit(action, self._identify(peer), token_request)
+
+    async def admit_owner(self, action: str, peer: Peer, name: str) -> Admitted:
+        """Let this through for the credential *name*, else for one on the grant of that name.
+
+        For what owners do, and agents should not. Of what there is, nobody hears who may do nothing
+        of the kind.
+        """
+        caller = await self._identify_closely(peer)
+        try:
+            found = find_on_grant(self._holder.active.config, name)
+        except BrokerError:
+            self._require(action, caller)
+            raise
+        return self._admit(action, caller, TokenRequest(credential=found.name, format="-"))
+
+    def require(self, action: str, peer: Peer) -> Caller:
+        """Decide on an action that is about no single credential; raise `denied`."""
+        return self._require(action, self._identify(peer))
+
+    async def require_owner(
+        self, action: str, peer: Peer, *, although_locked: bool = False
+    ) -> Caller:
+        """Decide on one of those that owners do, and agents should not; raise `denied`."""
+        caller = await self._identify_closely(peer)
+        return self._require(action, caller, although_locked=although_locked)
+
+    def _admit(self, action: str, caller: Caller, token_request: TokenRequest) -> Admitted:
         active = self._holder.active
-        caller = self._identify(peer, action)
         name = token_request.credential
         if name == DEFAULT_NAME:
             name = find_credential(active.config, name).name
@@ -97,26 +121,6 @@ class Gate:
             credential=find_credential(active.config, name),
             rule=rule,
         )
-
-    def admit_on(self, action: str, peer: Peer, name: str) -> Admitted:
-        """Let this through for the credential *name*, else for one on the grant of that name.
-
-        Of what there is, nobody hears who may do nothing of the kind.
-        """
-        try:
-            found = find_on_grant(self._holder.active.config, name)
-        except BrokerError:
-            self.require(action, peer)
-            raise
-        return self.admit(action, peer, TokenRequest(credential=found.name, format="-"))
-
-    def require(self, action: str, peer: Peer, *, although_locked: bool = False) -> Caller:
-        """Decide on an action that is about no single credential; raise `denied`."""
-        caller = self._identify(peer, action)
-        self._decide(self._holder.active, action, caller, "-", _EVERYTHING)
-        if action != "Inspect" and not although_locked:
-            self.check_unlocked()
-        return caller
 
     @property
     def locked(self) -> bool:
@@ -143,11 +147,19 @@ class Gate:
             )
             raise BrokerError(Kind.DENIED, f'"{credential.name}" {reason}')
 
-    def _identify(self, peer: Peer, action: str) -> Caller:
-        caller = peer.identify()
-        if action in _OF_OWNERS and caller.harness is None and (mark := peer.marked_by()):
-            # It left its harness behind on the way here.
-            caller = dataclasses.replace(caller, harness=mark)
+    def _require(self, action: str, caller: Caller, *, although_locked: bool = False) -> Caller:
+        self._decide(self._holder.active, action, caller, "-", _EVERYTHING)
+        if action != "Inspect" and not although_locked:
+            self.check_unlocked()
+        return caller
+
+    def _identify(self, peer: Peer) -> Caller:
+        return self._check_recursion(peer, peer.identify())
+
+    async def _identify_closely(self, peer: Peer) -> Caller:
+        return self._check_recursion(peer, await peer.identify_closely())
+
+    def _check_recursion(self, peer: Peer, caller: Caller) -> Caller:
         workers = self._worker_pids()
         # A worker that asks us would wait for the very flight that it is in.
         if caller.pid in workers or any(pid in workers for pid in peer.ancestor_pids()):

@@ -154,7 +154,7 @@ class GrantDesk:
         It is tried at once. The login before stays beside it until then, through a restart too, and
         is back where the server refuses the new one, which is raised.
         """
-        admitted = self._gate.admit_on("Manage", peer, name)
+        admitted = await self._gate.admit_owner("Manage", peer, name)
         credential = admitted.credential
         terms = grant_terms(credential.settings)
         if not (terms.logins or terms.rotating):
@@ -203,7 +203,7 @@ class GrantDesk:
 
     async def log_out(self, peer: Peer, name: str) -> Forgotten:
         """Revoke a grant upstream where that is possible, and forget it in any case."""
-        admitted = self._gate.admit_on("Manage", peer, name)
+        admitted = await self._gate.admit_owner("Manage", peer, name)
         credential = admitted.credential
         await self._strongbox.open(self._config)
         forgotten = await self._forget(credential)
@@ -212,7 +212,7 @@ class GrantDesk:
 
     async def revoke_all(self, peer: Peer) -> list[Forgotten]:
         """Revoke what can be revoked, then drop every grant and every token: the panic button."""
-        caller = self._gate.require("Manage", peer)
+        caller = await self._gate.require_owner("Manage", peer)
         config = self._config
         await self._strongbox.open(config)
         first: dict[str, CredentialConfig] = {}

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from credward.callers.caller import Caller
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Failure, Kind
 from credward.formats.registry import ShapeRequest, check_format, shape
@@ -125,9 +126,13 @@ class Issuer:
         """Return what is configured of one credential to a caller who may look at it."""
         return self._gate.admit("Inspect", peer, TokenRequest(credential=credential)).credential
 
-    def require(self, peer: Peer, action: str) -> None:
+    def require(self, peer: Peer, action: str) -> Caller:
         """Decide on an action that is about no single credential; raise `denied`."""
-        self._gate.require(action, peer)
+        return self._gate.require(action, peer)
+
+    async def require_owner(self, peer: Peer, action: str) -> None:
+        """Decide on one of those that owners do, and agents should not; raise `denied`."""
+        await self._gate.require_owner(action, peer)
 
     def resolve(self, name: str) -> CredentialConfig:
         """Return the credential of this name; `-` is the configured default, or the only one."""

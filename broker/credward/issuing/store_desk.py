@@ -54,7 +54,7 @@ class StoreDesk:
 
     async def lock(self, peer: Peer, passphrase: Secret | None) -> None:
         """Lock the store and drop every token from memory; durable."""
-        caller = self._gate.require("Manage", peer, although_locked=True)
+        caller = await self._gate.require_owner("Manage", peer, although_locked=True)
         # First: whatever fails after this, nothing is handed out any more.
         self._strongbox.shut()
         self._shell.drop_all()
@@ -82,7 +82,7 @@ class StoreDesk:
 
     async def unlock(self, peer: Peer, passphrase: Secret | None) -> None:
         """Open the store, and take over what workers finished meanwhile."""
-        caller = self._gate.require("Manage", peer, although_locked=True)
+        caller = await self._gate.require_owner("Manage", peer, although_locked=True)
         if self._gate.locked and not self._strongbox.locked:
             # Idle for too long, which the timer will notice in a moment.
             await self.lock_up()
@@ -98,7 +98,7 @@ class StoreDesk:
 
     async def set_secret(self, peer: Peer, name: str, value: Secret) -> bool:
         """Keep a secret for `{ store = … }`; return whether it is durable."""
-        caller = self._gate.require("Manage", peer)
+        caller = await self._gate.require_owner("Manage", peer)
         text = value.reveal()
         if not text or len(text) > LONGEST_SECRET:
             raise BrokerError(
@@ -117,7 +117,7 @@ class StoreDesk:
 
         Raise `unknown-credential` where there is none of that name.
         """
-        caller = self._gate.require("Manage", peer)
+        caller = await self._gate.require_owner("Manage", peer)
         await self._strongbox.open(self._config)
         self._recorder.acted(caller, "Manage", "secret-removed", about=_SECRET + name)
         if not self._book.delete_raw(_SECRET + name):

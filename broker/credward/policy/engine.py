@@ -54,7 +54,7 @@ class PolicyEngine:
         allow_uids: Iterable[int] = (),
         directory: Path | None = None,
     ) -> Self:
-        """Read the policies of *mode*: user mode ships permits, the others only what you write."""
+        """Read the policies: every mode ships forbids, user mode permits too; the rest is yours."""
         if directory is not None:
             # A mistyped directory must not pass for one without rules.
             try:
@@ -66,7 +66,7 @@ class PolicyEngine:
                     "make it, or correct its name",
                 ) from error
         files = sorted(directory.glob("*.cedar")) if directory is not None else []
-        loaded = load_policies(files, shipped=mode == "user")
+        loaded = load_policies(files, mode=mode)
         return cls(loaded, owner_uid=owner_uid, allow_uids=allow_uids)
 
     def decide(self, caller: Caller, action: str, resource: Resource) -> Decision:
@@ -124,10 +124,8 @@ class PolicyEngine:
         what = action.lower() if name == "*" else f'"{name}"'
         if error is not None:
             reason = f"{what} denied by a {error}: run credward config check"
-        elif rule == "no-manage-under-harness":
-            reason = (
-                f'{what} denied by policy "{rule}": run it in your own terminal, not an agent\'s'
-            )
+        elif (advice := self._loaded.advice.get(rule or "")) is not None:
+            reason = f'{what} denied by policy "{rule}": {advice}'
         elif rule is not None:
             reason = f'{what} denied by policy "{rule}" ({origin}): run credward doctor'
         else:

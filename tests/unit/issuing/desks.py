@@ -41,7 +41,7 @@ OWNER = Caller(
     gid=1000,
     pid=5,
     handle="peerpidfd",
-    executable=Executable(path="/usr/bin/credward", device=1, inode=2),
+    executable=Executable(path="/usr/bin/credward"),
     ancestry_complete=True,
 )
 KEY = TokenKey(GRANT, "1")
@@ -68,8 +68,8 @@ class Peer:
     def identify(self) -> Caller:
         return self.caller
 
-    def marked_by(self) -> str | None:
-        return None
+    async def identify_closely(self) -> Caller:
+        return self.caller
 
     def ancestor_pids(self) -> tuple[int, ...]:
         return ()

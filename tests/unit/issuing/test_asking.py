@@ -25,7 +25,7 @@ CLAUDE = Caller(
     gid=1,
     pid=3,
     handle="peerpidfd",
-    executable=Executable(path="/bin/credward-helper", device=1, inode=1),
+    executable=Executable(path="/bin/credward-helper"),
     agent=Process(pid=9, start_time=77, name="claude"),
     harness="claude",
     ancestry_complete=True,
@@ -103,6 +103,16 @@ def test_only_the_helpers_shape_below_a_harness_is_an_asker() -> None:
     assert asker(ASK, SHELL) is None
     assert asker(TokenRequest(credential="g", in_tool=True), CLAUDE) is None
     assert asker(TokenRequest(credential="g", format="json"), CLAUDE) is None
+
+
+def test_s8_a_harness_that_asks_by_itself_is_an_asker_too() -> None:
+    """S-8: its own process, as it is for the helper that it runs; and its cache time is the same."""
+    itself = dataclasses.replace(
+        CLAUDE, pid=9, start_time=77, executable=Executable(path="/usr/bin/node")
+    )
+
+    assert asker(ASK, itself) == asker(ASK, CLAUDE) == (9, 77)
+    assert min_remaining(ASK, itself) == min_remaining(ASK, CLAUDE)
 
 
 def test_a_name_of_a_credential_goes_before_one_of_a_grant() -> None:

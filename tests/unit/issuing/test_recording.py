@@ -18,7 +18,7 @@ CALLER = Caller(
     gid=1000,
     pid=42,
     handle="peerpidfd",
-    executable=Executable(path="/usr/bin/curl", device=1, inode=2),
+    executable=Executable(path="/usr/bin/curl"),
     agent=Process(pid=41, start_time=5, name="claude"),
     harness="claude",
 )

@@ -15,6 +15,7 @@ import click
 
 from credward.cli.names import complete_credentials
 from credward.cli.output import print_json
+from credward.cli.recording import record_places
 from credward.cli.setup import claude_code, settings_file
 from credward.cli.setup.settings_file import Change, Memory, Record
 from credward.cli.start import places
@@ -90,6 +91,8 @@ def claude_code_command(
         backup = _carry_out(target, plan, records)
         if undo or plan.changed:
             memory.save(records)
+        if not undo:
+            record_places()
     found = list(claude_code.warnings(environment(), paths, target))
     if as_json:
         print_json(_result(target, plan, backup, found))

@@ -123,8 +123,9 @@ class _Api:
     def statuses(self, http_request: HttpRequest, *_: str) -> HttpResponse:
         return HttpResponse(status=200, body=wire.encode(self.service.statuses(http_request.peer)))
 
-    def reload(self, http_request: HttpRequest, *_: str) -> HttpResponse:
-        return HttpResponse(status=200, body=wire.encode(self.service.reload(http_request.peer)))
+    async def reload(self, http_request: HttpRequest, *_: str) -> HttpResponse:
+        result = await self.service.reload(http_request.peer)
+        return HttpResponse(status=200, body=wire.encode(result))
 
     def audit(self, http_request: HttpRequest, *_: str) -> HttpResponse:
         lines = self.service.audit(http_request.peer, http_request.query.get("after"))

@@ -73,7 +73,7 @@ class Service(Protocol):
         """Return all states, without secrets."""
         ...
 
-    def reload(self, peer: Peer) -> wire.ReloadResult:
+    async def reload(self, peer: Peer) -> wire.ReloadResult:
         """Read the configuration again."""
         ...
 

@@ -55,7 +55,7 @@ class Service:
             now=1.0, pid=1, credentials=[wire.CredentialStatus(name="a", state="fresh")]
         )
 
-    def reload(self, peer):
+    async def reload(self, peer):
         raise BrokerError(Kind.DENIED, "not for agents")
 
     def health(self):

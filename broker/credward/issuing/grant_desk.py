@@ -188,6 +188,10 @@ class GrantDesk:
 
     async def _try(self, credential: CredentialConfig) -> None:
         """Mint with what was handed over; what came of it stands in the record of the grant."""
+        now = self._config.credentials.get(credential.name)
+        if now is None or now.epoch != credential.epoch:
+            # Reloaded meanwhile: whoever asks for what it is now tries the grant.
+            return
         # The mint goes on where nobody waits for it any more.
         with contextlib.suppress(BrokerError, TimeoutError):
             answer = self._shell.force(TokenKey(credential.name, credential.epoch))
@@ -196,7 +200,7 @@ class GrantDesk:
 
     def _why(self, credential: CredentialConfig) -> Failure:
         """Return why a grant has not worked yet."""
-        slow = Failure.of(Kind.TIMED_OUT, f"no answer from the server within {_TRIAL:.0f} s")
+        slow = Failure.of(Kind.TIMED_OUT, "the first mint with it has not ended yet")
         return self._shell.view(credential.name).failure or slow
 
     # --- giving up --------------------------------------------------------------------------

@@ -79,7 +79,7 @@ def test_a_record_that_is_none_says_nothing_wrong(tmp_path: Path, text: str) -> 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     """A link would have another file written, a FIFO would hold nothing."""
     (tmp_path / "start.lock").symlink_to(tmp_path / "other")
-    with pytest.raises(BrokerError, match="cannot be made"), hold_start_lock(tmp_path):
+    with pytest.raises(BrokerError, match="cannot be opened"), hold_start_lock(tmp_path):
         pass
     (tmp_path / "start.lock").unlink()
     os.mkfifo(tmp_path / "start.lock")

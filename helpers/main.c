@@ -11,7 +11,8 @@
  *    before it answers.
  * 5. After a secret was read, nothing MUST be allocated, and the buffer MUST be wiped before the
  *    exit.
- * 6. All waiting MUST end at one deadline; harnesses give 5 s and hang on what outlives them.
+ * 6. All waiting MUST end at one deadline, for whoever reads what is printed too; harnesses give
+ *    5 s and hang on what outlives them.
  * 7. A socket MUST NOT be trusted where another user could have put it (places.c).
  * 8. Standard error MUST be one line of at most 500 characters with cause and command; hints only
  *    on a terminal.
@@ -82,17 +83,20 @@ static bool is_token(const struct answer *answer)
 
 static bool print_all(const char *bytes, size_t count, int64_t end, struct failure *failure)
 {
+	interrupt_at(end);
 	while (count > 0) {
 		ssize_t written = write(STDOUT_FILENO, bytes, count);
 
 		if (written >= 0) {
 			bytes += written;
 			count -= (size_t)written;
-		} else if (errno == EAGAIN ? !wait_for(STDOUT_FILENO, POLLOUT, end) : errno != EINTR) {
+		} else if (errno != EAGAIN && errno != EINTR) {
 			failure_note(failure, CODE_INTERNAL,
-				"standard output cannot be written: "
-				"check who reads it",
-				NULL);
+				"standard output cannot be written: check who reads it", NULL);
+			return false;
+		} else if (errno == EAGAIN ? !wait_for(STDOUT_FILENO, POLLOUT, end) : left_ms(end) == 0) {
+			failure_note(failure, CODE_TIMED_OUT,
+				"writing to standard output timed out: check who reads it", NULL);
 			return false;
 		}
 	}
@@ -169,11 +173,11 @@ static int connect_or_start(const struct options *options, int64_t end, struct f
 	return -1;
 }
 
-static void ask(const struct options *options, struct answer *answer, struct failure *failure)
+static void ask(
+	const struct options *options, int64_t end, struct answer *answer, struct failure *failure)
 {
 	static char bytes[7 * 1024];
 	struct text target = TEXT_IN(bytes);
-	int64_t end = now_ms() + options->timeout_ms;
 	int descriptor = connect_or_start(options, end, failure);
 
 	if (descriptor < 0)
@@ -193,26 +197,29 @@ int main(int count, char **arguments)
 	static struct answer answer;
 	static struct failure failure;
 	struct options options = { .format = "token", .timeout_ms = DEFAULT_TIMEOUT_MS };
+	int64_t end = now_ms() + DEFAULT_TIMEOUT_MS;
 	int code = CODE_OK;
 
 	(void)count;
 	if (!read_arguments(&options, arguments, &failure))
 		goto out;
 	if (options.print != NULL) {
-		(void)print_all(
-			options.print, strlen(options.print), now_ms() + DEFAULT_TIMEOUT_MS, &failure);
+		(void)print_all(options.print, strlen(options.print), end, &failure);
 		goto out;
 	}
 	if (options.name == NULL)
 		options.name = "-";
 	if (!check_options(&options, &failure) || !check_caller(&failure))
 		goto out;
-	ask(&options, &answer, &failure);
+	end = now_ms() + options.timeout_ms;
+	ask(&options, end, &answer, &failure);
 	if (options.check != NULL)
 		code = judge_readiness(&answer, &failure);
 out:
 	wipe(answer.bytes, answer.used);
-	if (failure.code != CODE_OK)
+	if (failure.code != CODE_OK) {
+		interrupt_at(end);
 		code = failure_report(&failure);
+	}
 	return code;
 }

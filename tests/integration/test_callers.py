@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -381,10 +382,10 @@ def test_s16_a_caller_on_a_dead_file_system_holds_nobody_up(
 # process's memory in its hand, and another one for that lock: whoever comes after them waits as well.
 STUCK = """
 import array, ctypes, os, socket, sys, threading
-path, file, channel = sys.argv[1:]
+path, file, *channels = sys.argv[1:]
 s = socket.socket(socket.AF_UNIX)
 s.connect(path)
-t = socket.socket(fileno=int(channel))
+t, u = [socket.socket(fileno=int(each)) for each in channels]
 libc = ctypes.CDLL(None)
 libc.mmap.restype = ctypes.c_void_p
 libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
@@ -392,7 +393,7 @@ libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 dirty = libc.mmap(None, 4096, 3, 1, os.open(file, os.O_RDWR), 0)
 ctypes.memset(dirty, 65, 4096)
 first = threading.Thread(target=lambda: (t.recv(1), libc.munmap(dirty, 4096)))
-second = threading.Thread(target=lambda: (t.recv(1), libc.mmap(None, 4096, 3, 0x22, -1, 0)))
+second = threading.Thread(target=lambda: (u.recv(1), libc.mmap(None, 4096, 3, 0x22, -1, 0)))
 first.start()
 second.start()
 t.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [s.fileno()]))])
@@ -406,19 +407,25 @@ def test_s16_a_caller_whose_memory_cannot_be_read_holds_nobody_up(
     daemon: RunningDaemon, tmp_path: Path
 ) -> None:
     """S-16: it may be below an agent for all that can be seen, so it manages nothing; others wait for nothing."""
-    ours, theirs = socket.socketpair()
-    with SilentFileSystem(tmp_path / "dead", Path("/bin/true")) as files, ours, theirs:
-        command = python(sys.executable, STUCK, daemon.socket, files.program, str(theirs.fileno()))
-        with subprocess.Popen(command, pass_fds=[theirs.fileno()]) as caller:
+    with contextlib.ExitStack() as held:
+        files = held.enter_context(SilentFileSystem(tmp_path / "dead", Path("/bin/true")))
+        pairs = [socket.socketpair() for _ in range(2)]
+        for each in itertools.chain(*pairs):
+            held.enter_context(each)
+        ours, theirs = zip(*pairs, strict=True)
+        channels = [each.fileno() for each in theirs]
+        command = python(sys.executable, STUCK, daemon.socket, files.program, *map(str, channels))
+        with subprocess.Popen(command, pass_fds=channels) as caller:
             try:
                 size = array.array("i", [0]).itemsize
-                _, rights, _, _ = ours.recvmsg(1, socket.CMSG_SPACE(size))
+                _, rights, _, _ = ours[0].recvmsg(1, socket.CMSG_SPACE(size))
                 (handed,) = array.array("i", rights[0][2])
                 connection = socket.socket(fileno=handed)
                 connection.settimeout(PATIENCE)
                 files.be_silent()
-                for waiting in (1, 2):
-                    ours.send(b"x")
+                # Each thread has a channel of its own: which of two readers of one is woken is chance.
+                for waiting, channel in enumerate(ours, 1):
+                    channel.send(b"x")
                     until(lambda: _waiting(caller.pid) == waiting)  # noqa: B023 - at once
 
                 connection.sendall(

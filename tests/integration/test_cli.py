@@ -171,40 +171,6 @@ def test_doctor_shows_what_status_warns_of(
     assert "name one of gateway, second" in found.stdout
 
 
-def test_get_starts_the_daemon_and_reload_needs_no_restart(
-    start_daemon: DaemonFactory, program: MintProgram
-) -> None:
-    """The first ask after boot starts it; a changed file is taken over."""
-    daemon = start_daemon.prepare(program.block("gateway"))
-    first = cli(daemon, "get", "gateway")
-    pid = json.loads(cli(daemon, "status", "--json").stdout)["pid"]
-    try:
-        daemon.write_config(program.block("gateway") + program.block("second"))
-        reloaded = cli(daemon, "reload")
-
-        assert first.stdout == "opaque-1\n", first.stderr
-        assert reloaded.returncode == 0, reloaded.stderr
-        assert reloaded.stdout == "in force: gateway, second\n"
-        assert cli(daemon, "serve", "--detach").returncode == 73
-    finally:
-        subprocess.run(["kill", str(pid)], check=True)
-        for _ in range(100):
-            if not daemon.socket.exists():
-                break
-            subprocess.run(["sleep", "0.05"], check=True)
-
-
-def test_get_never_starts_where_a_socket_was_named(
-    start_daemon: DaemonFactory, program: MintProgram
-) -> None:
-    """CREDWARD_SOCKET means somebody else's daemon: 69 and no new one."""
-    daemon = start_daemon.prepare(program.block("gateway"))
-    ran = cli(daemon, "get", "gateway", CREDWARD_SOCKET=str(daemon.runtime_dir / "none.sock"))
-
-    assert ran.returncode == 69
-    assert not daemon.socket.exists()
-
-
 @pytest.mark.slow
 def test_demo_shows_three_refreshes_and_cleans_up(daemon: RunningDaemon) -> None:
     """The main job end to end, with the helper that is installed or found."""

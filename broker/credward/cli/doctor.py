@@ -20,6 +20,7 @@ from credward.cli.get import client_flags
 from credward.cli.helper_probe import find_helper, is_native, probe
 from credward.cli.names import complete_credentials
 from credward.cli.output import format_duration, print_json
+from credward.cli.recording import unrecorded_places
 from credward.cli.setup import claude_code
 from credward.cli.start import places, reach
 from credward.config import Config, CredentialConfig, environment
@@ -128,6 +129,11 @@ def _configuration(known: _Known, name: str) -> Iterator[Finding]:
 
 def _daemon(known: _Known, name: str) -> Iterator[Finding]:
     assert known.config is not None
+    for variable in unrecorded_places():
+        text = (
+            f"does not go by {variable} of this shell: run credward setup claude-code to record it"
+        )
+        yield Finding(check="automatic start", mark="warn", text=text)
     known.statuses = listed = reach(start=True).statuses()
     yield Finding(check="daemon", mark="ok", text=f"pid {listed.pid}, version {listed.version}")
     if listed.version != __version__:

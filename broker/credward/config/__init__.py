@@ -10,7 +10,7 @@ from credward.config.model import (
     PolicyConfig,
     StoreConfig,
 )
-from credward.config.places import Places, candidate_sockets, environment, find_places
+from credward.places import Places, candidate_sockets, environment, find_places
 
 __all__ = [
     "AuditConfig",

@@ -36,7 +36,6 @@ from credward.config.model import (
     NotifyConfig,
     PolicyConfig,
 )
-from credward.config.places import Places
 from credward.config.sections import (
     AuditSection,
     CommonSection,
@@ -49,6 +48,7 @@ from credward.config.sources import with_sources
 from credward.config.storing import contradictions, store_config
 from credward.config.words import Where, convert
 from credward.guess import guess
+from credward.places import Places
 from credward.settings.checks import check_base_urls
 from credward.settings.network import NetworkSettings
 from credward.settings.registry import SETTINGS

@@ -65,6 +65,8 @@ class BrokerManageService:
             durable=given.durable,
             credentials=list(given.credentials),
             turned_away=given.turned_away,
+            works=given.untried is None,
+            message="" if given.untried is None else given.untried.message,
         )
 
     async def logout(self, peer: Peer, name: str) -> wire.GrantDropped:

@@ -46,6 +46,8 @@ class Given:
     credentials: tuple[str, ...]
     # Agents that were told to log in before.
     turned_away: int
+    # Why what was handed over has not worked yet, None once it has; a login is not asked that.
+    untried: Failure | None = None
 
 
 class Keeping(Protocol):

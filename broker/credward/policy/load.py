@@ -16,6 +16,7 @@ from pathlib import Path
 import cedarpy
 
 from credward.errors import BrokerError, Kind
+from credward.named_files import read_text
 
 __all__ = ["Loaded", "Statement", "load_policies"]
 
@@ -54,7 +55,7 @@ def load_policies(files: list[Path], *, mode: str) -> Loaded:
     Every mode has the shipped forbids, user mode permits too.
     """
     directory = _shipped_directory()
-    schema_text = (directory / "schema.cedarschema").read_text(encoding="utf-8")
+    schema_text = read_text(directory / "schema.cedarschema")
     shipped = ["forbids.cedar", "user.cedar"] if mode == "user" else ["forbids.cedar"]
     sources = [*(directory / name for name in shipped), *files]
     statements = [statement for path in sources for statement in _read(path)]
@@ -88,7 +89,7 @@ def _shipped_directory() -> Path:
 
 def _read(path: Path) -> Iterator[Statement]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise BrokerError(

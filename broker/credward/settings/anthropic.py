@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import msgspec
 
-from credward.settings.checks import check_program
+from credward.settings.checks import check_program, check_server_url
 from credward.settings.references import Reference, refuse_literal
+from credward.settings.services import Service
 
 __all__ = ["Settings"]
 
@@ -99,6 +99,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return None if self.federation_rule_id is None else self.token_url
 
     @property
+    def service(self) -> Service:
+        """The API, by a key or by an access token, which it takes in another way."""
+        return Service.CLAUDE_LOGIN if self.api_key is None else Service.CLAUDE
+
+    @property
     def presents_once(self) -> bool:
         """Whether a JWT is presented that counts once (see `issuing.used_proofs`)."""
         return self.federation_rule_id is not None
@@ -128,6 +133,4 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         workspace = self.workspace_id
         if workspace is not None and workspace != "default" and workspace[:7] != "wrkspc_":
             raise ValueError('workspace_id begins with wrkspc_, or is "default"')
-        parts = urlsplit(self.token_url)
-        if parts.scheme not in {"https", "http"} or not parts.hostname:
-            raise ValueError(f"token_url is a URL such as {_TOKEN_URL}")
+        check_server_url("token_url", self.token_url, _TOKEN_URL)

@@ -13,6 +13,7 @@ import msgspec
 
 from credward.settings.grants import GrantTerms
 from credward.settings.references import Reference, refuse_literal
+from credward.settings.services import Service
 
 __all__ = ["Derived", "Settings"]
 
@@ -32,6 +33,13 @@ _SOURCES = (
     "profile, source_profile, source, web_identity_token, credential_source, or the sso_… keys"
 )
 
+_SERVICES = {
+    None: Service.AWS,
+    "bedrock-api-key": Service.BEDROCK,
+    "claude-platform-key": Service.CLAUDE_ON_AWS,
+    "ecr": Service.REGISTRY,
+    "eks": Service.CLUSTER,
+}
 _ENV_NAMES = {
     "bedrock-api-key": "AWS_BEARER_TOKEN_BEDROCK",
     "claude-platform-key": "ANTHROPIC_AWS_API_KEY",
@@ -84,6 +92,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def kind(self) -> str:
         """What a token is, as everybody who looks at settings asks for it."""
         return {None: "aws", "ecr": "basic"}.get(self.derive, "bearer")
+
+    @property
+    def service(self) -> Service:
+        """Who takes the keys, or what is derived of them."""
+        return _SERVICES[self.derive]
 
     @property
     def own_env_name(self) -> str | None:

@@ -5,13 +5,14 @@ Reading keys and asking Google is the job of `providers.gcp`.
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Annotated, Any, Literal
 
 import msgspec
 
+from credward.settings.checks import is_loopback
 from credward.settings.grants import GrantTerms
 from credward.settings.references import Reference, refuse_literal
+from credward.settings.services import Service
 
 __all__ = ["ADC_FILE", "AccessBoundaryRule", "AvailabilityCondition", "Settings", "Source"]
 
@@ -114,6 +115,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return None if self.origin == "external_account" else "google"
 
     @property
+    def service(self) -> Service | None:
+        """Google's APIs take access tokens; an ID token is for whoever its audience is."""
+        return Service.GOOGLE if self.token == "access" else None  # noqa: S105 - a kind
+
+    @property
     def grant_terms(self) -> GrantTerms:
         """A login of its own keeps a refresh token, which Google does not rotate."""
         if self.origin != "login":
@@ -150,17 +156,10 @@ def _check_metadata_host(settings: Settings) -> None:
     host, _, port = settings.metadata_host.partition(":")
     if port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65_536):
         host = ""
-    if host not in _METADATA_HOSTS and not _is_loopback(host):
+    if host not in _METADATA_HOSTS and not is_loopback(host):
         raise ValueError(
             "metadata_host is metadata.google.internal, 169.254.169.254, or HOST:PORT on loopback"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _check_external_account(info: dict[str, Any]) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 
-from credward.settings.checks import is_loopback
+from credward.settings.checks import check_server_url
 from credward.settings.grants import GrantTerms
 from credward.settings.references import Reference, refuse_literal
+from credward.settings.services import Service
 
 __all__ = ["POD_TOKEN", "TOKEN_FILE", "AuthMethod", "Settings"]
 
@@ -128,11 +128,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         self._check_login()
         self._check_path()
         if self.address is not None:
-            parts = urlsplit(self.address)
-            if parts.scheme not in {"https", "http"} or not parts.hostname or parts.query:
-                raise ValueError("address is a URL such as https://vault.example.com:8200")
-            if parts.scheme == "http" and not is_loopback(parts.hostname):
-                raise ValueError("address is https: by http everybody on the way reads the token")
+            check_server_url("address", self.address, "https://vault.example.com:8200")
+            if "?" in self.address:
+                raise ValueError("address is a URL without a query")
 
     @property
     def mount(self) -> str:
@@ -159,6 +157,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """What tells this login from others, as plain words."""
         words: dict[str, Any] = msgspec.to_builtins({n: getattr(self, n) for n in _IDENTITY})
         return words
+
+    @property
+    def service(self) -> Service | None:
+        """The server, for its own token; what is read there may be for anybody."""
+        return Service.VAULT if self.path is None else None
 
     @property
     def grant_terms(self) -> GrantTerms:

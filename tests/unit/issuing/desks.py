@@ -117,7 +117,9 @@ class Desks:
             owner=notices,
         )
         shelf.tokens = self.shell
-        self.shell.configure([Plan(credential=GRANT, epoch="1", grant=GRANT)])
+        self.shell.configure(
+            [Plan(credential=name, epoch="1", grant=GRANT) for name in (GRANT, "second")]
+        )
         self.turned_away = TurnedAway()
         gate = Gate(
             holder=self,

@@ -16,6 +16,7 @@ from credward.cli.setup.json_text import get_member
 from credward.cli.setup.settings_file import read
 from credward.config import CredentialConfig
 from credward.errors import BrokerError
+from credward.settings.services import Service, service_of
 
 __all__ = [
     "HELPER",
@@ -23,6 +24,7 @@ __all__ = [
     "active_helper",
     "cache_time",
     "kept_for",
+    "misfit",
     "ours",
     "settings_environment",
     "settings_paths",
@@ -42,6 +44,16 @@ _MANAGED = (
     Path("/etc/claude-code"),
     Path("/Library/Application Support/ClaudeCode"),
 )
+# How Claude Code reaches the services that take no helper's token. Source: code.claude.com, the
+# pages of each cloud and "Authentication".
+_OTHER_WAYS = {
+    Service.CLAUDE_LOGIN: "a profile in a file and ANTHROPIC_PROFILE",
+    Service.AWS: "CLAUDE_CODE_USE_BEDROCK and a profile with credential_process",
+    Service.BEDROCK: "CLAUDE_CODE_USE_BEDROCK and AWS_BEARER_TOKEN_BEDROCK",
+    Service.CLAUDE_ON_AWS: "ANTHROPIC_AWS_API_KEY and ANTHROPIC_AWS_WORKSPACE_ID",
+    Service.GOOGLE: "CLAUDE_CODE_USE_VERTEX and a metadata endpoint (GCE_METADATA_HOST)",
+    Service.FOUNDRY: "CLAUDE_CODE_USE_FOUNDRY and an identity endpoint (IDENTITY_ENDPOINT)",
+}
 _SHELL_FILES = (
     ".bashrc",
     ".bash_profile",
@@ -91,6 +103,20 @@ def kept_for(variables: Mapping[str, str]) -> float:
     """
     text = variables.get(TTL[1], "")
     return int(text) / 1000 if text.isascii() and text.isdecimal() else _DEFAULT_CACHE_TIME
+
+
+def misfit(credential: CredentialConfig) -> str | None:
+    """Return why a helper cannot hand *credential* to Claude Code, None where it can.
+
+    What a helper prints goes to the Claude API, or to ANTHROPIC_BASE_URL, and to no other service.
+    """
+    service = service_of(credential.settings)
+    if service is None or service is Service.CLAUDE:
+        return None
+    problem = f"is for {service}, and Claude Code sends what a helper prints to the Claude API"
+    if (way := _OTHER_WAYS.get(service)) is None:
+        return f"{problem}: name another credential"
+    return f"{problem}: it needs {way}, which credward does not set up yet"
 
 
 def ours(helper: object) -> bool:

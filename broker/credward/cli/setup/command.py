@@ -16,6 +16,7 @@ import click
 
 from credward.cli.names import complete_credentials
 from credward.cli.output import print_json
+from credward.cli.recording import record_places
 from credward.cli.setup import claude_code, settings_file
 from credward.cli.setup.settings_file import Change, Memory, Record
 from credward.cli.start import places, reach
@@ -93,6 +94,8 @@ def claude_code_command(
         backup = _carry_out(target, plan, records)
         if undo or plan.changed:
             memory.save(records)
+        if not undo:
+            record_places()
     found = list(claude_code.warnings(environment(), paths, target))
     if as_json:
         print_json(_result(target, plan, backup, found))
@@ -142,12 +145,8 @@ def _doing(
 ) -> _Plan:
     from credward.cli.helper_probe import find_helper
 
-    if credential.kind == "aws":
-        raise BrokerError(
-            Kind.FIX_CONFIGURATION,
-            f'"{credential.name}" is an AWS credential, and Claude Code takes one word from its '
-            "helper: name another credential",
-        )
+    if (problem := claude_code.misfit(credential)) is not None:
+        raise BrokerError(Kind.FIX_CONFIGURATION, f'"{credential.name}" {problem}')
     if ttl is None:
         ttl = claude_code.cache_time(_life(credential))
     wanted = claude_code.wanted(find_helper(), credential, ttl)

@@ -5,13 +5,13 @@ Unknown names and fields are ignored; a wrong value of a known one is `bad-reque
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
-from typing import Any, NoReturn, TypeVar
+from typing import TypeVar
 
 import msgspec
 
+from credward import wire
 from credward.errors import BrokerError, Kind
 from credward.tokens import TokenRequest
 
@@ -127,30 +127,5 @@ def _text(query: Mapping[str, str], name: str) -> str | None:
 
 
 def read_body(body: bytes | bytearray, shape: type[_S]) -> _S:
-    """Return the JSON *body* as *shape*; an empty one is all defaults.
-
-    The standard library's reader, because it can be made to refuse what two readers would
-    understand differently: a name given twice, and NaN.
-    """
-    if not body:
-        return shape()
-    try:
-        value = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant
-        )
-        return msgspec.convert(value, shape)
-    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
-        raise BrokerError(
-            Kind.BAD_REQUEST, f"body is not a {shape.__name__} in JSON ({type(error).__name__})"
-        ) from error
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name is given twice")
-    return found
-
-
-def _no_constant(_: str) -> NoReturn:
-    raise ValueError("not a JSON number")
+    """Return the JSON *body* as *shape*; an empty one is all defaults."""
+    return wire.decode(body, shape) if body else shape()

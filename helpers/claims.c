@@ -5,6 +5,7 @@
  */
 #include "claims.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -185,12 +186,37 @@ static void add_cache_ttl(struct text *query)
 	text_add_seconds(query, strtoull(value, NULL, 10));
 }
 
-void claims_add(struct text *query, const char *base_url, bool bare_token)
+/* FNV-1a: tells apart, hides nothing; only that a URL may hold a secret is why it is not sent. */
+static uint64_t digest(uint64_t sum, const char *string)
+{
+	for (; *string != '\0'; string++)
+		sum = (sum ^ (unsigned char)*string) * UINT64_C(1099511628211);
+	return sum;
+}
+
+/* Which MCP server the headers are for: an agent with several asks for each by itself. */
+static void add_mcp_server(struct text *query)
+{
+	const char *name = variable("CLAUDE_CODE_MCP_SERVER_NAME");
+	const char *url = variable("CLAUDE_CODE_MCP_SERVER_URL");
+	char digits[17] = "";
+	uint64_t sum;
+
+	if (name == NULL || url == NULL)
+		return;
+	sum = digest(digest(digest(UINT64_C(14695981039346656037), name), "\n"), url);
+	for (int i = 15; i >= 0; i--, sum >>= 4)
+		digits[i] = "0123456789abcdef"[sum & 15];
+	text_add(query, "&mcp_server=");
+	text_add(query, digits);
+}
+
+void claims_add(struct text *query, const char *base_url, const char *format)
 {
 	static char address[2048];
 	struct text url = TEXT_IN(address);
 
-	if (bare_token)
+	if (strcmp(format, "token") == 0)
 		add_cache_ttl(query);
 	if (base_url != NULL)
 		text_add(&url, base_url);
@@ -204,4 +230,6 @@ void claims_add(struct text *query, const char *base_url, bool bare_token)
 	add_flags(query);
 	if (variable("CLAUDECODE") != NULL)
 		text_add(query, "&in_tool=1");
+	if (strcmp(format, "headers") == 0)
+		add_mcp_server(query);
 }

@@ -8,11 +8,11 @@
 #include "text.h"
 
 /*
- * Add cache_ttl (only for an asker that prints a bare token, which is what apiKeyHelper runs),
- * client_base_url, client_flags and in_tool to a query, each with a leading '&'. `base_url` from
- * the command line wins.
+ * Add cache_ttl (only for the format "token", which is what apiKeyHelper asks for), client_base_url,
+ * client_flags, in_tool and mcp_server (only for "headers") to a query, each with a leading '&'.
+ * `base_url` from the command line wins.
  */
-void claims_add(struct text *query, const char *base_url, bool bare_token);
+void claims_add(struct text *query, const char *base_url, const char *format);
 
 /* The name of each variable that says where requests go, from 0 on; NULL behind the last one. */
 const char *claims_variable(size_t index);

@@ -6,8 +6,13 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <stddef.h>
+#include <sys/time.h>
 #include <time.h>
+
+/* Again and again: the first one may come just before the call that is to be interrupted. */
+#define INTERRUPT_EVERY_US 50000
 
 int64_t now_ms(void)
 {
@@ -44,4 +49,24 @@ void sleep_ms(int64_t milliseconds)
 	struct timespec nap = { (time_t)(milliseconds / 1000), (long)(milliseconds % 1000) * 1000000 };
 
 	(void)nanosleep(&nap, NULL);
+}
+
+static void notice(int number)
+{
+	(void)number;
+}
+
+void interrupt_at(int64_t end)
+{
+	int64_t left = left_ms(end) > 0 ? left_ms(end) : 1;
+	struct itimerval timer = { { 0, INTERRUPT_EVERY_US },
+		{ (time_t)(left / 1000), (suseconds_t)(left % 1000) * 1000 } };
+	struct sigaction action = { .sa_handler = notice }; /* no SA_RESTART */
+	sigset_t alarms;
+
+	(void)sigemptyset(&alarms);
+	(void)sigaddset(&alarms, SIGALRM);
+	(void)sigaction(SIGALRM, &action, NULL);
+	(void)sigprocmask(SIG_UNBLOCK, &alarms, NULL);
+	(void)setitimer(ITIMER_REAL, &timer, NULL);
 }

@@ -18,4 +18,8 @@ bool wait_for(int descriptor, short events, int64_t end);
 
 void sleep_ms(int64_t milliseconds);
 
+/* Interrupt (EINTR) a call that blocks at `end` or later: of a descriptor that others share we must
+ * not change whether it blocks. */
+void interrupt_at(int64_t end);
+
 #endif

@@ -1,6 +1,6 @@
 #!python
 # A harness waits for us, and pathlib and contextlib cost time to import:
-# ruff: noqa: PTH102, PTH109, PTH110, PTH112, PTH116, PTH118, PTH120, PTH123, SIM105
+# ruff: noqa: PTH109, PTH116, PTH118, PTH120, PTH123
 """credward-helper in Python, installed where there was no C compiler: does the same as helpers/*.c.
 
 The numbered requirements stand in main.c. Two are left to C: memory is not kept from dumps here,
@@ -9,6 +9,7 @@ and Python may hold copies of a token until it exits.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import select
@@ -97,15 +98,18 @@ def clean(text: str) -> bytes:
     return kept[:LINE_LIMIT].decode("utf-8", "ignore").encode()
 
 
-def report(failure: Failure) -> int:
+def report(failure: Failure, end: float) -> int:
     """Say *failure* in one line, the hint only on a terminal, and return its exit code."""
     words = clean(f"credward: {failure.line}") + b"\n"
     if failure.hint and os.isatty(2):
         words += b"hint: " + clean(failure.hint) + b"\n"
     try:
+        interrupt_at(end)
         os.write(2, words)
-    except OSError:
+    except (OSError, Failure):
         pass  # there is nobody to tell
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
     return failure.code
 
 
@@ -308,11 +312,22 @@ def seconds(milliseconds: int) -> str:
     return f"{milliseconds // 1000}.{milliseconds % 1000:03}".rstrip("0").rstrip(".")
 
 
-def claims(base_url: str | None, *, bare_token: bool) -> str:
+def mcp_server() -> str:
+    """Return a digest (FNV-1a) of the MCP server that headers are for, "" where there is none."""
+    name, url = variable("CLAUDE_CODE_MCP_SERVER_NAME"), variable("CLAUDE_CODE_MCP_SERVER_URL")
+    if not (name and url):
+        return ""
+    total = 14695981039346656037
+    for byte in os.fsencode(f"{name}\n{url}"):
+        total = (total ^ byte) * 1099511628211 % 2**64
+    return f"{total:016x}"
+
+
+def claims(base_url: str | None, format_name: str) -> str:
     """Return the query parts that the environment claims; why they can only deny: claims.c."""
     query = ""
     kept = variable("CLAUDE_CODE_API_KEY_HELPER_TTL_MS")
-    if bare_token and is_digits(kept, 12):
+    if format_name == "token" and is_digits(kept, 12):
         query += f"&cache_ttl={seconds(int(kept))}"
     url = environment_base_url() if base_url is None else base_url
     if len(os.fsencode(url)) > 2047:
@@ -327,7 +342,11 @@ def claims(base_url: str | None, *, bare_token: bool) -> str:
     }
     if any(flags.values()):
         query += "&client_flags=" + ",".join(flag for flag, is_set in flags.items() if is_set)
-    return query + ("&in_tool=1" if variable("CLAUDECODE") else "")
+    if variable("CLAUDECODE"):
+        query += "&in_tool=1"
+    if format_name == "headers" and (server := mcp_server()):
+        query += f"&mcp_server={server}"
+    return query
 
 
 def target_of(options: Options, left: float) -> str:
@@ -337,7 +356,7 @@ def target_of(options: Options, left: float) -> str:
     tenths = max(1, int((left * 1000 + 50) // 100))
     target = f"/v1/credentials/{encode(options.name or '-')}/{options.format}"
     target += f"?timeout={seconds(tenths * 100)}"
-    target += claims(options.values.get("--base-url"), bare_token=options.format == "token")
+    target += claims(options.values.get("--base-url"), options.format)
     least = options.values.get("--min-remaining")
     return target if least is None else f"{target}&min_remaining={seconds(read_seconds(least))}"
 
@@ -641,226 +660,142 @@ def connect(places: list[tuple[int, str]], end: float) -> socket.socket | None:
 
 # ---- auto-start ----
 
-UNIT = "/systemd/user/credward.socket"
-SYSTEM_CONFIGURATION = (
-    "/Library/Application Support/credward" if sys.platform == "darwin" else "/etc/credward"
-)
-
-
-def is_configured() -> bool:
-    """Whether the daemon would find a configuration."""
-    own = home_path("XDG_CONFIG_HOME", "/.config", "/credward/config.toml")
-    system = (f"{SYSTEM_CONFIGURATION}/config.toml", f"{SYSTEM_CONFIGURATION}/config.d")
-    return any(map(os.path.exists, (own, *system)))
-
-
-def is_restricted() -> bool:
-    """Whether this is a place whose restrictions a daemon must not inherit."""
-    if sys.platform != "linux":
-        return bool(variable("CREDWARD_SESSION"))
-    try:
-        with open("/proc/self/status", "rb") as file:
-            status = file.read(8191)
-    except OSError:
-        return True
-    filtered = b"\nSeccomp:\t2" in status or b"\nNoNewPrivs:\t1" in status
-    return filtered or ids_are_mapped() or bool(variable("CREDWARD_SESSION"))
+# What `credward start` is given; it uses nothing of it that its account does not vouch for.
+KEPT = {
+    "XDG_CONFIG_HOME",
+    "XDG_STATE_HOME",
+    "XDG_RUNTIME_DIR",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "LANG",
+    "CREDWARD_SESSION",
+}
 
 
 def why_not_started(places: list[tuple[int, str]], *, forbidden: bool) -> Failure | None:
-    """Return why this caller must not start a daemon, None when it may."""
+    """Return why this caller wants no daemon started, None when it is left to us."""
     if variable("CREDWARD_SOCKET"):
         line = f'no daemon answers at "{places[0][1]}", which CREDWARD_SOCKET names: start that one'
     elif forbidden or variable("CREDWARD_URL") or variable("CREDWARD_NO_START") not in {"", "0"}:
         line = f"the daemon is not running: {COMMAND}"
-    elif not is_configured():
-        line = (
-            "the daemon is not running and nothing is configured: run credward add, "
-            "then credward serve --detach"
-        )
-    elif is_restricted():
-        line = (
-            "the daemon is not running and must not be started from inside a sandbox: "
-            f"{COMMAND} outside of it"
-        )
     else:
         return None
     return fail("not-running", line)
 
 
-def open_lock() -> int:
-    """Open the lock of all starters of this user."""
-    path = home_path("XDG_STATE_HOME", "/.local/state", "/credward/start.lock")
-    try:
-        make_directory(os.path.dirname(path))
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError:
-        raise fail(
-            "not-running",
-            "the daemon is not running and cannot be started, no state directory can be made: "
-            "set XDG_STATE_HOME to a directory of yours",
-        ) from None
-
-
-def make_directory(path: str) -> None:
-    """Make *path* and its parents, all 0700 as the base directory specification has it."""
-    if not os.path.isdir(path):
-        make_directory(os.path.dirname(path))
-        try:
-            os.mkdir(path, 0o700)
-        except FileExistsError:
-            pass  # another starter was quicker
-
-
-def spawn(programs: list[str], arguments: list[str]) -> int:
-    """Run the first of *programs* that is there, detached from the caller; 127 when none is."""
-    kept = {"HOME", "USER", "LOGNAME", "LANG", "DBUS_SESSION_BUS_ADDRESS"}
-    environment = {
-        name: value for name, value in os.environ.items() if name in kept or name.startswith("XDG_")
-    }
-    environment["PATH"] = "/usr/bin:/bin"
+def spawn_start(program: str) -> tuple[int, int]:
+    """Run `program start`, detached; its pid and the end of its output."""
+    environment = {name: value for name, value in os.environ.items() if name in KEPT}
+    environment["PATH"] = "/usr/local/bin:/usr/bin:/bin"
+    # Harnesses may ignore it, and then nobody would be told how the child ended.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    said, output = os.pipe()
     child = os.fork()
     if child:
-        return child
+        os.close(output)
+        return child, said
     try:
-        os.setsid()
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        # Python ignores it, and what is ignored stays ignored after exec.
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        os.chdir("/")
-        null = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (0, 1, 2):
-            os.dup2(null, descriptor)
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-        for program in programs:
-            try:
-                os.execve(program, arguments, environment)
-            except OSError:
-                continue
+        detach(output)
+        os.execve(program, ["credward", "start"], environment)
     finally:
         os._exit(127)
 
 
-def unit_is_installed() -> bool:
-    """Whether our socket unit is there for the user's service manager."""
-    own = (
-        home_path("XDG_CONFIG_HOME", "/.config", UNIT),
-        home_path("XDG_DATA_HOME", "/.local/share", UNIT),
-    )
-    return any(map(os.path.exists, (*own, f"/etc{UNIT}", f"/usr/lib{UNIT}")))
+def detach(pipe_end: int) -> None:
+    """In the child: leave everything that belongs to the caller, and print into the pipe."""
+    # Above the standard ones, which may have been closed and so be the pipe's own.
+    output = fcntl.fcntl(pipe_end, fcntl.F_DUPFD, 3)
+    os.setsid()
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.chdir("/")
+    os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
 
 
-def spawn_daemon() -> int:
-    """Run the daemon of our own directory, never one that PATH names."""
-    directory = os.path.dirname(os.path.realpath(__file__))
-    python, program = f"{directory}/python3", f"{directory}/credward"
-    if os.path.exists(python) and (
-        not os.path.exists(program) or os.path.exists(f"{directory}/../pyvenv.cfg")
-    ):
-        return spawn([python], [python, "-I", "-m", "credward", "serve", "--detach"])
-    if os.path.exists(program):
-        return spawn([program], [program, "serve", "--detach"])
+def run_start(program: str, end: float) -> tuple[int, str]:
+    """Return exit code and output of `credward start`."""
+    child, said = spawn_start(program)
+    output = b""
+    try:
+        while wait_for(said, select.POLLIN, end):
+            piece = os.read(said, 4096)
+            output += piece
+            if not piece:
+                break
+        while left_of(end):
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended:
+                code = os.waitstatus_to_exitcode(status)
+                return (128 - code if code < 0 else code), output.decode("utf-8", "ignore")
+            time.sleep(0.001)
+    finally:
+        os.close(said)
     raise fail(
-        "not-running",
-        f"the daemon is not running and is not installed beside this helper: {COMMAND}",
+        "timed-out",
+        "the daemon was started but does not answer yet: try again, or run credward status",
     )
 
 
-class Starter:
-    """One of perhaps many: the holder of the lock starts the daemon, the others wait."""
-
-    def __init__(self) -> None:
-        self.began = monotonic_ms()
-        self.lock = open_lock()
-        self.held = False
-        self.child = 0
-        self.by_manager = False
-        self.ready = False
-
-    def take_turn(self) -> None:
-        """Do what is to be done next; raises when the start failed, here or at another starter."""
-        if not self.held:
-            try:
-                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                return
-            # It was free or has just become so: look first at what happened meanwhile, and at the
-            # socket once more.
-            self.held = True
-            code = self.recorded_failure()
-            if code:
-                raise failed_start(code)
-        elif self.child:
-            self.watch()
-        elif not self.ready:
-            self.begin(by_manager=unit_is_installed())
-
-    def begin(self, *, by_manager: bool) -> None:
-        """Start."""
-        self.by_manager = by_manager
-        programs = ["/usr/bin/systemctl", "/bin/systemctl"]
-        arguments = ["systemctl", "--user", "start", "credward.socket"]
-        self.child = spawn(programs, arguments) if by_manager else spawn_daemon()
-
-    def watch(self) -> None:
-        """Look after our child."""
-        ended, status = os.waitpid(self.child, os.WNOHANG)
-        if ended == 0:
-            return
-        code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
-        self.child = 0
-        if code == 0 or (not self.by_manager and code == KINDS["already-running"][1]):
-            self.ready = True
-        elif self.by_manager:
-            # A unit without a service manager to run it (no session bus): start by hand.
-            self.begin(by_manager=False)
-        else:
-            os.pwrite(self.lock, f"{monotonic_ms()} {code}\n".encode(), 0)
-            raise failed_start(code)
-
-    def recorded_failure(self) -> int:
-        """Return the exit code of a start that failed while we waited, 0 if there was none."""
+def await_another(places: list[tuple[int, str]], lock: int, end: float) -> socket.socket | None:
+    """Look for the daemon while another helper has it started; why, and how long: start.c."""
+    patience = end - 750 * left_of(end)
+    kind = fcntl.LOCK_EX
+    while True:
         try:
-            when, code = map(int, os.pread(self.lock, 63, 0).partition(b"\n")[0].split())
-        except ValueError:
-            return 0
-        # The clock began anew at boot: an instant in the future is a record from before.
-        return code if self.began <= when <= monotonic_ms() else 0
+            fcntl.flock(lock, kind | fcntl.LOCK_NB)
+            waits = False
+        except OSError as error:
+            waits = error.errno == errno.EWOULDBLOCK
+        if kind == fcntl.LOCK_SH and (connection := connect_if_any(places, end)) is not None:
+            return connection
+        if not waits or left_of(patience) == 0:
+            return None
+        kind = fcntl.LOCK_SH
+        time.sleep(0.02)
 
 
-def failed_start(code: int) -> Failure:
-    """Return the failure of a daemon that ended with *code* instead of serving."""
-    return fail(
-        "not-running", f"the daemon does not start (exit {code}): run credward serve to see why"
-    )
+def connect_if_any(places: list[tuple[int, str]], end: float) -> socket.socket | None:
+    """Connect as usual, but a machine's daemon that is not for this user is none."""
+    try:
+        return connect(places, end)
+    except Failure as refusal:
+        if refusal.code != KINDS["denied"][1]:
+            raise
+    return None
 
 
 def start_and_connect(places: list[tuple[int, str]], end: float) -> socket.socket:
-    """Start the daemon, or wait for another helper that does, until a place answers."""
-    starter = Starter()
-    nap = 0.004
+    """Return a connection to the daemon that another helper starts, or that is started now."""
+    program = f"{os.path.dirname(os.path.realpath(__file__))}/credward"
+    if not os.access(program, os.X_OK | os.R_OK):
+        raise fail(
+            "not-running",
+            f"the daemon is not running and is not installed beside this helper: {COMMAND}",
+        )
+    lock = os.open(program, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        while True:
-            starter.take_turn()
-            try:
-                connection = connect(places, end)
-            except Failure as failure:
-                if failure.code != KINDS["denied"][1]:
-                    raise
-                connection = None
-            if connection is not None:
-                return connection
-            left = left_of(end)
-            if left == 0:
-                raise fail(
-                    "timed-out",
-                    "the daemon was started but does not answer yet: "
-                    "try again, or run credward status",
-                )
-            time.sleep(min(nap, left))
-            nap = min(nap * 2, 0.064)
+        return await_another(places, lock, end) or start(program, end)
     finally:
-        os.close(starter.lock)
+        os.close(lock)
+
+
+def start(program: str, end: float) -> socket.socket:
+    """Have the daemon started, or found, and connect to it; trusted no more than any other."""
+    code, said = run_start(program, end)
+    line = said.partition("\n")[0]
+    if code and line.startswith("credward: "):
+        raise Failure(code, line.removeprefix("credward: "))
+    if code:
+        raise fail(
+            "not-running",
+            f"the daemon does not start (exit {code}): run credward start to see why",
+        )
+    fits = line.startswith("/") and len(os.fsencode(line)) <= SOCKET_PATH_LIMIT
+    connection = connect([(OWN, line)], end) if fits else None
+    if connection is None:
+        raise fail("not-running", "the daemon was started but does not answer: run credward status")
+    return connection
 
 
 def connect_or_start(options: Options, end: float) -> socket.socket:
@@ -1050,21 +985,41 @@ def is_token(answer: Answer) -> bool:
     return 0 < len(body) <= TOKEN_LIMIT and all(0x21 <= byte <= 0x7E for byte in body)
 
 
+def unread() -> Failure:
+    """Return the failure of output that stays unread."""
+    return fail("timed-out", "writing to standard output timed out: check who reads it")
+
+
+def interrupt_at(end: float) -> None:
+    """Have a call that blocks at *end* or later end with a failure.
+
+    Of a descriptor that others share we must not change whether it blocks.
+    """
+
+    def interrupt(*_: object) -> None:
+        raise unread()
+
+    signal.signal(signal.SIGALRM, interrupt)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+    # Again and again: the first one may come just before the call that is to be interrupted.
+    signal.setitimer(signal.ITIMER_REAL, max(left_of(end), 0.001), 0.05)
+
+
 def print_all(data: bytes | bytearray, end: float) -> None:
     """Write to standard output."""
     left = memoryview(data)
-    while left:
-        try:
-            left = left[os.write(1, left) :]
-        except BlockingIOError:
-            if not wait_for(1, select.POLLOUT, end):
-                raise fail(
-                    "internal", "standard output cannot be written: check who reads it"
-                ) from None
-        except OSError:
-            raise fail(
-                "internal", "standard output cannot be written: check who reads it"
-            ) from None
+    interrupt_at(end)
+    try:
+        while left:
+            try:
+                left = left[os.write(1, left) :]
+            except BlockingIOError:
+                if not wait_for(1, select.POLLOUT, end):
+                    raise unread() from None
+    except OSError:
+        raise fail("internal", "standard output cannot be written: check who reads it") from None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def use_answer(options: Options, answer: Answer, end: float) -> None:
@@ -1089,9 +1044,8 @@ def use_answer(options: Options, answer: Answer, end: float) -> None:
         body[:] = bytes(len(body))
 
 
-def ask(options: Options) -> None:
+def ask(options: Options, end: float) -> None:
     """Ask the daemon and print; for --check only ask."""
-    end = monotonic_ms() + read_seconds(options.values.get("--timeout", "4"))
     answer = Answer()
     body = b"" if "--check" in options.values else look_around()
     try:
@@ -1118,19 +1072,21 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     options = Options()
     checked = False
+    end = monotonic_ms() + 4000
     try:
         options = read_arguments(arguments)
         if options.text:
-            print_all(options.text.encode(), monotonic_ms() + 4000)
+            print_all(options.text.encode(), end)
             return 0
         options.name = "-" if options.name is None else options.name
         check_options(options)
         checked = "--check" in options.values
-        ask(options)
+        end = monotonic_ms() + read_seconds(options.values.get("--timeout", "4"))
+        ask(options, end)
     except Failure as failure:
         # --check answers a question: a daemon that cannot be asked is not ready.
         failure.code = 1 if checked else failure.code
-        return report(failure)
+        return report(failure, end)
     return 0
 
 

@@ -11,7 +11,8 @@
  *    before it answers.
  * 5. After a secret was read, nothing MUST be allocated, and the buffer MUST be wiped before the
  *    exit.
- * 6. All waiting MUST end at one deadline; harnesses give 5 s and hang on what outlives them.
+ * 6. All waiting MUST end at one deadline, for whoever reads what is printed too; harnesses give
+ *    5 s and hang on what outlives them.
  * 7. A socket MUST NOT be trusted where another user could have put it (places.c).
  * 8. Standard error MUST be one line of at most 500 characters with cause and command; hints only
  *    on a terminal.
@@ -53,7 +54,7 @@ static bool write_target(
 	text_add(target, options->format);
 	text_add(target, "?timeout=");
 	text_add_seconds(target, (unsigned long long)(left > 0 ? left : 100));
-	claims_add(target, options->base_url, strcmp(options->format, "token") == 0);
+	claims_add(target, options->base_url, options->format);
 	if (options->min_remaining != NULL) {
 		text_add(target, "&min_remaining=");
 		text_add_seconds(target, (unsigned long long)read_seconds(options->min_remaining));
@@ -85,17 +86,20 @@ static bool is_token(const struct answer *answer)
 
 static bool print_all(const char *bytes, size_t count, int64_t end, struct failure *failure)
 {
+	interrupt_at(end);
 	while (count > 0) {
 		ssize_t written = write(STDOUT_FILENO, bytes, count);
 
 		if (written >= 0) {
 			bytes += written;
 			count -= (size_t)written;
-		} else if (errno == EAGAIN ? !wait_for(STDOUT_FILENO, POLLOUT, end) : errno != EINTR) {
+		} else if (errno != EAGAIN && errno != EINTR) {
 			failure_note(failure, CODE_INTERNAL,
-				"standard output cannot be written: "
-				"check who reads it",
-				NULL);
+				"standard output cannot be written: check who reads it", NULL);
+			return false;
+		} else if (errno == EAGAIN ? !wait_for(STDOUT_FILENO, POLLOUT, end) : left_ms(end) == 0) {
+			failure_note(failure, CODE_TIMED_OUT,
+				"writing to standard output timed out: check who reads it", NULL);
 			return false;
 		}
 	}
@@ -184,12 +188,12 @@ static bool was_judged(
 	return failure->code == CODE_OK;
 }
 
-static void ask(const struct options *options, struct answer *answer, struct failure *failure)
+static void ask(
+	const struct options *options, int64_t end, struct answer *answer, struct failure *failure)
 {
 	static char bytes[7 * 1024];
 	static struct folder folder;
 	struct text target = TEXT_IN(bytes);
-	int64_t end = now_ms() + options->timeout_ms;
 	int descriptor;
 
 	if (options->check == NULL)
@@ -213,26 +217,29 @@ int main(int count, char **arguments)
 	static struct answer answer;
 	static struct failure failure;
 	struct options options = { .format = "token", .timeout_ms = DEFAULT_TIMEOUT_MS };
+	int64_t end = now_ms() + DEFAULT_TIMEOUT_MS;
 	int code = CODE_OK;
 
 	(void)count;
 	if (!read_arguments(&options, arguments, &failure))
 		goto out;
 	if (options.print != NULL) {
-		(void)print_all(
-			options.print, strlen(options.print), now_ms() + DEFAULT_TIMEOUT_MS, &failure);
+		(void)print_all(options.print, strlen(options.print), end, &failure);
 		goto out;
 	}
 	if (options.name == NULL)
 		options.name = "-";
 	if (!check_options(&options, &failure) || !check_caller(&failure))
 		goto out;
-	ask(&options, &answer, &failure);
+	end = now_ms() + options.timeout_ms;
+	ask(&options, end, &answer, &failure);
 	if (options.check != NULL)
 		code = judge_readiness(&answer, &failure);
 out:
 	wipe(answer.bytes, answer.used);
-	if (failure.code != CODE_OK)
+	if (failure.code != CODE_OK) {
+		interrupt_at(end);
 		code = failure_report(&failure);
+	}
 	return code;
 }

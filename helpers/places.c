@@ -23,7 +23,9 @@
 #define SOCK_NONBLOCK 0
 #endif
 
-bool home_path(
+/* Write `path` below $variable, or below ~/fallback when it is unset; false where there is neither
+ * or no room. */
+static bool home_path(
 	char *at, size_t room, const char *variable_name, const char *fallback, const char *path)
 {
 	struct text text = { at, room, 0, false };
@@ -109,7 +111,8 @@ bool places_find(struct places *places, struct failure *failure)
 	return true;
 }
 
-bool ids_are_mapped(void)
+/* True inside a user namespace that shows other users as the overflow uid. */
+static bool ids_are_mapped(void)
 {
 	char map[64] = "";
 	char *at = map;

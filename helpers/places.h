@@ -44,12 +44,4 @@ int places_connect(const struct places *places, int64_t end, struct failure *fai
 /* Whether a daemon may be started after this failure to connect; if so the failure is forgotten. */
 bool places_may_start(struct failure *failure);
 
-/* Write `path` below $variable, or below ~/fallback when it is unset; false where there is
- * neither or no room. */
-bool home_path(
-	char *at, size_t room, const char *variable_name, const char *fallback, const char *path);
-
-/* True inside a user namespace that shows other users as the overflow uid. */
-bool ids_are_mapped(void);
-
 #endif

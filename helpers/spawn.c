@@ -1,11 +1,10 @@
 /*
  * spawn.c: run the program that starts the daemon.
  *
- * 1. It MUST be of the helper's own directory or the service manager, never one that the caller's
- *    PATH or environment names.
- * 2. It MUST get an environment from the allow-list, a fixed PATH and no descriptor of ours: a
- *    harness waits for the end of our standard error, and a daemon holding it would hang that
- *    harness.
+ * 1. It MUST be of the helper's own directory, never one that the caller's PATH or environment
+ *    names.
+ * 2. It MUST get an environment from the allow-list and no descriptor of ours: a harness waits for
+ *    the end of our standard error, and a daemon holding it would hang that harness.
  */
 #include "spawn.h"
 #include "places.h"
@@ -20,10 +19,19 @@
 #include <mach-o/dyld.h>
 #endif
 
-#define UNIT "/systemd/user/credward.socket"
-#define KEPT_VARIABLES 64
-
 extern char **environ;
+
+/* Raw values: `credward start` judges them, and uses none that its account does not vouch for. */
+static const char *const kept_variables[] = {
+	"XDG_CONFIG_HOME=",
+	"XDG_STATE_HOME=",
+	"XDG_RUNTIME_DIR=",
+	"DBUS_SESSION_BUS_ADDRESS=",
+	"LANG=",
+	"CREDWARD_SESSION=",
+};
+
+#define KEPT_COUNT (sizeof(kept_variables) / sizeof(kept_variables[0]))
 
 /* The directory of this very program, without a closing slash. */
 static bool own_directory(char *at, size_t room)
@@ -49,41 +57,23 @@ static bool own_directory(char *at, size_t room)
 	return true;
 }
 
-static bool file_exists(const char *path)
-{
-	return access(path, F_OK) == 0;
-}
-
-static bool beside(char *at, size_t room, const char *directory, const char *name)
-{
-	struct text path = { at, room, 0, false };
-
-	text_add(&path, directory);
-	text_add(&path, name);
-	return !path.overflow && file_exists(at);
-}
-
-static bool is_kept(const char *entry)
-{
-	static const char *const kept[]
-		= { "HOME=", "USER=", "LOGNAME=", "LANG=", "XDG_", "DBUS_SESSION_BUS_ADDRESS=" };
-
-	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
-		if (strncmp(entry, kept[i], strlen(kept[i])) == 0)
-			return true;
-	return false;
-}
-
+/* The first of each name: what follows one that is set twice differs from program to program. */
 static char *const *clean_environment(void)
 {
-	static char search_path[] = "PATH=/usr/bin:/bin";
-	static char *kept[KEPT_VARIABLES];
+	static char search_path[] = "PATH=/usr/local/bin:/usr/bin:/bin";
+	static char *kept[KEPT_COUNT + 2];
 	size_t count = 0;
 
 	kept[count++] = search_path;
-	for (char **entry = environ; *entry != NULL && count < KEPT_VARIABLES - 1; entry++)
-		if (is_kept(*entry))
+	for (size_t i = 0; i < KEPT_COUNT; i++) {
+		char **entry = environ;
+
+		while (*entry != NULL
+			&& strncmp(*entry, kept_variables[i], strlen(kept_variables[i])) != 0)
+			entry++;
+		if (*entry != NULL)
 			kept[count++] = *entry;
+	}
 	kept[count] = NULL;
 	return kept;
 }
@@ -98,80 +88,53 @@ static void close_from(int first)
 		(void)close((int)descriptor);
 }
 
-/* In the child: leave everything that belongs to the caller. */
-static void detach(void)
+/* In the child: leave everything that belongs to the caller, and print into the pipe. */
+static void detach(int pipe_end)
 {
 	sigset_t none;
 	int null;
+	/* Above the standard ones, which may have been closed and so be the pipe's own. */
+	int output = fcntl(pipe_end, F_DUPFD, STDERR_FILENO + 1);
 
 	(void)setsid();
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	if (chdir("/") != 0 || (null = open("/dev/null", O_RDWR)) < 0)
+	if (output < 0 || chdir("/") != 0 || (null = open("/dev/null", O_RDWR)) < 0
+		|| dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0
+		|| dup2(output, STDERR_FILENO) < 0)
 		_exit(127);
-	for (int descriptor = 0; descriptor <= STDERR_FILENO; descriptor++)
-		if (dup2(null, descriptor) < 0)
-			_exit(127);
 	close_from(STDERR_FILENO + 1);
 }
 
-static pid_t spawn(const char *const programs[2], char *const arguments[])
+bool find_program(char *at, size_t room)
 {
-	char *const *kept = clean_environment();
-	pid_t child = fork();
+	struct text path = { at, room, 0, false };
 
-	if (child != 0)
-		return child;
-	detach();
-	for (int i = 0; i < 2 && programs[i] != NULL; i++)
-		(void)execve(programs[i], arguments, kept);
-	_exit(127);
+	if (!own_directory(at, room))
+		return false;
+	path.used = strlen(at);
+	text_add(&path, "/credward");
+	return !path.overflow && access(at, X_OK | R_OK) == 0;
 }
 
-bool unit_is_installed(void)
+pid_t spawn_start(const char *program, int *said)
 {
-	char path[PATH_ROOM];
+	static char name[] = "credward", start[] = "start";
+	char *const arguments[] = { name, start, NULL };
+	int ends[2];
+	pid_t child;
 
-	return (home_path(path, sizeof(path), "XDG_CONFIG_HOME", "/.config", UNIT) && file_exists(path))
-		|| (home_path(path, sizeof(path), "XDG_DATA_HOME", "/.local/share", UNIT)
-			&& file_exists(path))
-		|| file_exists("/etc" UNIT) || file_exists("/usr/lib" UNIT);
-}
-
-pid_t spawn_manager(void)
-{
-	static const char *const programs[2] = { "/usr/bin/systemctl", "/bin/systemctl" };
-	static char name[] = "systemctl", user[] = "--user", start[] = "start",
-				unit[] = "credward.socket";
-	char *const arguments[] = { name, user, start, unit, NULL };
-
-	return spawn(programs, arguments);
-}
-
-pid_t spawn_daemon(void)
-{
-	static char isolated[] = "-I", module[] = "-m", name[] = "credward", serve[] = "serve",
-				detached[] = "--detach";
-	char directory[PATH_ROOM], python[PATH_ROOM + 16], program[PATH_ROOM + 16],
-		mark[PATH_ROOM + 16];
-	const char *programs[2] = { NULL, NULL };
-	bool has_program;
-
-	if (!own_directory(directory, sizeof(directory)))
+	/* Harnesses may ignore it, and then nobody would be told how the child ended. */
+	(void)signal(SIGCHLD, SIG_DFL);
+	if (pipe(ends) != 0)
 		return -1;
-	has_program = beside(program, sizeof(program), directory, "/credward");
-	if (beside(python, sizeof(python), directory, "/python3")
-		&& (!has_program || beside(mark, sizeof(mark), directory, "/../pyvenv.cfg"))) {
-		char *const arguments[] = { python, isolated, module, name, serve, detached, NULL };
-
-		programs[0] = python;
-		return spawn(programs, arguments);
+	child = fork();
+	if (child == 0) {
+		detach(ends[1]);
+		(void)execve(program, arguments, clean_environment());
+		_exit(127);
 	}
-	if (has_program) {
-		char *const arguments[] = { program, serve, detached, NULL };
-
-		programs[0] = program;
-		return spawn(programs, arguments);
-	}
-	return -1;
+	(void)close(ends[1]);
+	*said = ends[0];
+	return child;
 }

@@ -1,23 +1,20 @@
 /*
- * spawn.h: the two programs that can start the daemon.
+ * spawn.h: run `credward start`.
  */
 #ifndef CREDWARD_SPAWN_H
 #define CREDWARD_SPAWN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
-/* Whether our socket unit is there for the user's service manager. */
-bool unit_is_installed(void);
-
-/* Run `systemctl --user start credward.socket`, detached from the caller. Its pid, or -1. */
-pid_t spawn_manager(void);
+/* Write the path of the `credward` of our own directory; false when there is none. */
+bool find_program(char *at, size_t room);
 
 /*
- * Run `credward serve --detach` of our own directory, detached from the caller: in a virtual
- * environment by its interpreter, isolated from the user's site; else the program itself. The
- * child's pid, or -1 where there is none.
+ * Run `program start`, detached from the caller. `*said` is the end of a pipe that holds what it
+ * prints on standard output and standard error. Returns its process id, -1 when it cannot be run.
  */
-pid_t spawn_daemon(void);
+pid_t spawn_start(const char *program, int *said);
 
 #endif

@@ -1,12 +1,10 @@
 /*
- * start.c: auto-start: whether, by whom, and for how long to wait. How a program is run is
- * spawn.c.
+ * start.c: auto-start. `credward start` decides what is started, whether this place may start it,
+ * and sees to it that many starters give one daemon; it knows the account, this program only an
+ * environment that anybody may have set. How it is run is spawn.c.
  *
- * 1. A restricted place MUST NOT start a daemon: it would inherit the restriction and serve
- *    everybody with it.
- * 2. CREDWARD_SOCKET, CREDWARD_URL, CREDWARD_NO_START=1 or --no-start MUST mean no start.
- * 3. Starters that come together MUST give one start; one that fails MUST be told to those who
- *    waited for it.
+ * 1. CREDWARD_SOCKET, CREDWARD_URL, CREDWARD_NO_START=1 or --no-start MUST mean no start.
+ * 2. The socket that is found so MUST be trusted no more than any other.
  */
 #include "start.h"
 #include "claims.h"
@@ -14,68 +12,24 @@
 #include "spawn.h"
 #include "text.h"
 
+#include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
+#include <poll.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define STATE_DIRECTORY "/.local/state"
-#define LOCK_NAME "/credward/start.lock"
-#define FIRST_NAP_MS 4
-#define LONGEST_NAP_MS 40
 #define COMMAND "run credward serve --detach"
+#define NAP_MS 1
+#define LOOK_EVERY_MS 20
 
 struct starter {
-	int64_t began;
-	int lock;
-	bool held;
-	pid_t child;     /* 0: none runs */
-	bool by_manager; /* the child is systemctl */
-	bool ready;      /* the start went well: only the connection is missing */
+	pid_t child;
+	int pipe;
+	/* One line: the path of a socket, or why there is none. */
+	char said[2 * LINE_LIMIT];
+	size_t used;
 };
-
-/* ---- may we ---- */
-
-static bool file_exists(const char *path)
-{
-	return access(path, F_OK) == 0;
-}
-
-#ifdef __APPLE__
-#define SYSTEM_CONFIGURATION "/Library/Application Support/credward"
-#else
-#define SYSTEM_CONFIGURATION "/etc/credward"
-#endif
-
-static bool is_configured(void)
-{
-	char path[PATH_ROOM];
-
-	return (home_path(path, sizeof(path), "XDG_CONFIG_HOME", "/.config", "/credward/config.toml")
-			   && file_exists(path))
-		|| file_exists(SYSTEM_CONFIGURATION "/config.toml")
-		|| file_exists(SYSTEM_CONFIGURATION "/config.d");
-}
-
-/* Below a session, a system call filter, no-new-privs, or a user namespace of somebody's making. */
-static bool is_restricted(void)
-{
-#ifdef __linux__
-	static char status[8192];
-	int file = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-	ssize_t count = file < 0 ? -1 : read(file, status, sizeof(status) - 1);
-
-	if (file >= 0)
-		(void)close(file);
-	/* Without /proc nothing is known, nor where our own directory is. */
-	if (count <= 0 || strstr(status, "\nSeccomp:\t2") != NULL
-		|| strstr(status, "\nNoNewPrivs:\t1") != NULL || ids_are_mapped())
-		return true;
-#endif
-	return variable("CREDWARD_SESSION") != NULL;
-}
 
 static bool is_switched_off(void)
 {
@@ -91,164 +45,144 @@ bool start_allowed(const struct places *places, bool forbidden, struct failure *
 			"\", which CREDWARD_SOCKET names: start that one", NULL);
 	else if (forbidden || is_switched_off())
 		failure_note(failure, CODE_NOT_RUNNING, "the daemon is not running: " COMMAND, NULL);
-	else if (!is_configured())
-		failure_note(failure, CODE_NOT_RUNNING,
-			"the daemon is not running and nothing is configured: "
-			"run credward add, then credward serve --detach",
-			NULL);
-	else if (is_restricted())
-		failure_note(failure, CODE_NOT_RUNNING,
-			"the daemon is not running and must not be started from "
-			"inside a sandbox: " COMMAND " outside of it",
-			NULL);
 	return failure->code == CODE_OK;
 }
 
-/* ---- one of many ---- */
-
-/* Make the directories above `path`, 0700 as the base directory specification has it. */
-static void make_parents(char *path)
+/* Read what it prints, to the end. False: it takes too long. */
+static bool hear_out(struct starter *starter, int64_t end)
 {
-	for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		(void)mkdir(path, 0700);
-		*slash = '/';
+	for (;;) {
+		size_t room = sizeof(starter->said) - 1 - starter->used;
+		ssize_t count;
+
+		if (room == 0)
+			return true;
+		if (!wait_for(starter->pipe, POLLIN, end))
+			return false;
+		count = read(starter->pipe, starter->said + starter->used, room);
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count <= 0)
+			return true;
+		starter->used += (size_t)count;
 	}
 }
 
-static int open_lock(void)
+/* Its exit code, -1 when it takes too long. */
+static int wait_to_the_end(const struct starter *starter, int64_t end)
 {
-	char path[PATH_ROOM];
+	int status = 0;
 
-	if (!home_path(path, sizeof(path), "XDG_STATE_HOME", STATE_DIRECTORY, LOCK_NAME))
-		return -1;
-	make_parents(path);
-	return open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	while (waitpid(starter->child, &status, WNOHANG) != starter->child) {
+		if (left_ms(end) == 0)
+			return -1;
+		sleep_ms(NAP_MS);
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* Leave word of a failed start for those who wait: when (monotonic) and the exit code. */
-static void record_failure(const struct starter *starter, int code)
+static void note_failed_start(const struct starter *starter, int code, struct failure *failure)
 {
-	char bytes[64];
-	struct text record = TEXT_IN(bytes);
-	ssize_t written;
-
-	text_add_number(&record, (unsigned long long)now_ms());
-	text_add(&record, " ");
-	text_add_number(&record, (unsigned long long)code);
-	text_add(&record, "\n");
-	written = pwrite(starter->lock, bytes, record.used, 0);
-	(void)written; /* then each of them tries for itself */
-}
-
-/* The exit code of a start that failed while we waited for it, 0 if there was none. */
-static int recorded_failure(const struct starter *starter)
-{
-	char record[64] = "";
-	char *end = record;
-	long long when;
-
-	if (pread(starter->lock, record, sizeof(record) - 1, 0) <= 0)
-		return 0;
-	when = strtoll(record, &end, 10);
-	/* The clock began anew at boot: an instant in the future is a record from before. */
-	return when >= starter->began && when <= now_ms() ? (int)strtol(end, NULL, 10) : 0;
-}
-
-static void note_failed_start(struct failure *failure, int code)
-{
+	static const char prefix[] = "credward: ";
+	const size_t skip = sizeof(prefix) - 1;
 	char digits[16];
 	struct text number = TEXT_IN(digits);
 
+	if (strncmp(starter->said, prefix, skip) == 0) {
+		failure_quote(failure, code, starter->said + skip, starter->used - skip);
+		return;
+	}
 	text_add_number(&number, (unsigned long long)code);
 	failure_note(failure, CODE_NOT_RUNNING, "the daemon does not start (exit ", digits,
-		"): run credward serve to see why", NULL);
+		"): run credward start to see why", NULL);
 }
 
-/* ---- the start itself ---- */
-
-static bool begin(struct starter *starter, bool by_manager, struct failure *failure)
+static int connect_to_started(const struct starter *starter, int64_t end, struct failure *failure)
 {
-	starter->by_manager = by_manager;
-	starter->child = by_manager ? spawn_manager() : spawn_daemon();
-	if (starter->child > 0)
-		return true;
-	starter->child = 0;
-	failure_note(failure, CODE_NOT_RUNNING,
-		"the daemon is not running and is not installed beside this helper: " COMMAND, NULL);
-	return false;
-}
+	struct places found = { .count = 1 };
+	size_t length = strcspn(starter->said, "\n");
+	int descriptor = -1;
 
-/* Look after our child. False: it failed and `failure` says so. */
-static bool watch(struct starter *starter, struct failure *failure)
-{
-	int status = 0;
-	int code;
-
-	if (waitpid(starter->child, &status, WNOHANG) != starter->child)
-		return true;
-	code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-	starter->child = 0;
-	if (code == 0 || (!starter->by_manager && code == CODE_ALREADY_RUNNING)) {
-		starter->ready = true;
-		return true;
+	found.place[0].trust = OWN_PLACE;
+	if (starter->said[0] == '/' && length < sizeof(found.place[0].path)) {
+		memcpy(found.place[0].path, starter->said, length);
+		descriptor = places_connect(&found, end, failure);
 	}
-	/* A unit without a service manager to run it (no session bus): start by hand. */
-	if (starter->by_manager)
-		return begin(starter, false, failure);
-	record_failure(starter, code);
-	note_failed_start(failure, code);
-	return false;
+	if (descriptor < 0)
+		failure_note(failure, CODE_NOT_RUNNING,
+			"the daemon was started but does not answer: run credward status", NULL);
+	return descriptor;
 }
 
-/* Become the one who starts, when nobody else is. False: `failure` says why not. */
-static bool take_turn(struct starter *starter, struct failure *failure)
+/* Wait for what it has to say; its exit code, -1 with `failure` noted. */
+static int run(
+	struct starter *starter, const char *program, int64_t end, struct failure *failure)
 {
 	int code;
 
-	if (!starter->held && flock(starter->lock, LOCK_EX | LOCK_NB) != 0)
-		return true;
-	if (!starter->held) {
-		/* It was free or has just become so: look at what happened, and at the socket once more,
-		 * first. */
-		starter->held = true;
-		code = recorded_failure(starter);
-		if (code != 0)
-			note_failed_start(failure, code);
-		return code == 0;
+	starter->child = spawn_start(program, &starter->pipe);
+	if (starter->child < 0) {
+		failure_note(failure, CODE_NOT_RUNNING,
+			"the daemon is not running and cannot be started: " COMMAND, NULL);
+		return -1;
 	}
-	if (starter->child > 0)
-		return watch(starter, failure);
-	return starter->ready || begin(starter, unit_is_installed(), failure);
+	code = hear_out(starter, end) ? wait_to_the_end(starter, end) : -1;
+	(void)close(starter->pipe);
+	if (code < 0)
+		failure_note(failure, CODE_TIMED_OUT,
+			"the daemon was started but does not answer yet: try again, or run credward status",
+			NULL);
+	return code;
+}
+
+static int start(const char *program, int64_t end, struct failure *failure)
+{
+	static struct starter starter;
+	int code = run(&starter, program, end, failure);
+
+	if (code == 0)
+		return connect_to_started(&starter, end, failure);
+	if (code > 0)
+		note_failed_start(&starter, code, failure);
+	return -1;
+}
+
+/*
+ * Fifty helpers at once would be fifty interpreters: while one has the daemon started, the others
+ * look for it. The lock is the program that they would run. It only saves time, and anybody can
+ * hold it, so it is waited for no longer than a quarter of the time that is left.
+ */
+static int await_another(
+	const struct places *places, int lock, int64_t end, struct failure *failure)
+{
+	int64_t patience = now_ms() + left_ms(end) / 4;
+	bool waits = flock(lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+	int descriptor = -1;
+
+	while (waits && descriptor < 0 && failure->code == CODE_OK && left_ms(patience) > 0) {
+		sleep_ms(LOOK_EVERY_MS);
+		waits = flock(lock, LOCK_SH | LOCK_NB) != 0;
+		descriptor = places_connect(places, end, failure);
+		if (descriptor < 0)
+			(void)places_may_start(failure);
+	}
+	return descriptor;
 }
 
 int start_and_connect(const struct places *places, int64_t end, struct failure *failure)
 {
-	struct starter starter = { .began = now_ms(), .lock = open_lock() };
-	int64_t nap = FIRST_NAP_MS;
-	int descriptor = -1;
+	char program[PATH_ROOM];
+	int descriptor, lock;
 
-	if (starter.lock < 0) {
+	if (!find_program(program, sizeof(program))) {
 		failure_note(failure, CODE_NOT_RUNNING,
-			"the daemon is not running and cannot be started, no state "
-			"directory can be made: set XDG_STATE_HOME to a directory of yours",
-			NULL);
+			"the daemon is not running and is not installed beside this helper: " COMMAND, NULL);
 		return -1;
 	}
-	while (take_turn(&starter, failure)) {
-		descriptor = places_connect(places, end, failure);
-		if (descriptor >= 0 || !places_may_start(failure))
-			break;
-		if (left_ms(end) == 0) {
-			failure_note(failure, CODE_TIMED_OUT,
-				"the daemon was started but does not answer yet: "
-				"try again, or run credward status",
-				NULL);
-			break;
-		}
-		sleep_ms(nap < left_ms(end) ? nap : left_ms(end));
-		nap = nap < LONGEST_NAP_MS ? nap * 2 : nap;
-	}
-	(void)close(starter.lock);
+	lock = open(program, O_RDONLY | O_CLOEXEC);
+	descriptor = await_another(places, lock, end, failure);
+	if (descriptor < 0 && failure->code == CODE_OK)
+		descriptor = start(program, end, failure);
+	(void)close(lock);
 	return descriptor;
 }

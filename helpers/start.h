@@ -1,5 +1,5 @@
 /*
- * start.h: start the daemon when nobody listens.
+ * start.h: have the daemon started when it is not running.
  */
 #ifndef CREDWARD_START_H
 #define CREDWARD_START_H
@@ -10,11 +10,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Whether this caller may start a daemon here; false: `failure` says what to type instead. */
+/* Whether this caller leaves it to us to have one started; if not, `failure` says what to type.
+ * `forbidden`: the command line says no. */
 bool start_allowed(const struct places *places, bool forbidden, struct failure *failure);
 
-/* Start it, or wait for another helper that does, until a place answers. The connected
- * descriptor, or -1. */
+/* Have it started, or found, and return a connection to it, -1 with `failure` noted. */
 int start_and_connect(const struct places *places, int64_t end, struct failure *failure);
 
 #endif

@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, overload
 
 import msgspec
 
 from credward.callers.caller import Caller
 from credward.errors import BrokerError, Kind
+from credward.named_files import open_file, opened
 
 __all__ = ["AuditCaller", "AuditEntry", "AuditLog"]
 
 # As much as one answer of the API may hold (bytes).
 _PAGE = 256 * 1024
+# The longest text of a line (characters): some are what a caller made up. Names are shorter, paths
+# are the kernel's.
+_LONGEST_TEXT = 256
+_LONGEST_NAME = 64
+_LONGEST_PATH = 4096
 
 
 class AuditCaller(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -29,6 +35,7 @@ class AuditCaller(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     agent: str | None = None
     agent_pid: int | None = None
     harness: str | None = None
+    relay: str | None = None
     handle: str | None = None
 
 
@@ -63,21 +70,39 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return cls(
             time=round(now, 3),
             action=action,
-            # A name that is not configured comes from outside: bounded here, escaped by JSON.
-            credential=credential[:64],
-            format=format[:64],
+            # A name that is not configured comes from outside.
+            credential=_shown(credential, _LONGEST_NAME),
+            format=_shown(format, _LONGEST_NAME),
             outcome=outcome,
             caller=AuditCaller(
                 uid=caller.uid,
                 pid=caller.pid,
-                executable=caller.executable.path if caller.executable else None,
-                agent=caller.agent.name if caller.agent else None,
+                executable=_shown(
+                    caller.executable.path if caller.executable else None, _LONGEST_PATH
+                ),
+                agent=_shown(caller.agent.name if caller.agent else None),
                 agent_pid=caller.agent.pid if caller.agent else None,
-                harness=caller.harness,
+                harness=_shown(caller.harness),
+                relay=_shown(caller.relay),
                 handle=caller.handle,
             ),
-            **facts,
+            **{name: _shown(text) for name, text in facts.items()},
         )
+
+
+@overload
+def _shown(text: str, most: int = ...) -> str: ...
+@overload
+def _shown(text: str | None, most: int = ...) -> str | None: ...
+def _shown(text: str | None, most: int = _LONGEST_TEXT) -> str | None:
+    """Return *text* as a terminal may show it: *most* characters of it, none but printable ones."""
+    if text is None or (len(text) <= most and text.isprintable()):
+        return text
+    shown = "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode()
+        for each in text[:most]
+    )
+    return shown[:most]
 
 
 class AuditLog:
@@ -104,11 +129,17 @@ class AuditLog:
         """Return whole lines from byte offset *cursor* on (None: the newest), as NDJSON."""
         if cursor is not None and not (cursor.isascii() and cursor.isdigit()):
             raise BrokerError(Kind.BAD_REQUEST, "after is a byte offset of the audit log")
-        with self.path.open("rb") as log:
-            size = log.seek(0, os.SEEK_END)
-            start = min(int(cursor[:18]), size) if cursor else max(0, size - _PAGE)
-            log.seek(start)
-            page = log.read(_PAGE)
+        try:
+            with opened(self.path, follow=False) as descriptor:
+                size = os.fstat(descriptor).st_size
+                start = min(int(cursor[:18]), size) if cursor else max(0, size - _PAGE)
+                page = os.pread(descriptor, _PAGE, start)
+        except OSError as error:
+            raise BrokerError(
+                Kind.FIX_CONFIGURATION,
+                f'audit log "{self.path}" cannot be read ({error.strerror}): '
+                "put it back, or run credward reload",
+            ) from error
         if cursor is None and start > 0:
             page = page.partition(b"\n")[2]
         return page[: page.rfind(b"\n") + 1]
@@ -123,10 +154,9 @@ class AuditLog:
         os.close(self._descriptor)
 
     def _open(self) -> int:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return os.open(self.path, flags, 0o600)
+            return open_file(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, follow=False)
         except OSError as error:
             raise self._unwritable(error) from error
 

@@ -1,13 +1,12 @@
 """The daemon seen from another process: one request per connection, synchronous, quick to import.
 
-Says what the daemon said, or that there is none; where sockets may be is `config`, what is
-printed is the caller's business.
+Says what the daemon said, or that there is none; where sockets may be is `places`, which of them
+are trusted `trust`, what is printed is the caller's business.
 """
 
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -15,9 +14,9 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from credward import wire
+from credward import trust, wire
 from credward.clock import Clock, SystemClock
-from credward.errors import BrokerError, Kind
+from credward.errors import BrokerError, Failure, Kind
 from credward.folder import FOLDER_HEADER, MEDIA_TYPE
 from credward.tokens import TokenRequest
 
@@ -33,13 +32,23 @@ _S = TypeVar("_S", bound=msgspec.Struct)
 
 
 class Client:
-    """Asks the first daemon that answers at *sockets*; *timeout* bounds each request (seconds)."""
+    """Asks the first daemon that answers at *sockets*; *timeout* bounds each request (seconds).
+
+    A socket is asked only where no other user could have put it; *named*: the user named it
+    (CREDWARD_SOCKET), so the daemon may be another user's. Each request raises `BrokerError`.
+    """
 
     def __init__(
-        self, sockets: Sequence[Path], timeout: float = 4.0, *, clock: Clock | None = None
+        self,
+        sockets: Sequence[Path],
+        timeout: float = 4.0,
+        *,
+        named: bool = False,
+        clock: Clock | None = None,
     ) -> None:
         self._sockets = sockets
         self._timeout = timeout
+        self._named = named
         self._clock = clock or SystemClock()
 
     def get_token(
@@ -74,9 +83,20 @@ class Client:
         answer = self._ask("POST", _path(credential) + "/refresh", query, timeout=timeout)
         return self._read(answer, wire.RefreshResult)
 
-    def rejected(self, credential: str, token_id: str | None = None) -> None:
-        """Say that upstream refused a token."""
-        body = wire.encode(wire.RejectedReport(token_id=token_id))
+    def rejected(
+        self,
+        credential: str,
+        token_id: str | None = None,
+        *,
+        reason: wire.RejectionReason = "unauthorized",
+        until: float | None = None,
+    ) -> None:
+        """Say that a token was refused where it is used (None: the one that is handed out now).
+
+        *until*: when it may be used again, in Unix seconds, where the refusal said so.
+        """
+        report = wire.RejectedReport(token_id=token_id, reason=reason, until=until)
+        body = wire.encode(report)
         self._ask("POST", _path(credential) + "/rejected", body=body)
 
     def reload(self) -> wire.ReloadResult:
@@ -218,36 +238,30 @@ class Client:
         return answer
 
     def _connect(self, deadline: float) -> socket.socket:
-        """Return a connection to the first socket that takes one."""
-        missed = []
-        for path in self._sockets:
-            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            try:
-                self._connect_one(connection, path, deadline)
-            except OSError as error:
-                connection.close()
-                missed.append(f"{path}: {error.strerror or error}")
-            except BaseException:
-                connection.close()
-                raise
-            else:
-                return connection
-        raise BrokerError(
-            Kind.NOT_RUNNING,
-            "no daemon answers: run credward serve --detach",
-            hint="tried " + "; ".join(missed) if missed else "there is no place to look for one",
-        )
+        """Return a connection to the first socket that takes one.
 
-    def _connect_one(self, connection: socket.socket, path: Path, deadline: float) -> None:
-        while True:
-            connection.settimeout(self._remaining(deadline))
+        Why a place was refused says more than that nobody listens at another.
+        """
+        missed = []
+        refused: Failure | None = None
+        for path in self._sockets:
             try:
-                connection.connect(str(path))
-            except BlockingIOError:
-                # The daemon's queue is full: it is there, and busy.
-                time.sleep(0.01)
-            else:
-                return
+                return trust.connect(path, lambda: self._remaining(deadline), named=self._named)
+            except BrokerError as error:
+                refused = refused or error.failure
+            except OSError as error:
+                missed.append(f"{path}: {error.strerror or error}")
+        if refused is not None:
+            raise refused.error()
+        raise self._nobody(missed)
+
+    def _nobody(self, missed: list[str]) -> BrokerError:
+        hint = "tried " + "; ".join(missed) if missed else "there is no place to look for one"
+        if self._named:
+            line = f'no daemon answers at "{self._sockets[0]}", which CREDWARD_SOCKET names: '
+            return BrokerError(Kind.NOT_RUNNING, line + "start that one", hint=hint)
+        line = "the daemon is not running: run credward serve --detach"
+        return BrokerError(Kind.NOT_RUNNING, line, hint=hint)
 
     def _read_all(self, connection: socket.socket, deadline: float) -> bytes:
         received = bytearray()
@@ -316,6 +330,10 @@ def _query(token_request: TokenRequest) -> dict[str, str]:
         query["client_flags"] = ",".join(sorted(token_request.client_flags))
     if token_request.in_tool:
         query["in_tool"] = "1"
+    if token_request.mcp_server is not None:
+        query["mcp_server"] = token_request.mcp_server
+    if token_request.other_than is not None:
+        query["not"] = token_request.other_than
     return query
 
 

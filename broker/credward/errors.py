@@ -79,7 +79,8 @@ class Failure:
     *message* is one line without the program's name that holds the cause, subject first, and ends
     in the command that helps where there is one; *hint* is further help for a terminal.
     *retry_after* is in seconds. *sent* says whether an upstream request may have reached the
-    server. *challenge* is what the next login has to meet, as JSON; it holds no secret.
+    server. *challenge* is what the next login has to meet, as JSON; it holds no secret. *local*:
+    something is missing on this machine, and no server or program was asked.
     """
 
     kind: Kind
@@ -89,6 +90,7 @@ class Failure:
     recovery: Recovery
     sent: Sent = "no"
     challenge: str = ""
+    local: bool = False
 
     @classmethod
     def of(
@@ -101,6 +103,7 @@ class Failure:
         recovery: Recovery | None = None,
         sent: Sent = "no",
         challenge: str = "",
+        local: bool = False,
     ) -> Self:
         """Return the failure; without a *recovery* of its own it has the one of its kind."""
         return cls(
@@ -111,11 +114,16 @@ class Failure:
             recovery=recovery or kind.recovery,
             sent=sent,
             challenge=challenge,
+            local=local,
         )
 
     def unsent(self) -> Self:
         """Return the same failure of something that did not reach the server."""
         return replace(self, sent="no")
+
+    def on_this_machine(self) -> Self:
+        """Return the same failure of something that asked no server and ran no program."""
+        return replace(self, local=True)
 
     def error(self) -> BrokerError:
         """Return a new exception that says this, to be raised at once.
@@ -130,6 +138,7 @@ class Failure:
             recovery=self.recovery,
             sent=self.sent,
             challenge=self.challenge,
+            local=self.local,
         )
 
 
@@ -146,6 +155,7 @@ class BrokerError(Exception):
         recovery: Recovery | None = None,
         sent: Sent = "no",
         challenge: str = "",
+        local: bool = False,
     ) -> None:
         super().__init__(message)
         self.failure = Failure.of(
@@ -156,6 +166,7 @@ class BrokerError(Exception):
             recovery=recovery,
             sent=sent,
             challenge=challenge,
+            local=local,
         )
 
     @property

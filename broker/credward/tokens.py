@@ -78,7 +78,8 @@ class TokenRequest:
     Durations are in seconds. *min_remaining* is the life that the token must still have when handed
     out (None: the default of the format); *cache_ttl* is how long the caller will keep it before
     asking again. The two `client_…` fields and *folder* are claims of the caller about where it
-    will send the token: they can only deny, never grant.
+    will send the token: they can only deny, never grant. *other_than* is the id of a token that was
+    refused where it is used: another one is waited for.
     """
 
     credential: str
@@ -91,9 +92,12 @@ class TokenRequest:
     client_base_url: str | None = None
     client_flags: frozenset[str] = frozenset()
     folder: Folder | None = None
+    other_than: str | None = None
     # The sender's environment says that a tool runs it (CLAUDECODE): switches the rejection
     # inference off.
     in_tool: bool = False
+    # A digest of the MCP server that headers are for, which is an asker of its own.
+    mcp_server: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

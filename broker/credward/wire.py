@@ -7,8 +7,9 @@ are `formats`.
 
 from __future__ import annotations
 
+import json
 import math
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import msgspec
 
@@ -36,6 +37,7 @@ __all__ = [
     "Ready",
     "RefreshResult",
     "RejectedReport",
+    "RejectionReason",
     "ReloadResult",
     "SecretAllowed",
     "SecretInfo",
@@ -49,7 +51,12 @@ __all__ = [
     "encode",
 ]
 
+RejectionReason = Literal["unauthorized", "revoked", "quota", "billing"]
+
 _PROBLEM_TYPE = "urn:credward:problem:"
+
+# A free text of a request that is kept, compared or written down; what is longer is refused.
+Word = Annotated[str, msgspec.Meta(max_length=256)]
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +79,10 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One credential without its secret; instants are Unix seconds, absent ones are null."""
+    """One credential without its secret; instants are Unix seconds, absent ones are null.
+
+    *life*: how long its tokens last, in seconds, as far as mints have shown.
+    """
 
     name: str
     provider: str = ""
@@ -87,6 +97,7 @@ class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_asked_by: str | None = None
     token_id: str | None = None
     failure: Failure | None = None
+    life: float | None = None
     mints: int = 0
     failures: int = 0
     waits: int = 0
@@ -95,15 +106,18 @@ class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unusable(msgspec.Struct, frozen=True, kw_only=True):
-    """A credential that gives no token now: *kind* is `cooldown` or `disabled`, *reason* a kind.
+    """A credential that gives no token now: *kind* is `cooldown` or `disabled`.
 
-    *until* (Unix seconds) and *remaining* (seconds) are null where only *recovery* ends it.
+    *reason* is the kind of a failure, or what was reported of its token, *since* when is null where
+    that is not known. *until* (Unix seconds) and *remaining* (seconds) are null where only
+    *recovery* ends it.
     """
 
     credential: str
     kind: str
     reason: str
     recovery: str
+    since: float | None = None
     until: float | None = None
     remaining: float | None = None
 
@@ -135,10 +149,16 @@ class RefreshResult(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float | None = None
 
 
-class RejectedReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Body of `POST .../rejected`: the token refused upstream; null: the last given."""
+class RejectedReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Body of `POST .../rejected`: a token that was refused where it is used.
 
-    token_id: str | None = None
+    *token_id* null: the one that is handed out now. *until* (Unix seconds): when it may be used
+    again, where the refusal said so.
+    """
+
+    token_id: Word | None = None
+    reason: RejectionReason = "unauthorized"
+    until: Annotated[float, msgspec.Meta(gt=0, le=1e11)] | None = None
 
 
 class ReloadResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,7 +198,7 @@ class LoginStart(msgspec.Struct, frozen=True, kw_only=True):
     was refused with, if any.
     """
 
-    method: str | None = None
+    method: Word | None = None
     claims: str | None = None
 
 
@@ -226,7 +246,7 @@ class LoginEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class LoginAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Body of `POST /v1/logins/{id}/answer`: what the user typed."""
 
-    field: str
+    field: Word
     value: str
 
     def __repr__(self) -> str:
@@ -243,15 +263,18 @@ class HandOver(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GrantGiven(msgspec.Struct, frozen=True, kw_only=True):
-    """A grant is kept, and not tried yet; *durable* is false where the store could not be written.
+    """A grant is kept; *durable* is false where the store could not be written.
 
-    *turned_away*: how many agents were, since it was missing.
+    *works*: a token was minted with it; else *message* says why not yet, and a login that was there
+    before stays until then. *turned_away*: how many agents were, since it was missing.
     """
 
     grant: str
     durable: bool
     credentials: list[str] = []
     turned_away: int = 0
+    works: bool = False
+    message: str = ""
 
 
 class GrantDropped(msgspec.Struct, frozen=True, kw_only=True):
@@ -406,11 +429,27 @@ def encode(body: msgspec.Struct) -> bytes:
     return msgspec.json.encode(body)
 
 
-def decode(raw: bytes, shape: type[_S]) -> _S:
-    """Read *raw* as *shape*, ignoring unknown fields; what it is not is `bad-request`."""
+def decode(raw: bytes | bytearray, shape: type[_S]) -> _S:
+    """Read *raw* as *shape*, ignoring unknown fields; what it is not is `bad-request`.
+
+    Two readers, for each refuses what the other lets pass: a name given twice and NaN, which other
+    readers would understand differently, and half a character (a lone surrogate), which is no text.
+    """
     try:
+        json.loads(
+            bytes(raw).decode(), object_pairs_hook=_refuse_doubles, parse_constant=_refuse_constant
+        )
         return msgspec.json.decode(raw, type=shape)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise BrokerError(
             Kind.BAD_REQUEST, f"body is not a {shape.__name__} in JSON ({type(error).__name__})"
         ) from error
+
+
+def _refuse_doubles(pairs: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise ValueError("a name is given twice")
+
+
+def _refuse_constant(_: str) -> NoReturn:
+    raise ValueError("not a JSON number")

@@ -355,7 +355,7 @@ def test_t6_t7_an_end_is_never_invented(far: Far, way: Callable[[], Any]) -> Non
     for at, (request, answer) in enumerate(zip(minted.sent, minted.answers, strict=True), 1):
         for name, fault in CHANGES.items():
             if fault(request, functools.partial(_same, answer)) == answer:
-                # It tells no end, say.
+                # It gives no expiry, say.
                 continue
             where = f"{name} in answer {at} ({request!r})"
             try:

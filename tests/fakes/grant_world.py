@@ -25,7 +25,7 @@ from credward.errors import BrokerError, Failure, Kind
 from credward.issuing import grant_book, recovery, strongbox
 from credward.issuing.grant_book import GrantBook
 from credward.issuing.grant_record import GrantRecord
-from credward.issuing.keeper import GrantKeeper
+from credward.issuing.keeper import GrantKeeper, new_origin
 from credward.issuing.minting import Minting
 from credward.issuing.recovery import Recovery
 from credward.issuing.secret_guard import SecretGuard
@@ -423,6 +423,20 @@ class World:
         fields = GrantFields(secret=chain.newest)
         bound = bound_to("rotating", self.config.credentials[grant].settings)
         return chain, self.start(self.life.keeper.give(grant, "rotating", fields, bound_to=bound))
+
+    def hand_over(self, grant: str, *, good: bool) -> asyncio.Task[bool]:
+        """Have somebody hand over a refresh token; one that is no *good* was used up elsewhere."""
+        secret = f"{grant}-{self.tick()}"
+        self.chains.append(Chain(grant, [secret] if good else [secret, f"{secret}-elsewhere"]))
+        return self.start(
+            self.life.keeper.give(
+                grant,
+                "rotating",
+                GrantFields(secret=secret),
+                bound_to=bound_to("rotating", self.config.credentials[grant].settings),
+                trial=new_origin(),
+            )
+        )
 
     def lock(self) -> None:
         """Lock the store as far as the disk lets it."""

@@ -19,7 +19,7 @@ const say = (event, more = {}) =>
 
 // The library writes its advice to the console; standard output is ours.
 console.log = console.info = console.warn = (...words) => process.stderr.write(words.join(" ") + "\n");
-const { default: Provider } = await import(pathToFileURL(library));
+const { default: Provider, errors } = await import(pathToFileURL(library));
 
 const tls = env.CERT ? { cert: readFileSync(env.CERT), key: readFileSync(env.KEY) } : null;
 let handle;
@@ -77,7 +77,11 @@ const provider = new Provider(issuer, {
     resourceIndicators: {
       enabled: true,
       defaultResource: () => undefined,
-      useGrantedResource: () => true,
+      // As strict as RFC 8707 section 2.2 lets a server be: what was granted for a resource is asked for by its name.
+      useGrantedResource: (ctx) => {
+        if (!ctx.oidc.params.resource) throw new errors.InvalidTarget("no resource in a token request");
+        return true;
+      },
       getResourceServerInfo: (_, resource) => ({
         scope: "api",
         audience: resource,
@@ -110,6 +114,7 @@ const digest = (text) => (text ? createHash("sha256").update(text).digest("hex")
 const words = (ctx) => ({
   client: ctx.oidc?.client?.clientId,
   grant_type: ctx.oidc?.params?.grant_type,
+  resource: ctx.oidc?.params?.resource,
   // One-way names of the refresh token that was presented and of the one that came back.
   presented: digest(ctx.oidc?.params?.refresh_token ?? ctx.oidc?.body?.refresh_token),
   given: digest(ctx.body?.refresh_token),

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -60,8 +61,9 @@ class VaultServer:
     lease_max_ttl: float = 1500
     lease_renewable: bool = True
     denied: set[str] = field(default_factory=set)
-    # This path alone is out of order.
+    # This path alone is out of order, and says this.
     broken: str = ""
+    broken_error: str = "internal error"
     tokens: dict[str, Lived] = field(default_factory=dict)
     leases: dict[str, Lived] = field(default_factory=dict)
     # Method, then what must be presented.
@@ -118,7 +120,7 @@ class VaultServer:
         if self.status:
             return self.status, self.answer
         if asked.path == self.broken:
-            return 500, {"errors": ["internal error"]}
+            return 500, {"errors": [self.broken_error]}
         if self.sealed:
             return 503, {"errors": ["Vault is sealed"]}
         if asked.headers.get("x-vault-namespace", "").strip("/") != self.namespace:
@@ -232,6 +234,7 @@ class VaultServer:
             "accessor": f"accessor-{text[-6:]}",
             "ttl": left,
             "creation_ttl": int(token.ttl),
+            "expire_time": None if token.expires_at is None else _instant(token.expires_at),
             "renewable": token.renewable,
         }
 
@@ -304,6 +307,10 @@ def _secret(data: dict[str, Any], **more: Any) -> dict[str, Any]:
         "warnings": None,
         "auth": None,
     } | more
+
+
+def _instant(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
 
 
 def _invalid() -> Answer:

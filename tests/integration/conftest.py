@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from integration.daemon import DaemonFactory, RunningDaemon
+from integration.other_account import Account, open_account
 
 
 @pytest.fixture
@@ -26,3 +27,10 @@ def start_daemon(tmp_path: Path) -> Iterator[DaemonFactory]:
 def daemon(start_daemon: DaemonFactory) -> RunningDaemon:
     """Run a daemon with one credential `demo` of the provider `local`."""
     return start_daemon('[credentials.demo]\nprovider = "local"\n')
+
+
+@pytest.fixture
+def account() -> Iterator[Account]:
+    """Give an account of its own for a daemon and its callers; skip where there can be none."""
+    with open_account() as opened:
+        yield opened

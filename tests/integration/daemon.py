@@ -72,6 +72,8 @@ class RunningDaemon:
             "XDG_RUNTIME_DIR": str(runtime),
             "PYTHONPATH": str(BROKER),
             "PYTHONWARNINGS": "error",
+            # Started would be the daemon of whoever runs the tests; see accounts.py.
+            "CREDWARD_NO_START": "1",
             "CANARY_SECRET": canary("daemon"),
             **extra_environment,
         }

@@ -27,7 +27,7 @@ issuer = "{issuer}"
 client_id = "client-1"
 scope = "openid offline_access"
 """
-# Becomes a harness by name, and asks from a child; or from an orphan that nobody stands above.
+# Becomes a harness by name, and asks from a child, or by itself; or asks from an orphan that nobody stands above.
 AGENT = """
 import json, os, sys, time
 from pathlib import Path
@@ -36,7 +36,8 @@ away = sys.argv[4] == "away"
 if not away:
     Path("/proc/self/comm").write_text("claude")
 above = os.getpid()
-if (child := os.fork()):
+itself = sys.argv[4] == "itself"
+if not itself and (child := os.fork()):
     os.waitpid(child, 0)
     sys.exit()
 if away:
@@ -45,7 +46,7 @@ if away:
         os._exit(0)
     while os.getppid() in {above, os.getsid(0)}:
         time.sleep(0.01)
-else:
+elif not itself:
     Path("/proc/self/comm").write_text("python3")
 daemon = RunningDaemon(Path(sys.argv[1]), Path(sys.argv[2]), {})
 answers = []
@@ -73,14 +74,14 @@ MANAGING: list[Request] = [
 
 
 def agent(
-    daemon: RunningDaemon, *asks: Request, away: bool = False, **marks: str
+    daemon: RunningDaemon, *asks: Request, way: str = "below", **marks: str
 ) -> list[tuple[int, str]]:
-    """Return what an agent is answered."""
+    """Return what an agent is answered: `below` its harness, `itself` the harness, or `away` from it."""
     tests = Path(__file__).parents[1]
     done = subprocess.run(
         [
             *(sys.executable, "-c", AGENT, str(daemon.home), str(daemon.runtime_dir)),
-            *(json.dumps(asks), "away" if away else "below"),
+            *(json.dumps(asks), way),
         ],
         env={
             "PATH": os.environ.get("PATH", os.defpath),
@@ -130,11 +131,10 @@ def finish(daemon: RunningDaemon, login: str) -> dict[str, Any]:
     return events(daemon, login, "done", "error")[-1]
 
 
-@pytest.mark.parametrize("way", ["below", "away"])
-def test_managing(daemon: RunningDaemon, way: str) -> None:
-    """Is denied below a harness, and to what an agent sent away with its mark still on."""
-    away = way == "away"
-    answers = agent(daemon, *MANAGING, away=away, **({"CLAUDECODE": "1"} if away else {}))
+@pytest.mark.parametrize("way", ["below", "itself", "away"])
+def test_s8_managing(daemon: RunningDaemon, way: str) -> None:
+    """S-8: is denied to a harness and below it, and to what an agent sent away with its mark still on."""
+    answers = agent(daemon, *MANAGING, way=way, **({"CLAUDECODE": "1"} if way == "away" else {}))
 
     assert [status for status, _ in answers] == [403] * len(MANAGING)
     assert all("no-manage-under-harness" in text for _, text in answers)

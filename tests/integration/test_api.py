@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 import jwt
 import pytest
 
+from credward.servers.unix_api.routes import ROUTES
 from fakes.watching import listening
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.minting import MintProgram
@@ -48,7 +50,9 @@ def test_every_answer_has_its_audit_line_first(
 
 def test_a_full_disk_hands_out_nothing(start_daemon: DaemonFactory, program: MintProgram) -> None:
     """A1: what cannot be recorded is not released."""
-    daemon = start_daemon(program.block("gateway") + '[audit]\npath = "/dev/full"\n')
+    daemon = start_daemon(program.block("gateway"))
+    # As for a disk: what is there stays, and nothing can be added.
+    resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
     answer = daemon.get("gateway")
 
     assert answer.status == 403
@@ -297,6 +301,82 @@ def test_s11_what_is_unknown_is_ignored_both_ways(daemon: RunningDaemon) -> None
 
     assert answer.status == 200
     assert daemon.request("BREW", "/v1/credentials").status in {400, 405}
+
+
+def test_s11_lone_surrogates_are_a_bad_request_in_every_body(start_daemon: DaemonFactory) -> None:
+    """S11: JSON can spell half a character, which is no text: 400 wherever a body is read."""
+    daemon = start_daemon(
+        """
+        [store]
+        key = "key_file"
+        [credentials.demo]
+        provider = "entra"
+        tenant = "contoso.com"
+        client_id = "00000000-0000-4000-8000-000000000000"
+        scope = "api://x/.default"
+        """
+    )
+    claims = json.dumps({"claims": json.dumps({"access_token": "\ud800"})}).encode()
+    answer = daemon.request("POST", "/v1/grants/demo/login", body=claims)
+    assert (answer.status, answer.kind) == (400, "bad-request")
+    routes = [each for each in ROUTES if each.body is not None]
+    for route in routes:
+        path = route.path.replace("{name}", "demo").replace("{id}", "0")
+        for field in route.body.__struct_fields__:
+            body = json.dumps(dict.fromkeys(route.body.__struct_fields__, "x") | {field: "\ud800"})
+            answer = daemon.request(route.verb, path, body=body.encode())
+            assert (answer.status, answer.kind) == (400, "bad-request"), (
+                f"{route.verb} {path} {field}"
+            )
+
+    assert len(routes) >= 7
+    assert "Traceback" not in daemon.log()
+
+
+def test_s11_what_a_request_says_is_bounded_before_it_is_written_down(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """S11: no line of the audit log grows with what a caller makes up."""
+    daemon = start_daemon(program.block("gateway"))
+    daemon.get("gateway")
+    path = "/v1/credentials/gateway/rejected"
+    for token_id, status in (("x" * 60_000, 400), ("x" * 256, 202), ("\x1b[2J\n", 202)):
+        body = json.dumps({"token_id": token_id}).encode()
+        assert daemon.request("POST", path, body=body).status == status
+    daemon.request("GET", f"/v1/credentials/{'y' * 8000}/token")
+
+    texts = [text for line in audit(daemon) for text in line.values() if isinstance(text, str)]
+    assert "x" * 256 in texts
+    assert all(text.isprintable() and len(text) <= 256 for text in texts)
+
+
+def test_s11_a_program_whose_name_is_no_text_is_served_and_recorded(
+    start_daemon: DaemonFactory, program: MintProgram, tmp_path: Path
+) -> None:
+    """S11: file names are bytes; such a caller is decided on and written down as any other."""
+    daemon = start_daemon(program.block("gateway"))
+    copy = os.fsencode(tmp_path) + b"/caf\xe9"
+    shutil.copy(os.path.realpath(sys.executable), copy)
+    script = (
+        "import socket, sys\n"
+        "s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"
+        "s.sendall(b'GET /v1/credentials/gateway/token HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n')\n"
+        "print(s.recv(4096).decode())\n"
+    )
+    environment = {"PYTHONHOME": sys.base_prefix, "PATH": os.defpath}
+    asked = subprocess.run(
+        [copy, "-S", "-c", script, str(daemon.socket)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert asked.stdout.startswith("HTTP/1.1 200 "), asked.stdout
+    (line,) = [each for each in audit(daemon) if each["outcome"] == "issued"]
+    assert line["caller"]["pid"] > 0
+    assert "executable" not in line["caller"], "no rule can name it"
+    assert daemon.request("GET", "/v1/credentials").status == 200
 
 
 def test_metrics_health_and_readiness(daemon: RunningDaemon) -> None:

@@ -124,9 +124,27 @@ def test_a_parked_entry_is_disabled_until_somebody_acts(
         "kind": "disabled",
         "reason": "login-required",
         "recovery": "reauthorize",
+        "since": None,
         "until": None,
         "remaining": None,
     }
+
+
+def test_g2_a_login_of_another_tool_is_tried_by_a_refresh(
+    start_daemon: DaemonFactory, main: MintProgram
+) -> None:
+    """Nobody tells us of it; whoever asks causes no run of the program meanwhile."""
+    main.set(exit=67)
+    daemon = start_daemon(main.block("main"))
+    told = daemon.get("main")
+    assert told.kind == "login-required"
+    assert told.json()["hint"].endswith("after that login run credward refresh main")
+    main.set(exit=None)
+    assert {daemon.get("main").kind for _ in range(5)} == {"login-required"}
+    assert main.mints == 1
+
+    assert daemon.request("POST", "/v1/credentials/main/refresh").status == 200
+    assert daemon.get("main").text == "opaque-2"
 
 
 def test_a_session_stays_with_the_spare_until_that_fails(

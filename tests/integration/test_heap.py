@@ -213,8 +213,8 @@ def test_s12_a_parked_credential_that_is_asked_for_in_a_loop_costs_no_memory(
     """S-12: what is kept of a failure is a value; an exception would grow by every frame that it passes."""
     with OAuthServer() as server:
         one = bench(server)
-        one.ask("POST", "/v1/grants/login/grant", {"grant": server.grant()})
-        server.families[-1].revoked = True
+        # Refused when it is tried, and parked from then on.
+        one.daemon.request("POST", "/v1/grants/login/grant", body=b'{"grant": "used up"}')
         assert one.daemon.get("login").kind == "login-required"
 
         def ask(times: int) -> int:
@@ -242,8 +242,10 @@ def test_s12_nothing_of_a_failed_mint_or_a_refused_secret_stays_in_memory(
         }.items():
             grant = server.grant()
             needles[f"grant {case}"] = grant.encode()
-            one.ask("POST", "/v1/grants/login/grant", {"grant": grant})
-            server.script += [answer] * 3
+            server.script += [answer] * 9
+            # It is tried at once, and that fails.
+            body = json.dumps({"grant": grant}).encode()
+            one.daemon.request("POST", "/v1/grants/login/grant", body=body)
             for _ in range(3):
                 assert one.daemon.get("login", timeout=5).status >= 400
             one.ask("POST", "/v1/grants/login/logout")

@@ -287,6 +287,10 @@ def start(
             headers={"Content-Type": "application/json"},
         )
         assert answer.status == 200, answer.text
+    if far.grants:
+        # What was handed over was tried; the token that this brought is to be minted anew.
+        daemon.stop()
+        daemon.start()
     return daemon
 
 

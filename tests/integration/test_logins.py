@@ -219,7 +219,7 @@ def test_the_end_of_another_login(
     ("words", "problem"),
     [
         ({"iss": "https://evil.example"}, "another server (iss)"),
-        ({"iss": None}, "no named server (iss)"),
+        ({"iss": None}, "without the name of the server (iss)"),
         ({"code": None, "error": "access_denied"}, "it was denied (access_denied)"),
     ],
     ids=["iss", "no-iss", "denied"],

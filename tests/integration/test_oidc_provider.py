@@ -148,6 +148,34 @@ def test_a_resource_and_narrowed_scopes(idp, io):
     assert token.audience == "https://api.example.com"
 
 
+@pytest.mark.parametrize("method", ["browser", "device"])
+def test_g10_each_token_request_names_the_resource(idp, io, user, method):
+    """The server refuses one that does not (RFC 8707 section 2.2): the code's, the poll's, the refresh."""
+    words = {"resource": "https://api.example.com", "scope": f"{SCOPE} api"}
+    io.meanwhile = lambda: user.go(io.codes[0][2])
+    grant = OAuthProvider().login(request(idp, **words), io, method)
+    token = mint(idp, io, grant=grant.secret, **words)
+
+    claims = jwt.decode(token.secret.reveal(), options={"verify_signature": False})
+    assert claims["aud"] == "https://api.example.com"
+    assert idp.wait_for("grant.success", grant_type="refresh_token")["resource"] == claims["aud"]
+
+
+def test_g10_a_client_of_its_own_names_the_resource(idp, io):
+    """In its only request."""
+    words = {
+        "client_id": "credward-basic",
+        "client_secret": {"env": "S"},
+        "grant_type": "client_credentials",
+        "scope": "api",
+        "resource": "https://api.example.com",
+    }
+    token = mint(idp, io, secrets={"client_secret": "basic-secret-0"}, **words)
+
+    claims = jwt.decode(token.secret.reveal(), options={"verify_signature": False})
+    assert claims["aud"] == "https://api.example.com"
+
+
 def test_scopes_that_were_not_granted(idp, io):
     """A definite refusal: the grant is as good as before."""
     grant = OAuthProvider().login(request(idp), io, "browser")

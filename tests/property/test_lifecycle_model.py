@@ -28,11 +28,14 @@ from credward.lifecycle.vocabulary import (
     MintFailed,
     Park,
     Plan,
+    Reason,
     Rejected,
     Restored,
     Serve,
     StartMint,
+    StoreOpened,
     TokenKey,
+    TokensDropped,
     WaiterLeft,
     Woke,
 )
@@ -42,15 +45,27 @@ KEYS = [
     TokenKey("b", "e"),
     TokenKey("c", "e"),
     TokenKey("a", "e", audience="x"),
+    TokenKey("d", "e"),
 ]
-GRANT_OF = {"a": "shared", "b": "shared", "c": "own"}
+GRANT_OF = {"a": "shared", "b": "shared", "c": "own", "d": "foreign"}
 ROTATING = {"shared"}
+# Of this one another tool keeps the login.
+FOREIGN = "foreign"
+UPSTREAM_OF = {"a": "first", "b": "first", "c": "first", "d": "second"}
 RETRY = Failure.of(Kind.PROVIDER_UNREACHABLE, "down")
+SLOW_DOWN = Failure.of(Kind.RATE_LIMITED, "slow down", retry_after=40.0)
 LOGIN = Failure.of(Kind.LOGIN_REQUIRED, "log in")
 BROKEN = Failure.of(Kind.FIX_CONFIGURATION, "mend it")
+MISSING = Failure.of(Kind.FIX_CONFIGURATION, "put it there", local=True)
+LOCKED = Failure.of(Kind.STORE_LOCKED, "unlock")
 ASKERS = [None, ("claude", 1), ("claude", 2)]
+# A source that has one key gives this, and it has no end.
+KEY_ITSELF = "the key of {}"
+
+RARE = ["log out", "park", "lock", "unlock", "back", "ahead", "trim", "wait"]
 
 keys = st.sampled_from(KEYS)
+grants = st.sampled_from(sorted(set(GRANT_OF.values())))
 jitters = st.floats(0, 0.999)
 
 
@@ -70,10 +85,29 @@ class LifecycleModel(RuleBasedStateMachine):
         self.parked: set[str] = set()
         self.minted_at: dict[TokenKey, float] = {}
         self.failed_at: dict[TokenKey, float] = {}
-        self.may_start_unasked = False
-        self.forced_for: list[str] = []
+        self.failures: dict[TokenKey, Failure] = {}
+        self.started_at: dict[TokenKey, float] = {}
+        self.slow: set[TokenKey] = set()
+        self.probed_at: dict[str, float] = {}
+        # Flights whose token is for nobody, and those whose failure counts for nothing.
+        self.lost: list[tuple[TokenKey, int]] = []
+        self.outdated: set[TokenKey] = set()
+        # What was reported of tokens: until when each is not to be handed out.
+        self.banned: dict[str, float] = {}
+        # And until when a key gives nothing at all.
+        self.closed: dict[TokenKey, float] = {}
+        self.minted_for_report: set[str] = set()
+        self.reported: set[TokenKey] = set()
+        self.guessed: set[str] = set()
         plans = tuple(
-            Plan(credential=name, epoch="e", grant=grant, rotating=grant in ROTATING)
+            Plan(
+                credential=name,
+                epoch="e",
+                grant=grant,
+                rotating=grant in ROTATING,
+                login=grant != FOREIGN,
+                upstream=UPSTREAM_OF[name],
+            )
             for name, grant in GRANT_OF.items()
         )
         self.send(Configured(plans=plans))
@@ -84,32 +118,85 @@ class LifecycleModel(RuleBasedStateMachine):
         key=keys, wish=st.sampled_from([0.0, 5.0, 60.0, 1000.0, 1e6]), asker=st.sampled_from(ASKERS)
     )
     def ask(self, key: TokenKey, wish: float, asker: object) -> None:
+        self.asks(key, wish, asker)
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), wish=st.sampled_from([0.0, 60.0]), asker=st.sampled_from(ASKERS))
+    def ask_for_what_is_held(self, data: st.DataObject, wish: float, asker: object) -> None:
+        key, _ = data.draw(st.sampled_from(sorted(self.held, key=repr)))
+        self.asks(key, wish, asker)
+
+    @precondition(lambda self: self.failures)
+    @rule(data=st.data(), after=st.sampled_from([0.0, 0.6, 4.9, 5.0, 39.0]))
+    def ask_for_what_failed(self, data: st.DataObject, after: float) -> None:
+        self.now += after
+        self.asks(data.draw(st.sampled_from(sorted(self.failures, key=repr))), 0.0, None)
+
+    @precondition(lambda self: set(self.flying) & set(self.failures))
+    @rule(data=st.data(), jitter=jitters)
+    def fail_again(self, data: st.DataObject, jitter: float) -> None:
+        """So that pauses become long."""
+        again = sorted(set(self.flying) & set(self.failures), key=repr)
+        self.fails(data.draw(st.sampled_from(again)), RETRY, jitter)
+
+    def asks(self, key: TokenKey, wish: float, asker: object) -> None:
         self.next_id += 1
         waiter = self.next_id
         self.waiting[waiter] = key
         ttl = 30.0 if asker else None
+        early = self.is_early(key)
         commands = self.send(
             Asked(key=key, waiter=waiter, min_remaining=wish, asker=asker, cache_ttl=ttl)  # type: ignore[arg-type]
         )
+        if early and any(isinstance(command, StartMint) for command in commands):
+            self.probes(key)
+        if [type(command) for command in commands[:2]] == [Serve, StartMint] and asker:
+            token = commands[0].token_id  # type: ignore[union-attr]
+            assert token not in self.guessed, "two mints for one guess"
+            self.guessed.add(token)
         # An ask that nobody is flying for must have been answered now.
         if waiter in self.waiting:
-            grant = GRANT_OF[key.credential]
-            assert self.flies_for(key) or (grant in ROTATING and self.flies_on(grant)), commands
+            assert self.waits_for(key), commands
 
     @rule(key=keys)
     def force(self, key: TokenKey) -> None:
         self.next_id += 1
         self.waiting[self.next_id] = key
+        if GRANT_OF[key.credential] == FOREIGN:
+            self.parked.discard(FOREIGN)
+        if GRANT_OF[key.credential] not in self.parked:
+            self.unban(key)
         self.send(Forced(key=key, waiter=self.next_id), forced=True)
 
-    @rule(key=keys)
-    def reject(self, key: TokenKey) -> None:
-        tokens = [token for owner, token in self.held if owner == key]
-        for token in tokens:
-            commands = self.send(Rejected(key=key, token_id=token), forced=True)
-            starts = [command for command in commands if isinstance(command, StartMint)]
-            assert not (starts and token in self.forced_for)
-            self.forced_for += [token] * len(starts)
+    @precondition(lambda self: self.held)
+    @rule(
+        data=st.data(),
+        reason=st.sampled_from([Reason.UNAUTHORIZED, *Reason]),
+        until=st.sampled_from([None, None, -5.0, 50.0, 1000.0]),
+    )
+    def report(self, data: st.DataObject, reason: Reason, until: float | None) -> None:
+        """What was reported is handed out no more; one mint at most, and none where it was no help."""
+        key, token = data.draw(st.sampled_from(sorted(self.held, key=repr)))
+        at = None if until is None else self.now + until
+        busy = key in self.flying
+        fresh = self.now - self.minted_at[key] < min(30.0, max(self.lives[key][-8:]) / 2)
+        commands = self.send(
+            Rejected(credential=key.credential, token_id=token, reason=reason, until=at),
+            forced=True,
+        )
+        starts = [command for command in commands if isinstance(command, StartMint)]
+        assert (key, token) not in self.held
+        helps = reason in {Reason.UNAUTHORIZED, Reason.REVOKED}
+        assert len(starts) <= (helps and not busy)
+        if token in self.minted_for_report and fresh:
+            assert not starts, "a second refusal at once is throttled"
+        if at is None and not helps:
+            at = self.now + 30.0
+        if at is not None and not helps:
+            self.closed[key] = at
+        if at is not None or self.ends[token] == float("inf"):
+            self.banned[token] = float("inf") if at is None else at
+        self.reported.add(key)
 
     @precondition(lambda self: self.flying)
     @rule(
@@ -122,17 +209,24 @@ class LifecycleModel(RuleBasedStateMachine):
         key = data.draw(st.sampled_from(sorted(self.flying, key=repr)))
         self.now += took
         self.next_id += 1
-        token = f"t{self.next_id}"
+        token = f"t{self.next_id}" if life is not None else KEY_ITSELF.format(key)
         ends = float("inf") if life is None else self.now + life
         self.ends[token] = ends
         flight = self.flying.pop(key)
+        self.outdated.discard(key)
         if ends > self.now:
             self.held.add((key, token))
-            self.lives[key].append(ends - self.now)
-            self.minted_at[key] = self.now
-            self.failed_at.pop(key, None)
+            if not self.is_banned(token):
+                self.lives[key].append(ends - self.now)
+                self.minted_at[key] = self.now
+                self.succeeded(key)
+                self.minted_for_report.discard(token)
+                if key in self.reported:
+                    self.minted_for_report.add(token)
+                self.reported.discard(key)
+            self.probed_at.pop(UPSTREAM_OF[key.credential], None)
         else:
-            self.failed_at[key] = self.now
+            self.failed(key, RETRY)
         self.send(
             Minted(
                 key=key,
@@ -170,28 +264,120 @@ class LifecycleModel(RuleBasedStateMachine):
         )
         if (key, token) in self.held:
             assert idle, "a better one was there"
+            assert key not in self.reported, "nothing is handed out"
             assert self.ends[token] > self.now, "expired"
             assert commands == []
             self.lives[key].append(life)
             self.minted_at[key] = min(minted_at, self.now)
 
     @precondition(lambda self: self.flying)
-    @rule(data=st.data(), failure=st.sampled_from([RETRY, RETRY, LOGIN, BROKEN]), jitter=jitters)
-    def fail(self, data: st.DataObject, failure: Failure, jitter: float) -> None:
+    @rule(
+        data=st.data(),
+        failure=st.sampled_from([RETRY, RETRY, SLOW_DOWN, LOGIN, BROKEN, MISSING, LOCKED]),
+        jitter=jitters,
+        took=st.sampled_from([0.0, 0.0, 3.0]),
+    )
+    def fail(self, data: st.DataObject, failure: Failure, jitter: float, took: float) -> None:
         key = data.draw(st.sampled_from(sorted(self.flying, key=repr)))
-        flight = self.flying.pop(key)
-        self.failed_at[key] = self.now
-        if failure is LOGIN:
-            self.parked.add(GRANT_OF[key.credential])
-        self.send(MintFailed(key=key, flight=flight, failure=failure, jitter=jitter))
+        self.now += took
+        self.fails(key, failure, jitter)
 
-    @rule(grant=st.sampled_from(sorted(set(GRANT_OF.values()))))
+    def fails(self, key: TokenKey, failure: Failure, jitter: float) -> None:
+        flight = self.flying.pop(key)
+        again = (
+            key in self.outdated
+            and failure in {LOGIN, BROKEN, MISSING}
+            and GRANT_OF[key.credential] not in self.parked
+        )
+        self.outdated.discard(key)
+        if not again:
+            self.failed(key, failure)
+            if failure is LOGIN:
+                self.parked.add(GRANT_OF[key.credential])
+        commands = self.send(
+            MintFailed(key=key, flight=flight, failure=failure, jitter=jitter), forced=again
+        )
+        if again:
+            assert key in self.flying, "what failed is what was there before"
+            assert not any(isinstance(command, Fail) for command in commands)
+
+    @precondition(lambda self: self.lost)
+    @rule(data=st.data(), well=st.booleans())
+    def land_for_nobody(self, data: st.DataObject, well: bool) -> None:
+        """A flight that was out when everything was dropped: nobody is served, nothing is parked."""
+        key, flight = self.lost.pop(data.draw(st.integers(0, len(self.lost) - 1)))
+        self.next_id += 1
+        token = f"t{self.next_id}"
+        if well:
+            self.ends[token] = self.now + 60
+            self.held.add((key, token))
+            self.send(
+                Minted(
+                    key=key,
+                    flight=flight,
+                    token_id=token,
+                    issued_at=self.now,
+                    expires_at=self.now + 60,
+                    jitter=0.5,
+                )
+            )
+            assert (key, token) not in self.held
+        else:
+            self.send(MintFailed(key=key, flight=flight, failure=LOGIN, jitter=0.5))
+
+    @rule(grant=grants)
     def log_in(self, grant: str) -> None:
         self.parked.discard(grant)
         for key in KEYS:
             if GRANT_OF[key.credential] == grant:
-                self.failed_at.pop(key, None)
+                self.succeeded(key)
+                self.unban(key)
+                if key in self.flying:
+                    self.outdated.add(key)
         self.send(GrantCleared(grant=grant))
+
+    @rule(data=st.data())
+    def something_rare(self, data: st.DataObject) -> None:
+        """Together as often as any other: each of them ends much of what was going on."""
+        match data.draw(st.sampled_from(RARE)):
+            case "log out":
+                self.log_out(data.draw(grants))
+            case "park":
+                self.restore_parking(data.draw(grants))
+            case "lock":
+                self.lock()
+            case "unlock":
+                self.unlock()
+            case "back":
+                self.set_the_clock_back(data.draw(st.sampled_from([2.0, 60.0, 3600.0, 86_400.0])))
+            case "ahead":
+                self.set_the_clock_ahead(data.draw(st.sampled_from([3600.0, 86_400.0])))
+            case "trim":
+                self.trim_the_clock(data.draw(st.sampled_from([0.001, 0.1, 0.4])))
+            case "wait":
+                self.wait_out_every_pause(data.draw(keys))
+
+    def log_out(self, grant: str) -> None:
+        """Its tokens are handed out no more."""
+        self.parked.add(grant)
+        self.send(GrantParked(grant=grant, failure=LOGIN, drop=True))
+        assert not any(GRANT_OF[key.credential] == grant for key, _ in self.held)
+        self.minted_at = {
+            key: at for key, at in self.minted_at.items() if GRANT_OF[key.credential] != grant
+        }
+
+    def lock(self) -> None:
+        """Nothing is held, nobody waits, and what is out is for nobody."""
+        self.lost += self.flying.items()
+        self.flying = {}
+        self.outdated, self.reported, self.minted_at = set(), set(), {}
+        self.send(TokensDropped(failure=LOCKED))
+        assert (self.held, self.waiting) == (set(), {})
+
+    def unlock(self) -> None:
+        for key in [key for key, failure in self.failures.items() if failure is LOCKED]:
+            self.succeeded(key)
+        self.send(StoreOpened())
 
     @precondition(lambda self: self.waiting)
     @rule(data=st.data())
@@ -202,7 +388,7 @@ class LifecycleModel(RuleBasedStateMachine):
 
     # --- time -----------------------------------------------------------------------------------
 
-    @rule(seconds=st.sampled_from([0.0, 0.5, 3.0, 30.0, 600.0, 90_000.0]))
+    @rule(seconds=st.sampled_from([0.0, 0.5, 3.0, 5.0, 30.0, 30.0, 600.0, 90_000.0]))
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
         self.send(Woke())
@@ -221,34 +407,35 @@ class LifecycleModel(RuleBasedStateMachine):
         if self.ends[token] != float("inf"):
             self.now = max(self.now, self.ends[token] - before)
 
-    @rule(seconds=st.sampled_from([2.0, 60.0, 3600.0, 86_400.0]))
     def set_the_clock_back(self, seconds: float) -> None:
         """T13: nobody knows which clock was right: what is served must be valid by both."""
         self.now -= seconds
-        self.minted_at = {key: at - seconds for key, at in self.minted_at.items()}
-        self.failed_at = {key: at - seconds for key, at in self.failed_at.items()}
+        self.move_back(seconds)
         self.ends = {token: at - seconds for token, at in self.ends.items()}
+        self.banned = {token: at - seconds for token, at in self.banned.items()}
+        self.closed = {key: at - seconds for key, at in self.closed.items()}
         self.send(Woke())
 
-    @rule(seconds=st.sampled_from([3600.0, 86_400.0]))
     def set_the_clock_ahead(self, seconds: float) -> None:
         self.now += seconds
         self.send(Woke())
 
-    @rule(seconds=st.sampled_from([0.001, 0.1, 0.4]))
     def trim_the_clock(self, seconds: float) -> None:
         """T13: slow skew; each correction alone is too small to be noticed."""
         self.now -= seconds
-        self.minted_at = {key: at - seconds for key, at in self.minted_at.items()}
-        self.failed_at = {key: at - seconds for key, at in self.failed_at.items()}
+        self.move_back(seconds)
         self.send(Woke())
 
-    @rule(grant=st.sampled_from(sorted(set(GRANT_OF.values()))))
+    def move_back(self, seconds: float) -> None:
+        self.minted_at = {key: at - seconds for key, at in self.minted_at.items()}
+        self.failed_at = {key: at - seconds for key, at in self.failed_at.items()}
+        self.started_at = {key: at - seconds for key, at in self.started_at.items()}
+        self.probed_at = {name: at - seconds for name, at in self.probed_at.items()}
+
     def restore_parking(self, grant: str) -> None:
         self.parked.add(grant)
         self.send(GrantParked(grant=grant, failure=LOGIN))
 
-    @rule(key=keys)
     def wait_out_every_pause(self, key: TokenKey) -> None:
         """T13, T15: no standstill, whatever the clock did before: an hour on, asks are heard."""
         self.now += 3602.0
@@ -258,14 +445,15 @@ class LifecycleModel(RuleBasedStateMachine):
         (*_, answer) = self.send(Asked(key=key, waiter=self.next_id)) or [None]
         if GRANT_OF[key.credential] in self.parked:
             assert isinstance(answer, Serve | Fail)
-        else:
+        elif key not in self.slow or not self.waits_for(key):
             assert not isinstance(answer, Fail)
 
     # --- the promises ---------------------------------------------------------------------------
 
     def send(self, event: Event, *, forced: bool = False) -> list[Command]:
         commands = self.machine.handle(event, self.now)
-        forced = forced or (isinstance(event, Asked) and event.asker is not None)
+        guessed = [type(command) for command in commands[:2]] == [Serve, StartMint]
+        forced = forced or (isinstance(event, Asked) and guessed)
         for command in commands:
             match command:
                 case StartMint(key=key, flight=flight):
@@ -288,10 +476,55 @@ class LifecycleModel(RuleBasedStateMachine):
         if grant in ROTATING:
             assert not self.flies_on(grant), "two flights on one rotating grant"
         if not forced and key in self.failed_at:
-            assert self.now - self.failed_at[key] >= 0.49, "no back-off"
+            paused = self.now - self.failed_at[key]
+            assert paused >= 0.49 or not self.is_down(key), "no back-off"
+            assert paused >= (self.failures[key].retry_after or 0.0) - 0.01, "before Retry-After"
         if not forced and key in self.minted_at:
             assert self.is_due(key), "a storm"
+        self.started_at[key] = self.now
         self.flying[key] = flight
+
+    def failed(self, key: TokenKey, failure: Failure) -> None:
+        self.failed_at[key] = self.now
+        self.failures[key] = failure
+        self.slow.discard(key)
+        if self.now - self.started_at[key] > 2.0:
+            self.slow.add(key)
+        self.probed_at[self.place(key)] = self.now
+
+    def succeeded(self, key: TokenKey) -> None:
+        """Nothing is known any more that would keep it from being minted."""
+        self.failed_at.pop(key, None)
+        self.failures.pop(key, None)
+        self.slow.discard(key)
+
+    def place(self, key: TokenKey) -> str:
+        """What is probed: a server, or what the credential misses here."""
+        missing = self.failures.get(key) is MISSING
+        return f"here for {key.credential}" if missing else UPSTREAM_OF[key.credential]
+
+    def is_down(self, key: TokenKey) -> bool:
+        """Whether the server of a key that failed has given nobody a token since."""
+        return self.place(key) in self.probed_at
+
+    def is_early(self, key: TokenKey) -> bool:
+        """Whether a mint of this key now would be earlier than what status shows."""
+        record = self.machine._book.records.get(key)
+        return record is not None and self.now < record.retry_at and key not in self.flying
+
+    def probes(self, key: TokenKey) -> None:
+        assert self.failures[key] in {RETRY, SLOW_DOWN, LOCKED, MISSING}, "not for time to heal"
+        last = self.probed_at.get(self.place(key))
+        assert last is None or self.now - last >= 4.99, "two probes of one server"
+        self.probed_at[self.place(key)] = self.now
+
+    def is_banned(self, token: str) -> bool:
+        return self.banned.get(token, self.now) > self.now
+
+    def unban(self, key: TokenKey) -> None:
+        self.reported.discard(key)
+        self.closed.pop(key, None)
+        self.banned.pop(KEY_ITSELF.format(key), None)
 
     def is_due(self, key: TokenKey) -> bool:
         """Whether a mint that nobody forces may follow the last one by now, at a glance."""
@@ -306,23 +539,28 @@ class LifecycleModel(RuleBasedStateMachine):
         assert (command.key, command.token_id) in self.held, "a token of another key, or dropped"
         remaining = self.ends[command.token_id] - self.now
         assert remaining > 0, "an expired token"
+        assert not self.is_banned(command.token_id), "a token that was reported"
+        assert self.closed.get(command.key, self.now) <= self.now, "another token of a spent quota"
 
     def forced_waits(self, key: TokenKey) -> bool:
         """Whether somebody's forced ask may be what a queued flight is for."""
         return GRANT_OF[key.credential] in ROTATING
 
-    def flies_for(self, key: TokenKey) -> bool:
-        return key in self.flying
+    def waits_for(self, key: TokenKey) -> bool:
+        """Whether there is a flight that an ask for *key* may wait for, or for the lease of its grant."""
+        grant = GRANT_OF[key.credential]
+        return key in self.flying or (grant in ROTATING and self.flies_on(grant))
 
     def flies_on(self, grant: str) -> bool:
-        return any(GRANT_OF[key.credential] == grant for key in self.flying)
+        out = [*self.flying, *(key for key, _ in self.lost)]
+        return any(GRANT_OF[key.credential] == grant for key in out)
 
     @invariant()
     def nobody_waits_for_nothing(self) -> None:
         if not hasattr(self, "machine"):
             return
         for waiter, key in self.waiting.items():
-            assert self.flies_for(key) or self.flies_on(GRANT_OF[key.credential]), waiter
+            assert self.waits_for(key), waiter
 
     @invariant()
     def an_extra_wake_up_is_harmless(self) -> None:
@@ -334,9 +572,13 @@ class LifecycleModel(RuleBasedStateMachine):
         if not hasattr(self, "machine"):
             return
         for _ in range(100):
-            if not self.flying:
+            if self.lost:
+                key, flight = self.lost.pop()
+            elif self.flying:
+                key, flight = self.flying.popitem()
+                self.failed(key, RETRY)
+            else:
                 break
-            key, flight = self.flying.popitem()
             self.send(MintFailed(key=key, flight=flight, failure=RETRY, jitter=0.5))
         assert self.waiting == {}, "somebody was never answered"
 

@@ -99,6 +99,23 @@ def test_every_format_and_path_is_in_the_reference() -> None:
     ] == []
 
 
+def test_s14_what_is_said_of_macos_was_not_run_there() -> None:
+    """S-14: every paragraph, row and point that speaks of it says so, until somebody did."""
+    parts = [
+        (str(page.relative_to(ROOT)), " ".join(part.split()))
+        for page in PAGES
+        if "decisions" not in page.parts
+        for part in re.split(r"\n\n|\n(?=[|*] )", page.read_text(encoding="utf-8"))
+    ]
+    silent = [
+        (name, part)
+        for name, part in parts
+        if "macOS" in part and not part.startswith("#") and "not run on a Mac by us" not in part
+    ]
+
+    assert silent == []
+
+
 def test_decisions_are_numbered_and_honest() -> None:
     """Each has its number once, is on the list, and says what it costs."""
     records = sorted((DOCS / "decisions").glob("[0-9]*.md"))

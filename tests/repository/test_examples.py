@@ -228,7 +228,7 @@ def test_every_policy_in_the_documents_is_valid(tmp_path: Path) -> None:
                 found += 1
                 file = tmp_path / f"{found}.cedar"
                 file.write_text(block["text"], encoding="utf-8")
-                load_policies([file], shipped=True)
+                load_policies([file], mode="user")
 
     assert found >= 2
 

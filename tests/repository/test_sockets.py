@@ -16,6 +16,8 @@ LISTENERS = {
 }
 DIALLERS = {
     "client.py": "the Unix socket of the daemon, from the command line",
+    "starting/start.py": "the same, to see whether there is one",
+    "trust.py": "the Unix socket of the daemon, once it is trusted",
     "workers/worker.py": "the daemon's end of a socketpair",
 }
 

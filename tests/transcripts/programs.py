@@ -49,6 +49,8 @@ def program(name: str) -> list[str] | None:
     match name:
         case "twin":
             return [sys.executable, "-I", "-S", str(HELPERS / "helper.py")]
+        case "credward get":
+            return [sys.executable, "-m", "credward", "get"]
         case "credward":
             return [sys.executable, "-m", "credward"]
         case _:

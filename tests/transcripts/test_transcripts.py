@@ -1,6 +1,7 @@
 """Runs the transcripts beside this file: what the helpers ask, print and answer, whatever daemon they meet.
 
-The same dialogues are held with every build of the C helper and with its Python twin.
+The same dialogues are held with every build of the C helper and with its Python twin; those about places and trust
+with the command line too.
 """
 
 from __future__ import annotations
@@ -25,10 +26,20 @@ from transcripts.programs import BUILDS, ROOT, VERSION, program
 HERE = Path(__file__).resolve().parent
 HELPER = "credward-helper"
 DIALOGUES = [each for path in sorted(HERE.glob("*.txt")) for each in read_dialogues(path)]
+
+
+def _programs(dialogue: Dialogue) -> tuple[str, ...]:
+    """Return who is held to a dialogue: one rule for places binds all that ask."""
+    if dialogue.command[0] != HELPER:
+        return (dialogue.command[0],)
+    asks_as_well = ("credward get",) if dialogue.origin.startswith("helper_places:") else ()
+    return (*BUILDS, "twin", *asks_as_well)
+
+
 RUNS = [
     pytest.param(dialogue, name, id=f"{dialogue.origin}-{name}")
     for dialogue in DIALOGUES
-    for name in ((*BUILDS, "twin") if dialogue.command[0] == HELPER else (dialogue.command[0],))
+    for name in _programs(dialogue)
 ]
 
 

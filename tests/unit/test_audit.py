@@ -39,7 +39,7 @@ def test_one_line_each_in_a_private_file_whatever_the_umask(tmp_path: Path) -> N
         os.umask(before)
 
     lines = log.path.read_text().splitlines()
-    assert [json.loads(line)["credential"] for line in lines] == ["gateway", "a\nb"]
+    assert [json.loads(line)["credential"] for line in lines] == ["gateway", "a\\nb"]
     assert stat.S_IMODE(log.path.stat().st_mode) == 0o600
     assert stat.S_IMODE(log.path.parent.stat().st_mode) == 0o700
     log.close()
@@ -54,11 +54,28 @@ def test_a8_there_is_no_field_for_a_secret() -> None:
     assert len(entry("x" * 500).credential) == 64
 
 
+def test_s11_what_a_caller_makes_up_is_short_and_printable(tmp_path: Path) -> None:
+    """S11: whatever it is; half a character is no reason to fail either."""
+    log = AuditLog(tmp_path / "audit.log")
+    log.record(entry("x\x1b[2J\ud800", token_id="y" * 60_000, upstream_id="é\n" * 200))
+    (line,) = [json.loads(each) for each in log.path.read_text().splitlines()]
+    log.close()
+
+    assert line["credential"] == r"x\x1b[2J\ud800"
+    assert line["token_id"] == "y" * 256
+    assert len(line["upstream_id"]) == 256
+    assert line["upstream_id"].startswith("é" + r"\n" + "é")
+
+
 def test_a1_a_full_disk_is_an_error_that_denies(tmp_path: Path) -> None:
     """A1: what cannot be recorded is not released, and half a line is not left as a whole one."""
-    del tmp_path
+    log = AuditLog(tmp_path / "audit.log")
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, log._descriptor, inheritable=False)
+    os.close(full)
     with pytest.raises(BrokerError) as caught:
-        AuditLog(Path("/dev/full")).record(entry())
+        log.record(entry())
+    log.close()
 
     assert caught.value.kind is Kind.DENIED
     assert "nothing is handed out" in caught.value.message

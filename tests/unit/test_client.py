@@ -183,6 +183,22 @@ def test_reports_a_rejected_token_and_reads_the_audit(directory, daemon):
     assert running.asked[1].startswith(b"GET /v1/audit?after=7 ")
 
 
+def test_g9_a_report_says_why_and_until_when(directory, daemon):
+    """As far as that is known."""
+    running = daemon(http(202, b"{}"))
+    Client([directory / "s"]).rejected("a", "xy", reason="quota", until=2000.5)
+
+    assert running.asked[0].endswith(b'{"token_id":"xy","reason":"quota","until":2000.5}')
+
+
+def test_g11_another_token_than_this_one_is_asked_for(directory, daemon):
+    """By the id of the one that was refused."""
+    running = daemon(http(200, b"token\n"))
+    Client([directory / "s"]).get_token(TokenRequest(credential="a", other_than="0123ab"))
+
+    assert b"&not=0123ab HTTP/1.1" in running.asked[0]
+
+
 def test_a_problem_is_the_error_that_it_says(directory, daemon):
     """Kind, message, hint, recovery and time of return."""
     failure = Failure.of(
@@ -244,9 +260,8 @@ def test_s6_s7_no_daemon_is_said_at_once(directory):
     # The best of them: the others tell what else this machine does.
     assert min(took) < 0.1
     assert caught.value.kind is Kind.NOT_RUNNING
-    assert caught.value.message == "no daemon answers: run credward serve --detach"
+    assert caught.value.message == "the daemon is not running: run credward serve --detach"
     assert f"{directory}/missing: No such file or directory" in caught.value.failure.hint
-    assert "too long" in caught.value.failure.hint
 
 
 @pytest.mark.parametrize("read", [True, False])

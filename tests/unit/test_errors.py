@@ -47,9 +47,11 @@ def test_a_failure_is_raised_as_an_exception_of_its_own_each_time() -> None:
         recovery=Recovery.REAUTHORIZE,
         sent="maybe",
         challenge="c",
+        local=True,
     )
     one, other = failure.error(), failure.error()
 
     assert one is not other
     assert (one.failure, other.failure) == (failure, failure)
     assert (failure.unsent().sent, failure.sent) == ("no", "maybe")
+    assert Failure.of(Kind.INTERNAL, "m").on_this_machine().local

@@ -1,56 +1,139 @@
-"""Walk up from a process: the nearest ancestor that really asks, and whether a harness is above.
+"""Walk up from a process: who really asks, whether a harness or a relay is among them.
 
-Every step is checked twice, because pids are reused: what changed under the look is absent.
+Every step is checked twice, because pids are reused: what changed under the look is absent. How one
+process is looked at is the business of the platform (`linux`, `macos`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
-from credward.callers import linux
 from credward.callers.caller import Process
-from credward.callers.programs import harness_name, is_transparent
+from credward.callers.programs import harness_name, is_transparent, relay_name
 
-__all__ = ["Ancestry", "walk"]
+__all__ = ["Ancestry", "ProcessTable", "Stat", "walk"]
 
-# Nobody nests deeper; a loop in a broken /proc must end too.
+# Nobody nests deeper; a loop in a broken process table must end too.
 _DEEPEST = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """One process at one moment; *start_time* as in `Process`, *parent* is 0 at the very top."""
+
+    name: str
+    parent: int
+    start_time: int
+
+
+class ProcessTable(Protocol):
+    """The processes of this machine, as of now; what is hidden or gone is None."""
+
+    def stat(self, pid: int) -> Stat | None:
+        """Return name, parent and start time."""
+        ...
+
+    def path(self, pid: int) -> str | None:
+        """Return what the system calls the program file: good for names, proves nothing."""
+        ...
+
+    def sees(self, pid: int) -> bool:
+        """Return whether the program file is certain."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ancestry:
-    """What stands above a process; *pids* from the parent up."""
+    """What a process and those above it are; *pids* from the parent up.
+
+    The fields but *pids* and *complete* are explained at `Caller`.
+    """
 
     agent: Process | None
     harness: str | None
+    relay: str | None
     pids: tuple[int, ...]
     complete: bool
 
 
-def walk(pid: int, stat: linux.Stat, files: linux.StatFiles) -> Ancestry:
-    """Return what is above *pid*, whose own *stat* was read by the caller."""
-    agent: Process | None = None
-    harness: str | None = None
-    pids: list[int] = []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ancestor:
+    pid: int
+    stat: Stat
+    path: str | None
+    # Whether its program is certain; only looked at where it matters.
+    seen: bool
+
+
+def walk(
+    pid: int,
+    stat: Stat,
+    path: str | None,
+    processes: ProcessTable,
+    *,
+    seen: bool,
+    relays_above: bool,
+) -> Ancestry:
+    """Return what *pid* is and what is above it; the caller read its *stat* and *path*.
+
+    *seen*: its program is certain, and no name that it gave itself can make it a relay. Otherwise
+    *relays_above* says whether a relay above it counts too, up to the first program that is
+    certain: an ssh login has `sshd` above its shell, and is no relay.
+    """
+    seek = relays_above and not seen
+    ancestors, complete = _climb(pid, stat, processes, look_closely=seek)
+    itself = _Ancestor(pid=pid, stat=stat, path=path, seen=seen)
+    own = harness_name(stat.name, path)
+    asks = itself if own is not None else next((each for each in ancestors if _asks(each)), None)
+    harnesses = (harness_name(each.stat.name, each.path) for each in ancestors)
+    return Ancestry(
+        agent=None if asks is None else _process(asks),
+        harness=own or next((name for name in harnesses if name is not None), None),
+        relay=_relay([itself, *ancestors] if seek else [itself]),
+        pids=tuple(each.pid for each in ancestors),
+        complete=complete,
+    )
+
+
+def _climb(
+    pid: int, stat: Stat, processes: ProcessTable, *, look_closely: bool
+) -> tuple[list[_Ancestor], bool]:
+    """Return the ancestors, nearest first, and whether that is all of them."""
+    found: list[_Ancestor] = []
     child, child_stat = pid, stat
     for _ in range(_DEEPEST):
         parent = child_stat.parent
         if parent == 0:
             # The end of the line: init, or the first process of our pid namespace.
-            return Ancestry(agent=agent, harness=harness, pids=tuple(pids), complete=True)
-        parent_stat = files.read(parent)
+            return found, True
+        parent_stat = processes.stat(parent)
         if parent_stat is None:
             break
-        path = linux.program_path(parent)
+        path = processes.path(parent)
+        seen = look_closely and processes.sees(parent)
         # Only if the child still names this parent was it the parent's pid that we looked at: a
         # pid is not reused while a living child names it as its parent.
-        again = linux.read_stat(child) if child == pid else files.read(child)
+        again = processes.stat(child)
         if again is None or (again.parent, again.start_time) != (parent, child_stat.start_time):
             break
-        pids.append(parent)
-        if harness is None:
-            harness = harness_name(parent_stat.name, path)
-        if agent is None and parent != 1 and not is_transparent(parent_stat.name, path):
-            agent = Process(pid=parent, start_time=parent_stat.start_time, name=parent_stat.name)
+        found.append(_Ancestor(pid=parent, stat=parent_stat, path=path, seen=seen))
         child, child_stat = parent, parent_stat
-    return Ancestry(agent=agent, harness=harness, pids=tuple(pids), complete=False)
+    return found, False
+
+
+def _asks(ancestor: _Ancestor) -> bool:
+    return ancestor.pid != 1 and not is_transparent(ancestor.stat.name, ancestor.path)
+
+
+def _process(ancestor: _Ancestor) -> Process:
+    stat = ancestor.stat
+    return Process(pid=ancestor.pid, start_time=stat.start_time, name=stat.name)
+
+
+def _relay(ancestors: list[_Ancestor]) -> str | None:
+    for each in ancestors:
+        name = relay_name(None if each.seen else each.stat.name, each.path)
+        if name is not None or each.seen:
+            return name
+    return None

@@ -8,23 +8,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Caller", "Executable", "Process"]
+__all__ = ["Caller", "Executable", "Handle", "Process"]
 
 Handle = Literal["peerpidfd", "pidfd_open"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executable:
-    """A program file as seen by the kernel: path in its own mount namespace, device and inode."""
+    """A program file that was proved to be the one at *path* in the daemon's mount namespace."""
 
     path: str
-    device: int
-    inode: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """A process, told from a reused pid by *start_time* (clock ticks since boot)."""
+    """A process; *start_time* tells it from another one that had the same pid.
+
+    On Linux these are clock ticks since boot (proc_pid_stat(5), field 22), on macOS a number that
+    the kernel gives only once (`p_uniqueid`).
+    """
 
     pid: int
     start_time: int
@@ -35,10 +37,12 @@ class Process:
 class Caller:
     """Who is asking. `None` means "could not be established", never "does not exist".
 
-    *agent* is the nearest ancestor that is not a shell (for a helper under `claude -> sh ->
-    helper`: claude); *harness* is the name of the nearest agent harness among all ancestors, None
-    when there is none; *ancestry_complete* is False when the walk was broken off, and then no
-    harness can be excluded.
+    *agent* is a harness that asks by itself, else the nearest ancestor that is not a shell (for a
+    helper under `claude -> sh -> helper`: claude). *harness* is the name of the nearest agent
+    harness among the process and its ancestors, None when there is none; *ancestry_complete* is
+    False when the walk was broken off, and then no harness can be excluded. *relay* is the name of
+    a program that passes on what others ask (`ssh`, `socat`), *attestable* whether this system can
+    attest a program at all.
     """
 
     uid: int
@@ -49,7 +53,9 @@ class Caller:
     executable: Executable | None = None
     agent: Process | None = None
     harness: str | None = None
+    relay: str | None = None
     ancestry_complete: bool = False
+    attestable: bool = True
 
     @property
     def attested(self) -> bool:

@@ -1,49 +1,37 @@
 """What Linux says of a process: /proc, read so that a reused pid cannot slip in.
 
-Facts only, absent where they cannot be established; who the peer is comes from `identify`.
+Facts only, absent where they cannot be established; who the peer is comes from `linux_peer`. No
+look here asks the file system that a program lies on, which may be a server that never answers.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import socket
 import struct
 from collections import OrderedDict
-from collections.abc import Collection
-from dataclasses import dataclass
 
+from credward.callers.ancestry import Stat
 from credward.callers.caller import Executable
+from credward.callers.mounts import MountTable
 
 __all__ = [
-    "Stat",
-    "StatFiles",
+    "Processes",
     "executable",
     "is_dead",
-    "mount_namespace",
     "peer_credentials",
     "peer_handle",
     "program_path",
     "read_stat",
-    "variables",
 ]
 
-# Beyond this nobody looks for a mark (bytes).
-_MOST_ENVIRONMENT = 1 << 20
 # asm-generic/socket.h; Linux 6.5 and later. The socket module has no name for it.
 _SO_PEERPIDFD = 77
 _CREDENTIALS = struct.Struct("3i")
 _DESCRIPTOR = struct.Struct("i")
-
-
-@dataclass(frozen=True, slots=True)
-class Stat:
-    """What /proc/PID/stat says (proc(5)); *start_time* is in clock ticks since boot."""
-
-    name: str
-    parent: int
-    start_time: int
+# At most this much of a stat file is of interest (bytes).
+_PAGE = 4096
 
 
 def peer_credentials(peer: socket.socket) -> tuple[int, int, int]:
@@ -77,30 +65,58 @@ def read_stat(pid: int) -> Stat | None:
     except OSError:
         return None
     try:
-        return _parse(os.pread(descriptor, 4096, 0))
+        return _parse(os.pread(descriptor, _PAGE, 0))
     except OSError:
         return None
     finally:
         os.close(descriptor)
 
 
-class StatFiles:
-    """Keeps the stat files of a few long-lived processes open, because opening costs most.
+def program_path(pid: int) -> str | None:
+    """Return the path of the program of *pid*, for names only; None if it is hidden."""
+    try:
+        return os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115 - twice as quick, on the hot path
+    except OSError:
+        return None
 
-    An open one belongs to its process for good: once that has ended, reading fails (ESRCH), also
-    when the pid has a new owner. So what is read is always of now, never of a cache.
+
+def executable(pid: int | str, mounts: MountTable) -> Executable | None:
+    """Return the program file of *pid*; None if it is hidden, deleted, or not at its path for us.
+
+    The link leads to the very file that runs, and O_PATH opens nothing on its file system.
+    """
+    try:
+        descriptor = os.open(f"/proc/{pid}/exe", os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        # Of the descriptor, not of the process, which may be another program by now.
+        path = mounts.path_of(descriptor)
+    finally:
+        os.close(descriptor)
+    return None if path is None else Executable(path=path)
+
+
+class Processes:
+    """The process table; *mounts* are those of our own namespace.
+
+    Keeps a few stat files open, because opening costs most: ancestors are looked at by every
+    request, and who asks four times by its own. An open one belongs to its process for good: once
+    that has ended, reading fails (ESRCH), also when the pid has a new owner. So what is read is
+    always of now, never of a cache.
     """
 
-    def __init__(self, most: int = 16) -> None:
+    def __init__(self, mounts: MountTable, *, most: int = 16) -> None:
+        self._mounts = mounts
         self._most = most
         self._files: OrderedDict[int, int] = OrderedDict()
 
-    def read(self, pid: int) -> Stat | None:
-        """Return what `read_stat` would."""
+    def stat(self, pid: int) -> Stat | None:
+        """Return what `read_stat` would; its file stays open for the next time."""
         descriptor = self._files.get(pid)
         if descriptor is not None:
             try:
-                raw = os.pread(descriptor, 4096, 0)
+                raw = os.pread(descriptor, _PAGE, 0)
             except OSError:
                 os.close(self._files.pop(pid))
             else:
@@ -108,25 +124,29 @@ class StatFiles:
                 return _parse(raw)
         try:
             self._files[pid] = descriptor = _open_stat(pid)
-            raw = os.pread(descriptor, 4096, 0)
+            raw = os.pread(descriptor, _PAGE, 0)
         except OSError:
             return None
         if len(self._files) > self._most:
             os.close(self._files.popitem(last=False)[1])
         return _parse(raw)
 
+    def path(self, pid: int) -> str | None:
+        """Return what `program_path` does."""
+        return program_path(pid)
+
+    def executable(self, pid: int) -> Executable | None:
+        """Return the program file if it is certain."""
+        return executable(pid, self._mounts)
+
+    def sees(self, pid: int) -> bool:
+        """Return whether the program file is certain."""
+        return self.executable(pid) is not None
+
     def close(self) -> None:
-        """Close them all."""
+        """Close all files."""
         while self._files:
             os.close(self._files.popitem()[1])
-
-
-def program_path(pid: int) -> str | None:
-    """Return the path of the program of *pid*, for names only; None if it is hidden."""
-    try:
-        return os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115 - as below
-    except OSError:
-        return None
 
 
 def _open_stat(pid: int) -> int:
@@ -141,52 +161,3 @@ def _parse(raw: bytes) -> Stat | None:
         return None
     name = raw[begin + 1 : end].decode("utf-8", "replace")
     return Stat(name, int(fields[1]), int(fields[19]))
-
-
-def executable(pid: int) -> Executable | None:
-    """Return the program file of *pid*; None if it is hidden, deleted or never had a name.
-
-    The link is followed with O_PATH, which opens nothing on the file system behind it; device and
-    inode come from that descriptor, so a path of another root is never compared as text.
-    """
-    link = f"/proc/{pid}/exe"
-    try:
-        path = os.readlink(link)  # noqa: PTH115 - twice as quick as pathlib, on the hot path
-        descriptor = os.open(link, os.O_PATH | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        found = os.fstat(descriptor)
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
-    # A deleted file keeps its inode with no name; a memfd never had one.
-    if found.st_nlink == 0 or path.endswith(" (deleted)") or path.startswith("/memfd:"):
-        return None
-    return Executable(path=path, device=found.st_dev, inode=found.st_ino)
-
-
-def variables(pid: int, names: Collection[str]) -> frozenset[str]:
-    """Return which of *names* are set in the environment that *pid* began with; none if hidden."""
-    try:
-        descriptor = os.open(f"/proc/{pid}/environ", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return frozenset()
-    try:
-        raw = bytearray()
-        while len(raw) < _MOST_ENVIRONMENT and (part := os.read(descriptor, 1 << 16)):
-            raw += part
-    except OSError:
-        return frozenset()
-    finally:
-        os.close(descriptor)
-    found = {entry.partition(b"=")[0] for entry in bytes(raw).split(b"\0")}
-    return frozenset(name for name in names if name.encode() in found)
-
-
-def mount_namespace(pid: int | str) -> str | None:
-    """Return the mount namespace of *pid* (namespaces(7)); None if it is hidden."""
-    with contextlib.suppress(OSError):
-        return os.readlink(f"/proc/{pid}/ns/mnt")  # noqa: PTH115 - as above
-    return None

@@ -1,30 +1,250 @@
-"""What macOS says of a peer: LOCAL_PEERCRED and LOCAL_PEERPID (sys/un.h).
+"""One connection's other end on macOS: the socket's word, and what libproc says of processes.
 
-Not run by the test suite, which has no such machine. The caller is unattested there: uid and pid
-without a handle, so no rule that names a program can permit it.
+Written after Apple's open kernel headers and tested against a fake of these calls; not run on a Mac
+by us. So no program counts as attested: names are good for what forbids, and permit nothing.
 """
 
 from __future__ import annotations
 
+import ctypes
 import socket
 import struct
+from typing import Protocol
 
-__all__ = ["peer_credentials"]
+from credward.callers.ancestry import Stat, walk
+from credward.callers.caller import Caller
+from credward.errors import BrokerError, Kind
 
+__all__ = [
+    "Kernel",
+    "LibProc",
+    "MacIdentifier",
+    "MacPeer",
+    "MacProcesses",
+    "peer_credentials",
+    "peer_process",
+]
+
+# bsd/sys/un.h
 _SOL_LOCAL = 0
 _LOCAL_PEERCRED = 0x001
 _LOCAL_PEERPID = 0x002
-# struct xucred: version, uid, number of groups, 16 groups.
+_LOCAL_PEERTOKEN = 0x006
+# bsd/sys/ucred.h, struct xucred: version, uid, number of groups, 16 groups.
 _XUCRED = struct.Struct("=IIh2x16I")
 _PID = struct.Struct("=i")
+# osfmk/mach/message.h, audit_token_t: the sixth word is the pid, the eighth the version of it.
+_TOKEN = struct.Struct("=8I")
+# bsd/sys/proc_info.h. These two are answered about processes of every user (proc_info.c), where
+# PROC_PIDTBSDINFO is not: `login`, which is root's, stands above the shells of a terminal.
+_PROC_PIDT_SHORTBSDINFO = 13
+_PROC_PIDUNIQIDENTIFIERINFO = 17
+# struct proc_bsdshortinfo: pid, parent, group, status, name; flags, ids and a reserve.
+_SHORT = struct.Struct("=4I16s8I")
+# struct proc_uniqidentifierinfo (proc_info_private.h): uuid of the image, a number that is given
+# once, that of the parent, version of the pid (new with each fork and exec), reserves.
+_IDENTITY = struct.Struct("=16sQQI20x")
+_LONGEST_PATH = 4096
 
 
-def peer_credentials(peer: socket.socket) -> tuple[int, int, int | None]:
-    """Return uid, gid and pid of the other end."""
+class Kernel(Protocol):
+    """The calls that are made; what is hidden or gone is None."""
+
+    def short_info(self, pid: int) -> bytes | None:
+        """Return a `struct proc_bsdshortinfo`."""
+        ...
+
+    def identity(self, pid: int) -> bytes | None:
+        """Return a `struct proc_uniqidentifierinfo`."""
+        ...
+
+    def path(self, pid: int) -> str | None:
+        """Return the path of the program file."""
+        ...
+
+
+class LibProc:
+    """The real calls (libproc.h)."""
+
+    def __init__(self) -> None:
+        self._library = ctypes.CDLL("/usr/lib/libproc.dylib", use_errno=True)
+        self._library.proc_pidinfo.argtypes = (
+            *(ctypes.c_int, ctypes.c_int, ctypes.c_uint64),
+            *(ctypes.c_void_p, ctypes.c_int),
+        )
+        self._library.proc_pidpath.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint32)
+
+    def short_info(self, pid: int) -> bytes | None:
+        """Return name and parent."""
+        return self._info(pid, _PROC_PIDT_SHORTBSDINFO, _SHORT.size)
+
+    def identity(self, pid: int) -> bytes | None:
+        """Return what tells the process from every other."""
+        return self._info(pid, _PROC_PIDUNIQIDENTIFIERINFO, _IDENTITY.size)
+
+    def path(self, pid: int) -> str | None:
+        """Return the path of the program file."""
+        buffer = ctypes.create_string_buffer(_LONGEST_PATH)
+        length = self._library.proc_pidpath(pid, buffer, len(buffer))
+        return buffer.raw[:length].decode("utf-8", "replace") if length > 0 else None
+
+    def _info(self, pid: int, flavor: int, size: int) -> bytes | None:
+        buffer = ctypes.create_string_buffer(size)
+        filled = self._library.proc_pidinfo(pid, flavor, 0, buffer, size)
+        return buffer.raw if filled == size else None
+
+
+class MacProcesses:
+    """The process table."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+
+    def stat(self, pid: int) -> Stat | None:
+        """Return name, parent and the number that is given once."""
+        identity = self.identity(pid)
+        raw = self._kernel.short_info(pid)
+        # Asked again: in between the pid may have gone to another process.
+        if raw is None or identity is None or self.identity(pid) != identity:
+            return None
+        _, parent, _, _, name, *_ = _SHORT.unpack(raw)
+        text = name.partition(b"\0")[0].decode("utf-8", "replace")
+        return Stat(text, parent, identity[0])
+
+    def path(self, pid: int) -> str | None:
+        """Return the path of the program file, for names only."""
+        return self._kernel.path(pid)
+
+    def sees(self, pid: int) -> bool:
+        """Return whether the program file has a name at all."""
+        return self._kernel.path(pid) is not None
+
+    def identity(self, pid: int) -> tuple[int, int] | None:
+        """Return the number that is given once, and the version of the pid."""
+        raw = self._kernel.identity(pid)
+        if raw is None:
+            return None
+        _, unique, _, version = _IDENTITY.unpack(raw)
+        return unique, version
+
+
+class MacPeer:
+    """Who used the socket last when it was accepted; *version* is that of its *pid*.
+
+    The version changes with every exec and every new owner of the pid: where it is not the same
+    before and after the look, the facts are absent.
+    """
+
+    def __init__(
+        self,
+        *,
+        uid: int,
+        gid: int,
+        pid: int | None,
+        version: int | None,
+        processes: MacProcesses,
+        relays_above: bool,
+    ) -> None:
+        self.uid = uid
+        self.gid = gid
+        self.pid = pid
+        self._version = version
+        self._processes = processes
+        self._relays_above = relays_above
+        self._ancestors: tuple[int, ...] = ()
+
+    def identify(self) -> Caller:
+        """Return the caller as it is now; raises `denied` if there is no such process any more."""
+        self._ancestors = ()
+        absent = Caller(uid=self.uid, gid=self.gid, pid=self.pid, attestable=False)
+        if self.pid is None or self._version is None or not self._is_same(self.pid):
+            return absent
+        stat = self._processes.stat(self.pid)
+        if stat is None:
+            return absent
+        path = self._processes.path(self.pid)
+        above = walk(
+            *(self.pid, stat, path, self._processes),
+            seen=path is not None,
+            relays_above=self._relays_above,
+        )
+        if not self._is_same(self.pid):
+            return absent
+        self._ancestors = above.pids
+        return Caller(
+            uid=self.uid,
+            gid=self.gid,
+            pid=self.pid,
+            start_time=stat.start_time,
+            agent=above.agent,
+            harness=above.harness,
+            relay=above.relay,
+            ancestry_complete=above.complete,
+            attestable=False,
+        )
+
+    async def identify_closely(self) -> Caller:
+        """Return what `identify` does: environments are not looked at here."""
+        return self.identify()
+
+    def ancestor_pids(self) -> tuple[int, ...]:
+        """Return the pids above the caller, nearest first, as of the last `identify`."""
+        return self._ancestors
+
+    def close(self) -> None:
+        """Give nothing back: there is no handle."""
+
+    def _is_same(self, pid: int) -> bool:
+        identity = self._processes.identity(pid)
+        if identity is None:
+            raise BrokerError(
+                Kind.DENIED, f"process {pid}, which opened this connection, has ended"
+            )
+        return identity[1] == self._version
+
+
+class MacIdentifier:
+    """Opens peers. *own_uid* is the daemon's; what other uids may do is for policy to say."""
+
+    def __init__(self, kernel: Kernel, *, own_uid: int, user_mode: bool) -> None:
+        self._processes = MacProcesses(kernel)
+        self._own_uid = own_uid
+        self._user_mode = user_mode
+
+    def open(self, peer: socket.socket) -> MacPeer:
+        """Ask the kernel who connected to this end."""
+        uid, gid = peer_credentials(peer)
+        pid, version = peer_process(peer)
+        return MacPeer(
+            uid=uid,
+            gid=gid,
+            pid=pid,
+            version=version,
+            processes=self._processes,
+            relays_above=self._user_mode and uid == self._own_uid,
+        )
+
+
+def peer_credentials(peer: socket.socket) -> tuple[int, int]:
+    """Return uid and gid of whoever connected (LOCAL_PEERCRED)."""
     raw = peer.getsockopt(_SOL_LOCAL, _LOCAL_PEERCRED, _XUCRED.size)
     _version, uid, _count, gid, *_ = _XUCRED.unpack(raw)
+    return uid, gid
+
+
+def peer_process(peer: socket.socket) -> tuple[int | None, int | None]:
+    """Return pid and version of the pid of whoever used the other end last.
+
+    From its audit token (LOCAL_PEERTOKEN); where there is none, the pid alone (LOCAL_PEERPID).
+    """
+    try:
+        words = _TOKEN.unpack(peer.getsockopt(_SOL_LOCAL, _LOCAL_PEERTOKEN, _TOKEN.size))
+    except OSError:
+        pass
+    else:
+        return words[5] or None, words[7]
     try:
         (pid,) = _PID.unpack(peer.getsockopt(_SOL_LOCAL, _LOCAL_PEERPID, _PID.size))
     except OSError:
-        return uid, gid, None
-    return uid, gid, pid or None
+        return None, None
+    return pid or None, None

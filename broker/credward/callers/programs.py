@@ -1,12 +1,12 @@
-"""Names of programs that mean something among the ancestors of a caller: harnesses and shells.
+"""Names of programs that mean something: harnesses, relays and shells.
 
-A name can be forged by its owner. That is why being taken for a harness only ever restricts, and
-being taken for a shell only moves the look one ancestor up.
+A name can be forged by its owner. That is why being taken for a harness or a relay only ever
+restricts, and being taken for a shell only moves the look one ancestor up.
 """
 
 from __future__ import annotations
 
-__all__ = ["MARKS", "harness_name", "is_transparent"]
+__all__ = ["MARKS", "UNKNOWN_HARNESS", "harness_name", "is_transparent", "relay_name"]
 
 # Agent harnesses by the name of their process; the value is what policies and people call them.
 _HARNESSES = {
@@ -42,6 +42,16 @@ MARKS = {
     "GEMINI_CLI": "gemini",
     "OPENCODE": "opencode",
 }
+# Stands for a harness that could not be ruled out.
+UNKNOWN_HARNESS = "unknown"
+# Programs that hand on, to our socket, what somebody asks whom the kernel did not name.
+_RELAYS = (
+    *("ssh", "sshd", "sshd-session", "sshd-auth", "dropbear"),
+    *("socat", "docker-proxy", "rootlessport", "systemd-socket-proxyd"),
+)
+# The kernel keeps this much of a process's name (TASK_COMM_LEN without its NUL).
+_COMM = 15
+_RELAY_NAMES = {name: name for name in _RELAYS} | {name[:_COMM]: name for name in _RELAYS}
 _SHELLS = frozenset(
     {"sh", "bash", "dash", "zsh", "fish", "ksh", "mksh", "ash", "busybox", "tcsh", "csh"}
 )
@@ -60,6 +70,15 @@ def harness_name(process_name: str, executable: str | None) -> str | None:
     if (found := _HARNESSES.get(executable.rpartition("/")[2])) is not None:
         return found
     return next((name for folder, name in _FOLDERS.items() if folder in executable), None)
+
+
+def relay_name(process_name: str | None, executable: str | None) -> str | None:
+    """Return which relay a process is, by its name or its file; None if it is none.
+
+    *process_name* is None where the file was proved: then the file alone says what it is.
+    """
+    names = (process_name, executable.rpartition("/")[2] if executable else None)
+    return next((_RELAY_NAMES[name] for name in names if name in _RELAY_NAMES), None)
 
 
 def is_transparent(process_name: str, executable: str | None) -> bool:

@@ -9,9 +9,10 @@ import click
 import msgspec
 import tomlkit
 
-from credward.cli.config import replace_file
+from credward.cli.config import read_config, replace_file
 from credward.cli.names import complete_providers
 from credward.cli.output import format_duration
+from credward.cli.recording import record_places
 from credward.cli.setup.settings_file import diff
 from credward.cli.start import places, reach
 from credward.config import ConfigErrors, CredentialConfig, load_config
@@ -58,7 +59,7 @@ def command(
     The new configuration is checked before it replaces the old one, then one token is minted.
     """
     target = places().config_file
-    before = target.read_text(encoding="utf-8") if target.exists() else ""
+    before = read_config(target)
     if name in load_config(places()).credentials:
         raise BrokerError(
             Kind.BAD_REQUEST, f'"{name}" is configured already: run credward config edit'
@@ -83,6 +84,7 @@ def command(
             errors.kind, f'"{name}" was not added, {"; ".join(texts)}: correct it, and add it again'
         ) from errors
     click.echo(f"{target}: added {name}")
+    record_places()
     _try(load_config(places()).credentials[name])
 
 

@@ -12,12 +12,13 @@ from typing import Any
 import click
 import msgspec
 
+from credward import named_files
 from credward.cli.output import print_error, print_json
 from credward.cli.start import places
 from credward.config import Config, ConfigErrors, Places, load_config
-from credward.errors import BrokerError
+from credward.errors import BrokerError, Kind
 
-__all__ = ["command", "replace_file"]
+__all__ = ["command", "read_config", "replace_file"]
 
 
 @click.group("config", epilog="Example: credward config check")
@@ -89,7 +90,7 @@ def path() -> None:
 def edit() -> None:
     """Edit a copy, check it, and put it in place only when it is good."""
     target = places().config_file
-    before = target.read_text(encoding="utf-8") if target.exists() else ""
+    before = read_config(target)
     after = click.edit(before, extension=".toml", require_save=False)
     if after is None or after == before:
         click.echo("nothing changed")
@@ -98,8 +99,7 @@ def edit() -> None:
         replace_file(target, after)
     except ConfigErrors as errors:
         kept = target.with_name(target.name + ".rejected")
-        kept.write_text(after, encoding="utf-8")
-        kept.chmod(0o600)
+        named_files.replace_file(kept, after.encode())
         for line in errors.lines:
             click.echo(line, err=True)
         print_error(
@@ -121,6 +121,20 @@ def checked(found: Places, explicit: Path | None) -> Config:
         directory=config.policy.directory,
     )
     return config
+
+
+def read_config(target: Path) -> str:
+    """Return the text of the user's configuration file, empty where there is none."""
+    try:
+        return named_files.read_text(target)
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise BrokerError(
+            Kind.FIX_CONFIGURATION,
+            f'"{target}" cannot be read ({why}): correct it, or move it away',
+        ) from error
 
 
 def replace_file(target: Path, text: str) -> None:

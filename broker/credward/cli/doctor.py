@@ -16,15 +16,17 @@ from typing import Literal
 import click
 
 from credward import __version__
+from credward.account import account_home
 from credward.cli.config import checked
 from credward.cli.get import client_flags
 from credward.cli.helper_probe import find_helper, is_native, probe
 from credward.cli.names import complete_credentials
-from credward.cli.output import print_json
+from credward.cli.output import format_duration, print_json
+from credward.cli.recording import unrecorded_places
 from credward.cli.setup import claude_code
 from credward.cli.start import places, reach
 from credward.cli.surroundings import hand_over
-from credward.config import Config, CredentialConfig, account_home, environment
+from credward.config import Config, CredentialConfig, environment
 from credward.errors import BrokerError, Kind
 from credward.issuing.asking import find_credential
 from credward.policy.base_url import check_base_url
@@ -133,6 +135,11 @@ def _configuration(known: _Known, name: str) -> Iterator[Finding]:
 
 def _daemon(known: _Known, name: str) -> Iterator[Finding]:
     assert known.config is not None
+    for variable in unrecorded_places():
+        text = (
+            f"does not go by {variable} of this shell: run credward setup claude-code to record it"
+        )
+        yield Finding(check="automatic start", mark="warn", text=text)
     known.statuses = listed = reach(start=True).statuses()
     yield Finding(check="daemon", mark="ok", text=f"pid {listed.pid}, version {listed.version}")
     if listed.version != __version__:
@@ -203,6 +210,20 @@ def _helper(known: _Known, _name: str) -> Iterator[Finding]:
         )
 
 
+def _cache_time(name: str, kept: float) -> Iterator[Finding]:
+    """Warn where Claude Code would keep a token for longer than it lasts."""
+    # Asked again: the run of the helper may have shown it.
+    lives = {each.name: each.life for each in reach().statuses().credentials}
+    life = lives.get(name)
+    if life is not None and kept > life / 2:
+        yield Finding(
+            check="Claude Code",
+            mark="warn",
+            text=f"keeps a token for {format_duration(kept)}, but what it is given may end after "
+            f"{format_duration(round(life / 2))}: run credward setup claude-code {name}",
+        )
+
+
 def _claude_code(known: _Known, _name: str) -> Iterator[Finding]:
     assert known.credential is not None
     if known.credential.kind == "aws":
@@ -229,6 +250,8 @@ def _claude_code(known: _Known, _name: str) -> Iterator[Finding]:
     credential = known.credential
     own = {level: path for level, path in paths.items() if level == "user"}
     said = {**environment(), **claude_code.settings_environment(own)}
+    kept = claude_code.kept_for({**environment(), **claude_code.settings_environment(paths)})
+    yield from _cache_time(credential.name, kept)
     home = next(iter(credential.base_urls), None)
     # The run above had a clean environment; what an agent started from here has is another matter.
     denial = check_base_url(

@@ -5,6 +5,7 @@ Measures and reports; what a finding means is `doctor`.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from credward.config import environment
 from credward.errors import BrokerError, Kind
+from credward.named_files import opened
 
 __all__ = ["Probe", "find_helper", "is_native", "probe"]
 
@@ -53,8 +55,8 @@ def find_helper() -> Path:
 
 def is_native(helper: Path) -> bool:
     """Return whether the helper is the compiled one (an ELF or Mach-O file), not its twin."""
-    with helper.open("rb") as file:
-        return file.read(4) in {b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"}
+    with opened(helper) as descriptor:
+        return os.read(descriptor, 4) in {b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"}
 
 
 def probe(command_line: str, extra: dict[str, str]) -> Probe:

@@ -16,6 +16,7 @@ from credward.cli.config import replace_file
 from credward.cli.start import places
 from credward.config import environment, load_config
 from credward.errors import BrokerError
+from credward.named_files import read_text
 
 __all__ = ["command"]
 
@@ -82,15 +83,12 @@ def _configured() -> set[str]:
 def _proposals(home: Path) -> Iterator[tuple[str, str, list[str]]]:
     """Yield what was found, a name for it, and its provider with what else `add` is told."""
     if shutil.which("az"):
-        words = _set(source="az", scope="https://management.azure.com/.default")
-        yield "the Azure CLI", "azure", ["entra", *words]
+        words = _set(source="az", scope="api://APPLICATION-ID/.default")
+        yield "the Azure CLI, for a gateway of your tenant", "gateway-az", ["entra", *words]
     if profile := _aws_profile(home / ".aws"):
         yield "AWS profiles", "aws", ["aws", *_set(profile=profile)]
     if (home / ".config/gcloud/application_default_credentials.json").exists():
-        yield "Application Default Credentials of Google Cloud", "vertex", ["gcp"]
-    elif shutil.which("gcloud"):
-        program = ["gcloud", "auth", "print-access-token"]
-        yield "the Google Cloud CLI", "gcp", ["command", *_set(lifetime="3000"), "--", *program]
+        yield "Application Default Credentials of Google Cloud", "google", ["gcp"]
     if address := environment().get("VAULT_ADDR"):
         words = _set(address=address, auth_method="oidc", path="PATH", field="FIELD")
         yield "VAULT_ADDR", "kv", ["vault", *words]
@@ -111,7 +109,7 @@ def _aws_profile(folder: Path) -> str | None:
         found = RawConfigParser(strict=False, allow_no_value=True)
         # What is wrong in it, its own tools say; here it hides nothing.
         with contextlib.suppress(OSError, ValueError, ConfigError):
-            found.read(path, encoding="utf-8")
+            found.read_string(read_text(path))
         names += [
             each.removeprefix(header).strip()
             for each in found.sections()

@@ -181,4 +181,5 @@ def _hand_over(client: Client, name: str, *, as_json: bool) -> None:
         print_json(given)
     else:
         click.echo(taken_over(given))
-        click.echo(f"next: credward refresh {given.credentials[0]} (shows whether it is good)")
+        if not given.works:
+            click.echo(f"next: credward refresh {given.credentials[0]} (tries it again)")

@@ -43,8 +43,15 @@ _WINDOWS = {"DISPLAY", "WAYLAND_DISPLAY", "BROWSER"}
 
 
 def taken_over(given: wire.GrantGiven) -> str:
-    """Return the line about a grant that was handed over: kept, and nobody has tried it yet."""
-    text = f"taken over: {', '.join(given.credentials)}"
+    """Return the line about a grant that was handed over, and whether it has worked."""
+    names = ", ".join(given.credentials)
+    if given.works:
+        text = f"taken over, and it works: {names}"
+    else:
+        text = (
+            f"kept for {names}, but it has not worked yet ({plain(given.message)}): a login that "
+            "was there stays until it has"
+        )
     if given.turned_away:
         text += f", {_agents(given.turned_away, 'was', 'were')} turned away without it"
     return text + _unless_durable(given.durable)

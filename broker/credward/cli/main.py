@@ -21,6 +21,7 @@ COMMANDS = {
     "init": "credward.cli.init",
     "add": "credward.cli.add",
     "serve": "credward.cli.serve",
+    "start": "credward.cli.start",
     "get": "credward.cli.get",
     "status": "credward.cli.status",
     "login": "credward.cli.login",

@@ -11,8 +11,7 @@ from collections.abc import Iterable
 
 import click
 
-from credward.cli.start import places
-from credward.client import Client
+from credward.cli.start import client_of, places
 from credward.config import CredentialConfig, load_config
 from credward.errors import BrokerError
 from credward.settings.registry import SETTINGS
@@ -58,7 +57,7 @@ def complete_secrets(
 ) -> list[str]:
     """Return the names of the store's secrets, where a daemon runs that may say them."""
     try:
-        return _beginning(incomplete, Client(places().sockets, _PATIENCE).secret_names().names)
+        return _beginning(incomplete, client_of(places(), _PATIENCE).secret_names().names)
     except (BrokerError, OSError):
         return []
 

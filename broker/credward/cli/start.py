@@ -1,35 +1,37 @@
-"""Reach the daemon from the command line, starting it where that is wanted.
+"""Reach the daemon from the command line, and `credward start`, which has it started.
 
-The same rules as the native helper's: never where a socket was named, never without a
-configuration, never from inside a worker.
+How it is started, and where that is refused, is `starting`.
 """
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
+import click
+
 from credward.client import Client
+from credward.clock import SystemClock
 from credward.config import Places, environment, find_places
-from credward.errors import BrokerError, Kind
+from credward.errors import BrokerError, Failure, Kind
 
-__all__ = ["places", "reach"]
+__all__ = ["client_of", "command", "places", "reach"]
 
-# What a daemon is given of the environment of whoever happened to need it first.
-_PASSED_ON = (
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "LANG",
-    "XDG_CONFIG_HOME",
-    "XDG_STATE_HOME",
-    "XDG_RUNTIME_DIR",
-    "XDG_DATA_HOME",
-    "XDG_CACHE_HOME",
-    "DBUS_SESSION_BUS_ADDRESS",
+
+@click.command(
+    "start",
+    hidden=True,
+    short_help="Start the daemon where it does not run.",
+    epilog="Example: credward start",
 )
-_FIXED_PATH = "/usr/local/bin:/usr/bin:/bin"
-_READY_IN = 15.0
+def command() -> None:
+    """Print the socket of the daemon of this account; start it first where it does not run.
+
+    What the helper runs. Home, places and session bus are those of the account, not of the
+    environment.
+    """
+    from credward.starting.main import main
+
+    sys.exit(main())
 
 
 def places() -> Places:
@@ -37,55 +39,48 @@ def places() -> Places:
     return find_places(environment())
 
 
+def client_of(found: Places, timeout: float) -> Client:
+    """Return a client of the daemon at these places."""
+    return Client(found.sockets, timeout, named=found.socket_named)
+
+
 def reach(*, start: bool = False, timeout: float = 10.0) -> Client:
     """Return a client; with *start* a daemon that is not running is started first.
 
-    Where nothing is configured none is, and `not-running` says what comes first.
+    *timeout* bounds each request (seconds). Raises `not-running` where nothing is configured.
     """
+    from credward.starting.refusal import start_is_wanted
+
     found = places()
-    client = Client(found.sockets, timeout)
-    if not _may_start(found) or not (start or not _configured(found)):
+    client = client_of(found, timeout)
+    if not start_is_wanted(environment()) or (found.is_configured and not start):
         return client
     try:
         client.health()
     except BrokerError as error:
-        if error.kind is not Kind.NOT_RUNNING:
+        # A machine's daemon that is not for this user is no reason against one of the user's own.
+        if error.kind not in {Kind.NOT_RUNNING, Kind.DENIED}:
             raise
-        if not _configured(found):
-            raise BrokerError(
-                Kind.NOT_RUNNING, "nothing is configured yet: run credward init"
-            ) from error
-        _start()
-    return client
+        failure = error.failure
+    else:
+        return client
+    if start:
+        return _started(failure, timeout)
+    if failure.kind is Kind.DENIED:
+        raise failure.error()
+    raise BrokerError(Kind.NOT_RUNNING, "nothing is configured yet: run credward init")
 
 
-def _may_start(found: Places) -> bool:
-    named = found.socket_named or environment().get("CREDWARD_URL")
-    return not named and not environment().get("CREDWARD_NO_START")
+def _started(failure: Failure, timeout: float) -> Client:
+    """Return a client of the daemon that is started now; *failure*: why there is none yet."""
+    from credward.account import find_account
+    from credward.starting.start import start_daemon
 
-
-def _configured(found: Places) -> bool:
-    return found.config_file.exists() or (found.system_config_dir / "config.toml").exists()
-
-
-def _start() -> None:
-    environ = {name: environment()[name] for name in _PASSED_ON if name in environment()}
+    clock = SystemClock()
     try:
-        done = subprocess.run(
-            [sys.executable, "-I", "-m", "credward", "serve", "--detach"],
-            env={**environ, "PATH": _FIXED_PATH},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_READY_IN,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise BrokerError(
-            Kind.NOT_RUNNING, "the daemon does not get ready: run credward serve to see why"
-        ) from error
-    # Somebody else's start that was quicker is as good.
-    if done.returncode not in {0, Kind.ALREADY_RUNNING.exit_code}:
-        line = done.stderr.strip().splitlines()[-1:] or ["the daemon cannot be started"]
-        kind = next((k for k in Kind if k.exit_code == done.returncode), Kind.NOT_RUNNING)
-        raise BrokerError(kind, line[0].removeprefix("credward: "))
+        path = start_daemon(find_account(), clock, began=clock.elapsed(), caller=environment())
+    except BrokerError as error:
+        if error.kind is Kind.NOT_RUNNING and failure.kind is Kind.DENIED:
+            raise failure.error() from error
+        raise
+    return Client([path], timeout)

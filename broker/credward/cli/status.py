@@ -35,6 +35,7 @@ _COLOURS = {
     "stale": "yellow",
     "expired": "red",
     "parked": "red",
+    "rejected": "red",
     "ambiguous": "yellow",
     "locked": "red",
 }
@@ -70,7 +71,7 @@ def command(names: tuple[str, ...], as_json: bool, watch: bool, check: bool) -> 
 
 def verdict(status: CredentialStatus) -> int:
     """Return 0 if all is well, 1 if asking would fail now, 2 if it will once the token ends."""
-    if status.state in {"expired", "parked", "locked"} or (
+    if status.state in {"expired", "parked", "rejected", "locked"} or (
         status.failure and status.expires_at is None
     ):
         return 1

@@ -10,13 +10,7 @@ from credward.config.model import (
     PolicyConfig,
     StoreConfig,
 )
-from credward.config.places import (
-    Places,
-    account_home,
-    candidate_sockets,
-    environment,
-    find_places,
-)
+from credward.places import Places, candidate_sockets, environment, find_places
 
 __all__ = [
     "AuditConfig",
@@ -27,7 +21,6 @@ __all__ = [
     "Places",
     "PolicyConfig",
     "StoreConfig",
-    "account_home",
     "candidate_sockets",
     "environment",
     "find_places",

@@ -15,10 +15,10 @@ import msgspec
 from credward.config.layers import Complaints, Layer, named_tables
 from credward.config.model import CredentialConfig
 from credward.config.sections import CommonSection
+from credward.config.sources import named_sources, sources
 from credward.config.words import Where
 from credward.guess import guess
 from credward.settings.grants import bound_to, grant_terms
-from credward.settings.references import references_in
 from credward.settings.registry import SETTINGS
 
 __all__ = [
@@ -151,35 +151,14 @@ def check_shared(credentials: Mapping[str, CredentialConfig], complaints: Compla
 
 def check_references(credentials: Mapping[str, CredentialConfig], complaints: Complaints) -> None:
     """Complain of credentials that refer to none, or to each other in a circle."""
-    uses = {
-        name: {
-            reference.credential
-            for reference in references_in(each.settings).values()
-            if reference.credential is not None
-        }
-        for name, each in credentials.items()
-    }
-    for name, used in uses.items():
-        for other in sorted(used - uses.keys()):
+    for name, each in credentials.items():
+        used = named_sources(each)
+        for other in sorted(used - credentials.keys()):
             complaints.errors.append(
-                f'{credentials[name].origin}: "{name}" refers to credential "{other}", '
+                f'{each.origin}: "{name}" refers to credential "{other}", '
                 f"which is not configured{guess(other, credentials)}"
             )
-        if _reaches(uses, name, name):
+        if any(name in named_sources(source) for source in sources(credentials, each)):
             complaints.errors.append(
-                f'{credentials[name].origin}: "{name}" refers to itself, by way of '
-                f"{', '.join(sorted(used))}"
+                f'{each.origin}: "{name}" refers to itself, by way of {", ".join(sorted(used))}'
             )
-
-
-def _reaches(uses: Mapping[str, set[str]], start: str, goal: str) -> bool:
-    seen: set[str] = set()
-    todo = [start]
-    while todo:
-        for other in uses.get(todo.pop(), ()):
-            if other == goal:
-                return True
-            if other not in seen:
-                seen.add(other)
-                todo.append(other)
-    return False

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from credward.config.locate import Locator
-from credward.config.places import Places
 from credward.errors import BrokerError, Kind
+from credward.named_files import opened, read_all
+from credward.places import Places
 
 __all__ = ["Complaints", "ConfigErrors", "Layer", "named_tables", "read_layers"]
 
@@ -106,8 +107,9 @@ def _files(places: Places, explicit: Path | None) -> Iterator[tuple[Path, bool]]
 
 def _read(path: Path, complaints: Complaints, *, system: bool) -> Layer | None:
     try:
-        found = path.stat()
-        text = path.read_text(encoding="utf-8")
+        with opened(path) as descriptor:
+            found = os.fstat(descriptor)
+            text = read_all(descriptor).decode("utf-8")
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:

@@ -36,7 +36,6 @@ from credward.config.model import (
     NotifyConfig,
     PolicyConfig,
 )
-from credward.config.places import Places
 from credward.config.sections import (
     AuditSection,
     CommonSection,
@@ -45,9 +44,11 @@ from credward.config.sections import (
     PolicySection,
     StoreSection,
 )
+from credward.config.sources import with_sources
 from credward.config.storing import contradictions, store_config
 from credward.config.words import Where, convert
 from credward.guess import guess
+from credward.places import Places
 from credward.settings.checks import check_base_urls
 from credward.settings.hosts import implied_base_urls
 from credward.settings.network import NetworkSettings
@@ -107,7 +108,7 @@ def load_config(places: Places, explicit: Path | None = None) -> Config:
         raise ConfigErrors(list(dict.fromkeys(complaints.errors)))
     return Config(
         default=default,
-        credentials=MappingProxyType(credentials),
+        credentials=MappingProxyType(with_sources(credentials)),
         listen=ListenConfig(
             mode=listen.mode,
             socket=_path(listen.socket),

@@ -7,23 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from credward.account import account_home
 from credward.audit import AuditLog
-from credward.callers.identify import PeerIdentifier, attestation_report
+from credward.callers.attestation import attestation_report
+from credward.callers.caller import Caller
+from credward.callers.identify import peer_identifier
 from credward.clock import Clock
-from credward.config import (
-    Config,
-    CredentialConfig,
-    ListenConfig,
-    Places,
-    account_home,
-    environment,
-    load_config,
-)
+from credward.config import Config, CredentialConfig, ListenConfig, Places, environment, load_config
+from credward.config.sources import files_behind
 from credward.daemon.hardening import hardening_report
 from credward.daemon.in_force import Holder, InForce
 from credward.daemon.manage_service import BrokerManageService
@@ -48,6 +44,7 @@ from credward.issuing.scrubbing import Scrubber
 from credward.issuing.sealer import Sealer
 from credward.issuing.secret_guard import SecretGuard
 from credward.issuing.shell import Shell
+from credward.issuing.source_files import SourceFiles
 from credward.issuing.store_desk import StoreDesk
 from credward.issuing.strongbox import Strongbox
 from credward.issuing.token_shelf import TokenShelf
@@ -133,6 +130,7 @@ def compose(
         run=notice_program(environ),
         spawn=spawn,
     )
+    files = SourceFiles(clock=clock, files=lambda name: _files(holder.active.config, name, environ))
     shell = Shell(
         clock=clock,
         sealer=Sealer(),
@@ -141,6 +139,7 @@ def compose(
         mint=lambda key: minting.mint(holder.active.config, key),
         watcher=shelf,
         owner=notices,
+        files=files,
         scrub=scrubber.soon,
     )
     shelf.tokens = shell
@@ -158,8 +157,9 @@ def compose(
         gate=gate,
         shell=shell,
         recorder=recorder,
-        fallbacks=Fallbacks(clock=clock, view=shell.view),
+        fallbacks=Fallbacks(clock=clock, view=shell.view, holds=shell.holds),
         turned_away=turned_away,
+        files=files,
     )
     store_desk = StoreDesk(
         holder=holder,
@@ -243,11 +243,11 @@ def compose(
         audit=audit,
         reload=reload,
         public_key=sources.public_key,
-        facts=_Facts(shell, pool, strongbox, book, keeper, notices),
+        facts=_Facts(holder, shell, pool, strongbox, book, keeper, notices),
         grants=grant_desk,
         refusal=lambda credential: guard.refusal(holder.active.config, credential),
     )
-    peers = PeerIdentifier(own_uid=os.geteuid())
+    peers = peer_identifier(own_uid=os.geteuid(), user_mode=config.listen.mode == "user")
     handler = build_handler(
         service,
         BrokerManageService(grants=grant_desk, logins=login_desk, store=store_desk),
@@ -277,6 +277,7 @@ def compose(
 class _Facts:
     """What the process can tell of itself."""
 
+    holder: Holder
     shell: Shell
     pool: WorkerPool
     strongbox: Strongbox
@@ -301,9 +302,13 @@ class _Facts:
             *self.notices.warnings(),
         ]
 
-    def attestation(self) -> str:
-        """Return how well callers can be seen."""
-        return attestation_report()
+    def attestation(self, caller: Caller) -> str:
+        """Return how well *caller*, and the users that are served, can be seen."""
+        return attestation_report(
+            caller,
+            own_uid=os.geteuid(),
+            served_uids=self.holder.active.config.listen.allow_uids,
+        )
 
     def hardening(self) -> str:
         """Return what of the hardening took effect."""
@@ -329,6 +334,17 @@ class _Facts:
                 value=float(self.keeper.ambiguities),
             ),
         ]
+
+
+def _files(config: Config, name: str, environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """Return the files that a mint of the credential *name* reads."""
+    if (credential := config.credentials.get(name)) is None:
+        return ()
+    home = Path(environ.get("HOME") or "/")
+    return tuple(
+        home / path[2:] if path.startswith("~/") else Path(path)
+        for path in files_behind(config, credential)
+    )
 
 
 def _load_policy(config: Config) -> PolicyEngine:

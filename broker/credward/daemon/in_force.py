@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from credward.config import Config
+from credward.config import Config, CredentialConfig
 from credward.issuing.gate import Active
 from credward.issuing.idle_lock import IdleLock
 from credward.issuing.keeper import GrantKeeper
@@ -16,11 +16,12 @@ from credward.issuing.minting import needs_store
 from credward.issuing.recovery import Recovery
 from credward.issuing.secret_guard import SecretGuard
 from credward.issuing.shell import Shell
-from credward.issuing.store_desk import forget_failure
 from credward.issuing.strongbox import Strongbox
 from credward.issuing.token_shelf import TokenShelf
+from credward.issuing.waking import wake
 from credward.lifecycle.vocabulary import Plan
-from credward.settings.grants import grant_terms
+from credward.settings.grants import grant_terms, upstream_of
+from credward.settings.references import Reference, handed_out
 from credward.store.journal import JournalDirectory
 
 __all__ = ["Holder", "InForce"]
@@ -61,8 +62,7 @@ class InForce:
             }
         )
         self.shell.configure(self._plans(config))
-        for each in self.guard.released(config):
-            forget_failure(self.shell, each)
+        wake(self.shell, self.guard.released(config), keep_tokens=False)
         self.shelf.sweep()
         self.notices.configured()
 
@@ -89,9 +89,7 @@ class InForce:
         for grant in waiting:
             if (failure := self.keeper.parked(grant)) is not None:
                 self.shell.grant_parked(grant, failure)
-            else:
-                # Whatever failed for want of the store need not wait any longer.
-                self.shell.grant_given(grant)
+        self.shell.store_opened()
         self.shelf.restore()
 
     def _plans(self, config: Config) -> list[Plan]:
@@ -101,9 +99,28 @@ class InForce:
                 epoch=each.epoch,
                 grant=each.grant,
                 rotating=grant_terms(each.settings).rotating,
+                login=bool(grant_terms(each.settings).logins),
+                upstream=upstream_of(each.provider, each.settings) or each.grant,
+                remedy=_remedy(each),
                 # Nothing is minted unasked of which a token may lie in the store.
                 always=each.keep == "always" and (self.restored or not each.persist),
                 idle_after=each.idle_after,
             )
             for each in config.credentials.values()
         ]
+
+
+def _remedy(credential: CredentialConfig) -> str:
+    """Return what to do where the secret that is handed out is refused, "" where none is."""
+    again = f"run credward refresh {credential.name}"
+    match handed_out(credential.settings):
+        case None:
+            return ""
+        case Reference(store=str(name)):
+            return f"run credward secret set {name}"
+        case Reference(file=str(path)):
+            return f"put another one into {path}"
+        case Reference(env=str(name)):
+            return f"set {name} to another one, then start credward serve again"
+        case reference:
+            return f"replace it ({reference.describe()}), then {again}"

@@ -6,14 +6,17 @@ What was asked and answered is not logged here but recorded by `audit`.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 
 import msgspec
 
 from credward.errors import BrokerError, Kind
+from credward.named_files import open_file
 
 __all__ = ["configure_logging"]
 
@@ -39,6 +42,12 @@ class _JsonFormatter(logging.Formatter):
         return _SECRET.sub("***", msgspec.json.encode(line).decode())
 
 
+class _File(logging.FileHandler):
+    def _open(self) -> TextIOWrapper:
+        descriptor = open_file(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        return os.fdopen(descriptor, "a", encoding="utf-8")
+
+
 class _PlainFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return _SECRET.sub("***", super().format(record))
@@ -57,8 +66,7 @@ def configure_logging(level: str, path: Path | None) -> None:
     else:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-            handler = logging.FileHandler(path, encoding="utf-8")
+            handler = _File(path)
         except OSError as error:
             raise BrokerError(
                 Kind.FIX_CONFIGURATION,

@@ -38,13 +38,13 @@ class BrokerManageService:
         self, peer: Peer, login_id: str, after: int, seconds: float
     ) -> list[wire.LoginEvent]:
         """Return what happened after the first *after* events."""
-        session, whole = self._logins.watch(peer, login_id)
+        session, whole = await self._logins.watch(peer, login_id)
         events = await session.events_after(after, seconds)
         return events if whole else [_outline(event) for event in events]
 
-    def login_answer(self, peer: Peer, login_id: str, answer: wire.LoginAnswer) -> None:
+    async def login_answer(self, peer: Peer, login_id: str, answer: wire.LoginAnswer) -> None:
         """Hand on what the user typed."""
-        session = self._logins.take_part(peer, login_id)
+        session = await self._logins.take_part(peer, login_id)
         session.answer(answer.field, Secret(answer.value))
 
     async def login_cancel(self, peer: Peer, login_id: str) -> None:
@@ -66,6 +66,8 @@ class BrokerManageService:
             durable=given.durable,
             credentials=list(given.credentials),
             turned_away=given.turned_away,
+            works=given.untried is None,
+            message="" if given.untried is None else given.untried.message,
         )
 
     async def logout(self, peer: Peer, name: str) -> wire.GrantDropped:

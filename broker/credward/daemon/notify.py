@@ -11,6 +11,9 @@ import socket
 
 __all__ = ["Notifier"]
 
+# A service manager that is alive reads at once (seconds).
+_PATIENCE = 1.0
+
 
 class Notifier:
     """Sends state lines to NOTIFY_SOCKET and one byte to the parent that detached us."""
@@ -46,4 +49,6 @@ class Notifier:
             contextlib.suppress(OSError),
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender,
         ):
+            # A manager that does not read is waited for, but not for ever.
+            sender.settimeout(_PATIENCE)
             sender.sendto(lines.encode(), address)

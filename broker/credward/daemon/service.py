@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from credward import __version__, wire
 from credward.audit import AuditLog
+from credward.callers.caller import Caller
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig
 from credward.daemon.metrics import Metrics, Sample
@@ -23,7 +24,7 @@ from credward.issuing.gate import Peer
 from credward.issuing.grant_desk import GrantDesk
 from credward.issuing.grant_record import GrantView
 from credward.issuing.issuer import Issued, Issuer
-from credward.lifecycle.vocabulary import State
+from credward.lifecycle.vocabulary import Reason, State
 from credward.tokens import TokenRequest
 
 __all__ = ["BrokerService"]
@@ -35,8 +36,8 @@ _LOCKED = "locked"
 class ProcessFacts(Protocol):
     """What the process can tell of itself."""
 
-    def attestation(self) -> str:
-        """Return how well callers can be seen."""
+    def attestation(self, caller: Caller) -> str:
+        """Return how well *caller*, and the users that are served, can be seen."""
         ...
 
     def locked(self) -> bool:
@@ -111,13 +112,14 @@ class BrokerService:
             expires_at=held.expires_at,
         )
 
-    def rejected(self, peer: Peer, credential: str, token_id: str | None) -> None:
-        """Note that upstream refused a token."""
-        self._issuer.reject(peer, credential, token_id)
+    def rejected(self, peer: Peer, credential: str, report: wire.RejectedReport) -> None:
+        """Note that a token was refused where it is used."""
+        reason = Reason(report.reason)
+        self._issuer.reject(peer, credential, report.token_id, reason, report.until)
 
     def statuses(self, peer: Peer) -> wire.StatusList:
         """Tell the states of all credentials."""
-        self._issuer.require(peer, "Inspect")
+        caller = self._issuer.require(peer, "Inspect")
         config = self._issuer.config
         locked = self._facts.locked()
         grants = [_grant_status(*each, locked=locked) for each in self._grants.views()]
@@ -128,7 +130,7 @@ class BrokerService:
             pid=os.getpid(),
             started_at=self._started_at,
             default=config.default,
-            attestation=self._facts.attestation(),
+            attestation=self._facts.attestation(caller),
             hardening=self._facts.hardening(),
             credentials=[
                 self._status(each, by_name.get(each.grant)) for each in config.credentials.values()
@@ -140,9 +142,9 @@ class BrokerService:
             unusable=[_unusable(each) for each in self._issuer.unusable()],
         )
 
-    def reload(self, peer: Peer) -> wire.ReloadResult:
+    async def reload(self, peer: Peer) -> wire.ReloadResult:
         """Read configuration and policy again; on error the old ones stay and the error says so."""
-        self._issuer.require(peer, "Manage")
+        await self._issuer.require_owner(peer, "Manage")
         config = self._reload()
         return wire.ReloadResult(
             credentials=sorted(config.credentials),
@@ -227,6 +229,7 @@ class BrokerService:
             last_asked_at=view.last_asked_at,
             last_asked_by=asked_by,
             failure=failure,
+            life=view.life,
             login_ends_at=grant.ends_at if grant else None,
             mints=view.mints,
             failures=view.failures,
@@ -267,8 +270,9 @@ def _unusable(unusable: Unusable) -> wire.Unusable:
     return wire.Unusable(
         credential=unusable.credential,
         kind=unusable.state.value,
-        reason=unusable.failure.kind.slug,
+        reason=unusable.reason,
         recovery=unusable.failure.recovery.value,
+        since=unusable.since,
         until=unusable.until,
         remaining=unusable.remaining,
     )

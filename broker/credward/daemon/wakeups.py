@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import errno
 import logging
 import math
 import os
@@ -122,7 +123,13 @@ class TimerWakeups:
             raise OSError(ctypes.get_errno(), "timerfd_settime")
 
     def _watch_for_steps(self) -> None:
-        self._arm(self._step, _TFD_TIMER_ABSTIME | _TFD_TIMER_CANCEL_ON_SET, _NEVER)
+        try:
+            self._arm(self._step, _TFD_TIMER_ABSTIME | _TFD_TIMER_CANCEL_ON_SET, _NEVER)
+        except OSError as error:
+            # The clock was set since it was armed last. It is armed again all the same, and who
+            # arms it looks at the clock next (timerfd_settime(2); seen on Linux 6.18).
+            if error.errno != errno.ECANCELED:
+                raise
 
     def _rang(self) -> None:
         # Set anew between the kernel's word and ours, it has nothing to read.

@@ -5,6 +5,8 @@ Pure functions over values; who asks and whether they may is `gate`.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from credward.callers.caller import Caller
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Kind
@@ -24,6 +26,8 @@ __all__ = [
 
 # Stands on the wire for "the default of the configuration"; no credential can be called so.
 DEFAULT_NAME = "-"
+# The shapes that an agent asks for itself: apiKeyHelper, headersHelper, exec hooks.
+_OF_AGENTS = frozenset({"token", "headers", "json"})
 # Claude Code keeps a helper's answer this long unless told otherwise (its documented default).
 _CLAUDE_CACHE_TTL = 300.0
 # On top of the cache time: 30 s in which Claude Code asks anew anyway, 600 s for one long turn.
@@ -72,33 +76,42 @@ def token_key(credential: CredentialConfig, token_request: TokenRequest) -> Toke
 
 
 def cache_ttl(token_request: TokenRequest, caller: Caller) -> float | None:
-    """Return for how long the caller will keep the answer, None where its shape does not say."""
+    """Return for how long the caller will keep the answer, None where that is not known."""
     if token_request.cache_ttl is not None:
         return token_request.cache_ttl
-    if caller.harness == "claude" and token_request.format == "token":
+    if caller.harness == "claude" and token_request.format in _OF_AGENTS:
         return _CLAUDE_CACHE_TTL
     return None
 
 
 def min_remaining(token_request: TokenRequest, caller: Caller) -> float:
-    """Return the life that is wanted: as asked, else the caller's cache time and one long turn."""
+    """Return the life that is wanted: as asked, else the caller's cache time and one long turn.
+
+    Without a cache time only the shape of apiKeyHelper has a default.
+    """
     if token_request.min_remaining is not None:
         return token_request.min_remaining
+    if token_request.cache_ttl is None and token_request.format != "token":
+        return 0.0
     kept = cache_ttl(token_request, caller)
     return 0.0 if kept is None else kept + _TURN_MARGIN
 
 
-def asker(token_request: TokenRequest, caller: Caller) -> tuple[int, int] | None:
-    """Return whose early re-ask means "rejected": attested callers in the helper's shape only."""
+def asker(token_request: TokenRequest, caller: Caller) -> Hashable | None:
+    """Return whose early re-ask means "rejected": an agent, in a shape that it asks for itself.
+
+    Each MCP server that it has is an asker of its own. What an agent's tools ask says nothing.
+    """
     if (
-        token_request.format != "token"
-        or token_request.in_tool
+        token_request.format not in _OF_AGENTS
+        or (token_request.in_tool and token_request.mcp_server is None)
         or caller.harness is None
         or caller.agent is None
         or not caller.attested
     ):
         return None
-    return (caller.agent.pid, caller.agent.start_time)
+    agent = (caller.agent.pid, caller.agent.start_time)
+    return (*agent, token_request.format, token_request.mcp_server)
 
 
 def _default_credential(config: Config) -> CredentialConfig:

@@ -13,35 +13,51 @@ from dataclasses import dataclass, replace
 from credward.callers.caller import Caller
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig
-from credward.errors import Failure
+from credward.errors import Failure, Recovery
 from credward.lifecycle.failover import Failover, Window, WindowState
-from credward.lifecycle.vocabulary import State, View
+from credward.lifecycle.vocabulary import State, Verdict, View
 
 __all__ = ["Fallbacks", "Unusable"]
 
 _Entry = tuple[str, str]
 _HOLDS_A_TOKEN = (State.FRESH, State.REFRESHING, State.SUSPECT, State.STALE)
+_NEEDS_SOMEBODY = (State.PARKED, State.REJECTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unusable:
-    """An entry that is not asked now. *until* None: until somebody acts (seconds, Unix time)."""
+    """An entry that is not asked now, for this *reason*; instants are Unix seconds.
+
+    *since* is None where that is not known, *until* where it lasts until somebody acts.
+    """
 
     credential: str
     state: WindowState
     failure: Failure
+    reason: str
+    since: float | None = None
     until: float | None
     remaining: float | None
 
 
 class Fallbacks:
-    """The chains of the configuration in force."""
+    """The chains of the configuration in force.
 
-    def __init__(self, *, clock: Clock, view: Callable[[str], View]) -> None:
+    *holds* tells whether a credential hands out the token of that id.
+    """
+
+    def __init__(
+        self, *, clock: Clock, view: Callable[[str], View], holds: Callable[[str, str], bool]
+    ) -> None:
         self._clock = clock
         self._view = view
+        self._holds = holds
         self._failover = Failover[_Entry]()
         self._config: Config | None = None
+
+    def names(self, config: Config, asked: CredentialConfig) -> list[str]:
+        """Return *asked* and all that may stand in for it."""
+        return [name for name, _ in _chain(config, asked)]
 
     def order(self, config: Config, asked: CredentialConfig, caller: Caller) -> list[str]:
         """Return the names to be tried for an ask of *asked*, best first; never none."""
@@ -59,9 +75,10 @@ class Fallbacks:
         That is the one that holds *token_id*, else the one that its session is served by.
         """
         self._look(config)
-        for name, _ in _chain(config, asked) if token_id is not None else ():
-            if self._view(name).token_id == token_id:
-                return name
+        if token_id is not None:
+            for name, _ in _chain(config, asked):
+                if self._holds(name, token_id):
+                    return name
         return self._failover.serving(_chain(config, asked), _session(caller))[0]
 
     def failed(self, entry: CredentialConfig, failure: Failure) -> None:
@@ -92,16 +109,18 @@ class Fallbacks:
         found = []
         for credential in config.credentials.values():
             self._reconsider(_entry(credential), now)
-            window = self._failover.window(_entry(credential), now) or _window(
-                self._view(credential.name), now
-            )
-            if window is not None:
+            view = self._view(credential.name)
+            window = self._failover.window(_entry(credential), now) or _window(view, now)
+            if view.verdict is not None and view.failure is not None:
+                found.append(_rejected(view, view.failure, view.verdict, now))
+            elif window is not None:
                 unending = math.isinf(window.until)
                 found.append(
                     Unusable(
                         credential=credential.name,
                         state=window.state,
                         failure=window.failure,
+                        reason=window.failure.kind.slug,
                         until=None if unending else window.until,
                         remaining=None if unending else max(0.0, window.remaining(now)),
                     )
@@ -120,9 +139,13 @@ class Fallbacks:
         window = self._failover.window(entry, now)
         if window is None:
             return
-        state = self._view(entry[0]).state
-        disabled = window.state is WindowState.DISABLED
-        if state in _HOLDS_A_TOKEN or (disabled and state is not State.PARKED):
+        view = self._view(entry[0])
+        if window.state is WindowState.DISABLED:
+            gone = view.state not in _NEEDS_SOMEBODY
+        else:
+            # What it failed with was taken away: a new secret, another login.
+            gone = view.state in {State.EMPTY, State.EXPIRED} and view.failure is None
+        if gone or view.state in _HOLDS_A_TOKEN:
             self._failover.succeeded(entry)
 
 
@@ -145,6 +168,20 @@ def _chain(config: Config, asked: CredentialConfig) -> list[_Entry]:
 def _session(caller: Caller) -> Hashable | None:
     """Return what the asks of one session have in common: the agent; None where there is none."""
     return None if caller.agent is None else (caller.agent.pid, caller.agent.start_time)
+
+
+def _rejected(view: View, failure: Failure, verdict: Verdict, now: float) -> Unusable:
+    """Return what is unusable because of a report, however it was found out."""
+    heals = failure.recovery is Recovery.RETRY
+    return Unusable(
+        credential=view.credential,
+        state=WindowState.COOLDOWN if heals else WindowState.DISABLED,
+        failure=failure,
+        reason=verdict.reason.value,
+        since=verdict.since,
+        until=verdict.until,
+        remaining=None if verdict.until is None else max(0.0, verdict.until - now),
+    )
 
 
 def _window(view: View, now: float) -> Window | None:

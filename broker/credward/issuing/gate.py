@@ -5,7 +5,6 @@ Denials are written down here; what is handed out afterwards is `issuer`.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Callable, Container
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from credward.errors import BrokerError, Kind
 from credward.issuing.admitted import Admitted
 from credward.issuing.asking import DEFAULT_NAME, find_credential, find_on_grant
 from credward.issuing.recording import Recorder
+from credward.issuing.strongbox import LOCKED
 from credward.policy.base_url import check_base_url
 from credward.policy.engine import PolicyEngine, Resource
 from credward.policy.redirects import check_folder
@@ -25,8 +25,6 @@ from credward.tokens import TokenRequest
 __all__ = ["Active", "Gate", "Holder", "Peer"]
 
 _EVERYTHING = "*"
-# What an owner does, and an agent should not: here a second look is worth its time.
-_OF_OWNERS = frozenset({"Manage", "Approve", "Login"})
 
 
 class Peer(Protocol):
@@ -36,8 +34,8 @@ class Peer(Protocol):
         """Return who asks, or raise `denied`."""
         ...
 
-    def marked_by(self) -> str | None:
-        """Return the harness that the caller's own environment names, None if it names none."""
+    async def identify_closely(self) -> Caller:
+        """Return who asks, after a second look that is worth its time where an agent must not."""
         ...
 
     def ancestor_pids(self) -> tuple[int, ...]:
@@ -79,14 +77,60 @@ class Gate:
         self._counter = itertools.count(1)
 
     def admit(self, action: str, peer: Peer, token_request: TokenRequest) -> Admitted:
-        """Let this request through, or raise; what is denied is recorded."""
+        """Let this request through, or raise; what is denied is recorded.
+
+        A denial names only what the caller named.
+        """
+        return self._admit(action, self._identify(peer), token_request)
+
+    async def admit_owner(self, action: str, peer: Peer, name: str) -> Admitted:
+        """Let this through for the credential *name*, else for one on the grant of that name.
+
+        For what owners do, and agents should not. Of what there is, nobody hears who may do nothing
+        of the kind.
+        """
+        caller = await self._identify_closely(peer)
+        try:
+            found = find_on_grant(self._holder.active.config, name)
+        except BrokerError:
+            self._require(action, caller)
+            raise
+        token_request = TokenRequest(credential=found.name, format="-")
+        return self._admit(action, caller, token_request, asked_as=name)
+
+    def require(self, action: str, peer: Peer) -> Caller:
+        """Decide on an action that is about no single credential; raise `denied`."""
+        return self._require(action, self._identify(peer))
+
+    async def require_owner(
+        self, action: str, peer: Peer, *, although_locked: bool = False
+    ) -> Caller:
+        """Decide on one of those that owners do, and agents should not; raise `denied`."""
+        caller = await self._identify_closely(peer)
+        return self._require(action, caller, although_locked=although_locked)
+
+    def _admit(
+        self,
+        action: str,
+        caller: Caller,
+        token_request: TokenRequest,
+        *,
+        asked_as: str | None = None,
+    ) -> Admitted:
+        """Decide on a request; a denial names what the caller named, *asked_as*."""
         active = self._holder.active
-        caller = self._identify(peer, action)
         name = token_request.credential
+        subject = f'"{asked_as or name}"'
         if name == DEFAULT_NAME:
-            name = find_credential(active.config, name).name
+            subject = "the default credential"
+            try:
+                name = find_credential(active.config, name).name
+            except BrokerError:
+                # The error lists the names, and only who may have all of them is told those.
+                self._decide(active, action, caller, token_request.format, _EVERYTHING, subject)
+                raise
         # Decided before it is looked up: whoever may have nothing also learns no names.
-        rule = self._decide(active, action, caller, token_request.format, name)
+        rule = self._decide(active, action, caller, token_request.format, name, subject)
         if action != "Inspect":
             self.check_unlocked()
             self._asked()
@@ -99,26 +143,6 @@ class Gate:
             rule=rule,
         )
 
-    def admit_on(self, action: str, peer: Peer, name: str) -> Admitted:
-        """Let this through for the credential *name*, else for one on the grant of that name.
-
-        Of what there is, nobody hears who may do nothing of the kind.
-        """
-        try:
-            found = find_on_grant(self._holder.active.config, name)
-        except BrokerError:
-            self.require(action, peer)
-            raise
-        return self.admit(action, peer, TokenRequest(credential=found.name, format="-"))
-
-    def require(self, action: str, peer: Peer, *, although_locked: bool = False) -> Caller:
-        """Decide on an action that is about no single credential; raise `denied`."""
-        caller = self._identify(peer, action)
-        self._decide(self._holder.active, action, caller, "-", _EVERYTHING)
-        if action != "Inspect" and not although_locked:
-            self.check_unlocked()
-        return caller
-
     @property
     def locked(self) -> bool:
         """Whether nothing is handed out or changed."""
@@ -127,7 +151,7 @@ class Gate:
     def check_unlocked(self) -> None:
         """Refuse all but looking and unlocking: what lies in memory is no exception."""
         if self.locked:
-            raise BrokerError(Kind.STORE_LOCKED, "the store is locked: run credward unlock")
+            raise LOCKED.error()
 
     def check_destination(self, admitted: Admitted) -> None:
         """Raise `denied` where the token would go to another host than it is bound to."""
@@ -150,11 +174,19 @@ class Gate:
             )
             raise BrokerError(Kind.DENIED, f'"{credential.name}" {reason}')
 
-    def _identify(self, peer: Peer, action: str) -> Caller:
-        caller = peer.identify()
-        if action in _OF_OWNERS and caller.harness is None and (mark := peer.marked_by()):
-            # It left its harness behind on the way here.
-            caller = dataclasses.replace(caller, harness=mark)
+    def _require(self, action: str, caller: Caller, *, although_locked: bool = False) -> Caller:
+        self._decide(self._holder.active, action, caller, "-", _EVERYTHING, action.lower())
+        if action != "Inspect" and not although_locked:
+            self.check_unlocked()
+        return caller
+
+    def _identify(self, peer: Peer) -> Caller:
+        return self._check_recursion(peer, peer.identify())
+
+    async def _identify_closely(self, peer: Peer) -> Caller:
+        return self._check_recursion(peer, await peer.identify_closely())
+
+    def _check_recursion(self, peer: Peer, caller: Caller) -> Caller:
         workers = self._worker_pids()
         # A worker that asks us would wait for the very flight that it is in.
         if caller.pid in workers or any(pid in workers for pid in peer.ancestor_pids()):
@@ -166,12 +198,19 @@ class Gate:
         return caller
 
     def _decide(
-        self, active: Active, action: str, caller: Caller, format_name: str, name: str
+        self,
+        active: Active,
+        action: str,
+        caller: Caller,
+        format_name: str,
+        name: str,
+        subject: str,
     ) -> str | None:
+        """Return the rule that permits it, or raise a denial of *subject*."""
         configured = active.config.credentials.get(name)
         resource = Resource(credential=name, provider=configured.provider if configured else "")
         decision = active.policy.decide(caller, action, resource)
         if decision.allowed:
             return decision.rule
         self._recorder.denied(action, name, format_name, caller, decision.rule)
-        raise BrokerError(Kind.DENIED, decision.reason)
+        raise BrokerError(Kind.DENIED, f"{subject} {decision.reason}")

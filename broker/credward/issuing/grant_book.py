@@ -12,8 +12,9 @@ from typing import Protocol
 
 import msgspec
 
-from credward.errors import BrokerError, Failure, Kind
+from credward.errors import BrokerError, Failure
 from credward.issuing.grant_record import GrantRecord
+from credward.issuing.strongbox import LOCKED
 
 __all__ = ["LONGEST_SECRET", "GrantBook", "SecretStore", "StoreEntry"]
 
@@ -198,4 +199,4 @@ class GrantBook:
     def check_open(self) -> None:
         """Raise `store-locked` where nothing can be read."""
         if self._store.locked:
-            raise BrokerError(Kind.STORE_LOCKED, "the store is locked: run credward unlock")
+            raise LOCKED.error()

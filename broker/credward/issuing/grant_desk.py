@@ -7,6 +7,7 @@ Decides through `gate` like everything else and records each step; the grants th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import logging
 from collections.abc import Callable, Sequence
@@ -16,11 +17,12 @@ import msgspec
 
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig
+from credward.config.sources import names_on
 from credward.errors import BrokerError, Failure, Kind
 from credward.issuing.gate import Gate, Holder, Peer
 from credward.issuing.grant_book import LONGEST_SECRET, GrantBook
 from credward.issuing.grant_record import GrantRecord, GrantView
-from credward.issuing.keeper import GrantKeeper
+from credward.issuing.keeper import GrantKeeper, new_origin
 from credward.issuing.login_notices import LoginNotices
 from credward.issuing.logins import Given
 from credward.issuing.minting import Minting, needs_login
@@ -28,6 +30,8 @@ from credward.issuing.recording import Recorder
 from credward.issuing.shell import Shell
 from credward.issuing.strongbox import Strongbox
 from credward.issuing.turned_away import TurnedAway
+from credward.issuing.waking import login_changed
+from credward.lifecycle.vocabulary import TokenKey
 from credward.settings.grants import bound_to, grant_terms
 from credward.store.journal import GrantFields
 from credward.tokens import Secret
@@ -38,6 +42,11 @@ __all__ = ["Forgotten", "GrantDesk"]
 
 _log = logging.getLogger(__name__)
 
+_REVOKED = Failure.of(
+    Kind.PROVIDER_UNREACHABLE, "all tokens were dropped: ask again", retry_after=0.0
+)
+# A grant that is handed over is tried for as long as somebody waits (seconds).
+_TRIAL = 20.0
 # Revoking upstream is a courtesy that nobody waits longer for (seconds).
 _REVOKE = 8.0
 
@@ -101,26 +110,33 @@ class GrantDesk:
                 if terms.logins and never and not self._strongbox.locked:
                     # What whoever asks will hear.
                     view = dataclasses.replace(view, failure=needs_login(each))
-                found[each.grant] = (view, each.provider, self._names_on(each.grant))
+                found[each.grant] = (view, each.provider, names_on(self._config, each.grant))
         return list(found.values())
 
     async def keep(
-        self, credential: CredentialConfig, fields: GrantFields, *, by_agent: bool = False
+        self,
+        credential: CredentialConfig,
+        fields: GrantFields,
+        *,
+        by_agent: bool = False,
+        trial: int | None = None,
     ) -> Given:
         """Keep what a login gave and serve whoever waits for it.
 
         *by_agent*: an agent started it, and may have ended it too, as whom it likes. So it only
-        renews the login of the account that was there.
+        renews the login of the account that was there. *trial*: see `GrantKeeper.give`.
         """
         before = self._keeper.peek(credential.grant)
         known = before.account if before is not None else None
+        # On trial nobody knows yet whose it is.
+        same_account = trial is not None or before is None or before.account == fields.account
         if by_agent and known is not None and fields.account != known:
             raise BrokerError(
                 Kind.DENIED,
                 f'"{credential.name}" stays with its account, as an agent asked for the login of '
                 f"another: run credward login {credential.name} in a terminal of your own",
             )
-        if before is not None and before.account != fields.account:
+        if not same_account:
             # Somebody else logged in: what was minted for the one before is not theirs.
             self._shell.grant_parked(credential.grant, needs_login(credential), drop=True)
         durable = await self._keeper.give(
@@ -128,19 +144,29 @@ class GrantDesk:
             credential.provider,
             fields,
             bound_to=bound_to(credential.provider, credential.settings),
+            trial=trial,
         )
-        self._notices.login_given(credential.grant)
         self._shell.grant_given(credential.grant)
+        woken = login_changed(
+            self._config, self._shell, credential.grant, same_account=same_account
+        )
+        grants = {credential.grant, *(each.grant for each in woken)}
+        for grant in grants:
+            self._notices.login_given(grant)
         self._scrub()
         return Given(
             durable=durable,
-            credentials=self._names_on(credential.grant),
-            turned_away=self._turned_away.take(credential.grant),
+            credentials=names_on(self._config, credential.grant),
+            turned_away=sum(self._turned_away.take(grant) for grant in grants),
         )
 
     async def hand_over(self, peer: Peer, name: str, secret: Secret) -> tuple[str, Given]:
-        """Take an existing refresh token into sole ownership."""
-        admitted = self._gate.admit_on("Manage", peer, name)
+        """Take an existing refresh token into sole ownership, once it has worked.
+
+        It is tried at once. The login before stays beside it until then, through a restart too, and
+        is back where the server refuses the new one, which is raised.
+        """
+        admitted = await self._gate.admit_owner("Manage", peer, name)
         credential = admitted.credential
         terms = grant_terms(credential.settings)
         if not (terms.logins or terms.rotating):
@@ -155,15 +181,46 @@ class GrantDesk:
                 "what came is no refresh token (one line, at most 32 KiB): pipe the bare token in",
             )
         await self._strongbox.open(self._config)
-        given = await self.keep(credential, GrantFields(secret=text))
+        before, trial = self._keeper.peek(credential.grant), new_origin()
+        given = await self.keep(credential, GrantFields(secret=text), trial=trial)
+        # Before it is tried, so that it is written down whatever ends the daemon meanwhile.
         self._recorder.managed(admitted, "grant-handed-over")
+        await self._try(credential)
+        record = self._keeper.peek(credential.grant)
+        if record is None or record.origin != trial or record.parked is not None:
+            self._recorder.managed(admitted, "grant-turned-down")
+            raise _turned_down(credential, record).error()
+        if record.untried:
+            return credential.grant, dataclasses.replace(given, untried=self._why(credential))
+        if before is not None and before.account != record.account:
+            # Somebody else's: what was minted for the one before is not theirs.
+            self._shell.grant_parked(credential.grant, needs_login(credential), drop=True)
+            self._shell.grant_given(credential.grant)
+            login_changed(self._config, self._shell, credential.grant, same_account=False)
         return credential.grant, given
+
+    async def _try(self, credential: CredentialConfig) -> None:
+        """Mint with what was handed over; what came of it stands in the record of the grant."""
+        now = self._config.credentials.get(credential.name)
+        if now is None or now.epoch != credential.epoch:
+            # Reloaded meanwhile: whoever asks for what it is now tries the grant.
+            return
+        # The mint goes on where nobody waits for it any more.
+        with contextlib.suppress(BrokerError, TimeoutError):
+            answer = self._shell.force(TokenKey(credential.name, credential.epoch))
+            if isinstance(answer, asyncio.Future):
+                await asyncio.wait_for(answer, _TRIAL)
+
+    def _why(self, credential: CredentialConfig) -> Failure:
+        """Return why a grant has not worked yet."""
+        slow = Failure.of(Kind.TIMED_OUT, "the first mint with it has not ended yet")
+        return self._shell.view(credential.name).failure or slow
 
     # --- giving up --------------------------------------------------------------------------
 
     async def log_out(self, peer: Peer, name: str) -> Forgotten:
         """Revoke a grant upstream where that is possible, and forget it in any case."""
-        admitted = self._gate.admit_on("Manage", peer, name)
+        admitted = await self._gate.admit_owner("Manage", peer, name)
         credential = admitted.credential
         await self._strongbox.open(self._config)
         forgotten = await self._forget(credential)
@@ -172,7 +229,7 @@ class GrantDesk:
 
     async def revoke_all(self, peer: Peer) -> list[Forgotten]:
         """Revoke what can be revoked, then drop every grant and every token: the panic button."""
-        caller = self._gate.require("Manage", peer)
+        caller = await self._gate.require_owner("Manage", peer)
         config = self._config
         await self._strongbox.open(config)
         first: dict[str, CredentialConfig] = {}
@@ -181,7 +238,7 @@ class GrantDesk:
             if terms.logins or terms.rotating:
                 first.setdefault(each.grant, each)
         done = await asyncio.gather(*(self._forget(each) for each in first.values()))
-        self._shell.drop_all()
+        self._shell.drop_all(_REVOKED)
         await self._book.save()
         # Afterwards: a full disk is no reason to keep anything.
         self._recorder.acted(caller, "Manage", "revoked-all")
@@ -217,22 +274,24 @@ class GrantDesk:
         # First here, before anything is waited for: from now on nobody is handed anything of it,
         # whatever disk and upstream say.
         self._shell.grant_parked(grant, needs_login(credential), drop=True)
+        login_changed(self._config, self._shell, grant, same_account=False)
         durable = await self._keeper.give_up(grant)
         if not grant_terms(credential.settings).logins:
             # No human is needed: the next mint logs in by itself.
             self._shell.grant_given(grant)
         failure, revoked = None, False
         held = record is not None and record.secret is not None
-        if record is not None and held:
+        while record is not None and record.secret is not None:
             try:
                 await self._revoke(credential, record)
                 revoked = True
             except BrokerError as error:
                 failure = error.failure
+            record = record.before
         self._scrub()
         return Forgotten(
             grant=grant,
-            credentials=self._names_on(grant),
+            credentials=names_on(self._config, grant),
             held=held,
             # What comes next may have been saved meanwhile.
             durable=durable or not self._book.unsaved,
@@ -259,9 +318,18 @@ class GrantDesk:
         )
         await self._pool.revoke(credential.provider, request, deadline=_REVOKE)
 
-    def _names_on(self, grant: str) -> tuple[str, ...]:
-        return tuple(each.name for each in self._config.credentials.values() if each.grant == grant)
-
     @property
     def _config(self) -> Config:
         return self._holder.active.config
+
+
+def _turned_down(credential: CredentialConfig, record: GrantRecord | None) -> Failure:
+    """Return what the one hears whose refresh token was refused; *record*: what there is now."""
+    if record is not None and record.parked is not None:
+        return record.parked.failure()
+    name = credential.name
+    return Failure.of(
+        Kind.PROVIDER_REFUSED,
+        f'"{name}" keeps the login that it had, the server refused the refresh token that was '
+        f"handed over: hand over another one, or run credward login {name}",
+    )

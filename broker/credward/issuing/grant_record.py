@@ -45,6 +45,8 @@ class GrantRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     server and the client that it is for (`settings.grants`). *ambiguous_at*: since when nobody
     knows whether the secret was used up (DESIGN: ambiguous exchanges). *extended_at*: when a
     rotation last put *ends_at* off. A record without a secret only remembers why it is parked.
+    *untried*: it was handed over, and has not worked yet; *before*: the login whose place it takes
+    once it has, and which is back where it is refused.
     """
 
     secret: str | None = None
@@ -58,6 +60,8 @@ class GrantRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     given_at: float
     ambiguous_at: float | None = None
     parked: Parked | None = None
+    untried: bool = False
+    before: GrantRecord | None = None
 
     def is_for(self, provider: str, bound_to: str) -> bool:
         """Return whether it may be presented there; one of an older store does not tell."""

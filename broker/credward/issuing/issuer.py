@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from credward.callers.caller import Caller
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Failure, Kind
 from credward.formats.registry import ShapeRequest, check_format, shape
@@ -19,8 +20,9 @@ from credward.issuing.fallbacks import Fallbacks, Unusable
 from credward.issuing.gate import Gate, Holder, Peer
 from credward.issuing.recording import Recorder
 from credward.issuing.shell import Answer, Held, Shell
+from credward.issuing.source_files import SourceFiles
 from credward.issuing.turned_away import TurnedAway
-from credward.lifecycle.vocabulary import TokenKey, View
+from credward.lifecycle.vocabulary import Reason, State, TokenKey, View
 from credward.tokens import Secret, Token, TokenRequest
 
 __all__ = ["Issued", "Issuer"]
@@ -54,6 +56,7 @@ class Issuer:
         recorder: Recorder,
         fallbacks: Fallbacks,
         turned_away: TurnedAway,
+        files: SourceFiles,
     ) -> None:
         self._holder = holder
         self._gate = gate
@@ -62,6 +65,7 @@ class Issuer:
         self._fallbacks = fallbacks
         self._chains = Chains(holder=holder, gate=gate, fallbacks=fallbacks)
         self._turned_away = turned_away
+        self._files = files
         self._last_asked_by: dict[str, str] = {}
 
     @property
@@ -74,13 +78,46 @@ class Issuer:
         check_format(token_request.format)
         admitted = self._gate.admit("Issue", peer, token_request)
         self._gate.check_destination(admitted)
+        if stuck := self._stuck(admitted.credential):
+            looking = self._look_and_issue(peer, token_request, stuck)
+            return asyncio.get_running_loop().create_task(looking)
         if not admitted.credential.fallback:
             return self._ask(admitted)
         return self._chains.issue(peer, admitted, self._ask)
 
+    def _stuck(self, credential: CredentialConfig) -> list[str]:
+        """Return who of those that may answer waits for somebody, perhaps for another file."""
+        names = [credential.name]
+        if credential.fallback:
+            names = self._fallbacks.names(self.config, credential)
+        return [
+            name
+            for name in names
+            if self._files.is_due(name)
+            and self._shell.view(name).state in {State.PARKED, State.REJECTED}
+        ]
+
+    async def _look_and_issue(
+        self, peer: Peer, token_request: TokenRequest, stuck: list[str]
+    ) -> Issued:
+        for name in stuck:
+            changed = await self._files.have_changed(name)
+            credential = self.config.credentials.get(name)
+            if changed and credential is not None:
+                self._shell.grant_given(credential.grant)
+        # From the beginning: much may have happened while files were looked at.
+        answer = self.issue(peer, token_request)
+        return answer if isinstance(answer, Issued) else await answer
+
     def _ask(self, admitted: Admitted) -> Issued | asyncio.Future[Issued]:
         caller, token_request = admitted.caller, admitted.token_request
-        self._last_asked_by[admitted.credential.name] = caller.describe()
+        name = admitted.credential.name
+        self._last_asked_by[name] = caller.describe()
+        refused = token_request.other_than
+        if refused is not None and self._shell.holds(name, refused):
+            # A report, and an ask for another one.
+            self._recorder.rejected(admitted, refused, Reason.UNAUTHORIZED.value)
+            self._shell.reject(name, refused, Reason.UNAUTHORIZED)
         return self._obtain(
             admitted,
             lambda key: self._shell.ask(
@@ -110,24 +147,38 @@ class Issuer:
         self._recorder.refreshed(admitted, answer.held.token_id, answer.held.upstream_id)
         return answer.held
 
-    def reject(self, peer: Peer, credential: str, token_id: str | None) -> None:
-        """Note a caller's word that upstream refused this token (None: the current one)."""
+    def reject(
+        self,
+        peer: Peer,
+        credential: str,
+        token_id: str | None,
+        reason: Reason,
+        until: float | None,
+    ) -> None:
+        """Note a caller's word that a token was refused where it is used (None: the current one).
+
+        *until*: when it may be used again, in Unix seconds, as far as the caller was told.
+        """
         admitted = self._gate.admit("Issue", peer, TokenRequest(credential=credential))
         meant = self._fallbacks.meant(self.config, admitted.credential, admitted.caller, token_id)
         if meant != admitted.credential.name:
             admitted = self._gate.admit("Issue", peer, TokenRequest(credential=meant))
         current = token_id or self._shell.view(admitted.credential.name).token_id
-        self._recorder.rejected(admitted, current)
+        self._recorder.rejected(admitted, current, reason.value)
         if current is not None:
-            self._shell.reject(token_key(admitted.credential, admitted.token_request), current)
+            self._shell.reject(admitted.credential.name, current, reason, until)
 
     def inspect(self, peer: Peer, credential: str) -> CredentialConfig:
         """Return what is configured of one credential to a caller who may look at it."""
         return self._gate.admit("Inspect", peer, TokenRequest(credential=credential)).credential
 
-    def require(self, peer: Peer, action: str) -> None:
+    def require(self, peer: Peer, action: str) -> Caller:
         """Decide on an action that is about no single credential; raise `denied`."""
-        self._gate.require(action, peer)
+        return self._gate.require(action, peer)
+
+    async def require_owner(self, peer: Peer, action: str) -> None:
+        """Decide on one of those that owners do, and agents should not; raise `denied`."""
+        await self._gate.require_owner(action, peer)
 
     def resolve(self, name: str) -> CredentialConfig:
         """Return the credential of this name; `-` is the configured default, or the only one."""

@@ -25,7 +25,7 @@ from credward.issuing.loan import Ended, Loan, cut_off, ended_by_crash, ended_wi
 from credward.store.journal import GrantFields, Journal, JournalState, Lease, open_grant
 from credward.workers.link import MintedToken
 
-__all__ = ["GrantKeeper"]
+__all__ = ["GrantKeeper", "new_origin"]
 
 _log = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ class GrantKeeper:
         begun = GrantRecord(
             provider=provider,
             bound_to=bound_to,
-            origin=_new_origin(),
+            origin=new_origin(),
             given_at=self._clock.now(),
         )
         self._book.put(grant, begun)
@@ -223,23 +223,41 @@ class GrantKeeper:
         if fields is None and ended.sealed is not None:
             # It was rotated, and that is all that is known.
             ended = cut_off(ended)
-        known = record is not None and record.origin == lease.origin
-        if record is None or not known or record.generation > lease.generation:
-            return fields is not None
+        after = None if record is None else self._after(record, ended, fields)
+        if record is not None and after is not None and after != record:
+            self._book.put(lease.grant, after)
+            if fields is not None:
+                self._count_rotation(ended)
+        return fields is not None
+
+    def _after(
+        self, record: GrantRecord, ended: Ended, fields: GrantFields | None
+    ) -> GrantRecord | None:
+        """Return what the use of a grant makes of its record, None where it is not about that."""
+        lease = ended.lease
+        if record.origin != lease.origin:
+            # A mint may still be out with the login that waits beside the one that is tried.
+            before = record.before and self._after(record.before, ended, fields)
+            return before and msgspec.structs.replace(record, before=before)
+        if record.generation > lease.generation:
+            return None
         after = record
         if fields is not None:
             after = self._rotated(record, lease, fields)
         if ended.refused and ended.failure is not None:
-            after = self._parked(after, ended.failure)
+            after = self._refused(after, ended.failure)
         elif ended.failure is None:
-            after = msgspec.structs.replace(after, ambiguous_at=None)
+            after = msgspec.structs.replace(after, ambiguous_at=None, untried=False, before=None)
         elif ended.cut_off and fields is None:
             after = self._in_doubt(lease.grant, after, rotation_retry=lease.rotation_retry)
-        if after != record:
-            self._book.put(lease.grant, after)
-        if fields is not None:
-            self._count_rotation(ended, after)
-        return fields is not None
+        return after
+
+    def _refused(self, record: GrantRecord, failure: Failure) -> GrantRecord:
+        """Return the grant that waits for a login, or the login before where one was kept."""
+        if record.before is None:
+            return self._parked(record, failure)
+        _log.warning("what was handed over is refused, the login before stays: %s", failure.message)
+        return record.before
 
     def _rotated(self, record: GrantRecord, lease: Lease, fields: GrantFields) -> GrantRecord:
         """Return the generation that follows the one that was lent."""
@@ -255,6 +273,8 @@ class GrantKeeper:
             generation=lease.generation + 1,
             ambiguous_at=None,
             parked=None,
+            untried=False,
+            before=None,
         )
 
     def _open(self, ended: Ended) -> GrantFields | None:
@@ -267,14 +287,14 @@ class GrantKeeper:
             _log.error("grant %s: what its rotation brought cannot be opened", ended.lease.grant)
             return None
 
-    def _count_rotation(self, ended: Ended, rotated: GrantRecord) -> None:
+    def _count_rotation(self, ended: Ended) -> None:
         self.rotations += 1
         if ended.window is not None:
             self.windows.append(ended.window)
         _log.info(
             "grant %s: rotation %d, its exchange was open for %.4f s",
             ended.lease.grant,
-            rotated.generation,
+            ended.lease.generation + 1,
             ended.window or 0.0,
         )
 
@@ -337,10 +357,18 @@ class GrantKeeper:
             self._doubted = True
             for grant in self._book.names():
                 record = self._book.load(grant)
-                if record is not None and record.secret is not None and record.generation:
-                    doubted = self._in_doubt(grant, record, rotation_retry=True)
+                if record is not None and (doubted := self._doubt(grant, record)) != record:
                     self._book.put(grant, doubted)
         await self._book.save()
+
+    def _doubt(self, grant: str, record: GrantRecord) -> GrantRecord:
+        """Return the grant of an older store, whose secret may have been rotated since."""
+        if record.before is not None:
+            before = self._doubt(grant, record.before)
+            record = msgspec.structs.replace(record, before=before)
+        if record.secret is None or not record.generation:
+            return record
+        return self._in_doubt(grant, record, rotation_retry=True)
 
     def _take_unread(self) -> None:
         """Take over what ended while the store was locked, before anything else is lent."""
@@ -366,8 +394,10 @@ class GrantKeeper:
         ended, _ = unread
         if ended.sealed is not None:
             return True
-        record = self._book.load(ended.lease.grant)
         lease = ended.lease
+        record = self._book.load(lease.grant)
+        if record is not None and record.before is not None and record.origin != lease.origin:
+            record = record.before
         return (
             record is None or record.origin != lease.origin or record.generation >= lease.generation
         )
@@ -398,10 +428,20 @@ class GrantKeeper:
 
     # --- giving and taking ------------------------------------------------------------------
 
-    async def give(self, grant: str, provider: str, fields: GrantFields, *, bound_to: str) -> bool:
+    async def give(
+        self,
+        grant: str,
+        provider: str,
+        fields: GrantFields,
+        *,
+        bound_to: str,
+        trial: int | None = None,
+    ) -> bool:
         """Put what a login brought in place of whatever there was; return whether it is durable.
 
         Waits for no mint: one that is out with the grant before it will find itself replaced.
+        *trial*: its origin, where nobody knows whether it is any good. Until it has worked, the
+        login before is kept beside it.
         """
         self._book.put(
             grant,
@@ -411,11 +451,20 @@ class GrantKeeper:
                 bound_to=bound_to,
                 account=fields.account,
                 ends_at=fields.ends_at,
-                origin=_new_origin(),
+                origin=new_origin() if trial is None else trial,
                 given_at=self._clock.now(),
+                untried=trial is not None,
+                before=None if trial is None else self._proven(grant),
             ),
         )
         return await self._book.save()
+
+    def _proven(self, grant: str) -> GrantRecord | None:
+        """Return the login that stays until another one has worked, None where there is none."""
+        record = self._book.load(grant)
+        if record is None or record.untried:
+            return record and record.before
+        return record if record.secret is not None and record.parked is None else None
 
     async def give_up(self, grant: str) -> bool:
         """Forget a grant; a mint that is out with it brings nothing back. Return if durable."""
@@ -436,7 +485,8 @@ def _is_elsewhere(grant: str, *, by_itself: bool) -> BrokerError:
     )
 
 
-def _new_origin() -> int:
+def new_origin() -> int:
+    """Return a name for a login that no other one has."""
     return secrets.randbits(62) + 1
 
 

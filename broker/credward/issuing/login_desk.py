@@ -6,6 +6,7 @@ what a login gave is kept by `grant_desk`.
 
 from __future__ import annotations
 
+from credward.callers.caller import Caller
 from credward.clock import Clock
 from credward.config import CredentialConfig
 from credward.errors import BrokerError, Kind
@@ -13,7 +14,7 @@ from credward.issuing.gate import Gate, Holder, Peer
 from credward.issuing.keeper import GrantKeeper
 from credward.issuing.logins import Logins, LoginSession
 from credward.issuing.recording import Recorder
-from credward.issuing.strongbox import Strongbox
+from credward.issuing.strongbox import LOCKED, Strongbox
 from credward.settings.checks import json_object
 
 __all__ = ["LoginDesk"]
@@ -53,13 +54,13 @@ class LoginDesk:
 
         It meets *claims*, a challenge as JSON, else the one that the grant was parked with.
         """
+        admitted = await self._gate.admit_owner("Login", peer, name)
         config = self._holder.active.config
-        admitted = self._gate.admit_on("Login", peer, name)
         credential = admitted.credential
         # Before the browser opens: what could not be kept would have to be done twice.
         await self._strongbox.open(config)
         if self._strongbox.locked:
-            raise BrokerError(Kind.STORE_LOCKED, "the store is locked: run credward unlock")
+            raise LOCKED.error()
         if claims:
             _check_claims(credential, claims)
         agent = admitted.caller.harness is not None
@@ -75,44 +76,39 @@ class LoginDesk:
             self._recorder.managed(admitted, "login-started")
         return session, attached
 
-    def watch(self, peer: Peer, login_id: str) -> tuple[LoginSession, bool]:
+    async def watch(self, peer: Peer, login_id: str) -> tuple[LoginSession, bool]:
         """Return a login for somebody who looks on, and whether all of it may be seen.
 
         Who has the address or the code of a login can end it as somebody else.
         """
-        caller = self._gate.require("Login", peer)
+        caller = await self._gate.require_owner("Login", peer)
         session = self._logins.find(login_id)
-        return session, caller.harness is None or session.by_agent
+        return session, _sees_all(caller, session)
 
-    def take_part(self, peer: Peer, login_id: str) -> LoginSession:
-        """Return a login for somebody who answers or ends it: an agent one that an agent began."""
-        session, whole = self.watch(peer, login_id)
-        if not whole:
-            raise BrokerError(
-                Kind.DENIED,
-                f'the login of "{session.credential.name}" was begun by its owner: '
-                "go on with it in the terminal that shows it",
-            )
-        return session
+    async def take_part(self, peer: Peer, login_id: str) -> LoginSession:
+        """Return a login for somebody who answers it: an agent one that an agent began."""
+        caller = await self._gate.require_owner("Login", peer)
+        return _check_part(caller, self._logins.find(login_id))
 
     async def give_up_login(self, peer: Peer, login_id: str) -> None:
         """End a login that is under way; one that has ended stays as it ended."""
-        await self._end_login(peer, self.take_part(peer, login_id))
+        caller = await self._gate.require_owner("Login", peer)
+        await self._end_login(caller, self._logins.find(login_id))
 
     async def give_up_login_of(self, peer: Peer, name: str) -> tuple[CredentialConfig, bool]:
         """End the login under way of a grant or a credential on it, whoever began it and where.
 
         Return whom it was for, and whether there was one to end.
         """
-        credential = self._gate.admit_on("Login", peer, name).credential
+        admitted = await self._gate.admit_owner("Login", peer, name)
+        credential = admitted.credential
         session = self._logins.under_way(credential.grant)
         if session is None:
             return credential, False
-        self.take_part(peer, session.id)
-        return session.credential, await self._end_login(peer, session)
+        return session.credential, await self._end_login(admitted.caller, session)
 
-    async def _end_login(self, peer: Peer, session: LoginSession) -> bool:
-        caller = self._gate.require("Login", peer)
+    async def _end_login(self, caller: Caller, session: LoginSession) -> bool:
+        _check_part(caller, session)
         given_up = await self._logins.cancel(session)
         if given_up:
             name = session.credential.name
@@ -133,6 +129,20 @@ class LoginDesk:
                 f"run credward login {grant} in a terminal of your own",
                 retry_after=_AGENT_LOGINS - (now - last),
             )
+
+
+def _sees_all(caller: Caller, session: LoginSession) -> bool:
+    return caller.harness is None or session.by_agent
+
+
+def _check_part(caller: Caller, session: LoginSession) -> LoginSession:
+    if not _sees_all(caller, session):
+        raise BrokerError(
+            Kind.DENIED,
+            f'the login of "{session.credential.name}" was begun by its owner: '
+            "go on with it in the terminal that shows it",
+        )
+    return session
 
 
 def _check_claims(credential: CredentialConfig, claims: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig
+from credward.config.sources import login_behind
 from credward.issuing.grant_record import GrantView
 from credward.settings.grants import grant_terms
 
@@ -173,7 +174,7 @@ class LoginNotices:
                 Notice(
                     event="login-required",
                     credentials=tuple(each.name for each in needed),
-                    text=_needed_text(needed),
+                    text=_needed_text(self._config(), needed),
                 )
             )
         for credential, view in self._ending():
@@ -202,12 +203,12 @@ def _lead(life: float) -> float:
     return min(_MOST, max(life / 10, min(_LEAST, life / 2)))
 
 
-def _needed_text(credentials: list[CredentialConfig]) -> str:
+def _needed_text(config: Config, credentials: list[CredentialConfig]) -> str:
     first = credentials[0]
     if len(credentials) == 1:
         # Where it is not ours to log in (az, ant), status says what to type.
-        logins = grant_terms(first.settings).logins
-        command = f"login {first.name}" if logins else f"status {first.name}"
+        behind = login_behind(config, first)
+        command = f"status {first.name}" if behind is None else f"login {behind.name}"
         return f'"{first.name}" needs a login: run credward {command}'
     named = ", ".join(f'"{each.name}"' for each in credentials[:_NAMED])
     more = f" and {len(credentials) - _NAMED} more" if len(credentials) > _NAMED else ""

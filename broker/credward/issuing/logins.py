@@ -18,6 +18,7 @@ import msgspec
 
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig
+from credward.config.sources import login_behind
 from credward.errors import BrokerError, Failure, Kind
 from credward.settings.grants import grant_terms
 from credward.store.journal import GrantFields, SealedGrant, open_grant
@@ -45,6 +46,8 @@ class Given:
     credentials: tuple[str, ...]
     # Agents that were told to log in before.
     turned_away: int
+    # Why what was handed over has not worked yet, None once it has; a login is not asked that.
+    untried: Failure | None = None
 
 
 class Keeping(Protocol):
@@ -163,10 +166,14 @@ class Logins:
             return session, True
         ways = grant_terms(credential.settings).logins
         if not ways:
+            behind = login_behind(config, credential)
             raise BrokerError(
                 Kind.BAD_REQUEST,
                 f'"{credential.name}" has no login of its own: log in where its secret is from, '
-                f"then run credward refresh {credential.name}",
+                f"then run credward refresh {credential.name}"
+                if behind is None
+                else f'"{credential.name}" has no login of its own, it is minted from '
+                f'"{behind.name}": run credward login {behind.name}',
             )
         if method is not None and method not in ways:
             raise BrokerError(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -19,7 +20,7 @@ from credward.issuing.keeper import GrantKeeper
 from credward.issuing.loan import Loan
 from credward.issuing.recovery import Recovery
 from credward.issuing.secret_guard import SecretGuard
-from credward.issuing.strongbox import Strongbox
+from credward.issuing.strongbox import LOCKED, Strongbox
 from credward.issuing.used_proofs import UsedProofs
 from credward.lifecycle.vocabulary import TokenKey
 from credward.settings.grants import GrantTerms, bound_to, grant_terms
@@ -31,7 +32,7 @@ from credward.workers.link import MintedToken, MintRequest, Rotation
 from credward.workers.pool import WorkerPool
 from credward.workers.token_bytes import wipe
 
-__all__ = ["Minting", "SecretSource", "needs_login", "needs_store", "users_of_secret"]
+__all__ = ["Minting", "SecretSource", "needs_login", "needs_store"]
 
 # A provider that names no limit of its own may hold a worker this long (seconds).
 _DEADLINE = 30.0
@@ -104,6 +105,10 @@ class Minting:
             # more than our kill.
             try:
                 return await self._pool.mint(credential.provider, request, deadline=limit + 2.0)
+            except BrokerError as error:
+                if error.kind is Kind.LOGIN_REQUIRED:
+                    raise _with_refresh(credential, error.failure).error() from error
+                raise
             finally:
                 if once:
                     await self._proofs.save()
@@ -264,7 +269,11 @@ class Minting:
             network=config.network,
             now=self._clock.now(),
         )
-        return _take(await self._pool.mint("keychain", request, deadline=_DEADLINE))
+        try:
+            return _take(await self._pool.mint("keychain", request, deadline=_DEADLINE))
+        except BrokerError as error:
+            # Its owner may be asked each time: not for whoever happens to want a token.
+            raise replace(error.failure, local=False).error() from error
 
     async def _mint_for(self, config: Config, name: str, behalf: CredentialConfig) -> Secret:
         """Mint a token that is used once, as an assertion for *behalf*, and kept by nobody."""
@@ -285,24 +294,6 @@ def needs_store(credential: CredentialConfig) -> bool:
     return bool(terms.logins) or terms.rotating or any(each.store for each in references)
 
 
-def users_of_secret(config: Config, name: str) -> list[CredentialConfig]:
-    """Return the credentials that a stored secret goes into, directly or by another credential."""
-    found: dict[str, CredentialConfig] = {}
-    while True:
-        more = {
-            each.name: each
-            for each in config.credentials.values()
-            if each.name not in found
-            and any(
-                reference.store == name or reference.credential in found
-                for reference in references_in(each.settings).values()
-            )
-        }
-        if not more:
-            return list(found.values())
-        found |= more
-
-
 def needs_login(credential: CredentialConfig) -> Failure:
     """Return the failure of a credential whose grant nobody has given yet."""
     return Failure.of(
@@ -311,11 +302,20 @@ def needs_login(credential: CredentialConfig) -> Failure:
     )
 
 
+def _with_refresh(credential: CredentialConfig, failure: Failure) -> Failure:
+    """Return a failure that wants a login of another tool, with what to do after it.
+
+    Nobody tells us when such a login was given.
+    """
+    after = f"after that login run credward refresh {credential.name}"
+    return replace(failure, hint=f"{failure.hint}; {after}" if failure.hint else after)
+
+
 def _check_open(loan: Loan, minted: MintedToken) -> None:
     """Hold a token back whose grant may have been given up before the store was locked."""
     if loan.locked:
         wipe(minted.body)
-        raise BrokerError(Kind.STORE_LOCKED, "the store is locked: run credward unlock")
+        raise LOCKED.error()
 
 
 def _take(minted: MintedToken) -> Secret:

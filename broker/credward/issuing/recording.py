@@ -50,9 +50,9 @@ class Recorder:
         """Record a mint that somebody asked for outright; nothing is handed out."""
         self._write(admitted, "refreshed", token_id=token_id, upstream_id=upstream_id)
 
-    def rejected(self, admitted: Admitted, token_id: str | None) -> None:
-        """Record a caller's word that upstream refused a token."""
-        self._write(admitted, "rejected", token_id=token_id)
+    def rejected(self, admitted: Admitted, token_id: str | None, reason: str) -> None:
+        """Record a caller's word that a token was refused where it is used, and its *reason*."""
+        self._write(admitted, "rejected", token_id=token_id, kind=reason)
 
     def managed(self, admitted: Admitted, outcome: str) -> None:
         """Record what was done to a grant: a login begun, a grant given up."""

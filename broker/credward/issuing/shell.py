@@ -31,18 +31,21 @@ from credward.lifecycle.vocabulary import (
     MintFailed,
     Park,
     Plan,
+    Reason,
     Rejected,
     Restored,
     Serve,
     StartMint,
+    StoreOpened,
     TokenKey,
+    TokensDropped,
     View,
     WaiterLeft,
     Woke,
 )
 from credward.tokens import TokenKind
 
-__all__ = ["Answer", "Held", "Mint", "MintedBody", "Owner", "Shell", "Wakeups", "Watcher"]
+__all__ = ["Answer", "Files", "Held", "Mint", "MintedBody", "Owner", "Shell", "Wakeups", "Watcher"]
 
 _log = logging.getLogger(__name__)
 
@@ -109,6 +112,14 @@ class Watcher(Protocol):
         ...
 
 
+class Files(Protocol):
+    """Whoever knows what mints read."""
+
+    async def note(self, credential: str) -> None:
+        """Look at the files of a credential, before a mint reads them."""
+        ...
+
+
 class Owner(Protocol):
     """Whoever is told when only a human can help."""
 
@@ -142,6 +153,7 @@ class Shell:
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         watcher: Watcher | None = None,
         owner: Owner | None = None,
+        files: Files | None = None,
         scrub: Callable[[], None] = lambda: None,
     ) -> None:
         self._clock = clock
@@ -149,6 +161,7 @@ class Shell:
         self._sealer = sealer
         self._watcher = watcher
         self._owner = owner
+        self._files = files
         self._scrub = scrub
         self._spawn = spawn
         self._lifecycle = Lifecycle()
@@ -199,12 +212,18 @@ class Shell:
         self._next_waiter += 1
         return self._ask(self._next_waiter, Forced(key=key, waiter=self._next_waiter))
 
-    def reject(self, key: TokenKey, token_id: str) -> None:
-        """Note that upstream refused this token."""
-        self._handle(Rejected(key=key, token_id=token_id))
+    def holds(self, credential: str, token_id: str) -> bool:
+        """Return whether this is a token of *credential* that is handed out now."""
+        return any(key.credential == credential and held == token_id for key, held in self._tokens)
+
+    def reject(
+        self, credential: str, token_id: str, reason: Reason, until: float | None = None
+    ) -> None:
+        """Note that this token was refused where it is used; see `Rejected`."""
+        self._handle(Rejected(credential=credential, token_id=token_id, reason=reason, until=until))
 
     def grant_given(self, grant: str) -> None:
-        """Note that a login made the grant usable again."""
+        """Note that what the grant waited for has come: a login, a secret, a file."""
         self._handle(GrantCleared(grant=grant))
 
     def grant_parked(self, grant: str, failure: Failure, *, drop: bool = False) -> None:
@@ -228,10 +247,13 @@ class Shell:
             )
         )
 
-    def drop_all(self) -> None:
-        """Forget every token; what is being minted finds nobody who wants it."""
-        self._handle(Configured(plans=()))
-        self._configured()
+    def drop_all(self, failure: Failure) -> None:
+        """Forget every token, and what is being minted: who waits for that hears *failure*."""
+        self._handle(TokensDropped(failure=failure))
+
+    def store_opened(self) -> None:
+        """Note that the store can be read."""
+        self._handle(StoreOpened())
 
     def drop(self, credential: str) -> None:
         """Forget the tokens of one credential, what failed of it, and the mint that is out."""
@@ -325,6 +347,8 @@ class Shell:
 
     async def _fly(self, key: TokenKey, flight: int) -> None:
         try:
+            if self._files is not None:
+                await self._files.note(key.credential)
             minted = await self._mint(key)
         except BrokerError as error:
             self._fail(key, flight, error.failure)

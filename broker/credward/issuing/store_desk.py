@@ -8,22 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from credward.config import Config, CredentialConfig
+from credward.config import Config
+from credward.config.sources import users
 from credward.errors import BrokerError, Kind
 from credward.issuing.gate import Gate, Holder, Peer
 from credward.issuing.grant_book import LONGEST_SECRET, GrantBook
-from credward.issuing.minting import users_of_secret
 from credward.issuing.recording import Recorder
 from credward.issuing.secret_binding import Binding
 from credward.issuing.secret_guard import SecretGuard
 from credward.issuing.shell import Shell
-from credward.issuing.strongbox import Strongbox
+from credward.issuing.strongbox import LOCKED, Strongbox
 from credward.issuing.token_shelf import TokenShelf
-from credward.settings.grants import grant_terms
+from credward.issuing.waking import secret_changed
 from credward.tokens import Secret
 from credward.workers.pool import WorkerPool
 
-__all__ = ["StoreDesk", "forget_failure"]
+__all__ = ["StoreDesk"]
 
 _SECRET = "secret:"  # noqa: S105 - the prefix of names in the store
 
@@ -58,10 +58,10 @@ class StoreDesk:
 
     async def lock(self, peer: Peer, passphrase: Secret | None) -> None:
         """Lock the store and drop every token from memory; durable."""
-        caller = self._gate.require("Manage", peer, although_locked=True)
+        caller = await self._gate.require_owner("Manage", peer, although_locked=True)
         # First: whatever fails after this, nothing is handed out any more.
         self._strongbox.shut()
-        self._shell.drop_all()
+        self._shell.drop_all(LOCKED)
         await self._strongbox.open(self._config)
         try:
             await self.lock_up(passphrase)
@@ -77,7 +77,7 @@ class StoreDesk:
             await self._strongbox.lock(passphrase)
         finally:
             if self._strongbox.locked:
-                self._shell.drop_all()
+                self._shell.drop_all(LOCKED)
                 self._pool.send_home()
                 # Where the disk did not take the locked store, it is tried again.
                 self._book.note_change()
@@ -86,7 +86,7 @@ class StoreDesk:
 
     async def unlock(self, peer: Peer, passphrase: Secret | None) -> None:
         """Open the store, and take over what workers finished meanwhile."""
-        caller = self._gate.require("Manage", peer, although_locked=True)
+        caller = await self._gate.require_owner("Manage", peer, although_locked=True)
         if self._gate.locked and not self._strongbox.locked:
             # Idle for too long, which the timer will notice in a moment.
             await self.lock_up()
@@ -102,7 +102,7 @@ class StoreDesk:
 
     async def set_secret(self, peer: Peer, name: str, value: Secret) -> bool:
         """Keep a secret for `{ store = … }`; return whether it is durable."""
-        caller = self._gate.require("Manage", peer)
+        caller = await self._gate.require_owner("Manage", peer)
         text = value.reveal()
         if not text or len(text) > LONGEST_SECRET:
             raise BrokerError(
@@ -112,7 +112,7 @@ class StoreDesk:
         self._recorder.acted(caller, "Manage", "secret-set", about=_SECRET + name)
         self._book.put_raw(_SECRET + name, bytearray(text.encode()))
         self._guard.forget(name)
-        self._secret_changed(name)
+        secret_changed(self._config, self._shell, name)
         durable = await self._book.save()
         self._scrub()
         return durable
@@ -122,7 +122,7 @@ class StoreDesk:
 
         Raise `unknown-credential` where there is none of that name.
         """
-        caller = self._gate.require("Manage", peer)
+        caller = await self._gate.require_owner("Manage", peer)
         await self._strongbox.open(self._config)
         self._recorder.acted(caller, "Manage", "secret-removed", about=_SECRET + name)
         if not self._book.delete_raw(_SECRET + name):
@@ -131,7 +131,7 @@ class StoreDesk:
                 f'the store holds no "{name}": run credward secret list',
             )
         self._guard.forget(name)
-        self._secret_changed(name)
+        secret_changed(self._config, self._shell, name)
         return await self._book.save()
 
     async def secrets(self, peer: Peer) -> list[tuple[str, Binding | None]]:
@@ -155,33 +155,18 @@ class StoreDesk:
             raise BrokerError(
                 Kind.UNKNOWN_CREDENTIAL, f'the store holds no "{name}": run credward secret list'
             )
-        users = users_of_secret(config, name)
-        if not users:
+        found = users(config, secret=name)
+        if not found:
             raise BrokerError(
                 Kind.BAD_REQUEST,
                 f'no credential refers to {{ store = "{name}" }}: run credward config edit',
             )
         self._recorder.acted(caller, "Manage", "secret-allowed", about=_SECRET + name)
-        binding = self._guard.allow(config, name, users)
+        binding = self._guard.allow(config, name, found)
         durable = await self._book.save()
-        self._secret_changed(name)
+        secret_changed(config, self._shell, name)
         return binding, durable
-
-    def _secret_changed(self, name: str) -> None:
-        """Forget what came of the old value, and what failed for want of the new one."""
-        for each in users_of_secret(self._config, name):
-            forget_failure(self._shell, each)
 
     @property
     def _config(self) -> Config:
         return self._holder.active.config
-
-
-def forget_failure(shell: Shell, credential: CredentialConfig) -> None:
-    """Have what failed of *credential* tried again at once."""
-    terms = grant_terms(credential.settings)
-    if terms.logins or terms.rotating:
-        # Its tokens are the grant's, whoever the client is.
-        shell.grant_given(credential.grant)
-    else:
-        shell.drop(credential.name)

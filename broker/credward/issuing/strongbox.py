@@ -35,7 +35,9 @@ from credward.workers.link import MintRequest
 from credward.workers.pool import WorkerPool
 from credward.workers.token_bytes import wipe
 
-__all__ = ["Strongbox"]
+__all__ = ["LOCKED", "Strongbox"]
+
+LOCKED = Failure.of(Kind.STORE_LOCKED, "the store is locked: run credward unlock")
 
 _log = logging.getLogger(__name__)
 

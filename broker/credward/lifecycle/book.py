@@ -9,7 +9,7 @@ import heapq
 import itertools
 import math
 
-from credward.lifecycle.records import GrantRecord, KeyRecord
+from credward.lifecycle.records import GrantRecord, KeyRecord, Waiting
 from credward.lifecycle.vocabulary import Plan, TokenKey
 
 __all__ = ["Book", "LifecycleError", "TooManyKeysError"]
@@ -59,6 +59,13 @@ class Book:
         """Return the records of one credential."""
         return self._by_credential.get(credential, {})
 
+    def holder(self, credential: str, token_id: str) -> KeyRecord | None:
+        """Return the key of *credential* whose current token is called so."""
+        for record in self.of_credential(credential).values():
+            if record.current is not None and record.current.token_id == token_id:
+                return record
+        return None
+
     def remove(self, record: KeyRecord) -> list[int]:
         """Forget a record and return who waited for it."""
         waiters = list(record.waiters)
@@ -93,6 +100,10 @@ class Book:
         """Return the grant behind a key."""
         return self.grant(record.plan.grant)
 
+    def grants(self) -> list[GrantRecord]:
+        """Return the grants that there are."""
+        return list(self._grants.values())
+
     def on(self, grant: str) -> list[KeyRecord]:
         """Return the keys on a grant."""
         return [each for each in self.records.values() if each.plan.grant == grant]
@@ -103,9 +114,9 @@ class Book:
 
     # --- waiters ----------------------------------------------------------------------------
 
-    def wait(self, record: KeyRecord, waiter: int, wish: float) -> None:
+    def wait(self, record: KeyRecord, waiter: int, waiting: Waiting) -> None:
         """Note that *waiter* will be answered by a flight of *record*."""
-        record.waiters[waiter] = wish
+        record.waiters[waiter] = waiting
         self._waiting[waiter] = record
 
     def is_waiting(self, waiter: int) -> bool:

@@ -8,7 +8,7 @@ Rules:
 1. A failure that time heals opens a *cooldown*: 30 s, after the next one 60 s, then 5 min, and
    never shorter than the source asked for.
 2. A failure that needs somebody opens *disabled*: until a login, or until a changed configuration,
-   which is tried anyway every hour.
+   which is tried anyway every hour, or when the failure says.
 3. Failures while a window is open change nothing; success closes it and counts from the beginning.
 4. A session that was served by another entry stays with it while that one is usable.
 """
@@ -27,8 +27,6 @@ from credward.lifecycle import schedule
 
 __all__ = ["Failover", "Window", "WindowState", "fails_over"]
 
-_COOLDOWNS = (30.0, 60.0, 300.0)
-_LONGEST_ASKED_FOR = 86_400.0
 # Sessions remembered at most; the one that asked longest ago goes first.
 _MOST_SESSIONS = 4096
 _FAILS_OVER = frozenset(
@@ -93,12 +91,11 @@ class Failover(Generic[_Entry]):
             return
         if failure.recovery is Recovery.RETRY:
             count = self._failed[entry] = self._failed.get(entry, 0) + 1
-            length = _COOLDOWNS[min(count, len(_COOLDOWNS)) - 1]
-            length = max(length, min(failure.retry_after or 0.0, _LONGEST_ASKED_FOR))
+            length = max(schedule.cooldown(count), schedule.asked_for(failure.retry_after))
             state = WindowState.COOLDOWN
         else:
             login = failure.recovery is Recovery.REAUTHORIZE
-            length = math.inf if login else schedule.FIX_INTERVAL
+            length = math.inf if login else failure.retry_after or schedule.FIX_INTERVAL
             state = WindowState.DISABLED
         self._windows[entry] = Window(
             state=state, failure=failure, until=now + length, length=length

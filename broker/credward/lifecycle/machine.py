@@ -1,15 +1,17 @@
 """The lifecycle of every token: when to mint, serve, refresh, back off and forget.
 
 Pure: events in, commands out, `now` passed in; it awaits nothing, reads no clock and logs nothing.
-Arithmetic is `schedule`, memory `records` and `book`, the guess of a refused token `rejection`.
+Arithmetic is `schedule`, memory `records` and `book`, taking up tokens `adoption`; when a failure
+is tried again is `pauses`, a guess that a token was refused `rejection`, a report of it `refusals`.
 
 Rules for whoever changes this:
 
 1. `handle` with an event that cannot be raises `LifecycleError` and leaves everything as it was.
 2. At most one flight per key; on a rotating grant at most one flight over all its keys.
 3. Every waiter gets exactly one `Serve` or `Fail`, unless it left.
-4. No `Serve` of a token past its end or below the hand-out floor.
-5. No `StartMint` on a parked grant, nor before `retry_at` unless forced.
+4. No `Serve` of a token past its end or below the hand-out floor, nor of one that was reported.
+5. No `StartMint` on a parked grant, nor before `retry_at` unless forced, or as the one probe that
+   asks may cause in five seconds and server; none but a forced one before the server's own pause.
 6. Early or doubled `Woke` events do nothing.
 7. The clock may jump either way between any two events: nothing remembered lies in the future
    because of it, no expired token goes out, and what is due after a long gap is spread out.
@@ -22,7 +24,7 @@ Transitions of a key (row: state, event → state; commands):
 | 2 | MINTING | Asked | MINTING | none, the ask waits |
 | 3 | MINTING | Minted | FRESH | Serve each waiter |
 | 4 | MINTING | MintFailed(retry) | EMPTY | Fail each waiter |
-| 5 | EMPTY | Asked during back-off | EMPTY | Fail |
+| 5 | EMPTY | Asked during back-off, the server probed just now | EMPTY | Fail |
 | 6 | FRESH | Asked | FRESH | Serve |
 | 7 | FRESH | Woke at refresh time, in demand | REFRESHING | StartMint |
 | 8 | FRESH | Woke at refresh time, no demand | FRESH | none |
@@ -36,11 +38,11 @@ Transitions of a key (row: state, event → state; commands):
 | 16 | STALE | Woke past the end | EXPIRED | Drop |
 | 17 | EXPIRED | Asked after back-off | MINTING | StartMint |
 | 18 | any | MintFailed(reauthorize) | PARKED | Park, Fail each waiter of the grant |
-| 19 | PARKED | Asked | PARKED | Fail at once |
-| 20 | PARKED | GrantCleared | EMPTY | none |
+| 19 | PARKED | Asked; Forced where a login is given here | PARKED | Fail at once |
+| 20 | PARKED, REJECTED | GrantCleared | EMPTY | none |
 | 21 | MINTING | MintFailed(fix-configuration) | PARKED | Fail each waiter; again after an hour |
 | 22 | FRESH | Asked early by the same asker | SUSPECT | Serve, StartMint |
-| 23 | FRESH | Rejected | SUSPECT | StartMint |
+| 23 | FRESH | Rejected(unauthorized, revoked) | MINTING | Drop, StartMint |
 | 24 | SUSPECT | Minted | FRESH | Drop the old token |
 | 25 | FRESH | Forced | REFRESHING | StartMint, the ask waits |
 | 26 | any | WaiterLeft | unchanged | none, the flight goes on |
@@ -51,19 +53,33 @@ Transitions of a key (row: state, event → state; commands):
 | 31 | any | GrantParked(drop) | PARKED | Drop, Fail each waiter of the grant |
 | 32 | EMPTY | Restored | FRESH | none |
 | 33 | any but EMPTY | Restored | unchanged | Drop the restored token |
+| 34 | EMPTY | Asked during back-off, not probed for 5 s | MINTING | StartMint, the ask waits |
+| 35 | MINTING after a slow failure | Asked | MINTING | Fail at once |
+| 36 | MINTING | GrantCleared, then MintFailed for want of what came | MINTING | StartMint |
+| 37 | PARKED, the login is another tool's | Forced | MINTING | StartMint, the ask waits |
+| 38 | MINTING for a report | Minted, the same token | REJECTED | Drop it, Fail each waiter |
+| 39 | FRESH | Rejected, as was the token before it | REJECTED | Drop |
+| 40 | FRESH | Rejected(quota, billing) | REJECTED | Drop |
+| 41 | REJECTED | Asked | REJECTED | Fail at once |
+| 42 | REJECTED | Asked after its time | MINTING | StartMint, the ask waits |
+| 43 | REJECTED | Forced | MINTING | StartMint, the ask waits |
+| 44 | any | TokensDropped | EMPTY; PARKED and REJECTED stay | Drop, Fail each waiter |
+| 45 | any | StoreOpened | failures for want of the store end | none |
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import replace
+from collections.abc import Hashable
 from typing import assert_never
 
 from credward.errors import Failure, Kind, Recovery
-from credward.lifecycle import schedule
+from credward.lifecycle import refusals, schedule
+from credward.lifecycle.adoption import adopt, take_up
 from credward.lifecycle.book import Book, LifecycleError, TooManyKeysError
-from credward.lifecycle.records import Current, GrantRecord, KeyRecord
+from credward.lifecycle.pauses import Pauses
+from credward.lifecycle.records import GrantRecord, KeyRecord, Waiting
 from credward.lifecycle.rejection import Inference
 from credward.lifecycle.views import view_of
 from credward.lifecycle.vocabulary import (
@@ -83,7 +99,9 @@ from credward.lifecycle.vocabulary import (
     Restored,
     Serve,
     StartMint,
+    StoreOpened,
     TokenKey,
+    TokensDropped,
     View,
     WaiterLeft,
     Woke,
@@ -104,6 +122,7 @@ class Lifecycle:
     def __init__(self) -> None:
         self._book = Book()
         self._inference = Inference()
+        self._pauses = Pauses()
         self._flights = itertools.count(1)
         # Flights whose key was taken away meanwhile, by the grant that they hold.
         self._orphans: dict[int, str] = {}
@@ -120,7 +139,7 @@ class Lifecycle:
             case Minted():
                 return self._minted(event, now)
             case Restored():
-                return self._restored(event, now)
+                return [*take_up(self._book, event, now)]
             case MintFailed():
                 return self._mint_failed(event, now)
             case Forced():
@@ -138,6 +157,10 @@ class Lifecycle:
                     self._drop_tokens(grant, commands)
                 self._park(self._book.grant(grant), failure, now, commands)
                 return commands
+            case TokensDropped(failure=failure):
+                return self._tokens_dropped(failure, now)
+            case StoreOpened():
+                return self._store_opened(now)
             case Configured():
                 return self._configured(event, now)
             case _:
@@ -164,6 +187,8 @@ class Lifecycle:
 
     def _asked(self, event: Asked, now: float) -> list[Command]:
         record = self._record_of(event)
+        asker = None if event.asker is None else (event.asker, event.key.credential)
+        waiting = Waiting(event.min_remaining, asker)
         lapsed = not record.wanted(now)
         record.last_asked_at = now
         # Where demand had lapsed, only the token's end was in the books.
@@ -171,41 +196,46 @@ class Lifecycle:
             self._book.schedule(record, now)
         commands: list[Command] = []
         if record.usable(now):
-            self._infer(record, event, now, commands)
+            self._infer(record, asker, event.cache_ttl, now, commands)
             wish = schedule.need(event.min_remaining, record.life)
             better = record.remaining(now) < wish and self._can_better(record, now)
             if not better:
-                commands.insert(0, self._serve(record, event, now))
+                commands.insert(0, self._serve(record, event.waiter, waiting, now))
                 return commands
         elif (hopeless := self._hopeless(record, now)) is not None:
-            return [Fail(event.waiter, hopeless)]
+            return [self._fail(event.waiter, asker, hopeless)]
         if record.minted_at is not None:
             record.waits += 1
-        self._book.wait(record, event.waiter, event.min_remaining)
+        self._book.wait(record, event.waiter, waiting)
         self._start(record, now, commands)
         return commands
 
-    def _infer(self, record: KeyRecord, event: Asked, now: float, commands: list[Command]) -> None:
+    def _infer(
+        self,
+        record: KeyRecord,
+        asker: Hashable | None,
+        cache_ttl: float | None,
+        now: float,
+        commands: list[Command],
+    ) -> None:
         current = record.current
-        if event.asker is None or event.cache_ttl is None or current is None:
+        if asker is None or cache_ttl is None or current is None:
             return
-        asker = (event.asker, event.key.credential)
-        if self._inference.is_rejection(asker, current.token_id, event.cache_ttl, now):
+        if self._inference.is_rejection(asker, current.token_id, cache_ttl, now):
             self._suspect(record, current.token_id, now, commands)
 
-    def _serve(self, record: KeyRecord, event: Asked, now: float) -> Serve:
+    def _serve(self, record: KeyRecord, waiter: int, waiting: Waiting, now: float) -> Serve:
         current = record.current
         assert current is not None
         remaining = current.ends_at - now
-        if event.asker is not None:
-            asker = (event.asker, event.key.credential)
-            self._inference.gave(asker, current.token_id, remaining, now)
-        return Serve(
-            event.waiter,
-            record.key,
-            current.token_id,
-            short=remaining < event.min_remaining,
-        )
+        if waiting.asker is not None:
+            self._inference.gave(waiting.asker, current.token_id, remaining, now)
+        return Serve(waiter, record.key, current.token_id, short=remaining < waiting.wish)
+
+    def _fail(self, waiter: int, asker: Hashable | None, failure: Failure) -> Fail:
+        if asker is not None:
+            self._inference.failed(asker)
+        return Fail(waiter, failure)
 
     def _can_better(self, record: KeyRecord, now: float) -> bool:
         """Return whether waiting for a mint could bring a token that lasts longer."""
@@ -218,26 +248,38 @@ class Lifecycle:
         parked = self._book.grant_of(record).parked
         if parked is not None:
             return parked
-        if record.busy or record.failure is None or now >= record.retry_at:
+        standing = self._pauses.standing(record, now)
+        if standing is None or self._pauses.probe(record, now):
             return None
-        return replace(record.failure, retry_after=record.retry_at - now)
+        return standing
 
     def _forced(self, event: Forced, now: float) -> list[Command]:
         record = self._record_of(event)
         record.last_asked_at = now
-        parked = self._book.grant_of(record).parked
-        if parked is not None:
-            return [Fail(event.waiter, parked)]
+        grant = self._book.grant_of(record)
+        if grant.parked is not None and record.plan.login:
+            return [Fail(event.waiter, grant.parked)]
+        # Nobody tells when a login was given that another tool keeps: whoever says so is believed.
+        self._unpark(grant, now)
+        record.verdict = None
         commands: list[Command] = []
-        self._book.wait(record, event.waiter, 0.0)
+        self._book.wait(record, event.waiter, Waiting(0.0))
         self._start(record, now, commands, forced=True)
         return commands
 
     def _rejected(self, event: Rejected, now: float) -> list[Command]:
-        record = self._book.records.get(event.key)
-        commands: list[Command] = []
-        if record and record.current and record.current.token_id == event.token_id:
-            self._suspect(record, event.token_id, now, commands)
+        """Hand out no more what was reported, and mint another one where that may help."""
+        record = self._book.holder(event.credential, event.token_id)
+        if record is None:
+            return []
+        commands: list[Command] = [Drop(record.key, event.token_id)]
+        record.current = record.suspect = None
+        verdict = record.verdict = refusals.judge(record, event, now)
+        if verdict.final:
+            refusals.condemn(record, verdict, now)
+        elif self._book.grant_of(record).parked is None and now >= record.not_before:
+            self._start(record, now, commands, forced=True)
+        self._book.schedule(record, now)
         return commands
 
     def _suspect(
@@ -246,7 +288,7 @@ class Lifecycle:
         """Force one mint for a token that upstream seems to refuse; it is served meanwhile."""
         if self._book.grant_of(record).parked or now < record.retry_at:
             return
-        if self._inference.may_force(record.key.credential, token_id, now):
+        if self._inference.may_force(record.key.credential, token_id, record.life, now):
             record.suspect = token_id
             self._start(record, now, commands, forced=True)
 
@@ -263,12 +305,16 @@ class Lifecycle:
             grant.queue.append(record.key)
             record.queued = True
         else:
-            self._take_off(record, grant, commands)
+            self._take_off(record, grant, now, commands)
         self._book.schedule(record, now)
 
-    def _take_off(self, record: KeyRecord, grant: GrantRecord, commands: list[Command]) -> None:
+    def _take_off(
+        self, record: KeyRecord, grant: GrantRecord, now: float, commands: list[Command]
+    ) -> None:
         record.queued = False
         record.flight = next(self._flights)
+        record.flight_at = now
+        refusals.reopen(record, now)
         if record.plan.rotating:
             grant.holder = record.key
         commands.append(StartMint(record.key, record.flight))
@@ -295,7 +341,7 @@ class Lifecycle:
         while grant is not None and grant.queue and grant.holder is None and grant.parked is None:
             record = self._book.records.get(grant.queue.popleft())
             if record is not None and record.queued:
-                self._take_off(record, grant, commands)
+                self._take_off(record, grant, now, commands)
                 self._book.schedule(record, now)
 
     def _minted(self, event: Minted, now: float) -> list[Command]:
@@ -316,84 +362,22 @@ class Lifecycle:
             self._next_on(grant, now, commands)
             return [*commands, Drop(event.key, event.token_id)]
         record.mints += 1
-        record.minted_at = now
-        record.failure = None
-        record.failures_in_row = 0
-        record.retry_at = -math.inf
-        self._adopt(record, event, ends_at, now, commands)
+        record.outdated = False
+        self._pauses.answered(record)
+        self._pauses.ended(record)
+        ends = event.expires_at is not None
+        if verdict := refusals.repeated(record, event.token_id, ends=ends, now=now):
+            commands.append(Drop(event.key, event.token_id))
+            refusals.condemn(record, verdict, now)
+        else:
+            record.minted_at = now
+            commands += adopt(record, event, ends_at, now)
         record.forced = False
         record.suspect = None
-        self._answer_waiters(record, now, commands)
+        self._answer_waiters(record, now, commands, record.failure)
         self._book.schedule(record, now)
         self._next_on(grant, now, commands)
         return commands
-
-    def _adopt(
-        self,
-        record: KeyRecord,
-        event: Minted,
-        ends_at: float,
-        now: float,
-        commands: list[Command],
-    ) -> None:
-        old = record.current
-        progress = old is None or ends_at > old.ends_at or not record.usable(now)
-        if old is not None and not progress and not self._replaces(record, old, event):
-            # The source gave back what it had cached: looking again soon would change nothing.
-            record.look_again_at = now + schedule.look_again_in(old.ends_at - now)
-            if event.token_id != old.token_id:
-                commands.append(Drop(event.key, event.token_id))
-            return
-        record.lives.append(ends_at - now)
-        record.jitter = event.jitter
-        record.look_again_at = -math.inf
-        record.current = Current(
-            token_id=event.token_id,
-            issued_at=event.issued_at,
-            expires_at=event.expires_at,
-            ends_at=ends_at,
-        )
-        if old is not None and old.token_id != event.token_id:
-            commands.append(Drop(record.key, old.token_id))
-
-    def _restored(self, event: Restored, now: float) -> list[Command]:
-        """Take up a token of an earlier life, unless this one knows better already."""
-        key = event.key
-        plan = self._book.plans.get(key.credential)
-        at_mint = schedule.ends_at(event.issued_at, event.expires_at, event.minted_at)
-        life = at_mint - event.minted_at
-        ends_at = schedule.ends_at(event.minted_at, at_mint, now)
-        record = self._book.records.get(key)
-        if record is not None and record.current and record.current.token_id == event.token_id:
-            return []
-        if (
-            plan is None
-            or plan.epoch != key.epoch
-            or not 0 < life < math.inf
-            or ends_at - now < max(schedule.floor(life), math.ulp(now))
-            or (record is not None and (record.busy or record.current is not None))
-        ):
-            return [Drop(key, event.token_id)]
-        try:
-            record = self._book.find_or_make(key)
-        except TooManyKeysError:
-            return [Drop(key, event.token_id)]
-        record.current = Current(
-            token_id=event.token_id,
-            issued_at=event.issued_at,
-            expires_at=event.expires_at,
-            ends_at=ends_at,
-        )
-        record.lives.append(life)
-        record.jitter = event.jitter
-        record.minted_at = min(event.minted_at, now)
-        self._book.schedule(record, now)
-        return []
-
-    @staticmethod
-    def _replaces(record: KeyRecord, old: Current, event: Minted) -> bool:
-        # Somebody asked for another token than the one we hold, and this is another one.
-        return record.forced and event.token_id != old.token_id
 
     def _mint_failed(self, event: MintFailed, now: float) -> list[Command]:
         commands: list[Command] = []
@@ -402,24 +386,21 @@ class Lifecycle:
             self._next_on(grant, now, commands)
             return commands
         failure = event.failure
-        record.failures += 1
-        record.failures_in_row += 1
-        record.failure = failure
+        outdated, record.outdated = record.outdated, False
+        parked = self._book.grant_of(record).parked is not None
+        if outdated and not parked and failure.recovery is not Recovery.RETRY:
+            # What failed is what was there before: whoever waits, waits for what has come since.
+            self._start(record, now, commands)
+            self._next_on(grant, now, commands)
+            return commands
+        self._pauses.failed(record, failure, event.jitter, now)
         record.forced = False
         record.suspect = None
         if record.current is None:
             record.jitter = event.jitter
-        match failure.recovery:
-            case Recovery.REAUTHORIZE:
-                commands.append(Park(record.plan.grant, failure))
-                self._park(self._book.grant_of(record), failure, now, commands, but=record)
-            case Recovery.FIX_CONFIGURATION:
-                record.retry_at = now + schedule.FIX_INTERVAL
-            case Recovery.RETRY:
-                wait = schedule.backoff(record.failures_in_row, failure.retry_after, event.jitter)
-                record.retry_at = now + wait
-            case _:
-                assert_never(failure.recovery)
+        if failure.recovery is Recovery.REAUTHORIZE:
+            commands.append(Park(record.plan.grant, failure))
+            self._park(self._book.grant_of(record), failure, now, commands, but=record)
         self._answer_waiters(record, now, commands, failure)
         self._book.schedule(record, now)
         self._next_on(grant, now, commands)
@@ -451,17 +432,16 @@ class Lifecycle:
         failure: Failure | None = None,
     ) -> None:
         current = record.current
-        for waiter, wish in list(record.waiters.items()):
+        for waiter, waiting in list(record.waiters.items()):
             self._book.stop_waiting(waiter)
             if (
                 current is not None
                 and current.ends_at > now
                 and (failure is None or record.usable(now))
             ):
-                short = current.ends_at - now < wish
-                commands.append(Serve(waiter, record.key, current.token_id, short))
+                commands.append(self._serve(record, waiter, waiting, now))
             elif failure is not None:
-                commands.append(Fail(waiter, failure))
+                commands.append(self._fail(waiter, waiting.asker, failure))
 
     # --- time -------------------------------------------------------------------------------
 
@@ -478,6 +458,7 @@ class Lifecycle:
             self._latest = now
             self._book.shift(-back)
             self._inference.shift(-back)
+            self._pauses.shift(-back)
 
     def _woke(self, now: float) -> list[Command]:
         commands: list[Command] = []
@@ -525,8 +506,8 @@ class Lifecycle:
                 # A changed entry may be what its grant was waiting for.
                 self._book.grant(old.grant).parked = None
         self._book.plans = plans
-        used = {plan.grant for plan in plans.values()}
-        self._book.forget_grants_but(used)
+        self._book.forget_grants_but({plan.grant for plan in event.plans})
+        self._pauses.keep_only({plan.upstream for plan in event.plans}, set(plans))
         for record in self._book.records.values():
             self._book.schedule(record, now)
         for plan in event.plans:
@@ -549,18 +530,55 @@ class Lifecycle:
 
     def _drop_tokens(self, grant: str, commands: list[Command]) -> None:
         for record in self._book.on(grant):
-            if record.current is not None:
-                commands.append(Drop(record.key, record.current.token_id))
-                record.current = None
+            self._drop_token(record, commands)
+
+    def _drop_token(self, record: KeyRecord, commands: list[Command]) -> None:
+        """Take the token away, as if none had been minted."""
+        if record.current is not None:
+            commands.append(Drop(record.key, record.current.token_id))
+        record.current = record.suspect = record.minted_at = None
+        record.replacement = False
+
+    def _tokens_dropped(self, failure: Failure, now: float) -> list[Command]:
+        """Forget every token, and what is being minted; what failed before, and why, stays."""
+        commands: list[Command] = []
+        for grant in self._book.grants():
+            grant.queue.clear()
+        for record in self._book.records.values():
+            self._drop_token(record, commands)
+            if record.flight is not None:
+                # Its lease goes back when it lands; its token is for nobody.
+                self._orphans[record.flight] = record.plan.grant
+            record.flight = None
+            record.queued = record.forced = record.outdated = False
+            if record.verdict is not None and not record.verdict.final:
+                record.verdict = None
+            self._answer_waiters(record, now, commands, failure)
+            self._book.schedule(record, now)
+        return commands
+
+    def _store_opened(self, now: float) -> list[Command]:
+        for record in self._book.records.values():
+            if record.failure is not None and record.failure.kind is Kind.STORE_LOCKED:
+                self._pauses.ended(record)
+                self._book.schedule(record, now)
+        return []
 
     def _cleared(self, name: str, now: float) -> list[Command]:
         commands: list[Command] = []
         grant = self._book.grant(name)
-        grant.parked = None
         for record in self._book.on(name):
-            record.retry_at = -math.inf
-            record.failure = None
-            record.failures_in_row = 0
-            self._book.schedule(record, now)
+            self._pauses.ended(record)
+            record.verdict = None
+            record.outdated = record.flight is not None
+            if record.current is None:
+                # Nothing was minted of what has come.
+                record.minted_at = None
+        self._unpark(grant, now)
         self._next_on(grant, now, commands)
         return commands
+
+    def _unpark(self, grant: GrantRecord, now: float) -> None:
+        grant.parked = None
+        for record in self._book.on(grant.name):
+            self._book.schedule(record, now)

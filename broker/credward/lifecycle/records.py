@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 
 from credward.errors import Failure, Recovery
 from credward.lifecycle import schedule
-from credward.lifecycle.vocabulary import Plan, TokenKey
+from credward.lifecycle.vocabulary import Plan, TokenKey, Verdict
 
-__all__ = ["Current", "GrantRecord", "KeyRecord", "Needs"]
+__all__ = ["Current", "GrantRecord", "KeyRecord", "Needs", "Waiting"]
 
 _LIVES = 8
 # Different wishes remembered per key at most.
@@ -62,17 +63,34 @@ class Needs:
         self.entries = deque((at + seconds, wish) for at, wish in self.entries)
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An ask that a flight will answer: the life that it wants, and who it is for the inference."""
+
+    wish: float
+    asker: Hashable | None = None
+
+
 @dataclass(slots=True, kw_only=True)
 class KeyRecord:
-    """One token key. *waiters* are asks that a flight will answer."""
+    """One token key. *waiters* are asks that a flight will answer.
+
+    *flight_at*: when the last flight began. *outdated*: what it waited for came while it was out.
+    *not_before*: the end of the pause that the server asked for. *sluggish*: the last failure took
+    so long to come that nobody is kept waiting for the next. *verdict*: what was reported of its
+    token, *replacement* whether the current one was minted for such a report, *refusals* how many
+    there were in a row, *refused_at* when the last one came.
+    """
 
     key: TokenKey
     plan: Plan
     current: Current | None = None
     flight: int | None = None
+    flight_at: float = -math.inf
+    outdated: bool = False
     queued: bool = False
     forced: bool = False
-    waiters: dict[int, float] = field(default_factory=dict)
+    waiters: dict[int, Waiting] = field(default_factory=dict)
     lives: deque[float] = field(default_factory=lambda: deque(maxlen=_LIVES))
     needs: Needs = field(default_factory=Needs)
     jitter: float = 0.0
@@ -80,9 +98,15 @@ class KeyRecord:
     minted_at: float | None = None
     look_again_at: float = -math.inf
     retry_at: float = -math.inf
+    not_before: float = -math.inf
+    sluggish: bool = False
     failure: Failure | None = None
     failures_in_row: int = 0
     suspect: str | None = None
+    verdict: Verdict | None = None
+    replacement: bool = False
+    refusals: int = 0
+    refused_at: float = -math.inf
     wake_at: float | None = None
     mints: int = 0
     failures: int = 0
@@ -106,6 +130,10 @@ class KeyRecord:
         """Return whether the current token may still be handed out."""
         remaining = self.remaining(now)
         return remaining > 0 and remaining >= schedule.floor(self.life)
+
+    def rejected(self, now: float) -> bool:
+        """Return whether the secret itself is refused, so that no mint helps."""
+        return self.verdict is not None and self.verdict.final and self.verdict.holds(now)
 
     def wanted(self, now: float) -> bool:
         """Return whether demand keeps this key fresh."""
@@ -150,9 +178,15 @@ class KeyRecord:
             self.minted_at += seconds
         if self.wake_at is not None:
             self.wake_at += seconds
+        self.flight_at += seconds
         self.look_again_at += seconds
         self.retry_at += seconds
+        self.not_before += seconds
+        self.refused_at += seconds
         self.needs.shift(seconds)
+        if (verdict := self.verdict) is not None:
+            until = None if verdict.until is None else verdict.until + seconds
+            self.verdict = replace(verdict, since=verdict.since + seconds, until=until)
 
 
 @dataclass(slots=True, kw_only=True)

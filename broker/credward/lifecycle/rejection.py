@@ -1,7 +1,8 @@
 """Infer from an early re-ask that upstream refused a token: Claude Code never says so.
 
 A harness runs its helper again before its cache time is over only when the API answered 401 or
-403. The inference costs one mint at most, is throttled, and never turns into an error.
+403. The inference costs one mint at most, is throttled, and never turns into an error. What is
+reported for sure is judged by `refusals`.
 """
 
 from __future__ import annotations
@@ -18,8 +19,6 @@ __all__ = ["Inference"]
 _MOST = 4096
 # Asked this much before its cache time is over, an asker may simply have been early (seconds).
 _EARLY = 5.0
-# A client asks anew by itself when a token that it can read (a JWT) has this little left.
-_NEAR_END = 30.0
 # After this long without one, rejections of a credential are counted from the beginning.
 _CALM = 3600.0
 
@@ -52,24 +51,32 @@ class Inference:
         if len(self._given) > _MOST:
             self._given.popitem(last=False)
 
-    def is_rejection(self, asker: Hashable, token_id: str, cache_ttl: float, now: float) -> bool:
-        """Return whether this asker, asking again now, says that *token_id* was refused."""
-        given = self._given.get(asker)
-        return (
-            given is not None
-            and given.token_id == token_id
-            and 0 <= now - given.at < cache_ttl - _EARLY
-            and given.remaining > cache_ttl + _NEAR_END
-        )
+    def failed(self, asker: Hashable) -> None:
+        """Note that it was answered with a failure: asking again soon says nothing then."""
+        self._given.pop(asker, None)
 
-    def may_force(self, credential: str, token_id: str, now: float) -> bool:
-        """Return whether a mint may be forced for this token, and count it if so."""
+    def is_rejection(self, asker: Hashable, token_id: str, cache_ttl: float, now: float) -> bool:
+        """Return whether this asker, asking again now, says that *token_id* was refused.
+
+        A client that can read the token (a JWT) asks anew by itself near its end: not in the first
+        half of the life that was left.
+        """
+        given = self._given.get(asker)
+        if given is None or given.token_id != token_id:
+            return False
+        return 0 <= now - given.at < min(cache_ttl - _EARLY, given.remaining / 2)
+
+    def may_force(self, credential: str, token_id: str, life: float, now: float) -> bool:
+        """Return whether a mint may be forced for this token, and count it if so.
+
+        *life*: how long tokens of the credential last.
+        """
         if token_id in self._replaced:
             return False
         forced = self._forced.get(credential)
         if forced is not None and now - forced.at > _CALM:
             forced = None
-        if forced is not None and now - forced.at < schedule.forced_spacing(forced.count):
+        if forced is not None and now - forced.at < schedule.forced_spacing(forced.count, life):
             return False
         self._forced[credential] = _Forced(forced.count + 1 if forced else 1, now)
         self._replaced[token_id] = None

@@ -10,7 +10,10 @@ import math
 
 __all__ = [
     "FIX_INTERVAL",
+    "PROBE_INTERVAL",
+    "asked_for",
     "backoff",
+    "cooldown",
     "demand_ends_in",
     "ends_at",
     "floor",
@@ -19,14 +22,20 @@ __all__ = [
     "need",
     "refresh_at",
     "spacing",
+    "untried_for",
 ]
 
 # A broken configuration is tried again this often; a reload that changes it is quicker.
 FIX_INTERVAL = 3600.0
+# Of those who ask while a server fails, one in so many seconds has it tried again.
+PROBE_INTERVAL = 5.0
 _FIRST_BACKOFF = 2.0
 _LONGEST_BACKOFF = 300.0
+_LONGEST_ASKED_FOR = 86_400.0
+_COOLDOWNS = (30.0, 60.0, 300.0)
 _FIRST_FORCED = 120.0
 _LONGEST_FORCED = 600.0
+_UNTRIED = 30.0
 
 
 def need(min_remaining: float, life: float) -> float:
@@ -71,13 +80,25 @@ def look_again_in(remaining: float) -> float:
 def backoff(failures: int, retry_after: float | None, jitter: float) -> float:
     """Return how long to wait after the nth failure in a row: doubling, full jitter, capped.
 
-    Never before what the server asked for (Retry-After, RFC 9110 section 10.2.3), of which an
-    absurd value is cut to a day.
+    Never before what the server asked for.
     """
     longest = min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2.0 ** min(failures - 1, 16))
     # Full jitter may draw nearly nothing: half a second keeps a crowd of keys from hammering.
     wait = max(0.5, longest * jitter)
-    return max(wait, min(retry_after or 0.0, 86_400.0))
+    return max(wait, asked_for(retry_after))
+
+
+def asked_for(retry_after: float | None) -> float:
+    """Return the pause that a server asked for (Retry-After, RFC 9110 section 10.2.3).
+
+    An absurd one is cut to a day.
+    """
+    return min(retry_after or 0.0, _LONGEST_ASKED_FOR)
+
+
+def cooldown(failures: int) -> float:
+    """Return how long what others can stand in for is left alone after its nth failure in a row."""
+    return _COOLDOWNS[min(max(failures, 1), len(_COOLDOWNS)) - 1]
 
 
 def demand_ends_in(idle_after: float | None, life: float) -> float:
@@ -87,6 +108,15 @@ def demand_ends_in(idle_after: float | None, life: float) -> float:
     return max(2 * life, 3600.0) if not math.isinf(life) else math.inf
 
 
-def forced_spacing(forced_before: int) -> float:
-    """Return the least time from one inferred rejection to the next, per credential."""
-    return min(_LONGEST_FORCED, _FIRST_FORCED * 2.0 ** min(max(forced_before - 1, 0), 8))
+def forced_spacing(forced_before: int, life: float) -> float:
+    """Return the least time from one mint for a refused token to the next, per credential.
+
+    Two minutes, or half the *life* of its tokens where that is shorter; doubling to ten minutes.
+    """
+    first = min(_FIRST_FORCED, life / 2) if life > 0 else _FIRST_FORCED
+    return min(_LONGEST_FORCED, first * 2.0 ** min(max(forced_before - 1, 0), 16))
+
+
+def untried_for(life: float) -> float:
+    """Return the age up to which a token that is refused has never been any good."""
+    return min(_UNTRIED, life / 2) if life > 0 else _UNTRIED

@@ -7,6 +7,7 @@ import math
 from credward.errors import Recovery
 from credward.lifecycle.book import Book, LifecycleError
 from credward.lifecycle.records import KeyRecord
+from credward.lifecycle.refusals import is_over
 from credward.lifecycle.vocabulary import State, TokenKey, View
 
 __all__ = ["view_of"]
@@ -26,6 +27,7 @@ def view_of(book: Book, credential: str, now: float) -> View:
         state = State.PARKED if parked else State.EMPTY
         return View(credential=credential, state=state, grant=plan.grant, failure=parked)
     current = shown.current
+    failure = parked or (None if is_over(shown, now) else shown.failure)
     due = shown.refresh_at(now) if current and shown.wanted(now) else math.inf
     return View(
         credential=credential,
@@ -37,7 +39,9 @@ def view_of(book: Book, credential: str, now: float) -> View:
         refresh_at=None if math.isinf(due) or parked else due,
         retry_at=shown.retry_at if shown.retry_at > now else None,
         last_asked_at=shown.last_asked_at,
-        failure=parked or shown.failure,
+        failure=failure,
+        verdict=shown.verdict if shown.rejected(now) else None,
+        life=shown.life if 0 < shown.life < math.inf else None,
         mints=sum(each.mints for each in records.values()),
         failures=sum(each.failures for each in records.values()),
         waits=sum(each.waits for each in records.values()),
@@ -46,7 +50,7 @@ def view_of(book: Book, credential: str, now: float) -> View:
 
 
 def _state(record: KeyRecord, now: float) -> State:
-    failure = record.failure
+    failure = None if is_over(record, now) else record.failure
     if record.usable(now):
         if record.suspect is not None:
             return State.SUSPECT
@@ -55,6 +59,8 @@ def _state(record: KeyRecord, now: float) -> State:
         return State.STALE if failure is not None else State.FRESH
     if record.busy:
         return State.MINTING
+    if record.rejected(now):
+        return State.REJECTED
     if failure is not None and failure.recovery is Recovery.FIX_CONFIGURATION:
         return State.PARKED
     return State.EMPTY if record.minted_at is None else State.EXPIRED

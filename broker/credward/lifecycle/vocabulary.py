@@ -27,12 +27,16 @@ __all__ = [
     "Minted",
     "Park",
     "Plan",
+    "Reason",
     "Rejected",
     "Restored",
     "Serve",
     "StartMint",
     "State",
+    "StoreOpened",
     "TokenKey",
+    "TokensDropped",
+    "Verdict",
     "View",
     "WaiterLeft",
     "Woke",
@@ -50,6 +54,16 @@ class State(enum.StrEnum):
     STALE = "stale"
     EXPIRED = "expired"
     PARKED = "parked"
+    REJECTED = "rejected"
+
+
+class Reason(enum.StrEnum):
+    """What a server said of a token that it refused, as whoever used the token reports it."""
+
+    UNAUTHORIZED = "unauthorized"
+    REVOKED = "revoked"
+    QUOTA = "quota"
+    BILLING = "billing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +81,20 @@ class TokenKey:
 class Plan:
     """How one configured credential is to be kept: its grant, and how long demand lasts.
 
-    *rotating*: mints on this grant are serialised. *idle_after* None: two lifetimes, at least an
-    hour. *always*: refreshed whether or not anybody asks, minted as soon as it is configured.
+    *rotating*: mints on this grant are serialised. *login*: a login given here ends its parking; if
+    not, another tool keeps the login, and only a try shows that it was given. *upstream* names the
+    server that is asked; one that fails is probed for all that share the name. *remedy* is what to
+    do where the secret itself is refused. *idle_after* None: two lifetimes, at least an hour.
+    *always*: refreshed whether or not anybody asks, minted as soon as it is configured.
     """
 
     credential: str
     epoch: str
     grant: str
     rotating: bool = False
+    login: bool = True
+    upstream: str = ""
+    remedy: str = ""
     always: bool = False
     idle_after: float | None = None
 
@@ -93,10 +113,9 @@ class Configured:
 class Asked:
     """A caller that policy allowed wants a token now.
 
-    *waiter* names the ask (unique). *asker* is set only for the apiKeyHelper shape (format token,
-    attested, a harness ancestor, not from within a tool): the identity by which an early re-ask is
-    inferred to mean a rejection. *cache_ttl* is how long the asker keeps what it gets, None where
-    the shape does not say.
+    *waiter* names the ask (unique). *asker* is the identity by which an early re-ask is taken to
+    mean a rejection, None for whoever may ask as often as it likes (see `issuing.asking`).
+    *cache_ttl* is how long the asker keeps what it gets, None where that is not known.
     """
 
     key: TokenKey
@@ -149,7 +168,10 @@ class MintFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forced:
-    """Somebody wants a new token (`credward refresh`); *waiter* gets what the flight brings."""
+    """Somebody wants a new token (`credward refresh`); *waiter* gets what the flight brings.
+
+    It also ends a verdict on the token, and tries a login that another tool keeps.
+    """
 
     key: TokenKey
     waiter: int
@@ -157,15 +179,20 @@ class Forced:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """A caller says that upstream refused this token (`POST .../rejected`)."""
+    """A caller says that the token was refused where it is used: a fact, where a re-ask is a guess.
 
-    key: TokenKey
+    *until*: when it may be used again, in Unix seconds, None where that was not said.
+    """
+
+    credential: str
     token_id: str
+    reason: Reason = Reason.UNAUTHORIZED
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantCleared:
-    """The grant is usable again, by a login: parking and back-off on it end."""
+    """What the grant waited for has come (a login, a secret): parking, pauses and verdicts end."""
 
     grant: str
 
@@ -180,6 +207,18 @@ class GrantParked:
     grant: str
     failure: Failure
     drop: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokensDropped:
+    """No token may be held (a lock): who waits hears *failure*; what failed before stays known."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreOpened:
+    """The store can be read: what failed for want of it need not wait any longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +237,8 @@ Event = (
     | Rejected
     | GrantCleared
     | GrantParked
+    | TokensDropped
+    | StoreOpened
     | Woke
 )
 
@@ -251,8 +292,31 @@ Command = StartMint | Serve | Fail | Drop | Park
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What was reported of a token, *since* then; instants are Unix seconds.
+
+    *final*: another mint does not help, so nothing is handed out *until* then (None: until the
+    secret is replaced). Before that a mint is under way that may bring another token.
+    """
+
+    token_id: str
+    reason: Reason
+    since: float
+    until: float | None = None
+    final: bool = False
+
+    def holds(self, now: float) -> bool:
+        """Return whether its time is not over yet."""
+        return self.until is None or now < self.until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """What `status` shows of one credential (its default key, else the most recently asked one)."""
+    """What `status` shows of one credential (its default key, else the most recently asked one).
+
+    *life*: how long its tokens last, in seconds, as far as mints have shown. *verdict*: set where
+    the state is `rejected`.
+    """
 
     credential: str
     state: State
@@ -264,6 +328,8 @@ class View:
     retry_at: float | None = None
     last_asked_at: float | None = None
     failure: Failure | None = None
+    verdict: Verdict | None = None
+    life: float | None = None
     mints: int = 0
     failures: int = 0
     waits: int = 0

@@ -26,7 +26,10 @@ _MEMO = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What was decided. *rule* is the `@id` that decided, *origin* its `file:line`."""
+    """What was decided. *rule* is the `@id` that decided, *origin* its `file:line`.
+
+    *reason* goes on from what was asked for: "denied by policy …".
+    """
 
     allowed: bool
     rule: str | None
@@ -54,7 +57,7 @@ class PolicyEngine:
         allow_uids: Iterable[int] = (),
         directory: Path | None = None,
     ) -> Self:
-        """Read the policies of *mode*: user mode ships permits, the others only what you write."""
+        """Read the policies: every mode ships forbids, user mode permits too; the rest is yours."""
         if directory is not None:
             # A mistyped directory must not pass for one without rules.
             try:
@@ -66,7 +69,7 @@ class PolicyEngine:
                     "make it, or correct its name",
                 ) from error
         files = sorted(directory.glob("*.cedar")) if directory is not None else []
-        loaded = load_policies(files, shipped=mode == "user")
+        loaded = load_policies(files, mode=mode)
         return cls(loaded, owner_uid=owner_uid, allow_uids=allow_uids)
 
     def decide(self, caller: Caller, action: str, resource: Resource) -> Decision:
@@ -100,7 +103,7 @@ class PolicyEngine:
             )
             result = cedarpy.is_authorized(request, loaded.policies, known, loaded.schema)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong in there is a deny
-            return self._denied(action, resource, None, f"policy error ({type(error).__name__})")
+            return self._denied(None, f"policy error ({type(error).__name__})")
         rules = sorted(
             each
             for each in (result.diagnostics.id_annotations_by_reason or {}).values()
@@ -109,27 +112,21 @@ class PolicyEngine:
         rule = rules[0] if rules else None
         # Cedar skips a policy that fails, a forbid too: with any error nothing is allowed.
         if result.diagnostics.errors:
-            return self._denied(action, resource, rule, "policy error")
+            return self._denied(rule, "policy error")
         if not result.allowed:
-            return self._denied(action, resource, rule, None)
+            return self._denied(rule, None)
         return Decision(
             allowed=True, rule=rule, origin=loaded.origins.get(rule or ""), reason="allowed"
         )
 
-    def _denied(
-        self, action: str, resource: Resource, rule: str | None, error: str | None
-    ) -> Decision:
+    def _denied(self, rule: str | None, error: str | None) -> Decision:
         origin = self._loaded.origins.get(rule or "")
-        name = resource.credential
-        what = action.lower() if name == "*" else f'"{name}"'
         if error is not None:
-            reason = f"{what} denied by a {error}: run credward config check"
-        elif rule == "no-manage-under-harness":
-            reason = (
-                f'{what} denied by policy "{rule}": run it in your own terminal, not an agent\'s'
-            )
+            reason = f"denied by a {error}: run credward config check"
+        elif (advice := self._loaded.advice.get(rule or "")) is not None:
+            reason = f'denied by policy "{rule}": {advice}'
         elif rule is not None:
-            reason = f'{what} denied by policy "{rule}" ({origin}): run credward doctor'
+            reason = f'denied by policy "{rule}" ({origin}): run credward doctor'
         else:
-            reason = f"{what} denied, no policy permits it: run credward doctor"
+            reason = "denied, no policy permits it: run credward doctor"
         return Decision(allowed=False, rule=rule, origin=origin, reason=reason)

@@ -28,6 +28,7 @@ def caller_facts(caller: Caller, *, owner_uid: int, allow_uids: frozenset[int]) 
         "gid": caller.gid,
         "is_owner": caller.uid == owner_uid,
         "is_listed": caller.uid in allow_uids,
+        "attestable": caller.attestable,
         "attested": caller.attested,
         "ancestry_complete": caller.ancestry_complete,
     }
@@ -38,6 +39,8 @@ def caller_facts(caller: Caller, *, owner_uid: int, allow_uids: frozenset[int]) 
         facts["agent"] = caller.agent.name
     if caller.harness is not None:
         facts["harness"] = caller.harness
+    if caller.relay is not None:
+        facts["relay"] = caller.relay
     return facts
 
 

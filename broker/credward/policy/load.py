@@ -16,38 +16,48 @@ from pathlib import Path
 import cedarpy
 
 from credward.errors import BrokerError, Kind
+from credward.named_files import read_text
 
 __all__ = ["Loaded", "Statement", "load_policies"]
 
-_ID = re.compile(r'@id\(\s*"([^"]*)"\s*\)')
+_ANNOTATION = re.compile(r'@(id|advice)\(\s*"([^"]*)"\s*\)')
 # Strings and comments hold anything; brackets are not needed, `;` ends a statement everywhere else.
 _TOKENS = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|;|[^";/]+|/', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """One policy statement and where it stands."""
+    """One policy statement and where it stands; *rule* is its `@id`, *advice* its `@advice`."""
 
     text: str
     origin: str
     rule: str | None
+    advice: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """A checked set of policies. *origins* maps a rule's `@id` to `file:line`."""
+    """A checked set of policies.
+
+    *origins* maps a rule's `@id` to `file:line`, *advice* to what a caller that it denies can do.
+    """
 
     schema: cedarpy.Schema
     policies: cedarpy.PolicySet
     origins: dict[str, str]
+    advice: dict[str, str]
     epoch: str
 
 
-def load_policies(files: list[Path], *, shipped: bool) -> Loaded:
-    """Check *files*, after the shipped policy where *shipped*; raises `fix-configuration`."""
+def load_policies(files: list[Path], *, mode: str) -> Loaded:
+    """Check *files*, after what is shipped for *mode*; raises `fix-configuration`.
+
+    Every mode has the shipped forbids, user mode permits too.
+    """
     directory = _shipped_directory()
-    schema_text = (directory / "schema.cedarschema").read_text(encoding="utf-8")
-    sources = [directory / "default.cedar", *files] if shipped else files
+    schema_text = read_text(directory / "schema.cedarschema")
+    shipped = ["forbids.cedar", "user.cedar"] if mode == "user" else ["forbids.cedar"]
+    sources = [*(directory / name for name in shipped), *files]
     statements = [statement for path in sources for statement in _read(path)]
     errors = [error for each in statements if (error := _check(each, schema_text))]
     seen: dict[str, str] = {}
@@ -66,19 +76,20 @@ def load_policies(files: list[Path], *, shipped: bool) -> Loaded:
         schema=cedarpy.Schema.from_str(schema_text),
         policies=cedarpy.PolicySet.from_str(text),
         origins=seen,
+        advice={each.rule: each.advice for each in statements if each.rule and each.advice},
         epoch=hashlib.sha256(f"{schema_text}\0{text}".encode()).hexdigest()[:16],
     )
 
 
 def _shipped_directory() -> Path:
-    """Return where the schema and the default policy lie: in the package, or in the checkout."""
+    """Return where schema and shipped policies lie: in the package, or in the checkout."""
     packaged = Path(str(resources.files("credward"))) / "policies"
     return packaged if packaged.is_dir() else Path(__file__).parents[3] / "policies"
 
 
 def _read(path: Path) -> Iterator[Statement]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise BrokerError(
@@ -109,8 +120,8 @@ def _split(text: str, path: Path) -> Iterator[Statement]:
 
 
 def _statement(text: str, origin: str) -> Statement:
-    found = _ID.search(text)
-    return Statement(text=text, origin=origin, rule=found[1] if found else None)
+    said = dict(_ANNOTATION.findall(text))
+    return Statement(text=text, origin=origin, rule=said.get("id"), advice=said.get("advice"))
 
 
 def _check(statement: Statement, schema: str) -> str | None:

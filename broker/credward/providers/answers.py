@@ -81,7 +81,7 @@ class _Reader:
         keys = {name: answer[name] for name in _AWS_FIELDS if answer.get(name) is not None}
         whole = {"AccessKeyId", "SecretAccessKey"} <= keys.keys()
         if not whole or not all(_is_key(key) for key in keys.values()):
-            raise self._refused("printed AWS keys that are not whole")
+            raise self._refused("printed incomplete AWS keys")
         if self._settings.kind not in {None, "aws"}:
             raise self._refused(f"printed AWS keys, though kind is {self._settings.kind}")
         return Token(
@@ -115,7 +115,7 @@ class _Reader:
             )
         # A sentence is an error message on the wrong stream; only a password may hold blanks.
         if " " in token and kind != "basic":
-            raise self._refused("printed words instead of a token")
+            raise self._refused("printed text instead of a token")
         if kind == "basic" and ":" not in token:
             raise self._refused("printed no user:password, though kind is basic")
 

@@ -62,7 +62,7 @@ def _exchange(token_request: ProviderRequest, settings: Settings, io: Io) -> Tok
     if assertion.digest in token_request.used_proofs:
         raise BrokerError(
             Kind.PROVIDER_REFUSED,
-            f'"{name}" got no token, the JWT in {where} was presented already and counts once '
+            f'"{name}" got no token, the JWT in {where} was used already and counts only once '
             "(jti): waiting for a new one there",
             hint="another credential may use the same source: each needs JWTs of its own",
         )
@@ -92,7 +92,7 @@ def _read_key(token_request: ProviderRequest, settings: Settings, io: Io) -> Tok
             "terms keep to its own applications: use a Console API key, federation or profile",
         )
     if not key or not key.isascii() or not key.isprintable() or " " in key:
-        raise _misconfigured(name, "is not one line of printable ASCII: store the bare key there")
+        raise _misconfigured(name, "is not one line of printable ASCII: store only the key there")
     return Token(secret=Secret(key), kind="api-key", issued_at=io.now(), expires_at=None)
 
 
@@ -119,7 +119,7 @@ def _ask_ant(name: str, settings: Settings, io: Io) -> Token:
     if answer.expires_at <= now:
         raise _ant_failure(name, settings, "printed a token that has expired already")
     if answer.expires_at > now + _HORIZON:
-        raise _ant_failure(name, settings, "printed a token that ends in more than ten years")
+        raise _ant_failure(name, settings, "printed a token that expires in more than ten years")
     return Token(
         secret=Secret(answer.access_token), issued_at=now, expires_at=float(answer.expires_at)
     )

@@ -37,7 +37,9 @@ def read_assertion(name: str, text: str, where: str, now: float) -> Assertion:
     asymmetric algorithm, at most 16 KiB, `exp` required.
     """
     if text.startswith("sk-ant-"):
-        raise _misconfigured(name, f"{where} holds a token of Anthropic, no JWT: name its source")
+        raise _misconfigured(
+            name, f"{where} is a token of Anthropic, not a JWT: name the source of an OIDC token"
+        )
     if len(text) > _LONGEST:
         raise _misconfigured(
             name, f"{where} holds more than {_LONGEST // 1024} KiB: name the source of the bare JWT"
@@ -51,12 +53,12 @@ def read_assertion(name: str, text: str, where: str, now: float) -> Assertion:
         )
     expires_at = claims.get("exp")
     if not isinstance(expires_at, int | float) or isinstance(expires_at, bool):
-        raise _misconfigured(name, f"its JWT in {where} has no end (exp): use another issuer")
+        raise _misconfigured(name, f"its JWT in {where} has no expiry (exp): use another issuer")
     if expires_at <= now:
         raise BrokerError(
             Kind.PROVIDER_REFUSED,
             f'"{name}" got no token, its JWT in {where} expired {now - expires_at:.0f} s ago: '
-            "see why no new one is written there",
+            "find out why it is not renewed there",
         )
     return Assertion(expires_at=float(expires_at), digest=_digest(claims))
 

@@ -66,9 +66,9 @@ def read_http_response(name: str, settings: Settings, answer: HttpResponse, now:
     if str(body.get("token_type", "")).lower() != "bearer":
         raise _strange(name, host, "a token of a type other than Bearer")
     if isinstance(life, bool) or not isinstance(life, int | float):
-        raise _strange(name, host, "a token without an end (expires_in)")
+        raise _strange(name, host, "a token without an expiry (expires_in)")
     if not 0 < life <= _LONGEST_LIFE:
-        raise _strange(name, host, "a token that has no sensible end (expires_in)")
+        raise _strange(name, host, "a token with an invalid expiry (expires_in)")
     return Token(
         secret=Secret(token),
         issued_at=now,
@@ -102,7 +102,7 @@ def _failure(name: str, host: str, answer: HttpResponse, now: float) -> BrokerEr
         case 400 | 413 | 422:
             return BrokerError(
                 Kind.FIX_CONFIGURATION,
-                f'"{name}" got no token, {what}calls the request malformed: correct '
+                f'"{name}" got no token, {what}says that the request is malformed: correct '
                 "federation_rule_id, organization_id, service_account_id or workspace_id",
                 hint="a rule that spans several workspaces needs workspace_id",
             )

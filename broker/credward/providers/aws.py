@@ -201,7 +201,7 @@ def _read_session(aws: Aws, token_request: ProviderRequest) -> Keys:
         return keys
     raise BrokerError(
         Kind.LOGIN_REQUIRED,
-        f'"{aws.credential}" needs a login, no session with MFA is left: run {_login_command(aws)}',
+        f'"{aws.credential}" needs a login, its MFA session has expired: run {_login_command(aws)}',
     )
 
 

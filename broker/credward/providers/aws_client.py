@@ -8,6 +8,7 @@ from __future__ import annotations
 import io as io_module
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import boto3.session
@@ -18,6 +19,7 @@ from botocore.config import Config
 from botocore.loaders import Loader
 
 from credward.errors import BrokerError, Kind
+from credward.named_files import check_file
 from credward.providers.aws_errors import explain
 from credward.providers.aws_keys import Keys
 from credward.providers.provider import HttpRequest, Io
@@ -81,21 +83,37 @@ class Aws:
         """Return a session that reads the user's AWS files, and sends by us whatever it sends."""
         environ = self.io.environment()
         home = environ.get("HOME", "/nonexistent")
+        files = {
+            "config_file": environ.get("AWS_CONFIG_FILE", f"{home}/.aws/config"),
+            "credentials_file": environ.get(
+                "AWS_SHARED_CREDENTIALS_FILE", f"{home}/.aws/credentials"
+            ),
+        }
+        for path in files.values():
+            self._check_file(path)
         session = botocore.session.Session(profile=profile)
         session.register_component("data_loader", _loader)
-        session.set_config_variable(
-            "config_file", environ.get("AWS_CONFIG_FILE", f"{home}/.aws/config")
-        )
-        session.set_config_variable(
-            "credentials_file",
-            environ.get("AWS_SHARED_CREDENTIALS_FILE", f"{home}/.aws/credentials"),
-        )
+        for name, path in files.items():
+            session.set_config_variable(name, path)
         # One attempt: trying again is the lifecycle's.
         session.set_default_client_config(
             Config(retries={"total_max_attempts": 1, "mode": "standard"})
         )
         session.register("before-send", cast("Any", self._send))
         return session
+
+    def _check_file(self, path: str) -> None:
+        """Refuse what would hold botocore, which opens the file itself; one need not be there."""
+        try:
+            check_file(Path(path).expanduser())
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise BrokerError(
+                Kind.FIX_CONFIGURATION,
+                f'"{self.credential}" got no token, {path} cannot be read ({error.strerror}): '
+                "correct the file or its mode",
+            ) from error
 
     def client(self, service: str, *, region: str | None, keys: Keys | None = None) -> Any:
         """Return a client of *service*; without *keys* its requests are not signed."""

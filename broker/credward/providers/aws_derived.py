@@ -147,8 +147,8 @@ def _registry_password(aws: Aws, settings: Settings, keys: Keys, region: str) ->
     if password is None or expires_at is None or expires_at <= now:
         raise BrokerError(
             Kind.PROVIDER_REFUSED,
-            f'"{aws.credential}" got no token, ECR answered without a password that is good: '
-            "check the network's proxy",
+            f'"{aws.credential}" got no token, ECR sent no valid password: '
+            "check for a proxy in between",
             sent="maybe",
         )
     end = min(expires_at, known_end(aws.credential, keys))

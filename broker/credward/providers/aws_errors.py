@@ -32,7 +32,7 @@ __all__ = ["explain"]
 # The code that AWS answers with, without a trailing "Exception": kind, meaning, what to do. Codes
 # are those of the STS, SSO OIDC, SSO portal and ECR references, section "Errors" of each action,
 # and of "Common Errors".
-_LOGIN = "says that the login is over"
+_LOGIN = "says that the login has expired"
 _KEYS = "does not accept the access keys"
 _BUSY = "asks for fewer requests"
 _CODES: Mapping[str, tuple[Kind, str, str]] = {
@@ -106,7 +106,7 @@ _CODES: Mapping[str, tuple[Kind, str, str]] = {
     ),
     "IDPRejectedClaim": (
         Kind.PROVIDER_REFUSED,
-        "got a refusal from the identity provider",
+        "was refused by the identity provider",
         "correct web_identity_token",
     ),
     "IDPCommunicationError": (
@@ -116,7 +116,7 @@ _CODES: Mapping[str, tuple[Kind, str, str]] = {
     ),
     "Unauthorized": (Kind.LOGIN_REQUIRED, _LOGIN, ""),
     "InvalidGrant": (Kind.LOGIN_REQUIRED, _LOGIN, ""),
-    "InvalidClient": (Kind.LOGIN_REQUIRED, "says that the registration is over", ""),
+    "InvalidClient": (Kind.LOGIN_REQUIRED, "says that the client registration has expired", ""),
     "Throttling": (Kind.RATE_LIMITED, _BUSY, "retrying by itself"),
     "Throttled": (Kind.RATE_LIMITED, _BUSY, "retrying by itself"),
     "TooManyRequests": (Kind.RATE_LIMITED, _BUSY, "retrying by itself"),
@@ -152,7 +152,7 @@ def explain(
         case ConfigParseError() | InvalidConfigError() | InfiniteLoopConfigError():
             problem = "the files of the AWS command line are wrong: run aws configure list"
         case PartialCredentialsError():
-            problem = "the profile holds half a pair of keys: complete it"
+            problem = "the profile has only one half of a key pair: add the other"
         case NoRegionError():
             problem = "it has no region: set region"
         case ParamValidationError():
@@ -161,8 +161,8 @@ def explain(
             # What remains is an answer that could not be read: HTML with status 200, broken XML.
             return BrokerError(
                 Kind.PROVIDER_REFUSED,
-                f'"{credential}" got no token, {service} answered with something else '
-                f"({type(error).__name__}): check the network's proxy",
+                f'"{credential}" got no token, {service} sent an unexpected answer '
+                f"({type(error).__name__}): check for a proxy in between",
                 sent="maybe",
             )
     return BrokerError(Kind.FIX_CONFIGURATION, f'"{credential}" got no token, {problem}')
@@ -185,7 +185,7 @@ def _explain_answer(
     if found is None and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return BrokerError(
             Kind.PROVIDER_UNREACHABLE,
-            f'"{credential}" got no token, {service} is in trouble ({shown}): retrying by itself',
+            f'"{credential}" got no token, {service} failed ({shown}): retrying by itself',
             retry_after=_asked_wait(error),
             sent="maybe",
         )

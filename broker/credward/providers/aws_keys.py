@@ -55,7 +55,7 @@ def keys_from_text(credential: str, text: str, source: str, now: float) -> Keys:
     if isinstance(found, dict):
         found = next((found[name] for name in _WRAPPERS if name in found), found)
     if not isinstance(found, dict):
-        raise _unusable(credential, f"{source} holds no AWS keys in JSON")
+        raise _unusable(credential, f"{source} has no AWS keys in JSON")
     return keys_from_answer(credential, found, source, now, ends=False)
 
 
@@ -82,9 +82,9 @@ def keys_from_answer(
     session_token = answer.get("SessionToken") or None
     words = [access_key_id, secret_access_key, *([session_token] if session_token else [])]
     if not all(isinstance(word, str) and word.isascii() and word.isprintable() for word in words):
-        raise _unusable(credential, f"{source} holds no AWS keys")
+        raise _unusable(credential, f"{source} has no AWS keys")
     if not access_key_id or not secret_access_key or (ends and session_token is None):
-        raise _unusable(credential, f"{source} holds incomplete AWS keys")
+        raise _unusable(credential, f"{source} has incomplete AWS keys")
     return Keys(
         access_key_id=str(access_key_id),
         secret_access_key=str(secret_access_key),
@@ -102,8 +102,8 @@ def known_end(credential: str, keys: Keys) -> float:
     # Whoever got them without an end would keep them for good, and so would we.
     raise BrokerError(
         Kind.FIX_CONFIGURATION,
-        f'"{credential}" got no token, its session does not tell when it ends: set role_arn, or '
-        "have its source tell Expiration",
+        f'"{credential}" got no token, its session has no expiry: set role_arn, or '
+        "have its source say Expiration",
     )
 
 
@@ -134,17 +134,17 @@ def _read_end(
     except (ValueError, OverflowError):
         pass
     if expires_at is None:
-        raise _unusable(credential, f"{source} tells no end of its AWS keys")
+        raise _unusable(credential, f"{source} gives no expiry for its AWS keys")
     if expires_at <= now:
-        raise _unusable(credential, f"{source} holds AWS keys that have expired already")
+        raise _unusable(credential, f"{source} has AWS keys that have expired already")
     if expires_at > now + _HORIZON:
-        raise _unusable(credential, f"{source} holds AWS keys that end in more than ten years")
+        raise _unusable(credential, f"{source} has AWS keys that expire in more than ten years")
     return expires_at
 
 
 def _unusable(credential: str, problem: str) -> BrokerError:
     return BrokerError(
         Kind.PROVIDER_REFUSED,
-        f'"{credential}" got no token, {problem}: correct what it is',
+        f'"{credential}" got no token, {problem}: correct the source',
         sent="maybe",
     )

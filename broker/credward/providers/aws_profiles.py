@@ -115,7 +115,7 @@ class _Resolver:
             try:
                 parameters["DurationSeconds"] = int(profile["duration_seconds"])
             except ValueError:
-                raise self._wrong(name, "has a duration_seconds that is no number") from None
+                raise self._wrong(name, "has an invalid duration_seconds: correct it") from None
         if "web_identity_token_file" in profile:
             keys = assume_profile_web_identity(
                 self._aws, profile["web_identity_token_file"], profile.get("region"), parameters
@@ -143,7 +143,8 @@ class _Resolver:
                 return ProfileKeys(keys=instance_keys(self._aws), region=None)
             case {"credential_source": _}:
                 raise self._wrong(
-                    name, "takes its keys from where no worker looks: use source_profile"
+                    name,
+                    "takes its keys from where credward does not look: use source_profile",
                 )
             case _:
                 raise self._wrong(name, "has a role_arn without source_profile: add it")
@@ -166,7 +167,7 @@ class _Resolver:
         except ValueError:
             command = []
         if not command:
-            raise self._wrong(name, "has a credential_process that is no command: correct it")
+            raise self._wrong(name, "has an invalid credential_process: correct it")
         if _is_ours(command):
             # A worker would wait for the very flight that it is in.
             raise self._wrong(

@@ -31,7 +31,7 @@ __all__ = [
 # An access token with less life than this is not used any more (seconds).
 _MARGIN = 300.0
 NAME = "IAM Identity Center"
-_OVER = (Kind.LOGIN_REQUIRED, "says that the login is over", "")
+_OVER = (Kind.LOGIN_REQUIRED, "says that the login has expired", "")
 # What CreateToken's codes mean while a refresh token is presented (SSO OIDC reference).
 _REFRESH_CODES: Mapping[str, tuple[Kind, str, str]] = {
     "AccessDenied": _OVER,
@@ -70,10 +70,10 @@ class SsoLogin(msgspec.Struct, frozen=True, kw_only=True):
 def read_login(credential: str, grant: Secret | None) -> SsoLogin:
     """Return the login that *grant* holds; raise `login-required` where there is none."""
     if grant is None:
-        raise _needs_login(credential, "none has been made yet")
+        raise _needs_login(credential, "nobody has logged in yet")
     with contextlib.suppress(msgspec.MsgspecError):
         return msgspec.json.decode(grant.reveal(), type=SsoLogin)
-    raise _needs_login(credential, "the kept one is of another kind")
+    raise _needs_login(credential, "the stored login is of another kind")
 
 
 def refresh(aws: Aws, login: SsoLogin, *, region: str) -> SsoLogin:
@@ -83,9 +83,9 @@ def refresh(aws: Aws, login: SsoLogin, *, region: str) -> SsoLogin:
     """
     now = aws.io.now()
     if login.refresh_token is None:
-        raise _needs_login(aws.credential, "it cannot be renewed without a human")
+        raise _needs_login(aws.credential, "it cannot be renewed without a login")
     if login.client_expires_at <= now:
-        raise _needs_login(aws.credential, "the registration of the client is over")
+        raise _needs_login(aws.credential, "the client registration has expired")
     answer = create_token(
         aws,
         region,
@@ -161,7 +161,7 @@ def _unreadable(aws: Aws, member: str) -> BrokerError:
     return BrokerError(
         Kind.PROVIDER_REFUSED,
         f'"{aws.credential}" got no token, {NAME} answered without a usable {member}: '
-        "check the network's proxy",
+        "check for a proxy in between",
         sent="maybe",
     )
 

@@ -39,17 +39,19 @@ def read_token(
     """
     text = answer.get(field)
     if not isinstance(text, str) or not text:
-        raise _refused(credential, f"no {field} came", "check scope and the application's settings")
+        raise _refused(
+            credential, f"the answer has no {field}", "check scope and the application's settings"
+        )
     if not text.isascii() or not text.isprintable() or " " in text or len(text) > _LONGEST:
-        raise _refused(credential, f"the {field} is none", "check authority")
+        raise _refused(credential, f"the {field} is invalid", "check authority")
     claims = read_claims(text)
     expires_at = _find_end(answer, claims, field, now)
     if expires_at is None:
-        raise _refused(credential, f"the {field} has no end", "check authority, or update az")
+        raise _refused(credential, f"the {field} has no expiry", "check authority, or update az")
     if expires_at <= now:
         raise _refused(credential, f"the {field} has expired already", "check the clock")
     if expires_at > now + _HORIZON:
-        raise _refused(credential, f"the {field} ends in more than ten years", "check authority")
+        raise _refused(credential, f"the {field} expires in more than ten years", "check authority")
     return Token(
         secret=Secret(text),
         issued_at=now,

@@ -90,8 +90,8 @@ def _explain(result: CommandResult, source: str, asker: Asker) -> BrokerError:
     if _NO_NETWORK.search(text):
         return BrokerError(
             Kind.PROVIDER_UNREACHABLE,
-            f'"{name}" got no token, az reaches nobody (VPN, proxy?): '
-            "wait, it is asked again by itself",
+            f'"{name}" got no token, az has no network connection (VPN, proxy?): '
+            "retrying by itself",
             sent="maybe",
         )
     how = f"exit code {code}" if code > 0 else f"signal {-code}"

@@ -26,7 +26,7 @@ class Meaning(NamedTuple):
 
 _LOGIN, _FIX = Kind.LOGIN_REQUIRED, Kind.FIX_CONFIGURATION
 _REFUSED, _DOWN = Kind.PROVIDER_REFUSED, Kind.PROVIDER_UNREACHABLE
-_WAIT = "wait, it is asked again by itself"
+_WAIT = "retrying by itself"
 
 # learn.microsoft.com, "Microsoft Entra authentication and authorization error codes".
 _CLASSES: Mapping[tuple[int, ...], Meaning] = {
@@ -35,7 +35,7 @@ _CLASSES: Mapping[tuple[int, ...], Meaning] = {
     (700082, 70008): Meaning(_LOGIN, "not used for too long"),
     (700084,): Meaning(_LOGIN, "a single page application's login ends after 24 hours"),
     (50173, 50132, 50133, 50140): Meaning(_LOGIN, "password changed or login revoked"),
-    (50076, 50074, 50078): Meaning(_LOGIN, "a second factor is asked for"),
+    (50076, 50074, 50078): Meaning(_LOGIN, "a second factor is required"),
     (50079, 50072): Meaning(
         _LOGIN, "a second factor has to be set up", "{login} and set it up there"
     ),
@@ -44,7 +44,7 @@ _CLASSES: Mapping[tuple[int, ...], Meaning] = {
     (50158, 50085, 50058, 50089, 16000, 16001): Meaning(_LOGIN, "the session has ended"),
     (70000, 54005, 9002313): Meaning(_LOGIN, "the login is not valid any more"),
     (50097, 50127, 50129, 53000, 53001): Meaning(
-        _LOGIN, "a managed device is asked for", "{login} on a device that is compliant"
+        _LOGIN, "a managed device is required", "{login} on a device that is compliant"
     ),
     (50034, 51004, 50020, 90072): Meaning(
         _LOGIN,
@@ -68,7 +68,7 @@ _CLASSES: Mapping[tuple[int, ...], Meaning] = {
         "{login} and consent, or have an administrator grant it to {client}",
     ),
     (65004,): Meaning(_LOGIN, "consent was declined", "{login} and accept"),
-    (70018, 70019, 70020): Meaning(_LOGIN, "the code has expired or is none"),
+    (70018, 70019, 70020): Meaning(_LOGIN, "the code has expired or is invalid"),
     # --- policy of the tenant: clears by itself when the circumstances change
     (53003, 530031, 530034, 530035, 53002, 53004, 50131): Meaning(
         _REFUSED,
@@ -131,7 +131,7 @@ _CLASSES: Mapping[tuple[int, ...], Meaning] = {
     ),
     (7000216,): Meaning(
         _FIX,
-        "the application's proof is missing",
+        "the application has no credential",
         "set client_secret, client_certificate, client_assertion or federated",
     ),
     (700027, 700030): Meaning(
@@ -186,9 +186,9 @@ _CLASSES: Mapping[tuple[int, ...], Meaning] = {
     ),
     # --- time heals it
     (50000, 90006, 90024, 90033, 80001, 80002, 80005, 80007): Meaning(
-        _DOWN, "a fault of the directory", _WAIT
+        _DOWN, "an error in the directory", _WAIT
     ),
-    (50196, 90055): Meaning(Kind.RATE_LIMITED, "asked too often", _WAIT),
+    (50196, 90055): Meaning(Kind.RATE_LIMITED, "too many requests", _WAIT),
 }
 MEANINGS: Mapping[int, Meaning] = {
     code: meaning for codes, meaning in _CLASSES.items() for code in codes
@@ -208,17 +208,17 @@ OF_APPLICATIONS: Mapping[int, Meaning] = {
 # whose code is not in the table.
 ERRORS: Mapping[str, Meaning] = {
     "invalid_grant": Meaning(_LOGIN, "the login is not valid any more"),
-    "interaction_required": Meaning(_LOGIN, "more than the old login is asked for"),
+    "interaction_required": Meaning(_LOGIN, "the tenant requires more than the old login"),
     "login_required": Meaning(_LOGIN, "the session has ended"),
-    "consent_required": Meaning(_LOGIN, "consent is asked for", "{login} and consent"),
+    "consent_required": Meaning(_LOGIN, "consent is required", "{login} and consent"),
     "expired_token": Meaning(_LOGIN, "the code has expired"),
     "code_expired": Meaning(_LOGIN, "the code has expired"),
-    "bad_verification_code": Meaning(_LOGIN, "the code is none"),
+    "bad_verification_code": Meaning(_LOGIN, "the code is invalid"),
     "authorization_declined": Meaning(_LOGIN, "the login was declined"),
     "access_denied": Meaning(_LOGIN, "the login was declined"),
     "invalid_client": Meaning(
         _FIX,
-        "the application's proof is refused",
+        "the application's credential is refused",
         "correct client_id and client_secret, client_certificate or client_assertion",
     ),
     "unauthorized_client": Meaning(
@@ -236,8 +236,8 @@ ERRORS: Mapping[str, Meaning] = {
         _FIX, "the authority does not know this way", "correct authority"
     ),
     "temporarily_unavailable": Meaning(_DOWN, "the directory is unavailable", _WAIT),
-    "server_error": Meaning(_DOWN, "a fault of the directory", _WAIT),
+    "server_error": Meaning(_DOWN, "an error in the directory", _WAIT),
 }
 UNKNOWN = Meaning(
-    _REFUSED, "a refusal of a new kind", "look the code up at login.microsoftonline.com/error"
+    _REFUSED, "an unknown error code", "look the code up at login.microsoftonline.com/error"
 )

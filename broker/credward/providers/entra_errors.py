@@ -83,7 +83,7 @@ def _make(
         return BrokerError(
             Kind.PROVIDER_REFUSED,
             f'"{asker.credential}" got no token ({named}): '
-            "check the application's proof, or have the user of on_behalf_of sign in again",
+            "check the application's credential, or have the user of on_behalf_of sign in again",
             hint=hint,
         )
     login = asker.login or "log in"

@@ -105,22 +105,21 @@ class MsalHttp:
         if status == 429:
             raise BrokerError(
                 Kind.RATE_LIMITED,
-                f'"{name}" got no token, {host} is asked too often (HTTP 429): '
-                "wait, it is asked again by itself",
+                f'"{name}" got no token, {host} asks for fewer requests (HTTP 429): '
+                "retrying by itself",
                 retry_after=read_retry_after(response.headers, self._io.now()),
             )
         if status >= 500:
             raise BrokerError(
                 Kind.PROVIDER_UNREACHABLE,
-                f'"{name}" got no token, {host} failed (HTTP {status}): '
-                "wait, it is asked again by itself",
+                f'"{name}" got no token, {host} failed (HTTP {status}): retrying by itself',
                 retry_after=read_retry_after(response.headers, self._io.now()),
                 sent=sent,
             )
         if 300 <= status < 400:
             raise BrokerError(
                 Kind.FIX_CONFIGURATION,
-                f'"{name}" got no token, {host} points elsewhere (HTTP {status}): '
+                f'"{name}" got no token, {host} redirects to another address (HTTP {status}): '
                 "set authority to the address that answers",
                 sent=sent,
             )

@@ -81,20 +81,19 @@ def _refusal(http: _IdentityHttp, settings: Settings, credential: str) -> Broker
     if status in {404, 410}:
         return BrokerError(
             Kind.PROVIDER_UNREACHABLE,
-            f"{where}, the identity endpoint is being updated (HTTP {status}): "
-            "wait, it is asked again by itself",
+            f"{where}, the identity endpoint is being updated (HTTP {status}): retrying by itself",
         )
     if status in {401, 403} or error == "unauthorized_client":
         return BrokerError(
             Kind.FIX_CONFIGURATION,
-            f"{where}, the identity endpoint does not accept us (HTTP {status}): "
+            f"{where}, the identity endpoint does not accept this process (HTTP {status}): "
             "start credward anew, in the service that the identity belongs to",
         )
     if "identity" in text or error == "invalid_client":
         whose = "this user-assigned" if _names_one(settings) else "a system-assigned"
         return BrokerError(
             Kind.FIX_CONFIGURATION,
-            f"{where}, the machine has not {whose} identity: "
+            f"{where}, the machine does not have {whose} identity: "
             "assign it, or correct managed_identity",
         )
     if status == 400 or error == "invalid_scope":
@@ -105,7 +104,7 @@ def _refusal(http: _IdentityHttp, settings: Settings, credential: str) -> Broker
         )
     return BrokerError(
         Kind.PROVIDER_REFUSED,
-        f"{where}, the identity endpoint gave none (HTTP {status or 200}): "
+        f"{where}, the identity endpoint sent no token (HTTP {status or 200}): "
         "check the identity in the portal",
     )
 

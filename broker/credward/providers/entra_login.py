@@ -33,7 +33,7 @@ def log_in(
     if method not in settings.grant_terms.logins:
         raise BrokerError(
             Kind.FIX_CONFIGURATION,
-            f'"{credential}" has no login by {method}, as its application proves itself: '
+            f'"{credential}" has no login by {method}, for its application has a credential: '
             f"run credward login {credential} --method browser",
         )
     asker = Asker(
@@ -103,7 +103,7 @@ class _Login:
         if "error" not in query and query.get("state") != flow.get("state"):
             raise BrokerError(
                 Kind.PROVIDER_REFUSED,
-                f'"{self._credential}" got no login, the browser came back from another one: '
+                f'"{self._credential}" got no login, the browser came back from another login: '
                 f"run credward login {self._credential}",
             )
         if "error" in query:

@@ -12,9 +12,9 @@ __all__ = ["refuse_failure"]
 
 _MEANINGS = {
     67: (Kind.LOGIN_REQUIRED, "needs a login"),
-    69: (Kind.PROVIDER_UNREACHABLE, "finds its service unavailable"),
+    69: (Kind.PROVIDER_UNREACHABLE, "says that its service is unavailable"),
     75: (Kind.PROVIDER_UNREACHABLE, "failed for the time being"),
-    78: (Kind.FIX_CONFIGURATION, "is not configured rightly"),
+    78: (Kind.FIX_CONFIGURATION, "is not configured correctly"),
 }
 
 

@@ -56,9 +56,9 @@ def find_expiry(
     if expires_at is None and settings.expiry in {None, "configured"} and settings.lifetime:
         expires_at = now + settings.lifetime
     if expires_at is None:
-        problem = "that does not tell when it ends: set lifetime, in seconds"
+        problem = "without an expiry: set lifetime, in seconds"
         if settings.expiry is not None:
-            problem = f'in which expiry = "{settings.expiry}" finds no end: set lifetime instead'
+            problem = f'in which expiry = "{settings.expiry}" finds no expiry: set lifetime instead'
         raise ExpiryError(Kind.FIX_CONFIGURATION, f"got a token {problem}")
     return _check(expires_at, now)
 
@@ -130,7 +130,7 @@ def _check(expires_at: float, now: float) -> float:
     if expires_at > now + _HORIZON:
         raise ExpiryError(
             Kind.PROVIDER_REFUSED,
-            "got a token that ends in more than ten years (milliseconds?): "
+            "got a token that expires in more than ten years (milliseconds?): "
             'set expiry = "configured" and lifetime',
         )
     return expires_at

@@ -39,7 +39,7 @@ class GcpProvider:
         scopes = token_request.scopes or settings.scopes
         if token_request.audience is not None and settings.token == "access":  # noqa: S105
             raise _misconfigured(
-                name, 'has access tokens, which are for no audience: set token = "id"'
+                name, 'gives access tokens, which have no audience: set token = "id"'
             )
         identity = _identity(token_request, settings, scopes, io)
         request = GoogleRequest(
@@ -59,7 +59,9 @@ class GcpProvider:
         settings = _settings(token_request)
         name = token_request.credential
         if settings.origin != "login" or method != "browser":
-            raise _misconfigured(name, "has no such login: set client_id, and use a browser")
+            raise _misconfigured(
+                name, "has no login of this kind: set client_id, and log in with a browser"
+            )
         secret = read_secret(token_request, "client_secret", io).reveal()
         return gcp_login.log_in(name, settings, secret, io)
 

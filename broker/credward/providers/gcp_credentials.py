@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from google.auth import aws, credentials, external_account_authorized_user, identity_pool
@@ -17,6 +16,7 @@ from google.oauth2 import credentials as user_credentials
 from google.oauth2 import service_account
 
 from credward.errors import BrokerError, Kind
+from credward.named_files import check_file
 from credward.providers.gcp_executable import ExecutableSupplier
 from credward.providers.provider import Io
 
@@ -164,12 +164,21 @@ def _make_external(
             plain, scopes=scopes, subject_token_supplier=supplier
         )
     else:
-        if (path := info["credential_source"].get("file")) and not Path(path).exists():
-            raise _misconfigured(
-                credential, f"finds no subject token in {path}: correct credential_source.file"
-            )
+        if path := info["credential_source"].get("file"):
+            _check_file(credential, path)
         source = identity_pool.Credentials.from_info(plain, scopes=scopes)
     return Identity(source=source, info=info, hops=hops)
+
+
+def _check_file(credential: str, path: str) -> None:
+    """Refuse what would hold the library, which opens the file itself."""
+    try:
+        check_file(path)
+    except OSError as error:
+        raise _misconfigured(
+            credential,
+            f"finds no subject token in {path} ({error.strerror}): correct credential_source.file",
+        ) from error
 
 
 def _principal(url: str) -> str:

@@ -45,7 +45,7 @@ def log_in(credential: str, settings: Settings, client_secret: str, io: LoginIo)
     if not hmac.compare_digest(answer.get("state", "").encode(), state.encode()):
         raise _failed(credential, "the answer belongs to another login")
     if (code := answer.get("code")) is None:
-        raise _failed(credential, "Google or the user said no")
+        raise _failed(credential, "the login was denied")
     fields = _post(
         credential,
         settings,
@@ -67,7 +67,7 @@ def log_in(credential: str, settings: Settings, client_secret: str, io: LoginIo)
     account = claims.get("email")
     account = account.lower() if isinstance(account, str) else None
     if settings.account is not None and account not in {None, settings.account.lower()}:
-        raise _failed(credential, f"that was not {settings.account}")
+        raise _failed(credential, f"another account than {settings.account} logged in")
     life = fields.get("refresh_token_expires_in")
     return Grant(
         secret=Secret(token),
@@ -140,7 +140,7 @@ def _post(
     with contextlib.suppress(ValueError, RecursionError):
         fields = json.loads(answer.body)
     if not isinstance(fields, dict):
-        raise _failed(credential, "Google's answer was none")
+        raise _failed(credential, "Google's answer is invalid")
     return fields
 
 

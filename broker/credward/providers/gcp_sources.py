@@ -50,7 +50,7 @@ def read_info(token_request: ProviderRequest, io: Io) -> Mapping[str, Any]:
             info = _parse(name, read_file(name, path, io, private=False), path)
             if _is_secret(info) and _is_open(path):
                 # Another program's file: whoever made it would not look there for the reason.
-                io.warn(f'"{name}" lies open to others in {path}: run chmod 0600 {path}')
+                io.warn(f"can be read by others in {path}: run chmod 0600 {path}")
             return info
 
 

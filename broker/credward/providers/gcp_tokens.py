@@ -192,7 +192,7 @@ def _guarded(
         )
     raise BrokerError(
         Kind.PROVIDER_REFUSED,
-        f'"{credential}" got no token, the answer of Google or of its source was none: '
+        f'"{credential}" got no token, the answer of Google or of its source is invalid: '
         "run credward doctor",
         sent="maybe",
     )
@@ -210,13 +210,13 @@ def _check(
     """Return the token, or refuse what is none, is over, has no end, or one that cannot be true."""
     problem = None
     if not isinstance(text, str) or not text or not text.isascii() or not text.isprintable():
-        problem = "Google sent something that is none"
+        problem = "Google sent an invalid token"
     elif expires_at is None:
-        problem = "Google did not tell when it ends"
+        problem = "Google sent no expiry"
     elif expires_at <= checked_at:
-        problem = "Google sent one that is over already (is this clock right?)"
+        problem = "Google sent a token that has expired already (is this clock right?)"
     elif not expires_at < checked_at + _HORIZON:
-        problem = "Google sent one that ends in more than a week"
+        problem = "Google sent a token that expires in more than a week"
     if problem is not None or not isinstance(text, str):
         raise BrokerError(
             Kind.PROVIDER_REFUSED,

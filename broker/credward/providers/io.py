@@ -55,6 +55,8 @@ class WorkerIo:
         self._keep_grant = keep_grant
         self._used_up = {} if used_up is None else used_up
         self.warning: str | None = None
+        # Whether anything was asked or run that may have left this machine.
+        self.reached = False
 
     def now(self) -> float:
         """Return the wall clock in Unix seconds, as the daemon sees it."""
@@ -69,6 +71,7 @@ class WorkerIo:
         if self._before_send is not None:
             self._before_send(http_request)
         assert self._transport is not None, "a provider that dials was given no transport"
+        self.reached = True
         return self._transport().send(http_request, credential=self._credential)
 
     def save_grant(self, grant: Grant) -> None:
@@ -96,6 +99,7 @@ class WorkerIo:
         environ = {**self._environ, **env}
         program = self._find(command[0], environ)
         deadline = self._clock.elapsed() + timeout
+        reached, self.reached = self.reached, True
         try:
             return run_program(
                 [program, *command[1:]],
@@ -118,6 +122,7 @@ class WorkerIo:
                 "run it by hand to see what it prints",
             ) from error
         except (OSError, ValueError) as error:
+            self.reached = reached
             reason = error.strerror if isinstance(error, OSError) else type(error).__name__
             raise self._failure(
                 Kind.FIX_CONFIGURATION,

@@ -176,11 +176,11 @@ class WorkerLoginIo(WorkerIo):
     def _check_page(self, url: str) -> None:
         """Refuse an address that no server should send: a browser also opens files and programs."""
         if not is_page(url):
-            raise self._refused("a page to open that is no https address")
+            raise self._refused("a page address that is not https")
 
     def _refused(self, what: str) -> BrokerError:
         return BrokerError(
             Kind.PROVIDER_REFUSED,
             f'"{self._credential}" was not logged in, the server sent {what}: '
-            "look who answers for it",
+            "check which server answers",
         )

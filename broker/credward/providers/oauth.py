@@ -93,7 +93,7 @@ def _refresh(token_request: ProviderRequest, settings: Settings, io: Io) -> Toke
     asked_at = io.now()
     answer = OAuthClient(token_request, io, server, key=held.key).ask("refresh_token", fields)
     # Before anything else in the answer is looked at: the old one is used up by now.
-    renewed = _keep(answer, held, token_request, io, asked_at)
+    renewed = _keep(answer, held, io, asked_at)
     try:
         token = read_token(answer, token_request, asked_at=asked_at)
     except BrokerError as error:
@@ -102,23 +102,20 @@ def _refresh(token_request: ProviderRequest, settings: Settings, io: Io) -> Toke
         raise error.failure.unsent().error() from error
     if str(answer.get("token_type", "")).lower() == "dpop" and not settings.wants_id_token:
         io.warn(
-            f'"{token_request.credential}" gets tokens that are bound to its key, '
-            "which callers cannot use as bearer tokens: set dpop = false, or ask whoever runs "
-            "the server to bind refresh tokens alone"
+            "gets tokens that are bound to its key (DPoP), so callers cannot use them: "
+            "set dpop = false, or have the server bind refresh tokens only"
         )
     return token
 
 
-def _keep(
-    answer: Mapping[str, Any], held: HeldGrant, token_request: ProviderRequest, io: Io, now: float
-) -> bool:
+def _keep(answer: Mapping[str, Any], held: HeldGrant, io: Io, now: float) -> bool:
     """Keep the refresh token of *answer*; return whether there was one."""
     text = read_refresh_token(answer)
     if text is None:
         if answer.get("refresh_token"):
             io.warn(
-                f'"{token_request.credential}" was given a refresh token that is none and keeps '
-                "the one before: ask whoever runs the server"
+                "got an invalid refresh token and keeps the old one: "
+                "ask the administrator of the server"
             )
         return False
     ends_at = read_end_of_grant(answer, now)

@@ -34,7 +34,14 @@ def read_answer(
     # Also with status 200, as GitHub has it.
     code = read_error_code(response)
     if code is not None and (response.status < 500 or code == "temporarily_unavailable"):
-        raise refusal(code, credential, host, grant_type=grant_type, retry_after=retry_after)
+        raise refusal(
+            code,
+            credential,
+            host,
+            grant_type=grant_type,
+            retry_after=retry_after,
+            status=response.status,
+        )
     if response.status >= 500:
         raise _down(credential, host, response.status, retry_after)
     if response.status != 200 or answer is None:
@@ -83,7 +90,7 @@ def _parse(response: HttpResponse) -> dict[str, Any] | None:
 def _limited(credential: str, host: str, retry_after: float | None) -> BrokerError:
     return BrokerError(
         Kind.RATE_LIMITED,
-        f'"{credential}" got no token, {host} limits its rate: wait, it is tried again',
+        f'"{credential}" got no token, {host} asks for fewer requests: retrying by itself',
         retry_after=retry_after,
     )
 
@@ -91,8 +98,7 @@ def _limited(credential: str, host: str, retry_after: float | None) -> BrokerErr
 def _down(credential: str, host: str, status: int, retry_after: float | None) -> BrokerError:
     return BrokerError(
         Kind.PROVIDER_UNREACHABLE,
-        f'"{credential}" got no token, {host} is out of order (status {status}): '
-        "wait, it is tried again",
+        f'"{credential}" got no token, {host} failed (status {status}): retrying by itself',
         retry_after=retry_after,
         sent="maybe",
     )
@@ -108,6 +114,6 @@ def _not_oauth(response: HttpResponse, credential: str, host: str) -> BrokerErro
     return BrokerError(
         Kind.PROVIDER_REFUSED,
         f'"{credential}" got no token, {host} answered {what} with status {response.status}: '
-        "look whether a proxy or portal is in between",
+        "check for a proxy or a captive portal in between",
         sent="maybe",
     )

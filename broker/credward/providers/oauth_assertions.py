@@ -47,7 +47,7 @@ def sign_assertion(
     if algorithm is None:
         raise BrokerError(
             Kind.FIX_CONFIGURATION,
-            f'"{credential}" has a private key that cannot sign here: '
+            f'"{credential}" has a private key of the wrong type: '
             "use RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519",
         )
     claims: dict[str, Any] = {
@@ -69,7 +69,7 @@ def _load(credential: str, private_key: Secret) -> Any:
         raise BrokerError(
             Kind.FIX_CONFIGURATION,
             f'"{credential}" has no usable private key: '
-            "have private_key refer to a PEM file without a password",
+            "point private_key to a PEM file without a password",
         ) from None
 
 

@@ -16,6 +16,7 @@ from credward.providers.oauth_answers import read_answer, read_error_code
 from credward.providers.oauth_assertions import sign_assertion
 from credward.providers.oauth_dpop import ProofKey
 from credward.providers.oauth_server import AuthorizationServer
+from credward.providers.oauth_words import resource_of
 from credward.providers.provider import HttpRequest, HttpResponse, Io, ProviderRequest, nothing_sent
 from credward.providers.references import read_secret
 from credward.settings.oauth import Settings
@@ -109,7 +110,7 @@ class OAuthClient:
         if grant_type is None:
             body = urlencode(words)
         else:
-            fields_of_body: dict[str, Any] = dict(words)
+            fields_of_body: dict[str, Any] = resource_of(self._token_request) | words
             body = prepare_token_request(grant_type, **fields_of_body)
         settings = self._settings
         certificate = None

@@ -91,7 +91,7 @@ def poll(client: OAuthClient, begun: DeviceAnswer, credential: str, io: LoginIo)
                 raise _not_done(credential, "it was denied (access_denied)")
             case _:
                 return client.read(response)
-    raise _not_done(credential, "the code was not typed in time (expired_token)")
+    raise _not_done(credential, "the code was not entered in time (expired_token)")
 
 
 def _page(url: object) -> str | None:

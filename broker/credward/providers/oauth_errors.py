@@ -71,10 +71,12 @@ def refusal(
     *,
     grant_type: str = "authorization_code",
     retry_after: float | None = None,
+    status: int = 400,
 ) -> BrokerError:
     """Return the error for a definite refusal with *code*; a refused grant was not used up.
 
-    *grant_type* is that of the settings, *retry_after* what the answer said, in seconds.
+    *grant_type* is that of the settings, *retry_after* what the answer said, in seconds, *status*
+    its HTTP status.
     """
     shown = shown_code(code)
     meaning: Meaning = "refused" if shown is None else _MEANINGS[shown]
@@ -82,7 +84,7 @@ def refusal(
         meaning = "assertion"
     elif meaning == "login" and grant_type == "client_credentials":
         meaning = "configuration"
-    says = f'"{credential}" got no token, {host} answered {shown or "an unregistered error"}'
+    says = f'"{credential}" got no token, {host} answered {shown or "an unknown error code"}'
     match meaning:
         case "login":
             return BrokerError(
@@ -91,7 +93,7 @@ def refusal(
                 f"run {login_command(credential, grant_type)}",
             )
         case "configuration":
-            return BrokerError(Kind.FIX_CONFIGURATION, f"{says}: {_remedy(shown)}")
+            return BrokerError(Kind.FIX_CONFIGURATION, f"{says}: {_remedy(shown, status)}")
         case "assertion":
             return BrokerError(
                 Kind.PROVIDER_REFUSED,
@@ -100,33 +102,37 @@ def refusal(
             )
         case "busy":
             return BrokerError(
-                Kind.RATE_LIMITED, f"{says}: wait, it is tried again", retry_after=retry_after
+                Kind.RATE_LIMITED, f"{says}: retrying by itself", retry_after=retry_after
             )
         case "down":
             return BrokerError(
                 Kind.PROVIDER_UNREACHABLE,
-                f"{says}: wait, it is tried again",
+                f"{says}: retrying by itself",
                 retry_after=retry_after,
                 sent="maybe",
             )
         case "refused":
             return BrokerError(
                 Kind.PROVIDER_REFUSED,
-                f"{says}: ask whoever runs {host}",
+                f"{says}: ask the administrator of {host}",
                 retry_after=retry_after,
             )
 
 
-def _remedy(code: str | None) -> str:
+def _remedy(code: str | None, status: int) -> str:
+    if code == "unauthorized_client" and status == 401:
+        # Of a client that did not prove who it is (RFC 6749 section 5.2 has invalid_client for it):
+        # seen of Keycloak 26 for a wrong secret.
+        code = "invalid_client"
     match code:
         case "invalid_client" | "incorrect_client_credentials":
-            return "correct client_id, and the secret, key or certificate that goes with it"
+            return "correct client_id, or the client_secret, key or certificate that belongs to it"
         case "invalid_scope":
             return "correct scope"
         case "invalid_target":
             return "correct resource or audience"
         case "unauthorized_client" | "unsupported_grant_type" | "device_flow_disabled":
-            return "correct grant_type, or have it allowed for this client"
+            return "correct grant_type, or have the server allow it for this client"
         case _:
             return "correct the settings of this credential"
 

@@ -67,6 +67,4 @@ def read_grant(token_request: ProviderRequest) -> HeldGrant:
 
 
 def _unusable(name: str, command: str) -> BrokerError:
-    return BrokerError(
-        Kind.LOGIN_REQUIRED, f'"{name}" has a grant that is no refresh token: run {command}'
-    )
+    return BrokerError(Kind.LOGIN_REQUIRED, f'"{name}" has an invalid refresh token: run {command}')

@@ -119,12 +119,12 @@ def _read_redirect(
         if server.issuer is not None and issuer != server.issuer:
             raise _not_done(name, "the browser came back from another server (iss)")
     elif server.names_itself:
-        raise _not_done(name, "the browser came back from no named server (iss)")
+        raise _not_done(name, "the browser came back without the name of the server (iss)")
     if (error := query.get("error")) is not None:
         if error == "access_denied":
             raise _not_done(name, "it was denied (access_denied)")
         if shown_code(error) is None:
-            raise _not_done(name, "the server answered an unregistered error")
+            raise _not_done(name, "the server answered an unknown error code")
         raise refusal(error, name, "the server")
     if not (code := query.get("code")):
         raise _not_done(name, "the browser came back without a code")
@@ -146,7 +146,7 @@ def _make_grant(
         raise BrokerError(
             Kind.FIX_CONFIGURATION,
             f'"{token_request.credential}" got no refresh token from its login: '
-            "add offline_access to scope, or what this server wants for it",
+            "add offline_access to scope, or what this server needs for one",
         )
     return Grant(
         secret=HeldGrant(refresh_token=Secret(text), key=key).seal(),

@@ -109,8 +109,8 @@ def _fetch(credential: str, settings: Settings, io: Io) -> Mapping[str, Any]:
             if metadata.get("issuer") != settings.issuer:
                 raise BrokerError(
                     Kind.FIX_CONFIGURATION,
-                    f'"{credential}" got no token, {host} calls itself by another issuer: '
-                    "set issuer to what its metadata says, to the last slash",
+                    f'"{credential}" got no token, {host} names another issuer in its metadata: '
+                    "set issuer to exactly that, with its last slash",
                 )
             return metadata
         if response.status not in {400, 404, 405, 410}:
@@ -118,7 +118,7 @@ def _fetch(credential: str, settings: Settings, io: Io) -> Mapping[str, Any]:
     # Not parked: a server behind a wrong route comes back by itself.
     raise BrokerError(
         Kind.PROVIDER_REFUSED,
-        f'"{credential}" got no token, {host} has no metadata below its issuer: '
+        f'"{credential}" got no token, {host} publishes no metadata at this issuer: '
         "correct issuer, or set token_endpoint",
     )
 

@@ -49,12 +49,14 @@ def read_token(
     if not isinstance(text, str) or not text:
         raise _refused(
             token_request,
-            f"the answer holds no {name}",
+            f"the answer contains no {name}",
             "add openid to scope" if settings.wants_id_token else "correct token_endpoint",
             open_ended=True,
         )
     if not _is_word(text):
-        raise _refused(token_request, f"the {name} is no token", "ask whoever runs the server")
+        raise _refused(
+            token_request, f"the {name} is invalid", "ask the administrator of the server"
+        )
     claims = read_jwt_claims(text)
     if settings.wants_id_token:
         check_id_token(claims, token_request)
@@ -66,8 +68,8 @@ def read_token(
     if expires_at is None or not asked_at < expires_at <= asked_at + _HORIZON:
         raise _refused(
             token_request,
-            "the token's end is past, absurd or no number",
-            "compare the clocks, ask whoever runs the server",
+            "the token has an invalid expiry",
+            "check the clock of this machine, or ask the administrator of the server",
         )
     return Token(
         secret=Secret(text),
@@ -127,7 +129,7 @@ def check_id_token(
         problem = "belongs to another login"
     else:
         return
-    raise _refused(token_request, f"the ID token {problem}", "look who answers for the server")
+    raise _refused(token_request, f"the ID token {problem}", "check which server answers")
 
 
 def _access_token_end(
@@ -148,8 +150,7 @@ def _access_token_end(
         return asked_at + settings.lifetime
     raise BrokerError(
         Kind.FIX_CONFIGURATION,
-        f'"{token_request.credential}" got a token that does not tell when it ends: '
-        "set lifetime, in seconds",
+        f'"{token_request.credential}" got a token without an expiry: set lifetime, in seconds',
     )
 
 
@@ -157,7 +158,9 @@ def _check_type(answer: Mapping[str, Any], token_request: ProviderRequest) -> No
     token_type = answer.get("token_type", "bearer")
     if not isinstance(token_type, str) or token_type.lower() not in _TOKEN_TYPES:
         raise _refused(
-            token_request, "the token is of a type other than bearer", "have the server issue those"
+            token_request,
+            "the token is of a type other than bearer",
+            "have the server issue bearer tokens",
         )
 
 
@@ -168,8 +171,8 @@ def _check_scope(answer: Mapping[str, Any], token_request: ProviderRequest) -> N
     if asked and isinstance(scope, str) and not set(scope.split()) <= asked | _WHO_SCOPES:
         raise _refused(
             token_request,
-            "the token is for more scopes than asked for",
-            "ask for those that the server narrows to",
+            "the token has more scopes than requested",
+            "request the scopes that the server grants",
         )
 
 

@@ -168,7 +168,10 @@ class Io(Protocol):
         ...
 
     def warn(self, message: str) -> None:
-        """Tell the people who look at this credential's state; one line, no secret."""
+        """Tell the people who look at this credential's state; one line, no secret.
+
+        The name of the credential is put before it, so it begins with a verb.
+        """
         ...
 
 

@@ -7,10 +7,10 @@ hands them over in `ProviderRequest.secrets`.
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 
 from credward.errors import BrokerError, Kind
+from credward.named_files import opened
 from credward.providers.exit_codes import refuse_failure
 from credward.providers.provider import Io, ProviderRequest
 from credward.settings.references import Reference
@@ -69,21 +69,15 @@ def read_file(
     if path.startswith("~/"):
         path = f"{io.environment().get('HOME', '')}{path[1:]}"
     try:
-        # Not blocking: a pipe in the file's place would hold this worker until its deadline.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
+        with opened(path) as descriptor:
             status = os.fstat(descriptor)
-            content = os.read(descriptor, _MAX_FILE + 1) if stat.S_ISREG(status.st_mode) else b""
-        finally:
-            os.close(descriptor)
+            content = os.read(descriptor, _MAX_FILE + 1)
     except OSError as error:
         raise _misconfigured(
             name, f"cannot be read from {path} ({error.strerror}): {remedy}"
         ) from error
-    if not stat.S_ISREG(status.st_mode):
-        raise _misconfigured(name, f"cannot be read from {path}, which is no file: correct file")
     if private and status.st_mode & 0o077 and not _is_mounted_secret(path):
-        raise _misconfigured(name, f"lies open to others in {path}: run chmod 0600 {path}")
+        raise _misconfigured(name, f"can be read by others in {path}: run chmod 0600 {path}")
     if len(content) > _MAX_FILE:
         raise _misconfigured(
             name, f"is longer than {_MAX_FILE // 1024} KiB in {path}: name the file of the secret"

@@ -30,7 +30,7 @@ class StaticProvider:
         now = io.now()
         day = settings.rotate_after
         if day is not None and datetime.fromtimestamp(now, UTC).date() >= day:
-            io.warn(f'"{name}" was to be rotated on {day}: replace the secret and rotate_after')
+            io.warn(f"was due for rotation on {day}: replace the secret, and set rotate_after anew")
         return Token(
             secret=Secret(text),
             kind=settings.kind,
@@ -41,7 +41,7 @@ class StaticProvider:
 
 
 def _check(name: str, settings: Settings, text: str) -> None:
-    where = settings.reference.describe()
+    where = settings.handed_out.describe()
     if not text:
         raise _misconfigured(name, f"is empty in {where}: store the secret there")
     if may_be_subscription(text):
@@ -52,7 +52,7 @@ def _check(name: str, settings: Settings, text: str) -> None:
         )
     if not text.isascii() or not text.isprintable():
         raise _misconfigured(
-            name, f"in {where} is not one line of printable ASCII: store the bare secret there"
+            name, f"in {where} is not one line of printable ASCII: store only the secret there"
         )
     if settings.kind == "basic" and ":" not in text:
         raise _misconfigured(name, f"in {where} is not user:password: store both there")

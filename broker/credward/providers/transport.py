@@ -25,7 +25,9 @@ from urllib3.exceptions import (
 )
 
 from credward.errors import BrokerError, Kind, Sent
+from credward.named_files import check_file
 from credward.providers.provider import HttpRequest, HttpResponse
+from credward.settings.checks import is_loopback, origin_of
 from credward.settings.network import NetworkSettings
 
 __all__ = ["Transport"]
@@ -75,7 +77,7 @@ class Transport:
             raise _failure(_NotPublicError(), host, credential)
         failure = None
         try:
-            pool = self._pool(host, http_request.client_certificate, public=public)
+            pool = self._pool(host, http_request.client_certificate, credential, public=public)
             response = pool.request(
                 http_request.method,
                 http_request.url,
@@ -113,16 +115,13 @@ class Transport:
         self._pools.clear()
 
     def _pool(
-        self, host: str, certificate: tuple[str, str] | None, *, public: bool
+        self, host: str, certificate: tuple[str, str] | None, credential: str, *, public: bool
     ) -> urllib3.PoolManager:
         direct = self._network.proxy is None or _is_near(host) or self._network.bypasses(host)
         key = (direct, public, certificate)
         if (found := self._pools.get(key)) is not None:
             return found
-        context = ssl.create_default_context(cafile=_expand(self._network.ca))
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if certificate is not None:
-            context.load_cert_chain(*(_expand(path) or path for path in certificate))
+        context = _trust(self._network.ca, certificate, credential)
         pool = (
             urllib3.PoolManager(ssl_context=context, maxsize=2)
             if direct or self._network.proxy is None
@@ -135,19 +134,39 @@ class Transport:
         return pool
 
 
+def _trust(
+    authority: str | None, certificate: tuple[str, str] | None, credential: str
+) -> ssl.SSLContext:
+    """Return what is trusted and presented; both are named by paths of PEM files."""
+    certificate = certificate and (_expand(certificate[0]), _expand(certificate[1]))
+    authority = authority and _expand(authority)
+    for path in (authority, *(certificate or ())):
+        if path is None:
+            continue
+        try:
+            check_file(path)
+        except OSError as error:
+            raise BrokerError(
+                Kind.FIX_CONFIGURATION,
+                f'"{credential}" got no token, certificate file {path} cannot be read '
+                f"({error.strerror}): correct its path or mode",
+            ) from error
+    context = ssl.create_default_context(cafile=authority)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if certificate is not None:
+        context.load_cert_chain(*certificate)
+    return context
+
+
 def _check_url(url: str, credential: str) -> str:
     """Return the host of *url*; refuse what goes elsewhere in the clear, or holds a password."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        host, port = "", None
-    if not host or port == 0 or parts.username is not None:
+    if (origin := origin_of(url)) is None:
         raise BrokerError(
             Kind.FIX_CONFIGURATION,
-            f'"{credential}" names a URL that is none: correct it in the configuration',
+            f'"{credential}" names a URL that is not valid: correct it in the configuration',
         )
-    if parts.scheme == "https" or (parts.scheme == "http" and _is_near(host)):
+    scheme, host, _ = origin
+    if scheme == "https" or _is_near(host):
         return host
     raise BrokerError(
         Kind.FIX_CONFIGURATION,
@@ -161,19 +180,14 @@ def _check_headers(http_request: HttpRequest, host: str, credential: str) -> Non
         return
     raise BrokerError(
         Kind.PROVIDER_REFUSED,
-        f'"{credential}" got no token, what {host} is to be shown is no line of ASCII: '
-        "correct the secret, or look at the answer that it came with",
+        f'"{credential}" got no token, a header for {host} is not printable ASCII: '
+        "correct the secret, or check the answer that it came from",
     )
 
 
 def _is_near(host: str) -> bool:
     """Tell whether *host* is this machine, or the metadata service below it."""
-    if host.lower() == "localhost" or host == _METADATA_HOST:
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return host == _METADATA_HOST or is_loopback(host)
 
 
 def _may_be_public(url: str) -> bool:
@@ -212,17 +226,11 @@ def _failure(error: Exception, host: str, credential: str) -> BrokerError:
             sent = "no" if "CERTIFICATE_VERIFY_FAILED" in str(reason) else "maybe"
         case TimeoutError():
             kind, what = Kind.TIMED_OUT, "did not answer in time: check network and VPN"
-        case FileNotFoundError() | PermissionError():
-            return BrokerError(
-                Kind.FIX_CONFIGURATION,
-                f'"{credential}" names a certificate file that cannot be read: '
-                "correct its path or mode",
-            )
         case _:
             what = "closed the connection without an answer: check network and proxy"
     via = " (through the proxy)" if isinstance(error, ProxyError) else ""
     return BrokerError(kind, f'"{credential}" got no token, {host}{via} {what}', sent=sent)
 
 
-def _expand(path: str | None) -> str | None:
-    return None if path is None else str(Path(path).expanduser())
+def _expand(path: str) -> str:
+    return str(Path(path).expanduser())

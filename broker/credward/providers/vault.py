@@ -15,7 +15,7 @@ import msgspec
 from credward.errors import BrokerError, Kind
 from credward.providers.provider import Grant, Io, LoginIo, LoginMethod, ProviderRequest
 from credward.providers.vault_client import RefusedError, VaultClient, ask_vault, make_client
-from credward.providers.vault_login import log_in, look_up, read_auth
+from credward.providers.vault_login import log_in
 from credward.providers.vault_oidc import log_in_by_browser
 from credward.providers.vault_secret import Reading, make_token, read_path
 from credward.providers.vault_state import (
@@ -26,6 +26,7 @@ from credward.providers.vault_state import (
     make_grant,
     name_of,
 )
+from credward.providers.vault_token import expired_token, look_up, read_auth
 from credward.settings.vault import Settings
 from credward.tokens import Secret, Token
 
@@ -34,6 +35,8 @@ __all__ = ["VaultProvider"]
 # Asked again before this part of its life is over, a secret is being replaced, not prolonged: it
 # was rejected, or somebody said refresh. The lifecycle by itself comes later (part of the life).
 _EARLY = 0.25
+# The answers to a renewal of what does not end, is gone, or is at its longest life.
+_NOT_RENEWED = frozenset({400, 403, 404})
 
 
 class VaultProvider:
@@ -110,6 +113,8 @@ class _Mint:
 
     def _mint(self) -> Token:
         token, kept = self._take_token()
+        if token.has_ended(self._io.now()):
+            raise expired_token(self._vault)
         self._vault.hvac.token = token.id
         try:
             return self._obtain(token)
@@ -127,20 +132,20 @@ class _Mint:
     def _take_token(self) -> tuple[VaultToken, bool]:
         """Return a token, and whether it is one that was kept."""
         token, now = self._state.token, self._io.now()
-        if token is None or (token.expires_at is not None and token.expires_at <= now):
+        if token is None or token.has_ended(now):
             return self._maybe_renew(self._log_in(), 0.5), False
         itself = self._settings.path is None
         # Where the token itself is handed out, nothing else would show that it was revoked.
         if itself and (self._is_early(token, now) or not self._is_alive(token)):
             return self._log_in(), False
         renewed = self._maybe_renew(token, 1 - _EARLY if itself else 0.5)
-        if _part_left(renewed, now) < 0.5 and not self._is_by_hand:
+        if renewed.part_left(now) < 0.5 and not self._is_by_hand:
             return self._log_in(), False
         return renewed, True
 
     def _is_early(self, token: VaultToken, now: float) -> bool:
         """Whether another token is wanted, rather than a longer life; a human's is kept."""
-        return not self._is_by_hand and _part_left(token, now) > 1 - _EARLY
+        return not self._is_by_hand and token.part_left(now) > 1 - _EARLY
 
     @property
     def _is_by_hand(self) -> bool:
@@ -159,14 +164,14 @@ class _Mint:
         The answer tells less than the life that was asked for where the maximum is near.
         """
         now = self._io.now()
-        if not token.renewable or _part_left(token, now) >= below:
+        if not token.renewable or token.part_left(now) >= below:
             return token
         self._vault.hvac.token = token.id
         call = partial(self._vault.hvac.auth.token.renew_self, increment=f"{token.ttl:.0f}s")
         try:
             renewed = read_auth(self._vault, ask_vault(self._vault, "a renewal", call), now)
         except RefusedError as error:
-            if error.status not in {400, 403}:
+            if error.status not in _NOT_RENEWED:
                 raise
             return token
         renewed.ttl = max(token.ttl, renewed.ttl)
@@ -176,10 +181,10 @@ class _Mint:
 
     def _is_alive(self, token: VaultToken) -> bool:
         try:
-            look_up(self._vault, token.id, self._io)
+            found = look_up(self._vault, token.id, self._io)
         except RefusedError as error:
             return error.status != 403
-        return True
+        return not found.has_ended(self._io.now())
 
     # --- what is handed out
 
@@ -197,7 +202,7 @@ class _Mint:
             prolonged := self._prolong(lease, token)
         ) is not None:
             return prolonged
-        reading = read_path(self._vault)
+        reading = read_path(self._vault, self._io)
         minted = make_token(self._vault, reading, now)
         if not reading.lease_id:
             self._state.leases.pop(key, None)
@@ -253,7 +258,7 @@ class _Mint:
         try:
             _revoke(self._vault, partial(self._vault.hvac.sys.revoke_lease, lease.id))
         except BrokerError:
-            self._io.warn("could not revoke the lease before this one, which ends by itself")
+            self._io.warn("could not revoke its previous lease, which ends by itself")
 
     def _renew(self, lease: Lease, now: float) -> bool:
         """Renew *lease* by its first life; False near its maximum, and where it is gone."""
@@ -265,7 +270,7 @@ class _Mint:
         try:
             answer = ask_vault(self._vault, "a renewal of its lease", call)
         except RefusedError as error:
-            if error.status not in {400, 403, 404}:
+            if error.status not in _NOT_RENEWED:
                 raise
             return False
         life = answer.get("lease_duration")
@@ -278,13 +283,6 @@ class _Mint:
     def _lease_key(self) -> str:
         words = [self._settings.path, self._settings.data]
         return f"{self._request.credential}:{name_of(msgspec.json.encode(words).decode())}"
-
-
-def _part_left(token: VaultToken, now: float) -> float:
-    """Return how much of its life a token has left, from 0 to 1."""
-    if token.expires_at is None or not token.ttl:
-        return 1.0
-    return min(1.0, max(0.0, (token.expires_at - now) / token.ttl))
 
 
 def _until(minted: Token, token: VaultToken) -> Token:

@@ -101,7 +101,7 @@ class VaultClient:
         if not address:
             raise BrokerError(
                 Kind.FIX_CONFIGURATION,
-                f'"{name}" got no token, its server is unknown: set address',
+                f'"{name}" got no token, its server is not set: set address',
                 hint="VAULT_ADDR counts where the daemon itself was started with it",
             )
         self.name = name
@@ -170,6 +170,9 @@ def _failure(vault: VaultClient, what: str, answer: HttpResponse | None) -> Brok
     """Classify by status; sources: the vendors' HTTP API pages and `sys/health`."""
     status = answer.status if answer else 0
     errors = _errors(answer)
+    if status == 500 and "past the max ttl" in errors:
+        # What OpenBao 2.7 answers to a renewal at the end of the longest life: a refusal.
+        status = 400
     kind = Kind.FIX_CONFIGURATION
     sent: Sent = "no"
     start = f'"{vault.name}" got no token, {vault.host} '
@@ -180,15 +183,20 @@ def _failure(vault: VaultClient, what: str, answer: HttpResponse | None) -> Brok
         case 401 | 403:
             text = f"denies {what} (status {status}): correct the role or its policy"
         case 404 if "versioned" in str(_parse(answer).get("warnings")):
-            text = f"has no {what}: set kv_version = 2"
+            text = f"has nothing at {what}: set kv_version = 2"
+        case 404 if "namespace" in errors:
+            text = f'has no namespace "{vault.namespace or ""}": correct namespace'
+        case 404 if what.startswith('"'):
+            text = f"has nothing at {what}: correct path, or namespace"
         case 404:
-            text = f"has no {what}: correct path or mount"
+            text = f"does not know {what}: correct auth_mount, or namespace"
         case 405:
-            text = f"does not support {what} this way: set or remove data"
+            text = f"does not support {what} in this way: set data, or remove it"
         case 501:
             text = "is not initialized: initialize it"
         case 429:
-            kind, text = Kind.RATE_LIMITED, "limits the rate or is on standby: retrying by itself"
+            kind = Kind.RATE_LIMITED
+            text = "asks for fewer requests, or is on standby: retrying by itself"
         case 503 if "sealed" in errors:
             kind, text = Kind.PROVIDER_UNREACHABLE, "is sealed: unseal it"
         case 301 | 302 | 307 | 308:

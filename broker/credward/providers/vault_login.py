@@ -1,6 +1,7 @@
-"""The ways to a server's token that need no human, each by hvac, and what their answer says.
+"""The ways to a server's token that need no human, each by hvac.
 
-When one is taken is decided in `vault`; the browser's way is `vault_oidc`.
+What the answer says is read by `vault_token`, when a way is taken is decided in `vault`; the
+browser's way is `vault_oidc`.
 """
 
 from __future__ import annotations
@@ -17,87 +18,24 @@ from credward.providers.expiry import read_jwt_claims
 from credward.providers.provider import Io, ProviderRequest
 from credward.providers.references import read_file, read_secret
 from credward.providers.vault_client import RefusedError, VaultClient, ask_vault
-from credward.providers.vault_state import (
-    LONGEST_LIFE,
-    State,
-    VaultToken,
-    make_grant,
-    name_of,
-)
+from credward.providers.vault_state import State, VaultToken, make_grant, name_of
+from credward.providers.vault_token import expired_token, look_up, read_auth, settle_end
 from credward.settings.references import Reference
+from credward.settings.vault import POD_TOKEN, TOKEN_FILE
 
-__all__ = ["log_in", "look_up", "read_auth"]
-
-# Where every pod finds its own, unless a reference says otherwise.
-_POD_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path
-# Where the vendors' `login` commands leave it.
-_TOKEN_FILE = "~/.vault-token"  # noqa: S105 - a path
+__all__ = ["log_in"]
 
 
 def log_in(vault: VaultClient, token_request: ProviderRequest, state: State, io: Io) -> VaultToken:
     """Log in by the configured method and return the token that came of it."""
     settings = vault.settings
     if settings.auth_method == "token":
-        given = settings.token is not None
-        text = read_secret(token_request, "token", io).reveal() if given else _token_file(vault, io)
-        return look_up(vault, text.strip(), io)
+        return _given_token(vault, token_request, io)
     call = _login_call(vault, token_request, state, io)
     now = io.now()
     vault.hvac.token = ""
     what = f'the login by {settings.auth_method} at "{settings.mount}"'
-    return read_auth(vault, ask_vault(vault, what, call), now)
-
-
-def look_up(vault: VaultClient, text: str, io: Io) -> VaultToken:
-    """Return what the server says of the token *text*."""
-    now = io.now()
-    vault.hvac.token = text
-    try:
-        answer = ask_vault(vault, "its token", vault.hvac.auth.token.lookup_self)
-    except RefusedError as error:
-        refusal = error
-    else:
-        data = answer.get("data")
-        return _read_lookup(vault, text, data if isinstance(data, dict) else {}, now)
-    if refusal.status != 403:
-        raise refusal
-    raise RefusedError(
-        403,
-        Kind.FIX_CONFIGURATION,
-        f'"{vault.name}" got no token, {vault.host} refuses its token, which has expired or was '
-        "revoked: replace it",
-    )
-
-
-def read_auth(vault: VaultClient, answer: dict[str, Any], now: float) -> VaultToken:
-    """Return the token of a login's or a renewal's answer that was asked for at *now*."""
-    found = answer.get("auth")
-    auth = found if isinstance(found, dict) else {}
-    match auth:
-        case {"client_token": str(text), "lease_duration": int(ttl)} if (
-            _is_token(text) and 0 <= ttl <= LONGEST_LIFE
-        ):
-            return VaultToken(
-                id=text,
-                # Only tokens without an end have a life of 0.
-                expires_at=now + ttl if ttl else None,
-                ttl=float(ttl),
-                renewable=auth.get("renewable") is True,
-                accessor=_text(auth.get("accessor")),
-            )
-        case {"mfa_requirement": dict()}:
-            raise BrokerError(
-                Kind.FIX_CONFIGURATION,
-                f'"{vault.name}" got no token, {vault.host} asks for a second factor, which '
-                'nobody is there to give: use another role, or auth_method = "oidc"',
-            )
-        case _:
-            raise BrokerError(
-                Kind.PROVIDER_REFUSED,
-                f'"{vault.name}" got no token, {vault.host} answered the login without one: '
-                "check address and auth_mount",
-                sent="maybe",
-            )
+    return settle_end(vault, read_auth(vault, ask_vault(vault, what, call), now), io)
 
 
 def _login_call(
@@ -143,22 +81,35 @@ def _login_call(
         case "aws":
             return partial(_aws_login, vault, _aws_keys(vault, token_request, io))
         case "oidc" | "token":
-            name = vault.name
-            raise BrokerError(
-                Kind.LOGIN_REQUIRED, f'"{name}" needs a login: run credward login {name}'
-            )
+            raise expired_token(vault)
         case never:
             assert_never(never)
 
 
+def _given_token(vault: VaultClient, token_request: ProviderRequest, io: Io) -> VaultToken:
+    if vault.settings.token is not None:
+        text = read_secret(token_request, "token", io).reveal()
+    else:
+        text = _token_file(vault, io)
+    try:
+        token = look_up(vault, text.strip(), io)
+    except RefusedError as error:
+        if error.status != 403:
+            raise
+        raise expired_token(vault) from None
+    if token.has_ended(io.now()):
+        raise expired_token(vault)
+    return token
+
+
 def _token_file(vault: VaultClient, io: Io) -> str:
-    return read_file(vault.name, _TOKEN_FILE, io, remedy="run vault login, or set token")
+    return read_file(vault.name, TOKEN_FILE, io, remedy="run vault login, or set token")
 
 
 def _jwt(vault: VaultClient, token_request: ProviderRequest, io: Io) -> str:
     """Return the JWT; one that has expired is not presented, for a new one may come by itself."""
     if vault.settings.jwt is None:
-        text, where = read_file(vault.name, _POD_TOKEN, io).strip(), f"file {_POD_TOKEN}"
+        text, where = read_file(vault.name, POD_TOKEN, io).strip(), f"file {POD_TOKEN}"
     else:
         text = read_secret(token_request, "jwt", io).reveal().strip()
         reference = vault.settings.jwt
@@ -168,11 +119,12 @@ def _jwt(vault: VaultClient, token_request: ProviderRequest, io: Io) -> str:
         raise BrokerError(
             Kind.PROVIDER_REFUSED,
             f'"{vault.name}" got no token, its JWT in {where} has expired: '
-            "see why no new one is written there",
+            "find out why it is not renewed there",
         )
     if not text:
         raise BrokerError(
-            Kind.FIX_CONFIGURATION, f'"{vault.name}" got no token, {where} is empty: write it there'
+            Kind.FIX_CONFIGURATION,
+            f'"{vault.name}" got no token, {where} is empty: write the JWT there',
         )
     return text
 
@@ -203,7 +155,7 @@ def _secret_id(
                 return secret_id
         raise BrokerError(
             Kind.FIX_CONFIGURATION,
-            f'"{vault.name}" got no token, its wrapping token held no secret id: '
+            f'"{vault.name}" got no token, its wrapping token contained no secret id: '
             "wrap the answer of the role's secret-id path",
             # It is used up now, whatever was in it.
             sent="maybe",
@@ -226,7 +178,7 @@ def _aws_keys(vault: VaultClient, token_request: ProviderRequest, io: Io) -> dic
     if not {"AccessKeyId", "SecretAccessKey"} <= keys.keys():
         raise BrokerError(
             Kind.FIX_CONFIGURATION,
-            f'"{vault.name}" got no token, aws_credentials holds no AWS keys: '
+            f'"{vault.name}" got no token, aws_credentials has no AWS keys: '
             "name a credential of the provider aws",
         )
     return keys
@@ -247,31 +199,3 @@ def _aws_login(vault: VaultClient, keys: dict[str, str]) -> Any:
             mount_point=settings.mount,
             **settings.auth_parameters,
         )
-
-
-def _read_lookup(vault: VaultClient, text: str, data: dict[str, Any], now: float) -> VaultToken:
-    match data:
-        case {"ttl": int(ttl)} if 0 <= ttl <= LONGEST_LIFE:
-            whole = data.get("creation_ttl")
-            return VaultToken(
-                id=text,
-                expires_at=now + ttl if ttl else None,
-                ttl=float(whole if isinstance(whole, int) and whole > ttl else ttl),
-                renewable=data.get("renewable") is True,
-                accessor=_text(data.get("accessor")),
-            )
-        case _:
-            raise BrokerError(
-                Kind.PROVIDER_REFUSED,
-                f'"{vault.name}" got no token, {vault.host} did not say when its token ends: '
-                "check address",
-                sent="maybe",
-            )
-
-
-def _is_token(text: str) -> bool:
-    return text != "" and text.isascii() and text.isprintable()
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value.isascii() and 0 < len(value) <= 128 else None

@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 from credward.errors import BrokerError, Kind
 from credward.providers.provider import LoginIo
 from credward.providers.vault_client import VaultClient, ask_vault
-from credward.providers.vault_login import read_auth
 from credward.providers.vault_state import VaultToken
+from credward.providers.vault_token import read_auth, settle_end
 
 __all__ = ["log_in_by_browser"]
 
@@ -48,8 +48,8 @@ def log_in_by_browser(vault: VaultClient, io: LoginIo) -> tuple[VaultToken, str 
         # The server answers so where it must not tell which of the two is wrong.
         raise BrokerError(
             Kind.FIX_CONFIGURATION,
-            f'"{vault.name}" got no login, {vault.host} knows no such role or does not allow it '
-            f"{redirect_uri}: correct role, or its allowed_redirect_uris",
+            f'"{vault.name}" was not logged in, {vault.host} does not know its role or does not '
+            f"allow the redirect to {redirect_uri}: correct role, or its allowed_redirect_uris",
         )
 
     query = io.receive_redirect(
@@ -58,20 +58,20 @@ def log_in_by_browser(vault: VaultClient, io: LoginIo) -> tuple[VaultToken, str 
     if "error" in query or not query.get("code"):
         raise BrokerError(
             Kind.LOGIN_REQUIRED,
-            f'"{vault.name}" got no login, the identity provider refused it: '
+            f'"{vault.name}" was not logged in, the identity provider refused it: '
             f"run credward login {vault.name}",
         )
     if not expected or not hmac.compare_digest(query.get("state", "").encode(), expected.encode()):
         raise BrokerError(
             Kind.LOGIN_REQUIRED,
-            f'"{vault.name}" got no login, an answer to another login came back: '
+            f'"{vault.name}" was not logged in, the browser came back from another login: '
             f"run credward login {vault.name}",
         )
     words = {"state": expected, "code": query["code"], "client_nonce": nonce}
     now = io.now()
     call = partial(adapter.get, f"/v1/auth/{settings.mount}/oidc/callback", params=words)
     answer = ask_vault(vault, f'the login by oidc at "{settings.mount}"', call)
-    return read_auth(vault, answer, now), _account(answer)
+    return settle_end(vault, read_auth(vault, answer, now), io), _account(answer)
 
 
 def _account(answer: dict[str, object]) -> str | None:

@@ -14,8 +14,10 @@ import msgspec
 
 from credward.errors import BrokerError, Kind
 from credward.providers.expiry import read_jwt_claims
+from credward.providers.provider import Io
 from credward.providers.vault_client import RefusedError, VaultClient, ask_vault
 from credward.providers.vault_state import LONGEST_LIFE
+from credward.providers.vault_token import read_auth, settle_end
 from credward.tokens import Secret, Token, TokenKind
 
 __all__ = ["Reading", "make_token", "read_path"]
@@ -30,7 +32,10 @@ _AWS_SESSION = ("session_token", "security_token")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What a path held. *static*: stored by somebody, so it has no end. *lease_id* may be empty."""
+    """What a path held. *static*: stored by somebody, so it has no end. *lease_id* may be empty.
+
+    *ends_at* is an end that is known beside the data, Unix seconds.
+    """
 
     data: dict[str, Any]
     static: bool
@@ -38,21 +43,23 @@ class Reading:
     lease_duration: float = 0.0
     renewable: bool = False
     version: int | None = None
+    ends_at: float | None = None
 
     def __repr__(self) -> str:
         return "Reading(***)"
 
 
-def read_path(vault: VaultClient) -> Reading:
+def read_path(vault: VaultClient, io: Io) -> Reading:
     """Read the configured path, or have its engine make a secret."""
     settings = vault.settings
     assert settings.path is not None
+    now = io.now()
     path = settings.path.strip("/")
     what = f'"{path}"'
     adapter = vault.hvac.adapter
     if settings.data:
         call = partial(adapter.post, f"/v1/{quote(path)}", json=settings.data)
-        return _read_answer(vault, ask_vault(vault, what, call), static=False)
+        return _read_answer(vault, ask_vault(vault, what, call), io, now, static=False)
     version: int | None = settings.kv_version
     mount = (settings.mount_point or path.split("/")[0]).strip("/")
     if version is None:
@@ -62,14 +69,16 @@ def read_path(vault: VaultClient) -> Reading:
         call = partial(adapter.get, f"/v1/{quote(f'{mount}/data/{rest}')}")
         return _read_versioned(vault, ask_vault(vault, what, call), what)
     call = partial(adapter.get, f"/v1/{quote(path)}")
-    return _read_answer(vault, ask_vault(vault, what, call), static=version == 1)
+    return _read_answer(vault, ask_vault(vault, what, call), io, now, static=version == 1)
 
 
 def make_token(vault: VaultClient, reading: Reading, now: float) -> Token:
     """Return the token in *reading*, which was asked for at *now*; its lease is not looked at."""
     text, kind, name = _pick(vault, reading.data)
     if not text or not text.isascii() or not text.isprintable():
-        raise _misconfigured(vault, "holds no line of printable ASCII: store the bare secret there")
+        raise _misconfigured(
+            vault, "is not one line of printable ASCII: store only the secret there"
+        )
     if reading.version is not None:
         name = f"version {reading.version}"
     return Token(
@@ -117,18 +126,19 @@ def _read_versioned(vault: VaultClient, answer: dict[str, Any], what: str) -> Re
             )
 
 
-def _read_answer(vault: VaultClient, answer: dict[str, Any], *, static: bool) -> Reading:
+def _read_answer(
+    vault: VaultClient, answer: dict[str, Any], io: Io, now: float, *, static: bool
+) -> Reading:
     data, life = answer.get("data"), answer.get("lease_duration")
-    auth = answer.get("auth")
-    if not isinstance(data, dict) and isinstance(auth, dict):
+    if not isinstance(data, dict) and isinstance(answer.get("auth"), dict):
         # Token roles answer as logins do.
-        made = {"token": auth.get("client_token"), "ttl": auth.get("lease_duration")}
-        return Reading(data=made, static=False)
+        made = settle_end(vault, read_auth(vault, answer, now), io)
+        return Reading(data={"token": made.id}, static=False, ends_at=made.expires_at)
     if not isinstance(data, dict):
         raise _misconfigured(vault, "holds nothing to hand out: set data, or correct path")
     lease_id = answer.get("lease_id")
     if isinstance(life, int) and life > LONGEST_LIFE:
-        raise _strange(vault, "whose end makes no sense")
+        raise _strange(vault, "with an invalid expiry")
     return Reading(
         data=data,
         static=static,
@@ -166,12 +176,9 @@ def _pick(vault: VaultClient, data: dict[str, Any]) -> tuple[str, TokenKind, str
 
 def _end(vault: VaultClient, reading: Reading, text: str, now: float) -> float | None:
     """Return when it ends: by its engine's word, or at the next look at a stored one."""
-    ends = []
+    known = [] if reading.ends_at is None else [reading.ends_at]
     if not reading.static:
-        ends += [_number(vault, reading.data.get(name)) for name in _INSTANTS]
-        ends += [now + life for name in _LIVES if (life := _number(vault, reading.data.get(name)))]
-        ends.append(_number(vault, read_jwt_claims(text).get("exp")))
-    known = [end for end in ends if end]
+        known += _own_ends(vault, reading, text, now)
     if reading.lease_id:
         known.append(now + reading.lease_duration)
     if not known:
@@ -181,19 +188,33 @@ def _end(vault: VaultClient, reading: Reading, text: str, now: float) -> float |
     return min(known)
 
 
-def _number(vault: VaultClient, value: object) -> float:
-    """Return a time, 0 where there is none; text is no time here."""
+def _own_ends(vault: VaultClient, reading: Reading, text: str, now: float) -> list[float]:
+    """Return the ends that an engine's answer tells, as Unix seconds.
+
+    Lives are in whole seconds, rounded down: 0 in the last one. Beside a lease it says nothing.
+    """
+    ends = [_number(vault, reading.data.get(name)) for name in _INSTANTS]
+    for name in _LIVES:
+        life = _number(vault, reading.data.get(name))
+        if life or (life is not None and not reading.lease_id):
+            ends.append(now + life)
+    ends.append(_number(vault, read_jwt_claims(text).get("exp")))
+    return [end for end in ends if end]
+
+
+def _number(vault: VaultClient, value: object) -> float | None:
+    """Return a time, None where there is none; text is no time here."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return 0.0
+        return None
     if not 0 <= value < 100_000_000_000:
-        raise _strange(vault, "whose end makes no sense")
+        raise _strange(vault, "with an invalid expiry")
     return float(value)
 
 
 def _strange(vault: VaultClient, what: str) -> BrokerError:
     return BrokerError(
         Kind.PROVIDER_REFUSED,
-        f'"{vault.name}" got no token, {vault.host} sent one {what}: check its engine',
+        f'"{vault.name}" got no token, {vault.host} sent a secret {what}: check its engine',
         sent="maybe",
     )
 

@@ -23,13 +23,26 @@ LONGEST_LIFE = 3_153_600_000
 
 
 class VaultToken(msgspec.Struct, kw_only=True):
-    """A token of the server. *ttl* is what it was given at login, in seconds; 0: it never ends."""
+    """A token of the server; *expires_at* None: it never ends, by the server's own word.
+
+    *ttl* is the life that it was given at login, in seconds.
+    """
 
     id: str
     expires_at: float | None
     ttl: float
     renewable: bool = False
     accessor: str | None = None
+
+    def has_ended(self, now: float) -> bool:
+        """Whether its life is over at *now*."""
+        return self.expires_at is not None and self.expires_at <= now
+
+    def part_left(self, now: float) -> float:
+        """Return how much of its life is left, from 0 to 1."""
+        if self.expires_at is None:
+            return 1.0
+        return min(1.0, max(0.0, (self.expires_at - now) / self.ttl)) if self.ttl else 0.0
 
     def __repr__(self) -> str:
         return "VaultToken(***)"

@@ -43,8 +43,8 @@ class Peer(Protocol):
         """Return who asks, or raise `denied`."""
         ...
 
-    def marked_by(self) -> str | None:
-        """Return the harness that the caller's own environment names, None if it names none."""
+    async def identify_closely(self) -> Caller:
+        """Return who asks, after a second look that is worth its time for what only owners do."""
         ...
 
     def ancestor_pids(self) -> tuple[int, ...]:

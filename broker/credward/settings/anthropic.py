@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import msgspec
 
-from credward.settings.checks import check_program
+from credward.settings.checks import check_program, check_server_url
 from credward.settings.references import Reference, refuse_literal
+from credward.settings.services import Service
 
 __all__ = ["Settings"]
 
@@ -98,6 +98,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return ("token_url",)
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The file that holds the JWT, if one does."""
+        return () if self.identity_file is None else (self.identity_file,)
+
+    @property
+    def handed_out(self) -> Reference | None:
+        """Where the API key is; None for a token."""
+        return None if self.api_key is None else refuse_literal(self.api_key)
+
+    @property
+    def server(self) -> str | None:
+        """Who is asked for a token; for a key, and by `ant`, nobody that is known."""
+        return None if self.federation_rule_id is None else self.token_url
+
+    @property
+    def service(self) -> Service:
+        """The API, by a key or by an access token, which it takes in another way."""
+        return Service.CLAUDE_LOGIN if self.api_key is None else Service.CLAUDE
+
+    @property
     def presents_once(self) -> bool:
         """Whether a JWT is presented that counts once (see `issuing.used_proofs`)."""
         return self.federation_rule_id is not None
@@ -127,6 +147,4 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         workspace = self.workspace_id
         if workspace is not None and workspace != "default" and workspace[:7] != "wrkspc_":
             raise ValueError('workspace_id begins with wrkspc_, or is "default"')
-        parts = urlsplit(self.token_url)
-        if parts.scheme not in {"https", "http"} or not parts.hostname:
-            raise ValueError(f"token_url is a URL such as {_TOKEN_URL}")
+        check_server_url("token_url", self.token_url, _TOKEN_URL)

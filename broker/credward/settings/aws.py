@@ -14,6 +14,7 @@ import msgspec
 
 from credward.settings.grants import GrantTerms
 from credward.settings.references import Reference, refuse_literal
+from credward.settings.services import Service
 
 __all__ = ["Derived", "Settings"]
 
@@ -42,6 +43,13 @@ _HOSTS: Mapping[str, tuple[str, ...]] = {
         "bedrock-mantle.{region}.api.aws",
     ),
     "claude-platform-key": ("aws-external-anthropic.{region}.api.aws",),
+}
+_SERVICES = {
+    None: Service.AWS,
+    "bedrock-api-key": Service.BEDROCK,
+    "claude-platform-key": Service.CLAUDE_ON_AWS,
+    "ecr": Service.REGISTRY,
+    "eks": Service.CLUSTER,
 }
 _ENV_NAMES = {
     "bedrock-api-key": "AWS_BEARER_TOKEN_BEDROCK",
@@ -97,6 +105,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return {None: "aws", "ecr": "basic"}.get(self.derive, "bearer")
 
     @property
+    def service(self) -> Service:
+        """Who takes the keys, or what is derived of them."""
+        return _SERVICES[self.derive]
+
+    @property
     def own_env_name(self) -> str | None:
         """The variable in which the vendor's clients look for what is derived."""
         return _ENV_NAMES.get(self.derive or "")
@@ -124,6 +137,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.mfa_serial is not None:
             return GrantTerms(identity=("mfa_serial",), logins=("device",))
         return GrantTerms()
+
+    @property
+    def server(self) -> str | None:
+        """Where its services are asked; where the words of a profile lead is not known."""
+        if self.profile is not None:
+            return None
+        return self.sso_region or self.sso_session or self.region or ""
 
     @property
     def by_sso(self) -> bool:

@@ -15,6 +15,7 @@ import msgspec
 __all__ = [
     "check_base_urls",
     "check_program",
+    "check_server_url",
     "check_variables",
     "is_loopback",
     "is_page",
@@ -68,8 +69,25 @@ def check_base_urls(settings: msgspec.Struct, base_urls: tuple[str, ...]) -> Non
         check(base_urls)
 
 
+def check_server_url(name: str, url: str, example: str) -> None:
+    """Refuse what is no URL, and a server whose secrets would be sent in the clear.
+
+    Plain http is for loopback alone (RFC 8252 section 8.3).
+    """
+    origin = origin_of(url)
+    if origin is None or "#" in url:
+        raise ValueError(f"{name} is a URL such as {example}")
+    scheme, host, _ = origin
+    if scheme != "https" and not is_loopback(host):
+        raise ValueError(f"{name} is an https URL such as {example}: http shows others the secrets")
+
+
 def origin_of(url: str) -> tuple[str, str, int] | None:
-    """Return scheme, host and port; None for anything but a plain http(s) URL."""
+    """Return scheme, host and port; None for anything but a plain http(s) URL.
+
+    Everything that compares or checks where a URL leads goes by this. Port 0 is no port: it is
+    neither the default one nor one that can be dialled.
+    """
     if not url.isascii() or not url.isprintable() or "\\" in url or " " in url:
         return None
     try:
@@ -77,10 +95,11 @@ def origin_of(url: str) -> tuple[str, str, int] | None:
         port = parts.port
     except ValueError:
         return None
+    host = (parts.hostname or "").rstrip(".")
     # With user information, http://good@evil reads like one host and is another.
-    if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
+    if parts.scheme not in _PORTS or not host or port == 0 or "@" in parts.netloc:
         return None
-    return parts.scheme, parts.hostname.rstrip("."), port or _PORTS[parts.scheme]
+    return parts.scheme, host, port or _PORTS[parts.scheme]
 
 
 def is_loopback(host: str) -> bool:
@@ -99,13 +118,5 @@ def is_page(url: object) -> bool:
     https, or on loopback; nothing that a terminal obeys, and no name before an @ to pass for the
     host.
     """
-    if not isinstance(url, str) or not url.isascii() or not url.isprintable() or " " in url:
-        return False
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
-        return False
-    if not host or parts.username is not None:
-        return False
-    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
+    origin = origin_of(url) if isinstance(url, str) else None
+    return origin is not None and (origin[0] == "https" or is_loopback(origin[1]))

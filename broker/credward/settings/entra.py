@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from credward.settings.checks import check_program, json_object
+from credward.settings.checks import check_program, json_object, origin_of
 from credward.settings.grants import GrantTerms
 from credward.settings.references import Reference, refuse_literal
+from credward.settings.services import Service
 
 __all__ = ["FOUNDRY_SCOPES", "ManagedIdentity", "Settings", "Way", "is_graph"]
 
@@ -47,6 +48,13 @@ _GRAPH_HOSTS = (
     "dod-graph.microsoft.us",
     "microsoftgraph.chinacloudapi.cn",
 )
+# Where the APIs of Azure and of Microsoft 365 lie (learn.microsoft.com, "National clouds", and
+# "Azure services that support managed identities").
+_OWN_DOMAINS = (
+    "azure.com", "azure.net", "windows.net", "microsoft.com", "office.com", "office365.com",
+    "sharepoint.com", "azure.us", "usgovcloudapi.net", "microsoft.us", "azure.cn",
+    "chinacloudapi.cn",
+)  # fmt: skip
 _GRAPH_ID = "00000003-0000-0000-c000-000000000000"
 _SECRETS = ("client_secret", "client_certificate", "client_assertion")
 _WAYS = (*_SECRETS, "federated", "managed_identity", "source")
@@ -143,6 +151,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return f"{base}/{self.tenant}" if self.tenant else base
 
     @property
+    def server(self) -> str | None:
+        """Who is asked; what `az` and the platform ask is not known."""
+        return self.authority_url if self.way in {"user", "application"} else None
+
+    @property
     def scopes(self) -> tuple[str, ...]:
         """What is asked for; nothing for an ID token alone."""
         if self.scope is not None:
@@ -167,6 +180,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if not self.foundry or self.cloud != "public":
             return ()
         return tuple(f"https://{self.resource}.{domain}" for domain in _FOUNDRY_DOMAINS)
+
+    @property
+    def service(self) -> Service | None:
+        """Foundry and Microsoft's other services; an application of one's own may be anything."""
+        if not self.scopes or self.token == "id":  # noqa: S105 - a word, not a token
+            return None
+        if self.foundry or any(scope in FOUNDRY_SCOPES for scope in self.scopes):
+            return Service.FOUNDRY
+        own = (is_graph(scope) or _is_microsofts(scope) for scope in self.scopes)
+        return Service.MICROSOFT if any(own) else None
 
     @property
     def own_audiences(self) -> tuple[str, ...]:
@@ -230,14 +253,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             return
         if self.cloud != "public":
             raise ValueError("authority and cloud both say where: keep one of them")
-        try:
-            parts = urlsplit(self.authority)
-            whole = bool(parts.hostname) and parts.port != 0 and parts.username is None
-        except ValueError:
-            whole = False
-        if not whole or parts.scheme != "https" or parts.query or parts.fragment:
+        origin = origin_of(self.authority)
+        if origin is None or origin[0] != "https" or {"?", "#"} & set(self.authority):
             raise ValueError("authority is an https URL such as https://login.microsoftonline.us")
-        if parts.path.strip("/") and self.tenant is not None:
+        if urlsplit(self.authority).path.strip("/") and self.tenant is not None:
             raise ValueError("authority ends in a tenant already: leave tenant out")
 
     def _check_home(self) -> None:
@@ -331,6 +350,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                     f"{who} gets the permissions it was given, no chosen ones: "
                     "end scope in /.default"
                 )
+
+
+def _is_microsofts(scope: str) -> bool:
+    """Tell whether *scope* is of an API that lies on one of Microsoft's own domains."""
+    host = (urlsplit(scope).hostname or "").lower()
+    return any(host == domain or host.endswith(f".{domain}") for domain in _OWN_DOMAINS)
 
 
 def is_graph(scope: str) -> bool:

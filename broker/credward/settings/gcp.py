@@ -5,16 +5,20 @@ Reading keys and asking Google is the job of `providers.gcp`.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Annotated, Any, Literal
 
 import msgspec
 
+from credward.settings.checks import is_loopback
 from credward.settings.grants import GrantTerms
 from credward.settings.references import Reference, refuse_literal
+from credward.settings.services import Service
 
-__all__ = ["AccessBoundaryRule", "AvailabilityCondition", "Settings", "Source"]
+__all__ = ["ADC_FILE", "AccessBoundaryRule", "AvailabilityCondition", "Settings", "Source"]
+
+# Where `gcloud auth application-default login` leaves it, unless its variables say otherwise.
+ADC_FILE = "~/.config/gcloud/application_default_credentials.json"
 
 Source = Literal["adc", "metadata", "file", "key", "external_account", "login"]
 
@@ -119,6 +123,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return ("client_id",)
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The file of the credentials: the one that is named, or where gcloud leaves it."""
+        if self.origin == "adc":
+            return (ADC_FILE,)
+        return () if self.credentials_file is None else (self.credentials_file,)
+
+    @property
+    def server(self) -> str | None:
+        """Who is asked: Google, or a metadata server; the issuer of somebody else is not known."""
+        if self.origin == "metadata":
+            return self.metadata_host or "metadata"
+        return None if self.origin == "external_account" else "google"
+
+    @property
+    def service(self) -> Service | None:
+        """Google's APIs take access tokens; an ID token is for whoever its audience is."""
+        return Service.GOOGLE if self.token == "access" else None  # noqa: S105 - a kind
+
+    @property
     def grant_terms(self) -> GrantTerms:
         """A login of its own keeps a refresh token, which Google does not rotate."""
         if self.origin != "login":
@@ -157,17 +180,10 @@ def _check_metadata_host(settings: Settings) -> None:
     host, _, port = settings.metadata_host.partition(":")
     if port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65_536):
         host = ""
-    if host not in _METADATA_HOSTS and not _is_loopback(host):
+    if host not in _METADATA_HOSTS and not is_loopback(host):
         raise ValueError(
             "metadata_host is metadata.google.internal, 169.254.169.254, or HOST:PORT on loopback"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _check_external_account(info: dict[str, Any]) -> None:

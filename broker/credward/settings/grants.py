@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["GrantTerms", "bound_to", "grant_terms"]
+__all__ = ["GrantTerms", "bound_to", "grant_terms", "upstream_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +41,15 @@ def grant_terms(settings: msgspec.Struct) -> GrantTerms:
     terms = getattr(settings, "grant_terms", _NONE)
     assert isinstance(terms, GrantTerms)
     return terms
+
+
+def upstream_of(provider: str, settings: msgspec.Struct) -> str | None:
+    """Return a name for the server that *settings* ask, which those of others may share.
+
+    None where the settings have no property `server`: nothing is known of it.
+    """
+    server = getattr(settings, "server", None)
+    return None if server is None else f"{provider} {server}"
 
 
 def bound_to(provider: str, settings: msgspec.Struct) -> str:

@@ -5,9 +5,9 @@ Words only; the connections themselves are made by `providers.transport`.
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import msgspec
+
+from credward.settings.checks import origin_of
 
 __all__ = ["NetworkSettings"]
 
@@ -27,11 +27,10 @@ class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     def __post_init__(self) -> None:
         if self.proxy is not None:
-            parts = urlsplit(self.proxy)
-            if parts.scheme not in {"http", "https"} or not parts.hostname:
+            if "@" in self.proxy:
+                raise ValueError("proxy holds no name and no password: use a proxy that needs none")
+            if origin_of(self.proxy) is None:
                 raise ValueError("proxy is a URL such as http://proxy.example.com:3128")
-            if parts.password is not None:
-                raise ValueError("proxy holds no password: use a proxy that needs none")
         if self.ca is not None and not self.ca.startswith(("/", "~/")):
             raise ValueError("ca is an absolute path, or one that begins with ~/")
 

@@ -109,6 +109,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return tuple(url for url in found if url is not None)
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The files of the client's certificate."""
+        return tuple(path for path in (self.client_certificate, self.client_key) if path)
+
+    @property
+    def server(self) -> str | None:
+        """The authorization server."""
+        return self.issuer or self.token_endpoint
+
+    @property
     def for_user(self) -> bool:
         """Whether mints use a refresh token, which belongs to somebody."""
         return self.grant_type in {"authorization_code", "device_code", "refresh_token"}

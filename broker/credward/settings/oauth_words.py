@@ -6,9 +6,8 @@ How the words fit together is checked by `settings.oauth`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
-from credward.settings.checks import is_loopback
+from credward.settings.checks import check_server_url
 
 __all__ = ["check_endpoint", "check_parameters", "check_ports"]
 
@@ -23,16 +22,8 @@ _RESERVED = frozenset(
 
 def check_endpoint(name: str, url: str) -> None:
     """Refuse what is no https URL; plain http is for loopback (RFC 6749 section 3.2)."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        host, port = "", None
-    if not host or port == 0 or parts.fragment or parts.username is not None:
-        raise ValueError(f"{name} is a URL such as https://login.example.com")
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
-        raise ValueError(f"{name} is an https URL, for secrets are sent there")
-    if name == "issuer" and parts.query:
+    check_server_url(name, url, "https://login.example.com")
+    if name == "issuer" and "?" in url:
         raise ValueError("issuer is a URL without a query")
 
 

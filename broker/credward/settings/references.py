@@ -14,7 +14,7 @@ import msgspec
 from credward.settings.checks import check_program
 from credward.settings.subscriptions import refuse_place, refuse_program
 
-__all__ = ["Reference", "references_in", "refuse_literal"]
+__all__ = ["Reference", "files_in", "handed_out", "references_in", "refuse_literal"]
 
 _WAYS = (
     '{ store = "name" }, { env = "NAME" }, { file = "path" }, { command = ["op", "read", "…"] } '
@@ -88,6 +88,21 @@ def refuse_literal(value: Reference | str) -> Reference:
         "a secret written out in the configuration is refused: "
         f"run credward secret set NAME, then use {_WAYS}"
     )
+
+
+def handed_out(settings: msgspec.Struct) -> Reference | None:
+    """Return where the secret is that is handed out as it is; None where a token is minted."""
+    reference = getattr(settings, "handed_out", None)
+    return reference if isinstance(reference, Reference) else None
+
+
+def files_in(settings: msgspec.Struct) -> tuple[str, ...]:
+    """Return the files that the settings have read: of references, and what they know themselves.
+
+    The latter by a property `files`, which most have not; a path may begin with `~/`.
+    """
+    referred = [each.file for each in references_in(settings).values() if each.file is not None]
+    return (*referred, *getattr(settings, "files", ()))
 
 
 def references_in(settings: msgspec.Struct) -> Mapping[str, Reference]:

@@ -33,6 +33,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return ()
 
     @property
-    def reference(self) -> Reference:
+    def handed_out(self) -> Reference:
         """Where the secret is."""
         return refuse_literal(self.secret)

@@ -9,15 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 
-from credward.settings.checks import is_loopback
+from credward.settings.checks import check_server_url
 from credward.settings.grants import GrantTerms
 from credward.settings.references import Reference, refuse_literal
+from credward.settings.services import Service
 
-__all__ = ["AuthMethod", "Settings"]
+__all__ = ["POD_TOKEN", "TOKEN_FILE", "AuthMethod", "Settings"]
+
+# Where every pod finds its own JWT, unless a reference says otherwise.
+POD_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path
+# Where the vendors' `login` commands leave their token.
+TOKEN_FILE = "~/.vault-token"  # noqa: S105 - a path
 
 AuthMethod = Literal[
     "token",
@@ -123,16 +128,29 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         self._check_login()
         self._check_path()
         if self.address is not None:
-            parts = urlsplit(self.address)
-            if parts.scheme not in {"https", "http"} or not parts.hostname or parts.query:
-                raise ValueError("address is a URL such as https://vault.example.com:8200")
-            if parts.scheme == "http" and not is_loopback(parts.hostname):
-                raise ValueError("address is https: by http everybody on the way reads the token")
+            check_server_url("address", self.address, "https://vault.example.com:8200")
+            if "?" in self.address:
+                raise ValueError("address is a URL without a query")
 
     @property
     def mount(self) -> str:
         """Where the auth method is mounted; by default under its own name."""
         return (self.auth_mount or self.auth_method).strip("/")
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files of the client's certificate, and where a login is found that nothing names."""
+        found = [path for path in (self.client_cert, self.client_key) if path is not None]
+        if self.auth_method == "token" and self.token is None:
+            found.append(TOKEN_FILE)
+        if self.auth_method == "kubernetes" and self.jwt is None:
+            found.append(POD_TOKEN)
+        return tuple(found)
+
+    @property
+    def server(self) -> str:
+        """Where it listens; empty: where the environment of the daemon says."""
+        return self.address or ""
 
     @property
     def login_identity(self) -> Mapping[str, Any]:
@@ -149,6 +167,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def presenting(self) -> tuple[str, ...]:
         """The server, and the method that checks what it is shown."""
         return ("address", "namespace", "auth_method", "auth_mount")
+
+    @property
+    def service(self) -> Service | None:
+        """The server, for its own token; what is read there may be for anybody."""
+        return Service.VAULT if self.path is None else None
 
     @property
     def grant_terms(self) -> GrantTerms:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import stat
 from pathlib import Path
 
 from credward.errors import BrokerError, Kind
+from credward.named_files import open_file, opened, read_all, sync_directory
 
-__all__ = ["last_of", "read_private", "replace", "set_aside", "sync_directory"]
+__all__ = ["last_of", "read_private", "replace", "set_aside"]
 
 # No store is nearly as long (bytes).
 _MAX_SIZE = 64 * 1024 * 1024
@@ -34,19 +34,13 @@ def read_private(path: Path, what: str) -> bytes | None:
     belongs to somebody else, or that is no file.
     """
     try:
-        # Not blocking, for a pipe in its place would hold us for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with opened(path, follow=False) as descriptor:
+            _check_owner(os.fstat(descriptor), path, what)
+            return read_all(descriptor, _MAX_SIZE)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise _unreadable(path, what, error) from error
-    try:
-        _check_owner(os.fstat(descriptor), path, what)
-        return _read(descriptor)
-    except OSError as error:
-        raise _unreadable(path, what, error) from error
-    finally:
-        os.close(descriptor)
 
 
 def replace(path: Path, content: bytes, *, absent: bool = False) -> None:
@@ -59,8 +53,7 @@ def replace(path: Path, content: bytes, *, absent: bool = False) -> None:
     temporary = path.with_name(f"{path.name}.new")
     with contextlib.suppress(FileNotFoundError):
         temporary.unlink()
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(temporary, flags, 0o600)
+    descriptor = open_file(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, follow=False)
     try:
         try:
             # Whatever the umask took away or the directory's default ACL gave.
@@ -100,8 +93,6 @@ def set_aside(path: Path, now: float) -> Path:
 
 
 def _check_owner(found: os.stat_result, path: Path, what: str) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        raise _refused(path, what, "is no file", f"move {path} away")
     if found.st_uid != os.geteuid():
         raise _refused(
             path, what, f"belongs to uid {found.st_uid}", f"run chown {os.geteuid()} {path}"
@@ -110,26 +101,6 @@ def _check_owner(found: os.stat_result, path: Path, what: str) -> None:
         raise _refused(path, what, "lies open to others", f"run chmod 0600 {path}")
     if found.st_size > _MAX_SIZE:
         raise _refused(path, what, f"is longer than {_MAX_SIZE >> 20} MiB", f"move {path} away")
-
-
-def _read(descriptor: int) -> bytes:
-    content = bytearray()
-    while part := os.read(descriptor, 1 << 20):
-        content += part
-    return bytes(content)
-
-
-def sync_directory(directory: Path) -> None:
-    """Make what the files in *directory* are called durable; raise `OSError`."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        # Some network and FUSE file systems sync no directories; there is nothing more to do there.
-        if error.errno != errno.EINVAL:
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def _unreadable(path: Path, what: str, error: OSError) -> BrokerError:

@@ -26,7 +26,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from credward.store.files import sync_directory
+from credward.named_files import open_file, sync_directory
 
 __all__ = [
     "GrantFields",
@@ -273,8 +273,8 @@ class JournalDirectory:
     def _create(self) -> Journal:
         self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._path / f"{secrets.token_hex(8)}.journal"
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-        journal = Journal(os.open(path, flags, 0o600), path)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+        journal = Journal(open_file(path, flags, follow=False), path)
         try:
             _allocate(journal.fileno())
             os.fsync(journal.fileno())
@@ -292,7 +292,7 @@ class JournalDirectory:
     def open(self, path: Path) -> Journal | None:
         """Return one, to be locked, read and released; None if it is gone; raise `OSError`."""
         try:
-            return Journal(os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW), path)
+            return Journal(open_file(path, os.O_RDWR, follow=False), path)
         except FileNotFoundError:
             return None
 

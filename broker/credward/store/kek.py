@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from credward.errors import BrokerError, Kind
+from credward.named_files import opened
 from credward.store.files import replace
 from credward.store.sealed import SourceKind
 
@@ -121,14 +122,9 @@ class SystemdSource:
         if self._directory is None:
             raise _refused("CREDENTIALS_DIRECTORY is not set, so there is no store key", remedy)
         try:
-            descriptor = os.open(
-                self._directory / CREDENTIAL, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-            )
-            try:
+            with opened(self._directory / CREDENTIAL) as descriptor:
                 found = os.fstat(descriptor)
-                text = os.read(descriptor, _MAX_FILE) if stat.S_ISREG(found.st_mode) else b""
-            finally:
-                os.close(descriptor)
+                text = os.read(descriptor, _MAX_FILE)
         except OSError as error:
             raise _refused(
                 f"{self.describe()} cannot be read ({error.strerror})", remedy
@@ -203,24 +199,19 @@ class MemorySource:
 
 def _read_key_file(path: Path, what: str) -> bytes | None:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with opened(path, follow=False) as descriptor:
+            found = os.fstat(descriptor)
+            if found.st_uid != os.geteuid():
+                raise _refused(f"{what} belongs to uid {found.st_uid}", "correct store.key_file")
+            if stat.S_IMODE(found.st_mode) & 0o177:
+                raise _refused(f"{what} is not of mode 0600", f"run chmod 0600 {path}")
+            return os.read(descriptor, _MAX_FILE)
     except FileNotFoundError:
         return None
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise _refused(f"{what} is a link", "name the file itself") from error
         raise
-    try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise _refused(f"{what} is no file", "correct store.key_file")
-        if found.st_uid != os.geteuid():
-            raise _refused(f"{what} belongs to uid {found.st_uid}", "correct store.key_file")
-        if stat.S_IMODE(found.st_mode) & 0o177:
-            raise _refused(f"{what} is not of mode 0600", f"run chmod 0600 {path}")
-        return os.read(descriptor, _MAX_FILE)
-    finally:
-        os.close(descriptor)
 
 
 def _create_key_file(path: Path) -> bytes:

@@ -8,18 +8,23 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import select
 import signal
 import socket
+import stat
 import time
 from pathlib import Path
 
 import msgspec
 
 from credward.errors import BrokerError, Kind
+from credward.named_files import open_file
 
 __all__ = ["Holder", "StoreLock", "prepare_state_dir"]
+
+_log = logging.getLogger(__name__)
 
 _FILE = "credward.lock"
 # A hand-started daemon finishes its answers in under 2 s; more than that and something is wrong
@@ -53,14 +58,13 @@ class StoreLock:
         seconds.
         """
         path = prepare_state_dir(state_dir) / _FILE
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            descriptor = os.open(path, flags, 0o600)
+            descriptor = open_file(path, os.O_RDWR | os.O_CREAT, follow=False)
         except OSError as error:
             raise BrokerError(
                 Kind.FIX_CONFIGURATION,
-                f'state directory "{state_dir}" cannot be written ({error.strerror}): '
-                "make room, correct its rights, or set XDG_STATE_HOME to another",
+                f'lock "{path}" cannot be opened ({error.strerror}): '
+                "make room, correct its rights, or set XDG_STATE_HOME to another directory",
             ) from error
         try:
             if not _try_lock(descriptor):
@@ -81,22 +85,48 @@ class StoreLock:
 
 
 def prepare_state_dir(state_dir: Path) -> Path:
-    """Make *state_dir* (0700) where it is missing; refuse one that others can write."""
+    """Make *state_dir* (0700) where it is missing; refuse one that others can write.
+
+    As ssh does: what others could have changed is not trusted. One that they can only read is shut,
+    and the log says so.
+    """
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = state_dir.stat()
+        descriptor = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise BrokerError(
             Kind.FIX_CONFIGURATION,
             f'state directory "{state_dir}" cannot be made ({error.strerror}): '
             "set XDG_STATE_HOME to a directory of yours",
         ) from error
-    if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+    try:
+        _shut(state_dir, descriptor)
+    finally:
+        os.close(descriptor)
+    return state_dir
+
+
+def _shut(state_dir: Path, descriptor: int) -> None:
+    status = os.fstat(descriptor)
+    mode = stat.S_IMODE(status.st_mode)
+    mended = status.st_uid == os.geteuid() and not mode & 0o022
+    if mended and mode & 0o077:
+        try:
+            os.fchmod(descriptor, mode & ~0o077)
+        except OSError:
+            mended = False
+        else:
+            _log.warning(
+                'state directory "%s" had mode %04o, so others could read it: it has %04o now',
+                state_dir,
+                mode,
+                mode & ~0o077,
+            )
+    if not mended:
         raise BrokerError(
             Kind.FIX_CONFIGURATION,
             f'state directory "{state_dir}" is not yours alone: run chmod 0700 {state_dir}',
         )
-    return state_dir
 
 
 def _note(descriptor: int, socket_path: Path) -> None:

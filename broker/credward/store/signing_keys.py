@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from credward.errors import BrokerError, Kind
+from credward.named_files import open_file, opened, read_all, sync_directory
 from credward.tokens import Secret
 
 __all__ = ["load_or_create", "public_jwk"]
@@ -65,19 +66,16 @@ def public_jwk(pem: Secret) -> dict[str, str]:
 
 def _read(path: Path) -> str | None:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        with opened(path, follow=False) as descriptor:
+            status = os.fstat(descriptor)
+            if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
+                raise BrokerError(
+                    Kind.FIX_CONFIGURATION,
+                    f"signing key {path} can be read by others: run chmod 0600 {path}",
+                )
+            return read_all(descriptor, _MAX_SIZE).decode("ascii", "replace")
     except FileNotFoundError:
         return None
-    try:
-        status = os.fstat(descriptor)
-        if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
-            raise BrokerError(
-                Kind.FIX_CONFIGURATION,
-                f"signing key {path} lies open to others: run chmod 0600 {path}",
-            )
-        return os.read(descriptor, _MAX_SIZE).decode("ascii", "replace")
-    finally:
-        os.close(descriptor)
 
 
 def _create(path: Path) -> str:
@@ -90,8 +88,7 @@ def _create(path: Path) -> str:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(temporary, flags, 0o600)
+        descriptor = open_file(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, follow=False)
         with os.fdopen(descriptor, "wb") as file:
             # Whatever the umask took away or the directory's default ACL gave.
             os.fchmod(descriptor, 0o600)
@@ -104,16 +101,8 @@ def _create(path: Path) -> str:
         raise
     # Each name on the way is durable too, or a crash could leave tokens signed by nobody's key.
     for directory in (path.parent, path.parent.parent):
-        _sync(directory)
+        sync_directory(directory)
     return pem.decode("ascii")
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _load(text: str, path: Path | None) -> ec.EllipticCurvePrivateKey:

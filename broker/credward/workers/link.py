@@ -152,6 +152,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     recovery: Recovery
     sent: Sent
     challenge: str = ""
+    local: bool = False
     used_up: dict[str, float] = {}
 
     @classmethod
@@ -165,6 +166,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
             recovery=failure.recovery,
             sent=failure.sent,
             challenge=failure.challenge,
+            local=failure.local,
             used_up=dict(used_up),
         )
 
@@ -178,6 +180,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
             recovery=self.recovery,
             sent=self.sent,
             challenge=self.challenge,
+            local=self.local,
         )
 
 

@@ -178,12 +178,11 @@ class _Worker:
     def _mint(self, request: MintRequest) -> Message:
         if request.rotation is None:
             io = self._io(request, keep_grant=_leave_grant)
-            token = self._load().mint(self._provider_request(request), io)
-            return self._describe(token, request.credential, io.warning, None)
+            return self._describe(self._mint_by(request, io), request.credential, io.warning, None)
         exchange = Exchange(request.rotation, self._journal, SystemClock().elapsed)
         io = self._io(request, before_send=exchange.before, keep_grant=exchange.keep)
         try:
-            token = self._load().mint(self._provider_request(request), io)
+            token = self._mint_by(request, io)
         except BrokerError as error:
             if exchange.opened:
                 raise
@@ -192,6 +191,14 @@ class _Worker:
         finally:
             exchange.close()
         return self._describe(token, request.credential, io.warning, exchange)
+
+    def _mint_by(self, request: MintRequest, io: WorkerIo) -> Token:
+        try:
+            return self._load().mint(self._provider_request(request), io)
+        except BrokerError as error:
+            if io.reached:
+                raise
+            raise error.failure.on_this_machine().error() from error
 
     def _describe(
         self, token: Token, credential: str, warning: str | None, exchange: Exchange | None

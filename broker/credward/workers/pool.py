@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 from credward.clock import Clock
-from credward.config.places import environment
 from credward.errors import BrokerError, Failure, Kind
+from credward.places import environment
 from credward.workers.environment import rules_of
 from credward.workers.lane import JournalMaker, Lane, Rotating, TimeAllowed
 from credward.workers.link import (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from credward.callers.programs import harness_name, is_transparent
+from credward.callers.programs import harness_name, is_transparent, relay_name
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,25 @@ def test_shells_and_wrappers_are_looked_through() -> None:
     assert is_transparent("timeout", None)
     assert is_transparent("x", "/opt/bin/credward-helper")
     assert not is_transparent("python3", "/usr/bin/python3.12")
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "relay"),
+    [
+        ("sshd", None, "sshd"),
+        ("sshd-session", None, "sshd-session"),
+        (None, "/usr/bin/socat", "socat"),
+        ("x", "/usr/bin/ssh", "ssh"),
+        # The kernel keeps fifteen characters of a name.
+        ("systemd-socket-", None, "systemd-socket-proxyd"),
+        (None, "/lib/systemd/systemd-socket-proxyd", "systemd-socket-proxyd"),
+        (None, "/usr/bin/curl", None),
+        ("curl", "/usr/bin/curl", None),
+        (None, None, None),
+    ],
+)
+def test_s3_a_relay_is_known_by_its_name_or_its_file(
+    name: str | None, file: str | None, relay: str | None
+) -> None:
+    """S-3: the name is left out where the file is certain."""
+    assert relay_name(name, file) == relay

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +36,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
     monkeypatch.setenv("CREDWARD_NO_START", "1")
     monkeypatch.chdir(tmp_path)
+    # The account of whoever runs the tests is not to be written to, nor is its daemon started.
+    account = str(tmp_path / "account")
+    entry = pwd.struct_passwd(("tester", "x", os.geteuid(), os.getegid(), "", account, ""))
+    monkeypatch.setattr("pwd.getpwuid", lambda _uid: entry)
     return tmp_path
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shlex
+import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from credward.settings.entra import Settings
+from credward.settings.services import service_of
 from unit.cli.conftest import Run
 
 
@@ -67,17 +71,37 @@ def test_what_is_found_is_added_by_the_command_shown(
     monkeypatch.setenv("ANTHROPIC_BASE_URL", "https://llm.example.com")
     (home / ".aws").mkdir()
     (home / ".aws/config").write_text("[default]\n")
+    (home / ".config/gcloud").mkdir(parents=True)
+    (home / ".config/gcloud/application_default_credentials.json").write_text("{}")
     shown = run("init").out
     *found, _, _, _ = commands(shown)
 
     assert "found the Azure CLI" in shown
-    assert [line.split()[2] for line in found] == ["azure", "aws", "gcp", "kv", "gateway"]
+    assert [line.split()[2] for line in found] == ["gateway-az", "aws", "google", "kv", "gateway"]
     for line in found:
         filled = line.replace("=URL", "=https://login.example.com").replace("=ID", "=client")
         added = run(*shlex.split(filled)[1:])
         assert added.code == 0, (line, added.err)
     assert run("config", "check").code == 0
     assert len(commands(run("init").out)) == 2
+
+
+def test_g8_what_no_agent_can_use_is_not_proposed(
+    run: Run, home: Path, config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G8: neither a token for Azure itself nor one of Google behind a program's name."""
+    install(home, monkeypatch, "az", "gcloud")
+    shown = run("init").out
+
+    assert "management.azure.com" not in shown
+    assert "print-access-token" not in shown
+    (line,) = [each for each in commands(shown) if "source=az" in each]
+    assert run(*shlex.split(line)[1:]).code == 0
+    added = tomllib.loads(config_file.read_text())
+    settings = msgspec.convert(
+        {k: v for k, v in added["credentials"]["gateway-az"].items() if k != "provider"}, Settings
+    )
+    assert service_of(settings) is None
 
 
 def test_nothing_of_the_environment_reaches_the_terminal_as_it_is(

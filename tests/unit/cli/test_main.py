@@ -32,7 +32,7 @@ def test_no_daemon_is_69_with_the_command(run: Run) -> None:
     ran = run("status")
 
     assert ran.code == 69
-    assert ran.err == "credward: no daemon answers: run credward serve --detach\n"
+    assert ran.err == "credward: the daemon is not running: run credward serve --detach\n"
 
 
 def test_a_worker_may_not_call_us(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import errno
 import math
 import os
@@ -157,6 +158,52 @@ async def test_t13_a_cancelled_timer_rings_and_is_armed_again(
     made._stepped()
 
     assert bell.rings == 1, "nothing to read: not a step"
+
+
+@needs_timerfd
+async def test_s11_a_clock_that_is_set_while_the_timer_is_armed_again_still_wakes(
+    opened: list[Wakeups], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S11: timerfd_settime(2) itself says ECANCELED then; it has armed the timer all the same."""
+    made, bell = await start(opened, TimerWakeups)
+    assert isinstance(made, TimerWakeups)
+    true = made._libc
+
+    class SetJustNow:
+        def timerfd_settime(self, *words: object) -> int:
+            assert true.timerfd_settime(*words) == 0
+            ctypes.set_errno(errno.ECANCELED)
+            return -1
+
+    def cancelled(descriptor: int, size: int) -> bytes:
+        raise OSError(errno.ECANCELED, "cancelled")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(made, "_libc", SetJustNow())
+        patched.setattr(wakeups.os, "read", cancelled)
+        made._stepped()
+    assert bell.rings == 1
+
+    # Armed: the next step is heard of too, and so is a deadline.
+    made.set(0.01)
+    await bell.wait()
+
+
+@needs_timerfd
+async def test_s11_two_clocks_set_at_once_lose_no_step(opened: list[Wakeups]) -> None:
+    """S11: the real thing. Set again and again while the timer is armed, each lot wakes."""
+    made, bell = await start(opened, TimerWakeups)
+    assert isinstance(made, TimerWakeups)
+    for _ in range(50):
+        for _ in range(4):
+            try:
+                now = time.clock_gettime_ns(time.CLOCK_REALTIME)
+                time.clock_settime_ns(time.CLOCK_REALTIME, now)
+            except PermissionError:
+                pytest.skip("setting the clock needs CAP_SYS_TIME")
+            made._watch_for_steps()
+        time.clock_settime_ns(time.CLOCK_REALTIME, time.clock_gettime_ns(time.CLOCK_REALTIME))
+        await bell.wait()
 
 
 @needs_timerfd

@@ -1,4 +1,4 @@
-"""Whose socket the helper trusts. Needs root to make files of other users."""
+"""Whose socket the helper trusts, and the command line. Needs root to make files of other users."""
 
 from __future__ import annotations
 
@@ -12,12 +12,21 @@ from pathlib import Path
 import pytest
 
 from fakes.daemon import CannedDaemon, answer
-from transcripts.programs import ROOT
+from transcripts.programs import ROOT, program
 
 TOKEN = answer(200, b"abc\n")
 STRANGER = 12345
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to act as another user")
+
+
+@pytest.fixture(params=["musl", "clang-sanitized", "twin", "credward get"])
+def helper(request: pytest.FixtureRequest) -> list[str]:
+    """The command of each program that asks: one set of rules holds for all."""
+    command = program(request.param)
+    if command is None:
+        pytest.skip(f"no compiler for {request.param}")
+    return command
 
 
 def run(helper: list[str], environment: dict[str, str], *before: str):
@@ -105,6 +114,8 @@ def test_a_socket_of_another_group_is_named(helper, environment, directory) -> N
     """A machine's daemon that this user may not ask: the line says what to ask for."""
     if shutil.which("setpriv") is None:
         pytest.skip("needs setpriv")
+    if "get" in helper:
+        pytest.skip("another user may not run this interpreter: see test_a_locked_out_client")
     path = directory / "locked/credward.sock"
     environment["CREDWARD_SOCKET"] = str(path)
     with CannedDaemon(path, [TOKEN]):
@@ -143,3 +154,24 @@ def test_the_login_directory_counts_only_if_it_is_private(
         done = run(helper, environment, *private)
 
     assert done.returncode == expected
+
+
+def test_s6_a_secret_is_not_given_to_another_users_daemon(environment, socket_path) -> None:
+    """XDG_RUNTIME_DIR may be anybody's: what is typed must not reach whoever listens there."""
+    with CannedDaemon(socket_path, [TOKEN]) as daemon:
+        give_away(socket_path)
+        done = subprocess.run(
+            [sys.executable, "-m", "credward", "secret", "set", "key"],
+            env=environment,
+            input=b"canary-of-s6",
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert daemon.asked == []
+    assert done.returncode == 78
+    assert done.stderr.decode() == (
+        f'credward: "{socket_path.parent}" belongs to another user, so it is not trusted: '
+        "run credward doctor\n"
+    )

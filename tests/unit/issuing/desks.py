@@ -42,7 +42,7 @@ OWNER = Caller(
     gid=1000,
     pid=5,
     handle="peerpidfd",
-    executable=Executable(path="/usr/bin/credward", device=1, inode=2),
+    executable=Executable(path="/usr/bin/credward"),
     ancestry_complete=True,
 )
 KEY = TokenKey(GRANT, "1")
@@ -69,8 +69,8 @@ class Peer:
     def identify(self) -> Caller:
         return self.caller
 
-    def marked_by(self) -> str | None:
-        return None
+    async def identify_closely(self) -> Caller:
+        return self.caller
 
     def ancestor_pids(self) -> tuple[int, ...]:
         return ()
@@ -118,7 +118,9 @@ class Desks:
             owner=notices,
         )
         shelf.tokens = self.shell
-        self.shell.configure([Plan(credential=GRANT, epoch="1", grant=GRANT)])
+        self.shell.configure(
+            [Plan(credential=name, epoch="1", grant=GRANT) for name in (GRANT, "second")]
+        )
         self.turned_away = TurnedAway()
         gate = Gate(
             holder=self,

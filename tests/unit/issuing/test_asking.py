@@ -25,7 +25,7 @@ CLAUDE = Caller(
     gid=1,
     pid=3,
     handle="peerpidfd",
-    executable=Executable(path="/bin/credward-helper", device=1, inode=1),
+    executable=Executable(path="/bin/credward-helper"),
     agent=Process(pid=9, start_time=77, name="claude"),
     harness="claude",
     ancestry_complete=True,
@@ -94,15 +94,43 @@ def test_lifetime_follows_the_callers_cache() -> None:
     assert min_remaining(TokenRequest(credential="g", min_remaining=7), CLAUDE) == 7
     assert min_remaining(TokenRequest(credential="g", cache_ttl=20), SHELL) == 650
     assert (cache_ttl(ASK, CLAUDE), min_remaining(ASK, CLAUDE)) == (300, 930)
-    assert cache_ttl(TokenRequest(credential="g", format="json"), CLAUDE) is None
+    as_json = TokenRequest(credential="g", format="json")
+    assert (cache_ttl(as_json, CLAUDE), min_remaining(as_json, CLAUDE)) == (300, 0)
+    assert cache_ttl(TokenRequest(credential="g", format="env"), CLAUDE) is None
+    assert min_remaining(dataclasses.replace(as_json, cache_ttl=20), CLAUDE) == 650
 
 
-def test_only_the_helpers_shape_below_a_harness_is_an_asker() -> None:
-    """Not unattested, not from a tool, not another format, not a shell of one's own."""
-    assert asker(ASK, CLAUDE) == (9, 77)
-    assert asker(ASK, SHELL) is None
-    assert asker(TokenRequest(credential="g", in_tool=True), CLAUDE) is None
-    assert asker(TokenRequest(credential="g", format="json"), CLAUDE) is None
+def test_g11_an_agent_is_an_asker_in_the_shapes_that_it_asks_for_itself() -> None:
+    """Not unattested, not from a tool, not in another shape, not a shell of one's own."""
+    shapes = [TokenRequest(credential="g", format=name) for name in ("token", "headers", "json")]
+    assert len({asker(shape, CLAUDE) for shape in shapes}) == 3
+    assert None not in {asker(shape, CLAUDE) for shape in shapes}
+    for shape in shapes:
+        assert asker(shape, SHELL) is None
+        assert asker(shape, dataclasses.replace(CLAUDE, harness=None)) is None
+        assert asker(shape, dataclasses.replace(CLAUDE, handle=None)) is None
+        assert asker(dataclasses.replace(shape, in_tool=True), CLAUDE) is None
+    assert asker(TokenRequest(credential="g", format="env"), CLAUDE) is None
+
+
+def test_g11_each_mcp_server_of_an_agent_asks_for_itself() -> None:
+    """They connect within seconds of each other; below one, CLAUDECODE is set and says nothing."""
+    asks = [
+        TokenRequest(credential="g", format="headers", in_tool=True, mcp_server=server)
+        for server in ("linear https://mcp.linear.app", "linear https://other", "jira https://j")
+    ]
+
+    assert len({asker(ask, CLAUDE) for ask in asks} - {None}) == 3
+
+
+def test_s8_a_harness_that_asks_by_itself_is_an_asker_too() -> None:
+    """S-8: its own process, as it is for the helper that it runs; and its cache time is the same."""
+    itself = dataclasses.replace(
+        CLAUDE, pid=9, start_time=77, executable=Executable(path="/usr/bin/node")
+    )
+
+    assert asker(ASK, itself) == asker(ASK, CLAUDE) is not None
+    assert min_remaining(ASK, itself) == min_remaining(ASK, CLAUDE)
 
 
 def test_a_name_of_a_credential_goes_before_one_of_a_grant() -> None:

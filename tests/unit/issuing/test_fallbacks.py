@@ -7,10 +7,10 @@ import pytest
 
 from credward.callers.caller import Caller, Process
 from credward.config import Config, CredentialConfig
-from credward.errors import Failure, Kind
+from credward.errors import Failure, Kind, Recovery
 from credward.issuing.fallbacks import Fallbacks
 from credward.lifecycle.failover import WindowState
-from credward.lifecycle.vocabulary import State, View
+from credward.lifecycle.vocabulary import Reason, State, Verdict, View
 from fakes.clock import FakeClock
 
 DOWN = Failure.of(Kind.PROVIDER_UNREACHABLE, "down")
@@ -36,7 +36,7 @@ class Bench:
     def __init__(self) -> None:
         self.clock = FakeClock(1000.0)
         self.views: dict[str, View] = {}
-        self.fallbacks = Fallbacks(clock=self.clock, view=self.view)
+        self.fallbacks = Fallbacks(clock=self.clock, view=self.view, holds=self.holds)
         self.configure(credential("a", "b", "d"), credential("b", "c"), *map(credential, "cd"))
 
     def configure(self, *credentials: CredentialConfig) -> None:
@@ -48,10 +48,14 @@ class Bench:
     def set(self, name: str, state: State, **words: object) -> None:
         self.views[name] = View(credential=name, state=state, grant=name, **words)  # type: ignore[arg-type]
 
+    def holds(self, name: str, token_id: str) -> bool:
+        return self.view(name).token_id == token_id
+
     def order(self, caller: Caller = NOBODY) -> str:
         return "".join(self.fallbacks.order(self.config, self.config.credentials["a"], caller))
 
     def fail(self, name: str, failure: Failure = DOWN) -> None:
+        self.set(name, State.EMPTY, failure=failure)
         self.fallbacks.failed(self.config.credentials[name], failure)
 
 
@@ -84,6 +88,33 @@ def test_a_token_that_came_meanwhile_ends_a_cooldown(bench: Bench) -> None:
     bench.set("a", State.MINTING)
     assert bench.order() == "bcd"
     bench.set("a", State.FRESH)
+
+    assert bench.order() == "abcd"
+
+
+def test_g9_a_rejected_key_is_left_alone_while_it_is(bench: Bench) -> None:
+    """Until its time is over, or it was replaced: the lifecycle says so by another state."""
+    refused = Failure.of(
+        Kind.PROVIDER_REFUSED, "refused", recovery=Recovery.FIX_CONFIGURATION, retry_after=120
+    )
+    bench.fail("a", refused)
+    verdict = Verdict(token_id="t", reason=Reason.UNAUTHORIZED, since=990, until=1120, final=True)
+    bench.set("a", State.REJECTED, failure=refused, verdict=verdict)
+    assert bench.order() == "bcd"
+    (told,) = bench.fallbacks.unusable(bench.config)
+    assert (told.state, told.reason, told.since) == (WindowState.DISABLED, "unauthorized", 990)
+    assert (told.until, told.remaining) == (1120, 120)
+    bench.set("a", State.EMPTY)
+
+    assert bench.order() == "abcd"
+    assert bench.fallbacks.unusable(bench.config) == []
+
+
+def test_g9_a_new_secret_ends_a_cooldown(bench: Bench) -> None:
+    """What the entry failed with is not known of it any more."""
+    bench.fail("a", Failure.of(Kind.PROVIDER_REFUSED, "no quota", retry_after=5000))
+    assert bench.order() == "bcd"
+    bench.set("a", State.EMPTY)
 
     assert bench.order() == "abcd"
 

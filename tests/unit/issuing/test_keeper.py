@@ -242,3 +242,129 @@ def test_a_failure_before_anything_was_sent_occupies_no_journal(world):
         assert mint(world, "busy").kind is Kind.PROVIDER_UNREACHABLE
 
     assert len(world.life.keeper._held) == before
+
+
+# --- G7: what is handed over is tried before it takes the place of a login
+
+
+def is_done(flight):
+    """Return whether a worker has nothing more to do."""
+    return flight.stage == "over" or (flight.stage != "starting" and flight.at_rest)
+
+
+def mint_after_restart(world):
+    """Let the workers of the life before end, then mint."""
+    for flight in list(world.flights):
+        # A kill ended those that had nothing in hand.
+        while flight.stage != "over":
+            world.step(flight)
+    task = world.mint("a")
+    for _ in range(50):
+        if task.done():
+            return task.result()
+        if is_done(world.flights[-1]):
+            # It waits for the journal that was locked until just now.
+            world.go_on()
+        else:
+            world.step(world.flights[-1])
+    raise AssertionError([(each.stage, each.secret) for each in world.flights])
+
+
+def chain(world):
+    """Return whose refresh token is kept, and whether another login waits beside it."""
+    record = world.record("a")
+    assert record.parked is None
+    return world.chain_of(record.secret), record.before is not None
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_g7_a_login_is_replaced_by_what_worked_alone(world, good):
+    """Nonsense leaves it as it was, and whoever asks is served by it."""
+    old = world.chains[0]
+    assert world.hand_over("a", good=good).result()
+    new = world.chains[1]
+    assert chain(world) == (new, True)
+    token = mint(world)
+
+    assert isinstance(token, MintedToken)
+    assert chain(world) == (new if good else old, False)
+    assert token.token_id == (new if good else old).newest
+    assert isinstance(mint(world), MintedToken)
+
+
+@pytest.mark.parametrize("steps", range(6))
+@pytest.mark.parametrize("good", [True, False])
+def test_g7_a_kill_in_mid_trial_costs_neither_login(world, good, steps):
+    """Whatever was done by then, and whether the worker lives on."""
+    old = world.chains[0]
+    world.hand_over("a", good=good)
+    new = world.chains[1]
+    world.mint("a")
+    for _ in range(steps):
+        if not is_done(world.flights[-1]):
+            world.step(world.flights[-1])
+    restart(world)
+    token = mint_after_restart(world)
+
+    assert isinstance(token, MintedToken), token
+    assert chain(world) == (new if good else old, False)
+    assert token.token_id == (new if good else old).newest
+
+
+def test_g7_a_mint_that_is_out_with_the_login_before_rotates_that(world):
+    """It comes back to the one that waits beside, or that would be used up when it is needed."""
+    task = world.mint("a")
+    world.lend(world.flights[-1])
+    world.hand_over("a", good=False)
+    while not task.done():
+        world.step(world.flights[-1])
+
+    assert chain(world) == (world.chains[0], False)
+    assert secret(world)[0] == world.chains[0].newest
+    assert len(world.chains[0].secrets) == 3
+    assert isinstance(mint(world), MintedToken)
+
+
+def test_g7_the_journal_of_the_login_before_is_replayed_into_it(world):
+    """The same, where the daemon dies meanwhile."""
+    world.mint("a")
+    world.lend(world.flights[-1])
+    world.hand_over("a", good=False)
+    restart(world)
+    assert isinstance(mint_after_restart(world), MintedToken)
+
+    assert chain(world) == (world.chains[0], False)
+    assert isinstance(mint(world), MintedToken)
+
+
+def test_g7_of_several_that_are_handed_over_the_login_that_worked_stays(world):
+    """Not the one that nobody has tried."""
+    for _ in range(3):
+        world.hand_over("a", good=False)
+    assert isinstance(mint(world), MintedToken)
+
+    assert chain(world) == (world.chains[0], False)
+
+
+def test_g7_nobody_knows_yet(world):
+    """The answer is lost: the same one is tried again, and the login before waits."""
+    world.hand_over("a", good=True)
+    mint(world, "lost")
+    assert secret(world) == (world.chains[1].newest, True)
+    assert chain(world) == (world.chains[1], True)
+    mint(world, "busy")
+    assert chain(world) == (world.chains[1], True)
+    assert isinstance(mint(world, "keep"), MintedToken)
+
+    assert chain(world) == (world.chains[1], False)
+
+
+def test_g7_without_a_login_that_works_a_refusal_is_the_end(world):
+    """Neither one that needs a login itself nor none at all is worth keeping."""
+    world.chains[0].secrets.append("used up elsewhere")
+    assert mint(world).kind is Kind.LOGIN_REQUIRED
+    world.hand_over("a", good=False)
+    assert world.record("a").before is None
+    assert mint(world).kind is Kind.LOGIN_REQUIRED
+
+    assert world.record("a").parked is not None

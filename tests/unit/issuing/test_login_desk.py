@@ -46,7 +46,8 @@ async def test_an_agent_has_no_part_in_the_login_of_its_owner(desks: Desks) -> N
     session, _ = await desks.log_in()
     manage = desks.login_desk
 
-    assert manage.watch(AGENT, session.id) == (session, False)
+    assert await manage.watch(AGENT, session.id) == (session, False)
+    await refusal(manage.take_part(AGENT, session.id), Kind.DENIED)
     await refusal(manage.give_up_login(AGENT, session.id), Kind.DENIED)
     await refusal(manage.give_up_login_of(AGENT, GRANT), Kind.DENIED)
     assert desks.logins.under_way(GRANT) is session
@@ -56,7 +57,8 @@ async def test_its_owner_has_a_part_in_the_login_of_an_agent(desks: Desks) -> No
     """Ended by any name of the grant, and only once."""
     session, _ = await desks.log_in(AGENT)
     manage = desks.login_desk
-    assert manage.watch(AGENT, session.id) == (session, True)
+    assert await manage.watch(AGENT, session.id) == (session, True)
+    assert await manage.take_part(AGENT, session.id) is session
     credential, given_up = await manage.give_up_login_of(PERSON, "second")
 
     assert (credential.name, given_up) == (GRANT, True)

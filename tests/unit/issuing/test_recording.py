@@ -18,7 +18,7 @@ CALLER = Caller(
     gid=1000,
     pid=42,
     handle="peerpidfd",
-    executable=Executable(path="/usr/bin/curl", device=1, inode=2),
+    executable=Executable(path="/usr/bin/curl"),
     agent=Process(pid=41, start_time=5, name="claude"),
     harness="claude",
 )
@@ -43,7 +43,7 @@ def test_each_outcome_is_one_line_with_all_that_is_known(tmp_path: Path) -> None
     recorder = Recorder(clock=FakeClock(1_800_000_000.25), audit=log)
     recorder.issued(admitted(), "hash", "jti")
     recorder.refreshed(admitted(), "hash2", None)
-    recorder.rejected(admitted(), "hash2")
+    recorder.rejected(admitted(), "hash2", "quota")
     recorder.failed(admitted(), Kind.TIMED_OUT)
     recorder.denied("Manage", "*", "-", CALLER, "no-manage-under-harness")
     lines = [json.loads(line) for line in (tmp_path / "audit.log").read_text().splitlines()]
@@ -75,4 +75,5 @@ def test_each_outcome_is_one_line_with_all_that_is_known(tmp_path: Path) -> None
         "upstream_id": "jti",
         "request_id": "7",
     }
-    assert (lines[3]["kind"], lines[4]["rule"]) == ("timed-out", "no-manage-under-harness")
+    assert (lines[2]["kind"], lines[3]["kind"]) == ("quota", "timed-out")
+    assert lines[4]["rule"] == "no-manage-under-harness"

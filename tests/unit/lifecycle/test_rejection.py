@@ -15,8 +15,27 @@ def given() -> Inference:
 
 
 def test_an_early_re_ask_for_the_same_token_is_a_rejection(given: Inference) -> None:
-    """Well within its cache time, of a token that lasted longer than that."""
+    """Well within its cache time, and in the first half of the life that the token had."""
     assert given.is_rejection(ASKER, "t1", 240, 1001)
+    assert given.is_rejection(ASKER, "t1", 240, 1234)
+
+
+@pytest.mark.parametrize("life", [20, 60, 120, 240, 600])
+def test_g3_a_rejection_is_seen_for_any_life(life: float) -> None:
+    """Also where the token lasts no longer than it is cached; not near its end, where JWTs are read."""
+    inference = Inference()
+    inference.gave(ASKER, "t1", life, 1000)
+
+    assert inference.is_rejection(ASKER, "t1", 300, 1001)
+    assert inference.is_rejection(ASKER, "t1", 3000, 1000 + life / 2 - 1)
+    assert not inference.is_rejection(ASKER, "t1", 3000, 1000 + life / 2)
+
+
+def test_who_was_told_of_a_failure_asks_again_for_that(given: Inference) -> None:
+    """A harness repeats a helper that failed within the second."""
+    given.failed(ASKER)
+
+    assert not given.is_rejection(ASKER, "t1", 240, 1001)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +46,7 @@ def test_an_early_re_ask_for_the_same_token_is_a_rejection(given: Inference) -> 
         (ASKER, "t2", 240, 1001, "the token has changed meanwhile"),
         (ASKER, "t1", 240, 1235, "its cache time was nearly over"),
         (ASKER, "t1", 240, 999, "the clock went back"),
-        (ASKER, "t1", 580, 1001, "a client that reads exp asks again near the end"),
+        (ASKER, "t1", 580, 1301, "a client that reads exp asks again near the end"),
     ],
 )
 def test_anything_else_is_not(
@@ -41,7 +60,7 @@ def test_eight_sessions_under_one_401_force_one_mint() -> None:
     """Once per token, machine-wide."""
     inference = Inference()
 
-    assert [inference.may_force("gateway", "t1", 1000 + n) for n in range(8)] == [True] + [
+    assert [inference.may_force("gateway", "t1", 3600, 1000 + n) for n in range(8)] == [True] + [
         False
     ] * 7
 
@@ -49,22 +68,30 @@ def test_eight_sessions_under_one_401_force_one_mint() -> None:
 def test_forced_mints_are_throttled_per_credential() -> None:
     """Two minutes, doubling to ten; another credential is not held back; calm resets."""
     inference = Inference()
-    allowed = [t for t in range(3600) if inference.may_force("gateway", f"t{t}", t)]
+    allowed = [t for t in range(3600) if inference.may_force("gateway", f"t{t}", 3600, t)]
 
     assert allowed[:6] == [0, 120, 360, 840, 1440, 2040]
-    assert inference.may_force("other", "x", 5)
-    assert inference.may_force("gateway", "after", allowed[-1] + 3601)
-    assert not inference.may_force("gateway", "after2", allowed[-1] + 3602)
+    assert inference.may_force("other", "x", 3600, 5)
+    assert inference.may_force("gateway", "after", 3600, allowed[-1] + 3601)
+    assert not inference.may_force("gateway", "after2", 3600, allowed[-1] + 3602)
+
+
+def test_g3_short_tokens_are_forced_after_half_a_life() -> None:
+    """Two minutes would be the whole of a token's life."""
+    inference = Inference()
+    allowed = [t for t in range(1200) if inference.may_force("gateway", f"t{t}", 120, t)]
+
+    assert allowed[:4] == [0, 60, 180, 420]
 
 
 def test_a_clock_set_back_neither_frees_nor_freezes_the_throttle(given: Inference) -> None:
     """T13: everything remembered moves along."""
-    given.may_force("gateway", "t1", 1000)
+    given.may_force("gateway", "t1", 3600, 1000)
     given.shift(-3600)
 
     assert given.is_rejection(ASKER, "t1", 240, 1001 - 3600)
-    assert not given.may_force("gateway", "t2", 1119 - 3600)
-    assert given.may_force("gateway", "t3", 1120 - 3600)
+    assert not given.may_force("gateway", "t2", 3600, 1119 - 3600)
+    assert given.may_force("gateway", "t3", 3600, 1120 - 3600)
 
 
 def test_memory_is_bounded() -> None:
@@ -72,7 +99,7 @@ def test_memory_is_bounded() -> None:
     inference = Inference()
     for number in range(10_000):
         inference.gave(number, "t", 600, 0)
-        inference.may_force(f"c{number}", f"t{number}", 0)
+        inference.may_force(f"c{number}", f"t{number}", 3600, 0)
 
     assert len(inference._given) == 4096
     assert len(inference._replaced) == 4096

@@ -68,5 +68,20 @@ def test_demand_lasts_two_lives_and_an_hour_at_least() -> None:
 
 
 def test_forced_mints_are_two_minutes_apart_doubling_to_ten() -> None:
-    """Per credential."""
-    assert [schedule.forced_spacing(n) for n in (1, 2, 3, 4, 99)] == [120, 240, 480, 600, 600]
+    """Or half a life, where tokens last less than four minutes."""
+
+    def spacings(life: float) -> list[float]:
+        return [schedule.forced_spacing(n, life) for n in (1, 2, 3, 4, 99)]
+
+    assert spacings(3600) == spacings(0) == [120, 240, 480, 600, 600]
+    assert spacings(120) == [60, 120, 240, 480, 600]
+
+
+def test_a_token_is_untried_for_half_a_minute() -> None:
+    """Or half its life."""
+    assert [schedule.untried_for(life) for life in (0, 3600, 20)] == [30, 30, 10]
+
+
+def test_what_has_a_stand_in_is_left_alone_longer_each_time() -> None:
+    """Up to five minutes."""
+    assert [schedule.cooldown(n) for n in (1, 2, 3, 4, 99)] == [30, 60, 300, 300, 300]

@@ -6,10 +6,12 @@ from credward.errors import Failure, Kind
 from credward.lifecycle.book import Book, LifecycleError
 from credward.lifecycle.records import Current, KeyRecord
 from credward.lifecycle.views import view_of
-from credward.lifecycle.vocabulary import Plan, State, TokenKey
+from credward.lifecycle.vocabulary import Plan, Reason, State, TokenKey, Verdict
 
 DOWN = Failure.of(Kind.PROVIDER_UNREACHABLE, "down")
 BROKEN = Failure.of(Kind.FIX_CONFIGURATION, "mend it")
+VERDICT = Verdict(token_id="t", reason=Reason.BILLING, since=1, until=51, final=True)
+OVER = Verdict(token_id="t", reason=Reason.BILLING, since=1, until=50, final=True)
 TOKEN = Current(token_id="t", issued_at=0, expires_at=100, ends_at=100)
 
 
@@ -36,6 +38,9 @@ def record(book: Book) -> KeyRecord:
         ({"failure": DOWN}, State.EMPTY),
         ({"failure": BROKEN}, State.PARKED),
         ({"minted_at": 0.0}, State.EXPIRED),
+        ({"verdict": VERDICT, "failure": BROKEN}, State.REJECTED),
+        ({"verdict": VERDICT, "flight": 1}, State.MINTING),
+        ({"verdict": OVER, "failure": BROKEN}, State.EMPTY),
     ],
 )
 def test_each_state_has_its_word(book: Book, words: dict[str, object], state: State) -> None:

@@ -21,6 +21,12 @@ def test_the_same_origin_passes(claimed: str) -> None:
     assert check_base_url(HOME, (), claimed, ()) is None
 
 
+def test_s11_port_0_is_no_port_and_never_the_default_one() -> None:
+    """Neither claimed nor configured: what dials there is refused by the system, or takes another."""
+    assert check_base_url(HOME, (), "https://llm.example.com:0", ()) is not None
+    assert check_base_url(("https://llm.example.com:0",), (), HOME[0], ()) is not None
+
+
 @pytest.mark.parametrize(
     "claimed",
     [
@@ -34,6 +40,8 @@ def test_the_same_origin_passes(claimed: str) -> None:
         "https://evil.example/https://llm.example.com",
         "https://evil.example\\@llm.example.com",
         "https://llm.example.com:x",
+        "https://llm.example.com:0",
+        "https://llm.example.com:00",
         "https://llm.ex\u0430mple.com",
         "https://[::1",
         "file:///llm.example.com",

@@ -14,7 +14,7 @@ OWNER = Caller(
     gid=1000,
     pid=5,
     handle="peerpidfd",
-    executable=Executable(path="/usr/bin/curl", device=1, inode=2),
+    executable=Executable(path="/usr/bin/curl"),
     ancestry_complete=True,
 )
 GATEWAY = Resource(credential="gateway", provider="local")
@@ -34,6 +34,20 @@ def test_the_deciding_rule_is_named_with_its_place(engine: PolicyEngine) -> None
     assert (denied.allowed, denied.rule) == (False, "no-manage-under-harness")
     assert denied.origin is not None
     assert "your own terminal" in denied.reason
+
+
+def test_a_denial_says_what_helps(engine: PolicyEngine, tmp_path: Path) -> None:
+    """By the rule's advice; where it has none, its place and a command."""
+    (tmp_path / "x.cedar").write_text('@id("mine")\nforbid (principal, action, resource);\n')
+    mine = PolicyEngine.load(mode="sidecar", owner_uid=1000, directory=tmp_path)
+    relayed = engine.decide(dataclasses.replace(OWNER, relay="socat"), "Issue", GATEWAY)
+    perhaps = engine.decide(dataclasses.replace(OWNER, harness="unknown"), "Manage", GATEWAY)
+
+    assert relayed.reason.startswith('denied by policy "no-relays": who asks through')
+    assert "the environment of your process cannot be read" in perhaps.reason
+    assert mine.decide(OWNER, "Issue", GATEWAY).reason.endswith(
+        f'denied by policy "mine" ({tmp_path}/x.cedar:1): run credward doctor'
+    )
 
 
 def test_no_permit_is_a_deny(engine: PolicyEngine) -> None:

@@ -13,6 +13,7 @@ def test_absent_facts_are_absent_attributes() -> None:
         "gid": 8,
         "is_owner": False,
         "is_listed": True,
+        "attestable": True,
         "attested": False,
         "ancestry_complete": False,
     }
@@ -25,15 +26,17 @@ def test_established_facts_are_there_and_the_pid_is_not() -> None:
         gid=1,
         pid=99,
         handle="peerpidfd",
-        executable=Executable(path="/usr/bin/curl", device=1, inode=2),
+        executable=Executable(path="/usr/bin/curl"),
         agent=Process(pid=5, start_time=6, name="make"),
         harness="claude",
+        relay="ssh",
         ancestry_complete=True,
     )
     facts = caller_facts(caller, owner_uid=1, allow_uids=frozenset())
 
     assert (facts["executable"], facts["program"]) == ("/usr/bin/curl", "curl")
     assert (facts["agent"], facts["harness"], facts["attested"]) == ("make", "claude", True)
+    assert facts["relay"] == "ssh"
     assert 99 not in facts.values()
 
 

@@ -7,6 +7,12 @@ import pytest
 from credward.errors import BrokerError, Kind
 from credward.policy.load import load_policies
 
+FORBIDS = {
+    "no-manage-under-harness",
+    "no-manage-unless-sure",
+    "no-relays",
+    "no-foreign-root",
+}
 GOOD = '@id("mine")\npermit (principal, action, resource);\n'
 
 
@@ -14,32 +20,42 @@ def refused(folder: Path, text: str) -> str:
     path = folder / "my.cedar"
     path.write_text(text)
     with pytest.raises(BrokerError) as caught:
-        load_policies([path], shipped=True)
+        load_policies([path], mode="user")
     assert caught.value.kind is Kind.FIX_CONFIGURATION
     return caught.value.message.replace(str(path), "my.cedar")
 
 
 def test_the_shipped_policy_loads_and_knows_where_its_rules_stand() -> None:
     """Each rule by its `@id`."""
-    loaded = load_policies([], shipped=True)
+    loaded = load_policies([], mode="user")
 
-    assert set(loaded.origins) == {
-        "owner-may-use",
-        "owner-may-manage",
-        "no-manage-under-harness",
-        "no-relays",
-        "no-foreign-root",
-    }
+    assert set(loaded.origins) == {"owner-may-use", "owner-may-manage", *FORBIDS}
     assert all(origin.rpartition(":")[2].isdigit() for origin in loaded.origins.values())
 
 
-def test_system_mode_ships_no_permit(tmp_path: Path) -> None:
-    """Only what is written there counts."""
+@pytest.mark.parametrize("mode", ["system", "sidecar"])
+def test_s7_the_other_modes_ship_forbids_and_no_permit(tmp_path: Path, mode: str) -> None:
+    """S-7: what is permitted there was written by somebody."""
     path = tmp_path / "my.cedar"
     path.write_text(GOOD)
 
-    assert load_policies([], shipped=False).origins == {}
-    assert load_policies([path], shipped=False).origins == {"mine": f"{path}:1"}
+    assert set(load_policies([], mode=mode).origins) == FORBIDS
+    loaded = load_policies([path], mode=mode)
+    assert set(loaded.origins) == {"mine", *FORBIDS}
+    assert loaded.origins["mine"] == f"{path}:1"
+
+
+def test_a_rule_may_say_what_helps(tmp_path: Path) -> None:
+    """By its `@advice`, on any line of it."""
+    path = tmp_path / "my.cedar"
+    path.write_text(
+        '@advice("ask the operator")\n@id("closed")\nforbid (principal, action, resource);\n'
+    )
+    loaded = load_policies([path], mode="system")
+
+    assert loaded.advice["closed"] == "ask the operator"
+    assert "mine" not in loaded.advice
+    assert loaded.origins["closed"] == f"{path}:1"
 
 
 def test_a5_a_statement_that_does_not_parse_is_named_by_its_line(tmp_path: Path) -> None:
@@ -68,7 +84,7 @@ def test_unknown_attributes_and_doubled_ids_are_refused(tmp_path: Path) -> None:
 def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     """Missing or not UTF-8."""
     with pytest.raises(BrokerError, match="cannot be read"):
-        load_policies([tmp_path / "none.cedar"], shipped=True)
+        load_policies([tmp_path / "none.cedar"], mode="user")
     (tmp_path / "x.cedar").write_bytes(b"\xff")
     with pytest.raises(BrokerError, match="UTF-8"):
-        load_policies([tmp_path / "x.cedar"], shipped=True)
+        load_policies([tmp_path / "x.cedar"], mode="user")

@@ -100,7 +100,7 @@ def test_t12_a_jwt_is_presented_once_and_a_new_one_at_once(server, mint, jwt_fil
     """The same file content is not sent again; a rotated file mints."""
     jwt_file.write_text(server.sign())
     mint(identity_file=str(jwt_file))
-    with pytest.raises(BrokerError, match="presented already and counts once") as caught:
+    with pytest.raises(BrokerError, match="used already and counts only once") as caught:
         mint(identity_file=str(jwt_file))
 
     assert (caught.value.kind, caught.value.failure.sent) == (Kind.PROVIDER_REFUSED, "no")
@@ -116,7 +116,7 @@ def test_a_refused_jwt_is_never_presented_again(server, mint, jwt_file, generati
     """By either generation of refusals."""
     server.generation = generation
     jwt_file.write_text(server.sign(iss="https://elsewhere.example.com"))
-    for complaint in ("refused its JWT", "presented already"):
+    for complaint in ("refused its JWT", "used already"):
         with pytest.raises(BrokerError, match=complaint) as caught:
             mint(identity_file=str(jwt_file))
         assert caught.value.kind is Kind.PROVIDER_REFUSED

@@ -38,12 +38,12 @@ def test_tells_end_and_name():
     [
         (sign(exp=int(NOW) - 5), "expired 5 s ago", Kind.PROVIDER_REFUSED),
         (sign("HS256", "k" * 32), "not signed by ES, RS or PS", Kind.FIX_CONFIGURATION),
-        (jwt.encode({"iss": "i"}, KEY, algorithm="ES256"), "has no end", Kind.FIX_CONFIGURATION),
+        (jwt.encode({"iss": "i"}, KEY, algorithm="ES256"), "has no expiry", Kind.FIX_CONFIGURATION),
         (sign(big="x" * 16_384), "more than 16 KiB", Kind.FIX_CONFIGURATION),
         ("", "holds no JWT", Kind.FIX_CONFIGURATION),
         (canary("a"), "holds no JWT", Kind.FIX_CONFIGURATION),
         (f"eyJ{canary('b')}.x.y", "holds no JWT", Kind.FIX_CONFIGURATION),
-        (f"sk-ant-oat01-{canary('c')}", "a token of Anthropic, no JWT", Kind.FIX_CONFIGURATION),
+        (f"sk-ant-oat01-{canary('c')}", "a token of Anthropic, not a JWT", Kind.FIX_CONFIGURATION),
     ],
     ids=["expired", "symmetric", "endless", "long", "empty", "text", "half", "token"],
 )

@@ -61,7 +61,7 @@ def test_a_session_is_handed_out_as_it_is():
 
 def test_t6_a_session_of_unknown_end_only_assumes_roles():
     """Whoever got it would keep it for good."""
-    with pytest.raises(BrokerError, match="does not tell when it ends") as caught:
+    with pytest.raises(BrokerError, match="has no expiry") as caught:
         AwsProvider().mint(request(SESSION), FakeIo())
 
     assert caught.value.kind is Kind.FIX_CONFIGURATION

@@ -127,7 +127,7 @@ def test_lives_as_long_as_the_shortest(kind, life, duration, expected):
 @pytest.mark.parametrize("kind", ["bedrock-api-key", "claude-platform-key", "eks"])
 def test_nothing_is_derived_from_keys_of_unknown_end(kind):
     """Its own end would be a guess."""
-    with pytest.raises(BrokerError, match="does not tell when it ends") as caught:
+    with pytest.raises(BrokerError, match="has no expiry") as caught:
         token(kind, keys(life=None))
 
     assert caught.value.kind is Kind.FIX_CONFIGURATION
@@ -172,7 +172,7 @@ def test_a_registry_password_comes_from_ecr():
 )
 def test_t6_refuses_a_password_that_is_none(changes):
     """Nor one that is over."""
-    with pytest.raises(BrokerError, match="without a password") as caught:
+    with pytest.raises(BrokerError, match="no valid password") as caught:
         token("ecr", io=registry(**changes))
 
     assert (caught.value.kind, caught.value.failure.sent) == (Kind.PROVIDER_REFUSED, "maybe")

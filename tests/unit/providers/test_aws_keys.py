@@ -65,7 +65,7 @@ def test_t6_refuses_what_is_no_keys(text):
 
 def test_t6_an_answer_must_say_when_its_keys_end():
     """Else they would be kept for good."""
-    with pytest.raises(BrokerError, match="tells no end"):
+    with pytest.raises(BrokerError, match="gives no expiry"):
         keys_from_answer("c", MEMBERS, "STS", NOW)
     with pytest.raises(BrokerError, match="incomplete"):
         keys_from_answer("c", {**MEMBERS, "SessionToken": None, "Expiration": at(9)}, "STS", NOW)

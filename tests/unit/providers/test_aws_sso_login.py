@@ -55,7 +55,7 @@ def test_the_browser_proves_itself(sso, aws, io):
     for redirect, complaint in (
         (lambda query: query | {"state": "other"}, "belongs to another login"),
         (lambda query: {"state": query["state"], "error": "access_denied"}, "refused in the"),
-        (lambda query: query | {"code": "stolen"}, "login is over"),
+        (lambda query: query | {"code": "stolen"}, "login has expired"),
     ):
         io.redirect = redirect
         with pytest.raises(BrokerError, match=complaint) as caught:

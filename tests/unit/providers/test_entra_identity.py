@@ -113,15 +113,15 @@ def test_a_wrong_header(app_service, monkeypatch):
     ("status", "body", "kind", "says"),
     [
         (400, '{"error": "invalid_request", "error_description": "Identity not found"}',
-         Kind.FIX_CONFIGURATION, "has not a system-assigned identity"),
+         Kind.FIX_CONFIGURATION, "does not have a system-assigned identity"),
         (400, '{"error": "invalid_resource", "error_description": "AADSTS500011"}',
          Kind.FIX_CONFIGURATION, "does not know the audience"),
-        (403, "{}", Kind.FIX_CONFIGURATION, "does not accept us"),
+        (403, "{}", Kind.FIX_CONFIGURATION, "does not accept this process"),
         (404, "<html>", Kind.PROVIDER_UNREACHABLE, "being updated"),
         (410, "", Kind.PROVIDER_UNREACHABLE, "being updated"),
-        (429, "{}", Kind.RATE_LIMITED, "too often"),
+        (429, "{}", Kind.RATE_LIMITED, "asks for fewer requests"),
         (500, "{}", Kind.PROVIDER_UNREACHABLE, "HTTP 500"),
-        (200, "{}", Kind.PROVIDER_REFUSED, "gave none"),
+        (200, "{}", Kind.PROVIDER_REFUSED, "sent no token"),
         (200, "<html>", Kind.PROVIDER_REFUSED, "no JSON"),
         (200, '{"access_token": "x", "expires_in": "0"}', Kind.PROVIDER_REFUSED, "expired already"),
     ],
@@ -143,7 +143,7 @@ def test_another_identity_is_named_as_such(machine):
     machine.identity_answer = (400, body.encode())
     error = refused(machine, client_id=CLIENT)
 
-    assert "has not this user-assigned identity" in error.message
+    assert "does not have this user-assigned identity" in error.message
     assert MARK not in error.message + error.failure.hint
 
 

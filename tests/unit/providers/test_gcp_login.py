@@ -85,7 +85,7 @@ def test_the_account_is_hinted_and_checked(google):
     GcpProvider().login(request(account="Me@example.com"), browser, "browser")
     assert browser.asked["login_hint"] == "Me@example.com"
 
-    with pytest.raises(BrokerError, match=r"that was not you@example\.com"):
+    with pytest.raises(BrokerError, match=r"another account than you@example\.com"):
         GcpProvider().login(request(account="you@example.com"), browser, "browser")
 
 

@@ -60,7 +60,9 @@ def test_a_program_is_found(io, program, tmp_path, name):
     """By name on the search path, below home, by full path; it runs in no particular directory."""
     program('echo "$1 $EXTRA $LANG $PWD"')
 
+    assert not io.reached
     result = io.run_command([name.format(tmp_path), "a b"], env={"EXTRA": "x"}, timeout=10)
+    assert io.reached
 
     assert result.output == b"a b x C /\n"
 
@@ -94,6 +96,7 @@ def test_what_cannot_run_is_a_configuration_error(io, program, make, command, co
         io.run_command([command], timeout=10)
 
     assert (caught.value.kind, caught.value.failure.sent) == (Kind.FIX_CONFIGURATION, "no")
+    assert not io.reached
     assert caught.value.message.startswith('"gateway" got no token, program "')
 
 

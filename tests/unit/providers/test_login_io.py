@@ -84,9 +84,9 @@ def test_codes_that_are(world: World) -> None:
 )
 def test_pages_that_are_not_opened(world: World, url: str) -> None:
     """Neither asked for by a provider, nor as the start of a login."""
-    with pytest.raises(BrokerError, match="no https address"):
+    with pytest.raises(BrokerError, match="address that is not https"):
         world.io.open_url(url)
-    with pytest.raises(BrokerError, match="no https address"):
+    with pytest.raises(BrokerError, match="address that is not https"):
         world.io.receive_redirect(lambda _: url)
     assert not world.told
 

@@ -257,7 +257,7 @@ def test_t9_a_server_that_is_away(server, io):
 def test_t15_no_failure_of_the_metadata_uses_the_grant(server, io):
     """A portal in front of it, or an outage: the token endpoint was not asked."""
     server.well_known = "/elsewhere"
-    with pytest.raises(BrokerError, match="no metadata below its issuer") as caught:
+    with pytest.raises(BrokerError, match="no metadata at this issuer") as caught:
         mint(server, io, grant="rt")
 
     assert (caught.value.kind, caught.value.failure.sent) == (Kind.PROVIDER_REFUSED, "no")
@@ -294,7 +294,7 @@ def test_a_refresh_token_that_cannot_be_kept(server, io):
 
     assert mint(server, io, grant=server.grant()).secret.reveal()
     assert io.grants == []
-    assert "keeps the one before" in io.warnings[0]
+    assert "keeps the old one" in io.warnings[0]
 
 
 def test_a_refresh_token_that_is_said_again(server, io):

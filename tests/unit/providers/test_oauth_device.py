@@ -66,8 +66,8 @@ def test_t15_an_outage_is_sat_out():
 @pytest.mark.parametrize(
     ("code", "complaint"),
     [
-        ("authorization_pending", "not typed in time"),
-        ("expired_token", "not typed in time"),
+        ("authorization_pending", "not entered in time"),
+        ("expired_token", "not entered in time"),
         ("access_denied", "denied"),
         ("invalid_grant", "needs a login"),
     ],

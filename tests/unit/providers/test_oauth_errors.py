@@ -43,6 +43,18 @@ def test_what_a_code_means(code, grant_type, kind, sent):
     assert ": " in error.message
 
 
+def test_g4_a_wrong_secret_is_not_taken_for_a_wrong_grant_type():
+    """G4: Keycloak says `unauthorized_client` to both, and 401 to a client that did not prove itself."""
+    secret = refusal("unauthorized_client", "gateway", "login.example.com", status=401)
+    grant = refusal("unauthorized_client", "gateway", "login.example.com", status=400)
+
+    assert secret.message == (
+        '"gateway" got no token, login.example.com answered unauthorized_client: '
+        "correct client_id, or the client_secret, key or certificate that belongs to it"
+    )
+    assert grant.message.endswith("correct grant_type, or have the server allow it for this client")
+
+
 def test_t9_an_invalid_grant_is_one_command():
     """Word for word: it is what people see in their harness."""
     error = refusal("invalid_grant", "gateway", "login.example.com")
@@ -65,5 +77,5 @@ def test_only_registered_codes_are_shown():
     failure = refusal("rm -rf SECRET", "gateway", "login.example.com")
 
     assert "SECRET" not in failure.message
-    assert "an unregistered error" in failure.message
+    assert "an unknown error code" in failure.message
     assert shown_code("invalid_grant") == "invalid_grant"

@@ -75,6 +75,15 @@ def test_what_the_browser_is_sent_with(server, io):
     assert urlsplit(query["redirect_uri"]).path == "/cb"
 
 
+@pytest.mark.parametrize("login", [log_in_by_browser, log_in_by_device])
+def test_g10_the_exchange_names_the_resource_too(server, io, login):
+    """RFC 8707 section 2.2, beside the code that the login brought."""
+    login(request(server, resource="https://api.example.com"), io)
+
+    tokens = [asked.form for asked in server.log if asked.path.endswith("/token")]
+    assert {form["resource"] for form in tokens} == {"https://api.example.com"}
+
+
 def test_each_login_is_another(server, io):
     """Nothing of one can be used in the other."""
     log_in_by_browser(request(server), io)
@@ -92,10 +101,10 @@ def test_each_login_is_another(server, io):
         ({"state": None}, r"another login \(state\)"),
         ({"state": "ö"}, r"another login \(state\)"),
         ({"iss": "https://evil.example.com"}, r"another server \(iss\)"),
-        ({"iss": None}, r"no named server \(iss\)"),
+        ({"iss": None}, r"without the name of the server \(iss\)"),
         ({"code": None}, "without a code"),
         ({"code": None, "error": "access_denied"}, r"denied \(access_denied\)"),
-        ({"error": "SECRET thing"}, "an unregistered error"),
+        ({"error": "SECRET thing"}, "an unknown error code"),
         ({"error": "login_required"}, r"needs a login \(login_required\)"),
         ({"code": "other"}, r"needs a login \(invalid_grant\)"),
     ],

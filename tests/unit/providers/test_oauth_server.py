@@ -71,7 +71,7 @@ def test_a_slash_at_the_end():
 @pytest.mark.parametrize("issuer", [f"{ISSUER}/", "https://evil.example.com", None, 5])
 def test_another_issuer_is_refused(issuer):
     """RFC 8414 section 3.3; and what it calls itself is not repeated."""
-    with pytest.raises(BrokerError, match="another issuer: set issuer") as caught:
+    with pytest.raises(BrokerError, match="another issuer in its metadata: set issuer") as caught:
         find(METADATA | {"issuer": issuer})
 
     assert (caught.value.kind, caught.value.failure.sent) == (Kind.FIX_CONFIGURATION, "no")

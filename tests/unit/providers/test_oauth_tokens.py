@@ -53,7 +53,7 @@ def test_t6_expires_in_as_number_or_digits(seconds):
 )
 def test_t6_an_absurd_end_is_refused(seconds):
     """Nor is it invented; what happened to the grant is certain."""
-    with pytest.raises(BrokerError, match="past, absurd or no number") as caught:
+    with pytest.raises(BrokerError, match="the token has an invalid expiry") as caught:
         read(HOUR | {"expires_in": seconds}, lifetime=60)
 
     assert (caught.value.kind, caught.value.failure.sent) == (Kind.PROVIDER_REFUSED, "no")
@@ -70,14 +70,14 @@ def test_t6_without_expires_in_the_token_tells():
     with pytest.raises(BrokerError, match="set lifetime") as caught:
         read({"access_token": "at"})
     assert caught.value.kind is Kind.FIX_CONFIGURATION
-    with pytest.raises(BrokerError, match="past"):
+    with pytest.raises(BrokerError, match="an invalid expiry"):
         read({"access_token": signed(exp=NOW - 60)})
 
 
 @pytest.mark.parametrize("token", [None, "", 5, {}, [], False])
 def test_t6_an_answer_without_a_token(token):
     """Nobody knows what such a server did."""
-    with pytest.raises(BrokerError, match="holds no access_token") as caught:
+    with pytest.raises(BrokerError, match="contains no access_token") as caught:
         read({"access_token": token, "expires_in": 60})
 
     assert (caught.value.kind, caught.value.failure.sent) == (Kind.PROVIDER_REFUSED, "maybe")
@@ -86,7 +86,7 @@ def test_t6_an_answer_without_a_token(token):
 @pytest.mark.parametrize("token", ["a b", "a\nb", "é", "x" * 20_000, "a\0"])
 def test_what_is_no_token(token):
     """It could not be put into a header."""
-    with pytest.raises(BrokerError, match="is no token"):
+    with pytest.raises(BrokerError, match="is invalid"):
         read(HOUR | {"access_token": token})
 
 
@@ -124,7 +124,7 @@ def test_the_id_token_in_its_place():
     assert token.expires_at == NOW + 60
     assert token.secret.reveal() == answer["id_token"]
 
-    with pytest.raises(BrokerError, match="holds no id_token: add openid to scope"):
+    with pytest.raises(BrokerError, match="contains no id_token: add openid to scope"):
         read(HOUR, token="id")
     for wrong in ({"aud": "d"}, {"iss": "https://other.example.com"}, {"exp": NOW - 1}):
         with pytest.raises(BrokerError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from credward.providers.oauth_words import narrowing, token_type_name
+from credward.providers.oauth_words import narrowing, resource_of, token_type_name
 from credward.providers.provider import ProviderRequest
 from credward.settings.oauth import Settings
 
@@ -31,6 +31,8 @@ def test_what_was_asked_for_comes_first(words, asked, fields):
     assert narrowing(request, keep_scope=True) == fields
     kept = {name: value for name, value in fields.items() if name != "scope" or "scopes" in asked}
     assert narrowing(request, keep_scope=False) == kept
+    # G10: the resource is a word of every token request, also of those that are not narrowed.
+    assert resource_of(request) == {k: v for k, v in fields.items() if k == "resource"}
 
 
 def test_token_types():

@@ -97,9 +97,9 @@ def test_what_is_no_file_is_refused(tmp_path):
     """A directory, nothing, and a pipe that would hang."""
     os.mkfifo(tmp_path / "pipe", 0o600)
     for path, complaint in (
-        (tmp_path, "no file"),
+        (tmp_path, "not a regular file"),
         (tmp_path / "nothing", "No such file"),
-        (tmp_path / "pipe", "no file"),
+        (tmp_path / "pipe", "not a regular file"),
     ):
         with pytest.raises(BrokerError, match=complaint) as caught:
             mint(file=str(path))

@@ -10,6 +10,8 @@ from canaries import MARK, canary
 from credward.errors import BrokerError, Kind
 from credward.providers.provider import ProviderRequest
 from credward.providers.vault import VaultProvider
+from credward.providers.vault_client import make_client
+from credward.providers.vault_state import load_state
 from credward.tokens import Secret
 from fakes.io import NOW
 from unit.providers.vault_world import new_world
@@ -149,6 +151,75 @@ def test_another_token_for_one_that_is_rejected_at_once(world):
     assert len({each.secret.reveal() for each in (first, second, third)}) == 3
 
 
+# --- a life of 0
+
+
+@pytest.mark.parametrize("itself", [True, False])
+def test_g1_a_renewal_in_the_last_second_is_no_life_without_an_end(world, itself):
+    """The server rounds down: a renewed life of 0 ends now, and another login follows."""
+    words = {} if itself else {"path": "secret/llm"}
+    for _ in range(5):
+        world.mint(**words)
+        world.wait(700)
+    world.wait(99.5)
+    token = world.mint(**words)
+
+    assert world.server.paths().count(LOGIN) == 2
+    assert json.loads(world.grant.reveal())["token"]["expires_at"] == world.io.now() + 1200
+    assert token.expires_at == world.io.now() + (1200 if itself else 300)
+
+
+def test_g1_a_given_token_in_its_last_second_has_expired(world):
+    """It answers `ttl: 0` as a token without an end does; its `expire_time` tells them apart."""
+    world.words = {"token": world.give("token", world.server.new_token(ttl=500, renewable=False))}
+    world.wait(499.5)
+    for path in (None, "secret/llm", "database/creds/app"):
+        error = world.failure(path=path)
+        assert error.kind is Kind.FIX_CONFIGURATION
+        assert "its token, which has expired or was revoked" in error.message
+
+
+def test_g1_a_given_token_whose_renewal_brings_nothing_has_expired(world):
+    """The same, where its maximum is what is over."""
+    world.server.token_max_ttl = 500
+    world.words = {"token": world.give("token", world.server.new_token(ttl=500))}
+    world.wait(499.5)
+
+    assert "has expired or was revoked" in world.failure(path="secret/llm").message
+
+
+def test_g1_a_renewal_past_the_longest_life_is_no_outage(world):
+    """OpenBao answers 500 to it: another login, another lease."""
+    first = world.mint(path="database/creds/app")
+    world.server.broken = "sys/leases/renew"
+    world.server.broken_error = "1 error occurred:\n\t* past the max TTL, cannot renew\n\n"
+    world.wait(400)
+    second = world.mint(path="database/creds/app")
+    assert first.secret.reveal() != second.secret.reveal()
+    world.server.broken = RENEW
+    world.wait(400)
+    world.mint(path="database/creds/app")
+
+    assert world.server.paths().count(LOGIN) == 2
+
+
+def test_g1_a_humans_login_in_its_last_second_needs_another(world):
+    """Whatever its token is used for."""
+    world.words = {"auth_method": "oidc"}
+    text = world.server.new_token(ttl=500, renewable=False)
+    state = {
+        "belongs_to": load_state(make_client("kv", world.request().settings, world.io), None),
+        "token": {"id": text, "expires_at": NOW + 500, "ttl": 500.0, "renewable": True},
+    }
+    state["belongs_to"] = state["belongs_to"].belongs_to
+    world.grant = Secret(json.dumps(state))
+    world.server.tokens[text].renewable = True
+    world.server.tokens[text].ends_at = NOW + 500
+    world.wait(499.5)
+
+    assert world.failure(path="secret/llm").kind is Kind.LOGIN_REQUIRED
+
+
 # --- leases
 
 
@@ -196,7 +267,7 @@ def test_a_revocation_that_fails_costs_no_new_lease(world):
     token = world.mint(path="database/creds/app", revoke_on_drop=True)
     world.wait(400)
 
-    assert world.io.warnings == ["could not revoke the lease before this one, which ends by itself"]
+    assert world.io.warnings == ["could not revoke its previous lease, which ends by itself"]
     again = world.mint(path="database/creds/app", revoke_on_drop=True)
     assert again.secret.reveal() == token.secret.reveal()
 
@@ -300,7 +371,7 @@ def test_revoking_nothing_asks_nobody(world):
         ({"status": 429}, Kind.RATE_LIMITED, "no", "on standby"),
         ({"status": 473}, Kind.PROVIDER_UNREACHABLE, "no", "replica"),
         ({"status": 500}, Kind.PROVIDER_UNREACHABLE, "maybe", "status 500"),
-        ({"namespace": "team"}, Kind.FIX_CONFIGURATION, "no", "has no the login"),
+        ({"namespace": "team"}, Kind.FIX_CONFIGURATION, "no", "does not know the login"),
     ],
 )
 def test_a_server_that_cannot_is_told_from_one_that_will_not(world, change, kind, sent, word):
@@ -311,6 +382,30 @@ def test_a_server_that_cannot_is_told_from_one_that_will_not(world, change, kind
 
     assert (error.kind, error.failure.sent) == (kind, sent)
     assert word in error.message
+
+
+@pytest.mark.parametrize(
+    ("answer", "words", "line"),
+    [
+        (
+            {"errors": ["namespace not found"]},
+            {"namespace": "team"},
+            'has no namespace "team": correct namespace',
+        ),
+        (
+            {"errors": ['no handler for route "auth/approle/login". route entry not found.']},
+            {},
+            'does not know the login by approle at "approle": correct auth_mount, or namespace',
+        ),
+    ],
+)
+def test_g4_what_is_not_there_is_said_in_words(world, answer, words, line):
+    """G4: a namespace, and a method that is mounted elsewhere."""
+    world.server.status, world.server.answer = 404, answer
+
+    assert (
+        world.failure(path="secret/llm", **words).message == f'"kv" got no token, 127.0.0.1 {line}'
+    )
 
 
 def test_t6_a_sealed_server_does_not_cost_the_login(world):

@@ -66,7 +66,7 @@ def test_address_and_namespace_default_to_the_vendors_variables(names, monkeypat
 
 def test_without_an_address_nothing_is_sent():
     """And no default of hvac's is dialled."""
-    with pytest.raises(BrokerError, match="its server is unknown: set address") as caught:
+    with pytest.raises(BrokerError, match="its server is not set: set address") as caught:
         make_client("kv", Settings(), FakeIo())
 
     assert caught.value.kind is Kind.FIX_CONFIGURATION
@@ -82,11 +82,11 @@ VERSIONED = {"errors": [], "warnings": ["Invalid path for a versioned K/V secret
         (400, {"errors": ["x"]}, Kind.FIX_CONFIGURATION, "no", 'refuses "secret/llm"'),
         (401, b"", Kind.FIX_CONFIGURATION, "no", "denies"),
         (403, {"errors": ["permission denied"]}, Kind.FIX_CONFIGURATION, "no", "denies"),
-        (404, {"errors": []}, Kind.FIX_CONFIGURATION, "no", 'has no "secret/llm"'),
+        (404, {"errors": []}, Kind.FIX_CONFIGURATION, "no", 'has nothing at "secret/llm"'),
         (404, VERSIONED, Kind.FIX_CONFIGURATION, "no", "set kv_version = 2"),
-        (405, b"", Kind.FIX_CONFIGURATION, "no", "set or remove data"),
+        (405, b"", Kind.FIX_CONFIGURATION, "no", "set data, or remove it"),
         (412, b"", Kind.PROVIDER_UNREACHABLE, "no", "replica"),
-        (429, b"", Kind.RATE_LIMITED, "no", "limits the rate"),
+        (429, b"", Kind.RATE_LIMITED, "no", "asks for fewer requests"),
         (472, b"", Kind.PROVIDER_UNREACHABLE, "no", "replica"),
         (473, b"", Kind.PROVIDER_UNREACHABLE, "no", "replica"),
         (500, b"", Kind.PROVIDER_UNREACHABLE, "maybe", "failed"),

@@ -84,9 +84,9 @@ def test_a_token_that_may_not_ask_for_the_mount_reads_as_is(world):
         ({}, {}, "has 0 fields of text"),
         ({"a": "1"}, {"field": "b"}, 'no text in field "b"'),
         ({"a": {"b": "c"}}, {"field": "a"}, 'no text in field "a"'),
-        ({"a": ""}, {}, "holds no line of printable ASCII"),
-        ({"a": "one\ntwo"}, {}, "holds no line of printable ASCII"),
-        ({"a": "schlüssel"}, {}, "holds no line of printable ASCII"),
+        ({"a": ""}, {}, "is not one line of printable ASCII"),
+        ({"a": "one\ntwo"}, {}, "is not one line of printable ASCII"),
+        ({"a": "schlüssel"}, {}, "is not one line of printable ASCII"),
     ],
 )
 def test_t7_what_is_no_secret_is_refused(world, data, words, complaint):
@@ -102,7 +102,7 @@ def test_nothing_there_is_configuration(world):
     """Also where the last version was deleted."""
     error = world.failure(path="secret/nothing")
 
-    assert 'has no "secret/nothing"' in error.message
+    assert 'has nothing at "secret/nothing"' in error.message
     assert error.kind is Kind.FIX_CONFIGURATION
 
 
@@ -176,6 +176,35 @@ def test_a_token_role_answers_as_a_login(world):
 
     assert text in world.server.tokens
     assert (kind, end) == ("bearer", NOW + 90)
+
+
+def test_g1_a_secret_in_its_last_second_is_not_a_stored_one(world):
+    """A password that its engine is about to rotate, a child token that has just ended."""
+    world.server.unleased["database/static-creds/app"] = {
+        "username": "u",
+        "password": "p",
+        "ttl": 0,
+    }
+    error = world.failure(path="database/static-creds/app")
+    assert (error.kind, error.failure.sent) == (Kind.PROVIDER_REFUSED, "maybe")
+    error = world.failure(path="auth/token/create/app", data={"ttl": "0.5s"})
+    assert error.kind is Kind.PROVIDER_REFUSED
+
+
+def test_g1_a_child_token_without_an_end_is_one_where_the_server_says_so(world):
+    """Such as a root token makes; it is asked for anew after the interval, as what is stored."""
+    end = read(world, path="auth/token/create", data={"ttl": "0s"})[2]
+
+    assert end == NOW + 300
+    assert "auth/token/lookup-self" in world.server.paths()
+
+
+def test_g1_a_lease_in_its_last_second_is_refused(world):
+    """The life that an engine gives is a whole number of seconds, too."""
+    world.server.lease_ttl = 0.5
+    world.server.dynamic["database/creds/app"] = {"username": "u", "password": "p"}
+
+    assert world.failure(path="database/creds/app").kind is Kind.PROVIDER_REFUSED
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
+import msgspec
 import pytest
 
-from credward.settings.checks import check_base_urls, check_program, check_variables, is_page
+from credward.settings.anthropic import Settings as AnthropicSettings
+from credward.settings.checks import (
+    check_base_urls,
+    check_program,
+    check_variables,
+    is_page,
+    origin_of,
+)
 from credward.settings.entra import Settings as EntraSettings
 from credward.settings.local import Settings as LocalSettings
+from credward.settings.network import NetworkSettings
+from credward.settings.oauth import Settings as OAuthSettings
+from credward.settings.vault import Settings as VaultSettings
 
 
 @pytest.mark.parametrize("command", [["az"], ["/usr/bin/az", "account"], ["~/bin/mint", ""]])
@@ -84,3 +97,37 @@ def test_a_base_url_that_none_could_match_is_refused(url):
 def test_plain_base_urls_are_taken():
     """With a path, a port, and on this machine without TLS."""
     check_base_urls(LocalSettings(), ("https://llm.example.com/v1", "http://127.0.0.1:8080"))
+
+
+WRONG_PORTS = ("https://a.example:0", "https://a.example:00/x", "https://a.example:65536")
+
+
+@pytest.mark.parametrize("url", WRONG_PORTS)
+def test_s11_port_0_makes_a_bad_url_wherever_one_is_written(url):
+    """One rule for all settings: it is no origin, and none that equals the one without a port."""
+    federation = {
+        "federation_rule_id": "fdrl_1",
+        "organization_id": "00000000-0000-4000-8000-000000000000",
+        "identity": "other",
+    }
+    for words, shape in (
+        ({"issuer": url, "client_id": "c"}, OAuthSettings),
+        ({"token_endpoint": url, "client_id": "c", "grant_type": "refresh_token"}, OAuthSettings),
+        ({"address": url}, VaultSettings),
+        ({"token_url": url} | federation, AnthropicSettings),
+        (
+            {"authority": url, "tenant": "contoso.com", "client_id": str(uuid4()), "scope": "s"},
+            EntraSettings,
+        ),
+        ({"proxy": url}, NetworkSettings),
+    ):
+        with pytest.raises(msgspec.ValidationError, match=r" is .*URL"):
+            msgspec.convert(words, shape)
+        plain = {name: text.partition(":0")[0] for name, text in words.items() if text == url}
+        if url == WRONG_PORTS[0]:
+            msgspec.convert(words | plain, shape)
+
+    assert origin_of(url) is None
+    assert not is_page(url)
+    with pytest.raises(ValueError, match="is no base URL"):
+        check_base_urls(LocalSettings(), (url,))

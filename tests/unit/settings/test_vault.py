@@ -64,7 +64,7 @@ def test_a_bare_name_is_another_credential():
         ({"auth_method": "approle", "role_id": "r", "secret_id": "canary"}, "written out"),
         ({"auth_method": "jwt", "jwt": "/path/canary"}, "name of another credential"),
         ({"address": "vault.example.com:8200"}, "is a URL"),
-        ({"address": "http://vault.example.com:8200"}, "address is https"),
+        ({"address": "http://vault.example.com:8200"}, "address is an https"),
         ({"field": "x"}, "field needs path"),
         ({"data": {"a": 1}}, "data needs path"),
         ({"path": "a", "data": {"a": 1}, "kv_version": 2}, "data is for engines"),

@@ -140,8 +140,8 @@ def test_links_pipes_and_directories_are_no_key_files(tmp_path):
     (tmp_path / "directory").mkdir()
 
     assert "is a link" in refusal(KeyFileSource(tmp_path / "link"))
-    assert "is no file" in refusal(KeyFileSource(tmp_path / "pipe"))
-    assert "is no file" in refusal(KeyFileSource(tmp_path / "directory"))
+    assert "not a regular file" in refusal(KeyFileSource(tmp_path / "pipe"))
+    assert "not a regular file" in refusal(KeyFileSource(tmp_path / "directory"))
 
 
 def test_a_key_file_that_cannot_be_made_says_why(tmp_path):

@@ -1,5 +1,6 @@
 """One daemon per store: the lock, its record, and the hand-over."""
 
+import logging
 import os
 import signal
 import stat
@@ -43,6 +44,32 @@ def hold(state: Path, manner: str = "polite") -> subprocess.Popen[str]:
 def end(child: subprocess.Popen[str]) -> None:
     child.kill()
     child.communicate(timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o750, 0o711, 0o701])
+def test_s11_a_state_directory_that_others_can_read_is_mended_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int
+) -> None:
+    """S11: nobody else could have changed anything in it, so it is enough to shut it."""
+    state = tmp_path / "state"
+    state.mkdir()
+    state.chmod(mode)
+    with caplog.at_level(logging.WARNING):
+        prepare_state_dir(state)
+
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
+    (record,) = caplog.records
+    assert f"had mode {mode:04o}" in record.getMessage()
+    assert str(state) in record.getMessage()
+    prepare_state_dir(state)
+    assert len(caplog.records) == 1
+
+
+def test_s11_a_state_directory_that_is_no_directory_is_refused(tmp_path: Path) -> None:
+    """S11: whatever else has its name."""
+    os.mkfifo(tmp_path / "state")
+    with pytest.raises(BrokerError, match=r"state directory .* cannot be made"):
+        prepare_state_dir(tmp_path / "state")
 
 
 def test_s3_second_daemon_is_told_where_the_first_one_is(tmp_path: Path) -> None:

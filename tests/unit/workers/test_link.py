@@ -62,6 +62,7 @@ def test_answers_survive_the_way():
         recovery=Recovery.REAUTHORIZE,
         sent="maybe",
         challenge="c",
+        local=True,
     )
     failed = Failed.of(failure)
     for answer in (Hello(version="1", provider="p"), minted, failed):

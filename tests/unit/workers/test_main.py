@@ -162,6 +162,28 @@ def test_mints_one_after_the_other_and_leaves_at_the_end_of_its_link(start):
     assert line.process.wait(PATIENCE) == 0
 
 
+@pytest.mark.parametrize(
+    ("command", "local"),
+    [(["/no/such/program"], True), (["no-such-program"], True), (["sh", "-c", "exit 78"], False)],
+)
+def test_g2_what_is_missing_on_this_machine_is_said_to_be(start, command, local):
+    """A program that is not there asked nobody; one that ran may have."""
+    line = start("command")
+    line.hear()
+    answer = line.ask(command=command, lifetime=5)
+
+    assert (answer["kind"], answer["local"]) == ("fix-configuration", local)
+
+
+def test_g2_a_file_that_is_not_there_is_missing_on_this_machine(start, tmp_path):
+    """Whatever it was for."""
+    line = start("static")
+    line.hear()
+    answer = line.ask(secret={"file": str(tmp_path / "missing")})
+
+    assert (answer["kind"], answer["local"]) == ("fix-configuration", True)
+
+
 @pytest.mark.parametrize("raw", [b"garbage\n", b"{}\n", b"\xff\xfe\n", b'{"credential":1}\n'])
 def test_a_request_that_is_none_is_answered(start, raw):
     """A defect of ours is reported, and the worker lives on."""

@@ -17,11 +17,15 @@ from credward.cli.setup.settings_file import read
 from credward.config import CredentialConfig
 from credward.errors import BrokerError
 from credward.settings.hosts import implied_base_urls
+from credward.settings.services import Service, service_of
 
 __all__ = [
     "HELPER",
     "TTL",
     "active_helper",
+    "cache_time",
+    "kept_for",
+    "misfit",
     "ours",
     "settings_environment",
     "settings_paths",
@@ -32,12 +36,25 @@ __all__ = [
 HELPER = ("apiKeyHelper",)
 TTL = ("env", "CLAUDE_CODE_API_KEY_HELPER_TTL_MS")
 _BASE_URL = ("env", "ANTHROPIC_BASE_URL")
+# Its documented default, and what we choose where tokens last long enough (seconds).
+_DEFAULT_CACHE_TIME = 300.0
+_LONGEST_CACHE_TIME, _SHORTEST_CACHE_TIME = 240, 10
 # These outrank or mix with the helper: Claude Code sends one in each header.
 _RIVALS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 _MANAGED = (
     Path("/etc/claude-code"),
     Path("/Library/Application Support/ClaudeCode"),
 )
+# How Claude Code reaches the services that take no helper's token. Source: code.claude.com, the
+# pages of each cloud and "Authentication".
+_OTHER_WAYS = {
+    Service.CLAUDE_LOGIN: "a profile in a file and ANTHROPIC_PROFILE",
+    Service.AWS: "CLAUDE_CODE_USE_BEDROCK and a profile with credential_process",
+    Service.BEDROCK: "CLAUDE_CODE_USE_BEDROCK and AWS_BEARER_TOKEN_BEDROCK",
+    Service.CLAUDE_ON_AWS: "ANTHROPIC_AWS_API_KEY and ANTHROPIC_AWS_WORKSPACE_ID",
+    Service.GOOGLE: "CLAUDE_CODE_USE_VERTEX and a metadata endpoint (GCE_METADATA_HOST)",
+    Service.FOUNDRY: "CLAUDE_CODE_USE_FOUNDRY and an identity endpoint (IDENTITY_ENDPOINT)",
+}
 _SHELL_FILES = (
     ".bashrc",
     ".bash_profile",
@@ -68,6 +85,40 @@ def wanted(helper: Path, credential: CredentialConfig, ttl: int) -> dict[tuple[s
     if credential.base_urls != implied_base_urls(credential.settings):
         members[_BASE_URL] = credential.base_urls[0]
     return members
+
+
+def cache_time(life: float | None) -> int:
+    """Return for how long Claude Code should keep a token that lasts *life* (seconds).
+
+    What it is given has half of that left at least. A quarter in its cache leaves the other one for
+    the request that still goes out with the old token, and for a turn.
+    """
+    if life is None:
+        return _LONGEST_CACHE_TIME
+    return max(_SHORTEST_CACHE_TIME, min(_LONGEST_CACHE_TIME, round(life / 4)))
+
+
+def kept_for(variables: Mapping[str, str]) -> float:
+    """Return for how long Claude Code keeps a token under these *variables* (seconds).
+
+    What is no number there counts as its default, as for Claude Code.
+    """
+    text = variables.get(TTL[1], "")
+    return int(text) / 1000 if text.isascii() and text.isdecimal() else _DEFAULT_CACHE_TIME
+
+
+def misfit(credential: CredentialConfig) -> str | None:
+    """Return why a helper cannot hand *credential* to Claude Code, None where it can.
+
+    What a helper prints goes to the Claude API, or to ANTHROPIC_BASE_URL, and to no other service.
+    """
+    service = service_of(credential.settings)
+    if service is None or service is Service.CLAUDE:
+        return None
+    problem = f"is for {service}, and Claude Code sends what a helper prints to the Claude API"
+    if (way := _OTHER_WAYS.get(service)) is None:
+        return f"{problem}: name another credential"
+    return f"{problem}: it needs {way}, which credward does not set up yet"
 
 
 def ours(helper: object) -> bool:

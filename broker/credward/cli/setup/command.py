@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ import click
 
 from credward.cli.names import complete_credentials
 from credward.cli.output import print_json
+from credward.cli.recording import record_places
 from credward.cli.setup import claude_code, settings_file
 from credward.cli.setup.settings_file import Change, Memory, Record
-from credward.cli.start import places
+from credward.cli.start import places, reach
 from credward.config import CredentialConfig, environment, load_config
 from credward.errors import BrokerError, Kind
 from credward.issuing.asking import find_credential
@@ -43,7 +45,9 @@ def command() -> None:
     help="user, local (this project, not shared), or a settings file.",
 )
 @click.option(
-    "--ttl", type=click.IntRange(1, 3600), default=240, show_default=True, help="Seconds."
+    "--ttl",
+    type=click.IntRange(1, 3600),
+    help="Seconds that a token is kept; by default what its life allows, 240 at most.",
 )
 @click.option("--dry-run", is_flag=True, help="Show the change and stop.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -53,7 +57,7 @@ def command() -> None:
 def claude_code_command(
     name: str,
     settings: str,
-    ttl: int,
+    ttl: int | None,
     dry_run: bool,
     yes: bool,
     replace: bool,
@@ -90,6 +94,8 @@ def claude_code_command(
         backup = _carry_out(target, plan, records)
         if undo or plan.changed:
             memory.save(records)
+        if not undo:
+            record_places()
     found = list(claude_code.warnings(environment(), paths, target))
     if as_json:
         print_json(_result(target, plan, backup, found))
@@ -134,17 +140,15 @@ def _doing(
     target: Path,
     before: str,
     credential: CredentialConfig,
-    ttl: int,
+    ttl: int | None,
     replace: bool,
 ) -> _Plan:
     from credward.cli.helper_probe import find_helper
 
-    if credential.kind == "aws":
-        raise BrokerError(
-            Kind.FIX_CONFIGURATION,
-            f'"{credential.name}" is an AWS credential, and Claude Code takes one word from its '
-            "helper: name another credential",
-        )
+    if (problem := claude_code.misfit(credential)) is not None:
+        raise BrokerError(Kind.FIX_CONFIGURATION, f'"{credential.name}" {problem}')
+    if ttl is None:
+        ttl = claude_code.cache_time(_life(credential))
     wanted = claude_code.wanted(find_helper(), credential, ttl)
     after, changes = settings_file.apply(before, wanted)
     for change in changes:
@@ -156,6 +160,18 @@ def _doing(
                 "(--undo brings it back)",
             )
     return _Plan(before=before, after=after, changed=after != before, changes=changes)
+
+
+def _life(credential: CredentialConfig) -> float | None:
+    """Return how long its tokens last (seconds), as far as a running daemon or settings know."""
+    lives: list[float | None] = []
+    with suppress(BrokerError):
+        lives += [
+            each.life for each in reach().statuses().credentials if each.name == credential.name
+        ]
+    # What providers call it: ours and Google's, and AWS's.
+    lives += [getattr(credential.settings, name, None) for name in ("lifetime", "duration_seconds")]
+    return next((life for life in lives if life is not None), None)
 
 
 def _undoing(target: Path, before: str, record: Record | None) -> _Plan:

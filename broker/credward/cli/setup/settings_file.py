@@ -8,8 +8,6 @@ from __future__ import annotations
 import contextlib
 import difflib
 import hashlib
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import msgspec
 
 from credward.cli.setup.json_text import get_member, remove_member, set_member
 from credward.errors import BrokerError, Kind
+from credward.named_files import read_text, replace_file
 
 __all__ = ["Change", "Memory", "Record", "apply", "diff", "put_back", "read", "replace", "undone"]
 
@@ -97,27 +96,27 @@ class Memory:
     def load(self) -> dict[str, Record]:
         """Return what we did, by settings file."""
         try:
-            raw = self.file.read_bytes()
+            text = read_text(self.file)
         except FileNotFoundError:
             return {}
-        return msgspec.json.decode(raw, type=dict[str, Record])
+        except OSError as error:
+            raise _unreadable(self.file, error) from error
+        return msgspec.json.decode(text, type=dict[str, Record])
 
     def save(self, records: dict[str, Record]) -> None:
         """Keep *records*."""
         self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(self.file, msgspec.json.encode(records).decode(), mode=0o600)
+        replace_file(self.file, msgspec.json.encode(records))
 
 
 def read(path: Path) -> str:
     """Return the text of *path*, empty where there is no file."""
     try:
-        return path.read_bytes().decode("utf-8")
+        return read_text(path)
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        raise BrokerError(
-            Kind.FIX_CONFIGURATION, f'"{path}" cannot be read: mend it, then run this again'
-        ) from error
+        raise _unreadable(path, error) from error
 
 
 def apply(text: str, wanted: dict[tuple[str, ...], Any]) -> tuple[str, list[Change]]:
@@ -216,7 +215,7 @@ def replace(path: Path, text: str, *, stamp: str | None = None) -> Replaced:
             mode = real.stat().st_mode & 0o7777
             if stamp is not None:
                 backup = _backup(real, stamp)
-        _write(real, text, mode=mode)
+        replace_file(real, text.encode(), mode=mode)
     except OSError as error:
         raise _unwritable(path, error) from error
     if read(real) != text:
@@ -229,7 +228,7 @@ def _backup(real: Path, stamp: str) -> Path:
     backups = (real.with_name(f"{real.name}.credward-{name}.bak") for name in names)
     # Twice in one second: what was there first is not to be written over.
     backup = next(each for each in backups if not each.exists())
-    _write(backup, read(real), mode=0o600)
+    replace_file(backup, read(real).encode())
     return backup
 
 
@@ -237,22 +236,15 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _unreadable(path: Path, error: OSError | UnicodeDecodeError) -> BrokerError:
+    why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+    return BrokerError(
+        Kind.FIX_CONFIGURATION, f'"{path}" cannot be read ({why}): correct it, then run this again'
+    )
+
+
 def _unwritable(path: Path, error: OSError) -> BrokerError:
     return BrokerError(
         Kind.FIX_CONFIGURATION,
         f'"{path}" cannot be written ({error.strerror}): nothing was changed',
     )
-
-
-def _write(path: Path, text: str, *, mode: int) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".credward-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(text.encode("utf-8"))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh = Path(name)
-        fresh.chmod(mode)
-        fresh.replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)

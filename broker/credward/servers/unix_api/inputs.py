@@ -5,14 +5,14 @@ Unknown names and fields are ignored; a wrong value of a known one is `bad-reque
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Any, NoReturn, TypeVar
+from typing import TypeVar
 
 import msgspec
 
+from credward import wire
 from credward.errors import BrokerError, Kind
 from credward.folder import MEDIA_TYPE
 from credward.policy.claude_settings import read_folder
@@ -33,6 +33,7 @@ __all__ = [
 DEFAULT_TIMEOUT = 4.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}|-")
 _FORMAT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_DIGEST = re.compile(r"[0-9a-f]{1,64}")
 _FLAG = re.compile(r"[a-z0-9-]{1,32}")
 # No sign, no exponent, no NaN: what `float` would take beyond this is no duration.
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
@@ -122,7 +123,19 @@ def read_token_request(
         client_flags=flags,
         folder=folder,
         in_tool=query.get("in_tool") == "1",
+        mcp_server=_digest(query, "mcp_server"),
+        other_than=_digest(query, "not"),
     )
+
+
+def _digest(query: Mapping[str, str], name: str) -> str | None:
+    """Return a one-way name, as the header `Token-Id` is one."""
+    text = query.get(name)
+    if text is not None and _DIGEST.fullmatch(text) is None:
+        raise BrokerError(
+            Kind.BAD_REQUEST, f"{name} is not a digest of up to 64 hexadecimal digits"
+        )
+    return text
 
 
 def _text(query: Mapping[str, str], name: str) -> str | None:
@@ -133,30 +146,5 @@ def _text(query: Mapping[str, str], name: str) -> str | None:
 
 
 def read_body(body: bytes | bytearray, shape: type[_S]) -> _S:
-    """Return the JSON *body* as *shape*; an empty one is all defaults.
-
-    The standard library's reader, because it can be made to refuse what two readers would
-    understand differently: a name given twice, and NaN.
-    """
-    if not body:
-        return shape()
-    try:
-        value = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant
-        )
-        return msgspec.convert(value, shape)
-    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
-        raise BrokerError(
-            Kind.BAD_REQUEST, f"body is not a {shape.__name__} in JSON ({type(error).__name__})"
-        ) from error
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name is given twice")
-    return found
-
-
-def _no_constant(_: str) -> NoReturn:
-    raise ValueError("not a JSON number")
+    """Return the JSON *body* as *shape*; an empty one is all defaults."""
+    return wire.decode(body, shape) if body else shape()

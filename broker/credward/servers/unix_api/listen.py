@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 
 from credward.errors import BrokerError, Kind
+from credward.named_files import open_file
 from credward.servers.unix_api.activation import activated_sockets
 from credward.servers.unix_api.directory import (
     Mode,
@@ -134,7 +135,7 @@ def _take_lock(path: Path) -> int:
     """Return the held lock beside the socket; it stays for as long as the socket is ours."""
     beside = path.with_name(path.name + ".lock")
     try:
-        lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        lock = open_file(beside, os.O_RDWR | os.O_CREAT, follow=False)
     except OSError as error:
         why = "is a symbolic link" if error.errno == errno.ELOOP else f"fails ({error.strerror})"
         raise BrokerError(

@@ -43,7 +43,7 @@ class ManageService(Protocol):
         """Return what happened after the first *after* events, waiting for one."""
         ...
 
-    def login_answer(self, peer: Peer, login_id: str, answer: wire.LoginAnswer) -> None:
+    async def login_answer(self, peer: Peer, login_id: str, answer: wire.LoginAnswer) -> None:
         """Hand on what the user typed."""
         ...
 
@@ -113,9 +113,9 @@ class ManageApi:
         lines = b"".join(wire.encode(event) + b"\n" for event in events)
         return HttpResponse(status=200, body=lines, content_type="application/x-ndjson")
 
-    def answer(self, http_request: HttpRequest, login_id: str) -> HttpResponse:
+    async def answer(self, http_request: HttpRequest, login_id: str) -> HttpResponse:
         """Take what the user typed."""
-        self._service.login_answer(
+        await self._service.login_answer(
             http_request.peer, login_id, _required(http_request.body, wire.LoginAnswer)
         )
         return _answer(wire.Nothing(), 202)

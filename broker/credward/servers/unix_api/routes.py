@@ -114,7 +114,7 @@ class _Api:
 
     def rejected(self, http_request: HttpRequest, name: str, _: str) -> HttpResponse:
         report = read_body(http_request.body, wire.RejectedReport)
-        self.service.rejected(http_request.peer, check_name(name), report.token_id)
+        self.service.rejected(http_request.peer, check_name(name), report)
         return HttpResponse(status=202, body=b"{}")
 
     def jwks(self, http_request: HttpRequest, name: str, _: str) -> HttpResponse:
@@ -144,8 +144,9 @@ class _Api:
     def statuses(self, http_request: HttpRequest, *_: str) -> HttpResponse:
         return HttpResponse(status=200, body=wire.encode(self.service.statuses(http_request.peer)))
 
-    def reload(self, http_request: HttpRequest, *_: str) -> HttpResponse:
-        return HttpResponse(status=200, body=wire.encode(self.service.reload(http_request.peer)))
+    async def reload(self, http_request: HttpRequest, *_: str) -> HttpResponse:
+        result = await self.service.reload(http_request.peer)
+        return HttpResponse(status=200, body=wire.encode(result))
 
     def audit(self, http_request: HttpRequest, *_: str) -> HttpResponse:
         lines = self.service.audit(http_request.peer, http_request.query.get("after"))
@@ -215,7 +216,10 @@ def _route(verb_and_path: str, call: Call, summary: str, **facts: Any) -> Route:
 
 
 _ASK = ("min_remaining", "cache_ttl", "timeout", "audience", "scope", "client_base_url")
-_ISSUE: dict[str, Any] = {"query": (*_ASK, "client_flags", "in_tool"), "media": "text/plain"}
+_ISSUE: dict[str, Any] = {
+    "query": (*_ASK, "client_flags", "in_tool", "mcp_server", "not"),
+    "media": "text/plain",
+}
 
 ROUTES: tuple[Route, ...] = (
     _route("GET /v1/credentials", _Api.statuses, "States without secrets", answer=wire.StatusList),
@@ -237,7 +241,7 @@ ROUTES: tuple[Route, ...] = (
     _route(
         "POST /v1/credentials/{name}/rejected",
         _Api.rejected,
-        "Report a token that was refused upstream",
+        "Report a token that was refused where it is used",
         body=wire.RejectedReport,
         status=202,
     ),

@@ -65,15 +65,15 @@ class Service(Protocol):
         """Force one mint."""
         ...
 
-    def rejected(self, peer: Peer, credential: str, token_id: str | None) -> None:
-        """Note that upstream refused a token."""
+    def rejected(self, peer: Peer, credential: str, report: wire.RejectedReport) -> None:
+        """Note that a token was refused where it is used."""
         ...
 
     def statuses(self, peer: Peer) -> wire.StatusList:
         """Return all states, without secrets."""
         ...
 
-    def reload(self, peer: Peer) -> wire.ReloadResult:
+    async def reload(self, peer: Peer) -> wire.ReloadResult:
         """Read the configuration again."""
         ...
 

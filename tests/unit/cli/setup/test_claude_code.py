@@ -7,6 +7,8 @@ import pytest
 
 from credward.cli.setup.claude_code import (
     active_helper,
+    cache_time,
+    kept_for,
     ours,
     settings_environment,
     settings_paths,
@@ -60,6 +62,33 @@ def test_s15_hosts_that_are_implied_are_not_written() -> None:
     )
 
     assert ("env", "ANTHROPIC_BASE_URL") not in wanted(Path("/h"), implied, 1)
+
+
+@pytest.mark.parametrize(
+    ("life", "kept"), [(None, 240), (86_400, 240), (960, 240), (120, 30), (59.9, 15), (3, 10)]
+)
+def test_g3_the_cache_time_follows_the_life_of_tokens(life: float | None, kept: int) -> None:
+    """A quarter of it, so that half of what is left is never in the cache."""
+    assert cache_time(life) == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("240000", 240),
+        ("0", 0),
+        (None, 300),
+        ("", 300),
+        ("-1", 300),
+        ("soon", 300),
+        ("\u0663", 300),
+    ],
+)
+def test_what_is_no_cache_time_is_the_default(text: str | None, kept: float) -> None:
+    """As for Claude Code itself."""
+    variables = {} if text is None else {"CLAUDE_CODE_API_KEY_HELPER_TTL_MS": text}
+
+    assert kept_for(variables) == kept
 
 
 def test_config_dir_moves_the_user_file(tmp_path: Path) -> None:

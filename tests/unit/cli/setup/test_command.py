@@ -37,6 +37,18 @@ def test_writes_shows_and_ends_with_doctor(run: Run, settings: Path) -> None:
     assert "run credward serve --detach" in ran.out
 
 
+def test_g3_the_cache_time_fits_tokens_that_are_known_to_be_short(
+    run: Run, settings: Path, config_file: Path
+) -> None:
+    """By the settings, before anything was minted; what is asked for outright counts more."""
+    config_file.write_text(config_file.read_text() + "lifetime = 120\n")
+    run("setup", "claude-code", "demo", "--yes")
+    assert json.loads(settings.read_text())["env"]["CLAUDE_CODE_API_KEY_HELPER_TTL_MS"] == "30000"
+    run("setup", "claude-code", "demo", "--yes", "--ttl", "77")
+
+    assert json.loads(settings.read_text())["env"]["CLAUDE_CODE_API_KEY_HELPER_TTL_MS"] == "77000"
+
+
 def test_running_it_again_does_nothing_and_undo_is_exact(run: Run, settings: Path) -> None:
     """Idempotent, and every byte comes back."""
     run("setup", "claude-code", "demo", "--yes")
@@ -189,3 +201,51 @@ def test_an_unknown_credential_changes_nothing(run: Run, settings: Path) -> None
 
     assert ran.code == 78
     assert settings.read_text() == FILE
+
+
+@pytest.mark.parametrize(
+    ("lines", "needed"),
+    [
+        ('provider = "gcp"', "CLAUDE_CODE_USE_VERTEX"),
+        ('provider = "gcp"\nbase_url = "https://llm.example.com"', "CLAUDE_CODE_USE_VERTEX"),
+        ('provider = "entra"\nsource = "az"\nresource = "my-res"', "CLAUDE_CODE_USE_FOUNDRY"),
+        ('provider = "anthropic"\nprofile = "work"', "ANTHROPIC_PROFILE"),
+        ('provider = "aws"\nprofile = "bedrock"', "CLAUDE_CODE_USE_BEDROCK"),
+        (
+            'provider = "entra"\nsource = "az"\nscope = "https://management.azure.com/.default"',
+            "name another credential",
+        ),
+    ],
+)
+@pytest.mark.parametrize("options", [("--yes",), ("--dry-run",)])
+def test_g8_a_token_for_another_service_is_not_set_up(
+    run: Run, settings: Path, config_file: Path, lines: str, needed: str, options: tuple[str, ...]
+) -> None:
+    """G8: it would go to the Claude API; the line says what is needed, and nothing is written."""
+    config_file.write_text(f"[credentials.other]\n{lines}\n")
+    ran = run("setup", "claude-code", "other", *options)
+
+    assert ran.code == 78
+    (line,) = ran.err.splitlines()
+    assert line.startswith('credward: "other" is for ')
+    assert "sends what a helper prints to the Claude API: " in line
+    assert needed in line
+    assert settings.read_text() == FILE
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        'provider = "anthropic"\napi_key = { store = "key" }',
+        'provider = "entra"\nsource = "az"\nscope = "api://litellm/.default"',
+        'provider = "gcp"\nsource = "metadata"\ntoken = "id"\naudience = "https://llm.example.com"',
+    ],
+)
+def test_g8_a_token_that_a_helper_can_hand_on_is_set_up(
+    run: Run, settings: Path, config_file: Path, lines: str
+) -> None:
+    """G8: a key of the API itself, and tokens for gateways."""
+    config_file.write_text(f"[credentials.other]\n{lines}\n")
+    run("setup", "claude-code", "other", "--yes")
+
+    assert "credward-helper" in settings.read_text()

@@ -23,6 +23,8 @@ def test_reads_every_parameter():
         "client_base_url": "https://h/",
         "client_flags": "proxy,tls-off,",
         "in_tool": "1",
+        "mcp_server": "00ff",
+        "not": "0123456789abcdef",
         "from_the_future": "yes",
     }
 
@@ -37,6 +39,8 @@ def test_reads_every_parameter():
         client_base_url="https://h/",
         client_flags=frozenset({"proxy", "tls-off"}),
         in_tool=True,
+        mcp_server="00ff",
+        other_than="0123456789abcdef",
     )
 
 
@@ -46,6 +50,16 @@ def test_defaults_are_those_of_the_token_request():
     assert read_token_request("-", "json", {"audience": "", "scope": ""}) == TokenRequest(
         credential="-", format="json"
     )
+
+
+@pytest.mark.parametrize("name", ["not", "mcp_server"])
+@pytest.mark.parametrize("text", ["", "xyz", "0123\n", "../..", "A" * 16, "0" * 65])
+def test_g11_what_is_no_digest_is_refused(name, text):
+    """A token id goes into the audit log."""
+    with pytest.raises(BrokerError) as caught:
+        read_token_request("gateway", "token", {name: text})
+
+    assert caught.value.kind is Kind.BAD_REQUEST
 
 
 @pytest.mark.parametrize("name", ["", "..", ".", "a b", "a/b", "@host", "é", "a" * 65, "-a", "--"])

@@ -48,15 +48,15 @@ class Service:
             await self.answer
         return wire.RefreshResult(credential=credential, token_id="ab", issued_at=1.0)
 
-    def rejected(self, peer, credential, token_id):
-        self.asked.append((credential, token_id))
+    def rejected(self, peer, credential, report):
+        self.asked.append((credential, report))
 
     def statuses(self, peer):
         return wire.StatusList(
             now=1.0, pid=1, credentials=[wire.CredentialStatus(name="a", state="fresh")]
         )
 
-    def reload(self, peer):
+    async def reload(self, peer):
         raise BrokerError(Kind.DENIED, "not for agents")
 
     def health(self):
@@ -234,7 +234,7 @@ def test_a_failure_of_the_service_is_a_problem(run):
     [
         ("POST", "/v1/credentials/a/refresh", ("a", 30.0)),
         ("POST", "/v1/credentials/a/refresh?timeout=2", ("a", 2.0)),
-        ("POST", "/v1/credentials/a/rejected", ("a", "xy")),
+        ("POST", "/v1/credentials/a/rejected", ("a", wire.RejectedReport(token_id="xy"))),
     ],
 )
 def test_verbs_on_a_credential(run, verb, target, asked):
@@ -244,6 +244,30 @@ def test_verbs_on_a_credential(run, verb, target, asked):
 
     assert status in {200, 202}
     assert service.asked == [asked]
+
+
+@pytest.mark.parametrize(
+    ("body", "report"),
+    [
+        (b"", {}),
+        (b'{"reason": "revoked"}', {"reason": "revoked"}),
+        (b'{"reason": "quota", "until": 1800000000}', {"reason": "quota", "until": 1_800_000_000}),
+        (b'{"token_id": null, "until": 1.5}', {"until": 1.5}),
+        (b'{"reason": "bored"}', None),
+        (b'{"until": "tomorrow"}', None),
+        (b'{"until": -1}', None),
+        (b'{"until": 1e999}', None),
+        (b'{"until": NaN}', None),
+        (b'{"token_id": "' + b"a" * 65 + b'"}', None),
+    ],
+)
+def test_g9_a_report_is_checked(run, body, report):
+    """A reason that is not known, or a time that is none, is an error and never a guess."""
+    service = Service()
+    status, _, _ = ask(run, service, "/v1/credentials/a/rejected", verb="POST", body=body)
+
+    assert status == (400 if report is None else 202)
+    assert service.asked == ([] if report is None else [("a", wire.RejectedReport(**report))])
 
 
 def test_a_refresh_honours_the_timeout_too(run):

@@ -1,4 +1,4 @@
-"""Stands in for `credward serve --detach` beside a helper: notes how it was started, then serves, fails or hangs.
+"""Stands in for `credward start` beside a helper: notes how it was run, then says, serves, fails or hangs.
 
 Run as a program; what it is to do and where it notes things is in a file `start.json` beside it.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -25,15 +26,15 @@ def main() -> int:
         "highest": max(number for number in range(256) if _is_open(number)),
         "leads_session": os.getsid(0) == os.getpid(),
         "directory": os.getcwd(),
-        "pid": os.getpid(),
     }
     with (HERE / "starts").open("a") as starts:
         starts.write(json.dumps(note) + "\n")
     time.sleep(PLAN.get("delay", 0))
-    while PLAN.get("hold") and not Path(PLAN["hold"]).exists():
-        time.sleep(0.01)
     if PLAN.get("serve"):
         _serve(Path(PLAN["serve"]))
+    os.write(2 if PLAN.get("exit") else 1, PLAN.get("say", "").encode())
+    if PLAN.get("signal"):
+        os.kill(os.getpid(), getattr(signal, PLAN["signal"]))
     return int(PLAN.get("exit", 0))
 
 
@@ -45,6 +46,9 @@ def _serve(path: Path) -> None:
     if os.fork():
         os.read(read_end, 1)
         return
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
     with CannedDaemon(path, [answer(200, b"started\n")]):
         os.write(write_end, b"+")
         for _ in range(600):

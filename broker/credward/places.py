@@ -7,7 +7,6 @@ use them. `environment` is the one place where the process environment is read.
 from __future__ import annotations
 
 import os
-import pwd
 import stat
 import sys
 from collections.abc import Mapping
@@ -16,9 +15,18 @@ from pathlib import Path
 
 from credward.errors import BrokerError, Kind
 
-__all__ = ["Places", "account_home", "candidate_sockets", "environment", "find_places"]
+__all__ = [
+    "SYSTEM_SOCKET",
+    "Places",
+    "candidate_sockets",
+    "environment",
+    "find_places",
+    "is_private",
+]
 
 _SOCKET = "credward.sock"
+# The machine's own daemon, for the users that its configuration lists.
+SYSTEM_SOCKET = Path("/run/credward") / _SOCKET
 # sockaddr_un.sun_path less its NUL: 108 on Linux, 104 on macOS.
 _LONGEST = {"darwin": 103}
 
@@ -39,18 +47,20 @@ class Places:
     # Named by CREDWARD_SOCKET: clients look nowhere else and never start a daemon.
     socket_named: bool
 
+    @property
+    def is_configured(self) -> bool:
+        """Whether there is a file of configuration, the user's or the system's."""
+        system = self.system_config_dir
+        return (
+            self.config_file.exists()
+            or (system / "config.toml").exists()
+            or any((system / "config.d").glob("*.toml"))
+        )
+
 
 def environment() -> Mapping[str, str]:
     """Return the environment of this process."""
     return os.environ
-
-
-def account_home(uid: int) -> Path | None:
-    """Return the home of an account whatever HOME says, links resolved; None where it has none."""
-    try:
-        return Path(pwd.getpwuid(uid).pw_dir).resolve()
-    except (KeyError, OSError):
-        return None
 
 
 def find_places(
@@ -94,14 +104,16 @@ def candidate_sockets(places: Places) -> tuple[Path, ...]:
 def _check_named(named: str, platform: str) -> None:
     # A leading @ would be an abstract address, which has no owner and no permissions.
     if not named.startswith("/"):
-        fault = "is not an absolute path"
-    elif not _fits(Path(named), platform):
-        fault = "is too long for a socket"
-    else:
-        return
-    raise BrokerError(
-        Kind.FIX_CONFIGURATION, f'CREDWARD_SOCKET "{named}" {fault}: set it to a short absolute one'
-    )
+        raise BrokerError(
+            Kind.FIX_CONFIGURATION,
+            f'CREDWARD_SOCKET "{named}" is not an absolute path: set it to one that begins with /',
+        )
+    if not _fits(Path(named), platform):
+        raise BrokerError(
+            Kind.FIX_CONFIGURATION,
+            "the path in CREDWARD_SOCKET is longer than a socket path may be: "
+            "set it to a shorter one",
+        )
 
 
 def _search_order(
@@ -115,15 +127,16 @@ def _search_order(
         order.append(home / "Library/Application Support/credward/run" / _SOCKET)
     else:
         own = Path(f"/run/user/{uid}")
-        if _private(own, uid):
+        if is_private(own, uid):
             order.append(own / "credward" / _SOCKET)
         order.append(state_dir / "run" / _SOCKET)
-    order.append(Path("/run/credward") / _SOCKET)
+    order.append(SYSTEM_SOCKET)
     # The system's socket comes last and only a system daemon, which names it, listens there.
     return list(dict.fromkeys(order))
 
 
-def _private(directory: Path, uid: int) -> bool:
+def is_private(directory: Path, uid: int) -> bool:
+    """Whether *directory* is one, no link, and of *uid* alone, as the login manager makes it."""
     try:
         found = directory.lstat()
     except OSError:

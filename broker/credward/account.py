@@ -1,0 +1,140 @@
+"""Who a daemon is started for: home from the passwd database, other places as recorded.
+
+Never from the environment of whoever needs a daemon first: a repository's settings can set HOME,
+XDG_CONFIG_HOME, or a bus address that runs a program. What the owner's own environment says is
+recorded at set-up (`recorded`).
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from credward.errors import BrokerError, Kind
+from credward.places import is_private
+from credward.recorded import BUS, RECORDED, fault_of, read_record
+
+__all__ = ["Account", "account_home", "find_account", "record_of", "unusual_values"]
+
+_FIXED_PATH = "/usr/local/bin:/usr/bin:/bin"
+# Where login managers make a directory for each user (pam_systemd(8)).
+_LOGIN = Path("/run/user")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Whose daemon it is. *recorded*: what was recorded at set-up, by variable."""
+
+    uid: int
+    name: str
+    home: Path
+    recorded: Mapping[str, str]
+
+    def environment(self) -> dict[str, str]:
+        """Return the whole environment of a daemon of this account."""
+        recorded = {
+            name: value for name, value in self.recorded.items() if self._still_good(name, value)
+        }
+        return {
+            "HOME": str(self.home),
+            "USER": self.name,
+            "LOGNAME": self.name,
+            "PATH": _FIXED_PATH,
+            **_made_at_login(self.uid),
+            **recorded,
+        }
+
+    def _still_good(self, name: str, value: str) -> bool:
+        # These two may end with the session in which they were recorded; then the usual one is as
+        # good. Another configuration or store in place of one that is gone would not be.
+        if name == BUS:
+            return _has_socket(value)
+        return name != "XDG_RUNTIME_DIR" or is_private(Path(value), self.uid)
+
+
+def find_account() -> Account:
+    """Return the account of this process.
+
+    Raises `not-running` where the passwd database has no home for it, and `fix-configuration` where
+    what was recorded cannot be used.
+    """
+    uid = os.geteuid()
+    try:
+        entry = pwd.getpwuid(uid)
+    except KeyError:
+        raise _homeless(uid) from None
+    home = Path(entry.pw_dir)
+    if not home.is_absolute():
+        raise _homeless(uid)
+    recorded = read_record(record_of(home), uid)
+    return Account(uid=uid, name=entry.pw_name, home=home, recorded=recorded)
+
+
+def account_home(uid: int) -> Path | None:
+    """Return the home of an account whatever HOME says, links resolved; None where it has none."""
+    try:
+        return Path(pwd.getpwuid(uid).pw_dir).resolve()
+    except (KeyError, OSError):
+        return None
+
+
+def record_of(home: Path) -> Path:
+    """Return where set-up records, for the account with this *home*."""
+    return home / ".config/credward/start.env"
+
+
+def unusual_values(account: Account, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what of *environ* names other places than an account has without being told."""
+    usual = {
+        "XDG_CONFIG_HOME": f"{account.home}/.config",
+        "XDG_STATE_HOME": f"{account.home}/.local/state",
+        "XDG_RUNTIME_DIR": f"{_LOGIN}/{account.uid}",
+        BUS: _bus(account.uid),
+    }
+    said = {name: environ[name] for name in RECORDED if environ.get(name)}
+    return {
+        name: value
+        for name, value in said.items()
+        if value.rstrip("/") != usual[name] and fault_of(name, value) is None
+    }
+
+
+def _homeless(uid: int) -> BrokerError:
+    return BrokerError(
+        Kind.NOT_RUNNING,
+        f"the daemon is not running, and the passwd database has no home for uid {uid} to start "
+        "one: run credward serve --detach",
+    )
+
+
+def _made_at_login(uid: int) -> dict[str, str]:
+    """Return the runtime directory and the session bus, where a login manager made them."""
+    directory = _LOGIN / str(uid)
+    if sys.platform != "linux" or not is_private(directory, uid):
+        return {}
+    found = {"XDG_RUNTIME_DIR": str(directory)}
+    if _is_socket(directory / "bus"):
+        found[BUS] = _bus(uid)
+    return found
+
+
+def _has_socket(address: str) -> bool:
+    """Return whether a bus may be at *address*; only one with a path can be looked for."""
+    kind, _, value = address.partition(",")[0].partition("=")
+    return kind != "unix:path" or _is_socket(Path(value))
+
+
+def _is_socket(path: Path) -> bool:
+    try:
+        return stat.S_ISSOCK(path.stat().st_mode)
+    except OSError:
+        return False
+
+
+def _bus(uid: int) -> str:
+    return f"unix:path={_LOGIN}/{uid}/bus"

@@ -1,0 +1,169 @@
+"""One connection's other end on Linux: held by its process handle, looked at anew for each request.
+
+How one fact is read is `linux`, the walk upwards `ancestry`, the marks of harnesses `marks`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import socket
+
+from credward.callers import linux
+from credward.callers.ancestry import walk
+from credward.callers.caller import Caller, Handle
+from credward.callers.marks import MarkReader
+from credward.callers.mounts import MountTable
+from credward.errors import BrokerError, Kind
+
+__all__ = ["LinuxIdentifier", "LinuxPeer"]
+
+
+class LinuxPeer:
+    """Who connected; *handle* is a pidfd that is closed with it, None where there is none.
+
+    The program is pinned here and now: one that was replaced since is not attested any more. That
+    an exec came between `connect` and this, nobody can tell.
+    """
+
+    def __init__(
+        self,
+        *,
+        uid: int,
+        gid: int,
+        pid: int | None,
+        handle: int | None,
+        kind: Handle | None,
+        processes: linux.Processes,
+        marks: MarkReader,
+        relays_above: bool,
+    ) -> None:
+        self.uid = uid
+        self.gid = gid
+        self.pid = pid
+        self._handle = handle
+        self._kind = kind
+        self._processes = processes
+        self._marks = marks
+        self._relays_above = relays_above
+        self._ancestors: tuple[int, ...] = ()
+        pinned = None if pid is None or handle is None else pid
+        stat = None if pinned is None else processes.stat(pinned)
+        self._start_time = None if stat is None else stat.start_time
+        self._pinned = None if pinned is None else processes.executable(pinned)
+
+    def identify(self) -> Caller:
+        """Return the caller as it is now; raises `denied` if the one who connected is gone."""
+        self._ancestors = ()
+        if self._handle is None or self.pid is None:
+            return Caller(uid=self.uid, gid=self.gid, pid=self.pid)
+        self._check_alive()
+        stat = self._processes.stat(self.pid)
+        if stat is None or stat.start_time != self._start_time:
+            raise self._gone()
+        path = linux.program_path(self.pid)
+        executable = self._pinned if self._pinned and self._pinned.path == path else None
+        above = walk(
+            *(self.pid, stat, path, self._processes),
+            seen=executable is not None,
+            relays_above=self._relays_above,
+        )
+        # Only now is it certain that all of that was about the process that connected.
+        self._check_alive()
+        self._ancestors = above.pids
+        return Caller(
+            uid=self.uid,
+            gid=self.gid,
+            pid=self.pid,
+            start_time=stat.start_time,
+            handle=self._kind,
+            executable=executable,
+            agent=above.agent,
+            harness=above.harness,
+            relay=above.relay,
+            ancestry_complete=above.complete,
+        )
+
+    async def identify_closely(self) -> Caller:
+        """Return the caller, with the mark that a harness left in its environment.
+
+        This takes a program of ours some 50 ms, so it is for what only owners do. A mark may have
+        been taken off; what cannot be read in time counts as an unknown harness.
+        """
+        caller = self.identify()
+        if caller.harness is not None or caller.handle is None or self.pid is None:
+            return caller
+        if self.uid != os.geteuid():
+            # The memory of other users cannot be read.
+            return caller
+        mark = await self._marks.read(self.pid)
+        # Anew: it may have ended meanwhile, and somebody else's environment been read.
+        caller = self.identify()
+        if mark is None or caller.harness is not None:
+            return caller
+        return dataclasses.replace(caller, harness=mark)
+
+    def ancestor_pids(self) -> tuple[int, ...]:
+        """Return the pids above the caller, nearest first, as of the last `identify`."""
+        return self._ancestors
+
+    def close(self) -> None:
+        """Give the process handle back."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+    def _check_alive(self) -> None:
+        if self._handle is None or linux.is_dead(self._handle):
+            raise self._gone()
+
+    def _gone(self) -> BrokerError:
+        return BrokerError(
+            Kind.DENIED, f"process {self.pid}, which opened this connection, has ended"
+        )
+
+
+class LinuxIdentifier:
+    """Opens peers. *own_uid* is the daemon's; what other uids may do is for policy to say."""
+
+    def __init__(self, *, own_uid: int, user_mode: bool) -> None:
+        self._own_uid = own_uid
+        self._user_mode = user_mode
+        self._mounts = MountTable()
+        self._processes = linux.Processes(self._mounts)
+        self._marks = MarkReader()
+
+    def open(self, peer: socket.socket) -> LinuxPeer:
+        """Ask the kernel who connected to this end."""
+        pid, uid, gid = linux.peer_credentials(peer)
+        handle, kind = _open_handle(peer, pid)
+        return LinuxPeer(
+            uid=uid,
+            gid=gid,
+            # A process outside of our pid namespace: the kernel has no number for it here.
+            pid=pid or None,
+            handle=handle,
+            kind=kind,
+            processes=self._processes,
+            marks=self._marks,
+            relays_above=self._user_mode and uid == self._own_uid,
+        )
+
+    def close(self) -> None:
+        """Close the files that are kept open."""
+        self._processes.close()
+        self._mounts.close()
+
+
+def _open_handle(peer: socket.socket, pid: int) -> tuple[int | None, Handle | None]:
+    if pid == 0:
+        return None, None
+    handle = linux.peer_handle(peer)
+    if handle is not None:
+        return handle, "peerpidfd"
+    # Kernel before 6.5: between accept and here the pid may have changed hands, so this counts
+    # for less; the start time pins it from here on.
+    try:
+        return os.pidfd_open(pid), "pidfd_open"
+    except OSError:
+        return None, None

@@ -1,0 +1,110 @@
+"""Notices that a file was replaced which a credential is minted from and which was no good before.
+
+Remembers what the files were like when a mint began; whether it matters is for `issuer`, which asks
+where a credential waits for somebody. It opens nothing: only the file system is asked, beside the
+loop and not for long, for it may be one that answers no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import stat
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
+
+from credward.clock import Clock
+
+__all__ = ["SourceFiles"]
+
+# Whoever asks has files looked at this often (seconds).
+_PAUSE = 1.0
+# What a file system has to answer in, before its files count as unchanged (seconds).
+_PATIENCE = 0.5
+
+# Of each file what changes with it, None where there is none.
+_Stamps = tuple[tuple[int, ...] | None, ...]
+
+
+class SourceFiles:
+    """*files* returns the absolute paths of those that a mint of a credential reads.
+
+    *look* asks the file system, and may take for ever.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        files: Callable[[str], Sequence[Path]],
+        look: Callable[[Path], os.stat_result] = Path.stat,
+    ) -> None:
+        self._clock = clock
+        self._files = files
+        self._look_at = look
+        self._seen: dict[str, _Stamps] = {}
+        self._looked_at: dict[str, float] = {}
+        self._looking: asyncio.Future[_Stamps] | None = None
+
+    async def note(self, credential: str) -> None:
+        """Remember the files as they are now, before a mint reads them."""
+        self._seen.pop(credential, None)
+        if not (paths := self._files(credential)):
+            return
+        if (stamps := await self._look(paths)) is not None:
+            self._seen[credential] = stamps
+
+    def is_due(self, credential: str) -> bool:
+        """Return whether there are files to look at, and nobody has in the last second."""
+        if credential not in self._seen:
+            return False
+        return self._clock.elapsed() - self._looked_at.get(credential, -math.inf) >= _PAUSE
+
+    async def have_changed(self, credential: str) -> bool:
+        """Return whether any of the files is another one than the last mint began with."""
+        self._looked_at[credential] = self._clock.elapsed()
+        stamps = await self._look(self._files(credential))
+        seen = self._seen.get(credential)
+        return stamps is not None and seen is not None and stamps != seen
+
+    async def _look(self, paths: Sequence[Path]) -> _Stamps | None:
+        """Return the stamps of *paths*; None where the file system takes too long."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                # One at a time: what hangs costs one thread, and no more.
+                while self._looking is not None:
+                    await asyncio.wait([self._looking])
+                self._looking = self._start(paths)
+                return await asyncio.shield(self._looking)
+        except TimeoutError:
+            return None
+
+    def _start(self, paths: Sequence[Path]) -> asyncio.Future[_Stamps]:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[_Stamps] = loop.create_future()
+
+        def end(stamps: _Stamps) -> None:
+            self._looking = None
+            future.set_result(stamps)
+
+        def work() -> None:
+            stamps = tuple(self._stamp(path) for path in paths)
+            with suppress(RuntimeError):
+                # The loop may have ended meanwhile.
+                loop.call_soon_threadsafe(end, stamps)
+
+        # Not of a pool: one that hangs must keep neither others nor the daemon's end waiting.
+        Thread(target=work, daemon=True).start()
+        return future
+
+    def _stamp(self, path: Path) -> tuple[int, ...] | None:
+        try:
+            found = self._look_at(path)
+        except (OSError, ValueError):
+            return None
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

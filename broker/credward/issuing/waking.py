@@ -1,0 +1,44 @@
+"""What waits for a login or a secret is tried again when that comes, through any number of others.
+
+Knows who depends on whom by the configuration (`config.sources`); how a key waits is `lifecycle`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from credward.config import Config, CredentialConfig
+from credward.config.sources import names_on, users
+from credward.issuing.shell import Shell
+from credward.settings.grants import grant_terms
+
+__all__ = ["login_changed", "secret_changed", "wake"]
+
+
+def login_changed(
+    config: Config, shell: Shell, grant: str, *, same_account: bool
+) -> list[CredentialConfig]:
+    """Have whatever depends on the login behind *grant* tried again, and return that.
+
+    Unless it is of the *same_account*, or was given up, tokens that came of the one before are
+    handed out no more. A grant of its own (a session at another server) is kept.
+    """
+    found = users(config, credentials=names_on(config, grant))
+    wake(shell, found, keep_tokens=same_account)
+    return found
+
+
+def secret_changed(config: Config, shell: Shell, name: str) -> None:
+    """Forget what came of the old value of a secret, and what failed for want of the new one."""
+    wake(shell, users(config, secret=name), keep_tokens=False)
+
+
+def wake(shell: Shell, credentials: Iterable[CredentialConfig], *, keep_tokens: bool) -> None:
+    """Have what failed of *credentials* tried again at once."""
+    for each in credentials:
+        terms = grant_terms(each.settings)
+        if keep_tokens or terms.logins or terms.rotating:
+            # Its tokens are the grant's, whoever the client is.
+            shell.grant_given(each.grant)
+        else:
+            shell.drop(each.name)

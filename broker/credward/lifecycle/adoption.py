@@ -1,0 +1,76 @@
+"""What becomes of a token that a mint brought, or that an earlier life of the daemon left.
+
+Pure; whether it is wanted at all, and who is served with it, is `machine`.
+"""
+
+from __future__ import annotations
+
+import math
+
+from credward.lifecycle import schedule
+from credward.lifecycle.book import Book, TooManyKeysError
+from credward.lifecycle.records import Current, KeyRecord
+from credward.lifecycle.vocabulary import Drop, Minted, Restored
+
+__all__ = ["adopt", "take_up"]
+
+
+def adopt(record: KeyRecord, event: Minted, ends_at: float, now: float) -> list[Drop]:
+    """Put what was minted in place of the current token, if it is better; return what goes."""
+    old = record.current
+    progress = old is None or ends_at > old.ends_at or not record.usable(now)
+    # Where somebody asked for another token than the one we hold, another one is better.
+    replaces = record.forced and old is not None and event.token_id != old.token_id
+    if old is not None and not progress and not replaces:
+        # The source gave back what it had cached: looking again soon would change nothing.
+        record.look_again_at = now + schedule.look_again_in(old.ends_at - now)
+        return [] if event.token_id == old.token_id else [Drop(event.key, event.token_id)]
+    record.replacement = record.verdict is not None
+    record.verdict = None
+    record.lives.append(ends_at - now)
+    record.jitter = event.jitter
+    record.look_again_at = -math.inf
+    record.current = Current(
+        token_id=event.token_id,
+        issued_at=event.issued_at,
+        expires_at=event.expires_at,
+        ends_at=ends_at,
+    )
+    if old is None or old.token_id == event.token_id:
+        return []
+    return [Drop(record.key, old.token_id)]
+
+
+def take_up(book: Book, event: Restored, now: float) -> list[Drop]:
+    """Take up a token of an earlier life, unless this one knows better already."""
+    key = event.key
+    plan = book.plans.get(key.credential)
+    at_mint = schedule.ends_at(event.issued_at, event.expires_at, event.minted_at)
+    life = at_mint - event.minted_at
+    ends_at = schedule.ends_at(event.minted_at, at_mint, now)
+    record = book.records.get(key)
+    if record is not None and record.current and record.current.token_id == event.token_id:
+        return []
+    if (
+        plan is None
+        or plan.epoch != key.epoch
+        or not 0 < life < math.inf
+        or ends_at - now < max(schedule.floor(life), math.ulp(now))
+        or (record is not None and (record.busy or record.current or record.verdict))
+    ):
+        return [Drop(key, event.token_id)]
+    try:
+        record = book.find_or_make(key)
+    except TooManyKeysError:
+        return [Drop(key, event.token_id)]
+    record.current = Current(
+        token_id=event.token_id,
+        issued_at=event.issued_at,
+        expires_at=event.expires_at,
+        ends_at=ends_at,
+    )
+    record.lives.append(life)
+    record.jitter = event.jitter
+    record.minted_at = min(event.minted_at, now)
+    book.schedule(record, now)
+    return []

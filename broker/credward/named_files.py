@@ -1,0 +1,130 @@
+"""Files opened by name: regular ones only, and never a wait for whoever is at the other end.
+
+A named pipe holds who opens it, a device may do anything: an attacker, or a slip, puts one where a
+file is expected. Whose a file may be, and what it holds, is for who opens it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = [
+    "check_file",
+    "open_file",
+    "opened",
+    "read_all",
+    "read_text",
+    "replace_file",
+    "sync_directory",
+]
+
+# No configuration, policy or record of ours is nearly as long (bytes).
+_LONGEST = 16 * 1024 * 1024
+_KINDS = (
+    (stat.S_ISLNK, "a symbolic link"),
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def open_file(
+    path: str | os.PathLike[str], flags: int = os.O_RDONLY, *, follow: bool = True
+) -> int:
+    """Return a descriptor of the regular file *path*, which children do not inherit.
+
+    What is made is 0600. Raise `OSError`, whose `strerror` says what it is, for anything else;
+    without *follow* for a symbolic link too (ELOOP, as open(2) has it).
+    """
+    flags |= os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
+    # Looked at before it is opened, which alone makes some devices act.
+    with contextlib.suppress(FileNotFoundError):
+        _refuse(Path(path).stat(follow_symlinks=follow), path)
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        # And after, for it may have been exchanged in between.
+        _refuse(os.fstat(descriptor), path)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+@contextlib.contextmanager
+def opened(
+    path: str | os.PathLike[str], flags: int = os.O_RDONLY, *, follow: bool = True
+) -> Iterator[int]:
+    """Yield what `open_file` returns, and close it."""
+    descriptor = open_file(path, flags, follow=follow)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def check_file(path: str | os.PathLike[str]) -> None:
+    """Raise what `open_file` would, for a library that opens *path* itself."""
+    with opened(path):
+        pass
+
+
+def read_all(descriptor: int, most: int = _LONGEST) -> bytes:
+    """Return what is in an open file; raise `OSError` (EFBIG) for more than *most* bytes."""
+    content = bytearray()
+    while part := os.read(descriptor, min(1 << 20, most + 1 - len(content))):
+        content += part
+        if len(content) > most:
+            raise OSError(errno.EFBIG, f"it is longer than {most} bytes")
+    return bytes(content)
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """Return the text of a file; raise `OSError`, or `UnicodeDecodeError` for what is no UTF-8."""
+    with opened(path) as descriptor:
+        return read_all(descriptor).decode("utf-8")
+
+
+def replace_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    """Put *content* in the place of *path*: the old file or the new one, whole; raise `OSError`."""
+    # Late: whoever starts a daemon reads files too, and is not to wait for this.
+    import tempfile  # noqa: PLC0415
+
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:64]}-")
+    fresh = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.chmod(mode)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make what the files in *directory* are called durable; raise `OSError`."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network and FUSE file systems sync no directories; there is nothing more to do there.
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _refuse(found: os.stat_result, path: str | os.PathLike[str]) -> None:
+    if stat.S_ISREG(found.st_mode):
+        return
+    kind = next((name for holds, name in _KINDS if holds(found.st_mode)), "something else")
+    number = errno.ELOOP if stat.S_ISLNK(found.st_mode) else errno.EINVAL
+    raise OSError(number, f"it is {kind}, not a regular file", os.fspath(path))

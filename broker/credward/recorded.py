@@ -1,0 +1,77 @@
+"""What set-up recorded of the owner's environment: places that differ from an account's usual ones.
+
+One line `NAME=VALUE` each, in a file that only the owner writes. What is made of the values is
+`account`; when they are recorded is decided in `cli`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from credward.errors import BrokerError, Kind
+from credward.named_files import opened
+
+__all__ = ["BUS", "RECORDED", "fault_of", "read_record"]
+
+BUS = "DBUS_SESSION_BUS_ADDRESS"
+RECORDED = ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", BUS)
+# More than four values ever need (bytes).
+_LONGEST = 32 * 1024
+
+
+def fault_of(name: str, value: str) -> str | None:
+    """Return what is wrong with a *value*; None: it can be recorded, and used.
+
+    A bus address must begin with `unix:`, as must each of several: the other transports of the
+    D-Bus specification ("Server Addresses") run a program (`unixexec:`) or dial out (`tcp:`).
+    """
+    if name not in RECORDED:
+        return f"{name} is not one of {', '.join(RECORDED)}"
+    if not value.isprintable():
+        return f"{name} holds characters that cannot be printed"
+    if name != BUS:
+        return None if value.startswith("/") else f"{name} is not an absolute path"
+    if all(each.startswith("unix:") for each in value.split(";")):
+        return None
+    return f"{name} is not a unix: address"
+
+
+def read_record(path: Path, uid: int) -> dict[str, str]:
+    """Return the values that were recorded for *uid*, by variable; none where nothing was.
+
+    Raises `fix-configuration` where others can write the file, or where it says something else.
+    """
+    try:
+        with opened(path) as descriptor:
+            _check(path, os.fstat(descriptor), uid)
+            text = os.read(descriptor, _LONGEST).decode("utf-8", "replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise _unusable(path, f"cannot be read ({error.strerror})", "correct its rights") from error
+    return dict(_values(path, text))
+
+
+def _check(path: Path, found: os.stat_result, uid: int) -> None:
+    if found.st_uid not in {uid, 0}:
+        raise _unusable(path, "belongs to another user", "remove it")
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise _unusable(path, "can be written by others", "run chmod 0600 on it")
+
+
+def _values(path: Path, text: str) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, equals, value = line.partition("=")
+        fault = fault_of(name, value) if equals else "there is no NAME=VALUE"
+        if fault is not None:
+            raise _unusable(path, f"is wrong in line {number}, {fault}", "correct or remove it")
+        yield name, value
+
+
+def _unusable(path: Path, why: str, remedy: str) -> BrokerError:
+    return BrokerError(Kind.FIX_CONFIGURATION, f'"{path}" {why}, so no daemon is started: {remedy}')

@@ -1,0 +1,74 @@
+"""One start at a time: those who come meanwhile wait, and hear what became of it.
+
+What a start is, is `start`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from credward.errors import BrokerError, Failure, Kind
+from credward.named_files import open_file
+
+__all__ = ["StartLock", "hold_start_lock"]
+
+_FILE = "start.lock"
+_LONGEST = 4096
+
+
+class StartLock:
+    """The lock while it is held. Times are of one clock that counts from boot (seconds)."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def failure_since(self, began: float, now: float) -> Failure | None:
+        """Return the failure of a start that ended after *began*, so while its asker waited."""
+        written = os.pread(self._descriptor, _LONGEST, 0).decode("utf-8", "replace")
+        at, _, rest = written.partition("\n")[0].partition(" ")
+        slug, _, message = rest.partition(" ")
+        try:
+            when = float(at)
+        except ValueError:
+            return None
+        # The clock began anew at boot: an instant in the future is a record from before.
+        return Failure.of(Kind.from_slug(slug), message) if began <= when <= now else None
+
+    def record(self, failure: Failure, now: float) -> None:
+        """Leave word of a failed start for those who wait."""
+        line = f"{now!r} {failure.kind.slug} {failure.message}\n"
+        # On a full disk each of them tries for itself.
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, line.encode("utf-8", "replace"), 0)
+
+
+@contextlib.contextmanager
+def hold_start_lock(state_dir: Path) -> Iterator[StartLock]:
+    """Wait for the lock of all starters of this *state_dir* and hold it.
+
+    Raises `fix-configuration` where the directory or the lock cannot be made.
+    """
+    descriptor = _open(state_dir)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield StartLock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _open(state_dir: Path) -> int:
+    path = state_dir / _FILE
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return open_file(path, os.O_RDWR | os.O_CREAT, follow=False)
+    except OSError as error:
+        raise BrokerError(
+            Kind.FIX_CONFIGURATION,
+            f'"{path}" cannot be opened ({error.strerror}), so no daemon is started: '
+            "remove it, or correct the rights of its directory",
+        ) from error

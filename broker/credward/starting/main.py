@@ -1,0 +1,41 @@
+"""`credward start` as helpers run it: prints the socket that answers, else one line.
+
+Fifty helpers may run it at once, so it imports as little as it can; `cli.start` is the same command
+for people.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from credward.account import find_account
+from credward.clock import Clock, SystemClock
+from credward.errors import BrokerError
+from credward.places import environment
+from credward.starting.start import start_daemon
+
+__all__ = ["main"]
+
+
+def main() -> int:
+    """Start the daemon of this account where it does not run; return the exit code."""
+    clock = SystemClock()
+    try:
+        path = start_daemon(find_account(), clock, began=_birth(clock), caller=environment())
+    except BrokerError as error:
+        sys.stderr.write(f"credward: {error.message}\n")
+        return error.kind.exit_code
+    sys.stdout.write(f"{path}\n")
+    return 0
+
+
+def _birth(clock: Clock) -> float:
+    """Return when this process was made, by the clock's `elapsed`: its asker waits since then."""
+    try:
+        with open("/proc/self/stat", "rb") as file:  # noqa: PTH123 - quicker than pathlib
+            # proc(5): field 22, behind the name in parentheses; in ticks since boot, rounded down.
+            ticks = int(file.read().rpartition(b")")[2].split()[19])
+    except OSError:
+        return clock.elapsed()
+    return (ticks + 1) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,55 @@
+"""When no daemon may be started: on the caller's word, and from a place whose limits it would keep.
+
+A daemon inherits the system call filter, the missing privileges and the user namespace of whoever
+starts it, and then serves everybody with them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+from credward.errors import BrokerError, Kind
+from credward.trust import ids_are_mapped
+
+__all__ = ["check_place", "is_restricted", "start_is_wanted"]
+
+# proc(5), /proc/PID/status: a seccomp filter, and prctl(2) PR_SET_NO_NEW_PRIVS.
+_LIMITS = (b"\nSeccomp:\t2", b"\nNoNewPrivs:\t1")
+
+
+def start_is_wanted(environ: Mapping[str, str]) -> bool:
+    """Return whether the caller's environment leaves it to us to start a daemon."""
+    named = environ.get("CREDWARD_SOCKET") or environ.get("CREDWARD_URL")
+    return not named and environ.get("CREDWARD_NO_START", "") in {"", "0"}
+
+
+def check_place(environ: Mapping[str, str]) -> None:
+    """Raise `not-running` where a daemon must not be started from this process."""
+    if is_restricted(environ):
+        raise BrokerError(
+            Kind.NOT_RUNNING,
+            "the daemon is not running and must not be started from inside a sandbox: "
+            "run credward serve --detach outside of it",
+        )
+
+
+def is_restricted(environ: Mapping[str, str]) -> bool:
+    """Return whether this process has limits that a daemon must not inherit, or is in a session."""
+    if environ.get("CREDWARD_SESSION"):
+        return True
+    return sys.platform == "linux" and (_is_limited() or ids_are_mapped())
+
+
+def _is_limited() -> bool:
+    try:
+        descriptor = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        # Without /proc nothing is known.
+        return True
+    try:
+        status = os.read(descriptor, 8192)
+    finally:
+        os.close(descriptor)
+    return any(limit in status for limit in _LIMITS)

@@ -1,0 +1,137 @@
+"""Find the daemon of an account, and start it where it does not run: one implementation for all.
+
+The native helper runs it as `credward start`, the command line calls it. When the caller's own
+words forbid a start is decided before (`refusal`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from credward.account import Account, unusual_values
+from credward.clock import Clock
+from credward.errors import BrokerError, Failure, Kind
+from credward.places import SYSTEM_SOCKET, Places, find_places
+from credward.starting.lock import hold_start_lock
+from credward.starting.refusal import check_place
+from credward.trust import connect
+
+__all__ = ["start_daemon"]
+
+# A daemon that was started by another way may have its lock already and not yet its socket.
+_SOCKET_SOON = 5.0
+_PAUSE = 0.02
+# A daemon that is there takes a connection at once, or has a full queue.
+_CONNECT = 2.0
+
+
+def start_daemon(
+    account: Account, clock: Clock, *, began: float, caller: Mapping[str, str]
+) -> Path:
+    """Return the socket at which the daemon of *account* answers; start it where it does not run.
+
+    *began*: when the asker began, by the clock's `elapsed`; a start that failed since then counts
+    for it. *caller*: the asker's environment, which can only forbid. Raises `not-running` where
+    nothing is configured or this is a place that must not start one, `fix-configuration` and others
+    as the daemon itself says.
+    """
+    environ = {**account.environment(), **_language(caller)}
+    places = find_places(environ)
+    if (found := _find(places, clock)) is not None:
+        return found
+    if not places.is_configured:
+        raise _unconfigured(account, places, caller)
+    check_place(caller)
+    with hold_start_lock(places.state_dir) as lock:
+        if (found := _find(places, clock)) is not None:
+            return found
+        failure = lock.failure_since(began, clock.elapsed())
+        if failure is None:
+            try:
+                return _start(account, places, environ, clock)
+            except BrokerError as error:
+                failure = error.failure
+            lock.record(failure, clock.elapsed())
+    raise failure.error()
+
+
+def _language(caller: Mapping[str, str]) -> dict[str, str]:
+    """Return the caller's LANG where it is a plain name of a locale (setlocale(3)), no path."""
+    said = caller.get("LANG", "")
+    plain = said.isascii() and all(each.isalnum() or each in "_.@-" for each in said)
+    return {"LANG": said} if said and plain else {}
+
+
+def _unconfigured(account: Account, places: Places, caller: Mapping[str, str]) -> BrokerError:
+    said = unusual_values(account, caller).get("XDG_CONFIG_HOME")
+    if said is None or not (Path(said) / "credward/config.toml").exists():
+        return BrokerError(Kind.NOT_RUNNING, "nothing is configured yet: run credward init")
+    return BrokerError(
+        Kind.NOT_RUNNING,
+        f'nothing is configured in "{places.config_dir}", and XDG_CONFIG_HOME counts only once it '
+        "is recorded: run credward setup claude-code in a terminal of your own",
+    )
+
+
+def _start(account: Account, places: Places, environ: Mapping[str, str], clock: Clock) -> Path:
+    # Only one of many starters gets here; the others do without this import.
+    from credward.starting import programs  # noqa: PLC0415
+
+    config_home = places.config_dir.parent
+    failure: Failure | None = None
+    if not (
+        programs.unit_is_installed(account.home, config_home) and programs.run_manager(environ)
+    ):
+        failure = programs.run_serve(environ)
+    if failure is not None and failure.kind is not Kind.ALREADY_RUNNING:
+        raise failure.error()
+    deadline = clock.elapsed() + _SOCKET_SOON
+    while True:
+        late = clock.elapsed() > deadline
+        if (found := _find(places, clock)) is not None:
+            return found
+        if late:
+            raise _elsewhere(failure)
+        time.sleep(_PAUSE)
+
+
+def _elsewhere(failure: Failure | None) -> BrokerError:
+    line = (
+        "the daemon was started but does not listen: run credward doctor"
+        if failure is None
+        else "the daemon runs already, but not where clients look: run credward serve to see where"
+    )
+    return BrokerError(Kind.NOT_RUNNING, line)
+
+
+def _find(places: Places, clock: Clock) -> Path | None:
+    """Return the first socket where a daemon takes connections; raise why one is not trusted."""
+    refused: Failure | None = None
+    for path in places.sockets:
+        # The machine's own daemon was asked before, by the caller itself.
+        if path == SYSTEM_SOCKET:
+            continue
+        try:
+            with connect(path, _bounded(clock)):
+                return path
+        except BrokerError as error:
+            refused = refused or error.failure
+        except OSError:
+            continue
+    if refused is not None:
+        raise refused.error()
+    return None
+
+
+def _bounded(clock: Clock) -> Callable[[], float]:
+    deadline = clock.elapsed() + _CONNECT
+
+    def remaining() -> float:
+        left = deadline - clock.elapsed()
+        if left <= 0:
+            raise BrokerError(Kind.TIMED_OUT, "the daemon takes no connection: run credward status")
+        return left
+
+    return remaining

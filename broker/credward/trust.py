@@ -1,0 +1,134 @@
+"""Whose socket is trusted, and connecting to it: the rules of helpers/places.c, for Python clients.
+
+Where sockets may be is `places`. Whoever could put a daemon of their own at one of these places
+would be handed every secret that is stored through it, and could hand out tokens of their choice.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import struct
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from credward.errors import BrokerError, Kind
+from credward.places import SYSTEM_SOCKET
+
+__all__ = ["connect", "ids_are_mapped"]
+
+# unix(7), SO_PEERCRED: pid, uid, gid.
+_UCRED = struct.Struct("3i")
+# macOS, sys/un.h: SOL_LOCAL, LOCAL_PEERCRED; struct xucred begins with version and uid.
+_SOL_LOCAL, _LOCAL_PEERCRED, _XUCRED_ROOM = 0, 1, 76
+_XUCRED = struct.Struct("=II")
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+# The whole range mapped to itself is the initial user namespace (user_namespaces(7)).
+_IDENTITY = [b"0", b"0", b"4294967295"]
+_RETRY = 0.005
+
+
+def connect(path: Path, remaining: Callable[[], float], *, named: bool = False) -> socket.socket:
+    """Return a connection to the daemon at *path*; raises `OSError` where nobody listens.
+
+    *remaining* returns the seconds that are left, and raises when none are. *named*: the user named
+    this socket (CREDWARD_SOCKET), so it may be another user's, as a sidecar's is. Raises
+    `fix-configuration` where another user could have put the socket, and `denied` where this user
+    may not open it.
+    """
+    try:
+        _check_directory(path, named=named)
+        _check_socket(path)
+        return _connect(path, remaining, named=named)
+    except PermissionError as error:
+        raise BrokerError(
+            Kind.DENIED,
+            f'"{path}" may not be opened by this user: ask for membership of its group',
+        ) from error
+
+
+def ids_are_mapped() -> bool:
+    """Whether this user namespace shows other users as the overflow uid (user_namespaces(7))."""
+    try:
+        with open("/proc/self/uid_map", "rb") as file:  # noqa: PTH123 - quicker than pathlib
+            return file.read(64).split()[:3] != _IDENTITY
+    except OSError:
+        return False
+
+
+def _check_directory(path: Path, *, named: bool) -> None:
+    directory = path.parent
+    found = directory.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise _refused(directory, "is a link or no directory", "run credward doctor")
+    if found.st_mode & _OTHERS_WRITE:
+        raise _refused(directory, "can be written by others", "run chmod go-w on it")
+    if not named and not _owner_is_right(path, found.st_uid):
+        raise _refused(directory, "belongs to another user", "run credward doctor")
+
+
+def _check_socket(path: Path) -> None:
+    if not stat.S_ISSOCK(path.lstat().st_mode):
+        raise _refused(path, "is a link or no socket", "run credward doctor")
+
+
+def _owner_is_right(path: Path, owner: int) -> bool:
+    if owner in {os.geteuid(), 0}:
+        return True
+    # Only root makes names in /run: whoever owns a directory there was given it.
+    if path == SYSTEM_SOCKET and _given_by_root(path.parent.parent):
+        return True
+    return ids_are_mapped()
+
+
+def _given_by_root(directory: Path) -> bool:
+    found = directory.lstat()
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == 0 and not found.st_mode & _OTHERS_WRITE
+
+
+def _connect(path: Path, remaining: Callable[[], float], *, named: bool) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _wait_in_queue(connection, path, remaining)
+        if not named and path != SYSTEM_SOCKET:
+            _check_peer(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_peer(connection: socket.socket, path: Path) -> None:
+    """Take the kernel's word for who listens.
+
+    A check of names alone could be raced by swapping a parent directory.
+    """
+    if _peer_uid(connection) not in {os.geteuid(), 0} and not ids_are_mapped():
+        raise _refused(path, "is served by another user", "run credward doctor")
+
+
+def _wait_in_queue(connection: socket.socket, path: Path, remaining: Callable[[], float]) -> None:
+    while True:
+        connection.settimeout(remaining())
+        try:
+            connection.connect(str(path))
+        except BlockingIOError:
+            # The daemon's queue is full: it is there, and busy.
+            time.sleep(_RETRY)
+        else:
+            return
+
+
+def _peer_uid(connection: socket.socket) -> int:
+    if sys.platform == "linux":
+        raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+        return int(_UCRED.unpack(raw)[1])
+    raw = connection.getsockopt(_SOL_LOCAL, _LOCAL_PEERCRED, _XUCRED_ROOM)
+    return int(_XUCRED.unpack_from(raw)[1])
+
+
+def _refused(path: Path, why: str, remedy: str) -> BrokerError:
+    return BrokerError(Kind.FIX_CONFIGURATION, f'"{path}" {why}, so it is not trusted: {remedy}')

@@ -1,0 +1,44 @@
+"""The program that looks at the environment of another process."""
+
+import subprocess
+import sys
+
+import pytest
+
+from credward.callers import mark_probe
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+def test_variables_are_those_that_a_process_began_with() -> None:
+    """By their whole names, the first that is there; what is gone is hidden."""
+    with subprocess.Popen(
+        [sys.executable, "-c", "print('begun', flush=True); input()"],
+        env={"CLAUDECODE": "1", "CLAUDECODE_NOT": "1", "X": "GEMINI_CLI=1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        # Popen returns as soon as the kernel accepts the program, before it has its environment.
+        assert child.stdout.readline() == b"begun\n"
+        found = mark_probe.look(child.pid, ["GEMINI_CLI", "CLAUDECOD", "CLAUDECODE", "X"])
+        none = mark_probe.look(child.pid, ["GEMINI_CLI", "CLAUDECOD"])
+        child.stdin.close()
+    assert found == mark_probe.FIRST + 2
+    assert none == mark_probe.NONE
+    assert mark_probe.look(child.pid, ["CLAUDECODE"]) == mark_probe.HIDDEN
+
+
+def test_it_is_a_program_of_its_own() -> None:
+    """Without a package, an environment or a working directory; the exit code is all that it says."""
+    with subprocess.Popen(["sleep", "300"], env={"B": "secret"}) as child:
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", mark_probe.__file__, str(child.pid), "A", "B"],
+            env={},
+            cwd="/",
+            capture_output=True,
+        )
+        child.kill()
+
+    assert (done.returncode, done.stdout, done.stderr) == (mark_probe.FIRST + 1, b"", b"")

@@ -1,0 +1,77 @@
+"""Reading what a harness left in an environment, within a deadline."""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from credward.callers.marks import MarkReader
+from credward.callers.programs import MARKS, UNKNOWN_HARNESS
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+@contextlib.contextmanager
+def running(**environment: str) -> Iterator[int]:
+    """Give the pid of a program that has this environment by now."""
+    with subprocess.Popen(
+        ["sh", "-c", "echo begun; read end"],
+        env={"PATH": os.defpath, **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdin is not None
+        assert child.stdout.readline() == b"begun\n"
+        yield child.pid
+        child.stdin.close()
+
+
+@pytest.mark.parametrize("mark", MARKS)
+async def test_s8_each_mark_is_known(mark: str) -> None:
+    """S-8: by its name, whatever its value."""
+    with running(**{mark: "", "OTHER": mark}) as pid:
+        assert await MarkReader().read(pid) == MARKS[mark]
+
+
+async def test_no_mark_is_no_harness() -> None:
+    """A name that only begins like one is none."""
+    with running(CLAUDECODES="1", X="CLAUDECODE=1") as pid:
+        assert await MarkReader().read(pid) is None
+
+
+async def test_what_is_hidden_or_gone_cannot_be_ruled_out() -> None:
+    """Absent is not none."""
+    with running() as pid:
+        pass
+    assert await MarkReader().read(pid) == UNKNOWN_HARNESS
+
+
+async def test_s16_nobody_waits_longer_than_the_deadline() -> None:
+    """S-16: what did not answer by then is killed, and more of them than that are not begun."""
+    with running() as pid:
+        slow = MarkReader(deadline=0.0, most=1)
+        assert await slow.read(pid) == UNKNOWN_HARNESS
+        (killed,) = slow._running
+        assert killed.wait(60) == -9
+
+        busy = MarkReader(most=0)
+        assert await busy.read(pid) == UNKNOWN_HARNESS
+        assert busy._running == []
+
+
+async def test_a_caller_that_leaves_takes_the_look_with_it() -> None:
+    """Nothing goes on for nobody."""
+    reader = MarkReader()
+    with running() as pid:
+        look = asyncio.create_task(reader.read(pid))
+        await asyncio.sleep(0)
+        look.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await look
+        (killed,) = reader._running
+        assert killed.wait(60) == -9

@@ -1,0 +1,47 @@
+"""When no daemon may be started. Real restrictions: tests/integration/test_start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from credward.errors import BrokerError, Kind
+from credward.starting.refusal import check_place, is_restricted, start_is_wanted
+
+
+@pytest.mark.parametrize(
+    ("environ", "wanted"),
+    [
+        ({}, True),
+        ({"CREDWARD_NO_START": ""}, True),
+        ({"CREDWARD_NO_START": "0"}, True),
+        ({"CREDWARD_NO_START": "1"}, False),
+        ({"CREDWARD_NO_START": "no"}, False),
+        ({"CREDWARD_SOCKET": "/s"}, False),
+        ({"CREDWARD_SOCKET": ""}, True),
+        ({"CREDWARD_URL": "http://127.0.0.1:1"}, False),
+    ],
+)
+def test_the_callers_word(environ: dict[str, str], wanted: bool) -> None:
+    """The same as the helper's: 0 is off, and another daemon that is named is not replaced."""
+    assert start_is_wanted(environ) is wanted
+
+
+def test_s9_a_session_starts_nothing() -> None:
+    """The daemon would outlive it, with its limits."""
+    with pytest.raises(BrokerError, match="outside of it") as caught:
+        check_place({"CREDWARD_SESSION": "s1"})
+
+    assert caught.value.kind is Kind.NOT_RUNNING
+
+
+def test_s9_the_limits_are_those_of_this_process() -> None:
+    """What the kernel says of it, and no variable."""
+    status = Path("/proc/self/status").read_text()
+    limited = "Seccomp:\t2" in status or "NoNewPrivs:\t1" in status
+    mapped = Path("/proc/self/uid_map").read_text().split()[:3] != ["0", "0", "4294967295"]
+
+    assert is_restricted({}) == (limited or mapped)
+    if not limited and not mapped:
+        check_place({})

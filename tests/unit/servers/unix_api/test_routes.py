@@ -258,7 +258,7 @@ def test_verbs_on_a_credential(run, verb, target, asked):
         (b'{"until": -1}', None),
         (b'{"until": 1e999}', None),
         (b'{"until": NaN}', None),
-        (b'{"token_id": "' + b"a" * 65 + b'"}', None),
+        (b'{"token_id": "' + b"a" * 257 + b'"}', None),
     ],
 )
 def test_g9_a_report_is_checked(run, body, report):

@@ -6,7 +6,6 @@ for `doctor`. The same walk is in `folder.c` and in the helper's twin.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import threading
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from credward.errors import BrokerError, Kind
 from credward.folder import LIMIT, Record, encode
+from credward.named_files import opened
 from credward.policy.destinations import VARIABLES
 
 __all__ = ["hand_over"]
@@ -123,13 +123,8 @@ def _settings(folder: Path) -> Iterator[Record]:
 
 def _read(path: Path, most: int) -> bytes:
     """Return the first *most* bytes of a regular file; a link is followed, as the agent does."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file")
-        content = b""
+    content = b""
+    with opened(path) as descriptor:
         while part := os.read(descriptor, most - len(content)):
             content += part
-        return content
-    finally:
-        os.close(descriptor)
+    return content

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import signal
 import tracemalloc  # noqa: F401 - see below
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault(_SEED, str(random.SystemRandom().randrange(1_000_000)))
     # Read by asyncio when a loop is made: blocked loops and forgotten coroutines get reported.
     os.environ.setdefault("PYTHONASYNCIODEBUG", "1")
+    # Of whoever runs the tests by nohup: programs heed an ignored signal, and tests send it.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # What a worker would inherit from the shell of whoever runs the tests decides nothing here.
     for name in [name for name in os.environ if name.startswith("CREDWARD_") and name != _SEED]:
         if not name.startswith("CREDWARD_REQUIRE_"):

@@ -7,6 +7,7 @@ this is the only place that knows.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 from collections.abc import Callable
@@ -15,6 +16,13 @@ from typing import Any
 __all__ = ["Acceptor"]
 
 _CLOSED_BY_NAME = sys.version_info >= (3, 13)
+
+
+class _Listening(socket.socket):
+    """Listens already: a loop that shortens the queue, be it for a moment, turns clients away."""
+
+    def listen(self, backlog: int = 0, /) -> None:
+        """Leave it as it is."""
 
 
 class Acceptor:
@@ -29,12 +37,14 @@ class Acceptor:
         queue: int,
     ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._is_standard = isinstance(self._loop, asyncio.SelectorEventLoop)
         self._listener = listener
         self._make_protocol = make_protocol
         self._burst = burst
         self._queue = queue
         self._server: asyncio.Server | None = None
         self._wanted = False
+        listener.listen(queue)
 
     async def start(self) -> None:
         """Accept from now on."""
@@ -45,13 +55,14 @@ class Acceptor:
         if _CLOSED_BY_NAME:
             # From 3.13 on closing a server removes its socket file, and pausing closes the server.
             extra["cleanup_socket"] = False
+        # The standard loop takes `backlog` connections at one go, before anyone counts; for uvloop
+        # it is the length of the queue alone.
+        backlog = self._burst if self._is_standard else self._queue
         # A dup: closing what the loop accepts on must not close what clients queue on.
+        taken = _Listening(fileno=os.dup(self._listener.fileno()))
         self._server = await self._loop.create_unix_server(
-            self._make_protocol, sock=self._listener.dup(), backlog=self._burst, **extra
+            self._make_protocol, sock=taken, backlog=backlog, **extra
         )
-        # The standard loop takes `backlog` connections at one go, before anyone counts. Only that
-        # is meant to be small; the kernel may queue more.
-        self._listener.listen(self._queue)
         if not self._wanted:
             self.stop()
 
@@ -61,7 +72,7 @@ class Acceptor:
         server, self._server = self._server, None
         if server is None:
             return
-        if isinstance(self._loop, asyncio.SelectorEventLoop):
+        if self._is_standard:
             # Connections that it has taken become transports a turn later, and need the server.
             for each in server.sockets:
                 self._loop.remove_reader(each.fileno())

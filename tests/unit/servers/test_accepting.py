@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 
 from credward.servers.accepting import Acceptor
@@ -73,5 +74,32 @@ def test_nobody_is_dropped_when_it_stops_in_mid_accept(run, short_dir):
 
         acceptor.close()
         await asyncio.sleep(0.01)
+
+    run(main())
+
+
+def test_r6_nobody_is_turned_away_while_it_goes_on(run, short_dir):
+    """R6: the queue is as long as ever, also while more wait than are taken at one go."""
+
+    async def main() -> None:
+        with contextlib.ExitStack() as held:
+
+            def come() -> None:
+                client = held.enter_context(socket.socket(socket.AF_UNIX))
+                client.setblocking(False)
+                client.connect(str(short_dir / "s"))
+
+            listener = socket.socket(socket.AF_UNIX)
+            listener.bind(str(short_dir / "s"))
+            listener.listen(64)
+            acceptor = Acceptor(listener, _Greeter, burst=1, queue=64)
+            for _ in range(40):
+                come()
+            starting = asyncio.create_task(acceptor.start())
+            while not starting.done():
+                await asyncio.sleep(0)
+                come()
+            acceptor.close()
+            await asyncio.sleep(0.01)
 
     run(main())

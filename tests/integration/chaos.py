@@ -87,8 +87,10 @@ def ask(path: str, name: str) -> tuple[str, str]:
     connection.settimeout(30)
     try:
         connection.connect(path)
-        query = f"GET /v1/credentials/{name}/token?timeout=10 HTTP/1.1\r\nHost: c\r\nConnection: close\r\n\r\n"
-        connection.sendall(query.encode())
+        target = f"/v1/credentials/{name}/token?timeout=10&client_base_url=https://{name}.example"
+        connection.sendall(
+            f"GET {target} HTTP/1.1\r\nHost: c\r\nConnection: close\r\n\r\n".encode()
+        )
         received = b""
         while chunk := connection.recv(65536):
             received += chunk

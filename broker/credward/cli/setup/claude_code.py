@@ -16,7 +16,7 @@ from credward.cli.setup.json_text import get_member
 from credward.cli.setup.settings_file import read
 from credward.config import CredentialConfig
 from credward.errors import BrokerError
-from credward.settings.hosts import implied_base_urls
+from credward.policy.destinations import claimed
 from credward.settings.services import Service, service_of
 
 __all__ = [
@@ -81,8 +81,8 @@ def wanted(helper: Path, credential: CredentialConfig, ttl: int) -> dict[tuple[s
         HELPER: f"exec {shlex.quote(str(helper))} {shlex.quote(credential.name)}",
         TTL: str(ttl * 1000),
     }
-    # What the settings imply is where the client of that service goes by itself.
-    if credential.base_urls != implied_base_urls(credential.settings):
+    # Nothing is set that Claude Code does by itself.
+    if credential.base_urls and credential.base_urls[0] != claimed({}):
         members[_BASE_URL] = credential.base_urls[0]
     return members
 

@@ -1,6 +1,5 @@
 """What Claude Code is told, and what would keep it from listening."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from credward.cli.setup.claude_code import (
 from credward.config import CredentialConfig
 from credward.settings.anthropic import Settings as AnthropicSettings
 from credward.settings.local import Settings
+from credward.settings.oauth import Settings as OAuthSettings
 from credward.settings.references import Reference
 
 
@@ -54,14 +54,16 @@ def test_the_helper_is_quoted_and_the_ttl_is_in_milliseconds() -> None:
     )
 
 
-def test_s15_hosts_that_are_implied_are_not_written() -> None:
-    """Claude Code goes to the Claude API by itself."""
-    settings = AnthropicSettings(api_key=Reference(env="KEY"))
-    implied = replace(
-        credential(*settings.implied_base_urls), provider="anthropic", settings=settings
-    )
+def test_s15_where_claude_code_goes_by_itself_is_not_written() -> None:
+    """The host that a key of the Claude API implies; another service is, also where it is implied."""
+    api = AnthropicSettings(api_key=Reference(env="KEY")).implied_base_urls
+    (gateway,) = OAuthSettings(
+        issuer="https://idp.example", client_id="c", resource="https://llm.example"
+    ).implied_base_urls
 
-    assert ("env", "ANTHROPIC_BASE_URL") not in wanted(Path("/h"), implied, 1)
+    assert ("env", "ANTHROPIC_BASE_URL") not in wanted(Path("/h"), credential(*api), 1)
+    members = wanted(Path("/h"), credential(gateway), 1)
+    assert members["env", "ANTHROPIC_BASE_URL"] == "https://llm.example"
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,7 @@ class Life:
         self._world = world
         clock = FakeClock()
         state = world.folder / "state"
+        self.changed_hands: list[str] = []
         self.directory = Directory(state / "journals", lambda: world.full)
         self.strongbox = Strongbox(
             clock=clock,
@@ -154,7 +155,12 @@ class Life:
             environ={},
         )
         self.book = GrantBook(self.strongbox)
-        self.keeper = GrantKeeper(clock=clock, book=self.book, release=self.directory.release)
+        self.keeper = GrantKeeper(
+            clock=clock,
+            book=self.book,
+            release=self.directory.release,
+            changed_hands=self.changed_hands.append,
+        )
         self.recovery = Recovery(keeper=self.keeper, journals=self.directory, spawn=self.spawn)
         self.minting = Minting(
             clock=clock,

@@ -67,6 +67,7 @@ class Family:
     scope: str = ""
     jkt: str | None = None
     nonce: str | None = None
+    email: str = "alice@example.com"
 
 
 class RefusedError(Exception):
@@ -116,9 +117,14 @@ class OAuthServer:
     def paths(self) -> list[str]:
         return [each.path.rpartition("/")[2] for each in self.log]
 
-    def grant(self, scope: str = "openid offline_access", jkt: str | None = None) -> str:
+    def grant(
+        self,
+        scope: str = "openid offline_access",
+        jkt: str | None = None,
+        email: str = "alice@example.com",
+    ) -> str:
         """Return the refresh token of a login that nobody made."""
-        family = Family(current=f"rt-{secrets.token_hex(8)}", scope=scope, jkt=jkt)
+        family = Family(current=f"rt-{secrets.token_hex(8)}", scope=scope, jkt=jkt, email=email)
         self.families.append(family)
         return family.current
 
@@ -305,7 +311,7 @@ class OAuthServer:
             family.used.add(given)
             family.current = answer["refresh_token"] = f"rt-{secrets.token_hex(8)}"
         if "openid" in scope:
-            answer["id_token"] = self.id_token()
+            answer["id_token"] = self.id_token(email=family.email)
         return answer
 
     def _prove(self, asked: Asked) -> str | None:

@@ -101,6 +101,56 @@ def test_g7_nonsense_leaves_the_login_that_works(
     assert outcomes(daemon) == ["grant-handed-over", "grant-handed-over", "grant-turned-down"]
 
 
+@pytest.mark.parametrize(
+    "code", ["invalid_request", "unauthorized_client", "access_denied", "of their own"]
+)
+def test_g7_whatever_the_server_calls_it(
+    daemon: RunningDaemon, server: OAuthServer, code: str
+) -> None:
+    """G7: any definite answer but a token leaves the login that works."""
+    hand_over(daemon, server.grant())
+    server.script = [Answer(status=400, body=json.dumps({"error": code}).encode())]
+    bad = hand_over(daemon, "nonsense")
+
+    assert "keeps the login that it had" in bad.json()["detail"], bad.text
+    assert ("an unknown error code" if " " in code else code) in daemon.log()
+    assert daemon.request("POST", "/v1/credentials/gateway/refresh").status == 200
+    assert outcomes(daemon)[-2:] == ["grant-handed-over", "grant-turned-down"]
+
+
+@pytest.mark.parametrize("now", [True, False], ids=["at once", "later"])
+def test_g7_tokens_of_the_account_before_are_not_handed_out(
+    start_daemon: DaemonFactory, tmp_path: Path, server: OAuthServer, *, now: bool
+) -> None:
+    """G7: as soon as it is known whose the grant is, whoever mints first; nor what came of them."""
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy" / "all.cedar").write_text(
+        '@id("all") permit (principal is Caller, action, resource is Credential);\n'
+    )
+    daemon = start_daemon(
+        f'[policy]\ndirectory = "{tmp_path / "policy"}"\n[store]\nkey = "key_file"\n'
+        f'[grants.shared]\nprovider = "oauth"\nissuer = "{server.issuer}"\nclient_id = "client-1"\n'
+        '[credentials.gateway]\nprovider = "oauth"\ngrant = "shared"\n'
+        '[credentials.other]\nprovider = "oauth"\ngrant = "shared"\n'
+    )
+    hand_over(daemon, server.grant())
+    before = {name: daemon.get(name).text for name in ("gateway", "other")}
+    if not now:
+        server.script = [Answer(status=503), Answer(status=503)]
+    given = hand_over(daemon, server.grant(email="bob@example.com"))
+    assert given.json()["works"] is now, given.text
+    if not now:
+        # The login before serves on, until the new one has worked.
+        assert daemon.get("other").text == before["other"]
+        assert daemon.request("POST", "/v1/credentials/gateway/refresh").status == 200
+
+    for name, token in before.items():
+        answer = daemon.get(name, timeout=60)
+        assert (answer.status, answer.text != token) == (200, True)
+    grants = daemon.request("GET", "/v1/credentials").json()["grants"]
+    assert [each["account"] for each in grants] == ["bob@example.com"]
+
+
 def test_g7_what_cannot_be_tried_now_does_not_replace_a_login(
     daemon: RunningDaemon, server: OAuthServer
 ) -> None:

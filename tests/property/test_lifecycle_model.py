@@ -325,8 +325,8 @@ class LifecycleModel(RuleBasedStateMachine):
         else:
             self.send(MintFailed(key=key, flight=flight, failure=LOGIN, jitter=0.5))
 
-    @rule(grant=grants)
-    def log_in(self, grant: str) -> None:
+    @rule(grant=grants, another_account=st.booleans())
+    def log_in(self, grant: str, another_account: bool) -> None:
         self.parked.discard(grant)
         for key in KEYS:
             if GRANT_OF[key.credential] == grant:
@@ -334,7 +334,15 @@ class LifecycleModel(RuleBasedStateMachine):
                 self.unban(key)
                 if key in self.flying:
                     self.outdated.add(key)
-        self.send(GrantCleared(grant=grant))
+        self.send(GrantCleared(grant=grant, drop=another_account))
+        if another_account:
+            self.forget_tokens(grant)
+
+    def forget_tokens(self, grant: str) -> None:
+        assert not any(GRANT_OF[key.credential] == grant for key, _ in self.held)
+        self.minted_at = {
+            key: at for key, at in self.minted_at.items() if GRANT_OF[key.credential] != grant
+        }
 
     @rule(data=st.data())
     def something_rare(self, data: st.DataObject) -> None:
@@ -361,10 +369,7 @@ class LifecycleModel(RuleBasedStateMachine):
         """Its tokens are handed out no more."""
         self.parked.add(grant)
         self.send(GrantParked(grant=grant, failure=LOGIN, drop=True))
-        assert not any(GRANT_OF[key.credential] == grant for key, _ in self.held)
-        self.minted_at = {
-            key: at for key, at in self.minted_at.items() if GRANT_OF[key.credential] != grant
-        }
+        self.forget_tokens(grant)
 
     def lock(self) -> None:
         """Nothing is held, nobody waits, and what is out is for nobody."""

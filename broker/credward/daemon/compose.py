@@ -50,6 +50,7 @@ from credward.issuing.strongbox import Strongbox
 from credward.issuing.token_shelf import TokenShelf
 from credward.issuing.turned_away import TurnedAway
 from credward.issuing.used_proofs import UsedProofs
+from credward.issuing.waking import changed_hands
 from credward.policy.engine import PolicyEngine
 from credward.servers.http11 import HttpServer
 from credward.servers.unix_api.problems import render_problem
@@ -108,7 +109,13 @@ def compose(
     )
     book = GrantBook(strongbox)
     guard = SecretGuard(book)
-    keeper = GrantKeeper(clock=clock, book=book, release=journals.release)
+    keeper = GrantKeeper(
+        clock=clock,
+        book=book,
+        release=journals.release,
+        # Only a mint that `shell` began brings this about.
+        changed_hands=lambda grant: changed_hands(holder.active.config, shell, grant),
+    )
     recovery = Recovery(keeper=keeper, journals=journals, spawn=spawn)
     sources = _Sources(places, strongbox)
     minting = Minting(

@@ -187,17 +187,18 @@ class GrantDesk:
         self._recorder.managed(admitted, "grant-handed-over")
         await self._try(credential)
         record = self._keeper.peek(credential.grant)
-        if record is None or record.origin != trial or record.parked is not None:
-            self._recorder.managed(admitted, "grant-turned-down")
-            raise _turned_down(credential, record).error()
-        if record.untried:
-            return credential.grant, dataclasses.replace(given, untried=self._why(credential))
-        if before is not None and before.account != record.account:
-            # Somebody else's: what was minted for the one before is not theirs.
-            self._shell.grant_parked(credential.grant, needs_login(credential), drop=True)
-            self._shell.grant_given(credential.grant)
-            login_changed(self._config, self._shell, credential.grant, same_account=False)
-        return credential.grant, given
+        if record is not None and record.origin == trial and record.parked is None:
+            untried = self._why(credential) if record.untried else None
+            return credential.grant, dataclasses.replace(given, untried=untried)
+        known = {trial} if before is None else {trial, before.origin}
+        if record is None or record.origin not in known:
+            raise BrokerError(
+                Kind.BAD_REQUEST,
+                f'"{credential.name}" was logged out, or got another login, while what was handed '
+                "over was tried: run credward status",
+            )
+        self._recorder.managed(admitted, "grant-turned-down")
+        raise _turned_down(credential, record).error()
 
     async def _try(self, credential: CredentialConfig) -> None:
         """Mint with what was handed over; what came of it stands in the record of the grant."""
@@ -323,9 +324,9 @@ class GrantDesk:
         return self._holder.active.config
 
 
-def _turned_down(credential: CredentialConfig, record: GrantRecord | None) -> Failure:
+def _turned_down(credential: CredentialConfig, record: GrantRecord) -> Failure:
     """Return what the one hears whose refresh token was refused; *record*: what there is now."""
-    if record is not None and record.parked is not None:
+    if record.parked is not None:
         return record.parked.failure()
     name = credential.name
     return Failure.of(

@@ -38,11 +38,18 @@ class GrantKeeper:
     """All grants of one daemon."""
 
     def __init__(
-        self, *, clock: Clock, book: GrantBook, release: Callable[[Journal], None]
+        self,
+        *,
+        clock: Clock,
+        book: GrantBook,
+        release: Callable[[Journal], None],
+        changed_hands: Callable[[str], None],
     ) -> None:
         self._clock = clock
         self._book = book
         self._release = release
+        # Told of a grant that was handed over and worked, where it is another account's.
+        self._changed_hands = changed_hands
         self._turns: dict[str, asyncio.Lock] = {}
         # Journals that hold what the store may not, by the number of the change that they are kept
         # for, and what they say.
@@ -228,6 +235,11 @@ class GrantKeeper:
             self._book.put(lease.grant, after)
             if fields is not None:
                 self._count_rotation(ended)
+            before = record.before
+            if before is not None and after.before is None and after.origin == record.origin:
+                _log.info("grant %s: what was handed over works", lease.grant)
+                if before.account != after.account:
+                    self._changed_hands(lease.grant)
         return fields is not None
 
     def _after(
@@ -244,7 +256,8 @@ class GrantKeeper:
         after = record
         if fields is not None:
             after = self._rotated(record, lease, fields)
-        if ended.refused and ended.failure is not None:
+        on_trial = record.before is not None
+        if ended.failure is not None and (ended.refused or (on_trial and ended.definite)):
             after = self._refused(after, ended.failure)
         elif ended.failure is None:
             after = msgspec.structs.replace(after, ambiguous_at=None, untried=False, before=None)

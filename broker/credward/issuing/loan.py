@@ -14,6 +14,17 @@ from credward.workers.link import MintedToken
 
 __all__ = ["Ended", "Loan", "cut_off", "ended_by_crash", "ended_with"]
 
+# Failures that say nothing about the grant.
+_PASSING = frozenset(
+    {
+        Kind.PROVIDER_UNREACHABLE,
+        Kind.RATE_LIMITED,
+        Kind.TIMED_OUT,
+        Kind.STORE_LOCKED,
+        Kind.INTERNAL,
+    }
+)
+
 
 @dataclass(slots=True, kw_only=True)
 class Loan:
@@ -52,6 +63,16 @@ class Ended:
     def refused(self) -> bool:
         """Whether the server said that the grant is of no use any more."""
         return self.failure is not None and self.failure.recovery is Recovery.REAUTHORIZE
+
+    @property
+    def definite(self) -> bool:
+        """Whether it failed, and the same grant would fail again."""
+        return (
+            self.failure is not None
+            and not self.cut_off
+            and not self.failure.local
+            and self.failure.kind not in _PASSING
+        )
 
     @property
     def cut_off(self) -> bool:

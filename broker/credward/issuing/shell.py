@@ -222,9 +222,12 @@ class Shell:
         """Note that this token was refused where it is used; see `Rejected`."""
         self._handle(Rejected(credential=credential, token_id=token_id, reason=reason, until=until))
 
-    def grant_given(self, grant: str) -> None:
-        """Note that what the grant waited for has come: a login, a secret, a file."""
-        self._handle(GrantCleared(grant=grant))
+    def grant_given(self, grant: str, *, drop: bool = False) -> None:
+        """Note that what the grant waited for has come: a login, a secret, a file.
+
+        *drop*: tokens of before are handed out no more.
+        """
+        self._handle(GrantCleared(grant=grant, drop=drop))
 
     def grant_parked(self, grant: str, failure: Failure, *, drop: bool = False) -> None:
         """Note that the grant waits for a human; *drop*: its tokens are handed out no more."""

@@ -148,7 +148,7 @@ class StoreDesk:
         Return that, and whether it is durable. Raise `unknown-credential` where the store has none
         of that name, `bad-request` where no credential uses it.
         """
-        caller = self._gate.require("Manage", peer)
+        caller = await self._gate.require_owner("Manage", peer)
         config = self._config
         await self._strongbox.open(config)
         if _SECRET + name not in self._strongbox.names(_SECRET + name):

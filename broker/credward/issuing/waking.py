@@ -12,7 +12,7 @@ from credward.config.sources import names_on, users
 from credward.issuing.shell import Shell
 from credward.settings.grants import grant_terms
 
-__all__ = ["login_changed", "secret_changed", "wake"]
+__all__ = ["changed_hands", "login_changed", "secret_changed", "wake"]
 
 
 def login_changed(
@@ -26,6 +26,13 @@ def login_changed(
     found = users(config, credentials=names_on(config, grant))
     wake(shell, found, keep_tokens=same_account)
     return found
+
+
+def changed_hands(config: Config, shell: Shell, grant: str) -> None:
+    """Hand out no more what came of the account before; the mint that showed it goes on."""
+    found = users(config, credentials=names_on(config, grant))
+    for each in {grant, *(each.grant for each in found)}:
+        shell.grant_given(each, drop=True)
 
 
 def secret_changed(config: Config, shell: Shell, name: str) -> None:

@@ -65,6 +65,7 @@ Transitions of a key (row: state, event → state; commands):
 | 43 | REJECTED | Forced | MINTING | StartMint, the ask waits |
 | 44 | any | TokensDropped | EMPTY; PARKED and REJECTED stay | Drop, Fail each waiter |
 | 45 | any | StoreOpened | failures for want of the store end | none |
+| 46 | any | GrantCleared(drop) | EMPTY; flights go on | Drop |
 """
 
 from __future__ import annotations
@@ -149,8 +150,8 @@ class Lifecycle:
             case WaiterLeft(waiter=waiter):
                 self._book.stop_waiting(waiter)
                 return []
-            case GrantCleared(grant=grant):
-                return self._cleared(grant, now)
+            case GrantCleared(grant=grant, drop=drop):
+                return self._cleared(grant, now, drop=drop)
             case GrantParked(grant=grant, failure=failure, drop=drop):
                 commands: list[Command] = []
                 if drop:
@@ -564,13 +565,15 @@ class Lifecycle:
                 self._book.schedule(record, now)
         return []
 
-    def _cleared(self, name: str, now: float) -> list[Command]:
+    def _cleared(self, name: str, now: float, *, drop: bool) -> list[Command]:
         commands: list[Command] = []
         grant = self._book.grant(name)
         for record in self._book.on(name):
             self._pauses.ended(record)
             record.verdict = None
             record.outdated = record.flight is not None
+            if drop:
+                self._drop_token(record, commands)
             if record.current is None:
                 # Nothing was minted of what has come.
                 record.minted_at = None

@@ -192,9 +192,13 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantCleared:
-    """What the grant waited for has come (a login, a secret): parking, pauses and verdicts end."""
+    """What the grant waited for has come (a login, a secret): parking, pauses and verdicts end.
+
+    *drop*: it is another account's, so tokens of before are handed out no more; mints go on.
+    """
 
     grant: str
+    drop: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,7 +61,12 @@ class GrantSide:
             environ={},
         )
         self.book = GrantBook(self.strongbox)
-        self.keeper = GrantKeeper(clock=self.clock, book=self.book, release=directory.release)
+        self.keeper = GrantKeeper(
+            clock=self.clock,
+            book=self.book,
+            release=directory.release,
+            changed_hands=lambda _: None,
+        )
         self.tasks: set[asyncio.Task[None]] = set()
         self.recovery = Recovery(keeper=self.keeper, journals=directory, spawn=self._spawn)
         self.minting = Minting(

@@ -735,6 +735,15 @@ def test_row_45_g6_an_open_store_ends_what_failed_for_want_of_it(bench: Bench) -
     assert kinds(bench.ask(10)) == ["Fail"]
 
 
+def test_row_46_g7_another_accounts_login_ends_the_tokens_of_before(fresh: Bench) -> None:
+    """GrantCleared(drop): nothing of before goes out, whoever waits is served by the mint under way."""
+    fresh.handle(Forced(key=KEY, waiter=50), 1)
+    assert kinds(fresh.handle(GrantCleared(grant="a", drop=True), 2)) == ["Drop"]
+
+    assert fresh.ask(3) == []
+    assert kinds(fresh.mint(4)) == ["Serve", "Serve"]
+
+
 def test_every_row_of_the_table_has_its_test() -> None:
     """The docstring is the table; a row without a test fails here."""
     assert machine.__doc__ is not None
@@ -742,7 +751,7 @@ def test_every_row_of_the_table_has_its_test() -> None:
     tests = {int(name[9:11]) for name in globals() if name.startswith("test_row_")}
 
     assert rows == tests
-    assert rows == set(range(1, 46))
+    assert rows == set(range(1, 47))
 
 
 # --- cases that span rows ------------------------------------------------------------------------

@@ -67,7 +67,8 @@ class Family:
     scope: str = ""
     jkt: str | None = None
     nonce: str | None = None
-    email: str = "alice@example.com"
+    # Whose it is, where not everybody's.
+    email: str | None = None
 
 
 class RefusedError(Exception):
@@ -121,7 +122,7 @@ class OAuthServer:
         self,
         scope: str = "openid offline_access",
         jkt: str | None = None,
-        email: str = "alice@example.com",
+        email: str | None = None,
     ) -> str:
         """Return the refresh token of a login that nobody made."""
         family = Family(current=f"rt-{secrets.token_hex(8)}", scope=scope, jkt=jkt, email=email)
@@ -311,7 +312,8 @@ class OAuthServer:
             family.used.add(given)
             family.current = answer["refresh_token"] = f"rt-{secrets.token_hex(8)}"
         if "openid" in scope:
-            answer["id_token"] = self.id_token(email=family.email)
+            whose = {} if family.email is None else {"email": family.email}
+            answer["id_token"] = self.id_token(**whose)
         return answer
 
     def _prove(self, asked: Asked) -> str | None:

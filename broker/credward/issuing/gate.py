@@ -93,7 +93,8 @@ class Gate:
         try:
             found = find_on_grant(self._holder.active.config, name)
         except BrokerError:
-            self._require(action, caller)
+            # In the same words as for one that there is.
+            self._require(action, caller, subject=f'"{name}"')
             raise
         token_request = TokenRequest(credential=found.name, format="-")
         return self._admit(action, caller, token_request, asked_as=name)
@@ -174,8 +175,16 @@ class Gate:
             )
             raise BrokerError(Kind.DENIED, f'"{credential.name}" {reason}')
 
-    def _require(self, action: str, caller: Caller, *, although_locked: bool = False) -> Caller:
-        self._decide(self._holder.active, action, caller, "-", _EVERYTHING, action.lower())
+    def _require(
+        self,
+        action: str,
+        caller: Caller,
+        *,
+        subject: str | None = None,
+        although_locked: bool = False,
+    ) -> Caller:
+        subject = subject or action.lower()
+        self._decide(self._holder.active, action, caller, "-", _EVERYTHING, subject)
         if action != "Inspect" and not although_locked:
             self.check_unlocked()
         return caller

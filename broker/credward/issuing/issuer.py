@@ -75,12 +75,19 @@ class Issuer:
 
     def issue(self, peer: Peer, token_request: TokenRequest) -> Issued | asyncio.Future[Issued]:
         """Hand out a token in its shape: at once from memory, else when the flight lands."""
-        check_format(token_request.format)
-        admitted = self._gate.admit("Issue", peer, token_request)
-        self._gate.check_destination(admitted)
+        admitted = self._admit(peer, token_request)
         if stuck := self._stuck(admitted.credential):
             looking = self._look_and_issue(peer, token_request, stuck)
             return asyncio.get_running_loop().create_task(looking)
+        return self._issue(peer, admitted)
+
+    def _admit(self, peer: Peer, token_request: TokenRequest) -> Admitted:
+        check_format(token_request.format)
+        admitted = self._gate.admit("Issue", peer, token_request)
+        self._gate.check_destination(admitted)
+        return admitted
+
+    def _issue(self, peer: Peer, admitted: Admitted) -> Issued | asyncio.Future[Issued]:
         if not admitted.credential.fallback:
             return self._ask(admitted)
         return self._chains.issue(peer, admitted, self._ask)
@@ -100,13 +107,11 @@ class Issuer:
     async def _look_and_issue(
         self, peer: Peer, token_request: TokenRequest, stuck: list[str]
     ) -> Issued:
-        for name in stuck:
-            changed = await self._files.have_changed(name)
-            credential = self.config.credentials.get(name)
-            if changed and credential is not None:
+        for name in await self._files.changed(stuck):
+            if (credential := self.config.credentials.get(name)) is not None:
                 self._shell.grant_given(credential.grant)
-        # From the beginning: much may have happened while files were looked at.
-        answer = self.issue(peer, token_request)
+        # Decided anew: much may have happened while files were looked at.
+        answer = self._issue(peer, self._admit(peer, token_request))
         return answer if isinstance(answer, Issued) else await answer
 
     def _ask(self, admitted: Admitted) -> Issued | asyncio.Future[Issued]:

@@ -13,6 +13,7 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import chain, islice
 from pathlib import Path
 from threading import Thread
 
@@ -48,6 +49,7 @@ class SourceFiles:
         self._seen: dict[str, _Stamps] = {}
         self._looked_at: dict[str, float] = {}
         self._looking: asyncio.Future[_Stamps] | None = None
+        self._hangs = False
 
     async def note(self, credential: str) -> None:
         """Remember the files as they are now, before a mint reads them."""
@@ -63,15 +65,24 @@ class SourceFiles:
             return False
         return self._clock.elapsed() - self._looked_at.get(credential, -math.inf) >= _PAUSE
 
-    async def have_changed(self, credential: str) -> bool:
-        """Return whether any of the files is another one than the last mint began with."""
-        self._looked_at[credential] = self._clock.elapsed()
-        stamps = await self._look(self._files(credential))
-        seen = self._seen.get(credential)
-        return stamps is not None and seen is not None and stamps != seen
+    async def changed(self, credentials: Sequence[str]) -> list[str]:
+        """Return those of which a file is another one than their last mint began with."""
+        self._looked_at.update(dict.fromkeys(credentials, self._clock.elapsed()))
+        files = {name: self._files(name) for name in credentials}
+        found = await self._look(list(chain.from_iterable(files.values())))
+        if found is None:
+            return []
+        stamps = iter(found)
+        fresh = {name: tuple(islice(stamps, len(paths))) for name, paths in files.items()}
+        return [name for name, stamp in fresh.items() if self._seen.get(name, stamp) != stamp]
 
     async def _look(self, paths: Sequence[Path]) -> _Stamps | None:
-        """Return the stamps of *paths*; None where the file system takes too long."""
+        """Return the stamps of *paths*; None where the file system takes too long.
+
+        While it does, all other files count as unchanged, and nobody waits.
+        """
+        if self._hangs:
+            return None
         try:
             async with asyncio.timeout(_PATIENCE):
                 # One at a time: what hangs costs one thread, and no more.
@@ -80,6 +91,7 @@ class SourceFiles:
                 self._looking = self._start(paths)
                 return await asyncio.shield(self._looking)
         except TimeoutError:
+            self._hangs = self._looking is not None
             return None
 
     def _start(self, paths: Sequence[Path]) -> asyncio.Future[_Stamps]:
@@ -88,6 +100,7 @@ class SourceFiles:
 
         def end(stamps: _Stamps) -> None:
             self._looking = None
+            self._hangs = False
             future.set_result(stamps)
 
         def work() -> None:

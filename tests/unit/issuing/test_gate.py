@@ -75,6 +75,9 @@ async def test_s13_who_may_nothing_learns_no_name(
     for grant in (False, True):
         text = await bench.denial(name, grant=grant)
         assert not any(each in text.replace(f'"{name}"', "") for each in (*NAMES, "team", "c.toml"))
+        # The same words for one that there is and one that there is not.
+        shown = "the default credential" if name == "-" and not grant else f'"{name}"'
+        assert text.startswith(f"{shown} denied")
 
 
 async def test_s13_who_may_have_one_does_not_learn_of_the_others(tmp_path: Path) -> None:

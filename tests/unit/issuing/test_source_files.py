@@ -29,7 +29,7 @@ class Bench:
     async def changed(self) -> bool:
         self.clock.advance(1)
         assert self.files.is_due(NAME)
-        return await self.files.have_changed(NAME)
+        return await self.files.changed([NAME]) == [NAME]
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ async def test_g2_it_is_looked_at_once_a_second(bench: Bench) -> None:
     await bench.files.note("without")
     assert not bench.files.is_due("without")
     assert bench.files.is_due(NAME)
-    await bench.files.have_changed(NAME)
+    await bench.files.changed([NAME])
     bench.clock.advance(0.9)
     assert not bench.files.is_due(NAME)
     bench.clock.advance(0.1)
@@ -93,9 +93,34 @@ async def test_g2_a_file_system_that_hangs_keeps_nobody_waiting(bench: Bench) ->
     threads = threading.active_count()
     await asyncio.gather(*(files.note(NAME) for _ in range(5)))
     assert not files.is_due(NAME)
+    # From now on nobody waits at all, not even for another turn of the loop.
+    async with asyncio.timeout(0):
+        await files.note(NAME)
+        assert await files.changed([NAME]) == []
     assert threading.active_count() <= threads + 1
     go.set()
-    await files.note(NAME)
+    bench.clock.advance(1)
+    while not files.is_due(NAME):
+        await asyncio.sleep(0.01)
+        await files.note(NAME)
 
-    assert files.is_due(NAME)
-    assert not await files.have_changed(NAME)
+    assert await files.changed([NAME]) == []
+
+
+async def test_g2_all_that_may_answer_are_looked_at_in_one_go(tmp_path: Path) -> None:
+    """A chain of them waits for one look, however many files there are."""
+    looks: list[int] = []
+
+    def look(path: Path) -> os.stat_result:
+        looks.append(threading.get_ident())
+        return path.stat()
+
+    files = {name: tuple(tmp_path / f"{name}{n}" for n in range(2)) for name in ("a", "b", "c")}
+    source = SourceFiles(clock=FakeClock(), files=lambda name: files[name], look=look)
+    for name in files:
+        await source.note(name)
+    looks.clear()
+    files["b"][1].write_text("new")
+
+    assert await source.changed(list(files)) == ["b"]
+    assert (len(looks), len(set(looks))) == (6, 1)

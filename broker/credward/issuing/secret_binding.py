@@ -15,7 +15,7 @@ import msgspec
 from credward.config import Config, CredentialConfig
 from credward.settings.checks import origin_of
 from credward.settings.presenting import presented_to
-from credward.settings.references import references_in
+from credward.settings.references import handed_out, references_in
 
 __all__ = ["Binding", "Use", "judge", "use_of", "ways_into"]
 
@@ -122,13 +122,10 @@ def ways_into(
 
 
 def _digest(config: Config, path: Iterable[str]) -> str:
-    hops: list[Any] = []
-    for name in path:
-        each = config.credentials[name]
-        hops.append([each.provider, presented_to(each.settings)])
-    words: list[Any] = [hops]
-    if any(shown for _, shown in hops):
-        # Whoever chooses proxy and authorities can stand in for any server.
+    hops = [config.credentials[name] for name in path]
+    words: list[Any] = [[[each.provider, presented_to(each.settings)] for each in hops]]
+    if any(handed_out(each.settings) is None for each in hops):
+        # Whoever chooses proxy and authorities can stand in for any server that is asked.
         words.append([config.network.proxy, config.network.ca])
     return hashlib.sha256(msgspec.json.encode(words, order="sorted")).hexdigest()[:32]
 

@@ -122,8 +122,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def presenting(self) -> tuple[str, ...]:
-        """Nothing that is configured: keys sign for AWS, and STS alone is shown the token."""
-        return ()
+        """The roles and what narrows them: keys that take none of them may do more."""
+        return ("role_arn", "chain", "session_policy", "policy_arns")
 
     @property
     def grant_terms(self) -> GrantTerms:

@@ -9,7 +9,7 @@ import pytest
 
 from credward.config import Config, CredentialConfig
 from credward.issuing.secret_binding import Binding, Use, judge, use_of, ways_into
-from credward.settings import oauth, static
+from credward.settings import aws, oauth, static
 from credward.settings.network import NetworkSettings
 from credward.settings.references import Reference
 
@@ -69,6 +69,9 @@ def config(*, issuer: str = "https://login.example.com", proxy: str | None = Non
         "inner": static.Settings(secret=key),
         "outer": static.Settings(secret=inner),
         "traded": oauth.Settings(**words, subject_token=inner, client_secret=key),
+        "role": aws.Settings(
+            source=key, role_arn="arn:aws:iam::123456789012:role/narrow", region="eu-central-1"
+        ),
         "round": static.Settings(secret=Reference(credential="round")),
     }
     return Config(
@@ -89,6 +92,7 @@ def test_s1_every_way_of_a_secret_counts() -> None:
         "inner": [("key", ("inner",))],
         "outer": [("key", ("outer", "inner"))],
         "traded": [("key", ("traded",)), ("key", ("traded", "inner"))],
+        "role": [("key", ("role",))],
         "round": [],
     }
 
@@ -96,7 +100,7 @@ def test_s1_every_way_of_a_secret_counts() -> None:
 def test_s1_who_is_shown_a_secret_is_part_of_its_use() -> None:
     """The server, and the proxy where a server is asked; a secret that is handed out has neither."""
     uses = [
-        {name: use_of(each, each.credentials[name], "key") for name in ("outer", "traded")}
+        {name: use_of(each, each.credentials[name], "key") for name in ("outer", "traded", "role")}
         for each in (
             config(),
             config(issuer="https://evil.example"),
@@ -108,6 +112,7 @@ def test_s1_who_is_shown_a_secret_is_part_of_its_use() -> None:
     assert len(plain["traded"].presented) == 2
     assert not set(plain["traded"].presented) & set(elsewhere["traded"].presented)
     assert not set(plain["traded"].presented) & set(proxied["traded"].presented)
+    assert plain["role"] == elsewhere["role"] != proxied["role"]
     assert plain["outer"] == elsewhere["outer"] == proxied["outer"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from credward.settings import entra, gcp, oauth, static, vault
+from credward.settings import aws, entra, gcp, oauth, static, vault
 from credward.settings.presenting import presented_to
 from credward.settings.references import Reference
 
@@ -40,6 +40,10 @@ class Foreign(msgspec.Struct, frozen=True, kw_only=True):
         (
             vault.Settings(address="https://v.example", token=STORE),
             {"address", "namespace", "auth_method", "auth_mount"},
+        ),
+        (
+            aws.Settings(source=STORE, role_arn="arn:aws:iam::123456789012:role/r", region="eu-central-1"),
+            {"role_arn", "chain", "session_policy", "policy_arns"},
         ),
         (static.Settings(secret=STORE, kind="api-key"), set()),
         (Foreign(), {"server", "style"}),

@@ -33,7 +33,7 @@ def attestation_report(caller: Caller, *, own_uid: int, served_uids: Collection[
     if not reasons and caller.executable is None:
         reasons.append(
             "the program that asked for this cannot be seen: it runs under another group, in "
-            "a container, or is another one than connected"
+            "a container, or it is not the program that connected"
         )
     return f"degraded ({'; '.join(reasons)})" if reasons else "full"
 

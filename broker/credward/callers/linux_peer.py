@@ -36,8 +36,10 @@ class LinuxPeer:
         kind: Handle | None,
         processes: linux.Processes,
         marks: MarkReader,
+        own_uid: int,
         relays_above: bool,
     ) -> None:
+        self._own_uid = own_uid
         self.uid = uid
         self.gid = gid
         self.pid = pid
@@ -62,7 +64,10 @@ class LinuxPeer:
         if stat is None or stat.start_time != self._start_time:
             raise self._gone()
         path = linux.program_path(self.pid)
-        executable = self._pinned if self._pinned and self._pinned.path == path else None
+        if self._pinned is not None and self._pinned.path != path:
+            # For good: what wrote on this connection meanwhile, nobody knows.
+            self._pinned = None
+        executable = self._pinned
         above = walk(
             *(self.pid, stat, path, self._processes),
             seen=executable is not None,
@@ -93,7 +98,7 @@ class LinuxPeer:
         caller = self.identify()
         if caller.harness is not None or caller.handle is None or self.pid is None:
             return caller
-        if self.uid != os.geteuid():
+        if self.uid != self._own_uid:
             # The memory of other users cannot be read.
             return caller
         mark = await self._marks.read(self.pid)
@@ -146,6 +151,7 @@ class LinuxIdentifier:
             kind=kind,
             processes=self._processes,
             marks=self._marks,
+            own_uid=self._own_uid,
             relays_above=self._user_mode and uid == self._own_uid,
         )
 

@@ -18,7 +18,7 @@ __all__ = ["MarkReader"]
 
 # An interpreter that starts takes 50 ms, on a busy machine many times that (seconds).
 _DEADLINE = 5.0
-# So many looks at a time; who comes when all of them hang waits for nothing.
+# So many looks at a time; others wait in line, for as long as one look may take.
 _MOST = 16
 
 
@@ -30,14 +30,18 @@ class MarkReader:
         self._most = most
         self._names = sorted(MARKS)
         self._running: list[subprocess.Popen[bytes]] = []
+        # Set by each look that is over.
+        self._ended = asyncio.Event()
 
     async def read(self, pid: int) -> str | None:
         """Return the harness whose mark is in the environment that *pid* began with, None if none.
 
         `unknown` stands for one that cannot be ruled out, because nothing was read in time.
         """
-        self._running = [each for each in self._running if each.poll() is None]
-        if len(self._running) >= self._most:
+        try:
+            async with asyncio.timeout(self._deadline):
+                await self._wait_in_line()
+        except TimeoutError:
             return UNKNOWN_HARNESS
         try:
             # Returns at exec, a millisecond later.
@@ -62,7 +66,18 @@ class MarkReader:
             if process.poll() is None:
                 # It may take as long to die as it did to read: whoever comes next buries it.
                 process.kill()
+            self._ended.set()
         return self._meant(process.returncode)
+
+    async def _wait_in_line(self) -> None:
+        """Return when fewer than the most run; whoever ended is buried."""
+        while len(self._bury()) >= self._most:
+            self._ended.clear()
+            await self._ended.wait()
+
+    def _bury(self) -> list[subprocess.Popen[bytes]]:
+        self._running = [each for each in self._running if each.poll() is None]
+        return self._running
 
     def _meant(self, code: int) -> str | None:
         if code == mark_probe.NONE:

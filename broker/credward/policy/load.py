@@ -120,7 +120,11 @@ def _split(text: str, path: Path) -> Iterator[Statement]:
 
 
 def _statement(text: str, origin: str) -> Statement:
-    said = dict(_ANNOTATION.findall(text))
+    # The first counts: annotations stand in front of all that could look like one.
+    plain = "".join(each for each in _TOKENS.findall(text) if not each.startswith("//"))
+    said: dict[str, str] = {}
+    for name, value in _ANNOTATION.findall(plain):
+        said.setdefault(name, value)
     return Statement(text=text, origin=origin, rule=said.get("id"), advice=said.get("advice"))
 
 

@@ -184,8 +184,8 @@ def _failure(vault: VaultClient, what: str, answer: HttpResponse | None) -> Brok
             text = f"denies {what} (status {status}): correct the role or its policy"
         case 404 if "versioned" in str(_parse(answer).get("warnings")):
             text = f"has nothing at {what}: set kv_version = 2"
-        case 404 if "namespace" in errors:
-            text = f'has no namespace "{vault.namespace or ""}": correct namespace'
+        case 404 if vault.namespace and "namespace" in errors:
+            text = f'has no namespace "{vault.namespace}": correct namespace'
         case 404 if what.startswith('"'):
             text = f"has nothing at {what}: correct path, or namespace"
         case 404:

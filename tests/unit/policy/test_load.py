@@ -58,6 +58,20 @@ def test_a_rule_may_say_what_helps(tmp_path: Path) -> None:
     assert loaded.origins["closed"] == f"{path}:1"
 
 
+def test_what_only_looks_like_an_annotation_is_none(tmp_path: Path) -> None:
+    """A comment, and a string of the rule itself."""
+    path = tmp_path / "my.cedar"
+    path.write_text(
+        '// @id("before")\n@id("mine")\npermit (principal, action, resource)\n'
+        'when { // @id("within") @advice("no")\n "@id(\\"text\\")" != "" };\n'
+    )
+    loaded = load_policies([path], mode="system")
+
+    assert "mine" in loaded.origins
+    assert not {"before", "within", "text"} & set(loaded.origins)
+    assert loaded.advice.get("mine") is None
+
+
 def test_a5_a_statement_that_does_not_parse_is_named_by_its_line(tmp_path: Path) -> None:
     """A5: comments and strings with semicolons do not move the line."""
     text = f'// a; comment\n\n{GOOD}\n// more;\npermit (principal, action, resource) when {{ "a;b" == }};\n'

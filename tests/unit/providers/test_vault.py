@@ -397,6 +397,11 @@ def test_a_server_that_cannot_is_told_from_one_that_will_not(world, change, kind
             {},
             'does not know the login by approle at "approle": correct auth_mount, or namespace',
         ),
+        (
+            {"errors": ['no handler for route "auth/namespaces/login". route entry not found.']},
+            {},
+            'does not know the login by approle at "approle": correct auth_mount, or namespace',
+        ),
     ],
 )
 def test_g4_what_is_not_there_is_said_in_words(world, answer, words, line):

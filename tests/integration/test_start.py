@@ -303,6 +303,11 @@ FILTERED = textwrap.dedent("""
 """)
 RESTRICTIONS: dict[str, tuple[str, ...]] = {
     "no new privileges": ("setpriv", "--no-new-privs"),
+    # /proc/PID/status lists them above its limits.
+    "no new privileges, and many groups": (
+        *("setpriv", "--no-new-privs", "--groups"),
+        ",".join(str(group) for group in range(4_000_000_000, 4_000_000_700)),
+    ),
     "system call filter": (sys.executable, "-I", "-c", FILTERED),
     "user namespace": ("unshare", "-U", "-r"),
     "session": ("env", "CREDWARD_SESSION=s1"),

@@ -49,6 +49,12 @@ class Account:
             **recorded,
         }
 
+    def never_followed(self, environ: Mapping[str, str]) -> str | None:
+        """Return the variable of *environ* that leads elsewhere and is never recorded, if any."""
+        if Path(environ.get("HOME") or self.home) != self.home:
+            return "HOME"
+        return "CREDWARD_CONFIG" if environ.get("CREDWARD_CONFIG") else None
+
     def _still_good(self, name: str, value: str) -> bool:
         # These two may end with the session in which they were recorded; then the usual one is as
         # good. Another configuration or store in place of one that is gone would not be.

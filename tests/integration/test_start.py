@@ -285,10 +285,54 @@ def test_a_configuration_elsewhere_counts_once_it_is_recorded(
     assert (done.returncode, done.stdout) == (69, "")
     assert done.stderr == (
         f'credward: nothing is configured in "{account.home}/.config/credward", and '
-        "XDG_CONFIG_HOME counts only once it is recorded: run credward setup claude-code in a "
-        "terminal of your own\n"
+        "XDG_CONFIG_HOME counts only once it is recorded: run credward init in a terminal of your "
+        "own\n"
     )
     assert account.daemons() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("HOME", ""), ("CREDWARD_CONFIG", "/.config/credward/config.toml")]
+)
+def test_s1_what_no_automatic_start_goes_by_is_named(
+    account: Account, folder: Path, name: str, value: str
+) -> None:
+    """`init` would find a configuration there already; what it says, and `get`, can be typed."""
+    config = folder / "elsewhere/.config/credward/config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(OURS)
+    said = {name: f"{folder}/elsewhere{value}"}
+    refused = account.cli("get", "gateway", **said)
+    told = account.cli("init", **said)
+    followed = account.cli("serve", "--detach", **said)
+
+    assert refused.returncode == 69
+    assert refused.stderr == (
+        f'credward: nothing is configured in "{account.home}/.config/credward", and an automatic '
+        f"start does not go by {name}: run credward serve --detach in a terminal of your own\n"
+    )
+    assert told.stderr == (
+        f"warning: an automatic start does not go by {name}: "
+        "run credward serve --detach in a terminal of your own\n"
+    )
+    assert followed.returncode == 0, followed.stderr
+    assert account.cli("get", "gateway", **said).stdout == "the-owners-token\n"
+
+
+def test_init_records_what_is_configured_already(
+    account: Account, client: list[str], folder: Path
+) -> None:
+    """What the line above says to type; it changes no other file."""
+    config = folder / "elsewhere/credward/config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(OURS)
+    recorded = account.cli("init", XDG_CONFIG_HOME=str(folder / "elsewhere"))
+    done = account.run(*client, "gateway")
+
+    assert f"goes by XDG_CONFIG_HOME={folder}/elsewhere\n" in recorded.stderr
+    assert config.read_text() == OURS
+    assert (done.returncode, done.stdout) == (0, "the-owners-token\n"), done.stderr
+    assert sorted(path.name for path in account.config_file.parent.iterdir()) == ["start.env"]
 
 
 # A filter that lets everything pass; what counts is that there is one (seccomp(2)).
@@ -433,7 +477,9 @@ def test_s1_what_the_owner_says_at_set_up_holds_for_all_later_starts(
         f"{name}={value}" for name, value in unusual.items()
     ]
     assert (plain.stdout, attacked.stdout) == ("t\n", "t\n"), plain.stderr + attacked.stderr
-    assert (folder / "s/credward/store.sealed").exists() or (folder / "s/credward").is_dir()
+    # It ran there, and nowhere else.
+    assert "ready at" in (folder / "s/credward/daemon.log").read_text()
+    assert not account.state_dir.exists()
 
 
 def test_doctor_says_by_what_an_automatic_start_does_not_go(account: Account, folder: Path) -> None:
@@ -447,7 +493,7 @@ def test_doctor_says_by_what_an_automatic_start_does_not_go(account: Account, fo
     assert "automatic start" not in recorded.stdout
     assert (
         "warn automatic start: does not go by XDG_CONFIG_HOME of this shell: "
-        "run credward setup claude-code to record it\n"
+        "run credward init to record it\n"
     ) in forgotten.stdout
 
 

@@ -482,6 +482,25 @@ def test_s1_what_the_owner_says_at_set_up_holds_for_all_later_starts(
     assert not account.state_dir.exists()
 
 
+def test_s1_a_unit_runs_the_daemon_that_an_automatic_start_would(
+    account: Account, folder: Path
+) -> None:
+    """A service manager has no variable of a shell; which ones of the record it needs: unit/test_account."""
+    recorded = {"XDG_CONFIG_HOME": str(folder / "c"), "XDG_STATE_HOME": str(folder / "s")}
+    added = add(account, **recorded)
+    account.stop_daemon()
+    started = account.cli("serve", "--recorded", "--detach")
+    found = account.cli("start")
+    token = account.cli("get", "mine")
+
+    assert added.returncode == 0, added.stderr
+    assert started.returncode == 0, started.stderr
+    assert found.returncode == 0, found.stderr
+    assert (token.returncode, token.stdout) == (0, "t\n"), token.stderr
+    assert len(account.processes("serve", "--recorded")) == 1
+    assert not account.state_dir.exists()
+
+
 def test_doctor_says_by_what_an_automatic_start_does_not_go(account: Account, folder: Path) -> None:
     """Before somebody wonders which configuration is in force."""
     added = add(account, XDG_CONFIG_HOME=str(folder / "c"))

@@ -517,6 +517,29 @@ def test_doctor_says_by_what_an_automatic_start_does_not_go(account: Account, fo
 
 
 @pytest.mark.parametrize(
+    "named", ["/run/user/0/credward/credward.sock", ""], ids=["named", "found"]
+)
+def test_s1_a_user_without_a_home_is_served_by_a_daemon_that_runs(
+    account: Account, named: str
+) -> None:
+    """As in a pod: nothing is to be started, so nobody has to know whose it would be."""
+    added = add(account)
+    (account.folder / "passwd").write_text("root:x:0:0:::/bin/sh\n")
+    checked = account.cli("doctor", CREDWARD_SOCKET=named)
+    again = account.cli(
+        *("add", "other", "--provider", "command", "--set", "lifetime=600", "--", "/bin/echo", "o"),
+        CREDWARD_SOCKET=named,
+    )
+    why = "the passwd database has no home for uid 0, so no daemon is started"
+
+    assert added.returncode == 0, added.stderr
+    assert "ok   daemon: pid" in checked.stdout, checked.stdout
+    assert (f"warn automatic start: {why}\n" in checked.stdout) is (not named)
+    assert again.returncode == 0, again.stderr
+    assert again.stderr == ("" if named else f"warning: no places recorded: {why}\n")
+
+
+@pytest.mark.parametrize(
     "whose",
     [{"CLAUDECODE": "1"}, {"CREDWARD_SESSION": "s1"}, {"HOME": "{folder}/repo"}],
     ids=["an agent", "a session", "another home"],

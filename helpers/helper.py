@@ -103,13 +103,19 @@ def report(failure: Failure, end: float) -> int:
     words = clean(f"credward: {failure.line}") + b"\n"
     if failure.hint and os.isatty(2):
         words += b"hint: " + clean(failure.hint) + b"\n"
+
+    def leave(*_: object) -> None:
+        os._exit(failure.code)
+
+    # Whenever it comes, even behind the last line here, the exit code is the failure's. Where there
+    # is room it is not needed, unless another writer is quicker: so there is time for the line.
+    alarm_at(max(end, monotonic_ms() + 1000), leave)
     try:
-        interrupt_at(end)
-        os.write(2, words)
-    except (OSError, Failure):
+        if wait_for(2, select.POLLOUT, end):
+            os.write(2, words)
+    except OSError:
         pass  # there is nobody to tell
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.setitimer(signal.ITIMER_REAL, 0)
     return failure.code
 
 
@@ -990,16 +996,12 @@ def unread() -> Failure:
     return fail("timed-out", "writing to standard output timed out: check who reads it")
 
 
-def interrupt_at(end: float) -> None:
-    """Have a call that blocks at *end* or later end with a failure.
+def alarm_at(end: float, handler: object) -> None:
+    """Have *handler* called at *end*; a call that blocks goes on unless it raises (PEP 475).
 
     Of a descriptor that others share we must not change whether it blocks.
     """
-
-    def interrupt(*_: object) -> None:
-        raise unread()
-
-    signal.signal(signal.SIGALRM, interrupt)
+    signal.signal(signal.SIGALRM, handler)  # type: ignore[arg-type]
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
     # Again and again: the first one may come just before the call that is to be interrupted.
     signal.setitimer(signal.ITIMER_REAL, max(left_of(end), 0.001), 0.05)
@@ -1008,7 +1010,11 @@ def interrupt_at(end: float) -> None:
 def print_all(data: bytes | bytearray, end: float) -> None:
     """Write to standard output."""
     left = memoryview(data)
-    interrupt_at(end)
+
+    def interrupt(*_: object) -> None:
+        raise unread()
+
+    alarm_at(end, interrupt)
     try:
         while left:
             try:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from credward.errors import BrokerError, Kind
 from credward.places import is_private
-from credward.recorded import BUS, RECORDED, fault_of, read_record
+from credward.recorded import BUS, LASTING, RECORDED, fault_of, read_record
 
 __all__ = ["Account", "account_home", "find_account", "record_of", "unusual_values"]
 
@@ -49,12 +49,25 @@ class Account:
             **recorded,
         }
 
+    def lasting_places(self) -> dict[str, str]:
+        """Return what a daemon of this account needs that a service manager starts.
+
+        The manager's own runtime directory and bus are the ones of now.
+        """
+        return {name: self.recorded[name] for name in LASTING if name in self.recorded}
+
+    def never_followed(self, environ: Mapping[str, str]) -> str | None:
+        """Return the variable of *environ* that leads elsewhere and is never recorded, if any."""
+        if Path(environ.get("HOME") or self.home) != self.home:
+            return "HOME"
+        return "CREDWARD_CONFIG" if environ.get("CREDWARD_CONFIG") else None
+
     def _still_good(self, name: str, value: str) -> bool:
-        # These two may end with the session in which they were recorded; then the usual one is as
-        # good. Another configuration or store in place of one that is gone would not be.
-        if name == BUS:
-            return _has_socket(value)
-        return name != "XDG_RUNTIME_DIR" or is_private(Path(value), self.uid)
+        # In place of one that ended with its session the usual one is as good. Another
+        # configuration or store in place of one that is gone would not be.
+        if name in LASTING:
+            return True
+        return _has_socket(value) if name == BUS else is_private(Path(value), self.uid)
 
 
 def find_account() -> Account:

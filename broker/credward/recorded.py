@@ -14,10 +14,12 @@ from pathlib import Path
 from credward.errors import BrokerError, Kind
 from credward.named_files import opened
 
-__all__ = ["BUS", "RECORDED", "fault_of", "read_record"]
+__all__ = ["BUS", "LASTING", "RECORDED", "fault_of", "read_record"]
 
 BUS = "DBUS_SESSION_BUS_ADDRESS"
-RECORDED = ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", BUS)
+# Places that do not end with the session in which they were recorded, as the others may.
+LASTING = ("XDG_CONFIG_HOME", "XDG_STATE_HOME")
+RECORDED = (*LASTING, "XDG_RUNTIME_DIR", BUS)
 # More than four values ever need (bytes).
 _LONGEST = 32 * 1024
 

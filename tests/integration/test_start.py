@@ -285,10 +285,54 @@ def test_a_configuration_elsewhere_counts_once_it_is_recorded(
     assert (done.returncode, done.stdout) == (69, "")
     assert done.stderr == (
         f'credward: nothing is configured in "{account.home}/.config/credward", and '
-        "XDG_CONFIG_HOME counts only once it is recorded: run credward setup claude-code in a "
-        "terminal of your own\n"
+        "XDG_CONFIG_HOME counts only once it is recorded: run credward init in a terminal of your "
+        "own\n"
     )
     assert account.daemons() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("HOME", ""), ("CREDWARD_CONFIG", "/.config/credward/config.toml")]
+)
+def test_s1_what_no_automatic_start_goes_by_is_named(
+    account: Account, folder: Path, name: str, value: str
+) -> None:
+    """`init` would find a configuration there already; what it says, and `get`, can be typed."""
+    config = folder / "elsewhere/.config/credward/config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(OURS)
+    said = {name: f"{folder}/elsewhere{value}"}
+    refused = account.cli("get", "gateway", **said)
+    told = account.cli("init", **said)
+    followed = account.cli("serve", "--detach", **said)
+
+    assert refused.returncode == 69
+    assert refused.stderr == (
+        f'credward: nothing is configured in "{account.home}/.config/credward", and an automatic '
+        f"start does not go by {name}: run credward serve --detach in a terminal of your own\n"
+    )
+    assert told.stderr == (
+        f"warning: an automatic start does not go by {name}: "
+        "run credward serve --detach in a terminal of your own\n"
+    )
+    assert followed.returncode == 0, followed.stderr
+    assert account.cli("get", "gateway", **said).stdout == "the-owners-token\n"
+
+
+def test_init_records_what_is_configured_already(
+    account: Account, client: list[str], folder: Path
+) -> None:
+    """What the line above says to type; it changes no other file."""
+    config = folder / "elsewhere/credward/config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(OURS)
+    recorded = account.cli("init", XDG_CONFIG_HOME=str(folder / "elsewhere"))
+    done = account.run(*client, "gateway")
+
+    assert f"goes by XDG_CONFIG_HOME={folder}/elsewhere\n" in recorded.stderr
+    assert config.read_text() == OURS
+    assert (done.returncode, done.stdout) == (0, "the-owners-token\n"), done.stderr
+    assert sorted(path.name for path in account.config_file.parent.iterdir()) == ["start.env"]
 
 
 # A filter that lets everything pass; what counts is that there is one (seccomp(2)).
@@ -303,6 +347,11 @@ FILTERED = textwrap.dedent("""
 """)
 RESTRICTIONS: dict[str, tuple[str, ...]] = {
     "no new privileges": ("setpriv", "--no-new-privs"),
+    # /proc/PID/status lists them above its limits.
+    "no new privileges, and many groups": (
+        *("setpriv", "--no-new-privs", "--groups"),
+        ",".join(str(group) for group in range(4_000_000_000, 4_000_000_700)),
+    ),
     "system call filter": (sys.executable, "-I", "-c", FILTERED),
     "user namespace": ("unshare", "-U", "-r"),
     "session": ("env", "CREDWARD_SESSION=s1"),
@@ -428,7 +477,28 @@ def test_s1_what_the_owner_says_at_set_up_holds_for_all_later_starts(
         f"{name}={value}" for name, value in unusual.items()
     ]
     assert (plain.stdout, attacked.stdout) == ("t\n", "t\n"), plain.stderr + attacked.stderr
-    assert (folder / "s/credward/store.sealed").exists() or (folder / "s/credward").is_dir()
+    # It ran there, and nowhere else.
+    assert "ready at" in (folder / "s/credward/daemon.log").read_text()
+    assert not account.state_dir.exists()
+
+
+def test_s1_a_unit_runs_the_daemon_that_an_automatic_start_would(
+    account: Account, folder: Path
+) -> None:
+    """A service manager has no variable of a shell; which ones of the record it needs: unit/test_account."""
+    recorded = {"XDG_CONFIG_HOME": str(folder / "c"), "XDG_STATE_HOME": str(folder / "s")}
+    added = add(account, **recorded)
+    account.stop_daemon()
+    started = account.cli("serve", "--recorded", "--detach")
+    found = account.cli("start")
+    token = account.cli("get", "mine")
+
+    assert added.returncode == 0, added.stderr
+    assert started.returncode == 0, started.stderr
+    assert found.returncode == 0, found.stderr
+    assert (token.returncode, token.stdout) == (0, "t\n"), token.stderr
+    assert len(account.processes("serve", "--recorded")) == 1
+    assert not account.state_dir.exists()
 
 
 def test_doctor_says_by_what_an_automatic_start_does_not_go(account: Account, folder: Path) -> None:
@@ -442,8 +512,31 @@ def test_doctor_says_by_what_an_automatic_start_does_not_go(account: Account, fo
     assert "automatic start" not in recorded.stdout
     assert (
         "warn automatic start: does not go by XDG_CONFIG_HOME of this shell: "
-        "run credward setup claude-code to record it\n"
+        "run credward init to record it\n"
     ) in forgotten.stdout
+
+
+@pytest.mark.parametrize(
+    "named", ["/run/user/0/credward/credward.sock", ""], ids=["named", "found"]
+)
+def test_s1_a_user_without_a_home_is_served_by_a_daemon_that_runs(
+    account: Account, named: str
+) -> None:
+    """As in a pod: nothing is to be started, so nobody has to know whose it would be."""
+    added = add(account)
+    (account.folder / "passwd").write_text("root:x:0:0:::/bin/sh\n")
+    checked = account.cli("doctor", CREDWARD_SOCKET=named)
+    again = account.cli(
+        *("add", "other", "--provider", "command", "--set", "lifetime=600", "--", "/bin/echo", "o"),
+        CREDWARD_SOCKET=named,
+    )
+    why = "the passwd database has no home for uid 0, so no daemon is started"
+
+    assert added.returncode == 0, added.stderr
+    assert "ok   daemon: pid" in checked.stdout, checked.stdout
+    assert (f"warn automatic start: {why}\n" in checked.stdout) is (not named)
+    assert again.returncode == 0, again.stderr
+    assert again.stderr == ("" if named else f"warning: no places recorded: {why}\n")
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,14 @@ def test_the_service_leaves_workers_alone() -> None:
     assert service["Type"] == "notify"
 
 
+def test_s1_a_unit_goes_by_what_was_recorded() -> None:
+    """Or it would run a daemon of another configuration and store than the starter's own."""
+    service = unit("credward.service")["Service"]
+
+    assert service["ExecStart"] == "%h/.local/bin/credward serve --recorded"
+    assert "EnvironmentFile" not in service
+
+
 def test_the_service_can_see_its_callers() -> None:
     """No option makes a user namespace or hides /proc: attestation would be degraded."""
     assert [name for name in unit("credward.service")["Service"] if BLINDING.fullmatch(name)] == []
@@ -75,7 +83,7 @@ def test_launchd_can_read_the_agent() -> None:
     agent = plistlib.loads((PACKAGING / "launchd/dev.credward.plist").read_bytes())
 
     assert agent["Label"] == "dev.credward"
-    assert agent["ProgramArguments"][:2] == ["@CREDWARD@", "serve"]
+    assert agent["ProgramArguments"][:3] == ["@CREDWARD@", "serve", "--recorded"]
     assert agent["AbandonProcessGroup"] is True
 
 

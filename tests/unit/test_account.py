@@ -82,6 +82,14 @@ def test_what_a_login_manager_made_is_used(tmp_path: Path, login: Path) -> None:
     assert whole == {**plain, "XDG_RUNTIME_DIR": str(own), BUS: f"unix:path={own}/bus"}
 
 
+def test_s1_a_service_managers_session_is_its_own(tmp_path: Path) -> None:
+    """Of what was recorded it is told what does not end with a session."""
+    recorded = {"XDG_STATE_HOME": "/s", "XDG_RUNTIME_DIR": "/r", BUS: "unix:path=/b"}
+
+    assert account(tmp_path, **recorded).lasting_places() == {"XDG_STATE_HOME": "/s"}
+    assert account(tmp_path).lasting_places() == {}
+
+
 def test_what_was_recorded_comes_before_what_is_usual(tmp_path: Path, login: Path) -> None:
     """But for a runtime directory or a bus that has ended."""
     own = login / str(UID)

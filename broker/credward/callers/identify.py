@@ -1,7 +1,7 @@
 """Who is at the other end of a connection: opened at accept, identified anew for each request.
 
-Chooses what this system has; the facts are read in `linux_peer` and `macos`, what they permit is
-`policy`.
+Chooses what this system has; the facts are read in `linux`, `linux_peer` and `macos`, what they
+permit is `policy`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ import socket
 import sys
 from typing import Protocol
 
+from credward.callers.ancestry import ProcessTable
 from credward.callers.caller import Caller
+from credward.callers.linux import Processes
 from credward.callers.linux_peer import LinuxIdentifier
-from credward.callers.macos import LibProc, MacIdentifier
+from credward.callers.macos import LibProc, MacIdentifier, MacProcesses
+from credward.callers.mounts import MountTable
 
-__all__ = ["Peer", "PeerIdentifier", "peer_identifier"]
+__all__ = ["Peer", "PeerIdentifier", "peer_identifier", "process_table"]
 
 
 class Peer(Protocol):
@@ -64,3 +67,10 @@ def peer_identifier(*, own_uid: int, user_mode: bool) -> PeerIdentifier:
     if sys.platform == "linux":
         return LinuxIdentifier(own_uid=own_uid, user_mode=user_mode)
     return MacIdentifier(LibProc(), own_uid=own_uid, user_mode=user_mode)
+
+
+def process_table() -> ProcessTable:
+    """Return the processes of this system, for who looks at those above itself."""
+    if sys.platform == "linux":
+        return Processes(MountTable())
+    return MacProcesses(LibProc())

@@ -135,10 +135,7 @@ def _configuration(known: _Known, name: str) -> Iterator[Finding]:
 
 def _daemon(known: _Known, name: str) -> Iterator[Finding]:
     assert known.config is not None
-    for variable in unrecorded_places():
-        text = (
-            f"does not go by {variable} of this shell: run credward setup claude-code to record it"
-        )
+    for text in unrecorded_places():
         yield Finding(check="automatic start", mark="warn", text=text)
     known.statuses = listed = reach(start=True).statuses()
     yield Finding(check="daemon", mark="ok", text=f"pid {listed.pid}, version {listed.version}")

@@ -1,4 +1,7 @@
-"""`credward init`: a configuration to begin with, and the command for what this machine has."""
+"""`credward init`: a configuration to begin with, and the command for what this machine has.
+
+Also how the owner has places recorded, whatever is configured; how that is done is `recording`.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from pathlib import Path
 import click
 
 from credward.cli.config import replace_file
+from credward.cli.recording import record_places
 from credward.cli.start import places
 from credward.config import environment, load_config
 from credward.errors import BrokerError
@@ -45,13 +49,15 @@ _ANY = (
 
 @click.command(
     "init",
-    short_help="Make the configuration file; say how to add what is found here.",
+    short_help="Make the configuration file, record its place; say what to add.",
     epilog="Example: credward init",
 )
 def command() -> None:
     """Make the configuration file if there is none, and show the commands that come next.
 
-    What is found on this machine has a command of its own, to be typed as it stands.
+    What is found on this machine has a command of its own, to be typed as it stands. Where the
+    environment names unusual places (XDG_CONFIG_HOME and its kin), they are recorded, and a daemon
+    that is started automatically goes by them.
     """
     target = places().config_file
     if target.exists():
@@ -59,6 +65,7 @@ def command() -> None:
     else:
         replace_file(target, _START)
         click.echo(f"{target}: made")
+    record_places()
     known = _configured()
     found = [
         (what, shlex.join(["credward", "add", name, "--provider", *words]))

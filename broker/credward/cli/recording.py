@@ -6,47 +6,64 @@ What may be recorded and how it is read is `recorded`; here it is decided whose 
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
-from credward.account import Account, find_account, record_of, unusual_values
+from credward import named_files
+from credward.account import find_account, record_of, unusual_values
 from credward.config import environment
-from credward.errors import BrokerError
+from credward.errors import BrokerError, Kind
 from credward.recorded import RECORDED
+from credward.starting.refusal import is_restricted, start_is_wanted
 
 __all__ = ["record_places", "unrecorded_places"]
 
 _HEAD = "# Where the daemon of this account keeps its things when it is started automatically.\n"
+_UNKNOWN = "an unknown program"
 
 
 def record_places() -> None:
     """Record where this environment has its places, and say on stderr what changed.
 
     Only at the owner's own word: not below an agent or in a sandbox, whose environment a repository
-    may have set, and not with another HOME than the account's.
+    may have set, and not with another HOME than the account's or a CREDWARD_CONFIG. Nothing is
+    recorded from where no daemon would be started.
     """
     environ = environment()
+    if not start_is_wanted(environ):
+        return
     try:
         account = find_account()
     except BrokerError as error:
-        # It is said again, and is an error, when a daemon has to be started.
-        click.echo(f"warning: {error.message}", err=True)
+        _warn(f"no places recorded: {_why(error)}")
+        return
+    if (variable := account.never_followed(environ)) is not None:
+        _warn(
+            f"an automatic start does not go by {variable}: "
+            "run credward serve --detach in a terminal of your own"
+        )
         return
     wanted = unusual_values(account, environ)
-    if wanted == account.recorded or not _is_the_accounts(account, environ):
+    if wanted == account.recorded:
         return
     if (whose := _not_the_owners(environ)) is not None:
         names = ", ".join(name for name in RECORDED if name in {*wanted, *account.recorded})
-        click.echo(
-            f"warning: {names} not recorded from within {whose}, so a daemon that is started "
-            "automatically goes by other places: run this again in a terminal of your own",
-            err=True,
+        _warn(
+            f"{names} not recorded from within {whose}, so a daemon that is started "
+            "automatically goes by other places: run credward init in a terminal of your own"
         )
         return
-    _write(record_of(account.home), wanted)
+    path = record_of(account.home)
+    try:
+        _write(path, wanted)
+    except OSError as error:
+        _warn(
+            f'"{path}" cannot be written ({error.strerror}), so a daemon that is started '
+            "automatically goes by other places: correct its rights, then run credward init"
+        )
+        return
     said = ", ".join(f"{name}={wanted[name]}" for name in RECORDED if name in wanted)
     click.echo(
         f"note: a daemon that is started automatically goes by {said or 'the usual places'}",
@@ -55,53 +72,62 @@ def record_places() -> None:
 
 
 def unrecorded_places() -> list[str]:
-    """Return the variables of this environment by which a daemon that is started does not go."""
-    account, environ = find_account(), environment()
-    if not _is_the_accounts(account, environ):
+    """Return what of this environment a daemon that is started does not go by, in one line each."""
+    environ = environment()
+    if not start_is_wanted(environ):
+        return []
+    try:
+        account = find_account()
+    except BrokerError as error:
+        return [_why(error)]
+    if account.never_followed(environ) is not None:
         return []
     wanted = unusual_values(account, environ)
-    return [name for name in RECORDED if wanted.get(name) != account.recorded.get(name)]
+    return [
+        f"does not go by {name} of this shell: run credward init to record it"
+        for name in RECORDED
+        if wanted.get(name) != account.recorded.get(name)
+    ]
 
 
-def _is_the_accounts(account: Account, environ: Mapping[str, str]) -> bool:
-    return Path(environ.get("HOME") or account.home) == account.home
+def _why(error: BrokerError) -> str:
+    """Return why the account is not known, in words that hold while a daemon runs too."""
+    if error.kind is Kind.NOT_RUNNING:
+        return f"the passwd database has no home for uid {os.geteuid()}, so no daemon is started"
+    return error.message
+
+
+def _warn(text: str) -> None:
+    click.echo(f"warning: {text}", err=True)
 
 
 def _not_the_owners(environ: Mapping[str, str]) -> str | None:
     """Return whose environment this is, if it may be another's than the owner's."""
-    from credward.callers import ancestry, linux
-    from credward.callers.mounts import MountTable
+    from credward.callers import ancestry
+    from credward.callers.identify import process_table
     from credward.callers.programs import MARKS
-    from credward.starting.refusal import is_restricted
 
     if is_restricted(environ):
         return "a sandbox"
     marked = next((MARKS[mark] for mark in MARKS if mark in environ), None)
     if marked is not None:
         return marked
-    processes = linux.Processes(MountTable())
-    stat = processes.stat(os.getpid())
+    pid, processes = os.getpid(), process_table()
+    stat = processes.stat(pid)
     if stat is None:
-        return None
+        # Where processes are hidden, an agent above would be as well.
+        return _UNKNOWN
     above = ancestry.walk(
-        *(os.getpid(), stat, processes.path(os.getpid()), processes), seen=True, relays_above=False
+        *(pid, stat, processes.path(pid), processes), seen=True, relays_above=False
     )
-    return above.harness if above.complete else above.harness or "an unknown program"
+    return above.harness if above.complete else above.harness or _UNKNOWN
 
 
 def _write(path: Path, values: Mapping[str, str]) -> None:
-    """Put *values* in place of what was recorded; the file is whole at every instant, and 0600."""
+    """Put *values* in place of what was recorded; raise `OSError`."""
     if not values:
         path.unlink(missing_ok=True)
         return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".start-")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(_HEAD)
-            file.writelines(f"{name}={values[name]}\n" for name in RECORDED if name in values)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    lines = [f"{name}={values[name]}\n" for name in RECORDED if name in values]
+    named_files.replace_file(path, "".join([_HEAD, *lines]).encode())

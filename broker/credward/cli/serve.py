@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import click
 
+from credward.account import find_account
 from credward.cli.start import places
 
 __all__ = ["command"]
@@ -20,17 +22,28 @@ __all__ = ["command"]
 @click.option("--config", type=click.Path(path_type=Path), help="Read this file alone.")
 @click.option("--socket", type=click.Path(path_type=Path), help="Listen at this path.")
 @click.option("--detach", is_flag=True, help="Return once the daemon is ready, and leave it there.")
+@click.option("--recorded", is_flag=True, help="Go by the recorded directories; for units.")
 @click.option("--log-level", default="info", show_default=True, help="debug|info|warning|error.")
 @click.option("--log-file", type=click.Path(path_type=Path), help="Append the log to this file.")
 def command(
-    config: Path | None, socket: Path | None, detach: bool, log_level: str, log_file: Path | None
+    config: Path | None,
+    socket: Path | None,
+    detach: bool,
+    recorded: bool,
+    log_level: str,
+    log_file: Path | None,
 ) -> None:
     """Run the daemon in the foreground, or leave it in the background.
 
-    Send SIGHUP to read the configuration again, SIGTERM to stop.
+    Send SIGHUP to read the configuration again, SIGTERM to stop. A service manager knows nothing of
+    XDG_CONFIG_HOME and XDG_STATE_HOME in a shell: with --recorded they are as `credward init` has
+    recorded them.
     """
     from credward.daemon.run import run
 
+    if recorded:
+        # Of the whole process: workers and the programs that they run are handed them too.
+        os.environ.update(find_account().lasting_places())
     sys.exit(
         run(
             places=places(),

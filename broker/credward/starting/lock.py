@@ -13,6 +13,7 @@ from pathlib import Path
 
 from credward.errors import BrokerError, Failure, Kind
 from credward.named_files import open_file
+from credward.store.state_dir import prepare_state_dir
 
 __all__ = ["StartLock", "hold_start_lock"]
 
@@ -51,7 +52,7 @@ class StartLock:
 def hold_start_lock(state_dir: Path) -> Iterator[StartLock]:
     """Wait for the lock of all starters of this *state_dir* and hold it.
 
-    Raises `fix-configuration` where the directory or the lock cannot be made.
+    Raises `fix-configuration` where the directory or the lock cannot be made, or is not ours alone.
     """
     descriptor = _open(state_dir)
     try:
@@ -62,9 +63,9 @@ def hold_start_lock(state_dir: Path) -> Iterator[StartLock]:
 
 
 def _open(state_dir: Path) -> int:
-    path = state_dir / _FILE
+    # What others could have left in it would be printed as the daemon's own words.
+    path = prepare_state_dir(state_dir, shut=False) / _FILE
     try:
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         return open_file(path, os.O_RDWR | os.O_CREAT, follow=False)
     except OSError as error:
         raise BrokerError(

@@ -1,7 +1,8 @@
 """The programs that start a daemon: the service manager where our unit is installed, else us.
 
 Both get the environment of the account and nothing of the caller's: no variable, no descriptor, no
-terminal, no directory.
+terminal, no directory. What the service manager starts has the manager's, and our unit has it go by
+the record too (`serve --recorded`).
 """
 
 from __future__ import annotations

@@ -11,12 +11,14 @@ import sys
 from collections.abc import Mapping
 
 from credward.errors import BrokerError, Kind
+from credward.named_files import read_all
 from credward.trust import ids_are_mapped
 
 __all__ = ["check_place", "is_restricted", "start_is_wanted"]
 
-# proc(5), /proc/PID/status: a seccomp filter, and prctl(2) PR_SET_NO_NEW_PRIVS.
-_LIMITS = (b"\nSeccomp:\t2", b"\nNoNewPrivs:\t1")
+# proc(5), /proc/PID/status: a seccomp filter; and without prctl(2) PR_SET_NO_NEW_PRIVS.
+_FILTER = b"\nSeccomp:\t2"
+_FREE = b"\nNoNewPrivs:\t0\n"
 
 
 def start_is_wanted(environ: Mapping[str, str]) -> bool:
@@ -49,7 +51,9 @@ def _is_limited() -> bool:
         # Without /proc nothing is known.
         return True
     try:
-        status = os.read(descriptor, 8192)
+        # To the end: the groups of a process, which may be thousands, come before its limits.
+        status = read_all(descriptor)
     finally:
         os.close(descriptor)
-    return any(limit in status for limit in _LIMITS)
+    # A kernel that does not say that there is no limit (before 4.10) leaves it open.
+    return _FILTER in status or _FREE not in status

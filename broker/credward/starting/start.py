@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from credward.account import Account, unusual_values
+from credward.account import Account
 from credward.clock import Clock
 from credward.errors import BrokerError, Failure, Kind
 from credward.places import SYSTEM_SOCKET, Places, find_places
@@ -65,13 +65,16 @@ def _language(caller: Mapping[str, str]) -> dict[str, str]:
 
 
 def _unconfigured(account: Account, places: Places, caller: Mapping[str, str]) -> BrokerError:
-    said = unusual_values(account, caller).get("XDG_CONFIG_HOME")
-    if said is None or not (Path(said) / "credward/config.toml").exists():
+    """Say what to do; a configuration that the caller's environment names is one, but not ours."""
+    if not find_places(caller).config_file.exists():
         return BrokerError(Kind.NOT_RUNNING, "nothing is configured yet: run credward init")
+    if (variable := account.never_followed(caller)) is not None:
+        why = f"an automatic start does not go by {variable}: run credward serve --detach"
+    else:
+        why = "XDG_CONFIG_HOME counts only once it is recorded: run credward init"
     return BrokerError(
         Kind.NOT_RUNNING,
-        f'nothing is configured in "{places.config_dir}", and XDG_CONFIG_HOME counts only once it '
-        "is recorded: run credward setup claude-code in a terminal of your own",
+        f'nothing is configured in "{places.config_dir}", and {why} in a terminal of your own',
     )
 
 

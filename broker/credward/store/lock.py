@@ -1,6 +1,7 @@
 """One daemon per store: a lock on the state directory, and the record of who holds it.
 
-Decides only who may run; the socket's own second lock is the job of `servers.unix_api.listen`.
+Decides only who may run; the socket's own second lock is the job of `servers.unix_api.listen`, and
+whose the directory may be is `state_dir`.
 """
 
 from __future__ import annotations
@@ -8,12 +9,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import logging
 import os
 import select
 import signal
 import socket
-import stat
 import time
 from pathlib import Path
 
@@ -21,10 +20,9 @@ import msgspec
 
 from credward.errors import BrokerError, Kind
 from credward.named_files import open_file
+from credward.store.state_dir import prepare_state_dir
 
-__all__ = ["Holder", "StoreLock", "prepare_state_dir"]
-
-_log = logging.getLogger(__name__)
+__all__ = ["Holder", "StoreLock"]
 
 _FILE = "credward.lock"
 # A hand-started daemon finishes its answers in under 2 s; more than that and something is wrong
@@ -82,51 +80,6 @@ class StoreLock:
     def release(self) -> None:
         """Give the lock back. The file stays: without it two daemons could lock two files."""
         os.close(self._descriptor)
-
-
-def prepare_state_dir(state_dir: Path) -> Path:
-    """Make *state_dir* (0700) where it is missing; refuse one that others can write.
-
-    As ssh does: what others could have changed is not trusted. One that they can only read is shut,
-    and the log says so.
-    """
-    try:
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise BrokerError(
-            Kind.FIX_CONFIGURATION,
-            f'state directory "{state_dir}" cannot be made ({error.strerror}): '
-            "set XDG_STATE_HOME to a directory of yours",
-        ) from error
-    try:
-        _shut(state_dir, descriptor)
-    finally:
-        os.close(descriptor)
-    return state_dir
-
-
-def _shut(state_dir: Path, descriptor: int) -> None:
-    status = os.fstat(descriptor)
-    mode = stat.S_IMODE(status.st_mode)
-    mended = status.st_uid == os.geteuid() and not mode & 0o022
-    if mended and mode & 0o077:
-        try:
-            os.fchmod(descriptor, mode & ~0o077)
-        except OSError:
-            mended = False
-        else:
-            _log.warning(
-                'state directory "%s" had mode %04o, so others could read it: it has %04o now',
-                state_dir,
-                mode,
-                mode & ~0o077,
-            )
-    if not mended:
-        raise BrokerError(
-            Kind.FIX_CONFIGURATION,
-            f'state directory "{state_dir}" is not yours alone: run chmod 0700 {state_dir}',
-        )
 
 
 def _note(descriptor: int, socket_path: Path) -> None:

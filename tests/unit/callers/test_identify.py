@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from credward.callers.identify import peer_identifier
+from credward.callers.identify import peer_identifier, process_table
 from credward.callers.linux_peer import LinuxIdentifier
 
 
@@ -23,3 +23,12 @@ def test_linux_has_its_own() -> None:
     assert isinstance(identifier, LinuxIdentifier)
     assert (caller.pid, caller.attested) == (os.getpid(), True)
     identifier.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="chooses what Linux has")
+def test_s14_the_processes_of_this_system() -> None:
+    """Ourselves, below whoever started us."""
+    found = process_table().stat(os.getpid())
+
+    assert found is not None
+    assert found.parent == os.getppid()

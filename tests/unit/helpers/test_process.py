@@ -10,13 +10,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from fakes.daemon import HOLD, CannedDaemon, Pause, answer
-from transcripts.programs import native_helper
+from transcripts.programs import HELPERS, native_helper
 from waiting import PATIENCE
 
 TOKEN = answer(200, b"abc\n")
@@ -185,6 +186,34 @@ def test_s11_the_deadline_holds_for_the_line_about_a_failure(
         )
 
     assert (done.returncode, done.stdout) == (77, b"")
+
+
+# What switches the alarm off comes a moment too late, as on a machine where others run in between.
+LATE = """
+import importlib.util, signal, sys
+spec = importlib.util.spec_from_file_location("helper", sys.argv[1])
+helper = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(helper)
+switch = signal.setitimer
+def late(which, seconds, interval=0.0):
+    if seconds == 0:
+        signal.raise_signal(signal.SIGALRM)
+    return switch(which, seconds, interval)
+signal.setitimer = late
+sys.exit(helper.report(helper.fail("timed-out", "late"), 0))
+"""
+
+
+def test_s11_an_alarm_behind_the_line_about_a_failure_changes_nothing() -> None:
+    """The twin alone: a signal handler of Python runs when it can, and then raised."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", LATE, str(HELPERS / "helper.py")],
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (75, b"credward: late\n")
 
 
 @pytest.mark.parametrize("kind", OUTPUTS)

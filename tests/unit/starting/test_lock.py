@@ -76,6 +76,19 @@ def test_a_record_that_is_none_says_nothing_wrong(tmp_path: Path, text: str) -> 
     assert found is None or found.message == ""
 
 
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
+def test_s1_a_directory_that_others_can_write_is_not_trusted(tmp_path: Path, mode: int) -> None:
+    """What they left there would be printed as a daemon's own words, with what to type."""
+    state = tmp_path / "state"
+    state.mkdir()
+    state.chmod(mode)
+    (state / "start.lock").write_text("5.0 internal the daemon is broken: run /tmp/mend\n")
+
+    with pytest.raises(BrokerError, match="is not yours alone") as caught, hold_start_lock(state):
+        pass
+    assert caught.value.kind is Kind.FIX_CONFIGURATION
+
+
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     """A link would have another file written, a FIFO would hold nothing."""
     (tmp_path / "start.lock").symlink_to(tmp_path / "other")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from credward.errors import BrokerError, Kind
+from credward.starting import refusal
 from credward.starting.refusal import check_place, is_restricted, start_is_wanted
 
 
@@ -45,3 +48,27 @@ def test_s9_the_limits_are_those_of_this_process() -> None:
     assert is_restricted({}) == (limited or mapped)
     if not limited and not mapped:
         check_place({})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(
+    ("tail", "limited"),
+    [
+        ("NoNewPrivs:\t0\nSeccomp:\t0\n", False),
+        ("NoNewPrivs:\t1\nSeccomp:\t0\n", True),
+        ("NoNewPrivs:\t0\nSeccomp:\t2\n", True),
+        ("NoNewPrivs:\t0\n", False),
+        ("Seccomp:\t0\n", True),
+    ],
+)
+def test_s9_the_limits_are_read_to_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tail: str, limited: bool
+) -> None:
+    """However many groups stand before them; a kernel that says nothing of privileges is no yes."""
+    status = tmp_path / "status"
+    status.write_text(f"Name:\tx\nGroups:\t{'4000000000 ' * 800}\n{tail}")
+    opened = os.open(status, os.O_RDONLY)
+    monkeypatch.setattr(refusal, "ids_are_mapped", lambda: False)
+    monkeypatch.setattr(os, "open", lambda *_: opened)
+
+    assert is_restricted({}) is limited

@@ -1,6 +1,5 @@
 """One daemon per store: the lock, its record, and the hand-over."""
 
-import logging
 import os
 import signal
 import stat
@@ -13,7 +12,7 @@ import msgspec
 import pytest
 
 from credward.errors import BrokerError, Kind
-from credward.store.lock import Holder, StoreLock, prepare_state_dir
+from credward.store.lock import Holder, StoreLock
 from waiting import PATIENCE
 
 HOLD = """
@@ -44,32 +43,6 @@ def hold(state: Path, manner: str = "polite") -> subprocess.Popen[str]:
 def end(child: subprocess.Popen[str]) -> None:
     child.kill()
     child.communicate(timeout=PATIENCE)
-
-
-@pytest.mark.parametrize("mode", [0o755, 0o750, 0o711, 0o701])
-def test_s11_a_state_directory_that_others_can_read_is_mended_and_said(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int
-) -> None:
-    """S11: nobody else could have changed anything in it, so it is enough to shut it."""
-    state = tmp_path / "state"
-    state.mkdir()
-    state.chmod(mode)
-    with caplog.at_level(logging.WARNING):
-        prepare_state_dir(state)
-
-    assert stat.S_IMODE(state.stat().st_mode) == 0o700
-    (record,) = caplog.records
-    assert f"had mode {mode:04o}" in record.getMessage()
-    assert str(state) in record.getMessage()
-    prepare_state_dir(state)
-    assert len(caplog.records) == 1
-
-
-def test_s11_a_state_directory_that_is_no_directory_is_refused(tmp_path: Path) -> None:
-    """S11: whatever else has its name."""
-    os.mkfifo(tmp_path / "state")
-    with pytest.raises(BrokerError, match=r"state directory .* cannot be made"):
-        prepare_state_dir(tmp_path / "state")
 
 
 def test_s3_second_daemon_is_told_where_the_first_one_is(tmp_path: Path) -> None:
@@ -158,16 +131,3 @@ def test_s5_state_directory_has_the_same_mode_under_any_umask(tmp_path: Path) ->
             os.umask(before)
 
     assert modes == [(0o700, 0o600), (0o700, 0o600)]
-
-
-def test_refuses_a_state_directory_that_others_can_write(tmp_path: Path) -> None:
-    """Whoever can write beside the lock can replace it."""
-    shared = tmp_path / "state"
-    shared.mkdir()
-    shared.chmod(0o777)
-
-    with pytest.raises(BrokerError) as caught:
-        prepare_state_dir(shared)
-
-    assert caught.value.kind is Kind.FIX_CONFIGURATION
-    assert f"chmod 0700 {shared}" in caught.value.message

@@ -234,6 +234,27 @@ def test_s2_doctor_says_what_an_agent_would_hear(
     assert "folder" not in elsewhere.stdout
 
 
+def test_s2_doctor_says_that_a_credential_is_bound_to_no_host(
+    daemon: RunningDaemon, repository: Path
+) -> None:
+    """It follows any settings, so those that decide where requests go are named, and what to do."""
+    path = settings(repository)
+    well = cli(daemon, "doctor", "free", folder=repository)
+    settings(repository, ANTHROPIC_BASE_URL="https://evil.example")
+    follows = cli(daemon, "doctor", "free", folder=repository)
+    path.write_text("{")
+    broken = cli(daemon, "doctor", "free", folder=repository)
+
+    assert "ok   folder: no settings file here sends it elsewhere\n" in well.stdout
+    for each in (follows, broken):
+        assert each.returncode == 0, each.stdout
+        assert each.stdout.endswith(
+            f'warn folder: "free" is bound to no host, so {path} may have its token sent anywhere: '
+            "give it a base_url in the configuration\n"
+        )
+        assert "ok   folder" not in each.stdout
+
+
 def test_s2_the_settings_of_a_home_are_its_owners(start_daemon: DaemonFactory) -> None:
     """They are no repository's; the account decides what its home is, not the environment."""
     home = Path(pwd.getpwuid(os.geteuid()).pw_dir).resolve()

@@ -56,12 +56,13 @@ static void notice(int number)
 	(void)number;
 }
 
-void interrupt_at(int64_t end)
+/* Whoever started us may have had SIGALRM ignored or blocked, and both are inherited. */
+static void alarm_at(int64_t end, suseconds_t again_us, void (*handler)(int))
 {
 	int64_t left = left_ms(end) > 0 ? left_ms(end) : 1;
-	struct itimerval timer = { { 0, INTERRUPT_EVERY_US },
+	struct itimerval timer = { { 0, again_us },
 		{ (time_t)(left / 1000), (suseconds_t)(left % 1000) * 1000 } };
-	struct sigaction action = { .sa_handler = notice }; /* no SA_RESTART */
+	struct sigaction action = { .sa_handler = handler }; /* no SA_RESTART */
 	sigset_t alarms;
 
 	(void)sigemptyset(&alarms);
@@ -69,4 +70,21 @@ void interrupt_at(int64_t end)
 	(void)sigaction(SIGALRM, &action, NULL);
 	(void)sigprocmask(SIG_UNBLOCK, &alarms, NULL);
 	(void)setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+void interrupt_at(int64_t end)
+{
+	alarm_at(end, INTERRUPT_EVERY_US, notice);
+}
+
+void die_at(int64_t end)
+{
+	alarm_at(end, 0, SIG_DFL);
+}
+
+void live_on(void)
+{
+	struct itimerval none = { { 0, 0 }, { 0, 0 } };
+
+	(void)setitimer(ITIMER_REAL, &none, NULL);
 }

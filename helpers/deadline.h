@@ -22,4 +22,9 @@ void sleep_ms(int64_t milliseconds);
  * not change whether it blocks. */
 void interrupt_at(int64_t end);
 
+/* End the process by SIGALRM at `end`, unless live_on() comes first. A call that waits for a file
+ * system that does not answer is ended by nothing else: the kernel runs no handler in there. */
+void die_at(int64_t end);
+void live_on(void);
+
 #endif

@@ -5,16 +5,17 @@
  */
 #include "folder.h"
 #include "claims.h"
+#include "deadline.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #define LEVELS 32
+#define PATIENCE_MS 1000
 #define LONGEST_LINE 4096
 /* What a path of ours may add to one of the system's. */
 #define PATH_ROOM (2 * PATH_MAX)
@@ -237,21 +238,14 @@ static void look_up(struct folder *folder, struct text *path)
 	}
 }
 
-/* Who starts programs leaves SIGALRM as it is by default; a handler would not be run in there. */
-static void set_alarm(time_t seconds)
-{
-	struct itimerval timer = { .it_value = { .tv_sec = seconds } };
-
-	(void)setitimer(ITIMER_REAL, &timer, NULL);
-}
-
-void folder_look(struct folder *folder)
+void folder_look(struct folder *folder, int64_t end)
 {
 	static char bytes[PATH_ROOM];
 	struct text path = TEXT_IN(bytes);
+	int64_t patience = now_ms() + PATIENCE_MS;
 
 	folder->body = (struct text)TEXT_IN(folder->bytes);
-	set_alarm(1);
+	die_at(patience < end ? patience : end);
 	if (getcwd(bytes, PATH_MAX) != NULL && bytes[0] == '/') {
 		/* The root is the empty path before its slash. */
 		path.used = strlen(bytes) == 1 ? 0 : strlen(bytes);
@@ -261,5 +255,5 @@ void folder_look(struct folder *folder)
 		/* Too long for us, perhaps not for the agent. */
 		add_record(folder, "unreadable ", ".", NULL, 0);
 	}
-	set_alarm(0);
+	live_on();
 }

@@ -6,6 +6,8 @@
 
 #include "text.h"
 
+#include <stdint.h>
+
 /* The longest body; what does not fit is said to be too large. */
 #define FOLDER_LIMIT (60 * 1024)
 
@@ -23,9 +25,9 @@ struct folder {
  * into the body, behind records of the variables that say where requests go; the body stays empty
  * where there is no such file. The frame is described in broker/credward/folder.py.
  *
- * A file system that does not answer ends the process after a second, by SIGALRM: nothing else
- * gets a process out of there.
+ * A file system that does not answer ends the process (die_at in deadline.h) after a second, at
+ * `end` at the latest.
  */
-void folder_look(struct folder *folder);
+void folder_look(struct folder *folder, int64_t end);
 
 #endif

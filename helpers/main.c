@@ -15,7 +15,8 @@
  *    5 s and hang on what outlives them.
  * 7. A socket MUST NOT be trusted where another user could have put it (places.c).
  * 8. Standard error MUST be one line of at most 500 characters with cause and command; hints only
- *    on a terminal.
+ *    on a terminal. One end says nothing: that by SIGALRM, where a file system does not answer
+ *    (folder.c).
  * 9. A worker of the daemon MUST be refused: it would wait for its own flight.
  * 10. Where settings of a repository could send the token elsewhere, the daemon MUST have judged
  *     them (folder.c).
@@ -197,7 +198,7 @@ static void ask(
 	int descriptor;
 
 	if (options->check == NULL)
-		folder_look(&folder);
+		folder_look(&folder, end);
 	descriptor = connect_or_start(options, end, failure);
 	if (descriptor < 0)
 		return;

@@ -31,7 +31,8 @@ from credward.errors import BrokerError, Kind
 from credward.issuing.asking import find_credential
 from credward.policy.base_url import check_base_url
 from credward.policy.claude_settings import read_folder
-from credward.policy.redirects import check_folder
+from credward.policy.redirects import check_folder, shown
+from credward.tokens import Folder
 from credward.wire import StatusList
 
 __all__ = ["command", "examine"]
@@ -273,5 +274,16 @@ def _folder(known: _Known, _name: str) -> Iterator[Finding]:
     if denial is not None:
         text = f'"{credential.name}" {denial}'
         yield Finding(check="folder", mark="fail", text=text, kind=Kind.DENIED)
+    elif not credential.base_urls and (followed := _deciding(folder)):
+        text = (
+            f'"{credential.name}" is bound to no host, so {shown(followed)} may have its token '
+            "sent anywhere: give it a base_url in the configuration"
+        )
+        yield Finding(check="folder", mark="warn", text=text)
     elif folder.files:
         yield Finding(check="folder", mark="ok", text="no settings file here sends it elsewhere")
+
+
+def _deciding(folder: Folder) -> str | None:
+    """Return the first file that has a say in where requests go, None where no file has."""
+    return next((each.path for each in folder.files if each.variables or each.fault), None)

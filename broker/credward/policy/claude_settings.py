@@ -13,13 +13,16 @@ from pathlib import PurePath
 from typing import Any, NoReturn
 
 from credward.folder import Record, decode
-from credward.policy.redirects import counts
+from credward.policy.destinations import trimmed
+from credward.policy.redirects import counts, shown
 from credward.tokens import Folder, SettingsFile
 
 __all__ = ["read_folder"]
 
 _FAULTS = {"unreadable": "cannot be read", "too-large": "is too large to be looked at"}
 _BOM = b"\xef\xbb\xbf"
+# The integers that JavaScript keeps exactly (ECMA-262, MAX_SAFE_INTEGER).
+_LONGEST_NUMBER = 2**53 - 1
 # Two of each folder that is looked at, and of a main working tree.
 _MOST_FILES = 66
 
@@ -34,7 +37,7 @@ def read_folder(body: bytes | bytearray, *, home: PurePath | None) -> Folder:
     for record in decode(body):
         name = record.name.decode("utf-8", "replace")
         if record.kind == "variable":
-            variables[name] = record.content.decode("utf-8", "replace")
+            variables[name] = trimmed(record.content.decode("utf-8", "replace"))
         elif home is None or PurePath(name).parent != home / ".claude":
             files.append(_read(name, record))
             if len(files) > _MOST_FILES:
@@ -47,6 +50,8 @@ def _read(path: str, record: Record) -> SettingsFile:
         return SettingsFile(path=path, fault=_FAULTS[record.kind])
     try:
         return SettingsFile(path=path, variables=tuple(_variables(record.content)))
+    except _OddValueError as error:
+        return SettingsFile(path=path, fault=f"sets {error} to a value that is not plain text")
     except (ValueError, RecursionError):
         return SettingsFile(path=path, fault="is not JSON")
 
@@ -66,23 +71,34 @@ def _variables(content: bytes) -> Iterator[tuple[str, str]]:
         if name == "env" and isinstance(table, _Members):
             for variable, value in table:
                 # Some versions hand the name to C, which ends it at a NUL.
-                known = variable.partition("\0")[0].strip().upper()
+                known = trimmed(variable.partition("\0")[0]).upper()
                 if counts(known):
-                    yield known, _text(value).strip()
+                    yield known, trimmed(_text(known, value))
 
 
 class _Members(list[tuple[str, Any]]):
     """A JSON object with all its members, the doubled ones too."""
 
 
-def _text(value: Any) -> str:
+class _OddValueError(ValueError):
+    """The value of this variable is one thing here and may be another one to Claude Code."""
+
+
+def _text(name: str, value: Any) -> str:
+    """Return the text that Claude Code makes of *value* (`String` of JavaScript).
+
+    Only where both languages write the same: they differ on fractions, long numbers, lists. Some
+    versions end a text at a NUL.
+    """
     match value:
-        case str():
+        case str() if "\0" not in value:
             return value
         case bool():
             return str(value).lower()
-        case _:
+        case int() if abs(value) <= _LONGEST_NUMBER:
             return str(value)
+        case _:
+            raise _OddValueError(shown(name))
 
 
 def _no_constant(_: str) -> NoReturn:

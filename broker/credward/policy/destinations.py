@@ -11,10 +11,28 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-__all__ = ["CLIENTS", "VARIABLES", "Client", "Values", "claimed", "destinations", "in_use"]
+__all__ = [
+    "CLIENTS",
+    "VARIABLES",
+    "Client",
+    "Destination",
+    "Values",
+    "claimed",
+    "destinations",
+    "in_use",
+    "trimmed",
+]
 
-# The values that a variable may have; the empty text where it may be unset.
+# The values that a variable may have; the empty text where it may be unset. Without one the value
+# is not known, and only what does not depend on it is returned.
 Values = Callable[[str], Collection[str]]
+
+# White space as JavaScript trims it (ECMA-262, WhiteSpace and LineTerminator); Python's is another
+# set, and a difference would be a switch that is on for one of the two only.
+_SPACE = (
+    "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000\ufeff"
+)
 
 _YES = frozenset({"1", "true", "yes", "on"})
 _PLACE = re.compile(r"[A-Za-z0-9-]+")
@@ -41,6 +59,19 @@ class Client:
     def names(self) -> tuple[str, ...]:
         """The variables that count for it, those that name an address first."""
         return (self.url, *self.urls, *self.places, *self.regions, self.switch)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """An address that a client may have, and the variable with the value that decides it.
+
+    *address* is None where it is not known, *variable* empty where the default decides.
+    """
+
+    client: Client
+    address: str | None
+    variable: str = ""
+    value: str = ""
 
 
 def _around(before: str, after: str) -> Callable[[str], str | None]:
@@ -107,22 +138,27 @@ VARIABLES = tuple(
 )
 
 
+def trimmed(text: str) -> str:
+    """Return *text* without white space at its ends, as Claude Code takes it."""
+    return text.strip(_SPACE)
+
+
 def in_use(values: Values) -> list[Client]:
     """Return the clients that may be in use; two clouds that are switched on are two."""
     plain, *clouds = CLIENTS
     switched = [each for each in clouds if any(map(_is_yes, values(each.switch)))]
-    off = all(not all(map(_is_yes, values(each.switch))) for each in switched)
+    # Of a switch that is not known, too, `all` says yes: then nobody can tell that it is off.
+    off = not any(all(map(_is_yes, values(each.switch))) for each in clouds)
     return [plain, *switched] if off else switched
 
 
-def destinations(client: Client, values: Values) -> set[str | None]:
-    """Return every address that *client* may have; None for one that is not known."""
-    found: set[str | None] = {
-        value for name in (client.url, *client.urls) if name for value in values(name) if value
-    }
-    if client.url and "" not in values(client.url):
-        return found
-    return found | set(_defaults(client, values))
+def destinations(client: Client, values: Values) -> Iterator[Destination]:
+    """Yield every address that *client* may have."""
+    for name in filter(None, (client.url, *client.urls)):
+        for value in filter(None, values(name)):
+            yield Destination(client=client, address=value, variable=name, value=value)
+    if not client.url or "" in values(client.url):
+        yield from _defaults(client, values)
 
 
 def claimed(environ: Mapping[str, str]) -> str | None:
@@ -131,21 +167,26 @@ def claimed(environ: Mapping[str, str]) -> str | None:
     def values(name: str) -> Collection[str]:
         return (environ.get(name, ""),) if name in VARIABLES else ("",)
 
-    found = {address for each in in_use(values) for address in destinations(each, values)}
+    found = {each.address for client in in_use(values) for each in destinations(client, values)}
     return found.pop() if len(found) == 1 else None
 
 
-def _defaults(client: Client, values: Values) -> Iterator[str | None]:
+def _defaults(client: Client, values: Values) -> Iterator[Destination]:
     for name in client.regions:
-        yield from (client.default(each) for each in values(name) if each)
+        yield from _at_places(client, name, values)
     for name in client.places:
-        options = values(name)
-        yield from (client.default(each) for each in options if each)
-        if "" not in options:
+        yield from _at_places(client, name, values)
+        if "" not in values(name):
             return
     # A client with places has no address without one.
-    yield None if client.places else client.default("")
+    yield Destination(client=client, address=None if client.places else client.default(""))
+
+
+def _at_places(client: Client, name: str, values: Values) -> Iterator[Destination]:
+    for place in filter(None, values(name)):
+        address = client.default(place)
+        yield Destination(client=client, address=address, variable=name, value=place)
 
 
 def _is_yes(value: str) -> bool:
-    return value.strip().lower() in _YES
+    return trimmed(value).lower() in _YES

@@ -14,11 +14,11 @@ from itertools import chain, combinations
 from types import MappingProxyType
 
 from credward.policy.base_url import listed, written
-from credward.policy.destinations import CLIENTS, Client, destinations, in_use
+from credward.policy.destinations import CLIENTS, Destination, destinations, in_use
 from credward.settings.checks import origin_of
 from credward.tokens import Folder
 
-__all__ = ["check_folder", "counts"]
+__all__ = ["check_folder", "counts", "shown"]
 
 # What one file may set, by variable.
 _File = Mapping[str, Collection[str]]
@@ -39,10 +39,11 @@ _BETWEEN: Mapping[str, str] = MappingProxyType(
 )
 # An agent reads no more of them.
 _MOST = 4
-# Of a path, in a line of which 500 characters are shown.
+# Of a path or a name, in a line of which 500 characters are shown.
 _LONGEST = 160
 _NAMES = frozenset(name for each in CLIENTS for name in each.names if name)
 _FAMILIES = tuple(name for name in _NAMES if name.endswith("_"))
+_SWITCHES = frozenset(each.switch for each in CLIENTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,27 +71,28 @@ def check_folder(
     """Return why the token is not handed out in *folder*, None where it may be.
 
     Every value in every file may come to be in force, beside what the caller's environment says.
+    That environment may hold what the files set: an agent may hand it to its helper.
     """
     if not base_urls:
         return None
     for file in folder.files:
         if file.fault:
-            return f"is not handed out here, for {_shown(file.path)} {file.fault}: correct it"
+            return f"is not handed out here, for {shown(file.path)} {file.fault}: correct it"
     settings = [
         _Setting(path=file.path, name=name, value=value)
         for file in folder.files
         for name, value in file.variables
     ]
-    for each in settings:
-        if (flag := _flag(each)) is not None and flag not in allowed_flags:
+    for setting in settings:
+        if (flag := _flag(setting)) is not None and flag not in allowed_flags:
             return (
-                f"is not handed out here, for {_shown(each.path)} sets {each.name}: "
+                f"is not handed out here, for {shown(setting.path)} sets {setting.name}: "
                 f'remove it there, or write "{flag}" into allow_client_flags'
             )
     allowed = {origin_of(each) for each in base_urls}
-    for client, address in _added(dict(folder.variables), settings):
-        if address is None or origin_of(address) not in allowed:
-            return f"is for {listed(base_urls)} only, and {_elsewhere(client, address, settings)}"
+    for each in _added(dict(folder.variables), settings):
+        if each.address is None or origin_of(each.address) not in allowed:
+            return f"is for {listed(base_urls)} only, and {_elsewhere(each, settings)}"
     return None
 
 
@@ -100,23 +102,21 @@ def _flag(setting: _Setting) -> str | None:
     return _BETWEEN.get(setting.name) if setting.value else None
 
 
-def _added(
-    environ: Mapping[str, str], settings: Sequence[_Setting]
-) -> Iterator[tuple[Client, str | None]]:
-    """Yield where requests may go with *settings* and do not go by *environ* alone.
+def _added(environ: Mapping[str, str], settings: Sequence[_Setting]) -> Iterator[Destination]:
+    """Yield where requests may go with *settings*, but not what *environ* alone surely decides.
 
     Some of the files may be in force, or all of them, in whatever order.
     """
     by_path: dict[str, dict[str, set[str]]] = {}
     for each in settings:
         by_path.setdefault(each.path, {}).setdefault(each.counts_as, set()).add(each.value)
-    alone = partial(_values, (), environ)
-    known = {address for client in in_use(alone) for address in destinations(client, alone)}
-    for some in _subsets(list(by_path.values())):
+    files = list(by_path.values())
+    before = partial(_values_before, files, environ)
+    known = {each for client in in_use(before) for each in destinations(client, before)}
+    for some in _subsets(files):
         values = partial(_values, some, environ)
         for client in in_use(values):
-            for address in sorted(destinations(client, values) - known, key=str):
-                yield client, address
+            yield from (each for each in destinations(client, values) if each not in known)
 
 
 def _subsets(files: Sequence[_File]) -> Iterator[Sequence[_File]]:
@@ -126,22 +126,36 @@ def _subsets(files: Sequence[_File]) -> Iterator[Sequence[_File]]:
 
 
 def _values(some: Sequence[_File], environ: Mapping[str, str], name: str) -> Collection[str]:
-    found = set().union(*(each.get(name, ()) for each in some))
-    return found or {environ.get(name, "")}
+    return sorted(_set_by(some, name)) or (environ.get(name, ""),)
 
 
-def _elsewhere(client: Client, address: str | None, settings: Sequence[_Setting]) -> str:
-    names = [name for name in client.names if name]
-    named = [each for name in names for each in settings if each.counts_as == name]
-    exact = [each for each in named if each.value == address]
+def _values_before(
+    files: Sequence[_File], environ: Mapping[str, str], name: str
+) -> Collection[str]:
+    """Return what a variable was without the files; nothing where *environ* may have it of one."""
+    value = environ.get(name, "")
+    return () if value in _set_by(files, name) else (value,)
+
+
+def _set_by(files: Sequence[_File], name: str) -> set[str]:
+    return set().union(*(each.get(name, ()) for each in files))
+
+
+def _elsewhere(destination: Destination, settings: Sequence[_Setting]) -> str:
+    decisive = (destination.variable, destination.value)
+    exact = [each for each in settings if (each.counts_as, each.value) == decisive]
+    named = [
+        each for name in destination.client.names for each in settings if each.counts_as == name
+    ]
     # Where none of its own is set, another client was switched off.
-    cause = [*exact, *named, *settings][0]
-    origin = None if address is None else origin_of(address)
+    switches = [each for each in settings if each.name in _SWITCHES]
+    cause = [*exact, *named, *switches][0]
+    origin = None if destination.address is None else origin_of(destination.address)
     where = "an address that is not known" if origin is None else written(origin)
-    return f"{cause.name} in {_shown(cause.path)} sends it to {where}: remove it there"
+    return f"{shown(cause.name)} in {shown(cause.path)} sends it to {where}: remove it there"
 
 
-def _shown(path: str) -> str:
-    """Return a path that came from outside: it moves no cursor and leaves room for the rest."""
-    plain = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in path)
+def shown(text: str) -> str:
+    """Return a path or a name from outside: it moves no cursor and leaves room for the rest."""
+    plain = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
     return plain if len(plain) <= _LONGEST else f"…{plain[-_LONGEST:]}"

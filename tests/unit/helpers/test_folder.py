@@ -358,17 +358,34 @@ def dead_mount(folder: Path) -> Iterator[None]:
         os.close(device)
 
 
-def test_s2_a_file_system_that_does_not_answer(
-    helper: list[str], environment: dict[str, str], socket_path: Path, root: Path
+@contextlib.contextmanager
+def alarms(state: str) -> Iterator[None]:
+    """Start programs with SIGALRM in this *state*: a harness may have it so."""
+    ignored = signal.SIG_IGN if state == "ignored" else signal.SIG_DFL
+    handler = signal.signal(signal.SIGALRM, ignored)
+    mask = signal.pthread_sigmask(
+        signal.SIG_BLOCK, {signal.SIGALRM} if state == "blocked" else set()
+    )
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGALRM, handler)
+
+
+@pytest.mark.parametrize("state", ["as by default", "ignored", "blocked"])
+def test_s2_s11_a_file_system_that_does_not_answer(
+    helper: list[str], environment: dict[str, str], socket_path: Path, root: Path, state: str
 ) -> None:
     """Ends the helper by SIGALRM, for such a one lets go of nobody who is not killed."""
     folder = put(root, "a/.git/HEAD", "mount/x") / "a"
     (folder / ".claude").symlink_to(root / "mount/inside")
     with dead_mount(root / "mount"), CannedDaemon(socket_path, [TOKEN]) as daemon:
-        done = ask(helper, environment, folder)
+        with alarms(state):
+            done = ask(helper, environment, folder)
         with pytest.raises(BrokerError, match="does not answer") as caught:
             hand_over(folder, {})
 
-    assert (done.returncode, done.stdout) == (-signal.SIGALRM, "")
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGALRM, "", "")
     assert caught.value.kind is Kind.TIMED_OUT
     assert daemon.asked == []

@@ -35,6 +35,10 @@ def read(content: bytes | str) -> SettingsFile:
         ('{"env": {" ANTHROPIC_BASE_URL ": " a "}}', ["a"]),
         ('{"env": {"ANTHROPIC_BASE_URL": 7}}', ["7"]),
         ('{"env": {"ANTHROPIC_BASE_URL": true}}', ["true"]),
+        ('{"env": {"ANTHROPIC_BASE_URL": -0}}', ["0"]),
+        ('{"env": {"ANTHROPIC_BASE_URL": "\\ufeff1\\u2028"}}', ["1"]),
+        ('{"env": {"ANTHROPIC_BASE_URL": "\\u001c1\\u0085"}}', ["\x1c1\x85"]),
+        ('{"env": {"OTHER": [1.5, null, "\\u0000"]}}', []),
         ('{"permissions": 7, "env": {"ANTHROPIC_BASE_URL": "a"}}', ["a"]),
         ('{"env": ["ANTHROPIC_BASE_URL"]}', []),
         ('{"other": {"env": {"ANTHROPIC_BASE_URL": "a"}}}', []),
@@ -76,11 +80,30 @@ def test_s2_what_is_not_json(content: str | bytes) -> None:
     assert read(content).fault == "is not JSON"
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["1.0", "1e0", "0e0", "[1]", '["0"]', "[]", "null", "{}", '"1\\u0000"', str(2**53), "1" * 400],
+)
+def test_s2_what_javascript_may_write_otherwise(value: str) -> None:
+    """A fraction, a list, a long number or a NUL: nobody here guesses what it becomes there."""
+    found = read(f'{{"env": {{"CLAUDE_CODE_USE_FOUNDRY": {value}, "{URL}": "a"}}}}')
+
+    assert found.fault == "sets CLAUDE_CODE_USE_FOUNDRY to a value that is not plain text"
+    assert found.variables == ()
+
+
+def test_s11_a_hostile_name_with_such_a_value_moves_no_cursor() -> None:
+    """Nor does half a character in it hinder the line from being written."""
+    found = read('{"env": {"VERTEX_REGION_\\ud800\\u001b[2J": 1.5}}')
+
+    assert found.fault == "sets VERTEX_REGION_\ufffd\ufffd[2J to a value that is not plain text"
+
+
 def test_s2_what_is_said_of_files_that_nobody_read() -> None:
     """And variables of the caller come along."""
     body = encode(
         [
-            Record(kind="variable", name=URL.encode(), content=b"https://a.example"),
+            Record(kind="variable", name=URL.encode(), content=b" https://a.example\xef\xbb\xbf"),
             Record(kind="unreadable", name=b"/a"),
             Record(kind="too-large", name=b"/b"),
         ]

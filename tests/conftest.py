@@ -38,8 +38,10 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault(_SEED, str(random.SystemRandom().randrange(1_000_000)))
     # Read by asyncio when a loop is made: blocked loops and forgotten coroutines get reported.
     os.environ.setdefault("PYTHONASYNCIODEBUG", "1")
-    # Of whoever runs the tests by nohup: programs heed an ignored signal, and tests send it.
+    # As in a terminal, also below nohup or in the background of a script: programs heed that a signal
+    # is ignored, and tests send these.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # What a worker would inherit from the shell of whoever runs the tests decides nothing here.
     for name in [name for name in os.environ if name.startswith("CREDWARD_") and name != _SEED]:
         if not name.startswith("CREDWARD_REQUIRE_"):

@@ -68,13 +68,13 @@ def test_the_jwt_of_another_credential_is_new_for_each_exchange(server, federate
 def test_a_token_that_the_api_refused_is_healed_by_one_exchange(server, federate):
     """With a new JWT; asking on while it is under way exchanges nothing more."""
     daemon = federate()
-    first = daemon.get("claude")
+    first = daemon.get("claude", client_base_url=server.token_url)
     server.tokens.clear()
     body = json.dumps({"token_id": first.headers["token-id"]}).encode()
     for _ in range(3):
         report = daemon.request("POST", "/v1/credentials/claude/rejected", body=body)
         assert report.status == 202
-    until(lambda: daemon.get("claude").text in server.tokens)
+    until(lambda: ask(daemon, server) in server.tokens)
 
     assert len(server.exchanges) == 2
     assert len({each["assertion"] for each in server.exchanges}) == 2

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -29,6 +30,8 @@ from integration.daemon import Answer, DaemonFactory, RunningDaemon
 from integration.minting import MintProgram
 from waiting import PATIENCE, until
 
+# Where tokens are to be sent, which counts for those that are bound to it.
+API = "https://api.anthropic.com"
 # Of each mint (seconds): shorter than by default, so that the end can be waited for.
 TIMEOUT = 8
 # That a caller without a token waits (seconds).
@@ -214,6 +217,7 @@ def _anthropic(stack: ExitStack, folder: Path) -> Far:
         f'federation_rule_id = "{anthropic_oauth.RULE}"\n'
         f'organization_id = "{anthropic_oauth.ORGANIZATION}"\n'
         f'identity_file = "{folder / "assertion"}"\n'
+        f'base_url = "{API}"\n'
     )
     return Far(
         held=f'token_url = "{hung}"\n{words}',
@@ -323,21 +327,22 @@ def test_t18_a_provider_that_never_answers(
     far = KINDS[kind](stack, tmp_path)
     names = {"held": far.held, "cold": far.cold, "fine": far.fine}
     daemon = start(far, kind, start_daemon, tmp_path, names)
-    first = daemon.get("held", "json", timeout=60)
+    get = partial(daemon.get, client_base_url=API)
+    first = get("held", "json", timeout=60)
     assert first.status == 200, first.text
     far.hang()
 
     forced = Asking(lambda: daemon.request("POST", "/v1/credentials/held/refresh"))
-    cold = Asking(lambda: daemon.get("cold", "json", timeout=DEADLINE))
+    cold = Asking(lambda: get("cold", "json", timeout=DEADLINE))
     time.sleep(0.5)
-    fine = Asking(lambda: daemon.get("fine", "json", timeout=60))
+    fine = Asking(lambda: get("fine", "json", timeout=60))
     began = time.monotonic()
-    other = daemon.get("other")
+    other = get("other")
     other_wait = time.monotonic() - began
     waits = []
     for _ in range(20):
         began = time.monotonic()
-        answer = daemon.get("held", "json", timeout=DEADLINE)
+        answer = get("held", "json", timeout=DEADLINE)
         waits.append(time.monotonic() - began)
         assert answer.status == 200, answer.text
         assert answer.json()["token"] == first.json()["token"]
@@ -355,11 +360,11 @@ def test_t18_a_provider_that_never_answers(
     assert statistics.median(waits) < 1
     # The refresh that somebody forced has no other deadline than the mint's.
     assert forced.end().kind in {"timed-out", "provider-unreachable", None}
-    assert daemon.get("held", "json").status == 200
+    assert get("held", "json").status == 200
 
     far.resume()
     # It comes back by itself, after the back-off of a failure or two.
-    until(lambda: daemon.get("cold", "json", timeout=10).status == 200)
+    until(lambda: get("cold", "json", timeout=10).status == 200)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -371,12 +376,13 @@ def test_t18_a_provider_that_answers_a_byte_at_a_time(
     far = KINDS[kind](stack, tmp_path)
     names = {"bare": far.bare, "fine": far.fine}
     daemon = start(far, kind, start_daemon, tmp_path, names, timeout=SHORT)
+    get = partial(daemon.get, client_base_url=API)
     # Its worker is the one that hangs next.
-    assert daemon.get("fine", "json").status == 200
+    assert get("fine", "json").status == 200
     (hung,) = workers_of(daemon)
     far.trickle()
 
-    bare = Asking(lambda: daemon.get("bare", "json", timeout=60))
+    bare = Asking(lambda: get("bare", "json", timeout=60))
     time.sleep(0.5)
     forced = daemon.request("POST", "/v1/credentials/fine/refresh")
     assert forced.status in {200, 204}, forced.text
@@ -390,7 +396,7 @@ def test_t18_a_provider_that_answers_a_byte_at_a_time(
     # A killed process takes its time to go.
     until(lambda: hung not in workers_of(daemon))
     assert workers_of(daemon) == during - {hung}
-    assert daemon.get("fine", "json").status == 200
+    assert get("fine", "json").status == 200
 
 
 def workers_of(daemon: RunningDaemon) -> set[int]:

@@ -94,7 +94,7 @@ def test_g1_short_tokens_are_replaced_again_and_again(server, start_daemon):
     seen = set()
 
     def ask():
-        answer = daemon.get("kv")
+        answer = daemon.get("kv", client_base_url=server.url)
         assert answer.status == 200, answer.text
         assert float(answer.headers["expires-at"]) > float(answer.headers["issued-at"])
         seen.add(answer.text)

@@ -147,6 +147,11 @@ def test_g2_a_new_secret_serves_the_chain(start_daemon: DaemonFactory, server: O
         True,
     )
     assert cli(daemon, "secret", "set", "assertion", given="a.b.c").returncode == 0
+    assert daemon.get("api").status == 200
+    # It is bound to the first of them, until its owner says more.
+    refused = daemon.get("exchange").json()["detail"]
+    assert refused.endswith("run credward secret allow assertion")
+    assert cli(daemon, "secret", "allow", "assertion").returncode == 0
 
     assert {daemon.get(name).status for name in ("api", "exchange")} == {200}
 

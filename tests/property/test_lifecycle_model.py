@@ -238,6 +238,28 @@ class LifecycleModel(RuleBasedStateMachine):
             )
         )
 
+    @precondition(lambda self: self.refreshing())
+    @rule(data=st.data())
+    def land_what_is_held_but_ended(self, data: st.DataObject) -> None:
+        """A source takes back what it said of a token: it is believed."""
+        key, token = data.draw(st.sampled_from(self.refreshing()))
+        self.outdated.discard(key)
+        self.failed(key, RETRY)
+        self.send(
+            Minted(
+                key=key,
+                flight=self.flying.pop(key),
+                token_id=token,
+                issued_at=self.now - 10,
+                expires_at=self.now - 5,
+                jitter=0.5,
+            )
+        )
+        assert (key, token) not in self.held
+
+    def refreshing(self) -> list[tuple[TokenKey, str]]:
+        return sorted((each for each in self.held if each[0] in self.flying), key=repr)
+
     @rule(
         key=keys,
         life=st.sampled_from([3.0, 60.0, 600.0, 7200.0]),
@@ -302,14 +324,21 @@ class LifecycleModel(RuleBasedStateMachine):
             assert not any(isinstance(command, Fail) for command in commands)
 
     @precondition(lambda self: self.lost)
-    @rule(data=st.data(), well=st.booleans())
-    def land_for_nobody(self, data: st.DataObject, well: bool) -> None:
-        """A flight that was out when everything was dropped: nobody is served, nothing is parked."""
-        key, flight = self.lost.pop(data.draw(st.integers(0, len(self.lost) - 1)))
+    @rule(data=st.data(), well=st.booleans(), life=st.sampled_from([-5.0, 60.0, None]))
+    def land_for_nobody(self, data: st.DataObject, well: bool, life: float | None) -> None:
+        """A flight that was out when everything was dropped: nobody is served, nothing is parked.
+
+        Nothing that is held is taken away for it, were it the same token.
+        """
+        held = {key for key, _ in self.held}
+        again = [each for each in self.lost if each[0] in held]
+        key, flight = data.draw(st.sampled_from(again or self.lost))
+        self.lost.remove((key, flight))
         self.next_id += 1
-        token = f"t{self.next_id}"
+        mine = sorted(token for owner, token in self.held if owner == key)
+        token = data.draw(st.sampled_from([f"t{self.next_id}", KEY_ITSELF.format(key), *mine]))
+        before = set(self.held)
         if well:
-            self.ends[token] = self.now + 60
             self.held.add((key, token))
             self.send(
                 Minted(
@@ -317,13 +346,22 @@ class LifecycleModel(RuleBasedStateMachine):
                     flight=flight,
                     token_id=token,
                     issued_at=self.now,
-                    expires_at=self.now + 60,
+                    expires_at=None if life is None else self.now + life,
                     jitter=0.5,
                 )
             )
-            assert (key, token) not in self.held
+            assert self.held == before
         else:
             self.send(MintFailed(key=key, flight=flight, failure=LOGIN, jitter=0.5))
+
+    @precondition(lambda self: self.flying)
+    @rule(data=st.data())
+    def ask_after_a_lock(self, data: st.DataObject) -> None:
+        """So that two flights are out for one key, the first of them for nobody."""
+        key = data.draw(st.sampled_from(sorted(self.flying, key=repr)))
+        self.lock()
+        self.unlock()
+        self.asks(key, 0.0, None)
 
     @rule(grant=grants, another_account=st.booleans())
     def log_in(self, grant: str, another_account: bool) -> None:

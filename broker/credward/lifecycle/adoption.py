@@ -49,7 +49,7 @@ def take_up(book: Book, event: Restored, now: float) -> list[Drop]:
     life = at_mint - event.minted_at
     ends_at = schedule.ends_at(event.minted_at, at_mint, now)
     record = book.records.get(key)
-    if record is not None and record.current and record.current.token_id == event.token_id:
+    if record is not None and record.holds(event.token_id):
         return []
     if (
         plan is None

@@ -62,7 +62,7 @@ class Book:
     def holder(self, credential: str, token_id: str) -> KeyRecord | None:
         """Return the key of *credential* whose current token is called so."""
         for record in self.of_credential(credential).values():
-            if record.current is not None and record.current.token_id == token_id:
+            if record.holds(token_id):
                 return record
         return None
 

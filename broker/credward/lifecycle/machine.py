@@ -10,6 +10,7 @@ Rules for whoever changes this:
 2. At most one flight per key; on a rotating grant at most one flight over all its keys.
 3. Every waiter gets exactly one `Serve` or `Fail`, unless it left.
 4. No `Serve` of a token past its end or below the hand-out floor, nor of one that was reported.
+   No `Drop` of the token that its key goes on holding.
 5. No `StartMint` on a parked grant, nor before `retry_at` unless forced, or as the one probe that
    asks may cause in five seconds and server; none but a forced one before the server's own pause.
 6. Early or doubled `Woke` events do nothing.
@@ -66,6 +67,8 @@ Transitions of a key (row: state, event → state; commands):
 | 44 | any | TokensDropped | EMPTY; PARKED and REJECTED stay | Drop, Fail each waiter |
 | 45 | any | StoreOpened | failures for want of the store end | none |
 | 46 | any | GrantCleared(drop) | EMPTY; flights go on | Drop |
+| 47 | any | Minted by a flight that was taken away | unchanged | Drop it, unless it is held |
+| 48 | REFRESHING | Minted, the token held, ended by now | EXPIRED | Drop it, Fail each waiter |
 """
 
 from __future__ import annotations
@@ -170,6 +173,11 @@ class Lifecycle:
     def wake_at(self) -> float | None:
         """Return the next instant at which `Woke` may do something, None if there is none."""
         return self._book.wake_at()
+
+    def awaits(self, key: TokenKey, flight: int) -> bool:
+        """Return whether what this flight brings is for *key*; not if it was taken away."""
+        record = self._book.records.get(key)
+        return record is not None and record.flight == flight
 
     def view(self, credential: str, now: float) -> View:
         """Return what `status` shows; raises `LifecycleError` for an unknown credential."""
@@ -327,7 +335,7 @@ class Lifecycle:
         been dealt with: a dead grant must not see another flight.
         """
         record = self._book.records.get(key)
-        known = record is not None and record.flight == flight
+        known = self.awaits(key, flight)
         if not known and flight not in self._orphans:
             raise LifecycleError(f"no flight {flight} is out for {key.credential}")
         grant_name = record.plan.grant if record and known else self._orphans.pop(flight)
@@ -356,12 +364,13 @@ class Lifecycle:
             failed = MintFailed(
                 key=event.key, flight=event.flight, failure=dead, jitter=event.jitter
             )
-            return [*self._mint_failed(failed, now), Drop(event.key, event.token_id)]
+            lost = self._lose(event)
+            return [*self._mint_failed(failed, now), *lost]
         commands: list[Command] = []
         record, grant = self._landed(event.key, event.flight)
         if record is None:
             self._next_on(grant, now, commands)
-            return [*commands, Drop(event.key, event.token_id)]
+            return [*commands, *self._discard(event)]
         record.mints += 1
         record.outdated = False
         self._pauses.answered(record)
@@ -379,6 +388,24 @@ class Lifecycle:
         self._book.schedule(record, now)
         self._next_on(grant, now, commands)
         return commands
+
+    def _discard(self, event: Minted) -> list[Command]:
+        """Drop what came for nobody, unless its key holds the same: a source may have but one.
+
+        Outside, a token is known by its key and id alone.
+        """
+        record = self._book.records.get(event.key)
+        held = record is not None and record.holds(event.token_id)
+        return [] if held else [Drop(event.key, event.token_id)]
+
+    def _lose(self, event: Minted) -> list[Command]:
+        """Drop what came too late; its source knows best where its key holds the same."""
+        if not self.awaits(event.key, event.flight):
+            return self._discard(event)
+        record = self._book.records[event.key]
+        if record.holds(event.token_id):
+            record.current = None
+        return [Drop(event.key, event.token_id)]
 
     def _mint_failed(self, event: MintFailed, now: float) -> list[Command]:
         commands: list[Command] = []

@@ -122,6 +122,10 @@ class KeyRecord:
         """Whether a flight is out or waits for the lease of its grant."""
         return self.flight is not None or self.queued
 
+    def holds(self, token_id: str) -> bool:
+        """Return whether the current token is called so."""
+        return self.current is not None and self.current.token_id == token_id
+
     def remaining(self, now: float) -> float:
         """Return the life that is left of the current token."""
         return self.current.ends_at - now if self.current else -math.inf

@@ -744,6 +744,41 @@ def test_row_46_g7_another_accounts_login_ends_the_tokens_of_before(fresh: Bench
     assert kinds(fresh.mint(4)) == ["Serve", "Serve"]
 
 
+def test_row_47_what_came_for_nobody_goes_unless_it_is_the_one_held(bench: Bench) -> None:
+    """A flight that a lock took away lands after the next one, with the same key that has no end."""
+    bench.ask(0)
+    taken_away = bench.flights[KEY]
+    bench.handle(TokensDropped(failure=LOCKED), 1)
+    bench.ask(2)
+    bench.mint(3, life=None, token="the-key")
+    bench.flights[KEY] = taken_away
+
+    assert bench.mint(4, life=None, token="the-key") == []
+    assert kinds(bench.ask(5)) == ["Serve"]
+
+
+@pytest.mark.parametrize("life", [None, -1.0])
+def test_row_47_another_token_than_the_one_held_goes(bench: Bench, life: float | None) -> None:
+    """Also one that has ended by now; what is held stays."""
+    bench.ask(0)
+    taken_away = bench.flights[KEY]
+    bench.handle(TokensDropped(failure=LOCKED), 1)
+    bench.ask(2)
+    bench.mint(3, token="t2")
+    bench.flights[KEY] = taken_away
+
+    assert bench.mint(4, life=life, token="t1") == [Drop(KEY, "t1")]
+    assert kinds(bench.ask(5)) == ["Serve"]
+
+
+def test_row_48_a_source_that_says_that_the_held_token_has_ended_is_believed(fresh: Bench) -> None:
+    """Whatever it said before: it is not handed out any more, as if nothing had been held."""
+    fresh.handle(Forced(key=KEY, waiter=99), 50)
+
+    assert kinds(fresh.mint(51, life=-1, token="t1")) == ["Fail", "Drop"]
+    assert fresh.state(51) is State.EXPIRED
+
+
 def test_every_row_of_the_table_has_its_test() -> None:
     """The docstring is the table; a row without a test fails here."""
     assert machine.__doc__ is not None
@@ -751,7 +786,7 @@ def test_every_row_of_the_table_has_its_test() -> None:
     tests = {int(name[9:11]) for name in globals() if name.startswith("test_row_")}
 
     assert rows == tests
-    assert rows == set(range(1, 47))
+    assert rows == set(range(1, 49))
 
 
 # --- cases that span rows ------------------------------------------------------------------------

@@ -59,7 +59,7 @@ BROKEN = Failure.of(Kind.FIX_CONFIGURATION, "mend it")
 MISSING = Failure.of(Kind.FIX_CONFIGURATION, "put it there", local=True)
 LOCKED = Failure.of(Kind.STORE_LOCKED, "unlock")
 ASKERS = [None, ("claude", 1), ("claude", 2)]
-# A source that has one key gives this, and it has no end.
+# A source that has one key gives this, whatever the audience, and it has no end.
 KEY_ITSELF = "the key of {}"
 
 RARE = ["log out", "park", "lock", "unlock", "back", "ahead", "trim", "wait"]
@@ -67,6 +67,11 @@ RARE = ["log out", "park", "lock", "unlock", "back", "ahead", "trim", "wait"]
 keys = st.sampled_from(KEYS)
 grants = st.sampled_from(sorted(set(GRANT_OF.values())))
 jitters = st.floats(0, 0.999)
+
+
+def siblings(key: TokenKey) -> list[TokenKey]:
+    """Return the keys of the same credential."""
+    return [each for each in KEYS if each.credential == key.credential]
 
 
 class LifecycleModel(RuleBasedStateMachine):
@@ -96,8 +101,11 @@ class LifecycleModel(RuleBasedStateMachine):
         self.banned: dict[str, float] = {}
         # And until when a key gives nothing at all.
         self.closed: dict[TokenKey, float] = {}
-        self.minted_for_report: set[str] = set()
-        self.reported: set[TokenKey] = set()
+        # Tokens that were minted because another one was reported, and what was reported last of
+        # each key: the token, and whether another one may help.
+        self.minted_for_report: set[tuple[TokenKey, str]] = set()
+        self.reported: dict[TokenKey, tuple[str, bool]] = {}
+        self.reports: dict[str, tuple[str, bool]] = {}
         self.guessed: set[str] = set()
         plans = tuple(
             Plan(
@@ -165,7 +173,10 @@ class LifecycleModel(RuleBasedStateMachine):
         if GRANT_OF[key.credential] == FOREIGN:
             self.parked.discard(FOREIGN)
         if GRANT_OF[key.credential] not in self.parked:
-            self.unban(key)
+            for other in siblings(key):
+                if other in self.reported and other != key:
+                    self.succeeded(other)
+                self.unban(other)
         self.send(Forced(key=key, waiter=self.next_id), forced=True)
 
     @precondition(lambda self: self.held)
@@ -175,28 +186,75 @@ class LifecycleModel(RuleBasedStateMachine):
         until=st.sampled_from([None, None, -5.0, 50.0, 1000.0]),
     )
     def report(self, data: st.DataObject, reason: Reason, until: float | None) -> None:
-        """What was reported is handed out no more; one mint at most, and none where it was no help."""
         key, token = data.draw(st.sampled_from(sorted(self.held, key=repr)))
-        at = None if until is None else self.now + until
-        busy = key in self.flying
-        fresh = self.now - self.minted_at[key] < min(30.0, max(self.lives[key][-8:]) / 2)
+        self.reports_that(key, token, reason, until)
+
+    @rule(
+        key=keys,
+        reasons=st.tuples(st.sampled_from([*Reason]), st.sampled_from([*Reason])),
+        after=st.sampled_from([1.0, 31.0, 121.0]),
+    )
+    def report_the_only_key(
+        self, key: TokenKey, reasons: tuple[Reason, Reason], after: float
+    ) -> None:
+        """Handed out under each audience; reported, given once more after a pause, and again."""
+        token = KEY_ITSELF.format(key.credential)
+        for reason in reasons:
+            for each in siblings(key):
+                self.asks(each, 0.0, None)
+                if each in self.flying:
+                    self.lands(each, None, 0.5)
+            if (key, token) in self.held:
+                self.reports_that(key, token, reason, None)
+            self.now += after
+
+    def reports_that(self, key: TokenKey, token: str, reason: Reason, until: float | None) -> None:
+        """What was reported is handed out no more, to no key.
+
+        One mint for each key that held it at most, and none where another one was no help.
+        """
+        at = None if until is None or until < 0 else self.now + until
+        holders = [each for each in siblings(key) if (each, token) in self.held]
+        no_help = {each for each in holders if self.was_no_help(each, token)}
+        busy = {each for each in holders if each in self.flying}
         commands = self.send(
-            Rejected(credential=key.credential, token_id=token, reason=reason, until=at),
+            Rejected(
+                credential=key.credential,
+                token_id=token,
+                reason=reason,
+                until=None if until is None else self.now + until,
+            ),
             forced=True,
         )
-        starts = [command for command in commands if isinstance(command, StartMint)]
-        assert (key, token) not in self.held
+        starts = [command.key for command in commands if isinstance(command, StartMint)]
+        assert not any(held == token for owner, held in self.held if owner in holders)
         helps = reason in {Reason.UNAUTHORIZED, Reason.REVOKED}
-        assert len(starts) <= (helps and not busy)
-        if token in self.minted_for_report and fresh:
-            assert not starts, "a second refusal at once is throttled"
+        assert len(starts) == len(set(starts))
+        assert set(starts) <= (set(holders) - busy - no_help if helps else set())
+        for each in set(holders) - no_help - set(self.failures):
+            if helps and GRANT_OF[each.credential] not in self.parked:
+                assert self.waits_for(each), "no other token is fetched"
         if at is None and not helps:
             at = self.now + 30.0
-        if at is not None and not helps:
-            self.closed[key] = at
-        if at is not None or self.ends[token] == float("inf"):
-            self.banned[token] = float("inf") if at is None else at
-        self.reported.add(key)
+        for each in holders:
+            if at is not None and not helps:
+                self.closed[each] = at
+            self.reported[each] = self.reports[token] = (token, helps)
+        if at is not None:
+            self.banned[token] = at
+        elif no_help == set(holders):
+            # After that it may be tried once more.
+            self.banned[token] = self.now + min(self.spacing(each) for each in holders) - 0.01
+        elif self.ends[token] == float("inf"):
+            self.banned[token] = float("inf")
+
+    def was_no_help(self, key: TokenKey, token: str) -> bool:
+        """Whether it was minted just now in place of another one that was reported."""
+        fresh = self.now - self.minted_at[key] < min(30.0, max(self.lives[key][-8:]) / 2)
+        return fresh and (key, token) in self.minted_for_report
+
+    def spacing(self, key: TokenKey) -> float:
+        return min(120.0, max(self.lives[key][-8:]) / 2)
 
     @precondition(lambda self: self.flying)
     @rule(
@@ -208,22 +266,27 @@ class LifecycleModel(RuleBasedStateMachine):
     def land(self, data: st.DataObject, life: float | None, jitter: float, took: float) -> None:
         key = data.draw(st.sampled_from(sorted(self.flying, key=repr)))
         self.now += took
+        self.lands(key, life, jitter)
+
+    def lands(self, key: TokenKey, life: float | None, jitter: float) -> None:
         self.next_id += 1
-        token = f"t{self.next_id}" if life is not None else KEY_ITSELF.format(key)
+        token = f"t{self.next_id}" if life is not None else KEY_ITSELF.format(key.credential)
         ends = float("inf") if life is None else self.now + life
         self.ends[token] = ends
         flight = self.flying.pop(key)
         self.outdated.discard(key)
         if ends > self.now:
             self.held.add((key, token))
-            if not self.is_banned(token):
+            if self.is_banned(token):
+                self.reported[key] = self.reports[token]
+            elif self.closed.get(key, self.now) <= self.now:
                 self.lives[key].append(ends - self.now)
                 self.minted_at[key] = self.now
                 self.succeeded(key)
-                self.minted_for_report.discard(token)
-                if key in self.reported:
-                    self.minted_for_report.add(token)
-                self.reported.discard(key)
+                self.minted_for_report.discard((key, token))
+                before, helps = self.reported.pop(key, (token, False))
+                if helps and before != token:
+                    self.minted_for_report.add((key, token))
             self.probed_at.pop(UPSTREAM_OF[key.credential], None)
         else:
             self.failed(key, RETRY)
@@ -336,7 +399,9 @@ class LifecycleModel(RuleBasedStateMachine):
         self.lost.remove((key, flight))
         self.next_id += 1
         mine = sorted(token for owner, token in self.held if owner == key)
-        token = data.draw(st.sampled_from([f"t{self.next_id}", KEY_ITSELF.format(key), *mine]))
+        token = data.draw(
+            st.sampled_from([f"t{self.next_id}", KEY_ITSELF.format(key.credential), *mine])
+        )
         before = set(self.held)
         if well:
             self.held.add((key, token))
@@ -413,7 +478,7 @@ class LifecycleModel(RuleBasedStateMachine):
         """Nothing is held, nobody waits, and what is out is for nobody."""
         self.lost += self.flying.items()
         self.flying = {}
-        self.outdated, self.reported, self.minted_at = set(), set(), {}
+        self.outdated, self.minted_at = set(), {}
         self.send(TokensDropped(failure=LOCKED))
         assert (self.held, self.waiting) == (set(), {})
 
@@ -565,9 +630,9 @@ class LifecycleModel(RuleBasedStateMachine):
         return self.banned.get(token, self.now) > self.now
 
     def unban(self, key: TokenKey) -> None:
-        self.reported.discard(key)
+        self.reported.pop(key, None)
         self.closed.pop(key, None)
-        self.banned.pop(KEY_ITSELF.format(key), None)
+        self.banned.pop(KEY_ITSELF.format(key.credential), None)
 
     def is_due(self, key: TokenKey) -> bool:
         """Whether a mint that nobody forces may follow the last one by now, at a glance."""

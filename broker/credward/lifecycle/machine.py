@@ -58,8 +58,8 @@ Transitions of a key (row: state, event → state; commands):
 | 35 | MINTING after a slow failure | Asked | MINTING | Fail at once |
 | 36 | MINTING | GrantCleared, then MintFailed for want of what came | MINTING | StartMint |
 | 37 | PARKED, the login is another tool's | Forced | MINTING | StartMint, the ask waits |
-| 38 | MINTING for a report | Minted, the same token | REJECTED | Drop it, Fail each waiter |
-| 39 | FRESH | Rejected, as was the token before it | REJECTED | Drop |
+| 38 | MINTING | Minted, a token that was reported | REJECTED | Drop it, Fail each waiter |
+| 39 | FRESH | Rejected, as was another token before it | REJECTED | Drop |
 | 40 | FRESH | Rejected(quota, billing) | REJECTED | Drop |
 | 41 | REJECTED | Asked | REJECTED | Fail at once |
 | 42 | REJECTED | Asked after its time | MINTING | StartMint, the ask waits |
@@ -271,6 +271,13 @@ class Lifecycle:
         # Nobody tells when a login was given that another tool keeps: whoever says so is believed.
         self._unpark(grant, now)
         record.verdict = None
+        self._book.forget_verdicts(event.key.credential)
+        for each in self._book.of_credential(event.key.credential).values():
+            # What was reported of a token holds for all keys that it may come to; so does this.
+            if each.verdict is not None:
+                each.verdict = None
+                self._pauses.ended(each)
+                self._book.schedule(each, now)
         commands: list[Command] = []
         self._book.wait(record, event.waiter, Waiting(0.0))
         self._start(record, now, commands, forced=True)
@@ -278,17 +285,19 @@ class Lifecycle:
 
     def _rejected(self, event: Rejected, now: float) -> list[Command]:
         """Hand out no more what was reported, and mint another one where that may help."""
-        record = self._book.holder(event.credential, event.token_id)
-        if record is None:
-            return []
-        commands: list[Command] = [Drop(record.key, event.token_id)]
-        record.current = record.suspect = None
-        verdict = record.verdict = refusals.judge(record, event, now)
-        if verdict.final:
-            refusals.condemn(record, verdict, now)
-        elif self._book.grant_of(record).parked is None and now >= record.not_before:
-            self._start(record, now, commands, forced=True)
-        self._book.schedule(record, now)
+        holders = self._book.holders(event.credential, event.token_id)
+        commands: list[Command] = [Drop(each.key, event.token_id) for each in holders]
+        verdicts = [refusals.judge(each, event, now) for each in holders]
+        if verdicts:
+            self._book.note_verdict(event.credential, refusals.strictest(verdicts))
+        for record, verdict in zip(holders, verdicts, strict=True):
+            record.current = record.suspect = None
+            record.verdict = verdict
+            if verdict.final:
+                refusals.condemn(record, verdict, now)
+            elif self._book.grant_of(record).parked is None and now >= record.not_before:
+                self._start(record, now, commands, forced=True)
+            self._book.schedule(record, now)
         return commands
 
     def _suspect(
@@ -376,8 +385,10 @@ class Lifecycle:
         self._pauses.answered(record)
         self._pauses.ended(record)
         ends = event.expires_at is not None
-        if verdict := refusals.repeated(record, event.token_id, ends=ends, now=now):
+        reported = self._book.verdict_on(event.key.credential, event.token_id, now)
+        if verdict := refusals.repeated(record, reported, ends=ends, now=now):
             commands.append(Drop(event.key, event.token_id))
+            self._book.note_verdict(event.key.credential, verdict)
             refusals.condemn(record, verdict, now)
         else:
             record.minted_at = now
@@ -531,6 +542,7 @@ class Lifecycle:
             fresh = plans.get(name)
             if fresh is None or fresh.epoch != old.epoch:
                 self._inference.forget(name)
+                self._book.forget_verdicts(name)
                 # A changed entry may be what its grant was waiting for.
                 self._book.grant(old.grant).parked = None
         self._book.plans = plans
@@ -565,7 +577,6 @@ class Lifecycle:
         if record.current is not None:
             commands.append(Drop(record.key, record.current.token_id))
         record.current = record.suspect = record.minted_at = None
-        record.replacement = False
 
     def _tokens_dropped(self, failure: Failure, now: float) -> list[Command]:
         """Forget every token, and what is being minted; what failed before, and why, stays."""
@@ -579,8 +590,6 @@ class Lifecycle:
                 self._orphans[record.flight] = record.plan.grant
             record.flight = None
             record.queued = record.forced = record.outdated = False
-            if record.verdict is not None and not record.verdict.final:
-                record.verdict = None
             self._answer_waiters(record, now, commands, failure)
             self._book.schedule(record, now)
         return commands
@@ -595,6 +604,9 @@ class Lifecycle:
     def _cleared(self, name: str, now: float, *, drop: bool) -> list[Command]:
         commands: list[Command] = []
         grant = self._book.grant(name)
+        for plan in self._book.plans.values():
+            if plan.grant == name:
+                self._book.forget_verdicts(plan.credential)
         for record in self._book.on(name):
             self._pauses.ended(record)
             record.verdict = None

@@ -38,6 +38,7 @@ from credward.lifecycle.vocabulary import (
 
 NOW = 1_800_000_000.0
 KEY = TokenKey("a", "e")
+OTHER = TokenKey("a", "e", audience="other")
 DOWN = Failure.of(Kind.PROVIDER_UNREACHABLE, "down")
 LOGIN = Failure.of(Kind.LOGIN_REQUIRED, "log in")
 BROKEN = Failure.of(Kind.FIX_CONFIGURATION, "mend it")
@@ -671,6 +672,78 @@ def test_row_42_g9_the_time_that_was_reported_ends_it() -> None:
     assert kinds(bench.ask(501)) == ["StartMint"]
 
     assert kinds(bench.mint(502, life=None, token="key")) == ["Serve"]
+
+
+def test_row_38_g9_a_reported_token_comes_to_no_key() -> None:
+    """One key behind two audiences: each that holds it, and each that is given it later."""
+    bench = unending()
+    bench.ask(0, OTHER)
+    bench.mint(0, life=None, token="key", key=OTHER)
+    assert kinds(bench.reject(1, "key")) == ["Drop", "Drop", "StartMint", "StartMint"]
+    bench.mint(2, life=None, token="key")
+    assert kinds(bench.ask(3, OTHER)) == []
+    assert kinds(bench.mint(3, life=None, token="key", key=OTHER)) == ["Drop", "Fail"]
+    third = TokenKey("a", "e", audience="third")
+    bench.ask(4, third)
+    assert kinds(bench.mint(5, life=None, token="key", key=third)) == ["Drop", "Fail"]
+    restored = Restored(
+        key=TokenKey("a", "e", audience="fourth"),
+        token_id="key",
+        issued_at=NOW,
+        expires_at=NOW + 3600,
+        minted_at=NOW,
+        jitter=0,
+    )
+    assert kinds(bench.handle(restored, 6)) == ["Drop"]
+    assert [kinds(bench.ask(7, key)) for key in (KEY, OTHER, third)] == [["Fail"]] * 3
+    # Its owner says that it is good, of one: so it is for all.
+    bench.handle(Forced(key=KEY, waiter=99), 8)
+    assert bench.mint(9, life=None, token="key") == [Serve(99, KEY, "key")]
+    assert [kinds(bench.ask(9, key)) for key in (OTHER, third)] == [["StartMint"]] * 2
+
+    assert kinds(bench.mint(9, life=None, token="key", key=OTHER)) == ["Serve"]
+
+
+def test_row_38_g9_a_reported_token_stays_so_after_another_one() -> None:
+    """A source that comes back to it: its key is refused, not served once more."""
+    bench = unending()
+    bench.reject(1, "key")
+    bench.ask(1)
+    assert kinds(bench.mint(2, life=100, token="another")) == ["Serve"]
+    assert kinds(bench.ask(103)) == ["StartMint"]
+
+    assert kinds(bench.mint(104, life=None, token="key")) == ["Drop", "Fail"]
+    assert bench.state(105) is State.REJECTED
+
+
+@pytest.mark.parametrize("reason", [Reason.QUOTA, Reason.BILLING])
+def test_row_38_g9_a_key_that_was_spent_and_is_refused_is_so_until_it_is_replaced(
+    reason: Reason,
+) -> None:
+    """What was minted after a spent quota is no token in place of a refused one."""
+    bench = unending()
+    bench.reject(1, "key", reason=reason, until=NOW + 10)
+    bench.ask(11)
+    assert kinds(bench.mint(12, life=None, token="key")) == ["Serve"]
+    assert kinds(bench.reject(13, "key")) == ["Drop", "StartMint"]
+    bench.mint(14, life=None, token="key")
+    assert kinds(bench.ask(200)) == ["Fail"]
+    view = bench.machine.view("a", NOW + 200)
+
+    assert view.state is State.REJECTED
+    assert view.verdict is not None
+    assert view.verdict.until is None
+
+
+def test_row_23_g11_a_first_refusal_after_a_quota_brings_another_token_at_once(
+    fresh: Bench,
+) -> None:
+    """Also within half a minute of the mint that came when the quota was there again."""
+    fresh.reject(1, "t1", reason=Reason.QUOTA)
+    fresh.ask(31)
+    fresh.mint(32, token="t2", life=3600)
+
+    assert kinds(fresh.reject(40, "t2")) == ["Drop", "StartMint"]
 
 
 def test_row_43_g9_its_owner_has_it_tried_again() -> None:

@@ -62,6 +62,7 @@ ASKERS = [None, ("claude", 1), ("claude", 2)]
 # A source that has one key gives this, whatever the audience, and it has no end.
 KEY_ITSELF = "the key of {}"
 
+INFINITE = float("inf")
 RARE = ["log out", "park", "lock", "unlock", "back", "ahead", "trim", "wait"]
 
 keys = st.sampled_from(KEYS)
@@ -140,6 +141,27 @@ class LifecycleModel(RuleBasedStateMachine):
         self.now += after
         self.asks(data.draw(st.sampled_from(sorted(self.failures, key=repr))), 0.0, None)
 
+    @precondition(lambda self: self.failures)
+    @rule(data=st.data())
+    def come_back_when_told(self, data: st.DataObject) -> None:
+        """Whoever waits for as long as it was told is not sent away again, if nothing came between."""
+        key = data.draw(st.sampled_from(sorted(self.failures, key=repr)))
+        for last in (False, True):
+            self.next_id += 1
+            self.waiting[self.next_id] = key
+            idle = not self.waits_for(key)
+            commands = self.send(Asked(key=key, waiter=self.next_id))
+            if not self.may_be_told(key, idle=idle):
+                return
+            if not (commands and isinstance(commands[0], Fail)):
+                if not last and key in self.flying:
+                    self.probes(key, -INFINITE)
+                return
+            assert not last, "told too little"
+            pause = commands[0].failure.retry_after
+            assert pause is not None
+            self.now += pause + 0.001
+
     @precondition(lambda self: set(self.flying) & set(self.failures))
     @rule(data=st.data(), jitter=jitters)
     def fail_again(self, data: st.DataObject, jitter: float) -> None:
@@ -152,12 +174,17 @@ class LifecycleModel(RuleBasedStateMachine):
         waiter = self.next_id
         self.waiting[waiter] = key
         ttl = 30.0 if asker else None
-        early = self.is_early(key)
+        idle = not self.waits_for(key)
+        due_at = self.due_at(key)
         commands = self.send(
             Asked(key=key, waiter=waiter, min_remaining=wish, asker=asker, cache_ttl=ttl)  # type: ignore[arg-type]
         )
-        if early and any(isinstance(command, StartMint) for command in commands):
-            self.probes(key)
+        if idle and key in self.failures and [type(command) for command in commands] == [StartMint]:
+            self.probes(key, due_at)
+        if commands and isinstance(commands[0], Fail) and self.may_be_told(key, idle=idle):
+            pause = commands[0].failure.retry_after
+            assert pause is not None
+            assert 0 < pause <= max(due_at + 30.01 - self.now, 0.0), "not its turn for too long"
         if [type(command) for command in commands[:2]] == [Serve, StartMint] and asker:
             token = commands[0].token_id  # type: ignore[union-attr]
             assert token not in self.guessed, "two mints for one guess"
@@ -174,7 +201,7 @@ class LifecycleModel(RuleBasedStateMachine):
             self.parked.discard(FOREIGN)
         if GRANT_OF[key.credential] not in self.parked:
             for other in siblings(key):
-                if other in self.reported and other != key:
+                if other in self.reported:
                     self.succeeded(other)
                 self.unban(other)
         self.send(Forced(key=key, waiter=self.next_id), forced=True)
@@ -598,7 +625,8 @@ class LifecycleModel(RuleBasedStateMachine):
         self.slow.discard(key)
         if self.now - self.started_at[key] > 2.0:
             self.slow.add(key)
-        self.probed_at[self.place(key)] = self.now
+        if self.may_pass(key):
+            self.probed_at[self.place(key)] = self.now
 
     def succeeded(self, key: TokenKey) -> None:
         """Nothing is known any more that would keep it from being minted."""
@@ -615,16 +643,29 @@ class LifecycleModel(RuleBasedStateMachine):
         """Whether the server of a key that failed has given nobody a token since."""
         return self.place(key) in self.probed_at
 
-    def is_early(self, key: TokenKey) -> bool:
-        """Whether a mint of this key now would be earlier than what status shows."""
+    def due_at(self, key: TokenKey) -> float:
+        """When this key is tried by itself, as status shows it."""
         record = self.machine._book.records.get(key)
-        return record is not None and self.now < record.retry_at and key not in self.flying
+        return -INFINITE if record is None else record.retry_at
 
-    def probes(self, key: TokenKey) -> None:
-        assert self.failures[key] in {RETRY, SLOW_DOWN, LOCKED, MISSING}, "not for time to heal"
+    def may_pass(self, key: TokenKey) -> bool:
+        """Whether a failure may be gone by now, as far as its kind tells."""
+        return self.failures.get(key) in {RETRY, SLOW_DOWN, LOCKED, MISSING}
+
+    def may_be_told(self, key: TokenKey, *, idle: bool) -> bool:
+        """Whether who is sent away is told when to come back."""
+        return idle and self.may_pass(key) and GRANT_OF[key.credential] not in self.parked
+
+    def probes(self, key: TokenKey, due_at: float) -> None:
+        """An ask has a key tried that failed and is due by itself at *due_at*."""
+        if not self.may_pass(key):
+            assert self.now >= due_at, "not for time to heal"
+            return
         last = self.probed_at.get(self.place(key))
-        assert last is None or self.now - last >= 4.99, "two probes of one server"
-        self.probed_at[self.place(key)] = self.now
+        if last is not None:
+            turn = self.now - due_at >= 29.99
+            assert turn or self.now - last >= 4.99, "two tries of one server"
+            self.probed_at[self.place(key)] = self.now
 
     def is_banned(self, token: str) -> bool:
         return self.banned.get(token, self.now) > self.now

@@ -11,8 +11,8 @@ Rules for whoever changes this:
 3. Every waiter gets exactly one `Serve` or `Fail`, unless it left.
 4. No `Serve` of a token past its end or below the hand-out floor, nor of one that was reported.
    No `Drop` of the token that its key goes on holding.
-5. No `StartMint` on a parked grant, nor before `retry_at` unless forced, or as the one probe that
-   asks may cause in five seconds and server; none but a forced one before the server's own pause.
+5. No `StartMint` on a parked grant. Unless forced, none before the server's own pause, none before
+   `retry_at` but for an ask, and for asks only the one in five seconds and server (see `pauses`).
 6. Early or doubled `Woke` events do nothing.
 7. The clock may jump either way between any two events: nothing remembered lies in the future
    because of it, no expired token goes out, and what is due after a long gap is spread out.
@@ -25,7 +25,7 @@ Transitions of a key (row: state, event → state; commands):
 | 2 | MINTING | Asked | MINTING | none, the ask waits |
 | 3 | MINTING | Minted | FRESH | Serve each waiter |
 | 4 | MINTING | MintFailed(retry) | EMPTY | Fail each waiter |
-| 5 | EMPTY | Asked during back-off, the server probed just now | EMPTY | Fail |
+| 5 | EMPTY | Asked after a failure, the server tried just now | EMPTY | Fail |
 | 6 | FRESH | Asked | FRESH | Serve |
 | 7 | FRESH | Woke at refresh time, in demand | REFRESHING | StartMint |
 | 8 | FRESH | Woke at refresh time, no demand | FRESH | none |
@@ -37,7 +37,7 @@ Transitions of a key (row: state, event → state; commands):
 | 14 | STALE | Asked | STALE | Serve |
 | 15 | STALE | Woke after back-off | REFRESHING | StartMint |
 | 16 | STALE | Woke past the end | EXPIRED | Drop |
-| 17 | EXPIRED | Asked after back-off | MINTING | StartMint |
+| 17 | EXPIRED | Asked | MINTING | StartMint |
 | 18 | any | MintFailed(reauthorize) | PARKED | Park, Fail each waiter of the grant |
 | 19 | PARKED | Asked; Forced where a login is given here | PARKED | Fail at once |
 | 20 | PARKED, REJECTED | GrantCleared | EMPTY | none |
@@ -54,7 +54,7 @@ Transitions of a key (row: state, event → state; commands):
 | 31 | any | GrantParked(drop) | PARKED | Drop, Fail each waiter of the grant |
 | 32 | EMPTY | Restored | FRESH | none |
 | 33 | any but EMPTY | Restored | unchanged | Drop the restored token |
-| 34 | EMPTY | Asked during back-off, not probed for 5 s | MINTING | StartMint, the ask waits |
+| 34 | EMPTY | Asked after a failure, not tried for 5 s | MINTING | StartMint, the ask waits |
 | 35 | MINTING after a slow failure | Asked | MINTING | Fail at once |
 | 36 | MINTING | GrantCleared, then MintFailed for want of what came | MINTING | StartMint |
 | 37 | PARKED, the login is another tool's | Forced | MINTING | StartMint, the ask waits |
@@ -215,6 +215,8 @@ class Lifecycle:
             return [self._fail(event.waiter, asker, hopeless)]
         if record.minted_at is not None:
             record.waits += 1
+        if not record.busy and record.failure is not None:
+            self._pauses.tried(record, now)
         self._book.wait(record, event.waiter, waiting)
         self._start(record, now, commands)
         return commands
@@ -250,17 +252,13 @@ class Lifecycle:
         """Return whether waiting for a mint could bring a token that lasts longer."""
         if record.busy:
             return True
-        return self._book.grant_of(record).parked is None and now >= record.may_mint_at()
+        opens_at = max(record.may_mint_at(), self._pauses.opens_at(record))
+        return self._book.grant_of(record).parked is None and now >= opens_at
 
     def _hopeless(self, record: KeyRecord, now: float) -> Failure | None:
         """Return the failure of an ask that no flight will answer in time."""
         parked = self._book.grant_of(record).parked
-        if parked is not None:
-            return parked
-        standing = self._pauses.standing(record, now)
-        if standing is None or self._pauses.probe(record, now):
-            return None
-        return standing
+        return self._pauses.standing(record, now) if parked is None else parked
 
     def _forced(self, event: Forced, now: float) -> list[Command]:
         record = self._record_of(event)
@@ -270,7 +268,6 @@ class Lifecycle:
             return [Fail(event.waiter, grant.parked)]
         # Nobody tells when a login was given that another tool keeps: whoever says so is believed.
         self._unpark(grant, now)
-        record.verdict = None
         self._book.forget_verdicts(event.key.credential)
         for each in self._book.of_credential(event.key.credential).values():
             # What was reported of a token holds for all keys that it may come to; so does this.

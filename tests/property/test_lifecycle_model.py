@@ -59,14 +59,20 @@ BROKEN = Failure.of(Kind.FIX_CONFIGURATION, "mend it")
 MISSING = Failure.of(Kind.FIX_CONFIGURATION, "put it there", local=True)
 LOCKED = Failure.of(Kind.STORE_LOCKED, "unlock")
 ASKERS = [None, ("claude", 1), ("claude", 2)]
-# A source that has one key gives this, and it has no end.
+# A source that has one key gives this, whatever the audience, and it has no end.
 KEY_ITSELF = "the key of {}"
 
+INFINITE = float("inf")
 RARE = ["log out", "park", "lock", "unlock", "back", "ahead", "trim", "wait"]
 
 keys = st.sampled_from(KEYS)
 grants = st.sampled_from(sorted(set(GRANT_OF.values())))
 jitters = st.floats(0, 0.999)
+
+
+def siblings(key: TokenKey) -> list[TokenKey]:
+    """Return the keys of the same credential."""
+    return [each for each in KEYS if each.credential == key.credential]
 
 
 class LifecycleModel(RuleBasedStateMachine):
@@ -96,8 +102,11 @@ class LifecycleModel(RuleBasedStateMachine):
         self.banned: dict[str, float] = {}
         # And until when a key gives nothing at all.
         self.closed: dict[TokenKey, float] = {}
-        self.minted_for_report: set[str] = set()
-        self.reported: set[TokenKey] = set()
+        # Tokens that were minted because another one was reported, and what was reported last of
+        # each key: the token, and whether another one may help.
+        self.minted_for_report: set[tuple[TokenKey, str]] = set()
+        self.reported: dict[TokenKey, tuple[str, bool]] = {}
+        self.reports: dict[str, tuple[str, bool]] = {}
         self.guessed: set[str] = set()
         plans = tuple(
             Plan(
@@ -132,6 +141,27 @@ class LifecycleModel(RuleBasedStateMachine):
         self.now += after
         self.asks(data.draw(st.sampled_from(sorted(self.failures, key=repr))), 0.0, None)
 
+    @precondition(lambda self: self.failures)
+    @rule(data=st.data())
+    def come_back_when_told(self, data: st.DataObject) -> None:
+        """Whoever waits for as long as it was told is not sent away again, if nothing came between."""
+        key = data.draw(st.sampled_from(sorted(self.failures, key=repr)))
+        for last in (False, True):
+            self.next_id += 1
+            self.waiting[self.next_id] = key
+            idle = not self.waits_for(key)
+            commands = self.send(Asked(key=key, waiter=self.next_id))
+            if not self.may_be_told(key, idle=idle):
+                return
+            if not (commands and isinstance(commands[0], Fail)):
+                if not last and key in self.flying:
+                    self.probes(key, -INFINITE)
+                return
+            assert not last, "told too little"
+            pause = commands[0].failure.retry_after
+            assert pause is not None
+            self.now += pause + 0.001
+
     @precondition(lambda self: set(self.flying) & set(self.failures))
     @rule(data=st.data(), jitter=jitters)
     def fail_again(self, data: st.DataObject, jitter: float) -> None:
@@ -144,12 +174,17 @@ class LifecycleModel(RuleBasedStateMachine):
         waiter = self.next_id
         self.waiting[waiter] = key
         ttl = 30.0 if asker else None
-        early = self.is_early(key)
+        idle = not self.waits_for(key)
+        due_at = self.due_at(key)
         commands = self.send(
             Asked(key=key, waiter=waiter, min_remaining=wish, asker=asker, cache_ttl=ttl)  # type: ignore[arg-type]
         )
-        if early and any(isinstance(command, StartMint) for command in commands):
-            self.probes(key)
+        if idle and key in self.failures and [type(command) for command in commands] == [StartMint]:
+            self.probes(key, due_at)
+        if commands and isinstance(commands[0], Fail) and self.may_be_told(key, idle=idle):
+            pause = commands[0].failure.retry_after
+            assert pause is not None
+            assert 0 < pause <= max(due_at + 30.01 - self.now, 0.0), "not its turn for too long"
         if [type(command) for command in commands[:2]] == [Serve, StartMint] and asker:
             token = commands[0].token_id  # type: ignore[union-attr]
             assert token not in self.guessed, "two mints for one guess"
@@ -165,7 +200,10 @@ class LifecycleModel(RuleBasedStateMachine):
         if GRANT_OF[key.credential] == FOREIGN:
             self.parked.discard(FOREIGN)
         if GRANT_OF[key.credential] not in self.parked:
-            self.unban(key)
+            for other in siblings(key):
+                if other in self.reported:
+                    self.succeeded(other)
+                self.unban(other)
         self.send(Forced(key=key, waiter=self.next_id), forced=True)
 
     @precondition(lambda self: self.held)
@@ -175,28 +213,75 @@ class LifecycleModel(RuleBasedStateMachine):
         until=st.sampled_from([None, None, -5.0, 50.0, 1000.0]),
     )
     def report(self, data: st.DataObject, reason: Reason, until: float | None) -> None:
-        """What was reported is handed out no more; one mint at most, and none where it was no help."""
         key, token = data.draw(st.sampled_from(sorted(self.held, key=repr)))
-        at = None if until is None else self.now + until
-        busy = key in self.flying
-        fresh = self.now - self.minted_at[key] < min(30.0, max(self.lives[key][-8:]) / 2)
+        self.reports_that(key, token, reason, until)
+
+    @rule(
+        key=keys,
+        reasons=st.tuples(st.sampled_from([*Reason]), st.sampled_from([*Reason])),
+        after=st.sampled_from([1.0, 31.0, 121.0]),
+    )
+    def report_the_only_key(
+        self, key: TokenKey, reasons: tuple[Reason, Reason], after: float
+    ) -> None:
+        """Handed out under each audience; reported, given once more after a pause, and again."""
+        token = KEY_ITSELF.format(key.credential)
+        for reason in reasons:
+            for each in siblings(key):
+                self.asks(each, 0.0, None)
+                if each in self.flying:
+                    self.lands(each, None, 0.5)
+            if (key, token) in self.held:
+                self.reports_that(key, token, reason, None)
+            self.now += after
+
+    def reports_that(self, key: TokenKey, token: str, reason: Reason, until: float | None) -> None:
+        """What was reported is handed out no more, to no key.
+
+        One mint for each key that held it at most, and none where another one was no help.
+        """
+        at = None if until is None or until < 0 else self.now + until
+        holders = [each for each in siblings(key) if (each, token) in self.held]
+        no_help = {each for each in holders if self.was_no_help(each, token)}
+        busy = {each for each in holders if each in self.flying}
         commands = self.send(
-            Rejected(credential=key.credential, token_id=token, reason=reason, until=at),
+            Rejected(
+                credential=key.credential,
+                token_id=token,
+                reason=reason,
+                until=None if until is None else self.now + until,
+            ),
             forced=True,
         )
-        starts = [command for command in commands if isinstance(command, StartMint)]
-        assert (key, token) not in self.held
+        starts = [command.key for command in commands if isinstance(command, StartMint)]
+        assert not any(held == token for owner, held in self.held if owner in holders)
         helps = reason in {Reason.UNAUTHORIZED, Reason.REVOKED}
-        assert len(starts) <= (helps and not busy)
-        if token in self.minted_for_report and fresh:
-            assert not starts, "a second refusal at once is throttled"
+        assert len(starts) == len(set(starts))
+        assert set(starts) <= (set(holders) - busy - no_help if helps else set())
+        for each in set(holders) - no_help - set(self.failures):
+            if helps and GRANT_OF[each.credential] not in self.parked:
+                assert self.waits_for(each), "no other token is fetched"
         if at is None and not helps:
             at = self.now + 30.0
-        if at is not None and not helps:
-            self.closed[key] = at
-        if at is not None or self.ends[token] == float("inf"):
-            self.banned[token] = float("inf") if at is None else at
-        self.reported.add(key)
+        for each in holders:
+            if at is not None and not helps:
+                self.closed[each] = at
+            self.reported[each] = self.reports[token] = (token, helps)
+        if at is not None:
+            self.banned[token] = at
+        elif no_help == set(holders):
+            # After that it may be tried once more.
+            self.banned[token] = self.now + min(self.spacing(each) for each in holders) - 0.01
+        elif self.ends[token] == float("inf"):
+            self.banned[token] = float("inf")
+
+    def was_no_help(self, key: TokenKey, token: str) -> bool:
+        """Whether it was minted just now in place of another one that was reported."""
+        fresh = self.now - self.minted_at[key] < min(30.0, max(self.lives[key][-8:]) / 2)
+        return fresh and (key, token) in self.minted_for_report
+
+    def spacing(self, key: TokenKey) -> float:
+        return min(120.0, max(self.lives[key][-8:]) / 2)
 
     @precondition(lambda self: self.flying)
     @rule(
@@ -208,22 +293,27 @@ class LifecycleModel(RuleBasedStateMachine):
     def land(self, data: st.DataObject, life: float | None, jitter: float, took: float) -> None:
         key = data.draw(st.sampled_from(sorted(self.flying, key=repr)))
         self.now += took
+        self.lands(key, life, jitter)
+
+    def lands(self, key: TokenKey, life: float | None, jitter: float) -> None:
         self.next_id += 1
-        token = f"t{self.next_id}" if life is not None else KEY_ITSELF.format(key)
+        token = f"t{self.next_id}" if life is not None else KEY_ITSELF.format(key.credential)
         ends = float("inf") if life is None else self.now + life
         self.ends[token] = ends
         flight = self.flying.pop(key)
         self.outdated.discard(key)
         if ends > self.now:
             self.held.add((key, token))
-            if not self.is_banned(token):
+            if self.is_banned(token):
+                self.reported[key] = self.reports[token]
+            elif self.closed.get(key, self.now) <= self.now:
                 self.lives[key].append(ends - self.now)
                 self.minted_at[key] = self.now
                 self.succeeded(key)
-                self.minted_for_report.discard(token)
-                if key in self.reported:
-                    self.minted_for_report.add(token)
-                self.reported.discard(key)
+                self.minted_for_report.discard((key, token))
+                before, helps = self.reported.pop(key, (token, False))
+                if helps and before != token:
+                    self.minted_for_report.add((key, token))
             self.probed_at.pop(UPSTREAM_OF[key.credential], None)
         else:
             self.failed(key, RETRY)
@@ -237,6 +327,28 @@ class LifecycleModel(RuleBasedStateMachine):
                 jitter=jitter,
             )
         )
+
+    @precondition(lambda self: self.refreshing())
+    @rule(data=st.data())
+    def land_what_is_held_but_ended(self, data: st.DataObject) -> None:
+        """A source takes back what it said of a token: it is believed."""
+        key, token = data.draw(st.sampled_from(self.refreshing()))
+        self.outdated.discard(key)
+        self.failed(key, RETRY)
+        self.send(
+            Minted(
+                key=key,
+                flight=self.flying.pop(key),
+                token_id=token,
+                issued_at=self.now - 10,
+                expires_at=self.now - 5,
+                jitter=0.5,
+            )
+        )
+        assert (key, token) not in self.held
+
+    def refreshing(self) -> list[tuple[TokenKey, str]]:
+        return sorted((each for each in self.held if each[0] in self.flying), key=repr)
 
     @rule(
         key=keys,
@@ -302,14 +414,23 @@ class LifecycleModel(RuleBasedStateMachine):
             assert not any(isinstance(command, Fail) for command in commands)
 
     @precondition(lambda self: self.lost)
-    @rule(data=st.data(), well=st.booleans())
-    def land_for_nobody(self, data: st.DataObject, well: bool) -> None:
-        """A flight that was out when everything was dropped: nobody is served, nothing is parked."""
-        key, flight = self.lost.pop(data.draw(st.integers(0, len(self.lost) - 1)))
+    @rule(data=st.data(), well=st.booleans(), life=st.sampled_from([-5.0, 60.0, None]))
+    def land_for_nobody(self, data: st.DataObject, well: bool, life: float | None) -> None:
+        """A flight that was out when everything was dropped: nobody is served, nothing is parked.
+
+        Nothing that is held is taken away for it, were it the same token.
+        """
+        held = {key for key, _ in self.held}
+        again = [each for each in self.lost if each[0] in held]
+        key, flight = data.draw(st.sampled_from(again or self.lost))
+        self.lost.remove((key, flight))
         self.next_id += 1
-        token = f"t{self.next_id}"
+        mine = sorted(token for owner, token in self.held if owner == key)
+        token = data.draw(
+            st.sampled_from([f"t{self.next_id}", KEY_ITSELF.format(key.credential), *mine])
+        )
+        before = set(self.held)
         if well:
-            self.ends[token] = self.now + 60
             self.held.add((key, token))
             self.send(
                 Minted(
@@ -317,13 +438,22 @@ class LifecycleModel(RuleBasedStateMachine):
                     flight=flight,
                     token_id=token,
                     issued_at=self.now,
-                    expires_at=self.now + 60,
+                    expires_at=None if life is None else self.now + life,
                     jitter=0.5,
                 )
             )
-            assert (key, token) not in self.held
+            assert self.held == before
         else:
             self.send(MintFailed(key=key, flight=flight, failure=LOGIN, jitter=0.5))
+
+    @precondition(lambda self: self.flying)
+    @rule(data=st.data())
+    def ask_after_a_lock(self, data: st.DataObject) -> None:
+        """So that two flights are out for one key, the first of them for nobody."""
+        key = data.draw(st.sampled_from(sorted(self.flying, key=repr)))
+        self.lock()
+        self.unlock()
+        self.asks(key, 0.0, None)
 
     @rule(grant=grants, another_account=st.booleans())
     def log_in(self, grant: str, another_account: bool) -> None:
@@ -375,7 +505,7 @@ class LifecycleModel(RuleBasedStateMachine):
         """Nothing is held, nobody waits, and what is out is for nobody."""
         self.lost += self.flying.items()
         self.flying = {}
-        self.outdated, self.reported, self.minted_at = set(), set(), {}
+        self.outdated, self.minted_at = set(), {}
         self.send(TokensDropped(failure=LOCKED))
         assert (self.held, self.waiting) == (set(), {})
 
@@ -495,7 +625,8 @@ class LifecycleModel(RuleBasedStateMachine):
         self.slow.discard(key)
         if self.now - self.started_at[key] > 2.0:
             self.slow.add(key)
-        self.probed_at[self.place(key)] = self.now
+        if self.may_pass(key):
+            self.probed_at[self.place(key)] = self.now
 
     def succeeded(self, key: TokenKey) -> None:
         """Nothing is known any more that would keep it from being minted."""
@@ -512,24 +643,37 @@ class LifecycleModel(RuleBasedStateMachine):
         """Whether the server of a key that failed has given nobody a token since."""
         return self.place(key) in self.probed_at
 
-    def is_early(self, key: TokenKey) -> bool:
-        """Whether a mint of this key now would be earlier than what status shows."""
+    def due_at(self, key: TokenKey) -> float:
+        """When this key is tried by itself, as status shows it."""
         record = self.machine._book.records.get(key)
-        return record is not None and self.now < record.retry_at and key not in self.flying
+        return -INFINITE if record is None else record.retry_at
 
-    def probes(self, key: TokenKey) -> None:
-        assert self.failures[key] in {RETRY, SLOW_DOWN, LOCKED, MISSING}, "not for time to heal"
+    def may_pass(self, key: TokenKey) -> bool:
+        """Whether a failure may be gone by now, as far as its kind tells."""
+        return self.failures.get(key) in {RETRY, SLOW_DOWN, LOCKED, MISSING}
+
+    def may_be_told(self, key: TokenKey, *, idle: bool) -> bool:
+        """Whether who is sent away is told when to come back."""
+        return idle and self.may_pass(key) and GRANT_OF[key.credential] not in self.parked
+
+    def probes(self, key: TokenKey, due_at: float) -> None:
+        """An ask has a key tried that failed and is due by itself at *due_at*."""
+        if not self.may_pass(key):
+            assert self.now >= due_at, "not for time to heal"
+            return
         last = self.probed_at.get(self.place(key))
-        assert last is None or self.now - last >= 4.99, "two probes of one server"
-        self.probed_at[self.place(key)] = self.now
+        if last is not None:
+            turn = self.now - due_at >= 29.99
+            assert turn or self.now - last >= 4.99, "two tries of one server"
+            self.probed_at[self.place(key)] = self.now
 
     def is_banned(self, token: str) -> bool:
         return self.banned.get(token, self.now) > self.now
 
     def unban(self, key: TokenKey) -> None:
-        self.reported.discard(key)
+        self.reported.pop(key, None)
         self.closed.pop(key, None)
-        self.banned.pop(KEY_ITSELF.format(key), None)
+        self.banned.pop(KEY_ITSELF.format(key.credential), None)
 
     def is_due(self, key: TokenKey) -> bool:
         """Whether a mint that nobody forces may follow the last one by now, at a glance."""

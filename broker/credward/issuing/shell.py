@@ -379,7 +379,8 @@ class Shell:
             minted_at=self._clock.now(),
         )
         minted.body[:] = bytes(len(minted.body))
-        self._tokens[key, held.token_id] = held
+        if self._lifecycle.awaits(key, flight):
+            self._tokens[key, held.token_id] = held
         self._handle(
             Minted(
                 key=key,

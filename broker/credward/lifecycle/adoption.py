@@ -25,8 +25,7 @@ def adopt(record: KeyRecord, event: Minted, ends_at: float, now: float) -> list[
         # The source gave back what it had cached: looking again soon would change nothing.
         record.look_again_at = now + schedule.look_again_in(old.ends_at - now)
         return [] if event.token_id == old.token_id else [Drop(event.key, event.token_id)]
-    record.replacement = record.verdict is not None
-    record.verdict = None
+    verdict, record.verdict = record.verdict, None
     record.lives.append(ends_at - now)
     record.jitter = event.jitter
     record.look_again_at = -math.inf
@@ -35,6 +34,7 @@ def adopt(record: KeyRecord, event: Minted, ends_at: float, now: float) -> list[
         issued_at=event.issued_at,
         expires_at=event.expires_at,
         ends_at=ends_at,
+        instead_of=verdict.token_id if verdict and verdict.reason.another_helps else None,
     )
     if old is None or old.token_id == event.token_id:
         return []
@@ -49,7 +49,7 @@ def take_up(book: Book, event: Restored, now: float) -> list[Drop]:
     life = at_mint - event.minted_at
     ends_at = schedule.ends_at(event.minted_at, at_mint, now)
     record = book.records.get(key)
-    if record is not None and record.current and record.current.token_id == event.token_id:
+    if record is not None and record.holds(event.token_id):
         return []
     if (
         plan is None
@@ -57,6 +57,7 @@ def take_up(book: Book, event: Restored, now: float) -> list[Drop]:
         or not 0 < life < math.inf
         or ends_at - now < max(schedule.floor(life), math.ulp(now))
         or (record is not None and (record.busy or record.current or record.verdict))
+        or book.verdict_on(key.credential, event.token_id, now)
     ):
         return [Drop(key, event.token_id)]
     try:

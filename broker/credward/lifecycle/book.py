@@ -10,11 +10,13 @@ import itertools
 import math
 
 from credward.lifecycle.records import GrantRecord, KeyRecord, Waiting
-from credward.lifecycle.vocabulary import Plan, TokenKey
+from credward.lifecycle.vocabulary import Plan, TokenKey, Verdict
 
 __all__ = ["Book", "LifecycleError", "TooManyKeysError"]
 
 _MOST_KEYS = 64
+# Reported tokens remembered per credential; the oldest go first.
+_MOST_REPORTED = 64
 # The heap of deadlines is swept when most of it is passed over, but not for a handful.
 _SMALL_HEAP = 64
 
@@ -35,6 +37,7 @@ class Book:
         self.records: dict[TokenKey, KeyRecord] = {}
         self._by_credential: dict[str, dict[TokenKey, KeyRecord]] = {}
         self._grants: dict[str, GrantRecord] = {}
+        self._reported: dict[str, dict[str, Verdict]] = {}
         self._waiting: dict[int, KeyRecord] = {}
         self._heap: list[tuple[float, int, KeyRecord]] = []
         self._sequence = itertools.count()
@@ -59,12 +62,30 @@ class Book:
         """Return the records of one credential."""
         return self._by_credential.get(credential, {})
 
-    def holder(self, credential: str, token_id: str) -> KeyRecord | None:
-        """Return the key of *credential* whose current token is called so."""
-        for record in self.of_credential(credential).values():
-            if record.current is not None and record.current.token_id == token_id:
-                return record
-        return None
+    def holders(self, credential: str, token_id: str) -> list[KeyRecord]:
+        """Return the keys of *credential* that hold this token: a source may have but one."""
+        return [each for each in self.of_credential(credential).values() if each.holds(token_id)]
+
+    # --- reports ----------------------------------------------------------------------------
+
+    def note_verdict(self, credential: str, verdict: Verdict) -> None:
+        """Remember what holds for a token, whichever key it comes to next."""
+        reported = self._reported.setdefault(credential, {})
+        reported.pop(verdict.token_id, None)
+        reported[verdict.token_id] = verdict
+        if len(reported) > _MOST_REPORTED:
+            del reported[next(iter(reported))]
+
+    def verdict_on(self, credential: str, token_id: str, now: float) -> Verdict | None:
+        """Return what was reported of a token, if it holds."""
+        verdict = self._reported.get(credential, {}).get(token_id)
+        return verdict if verdict is not None and verdict.holds(now) else None
+
+    def forget_verdicts(self, credential: str) -> None:
+        """Forget what was reported of the tokens of *credential*."""
+        self._reported.pop(credential, None)
+
+    # --- the end of keys --------------------------------------------------------------------
 
     def remove(self, record: KeyRecord) -> list[int]:
         """Forget a record and return who waited for it."""
@@ -161,6 +182,9 @@ class Book:
         """Move everything remembered by *seconds* in time: the clock was set by as much."""
         for record in self.records.values():
             record.shift(seconds)
+        for reported in self._reported.values():
+            for token_id, verdict in reported.items():
+                reported[token_id] = verdict.shifted(seconds)
         self._sweep()
 
     def wake_at(self) -> float | None:

@@ -10,8 +10,9 @@ Rules for whoever changes this:
 2. At most one flight per key; on a rotating grant at most one flight over all its keys.
 3. Every waiter gets exactly one `Serve` or `Fail`, unless it left.
 4. No `Serve` of a token past its end or below the hand-out floor, nor of one that was reported.
-5. No `StartMint` on a parked grant, nor before `retry_at` unless forced, or as the one probe that
-   asks may cause in five seconds and server; none but a forced one before the server's own pause.
+   No `Drop` of the token that its key goes on holding.
+5. No `StartMint` on a parked grant. Unless forced, none before the server's own pause, none before
+   `retry_at` but for an ask, and for asks only the one in five seconds and server (see `pauses`).
 6. Early or doubled `Woke` events do nothing.
 7. The clock may jump either way between any two events: nothing remembered lies in the future
    because of it, no expired token goes out, and what is due after a long gap is spread out.
@@ -24,7 +25,7 @@ Transitions of a key (row: state, event → state; commands):
 | 2 | MINTING | Asked | MINTING | none, the ask waits |
 | 3 | MINTING | Minted | FRESH | Serve each waiter |
 | 4 | MINTING | MintFailed(retry) | EMPTY | Fail each waiter |
-| 5 | EMPTY | Asked during back-off, the server probed just now | EMPTY | Fail |
+| 5 | EMPTY | Asked after a failure, the server tried just now | EMPTY | Fail |
 | 6 | FRESH | Asked | FRESH | Serve |
 | 7 | FRESH | Woke at refresh time, in demand | REFRESHING | StartMint |
 | 8 | FRESH | Woke at refresh time, no demand | FRESH | none |
@@ -36,7 +37,7 @@ Transitions of a key (row: state, event → state; commands):
 | 14 | STALE | Asked | STALE | Serve |
 | 15 | STALE | Woke after back-off | REFRESHING | StartMint |
 | 16 | STALE | Woke past the end | EXPIRED | Drop |
-| 17 | EXPIRED | Asked after back-off | MINTING | StartMint |
+| 17 | EXPIRED | Asked | MINTING | StartMint |
 | 18 | any | MintFailed(reauthorize) | PARKED | Park, Fail each waiter of the grant |
 | 19 | PARKED | Asked; Forced where a login is given here | PARKED | Fail at once |
 | 20 | PARKED, REJECTED | GrantCleared | EMPTY | none |
@@ -53,12 +54,12 @@ Transitions of a key (row: state, event → state; commands):
 | 31 | any | GrantParked(drop) | PARKED | Drop, Fail each waiter of the grant |
 | 32 | EMPTY | Restored | FRESH | none |
 | 33 | any but EMPTY | Restored | unchanged | Drop the restored token |
-| 34 | EMPTY | Asked during back-off, not probed for 5 s | MINTING | StartMint, the ask waits |
+| 34 | EMPTY | Asked after a failure, not tried for 5 s | MINTING | StartMint, the ask waits |
 | 35 | MINTING after a slow failure | Asked | MINTING | Fail at once |
 | 36 | MINTING | GrantCleared, then MintFailed for want of what came | MINTING | StartMint |
 | 37 | PARKED, the login is another tool's | Forced | MINTING | StartMint, the ask waits |
-| 38 | MINTING for a report | Minted, the same token | REJECTED | Drop it, Fail each waiter |
-| 39 | FRESH | Rejected, as was the token before it | REJECTED | Drop |
+| 38 | MINTING | Minted, a token that was reported | REJECTED | Drop it, Fail each waiter |
+| 39 | FRESH | Rejected, as was another token before it | REJECTED | Drop |
 | 40 | FRESH | Rejected(quota, billing) | REJECTED | Drop |
 | 41 | REJECTED | Asked | REJECTED | Fail at once |
 | 42 | REJECTED | Asked after its time | MINTING | StartMint, the ask waits |
@@ -66,6 +67,8 @@ Transitions of a key (row: state, event → state; commands):
 | 44 | any | TokensDropped | EMPTY; PARKED and REJECTED stay | Drop, Fail each waiter |
 | 45 | any | StoreOpened | failures for want of the store end | none |
 | 46 | any | GrantCleared(drop) | EMPTY; flights go on | Drop |
+| 47 | any | Minted by a flight that was taken away | unchanged | Drop it, unless it is held |
+| 48 | REFRESHING | Minted, the token held, ended by now | EXPIRED | Drop it, Fail each waiter |
 """
 
 from __future__ import annotations
@@ -171,6 +174,11 @@ class Lifecycle:
         """Return the next instant at which `Woke` may do something, None if there is none."""
         return self._book.wake_at()
 
+    def awaits(self, key: TokenKey, flight: int) -> bool:
+        """Return whether what this flight brings is for *key*; not if it was taken away."""
+        record = self._book.records.get(key)
+        return record is not None and record.flight == flight
+
     def view(self, credential: str, now: float) -> View:
         """Return what `status` shows; raises `LifecycleError` for an unknown credential."""
         return view_of(self._book, credential, now)
@@ -207,6 +215,8 @@ class Lifecycle:
             return [self._fail(event.waiter, asker, hopeless)]
         if record.minted_at is not None:
             record.waits += 1
+        if not record.busy and record.failure is not None:
+            self._pauses.tried(record, now)
         self._book.wait(record, event.waiter, waiting)
         self._start(record, now, commands)
         return commands
@@ -242,17 +252,13 @@ class Lifecycle:
         """Return whether waiting for a mint could bring a token that lasts longer."""
         if record.busy:
             return True
-        return self._book.grant_of(record).parked is None and now >= record.may_mint_at()
+        opens_at = max(record.may_mint_at(), self._pauses.opens_at(record))
+        return self._book.grant_of(record).parked is None and now >= opens_at
 
     def _hopeless(self, record: KeyRecord, now: float) -> Failure | None:
         """Return the failure of an ask that no flight will answer in time."""
         parked = self._book.grant_of(record).parked
-        if parked is not None:
-            return parked
-        standing = self._pauses.standing(record, now)
-        if standing is None or self._pauses.probe(record, now):
-            return None
-        return standing
+        return self._pauses.standing(record, now) if parked is None else parked
 
     def _forced(self, event: Forced, now: float) -> list[Command]:
         record = self._record_of(event)
@@ -262,7 +268,13 @@ class Lifecycle:
             return [Fail(event.waiter, grant.parked)]
         # Nobody tells when a login was given that another tool keeps: whoever says so is believed.
         self._unpark(grant, now)
-        record.verdict = None
+        self._book.forget_verdicts(event.key.credential)
+        for each in self._book.of_credential(event.key.credential).values():
+            # What was reported of a token holds for all keys that it may come to; so does this.
+            if each.verdict is not None:
+                each.verdict = None
+                self._pauses.ended(each)
+                self._book.schedule(each, now)
         commands: list[Command] = []
         self._book.wait(record, event.waiter, Waiting(0.0))
         self._start(record, now, commands, forced=True)
@@ -270,17 +282,19 @@ class Lifecycle:
 
     def _rejected(self, event: Rejected, now: float) -> list[Command]:
         """Hand out no more what was reported, and mint another one where that may help."""
-        record = self._book.holder(event.credential, event.token_id)
-        if record is None:
-            return []
-        commands: list[Command] = [Drop(record.key, event.token_id)]
-        record.current = record.suspect = None
-        verdict = record.verdict = refusals.judge(record, event, now)
-        if verdict.final:
-            refusals.condemn(record, verdict, now)
-        elif self._book.grant_of(record).parked is None and now >= record.not_before:
-            self._start(record, now, commands, forced=True)
-        self._book.schedule(record, now)
+        holders = self._book.holders(event.credential, event.token_id)
+        commands: list[Command] = [Drop(each.key, event.token_id) for each in holders]
+        verdicts = [refusals.judge(each, event, now) for each in holders]
+        if verdicts:
+            self._book.note_verdict(event.credential, refusals.strictest(verdicts))
+        for record, verdict in zip(holders, verdicts, strict=True):
+            record.current = record.suspect = None
+            record.verdict = verdict
+            if verdict.final:
+                refusals.condemn(record, verdict, now)
+            elif self._book.grant_of(record).parked is None and now >= record.not_before:
+                self._start(record, now, commands, forced=True)
+            self._book.schedule(record, now)
         return commands
 
     def _suspect(
@@ -327,7 +341,7 @@ class Lifecycle:
         been dealt with: a dead grant must not see another flight.
         """
         record = self._book.records.get(key)
-        known = record is not None and record.flight == flight
+        known = self.awaits(key, flight)
         if not known and flight not in self._orphans:
             raise LifecycleError(f"no flight {flight} is out for {key.credential}")
         grant_name = record.plan.grant if record and known else self._orphans.pop(flight)
@@ -356,19 +370,22 @@ class Lifecycle:
             failed = MintFailed(
                 key=event.key, flight=event.flight, failure=dead, jitter=event.jitter
             )
-            return [*self._mint_failed(failed, now), Drop(event.key, event.token_id)]
+            lost = self._lose(event)
+            return [*self._mint_failed(failed, now), *lost]
         commands: list[Command] = []
         record, grant = self._landed(event.key, event.flight)
         if record is None:
             self._next_on(grant, now, commands)
-            return [*commands, Drop(event.key, event.token_id)]
+            return [*commands, *self._discard(event)]
         record.mints += 1
         record.outdated = False
         self._pauses.answered(record)
         self._pauses.ended(record)
         ends = event.expires_at is not None
-        if verdict := refusals.repeated(record, event.token_id, ends=ends, now=now):
+        reported = self._book.verdict_on(event.key.credential, event.token_id, now)
+        if verdict := refusals.repeated(record, reported, ends=ends, now=now):
             commands.append(Drop(event.key, event.token_id))
+            self._book.note_verdict(event.key.credential, verdict)
             refusals.condemn(record, verdict, now)
         else:
             record.minted_at = now
@@ -379,6 +396,24 @@ class Lifecycle:
         self._book.schedule(record, now)
         self._next_on(grant, now, commands)
         return commands
+
+    def _discard(self, event: Minted) -> list[Command]:
+        """Drop what came for nobody, unless its key holds the same: a source may have but one.
+
+        Outside, a token is known by its key and id alone.
+        """
+        record = self._book.records.get(event.key)
+        held = record is not None and record.holds(event.token_id)
+        return [] if held else [Drop(event.key, event.token_id)]
+
+    def _lose(self, event: Minted) -> list[Command]:
+        """Drop what came too late; its source knows best where its key holds the same."""
+        if not self.awaits(event.key, event.flight):
+            return self._discard(event)
+        record = self._book.records[event.key]
+        if record.holds(event.token_id):
+            record.current = None
+        return [Drop(event.key, event.token_id)]
 
     def _mint_failed(self, event: MintFailed, now: float) -> list[Command]:
         commands: list[Command] = []
@@ -504,6 +539,7 @@ class Lifecycle:
             fresh = plans.get(name)
             if fresh is None or fresh.epoch != old.epoch:
                 self._inference.forget(name)
+                self._book.forget_verdicts(name)
                 # A changed entry may be what its grant was waiting for.
                 self._book.grant(old.grant).parked = None
         self._book.plans = plans
@@ -538,7 +574,6 @@ class Lifecycle:
         if record.current is not None:
             commands.append(Drop(record.key, record.current.token_id))
         record.current = record.suspect = record.minted_at = None
-        record.replacement = False
 
     def _tokens_dropped(self, failure: Failure, now: float) -> list[Command]:
         """Forget every token, and what is being minted; what failed before, and why, stays."""
@@ -552,8 +587,6 @@ class Lifecycle:
                 self._orphans[record.flight] = record.plan.grant
             record.flight = None
             record.queued = record.forced = record.outdated = False
-            if record.verdict is not None and not record.verdict.final:
-                record.verdict = None
             self._answer_waiters(record, now, commands, failure)
             self._book.schedule(record, now)
         return commands
@@ -568,6 +601,9 @@ class Lifecycle:
     def _cleared(self, name: str, now: float, *, drop: bool) -> list[Command]:
         commands: list[Command] = []
         grant = self._book.grant(name)
+        for plan in self._book.plans.values():
+            if plan.grant == name:
+                self._book.forget_verdicts(plan.credential)
         for record in self._book.on(name):
             self._pauses.ended(record)
             record.verdict = None

@@ -1,7 +1,14 @@
-"""When a key that failed is tried again: by itself, and sooner by whoever asks.
+"""When a key that failed is tried again: by itself, and by whoever asks.
 
-Pure, like `machine`, which starts the mints. A server that fails is tried once in five seconds for
-everybody who asks, never before the pause that it asked for itself; its first success ends that.
+Pure, like `machine`, which starts the mints.
+
+1. By itself a key is tried at the pace of its own pauses, `retry_at`.
+2. Those who ask have a server that fails tried once in five seconds, all of them together, during
+   the pause of a key or after it. The first success lets everybody through.
+3. Nothing is tried before the pause that the server asked for itself.
+4. Whoever has the bad luck to ask just after others, again and again, has its turn half a minute
+   after its own pause: what fails may be only theirs.
+5. A key that never failed is tried: that others failed says nothing for sure about it.
 """
 
 from __future__ import annotations
@@ -18,6 +25,8 @@ __all__ = ["Pauses"]
 
 # A failure that took longer to come than this keeps nobody waiting for the next one (seconds).
 _PROMPT = 2.0
+# The turn of a key comes this long after its own pause, whoever else was tried meanwhile (seconds).
+_TURN = 30.0
 
 
 class Pauses:
@@ -38,7 +47,8 @@ class Pauses:
             record.retry_at = now + wait
         elif failure.recovery is Recovery.FIX_CONFIGURATION:
             record.retry_at = now + schedule.FIX_INTERVAL
-        self._quiet_until[_place(record)] = now + schedule.PROBE_INTERVAL
+        if _passes(failure):
+            self._quiet_until[_place(record)] = now + schedule.PROBE_INTERVAL
 
     def ended(self, record: KeyRecord) -> None:
         """Note that nothing keeps the key from being minted, by a success or by what it needed."""
@@ -58,21 +68,20 @@ class Pauses:
             return None
         if record.busy:
             return failure if record.sluggish else None
-        if now >= record.retry_at:
-            return None
-        again = record.retry_at
-        if _passes(failure):
-            again = min(again, max(record.not_before, self._quiet(record)))
-        return replace(failure, retry_after=max(0.0, again - now))
+        again = self.opens_at(record)
+        return None if now >= again else replace(failure, retry_after=again - now)
 
-    def probe(self, record: KeyRecord, now: float) -> bool:
-        """Return whether an ask may try now although the pause is not over, and count it if so."""
-        if record.busy or record.failure is None or not _passes(record.failure):
-            return False
-        if now < max(record.not_before, self._quiet(record)):
-            return False
-        self._quiet_until[_place(record)] = now + schedule.PROBE_INTERVAL
-        return True
+    def opens_at(self, record: KeyRecord) -> float:
+        """Return the earliest instant at which an ask may have the key tried."""
+        if record.failure is None or not _passes(record.failure):
+            return record.retry_at
+        quiet_until = self._quiet_until.get(_place(record), -math.inf)
+        return max(record.not_before, min(quiet_until, record.retry_at + _TURN))
+
+    def tried(self, record: KeyRecord, now: float) -> None:
+        """Note that an ask has the key tried: where its server fails, that is for all who ask."""
+        if _place(record) in self._quiet_until:
+            self._quiet_until[_place(record)] = now + schedule.PROBE_INTERVAL
 
     def keep_only(self, upstreams: set[str], credentials: set[str]) -> None:
         """Forget all other servers and credentials."""
@@ -82,9 +91,6 @@ class Pauses:
     def shift(self, seconds: float) -> None:
         """Move everything remembered by *seconds* in time: the clock was set by as much."""
         self._quiet_until = {each: at + seconds for each, at in self._quiet_until.items()}
-
-    def _quiet(self, record: KeyRecord) -> float:
-        return self._quiet_until.get(_place(record), -math.inf)
 
 
 def _passes(failure: Failure) -> bool:

@@ -26,13 +26,15 @@ class Current:
     """The token that is handed out.
 
     *expires_at* is what the source said (None: no end is known). *ends_at* is what we go by:
-    infinite where no end is known, earlier than *expires_at* where a clock was wrong.
+    infinite where no end is known, earlier than *expires_at* where a clock was wrong. *instead_of*:
+    the reported token in whose place it was minted.
     """
 
     token_id: str
     issued_at: float
     expires_at: float | None
     ends_at: float
+    instead_of: str | None = None
 
 
 @dataclass(slots=True)
@@ -78,8 +80,7 @@ class KeyRecord:
     *flight_at*: when the last flight began. *outdated*: what it waited for came while it was out.
     *not_before*: the end of the pause that the server asked for. *sluggish*: the last failure took
     so long to come that nobody is kept waiting for the next. *verdict*: what was reported of its
-    token, *replacement* whether the current one was minted for such a report, *refusals* how many
-    there were in a row, *refused_at* when the last one came.
+    token, *refusals* how many reports there were in a row, *refused_at* when the last one came.
     """
 
     key: TokenKey
@@ -104,7 +105,6 @@ class KeyRecord:
     failures_in_row: int = 0
     suspect: str | None = None
     verdict: Verdict | None = None
-    replacement: bool = False
     refusals: int = 0
     refused_at: float = -math.inf
     wake_at: float | None = None
@@ -121,6 +121,10 @@ class KeyRecord:
     def busy(self) -> bool:
         """Whether a flight is out or waits for the lease of its grant."""
         return self.flight is not None or self.queued
+
+    def holds(self, token_id: str) -> bool:
+        """Return whether the current token is called so."""
+        return self.current is not None and self.current.token_id == token_id
 
     def remaining(self, now: float) -> float:
         """Return the life that is left of the current token."""
@@ -184,9 +188,8 @@ class KeyRecord:
         self.not_before += seconds
         self.refused_at += seconds
         self.needs.shift(seconds)
-        if (verdict := self.verdict) is not None:
-            until = None if verdict.until is None else verdict.until + seconds
-            self.verdict = replace(verdict, since=verdict.since + seconds, until=until)
+        if self.verdict is not None:
+            self.verdict = self.verdict.shifted(seconds)
 
 
 @dataclass(slots=True, kw_only=True)

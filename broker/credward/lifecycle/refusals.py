@@ -6,14 +6,16 @@ here (that is `rejection`): only a report can make a credential unusable.
 1. `unauthorized`, `revoked`: another token may help, so one is minted. Where the source gives the
    same one again, the secret itself is refused: until it is replaced, or until the reported time.
    One that has an end, and so will be another one some day, is tried again as in 2.
-2. Where the token that was minted for a report is refused at once, too, the next one is minted
-   after two minutes, or half a life where that is shorter, doubling to ten minutes.
+2. Where another token, minted for a report, is refused at once, too, the next one is minted after
+   two minutes, or half a life where that is shorter, doubling to ten minutes.
 3. `quota`, `billing`: no other token helps. A quota cools down (30 s, 60 s, 5 min), or until the
    reported time; billing is looked at again after an hour.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 from credward.errors import Failure, Kind, Recovery
@@ -21,19 +23,20 @@ from credward.lifecycle import schedule
 from credward.lifecycle.records import KeyRecord
 from credward.lifecycle.vocabulary import Reason, Rejected, Verdict
 
-__all__ = ["condemn", "is_over", "judge", "reopen", "repeated"]
+__all__ = ["condemn", "is_over", "judge", "reopen", "repeated", "strictest"]
 
 # After this long without one, reports are counted from the beginning (seconds).
 _CALM = 3600.0
 # No report says anything about what comes later than in a month (seconds).
 _LONGEST = 31 * 86_400.0
-_ANOTHER_HELPS = frozenset({Reason.UNAUTHORIZED, Reason.REVOKED})
 
 
 def judge(record: KeyRecord, report: Rejected, now: float) -> Verdict:
     """Return what to make of a report about the current token of *record*, and count it."""
-    another_helps = report.reason in _ANOTHER_HELPS
-    again = _was_no_help(record, now) if another_helps else now - record.refused_at < _CALM
+    another_helps = report.reason.another_helps
+    again = _at_once(record, now) if another_helps else now - record.refused_at < _CALM
+    # The same one again says nothing of another: its time was over, and it was given once more.
+    no_help = another_helps and again and _is_another(record)
     record.refusals = record.refusals + 1 if again else 1
     record.refused_at = now
     # A time that is over already comes of another clock, and says nothing.
@@ -43,42 +46,51 @@ def judge(record: KeyRecord, report: Rejected, now: float) -> Verdict:
         until = now + schedule.cooldown(record.refusals)
     elif until is None and report.reason is Reason.BILLING:
         until = now + schedule.FIX_INTERVAL
-    elif until is None and again:
+    elif until is None and no_help:
         until = now + schedule.forced_spacing(record.refusals - 1, record.life)
     return Verdict(
         token_id=report.token_id,
         reason=report.reason,
         since=now,
         until=until,
-        final=again or not another_helps,
+        final=no_help or not another_helps,
     )
 
 
-def _was_no_help(record: KeyRecord, now: float) -> bool:
+def _at_once(record: KeyRecord, now: float) -> bool:
     """Return whether the current token was minted for a report, and only just."""
-    fresh = record.minted_at is not None and now - record.minted_at < schedule.untried_for(
-        record.life
-    )
-    return record.replacement and fresh
+    if record.minted_at is None or record.current is None or record.current.instead_of is None:
+        return False
+    return now - record.minted_at < schedule.untried_for(record.life)
 
 
-def repeated(record: KeyRecord, token_id: str, *, ends: bool, now: float) -> Verdict | None:
+def _is_another(record: KeyRecord) -> bool:
+    """Return whether the current token is another one than was reported before."""
+    return record.current is not None and record.current.token_id != record.current.instead_of
+
+
+def strictest(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the one that holds longest of what is made of one report for several keys."""
+    return max(verdicts, key=lambda each: math.inf if each.until is None else each.until)
+
+
+def repeated(
+    record: KeyRecord, reported: Verdict | None, *, ends: bool, now: float
+) -> Verdict | None:
     """Return the verdict on a source that brings no help, None where its token may be handed out.
 
-    That is the refused token again, or any where another one does not help. *ends*: whether it has
-    an end.
+    That is a refused token again, or any where another one does not help. *reported*: what holds
+    for it, whichever key was handed it. *ends*: whether it has an end.
     """
-    verdict = record.verdict
-    if verdict is None or not verdict.holds(now):
+    own = record.verdict
+    if own is not None and own.holds(now) and not own.reason.another_helps:
+        return own
+    if reported is None:
         return None
-    if verdict.reason not in _ANOTHER_HELPS:
-        return verdict
-    if verdict.token_id != token_id:
-        return None
-    until = verdict.until
+    until = reported.until
     if until is None and ends:
         until = now + schedule.forced_spacing(record.refusals, record.life)
-    return replace(verdict, until=until, final=True)
+    return replace(reported, until=until, final=True)
 
 
 def condemn(record: KeyRecord, verdict: Verdict, now: float) -> None:

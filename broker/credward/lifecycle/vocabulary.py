@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from credward.errors import Failure
 
@@ -64,6 +64,11 @@ class Reason(enum.StrEnum):
     REVOKED = "revoked"
     QUOTA = "quota"
     BILLING = "billing"
+
+    @property
+    def another_helps(self) -> bool:
+        """Whether another token of the same source may be accepted."""
+        return self in {Reason.UNAUTHORIZED, Reason.REVOKED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +175,8 @@ class MintFailed:
 class Forced:
     """Somebody wants a new token (`credward refresh`); *waiter* gets what the flight brings.
 
-    It also ends a verdict on the token, and tries a login that another tool keeps.
+    It also ends what was reported of the credential's tokens, and tries a login that another tool
+    keeps.
     """
 
     key: TokenKey
@@ -312,6 +318,11 @@ class Verdict:
     def holds(self, now: float) -> bool:
         """Return whether its time is not over yet."""
         return self.until is None or now < self.until
+
+    def shifted(self, seconds: float) -> Verdict:
+        """Return the same, moved by *seconds* in time."""
+        until = None if self.until is None else self.until + seconds
+        return replace(self, since=self.since + seconds, until=until)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from credward.errors import BrokerError, Kind
+from credward.errors import BrokerError, Failure, Kind
 from credward.issuing.sealer import Sealer
 from credward.issuing.shell import Answer, Shell
 from credward.lifecycle.vocabulary import Plan, State, TokenKey
@@ -207,3 +207,36 @@ async def test_two_credentials_with_equal_tokens_do_not_lose_each_others(bench: 
     bench.shell.configure(both[:1])
 
     assert await bench.token() == "shared-text"
+
+
+@pytest.mark.parametrize("how", ["drop", "lock"])
+async def test_g9_a_late_mint_of_the_token_that_is_held_takes_nothing_away(
+    bench: Bench, how: str
+) -> None:
+    """A key that has no end: out twice, the one that was forgotten lands last, with other facts."""
+    bench.upstream.fixed = "the-key"
+    bench.upstream.gate.clear()
+    late = bench.upstream.gate
+    forgotten = bench.ask()
+    await until_async(lambda: len(bench.upstream.mints) == 1)
+    if how == "drop":
+        bench.shell.drop("gateway")
+    else:
+        bench.shell.drop_all(Failure.of(Kind.STORE_LOCKED, "locked"))
+    with pytest.raises(BrokerError):
+        await forgotten
+    bench.upstream.gate = asyncio.Event()
+    bench.upstream.gate.set()
+    bench.upstream.lifetime = 1800
+    before = bench.ask()
+    assert isinstance(before, asyncio.Future)
+    held = (await before).held
+    bench.upstream.lifetime = None
+    late.set()
+    await asyncio.sleep(0.01)
+
+    assert await bench.token() == "the-key"
+    after = bench.ask()
+    assert isinstance(after, Answer)
+    assert after.held == held
+    assert bench.shell.held_tokens == 1

@@ -4,7 +4,7 @@ import pytest
 
 from credward.lifecycle.book import Book, LifecycleError
 from credward.lifecycle.records import Current
-from credward.lifecycle.vocabulary import Plan, TokenKey
+from credward.lifecycle.vocabulary import Plan, Reason, TokenKey, Verdict
 
 KEY = TokenKey("a", "e")
 
@@ -83,6 +83,28 @@ def test_deadlines_move_with_the_clock(book: Book) -> None:
 
     assert book.wake_at() == 40
     assert book.take_due(40) == (record, 40)
+
+
+def verdict(token_id: str, until: float | None = None) -> Verdict:
+    return Verdict(token_id=token_id, reason=Reason.REVOKED, since=0, until=until)
+
+
+def test_g9_what_was_reported_of_a_token_is_remembered_until_its_time_is_over(book: Book) -> None:
+    """T13, T16: it moves with the clock, and only so much is kept."""
+    book.note_verdict("a", verdict("t", until=100))
+    assert book.verdict_on("a", "t", 99) is not None
+    assert book.verdict_on("a", "t", 100) is None
+    assert book.verdict_on("b", "t", 99) is None
+    book.shift(-60)
+    assert book.verdict_on("a", "t", 39) is not None
+    assert book.verdict_on("a", "t", 40) is None
+    for number in range(1000):
+        book.note_verdict("a", verdict(f"t{number}"))
+    assert book.verdict_on("a", "t999", 0) is not None
+    assert book.verdict_on("a", "t0", 0) is None
+    book.forget_verdicts("a")
+
+    assert book._reported == {}
 
 
 def test_a_grant_that_nobody_uses_is_forgotten(book: Book) -> None:

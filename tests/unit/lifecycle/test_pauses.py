@@ -26,21 +26,20 @@ def pauses() -> Pauses:
 
 
 @pytest.mark.parametrize(
-    ("failure", "told", "probed"),
-    [(DOWN, 2, 5), (LATER, 90, 90), (BROKEN, 3600, None), (MISSING, 5, 5)],
+    ("failure", "told"), [(DOWN, 5), (LATER, 90), (BROKEN, 3600), (MISSING, 5)]
 )
 def test_g5_who_asks_is_told_when_it_is_worth_while(
-    pauses: Pauses, failure: Failure, told: float, probed: float | None
+    pauses: Pauses, failure: Failure, told: float
 ) -> None:
-    """At the end of the pause, or when a probe may go; never before what the server asked for."""
+    """When it is tried for all who ask; never before what the server asked for."""
     key = record("a")
     pauses.failed(key, failure, 1.0, 100)
     standing = pauses.standing(key, 100)
 
     assert standing is not None
     assert standing.retry_after == told
-    assert not pauses.probe(key, 100 + (probed or 3599) - 1)
-    assert pauses.probe(key, 100 + (probed or 3600)) is (probed is not None)
+    assert pauses.standing(key, 99 + told) is not None
+    assert pauses.standing(key, 100 + told) is None
 
 
 def test_g5_credentials_of_one_server_share_its_probe(pauses: Pauses) -> None:
@@ -50,13 +49,42 @@ def test_g5_credentials_of_one_server_share_its_probe(pauses: Pauses) -> None:
     for each in (one, other, elsewhere):
         pauses.failed(each, DOWN, 1.0, 100)
     pauses.failed(missing, MISSING, 1.0, 100)
+    assert pauses.standing(one, 105) is None
+    pauses.tried(one, 105)
 
-    assert pauses.probe(one, 105)
-    assert not pauses.probe(other, 109)
-    assert pauses.probe(elsewhere, 105)
-    assert pauses.probe(missing, 105)
+    assert pauses.standing(other, 109) is not None, "although its own pause is over"
+    assert pauses.standing(elsewhere, 105) is None
+    assert pauses.standing(missing, 105) is None
     pauses.answered(one)
-    assert pauses.probe(other, 109)
+    assert pauses.standing(other, 109) is None
+    # The server is well again: nobody has to wait for anybody.
+    pauses.tried(other, 109)
+    assert pauses.standing(one, 109) is None
+
+
+def test_g5_whoever_asks_has_its_turn_though_others_are_always_earlier(pauses: Pauses) -> None:
+    """What fails may be only theirs: half a minute after its own pause it is tried."""
+    loud, late = record("loud"), record("late")
+    pauses.failed(late, DOWN, 1.0, 100)
+    turn = late.retry_at + 30
+    at = 100.0
+    while at < turn:
+        pauses.failed(loud, DOWN, 1.0, at)
+        standing = pauses.standing(late, at + 1)
+        assert standing is not None
+        assert standing.retry_after == min(at + 5, turn) - (at + 1)
+        at += 5
+
+    assert pauses.standing(late, turn) is None
+
+
+def test_g5_a_refusal_is_no_sign_of_a_server_that_fails(pauses: Pauses) -> None:
+    """It answered: whoever else asks it is not held up."""
+    one, other = record("one"), record("other")
+    pauses.failed(other, DOWN, 1.0, 100)
+    pauses.failed(one, BROKEN, 1.0, 104)
+
+    assert pauses.standing(other, 105) is None
 
 
 def test_a_clock_set_back_moves_the_probes_along(pauses: Pauses) -> None:
@@ -66,8 +94,8 @@ def test_a_clock_set_back_moves_the_probes_along(pauses: Pauses) -> None:
     pauses.shift(-3600)
     key.shift(-3600)
 
-    assert not pauses.probe(key, 104 - 3600)
-    assert pauses.probe(key, 105 - 3600)
+    assert pauses.standing(key, 104 - 3600) is not None
+    assert pauses.standing(key, 105 - 3600) is None
 
 
 def test_what_is_not_configured_any_more_is_forgotten(pauses: Pauses) -> None:

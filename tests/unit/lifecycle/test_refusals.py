@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from credward.errors import Kind, Recovery
 from credward.lifecycle import refusals
-from credward.lifecycle.records import KeyRecord
+from credward.lifecycle.records import Current, KeyRecord
 from credward.lifecycle.vocabulary import Plan, Reason, Rejected, TokenKey, Verdict
 
 REMEDY = "run credward secret set team-key"
@@ -15,6 +17,12 @@ REMEDY = "run credward secret set team-key"
 def record(**words: object) -> KeyRecord:
     plan = Plan(credential="a", epoch="e", grant="a", remedy=REMEDY)
     return KeyRecord(key=TokenKey("a", "e"), plan=plan, **words)  # type: ignore[arg-type]
+
+
+def current(instead_of: str | None) -> Current:
+    return Current(
+        token_id="t", issued_at=0, expires_at=None, ends_at=math.inf, instead_of=instead_of
+    )
 
 
 def report(reason: Reason = Reason.UNAUTHORIZED, until: float | None = None) -> Rejected:
@@ -53,17 +61,33 @@ def test_g9_the_count_begins_anew_after_a_calm_hour() -> None:
 
 
 @pytest.mark.parametrize(
-    ("minted_at", "replacement", "final"),
-    [(990.0, True, True), (990.0, False, False), (960.0, True, False)],
+    ("minted_at", "instead_of", "final"),
+    [(990.0, "before", True), (990.0, None, False), (990.0, "t", False), (960.0, "before", False)],
 )
-def test_g11_only_a_fresh_token_that_was_minted_for_a_report_was_no_help(
-    minted_at: float, replacement: bool, final: bool
+def test_g11_only_another_fresh_token_that_was_minted_for_a_report_was_no_help(
+    minted_at: float, instead_of: str | None, final: bool
 ) -> None:
-    """One that was good for a while is replaced again at once."""
-    key = record(minted_at=minted_at, replacement=replacement)
+    """One that was good for a while is replaced again at once, and so is the same one again."""
+    key = record(minted_at=minted_at, current=current(instead_of))
     key.lives.append(3600)
 
     assert refusals.judge(key, report(), 1000).final is final
+
+
+def test_g11_the_same_token_at_once_again_is_left_alone_for_longer_each_time() -> None:
+    """It has an end, so that another one comes some day: 2 minutes, 4, 8, 10."""
+    key = record(minted_at=0.0, current=current("t"))
+    key.lives.append(3600)
+    pauses = []
+    for at in (1000, 2000, 3000, 4000):
+        key.minted_at = at
+        verdict = refusals.judge(key, report(), at)
+        key.verdict = refusals.repeated(key, verdict, ends=True, now=at)
+        assert key.verdict is not None
+        assert key.verdict.until is not None
+        pauses.append(key.verdict.until - at)
+
+    assert pauses == [120, 240, 480, 600]
 
 
 def test_g9_the_same_token_again_is_a_verdict_on_the_key() -> None:
@@ -71,18 +95,25 @@ def test_g9_the_same_token_again_is_a_verdict_on_the_key() -> None:
     key = record(refusals=1)
     key.lives.append(100)
     key.verdict = refusals.judge(key, report(), 1000)
-    assert refusals.repeated(key, "another", ends=False, now=1001) is None
+    assert refusals.repeated(key, None, ends=False, now=1001) is None
     for ends, until in ((False, None), (True, 1051)):
-        verdict = refusals.repeated(key, "t", ends=ends, now=1001)
+        verdict = refusals.repeated(key, key.verdict, ends=ends, now=1001)
         assert verdict is not None
         assert (verdict.final, verdict.since, verdict.until) == (True, 1000, until)
     key.verdict = refusals.judge(key, report(Reason.QUOTA), 1000)
-    assert refusals.repeated(key, "another", ends=False, now=1001) == key.verdict
-    assert refusals.repeated(key, "another", ends=False, now=1060) is None
-    key.verdict = refusals.judge(key, report(until=1500), 1000)
 
-    assert refusals.repeated(key, "t", ends=False, now=1499) is not None
-    assert refusals.repeated(key, "t", ends=False, now=1500) is None, "its time is over"
+    assert refusals.repeated(key, None, ends=False, now=1001) == key.verdict
+    assert refusals.repeated(key, None, ends=False, now=1060) is None
+
+
+def test_g9_of_what_is_made_of_one_report_the_longest_holds() -> None:
+    """For each key that held the token it may be another one."""
+    short = refusals.judge(record(), report(until=1500), 1000)
+    longer = refusals.judge(record(), report(until=1600), 1000)
+    for_good = refusals.judge(record(), report(), 1000)
+
+    assert refusals.strictest([short, longer]) == longer
+    assert refusals.strictest([for_good, longer]) == for_good
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from credward.config.sources import names_on, users
 from credward.issuing.shell import Shell
 from credward.settings.grants import grant_terms
 
-__all__ = ["changed_hands", "login_changed", "secret_changed", "wake"]
+__all__ = ["changed_hands", "login_changed", "login_found", "secret_changed", "wake"]
 
 
 def login_changed(
@@ -26,6 +26,16 @@ def login_changed(
     found = users(config, credentials=names_on(config, grant))
     wake(shell, found, keep_tokens=same_account)
     return found
+
+
+def login_found(config: Config, shell: Shell, grant: str) -> list[CredentialConfig]:
+    """Have tried again whatever waited for a login that another tool keeps, and return that.
+
+    A mint showed that it is there. Whose it is nobody knows; tokens of before are kept, as those of
+    the grant itself are.
+    """
+    shell.grant_given(grant)
+    return login_changed(config, shell, grant, same_account=True)
 
 
 def changed_hands(config: Config, shell: Shell, grant: str) -> None:

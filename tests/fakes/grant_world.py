@@ -172,6 +172,7 @@ class Life:
             guard=SecretGuard(self.book),
             proofs=UsedProofs(clock=clock, path=state / "used_proofs.json"),
             environ={},
+            login_found=lambda _: None,
         )
         self.strongbox.on_open(self._opened)
         # In their order, unlike a set's: histories are to be the same each time.

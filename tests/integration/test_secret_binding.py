@@ -227,6 +227,20 @@ def test_s1_another_value_begins_anew(daemon: RunningDaemon) -> None:
     assert daemon.get("third").text == KEY
 
 
+def test_g9_a_secret_that_is_allowed_is_still_the_one_that_was_refused(
+    daemon: RunningDaemon,
+) -> None:
+    """Where it is used nobody accepts it: only another value, or its owner's word, ends that."""
+    assert daemon.request("POST", "/v1/credentials/gateway/rejected").status == 202
+    assert daemon.get("gateway", client_base_url=HOST).kind == "provider-refused"
+    assert cli(daemon, "secret", "allow", "key").returncode == 0
+    assert daemon.get("gateway", client_base_url=HOST).kind == "provider-refused"
+    assert daemon.status("gateway")["state"] == "rejected"
+    assert cli(daemon, "secret", "set", "key", given=SECOND).returncode == 0
+
+    assert daemon.get("gateway", client_base_url=HOST).text == SECOND
+
+
 def test_s1_only_its_owner_allows(daemon: RunningDaemon) -> None:
     """What nothing uses cannot be allowed, and each allowing is written down."""
     assert cli(daemon, "secret", "allow", "key").returncode == 0

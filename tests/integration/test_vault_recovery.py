@@ -138,8 +138,8 @@ def test_g5_an_unsealed_server_is_noticed_by_whoever_asks(
             CONFIG.format(url=server.url), environment={"SERVER_TOKEN": server.token}
         )
         server.seal()
-        # After six failures what follows by itself is up to 64 s away.
-        until(lambda: daemon.get("llm").kind and daemon.status("llm")["failures"] >= 6)
+        # After five failures what follows by itself is up to 32 s away.
+        until(lambda: daemon.get("llm").kind and daemon.status("llm")["failures"] >= 5)
         told = daemon.get("llm")
         assert told.kind == "provider-unreachable"
         assert "is sealed" in told.text
@@ -148,4 +148,5 @@ def test_g5_an_unsealed_server_is_noticed_by_whoever_asks(
         failures = daemon.status("llm")["failures"]
         until(lambda: daemon.get("llm").text == "sk-of-the-server")
 
-        assert daemon.status("llm")["failures"] <= failures + 1, "two probes at most"
+        # One that was out already when the server was unsealed may still fail.
+        assert daemon.status("llm")["failures"] <= failures + 1, "more than one failure after it"

@@ -156,6 +156,31 @@ def test_g2_a_new_secret_serves_the_chain(start_daemon: DaemonFactory, server: O
     assert {daemon.get(name).status for name in ("api", "exchange")} == {200}
 
 
+@pytest.mark.parametrize("asked", [("end",), ("cli", "end"), ("end", "cli", "middle")])
+@pytest.mark.parametrize("refreshed", ["cli", "middle", "end"])
+def test_g2_a_login_of_another_tool_serves_the_chain(
+    start_daemon: DaemonFactory, tmp_path: Path, asked: tuple[str, ...], refreshed: str
+) -> None:
+    """Whoever was asked for, and whichever is refreshed: one word of its owner is enough."""
+    logged_in, program = tmp_path / "logged-in", tmp_path / "print-token"
+    program.write_text(f"#!/bin/sh\n[ -e {logged_in} ] || exit 67\necho a.b.c\n")
+    program.chmod(0o700)
+    daemon = start_daemon(
+        f'[credentials.cli]\nprovider = "command"\ncommand = ["{program}"]\nlifetime = 600\n'
+        '[credentials.middle]\nprovider = "static"\nsecret = { credential = "cli" }\n'
+        '[credentials.end]\nprovider = "static"\nsecret = { credential = "middle" }\n'
+    )
+    for name in asked:
+        answer = daemon.get(name)
+        assert answer.kind == "login-required"
+        assert "after that login run credward refresh cli" in answer.json()["hint"]
+    logged_in.touch()
+    assert daemon.get(asked[0]).kind == "login-required", "nobody told us"
+    assert daemon.request("POST", f"/v1/credentials/{refreshed}/refresh").status == 200
+
+    assert {daemon.get(name).text for name in ("end", "middle", "cli")} == {"a.b.c"}
+
+
 @pytest.fixture
 def vault() -> Iterator[VaultServer]:
     with serving(time.time) as running:

@@ -455,17 +455,20 @@ class LifecycleModel(RuleBasedStateMachine):
         self.unlock()
         self.asks(key, 0.0, None)
 
-    @rule(grant=grants, another_account=st.booleans())
-    def log_in(self, grant: str, another_account: bool) -> None:
+    @rule(grant=grants, what=st.sampled_from(["login", "login of another", "same secret"]))
+    def log_in(self, grant: str, what: str) -> None:
+        """Or have a secret allowed: then what was reported of it stays so."""
         self.parked.discard(grant)
         for key in KEYS:
             if GRANT_OF[key.credential] == grant:
                 self.succeeded(key)
-                self.unban(key)
+                if what != "same secret":
+                    self.unban(key)
                 if key in self.flying:
                     self.outdated.add(key)
-        self.send(GrantCleared(grant=grant, drop=another_account))
-        if another_account:
+        another = what == "login of another"
+        self.send(GrantCleared(grant=grant, drop=another, same_secret=what == "same secret"))
+        if another:
             self.forget_tokens(grant)
 
     def forget_tokens(self, grant: str) -> None:

@@ -50,7 +50,7 @@ from credward.issuing.strongbox import Strongbox
 from credward.issuing.token_shelf import TokenShelf
 from credward.issuing.turned_away import TurnedAway
 from credward.issuing.used_proofs import UsedProofs
-from credward.issuing.waking import changed_hands
+from credward.issuing.waking import changed_hands, login_found
 from credward.policy.engine import PolicyEngine
 from credward.servers.http11 import HttpServer
 from credward.servers.unix_api.problems import render_problem
@@ -116,6 +116,12 @@ def compose(
         # Only a mint that `shell` began brings this about.
         changed_hands=lambda grant: changed_hands(holder.active.config, shell, grant),
     )
+
+    def login_came(grant: str) -> None:
+        woken = login_found(holder.active.config, shell, grant)
+        for each in {grant, *(user.grant for user in woken)}:
+            notices.login_given(each)
+
     recovery = Recovery(keeper=keeper, journals=journals, spawn=spawn)
     sources = _Sources(places, strongbox)
     minting = Minting(
@@ -128,6 +134,7 @@ def compose(
         guard=guard,
         proofs=proofs,
         environ=environ,
+        login_found=login_came,
     )
     shelf = TokenShelf(clock=clock, book=book, config=lambda: holder.active.config, environ=environ)
     notices = LoginNotices(

@@ -18,7 +18,7 @@ from credward.issuing.secret_guard import SecretGuard
 from credward.issuing.shell import Shell
 from credward.issuing.strongbox import Strongbox
 from credward.issuing.token_shelf import TokenShelf
-from credward.issuing.waking import wake
+from credward.issuing.waking import secret_allowed
 from credward.lifecycle.vocabulary import Plan
 from credward.settings.grants import grant_terms, upstream_of
 from credward.settings.references import Reference, handed_out
@@ -62,7 +62,7 @@ class InForce:
             }
         )
         self.shell.configure(self._plans(config))
-        wake(self.shell, self.guard.released(config), keep_tokens=False)
+        secret_allowed(self.shell, self.guard.released(config))
         self.shelf.sweep()
         self.notices.configured()
 

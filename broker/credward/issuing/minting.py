@@ -6,7 +6,7 @@ Whether and when to mint is the lifecycle's business, what becomes of the grant 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -54,7 +54,11 @@ class SecretSource(Protocol):
 
 
 class Minting:
-    """Mints for the lifecycle; *config* returns the configuration in force."""
+    """Mints for the lifecycle.
+
+    *login_found* is told of a grant whose login another tool keeps, once a mint shows that it is
+    there again.
+    """
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class Minting:
         guard: SecretGuard,
         proofs: UsedProofs,
         environ: Mapping[str, str],
+        login_found: Callable[[str], None],
     ) -> None:
         self._clock = clock
         self._pool = pool
@@ -78,6 +83,9 @@ class Minting:
         self._guard = guard
         self._proofs = proofs
         self._environ = environ
+        self._login_found = login_found
+        # Credentials whose last mint missed a login that another tool keeps.
+        self._logged_out: set[str] = set()
 
     async def mint(
         self, config: Config, key: TokenKey, *, behalf: CredentialConfig | None = None
@@ -100,15 +108,8 @@ class Minting:
             used_proofs=self._proofs.alive() if once else [],
         )
         if not (terms.logins or terms.rotating):
-            limit = getattr(credential.settings, "timeout", None) or _DEADLINE
-            # Two seconds more than the provider's own limit: its report of a hung program says
-            # more than our kill.
             try:
-                return await self._pool.mint(credential.provider, request, deadline=limit + 2.0)
-            except BrokerError as error:
-                if error.kind is Kind.LOGIN_REQUIRED:
-                    raise _with_refresh(credential, error.failure).error() from error
-                raise
+                return await self._mint_by_itself(credential, request)
             finally:
                 if once:
                     await self._proofs.save()
@@ -116,6 +117,29 @@ class Minting:
             self._strongbox.check_rotation(config, credential.name)
         async with self._keeper.turn(credential.grant):
             return await self._mint_on_grant(credential, terms, request)
+
+    async def _mint_by_itself(
+        self, credential: CredentialConfig, request: MintRequest
+    ) -> MintedToken:
+        """Mint without a grant of ours; where another tool keeps a login, notice what became of it.
+
+        Here, and not where a parked key is tried, because who misses the login may be another
+        credential, which is minted from this one.
+        """
+        limit = getattr(credential.settings, "timeout", None) or _DEADLINE
+        # Two seconds more than the provider's own limit: its report of a hung program says more
+        # than our kill.
+        try:
+            minted = await self._pool.mint(credential.provider, request, deadline=limit + 2.0)
+        except BrokerError as error:
+            if error.kind is Kind.LOGIN_REQUIRED:
+                self._logged_out.add(credential.name)
+                raise _with_refresh(credential, error.failure).error() from error
+            raise
+        if credential.name in self._logged_out:
+            self._logged_out.remove(credential.name)
+            self._login_found(credential.grant)
+        return minted
 
     async def secrets_of(
         self,

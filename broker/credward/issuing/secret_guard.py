@@ -65,11 +65,16 @@ class SecretGuard:
         self._refused.difference_update(each.name for each in found)
         return found
 
-    def allow(self, config: Config, secret: str, users: list[CredentialConfig]) -> Binding:
-        """Bind *secret* to what *users* use it for under *config*; durable with the next save."""
+    def allow(
+        self, config: Config, secret: str, users: list[CredentialConfig]
+    ) -> tuple[Binding, list[CredentialConfig]]:
+        """Bind *secret* to what *users* use it for under *config*; durable with the next save.
+
+        Return that, and who is `released` by it.
+        """
         binding = Binding(uses=tuple(use_of(config, each, secret) for each in users))
         self._put(secret, binding)
-        return binding
+        return binding, self.released(config)
 
     def forget(self, secret: str) -> None:
         """Have another value of this name, or none, begin anew."""

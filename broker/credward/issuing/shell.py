@@ -222,12 +222,12 @@ class Shell:
         """Note that this token was refused where it is used; see `Rejected`."""
         self._handle(Rejected(credential=credential, token_id=token_id, reason=reason, until=until))
 
-    def grant_given(self, grant: str, *, drop: bool = False) -> None:
+    def grant_given(self, grant: str, *, drop: bool = False, same_secret: bool = False) -> None:
         """Note that what the grant waited for has come: a login, a secret, a file.
 
-        *drop*: tokens of before are handed out no more.
+        *drop*: tokens of before are handed out no more. *same_secret*: what was reported stays.
         """
-        self._handle(GrantCleared(grant=grant, drop=drop))
+        self._handle(GrantCleared(grant=grant, drop=drop, same_secret=same_secret))
 
     def grant_parked(self, grant: str, failure: Failure, *, drop: bool = False) -> None:
         """Note that the grant waits for a human; *drop*: its tokens are handed out no more."""

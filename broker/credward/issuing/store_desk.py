@@ -19,7 +19,7 @@ from credward.issuing.secret_guard import SecretGuard
 from credward.issuing.shell import Shell
 from credward.issuing.strongbox import LOCKED, Strongbox
 from credward.issuing.token_shelf import TokenShelf
-from credward.issuing.waking import secret_changed
+from credward.issuing.waking import secret_allowed, secret_changed
 from credward.tokens import Secret
 from credward.workers.pool import WorkerPool
 
@@ -162,9 +162,9 @@ class StoreDesk:
                 f'no credential refers to {{ store = "{name}" }}: run credward config edit',
             )
         self._recorder.acted(caller, "Manage", "secret-allowed", about=_SECRET + name)
-        binding = self._guard.allow(config, name, found)
+        binding, released = self._guard.allow(config, name, found)
         durable = await self._book.save()
-        secret_changed(config, self._shell, name)
+        secret_allowed(self._shell, released)
         return binding, durable
 
     @property

@@ -12,7 +12,13 @@ from credward.config.sources import names_on, users
 from credward.issuing.shell import Shell
 from credward.settings.grants import grant_terms
 
-__all__ = ["changed_hands", "login_changed", "secret_changed", "wake"]
+__all__ = [
+    "changed_hands",
+    "login_changed",
+    "login_found",
+    "secret_allowed",
+    "secret_changed",
+]
 
 
 def login_changed(
@@ -24,8 +30,18 @@ def login_changed(
     handed out no more. A grant of its own (a session at another server) is kept.
     """
     found = users(config, credentials=names_on(config, grant))
-    wake(shell, found, keep_tokens=same_account)
+    _wake(shell, found, keep_tokens=same_account)
     return found
+
+
+def login_found(config: Config, shell: Shell, grant: str) -> list[CredentialConfig]:
+    """Have tried again whatever waited for a login that another tool keeps, and return that.
+
+    A mint showed that it is there. Whose it is nobody knows; tokens of before are kept, as those of
+    the grant itself are.
+    """
+    shell.grant_given(grant)
+    return login_changed(config, shell, grant, same_account=True)
 
 
 def changed_hands(config: Config, shell: Shell, grant: str) -> None:
@@ -37,10 +53,16 @@ def changed_hands(config: Config, shell: Shell, grant: str) -> None:
 
 def secret_changed(config: Config, shell: Shell, name: str) -> None:
     """Forget what came of the old value of a secret, and what failed for want of the new one."""
-    wake(shell, users(config, secret=name), keep_tokens=False)
+    _wake(shell, users(config, secret=name), keep_tokens=False)
 
 
-def wake(shell: Shell, credentials: Iterable[CredentialConfig], *, keep_tokens: bool) -> None:
+def secret_allowed(shell: Shell, credentials: Iterable[CredentialConfig]) -> None:
+    """Have tried again what was kept from its secret; what was reported of that stays."""
+    for each in credentials:
+        shell.grant_given(each.grant, same_secret=True)
+
+
+def _wake(shell: Shell, credentials: Iterable[CredentialConfig], *, keep_tokens: bool) -> None:
     """Have what failed of *credentials* tried again at once."""
     for each in credentials:
         terms = grant_terms(each.settings)

@@ -69,6 +69,7 @@ Transitions of a key (row: state, event → state; commands):
 | 46 | any | GrantCleared(drop) | EMPTY; flights go on | Drop |
 | 47 | any | Minted by a flight that was taken away | unchanged | Drop it, unless it is held |
 | 48 | REFRESHING | Minted, the token held, ended by now | EXPIRED | Drop it, Fail each waiter |
+| 49 | REJECTED | GrantCleared(same_secret) | REJECTED | none |
 """
 
 from __future__ import annotations
@@ -153,8 +154,8 @@ class Lifecycle:
             case WaiterLeft(waiter=waiter):
                 self._book.stop_waiting(waiter)
                 return []
-            case GrantCleared(grant=grant, drop=drop):
-                return self._cleared(grant, now, drop=drop)
+            case GrantCleared():
+                return self._cleared(event, now)
             case GrantParked(grant=grant, failure=failure, drop=drop):
                 commands: list[Command] = []
                 if drop:
@@ -598,17 +599,20 @@ class Lifecycle:
                 self._book.schedule(record, now)
         return []
 
-    def _cleared(self, name: str, now: float, *, drop: bool) -> list[Command]:
+    def _cleared(self, event: GrantCleared, now: float) -> list[Command]:
         commands: list[Command] = []
-        grant = self._book.grant(name)
+        grant = self._book.grant(event.grant)
         for plan in self._book.plans.values():
-            if plan.grant == name:
+            if plan.grant == event.grant and not event.same_secret:
                 self._book.forget_verdicts(plan.credential)
-        for record in self._book.on(name):
+        for record in self._book.on(event.grant):
             self._pauses.ended(record)
-            record.verdict = None
+            if not event.same_secret:
+                record.verdict = None
+            elif record.verdict is not None and record.rejected(now):
+                refusals.condemn(record, record.verdict, now)
             record.outdated = record.flight is not None
-            if drop:
+            if event.drop:
                 self._drop_token(record, commands)
             if record.current is None:
                 # Nothing was minted of what has come.

@@ -201,10 +201,12 @@ class GrantCleared:
     """What the grant waited for has come (a login, a secret): parking, pauses and verdicts end.
 
     *drop*: it is another account's, so tokens of before are handed out no more; mints go on.
+    *same_secret*: it may be used now, but it is the one of before, so verdicts stay.
     """
 
     grant: str
     drop: bool = False
+    same_secret: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,6 +79,7 @@ class GrantSide:
             guard=SecretGuard(self.book),
             proofs=UsedProofs(clock=self.clock, path=folder / "state" / "used_proofs.json"),
             environ={},
+            login_found=lambda _: None,
         )
         self.strongbox.on_open(self._opened)
         words = rotating_provider.Settings(url=server.url, die=str(folder / "die"), **settings)

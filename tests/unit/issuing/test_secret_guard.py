@@ -116,6 +116,20 @@ async def test_s1_what_is_refused_is_known_and_released(disk: Disk, guard: Secre
     assert guard.refusal(bad, mine) is None
 
 
+async def test_s1_who_is_allowed_is_released_once(guard: SecretGuard) -> None:
+    """And not at the next reload again, which would wake it although it waits for nothing."""
+    good, bad = config("gateway", "https://a.example"), config("gateway")
+    await admit(guard, good)
+    with pytest.raises(BrokerError):
+        await admit(guard, bad)
+    binding, released = guard.allow(bad, "key", list(bad.credentials.values()))
+
+    assert guard.binding("key") == binding
+    assert [each.name for each in released] == ["gateway"]
+    assert guard.released(bad) == []
+    await admit(guard, bad)
+
+
 async def test_s1_forgotten_with_the_value(disk: Disk, guard: SecretGuard) -> None:
     """Whatever uses the next one first binds it."""
     await admit(guard, config("gateway"))

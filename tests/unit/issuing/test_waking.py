@@ -12,7 +12,7 @@ from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Kind
 from credward.issuing.sealer import Sealer
 from credward.issuing.shell import Answer, Shell
-from credward.issuing.waking import login_changed, secret_changed
+from credward.issuing.waking import login_changed, login_found, secret_changed
 from credward.lifecycle.vocabulary import Plan, State, TokenKey
 from credward.settings.grants import GrantTerms
 from credward.settings.references import Reference
@@ -124,6 +124,21 @@ async def test_g2_tokens_of_the_same_account_are_kept(bench: Bench) -> None:
 
     gone = {name for name, state in bench.states().items() if state is State.EMPTY}
     assert gone == {"exchange", "api"}
+
+
+async def test_g2_a_login_of_another_tool_wakes_its_own_credential_too(bench: Bench) -> None:
+    """And keeps the tokens: nobody knows whose it is."""
+    bench.upstream.failure = LOGIN
+    await bench.ask_all()
+    woken = login_found(CONFIG, bench.shell, "grant of cli")
+
+    assert [each.name for each in woken] == ["exchange", "api", "session"]
+    parked = {name for name, state in bench.states().items() if state is State.PARKED}
+    assert parked == {"other"}
+    bench.upstream.failure = None
+    await bench.ask_all()
+    login_found(CONFIG, bench.shell, "grant of cli")
+    assert bench.states()["cli"] is bench.states()["api"] is State.FRESH
 
 
 async def test_g2_a_secret_wakes_whoever_it_goes_into(bench: Bench) -> None:

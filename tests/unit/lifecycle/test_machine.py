@@ -793,6 +793,29 @@ def test_row_20_g9_a_new_secret_ends_a_verdict() -> None:
     assert kinds(bench.ask(4)) == ["StartMint"]
 
 
+def test_row_49_g9_a_secret_that_is_allowed_is_the_one_that_was_refused() -> None:
+    """REJECTED, cleared: it may be used, which makes it no better; what failed besides is over."""
+    bench = rejected()
+    assert kinds(bench.ask(3602)) == ["StartMint"]
+    bench.fail(3603, BROKEN)
+    assert bench.handle(GrantCleared(grant="a", same_secret=True), 3604) == []
+    (fail,) = bench.ask(3605)
+
+    assert isinstance(fail, Fail)
+    assert "is refused where it is used" in fail.failure.message
+    assert bench.state(3605) is State.REJECTED
+
+
+def test_row_49_g2_a_secret_that_is_allowed_is_tried(fresh: Bench) -> None:
+    """PARKED for want of that, with a token that is still good: it goes on being served."""
+    fresh.wake(75)
+    fresh.fail(75, BROKEN)
+    fresh.handle(GrantCleared(grant="a", same_secret=True), 76)
+
+    assert kinds(fresh.ask(76)) == ["Serve"]
+    assert kinds(fresh.wake(80)) == ["StartMint"]
+
+
 def test_row_44_g6_a_lock_drops_tokens_and_keeps_what_failed() -> None:
     """TokensDropped: PARKED, REJECTED and broken configurations are so afterwards, the rest is empty."""
     names = ["fresh", "broken", "parked", "minting", "rejected"]
@@ -888,7 +911,7 @@ def test_every_row_of_the_table_has_its_test() -> None:
     tests = {int(name[9:11]) for name in globals() if name.startswith("test_row_")}
 
     assert rows == tests
-    assert rows == set(range(1, 49))
+    assert rows == set(range(1, 50))
 
 
 # --- cases that span rows ------------------------------------------------------------------------

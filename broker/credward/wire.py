@@ -360,8 +360,9 @@ class GrantStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     *state*: `valid`; `needs-login`, and then *failure* is what every ask on it is answered, since
     *parked_at* where there was a login before; `ambiguous`: nobody knows since *ambiguous_at*
-    whether its secret was used up; `locked`; `none`: nothing is held, and nobody need do anything.
-    *rotations* counts since the login; *unsaved*: the store cannot be written, a journal keeps it.
+    whether its secret was used up; `untried`: it was handed over and has not worked yet; `locked`;
+    `none`: nothing is held, and nobody need do anything. *rotations* counts since the login;
+    *unsaved*: the store cannot be written, a journal keeps it.
     """
 
     name: str

@@ -112,8 +112,8 @@ def test_g7_a_grant_that_is_no_good(daemon: RunningDaemon, upstream: OAuthServer
     assert done.returncode == 0
     first, second = done.stdout.splitlines()
 
-    assert first.startswith("kept for one, two, three, but it has not worked yet (")
-    assert first.endswith("): a login that was there stays until it has")
+    assert first.startswith("kept for one, two, three, it has not worked yet: ")
+    assert first.endswith("; a login that was there stays until it has")
     assert second == "next: credward refresh one (tries it again)"
     upstream.portal = None
     assert cli(daemon, *second.split("credward ")[1].split()[:2]).returncode == 0

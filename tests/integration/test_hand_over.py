@@ -162,6 +162,8 @@ def test_g7_what_cannot_be_tried_now_does_not_replace_a_login(
 
     assert given["works"] is False
     assert "status 503" in given["message"]
+    (grant,) = daemon.request("GET", "/v1/credentials").json()["grants"]
+    assert (grant["state"], grant["account"]) == ("untried", "alice@example.com")
     assert daemon.request("POST", "/v1/credentials/gateway/refresh").status == 200
     assert not server.families[0].revoked
 

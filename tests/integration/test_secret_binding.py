@@ -79,7 +79,7 @@ def test_s1_a_configuration_without_the_base_url_prints_nothing(
     assert (asked.returncode, asked.stdout) == (78, "")
     assert asked.stderr == (
         f'credward: "gateway" may not use secret "key", which is bound to {HOST}, '
-        "while the credential may go anywhere now: run credward secret allow key\n"
+        "while the credential may go anywhere now: if that change is yours, run credward secret allow key\n"
     )
     assert shown["kind"] == "fix-configuration"
     assert daemon.status("gateway")["state"] == "parked"
@@ -112,7 +112,9 @@ def test_s1_what_is_another_use(daemon: RunningDaemon, text: str, why: str) -> N
 
     assert before.kind == "fix-configuration"
     assert why in before.json()["detail"]
-    assert before.json()["detail"].endswith(": run credward secret allow key")
+    assert before.json()["detail"].endswith(
+        ": if that change is yours, run credward secret allow key"
+    )
     assert allowed.returncode == 0, allowed.stderr
     assert f"{name} ({' '.join(urls)})" in allowed.stdout
     assert after.text == KEY

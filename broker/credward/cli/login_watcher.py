@@ -49,8 +49,8 @@ def taken_over(given: wire.GrantGiven) -> str:
         text = f"taken over, and it works: {names}"
     else:
         text = (
-            f"kept for {names}, but it has not worked yet ({plain(given.message)}): a login that "
-            "was there stays until it has"
+            f"kept for {names}, it has not worked yet: {plain(given.message)}; "
+            "a login that was there stays until it has"
         )
     if given.turned_away:
         text += f", {_agents(given.turned_away, 'was', 'were')} turned away without it"

@@ -40,7 +40,13 @@ _COLOURS = {
     "locked": "red",
 }
 _GRANT_HEADER = ("GRANT", "STATE", "ACCOUNT", "SINCE", "ENDS", "CREDENTIALS")
-_GRANT_COLOURS = {"valid": "green", "needs-login": "red", "ambiguous": "yellow", "locked": "red"}
+_GRANT_COLOURS = {
+    "valid": "green",
+    "needs-login": "red",
+    "ambiguous": "yellow",
+    "untried": "yellow",
+    "locked": "red",
+}
 
 
 @click.command("status", epilog="Example: credward status --watch")

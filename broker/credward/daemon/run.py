@@ -24,7 +24,7 @@ from credward.daemon.hardening import harden_process
 from credward.daemon.listener import Listener
 from credward.daemon.logs import configure_logging
 from credward.daemon.notify import Notifier
-from credward.errors import BrokerError
+from credward.errors import BrokerError, Failure
 from credward.servers.unix_api.listen import activated_sockets
 from credward.store.lock import StoreLock
 
@@ -60,7 +60,9 @@ def run(
         harden_process(no_new_privs=False)
         configure_logging(log_level, log_file)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(places, config_path, socket or places.socket, parent))
+            runner.run(
+                _with_one_failure(_serve(places, config_path, socket or places.socket, parent))
+            )
     except BrokerError as error:
         if parent is None:
             raise
@@ -77,6 +79,18 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     except ImportError:
         return asyncio.new_event_loop
     return uvloop.new_event_loop
+
+
+async def _with_one_failure(work: Coroutine[Any, Any, None]) -> None:
+    """Do it; one failure is one line for the user, not a tree of exceptions."""
+    failures: list[Failure] = []
+    try:
+        await work
+    except* BrokerError as group:
+        failures += [each.failure for each in group.exceptions if isinstance(each, BrokerError)]
+    # Not up there: Python 3.11.2 puts what is raised there into a group again.
+    if failures:
+        raise failures[0].error()
 
 
 async def _serve(
@@ -138,9 +152,6 @@ async def _serve(
             await broker.shelf.close()
             broker.shell.close()
             broker.audit.close()
-    except* BrokerError as group:
-        # One failure is one line for the user, not a tree of exceptions.
-        raise group.exceptions[0] from None
     finally:
         lock.release()
 

@@ -246,6 +246,8 @@ def _grant_status(
         state = _LOCKED
     elif view.failure is not None:
         state = "needs-login"
+    elif view.untried:
+        state = "untried"
     elif view.ambiguous_at is not None:
         state = "ambiguous"
     else:

@@ -75,6 +75,7 @@ class GrantRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 class GrantView:
     """What `status` shows of a grant; instants are Unix seconds.
 
+    *untried*: it was handed over and has not worked yet; *account* is of the login before then.
     *unsaved*: it is in memory and in a journal, but the store could not be written.
     """
 
@@ -87,4 +88,5 @@ class GrantView:
     ambiguous_at: float | None = None
     parked_at: float | None = None
     failure: Failure | None = None
+    untried: bool = False
     unsaved: bool = False

@@ -77,7 +77,7 @@ class GrantKeeper:
             return GrantView(name=grant, unsaved=self._book.unsaved)
         return GrantView(
             name=grant,
-            account=record.account,
+            account=record.account or (record.before.account if record.before else None),
             ends_at=record.ends_at,
             extended_at=record.extended_at,
             given_at=record.given_at if record.secret is not None else None,
@@ -85,6 +85,7 @@ class GrantKeeper:
             ambiguous_at=record.ambiguous_at,
             parked_at=record.parked.since if record.parked else None,
             failure=record.parked.failure() if record.parked else None,
+            untried=record.untried,
             unsaved=self._book.unsaved,
         )
 

@@ -103,7 +103,7 @@ def _reason(binding: Binding, before: Use | None, now: Use) -> str:
 
 
 def _allow(secret: str) -> str:
-    return f"run credward secret allow {secret}"
+    return f"if that change is yours, run credward secret allow {secret}"
 
 
 def ways_into(

@@ -50,7 +50,7 @@ def test_s1_no_wider_than_before(before: Use, now: Use, why: str | None) -> None
         assert isinstance(found, str)
         assert why in found
         assert found.startswith(f'"{now.credential}" may not use secret "key", ')
-        assert found.endswith(": run credward secret allow key")
+        assert found.endswith(": if that change is yours, run credward secret allow key")
 
 
 def test_s1_the_first_use_binds() -> None:

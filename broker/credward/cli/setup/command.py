@@ -79,7 +79,14 @@ def claude_code_command(
         plan = (
             _undoing(target, before, record)
             if undo
-            else _doing(target, before, find_credential(load_config(places()), name), ttl, replace)
+            else _doing(
+                target,
+                before,
+                find_credential(load_config(places()), name),
+                ttl=ttl,
+                replace=replace,
+                earlier=record,
+            )
         )
     except BrokerError as error:
         if "JSON" in error.message and not error.message.startswith('"'):
@@ -140,8 +147,10 @@ def _doing(
     target: Path,
     before: str,
     credential: CredentialConfig,
+    *,
     ttl: int | None,
     replace: bool,
+    earlier: Record | None,
 ) -> _Plan:
     from credward.cli.helper_probe import find_helper
 
@@ -150,7 +159,7 @@ def _doing(
     if ttl is None:
         ttl = claude_code.cache_time(_life(credential))
     wanted = claude_code.wanted(find_helper(), credential, ttl)
-    after, changes = settings_file.apply(before, wanted)
+    after, changes = settings_file.apply(before, wanted, earlier)
     for change in changes:
         foreign = change.path == list(claude_code.HELPER) and change.before is not None
         if foreign and not claude_code.ours(change.before) and not replace:

@@ -58,7 +58,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     ) -> Record:
         """Return what is known after one run more, which made *after* of *before*."""
         # What was there before our first change is what undoing brings back.
-        known = {tuple(each.path): each for each in (earlier.changes if earlier else ())}
+        anew = {tuple(each.path) for each in changes}
+        known = {
+            path: each
+            for each in (earlier.changes if earlier else ())
+            if (path := tuple(each.path)) in anew or get_member(after, path) == each.after
+        }
         for change in changes:
             first = known.get(tuple(change.path), change)
             known[tuple(change.path)] = Change(
@@ -119,8 +124,15 @@ def read(path: Path) -> str:
         raise _unreadable(path, error) from error
 
 
-def apply(text: str, wanted: dict[tuple[str, ...], Any]) -> tuple[str, list[Change]]:
-    """Return *text* with the *wanted* members and what that changed."""
+def apply(
+    text: str, wanted: dict[tuple[str, ...], Any], earlier: Record | None = None
+) -> tuple[str, list[Change]]:
+    """Return *text* with the *wanted* members and what that changed.
+
+    What we set *earlier* and is not wanted any more is as it was before that.
+    """
+    if earlier is not None and text.strip():
+        text = _without(text, [each for each in earlier.changes if tuple(each.path) not in wanted])
     changes = []
     original = text
     for path, value in wanted.items():

@@ -61,6 +61,25 @@ def test_running_it_again_does_nothing_and_undo_is_exact(run: Run, settings: Pat
     assert settings.read_text() == FILE
 
 
+def test_s2_what_the_credential_before_needed_goes_with_it(
+    run: Run, settings: Path, config_file: Path
+) -> None:
+    """Else requests go to the host of that one; what its owner had there comes back."""
+    own = '{"env": {"ANTHROPIC_BASE_URL": "https://mine.example"}}'
+    gateway = '[credentials.gateway]\nprovider = "local"\nbase_url = "https://llm.example"\n'
+    config_file.write_text(config_file.read_text() + gateway)
+    for before, after in ((FILE, None), (own, "https://mine.example")):
+        settings.write_text(before)
+        run("setup", "claude-code", "gateway", "--yes")
+        env = json.loads(settings.read_text())["env"]
+        assert env["ANTHROPIC_BASE_URL"] == "https://llm.example"
+        run("setup", "claude-code", "demo", "--yes")
+        assert json.loads(settings.read_text())["env"].get("ANTHROPIC_BASE_URL") == after
+        run("setup", "claude-code", "--undo", "--yes")
+
+        assert settings.read_text() == before
+
+
 def tree(home: Path) -> dict[str, bytes | None]:
     """Return everything below *home* but what is ours: None for a directory."""
     return {

@@ -316,10 +316,10 @@ def _grant(name: str, action: str) -> str:
 
 def _query(token_request: TokenRequest) -> dict[str, str]:
     query = {"timeout": f"{token_request.timeout:.3f}"}
-    for name in ("min_remaining", "cache_ttl"):
-        seconds = getattr(token_request, name)
-        if seconds is not None:
-            query[name] = f"{seconds:.3f}"
+    if token_request.min_remaining is not None:
+        query["min_remaining"] = f"{token_request.min_remaining:.3f}"
+    if token_request.cache_ttl is not None:
+        query["cache_ttl"] = f"{token_request.cache_ttl:.3f}"
     if token_request.audience is not None:
         query["audience"] = token_request.audience
     if token_request.scopes:

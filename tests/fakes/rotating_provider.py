@@ -29,7 +29,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def grant_terms(self) -> GrantTerms:
-        return GrantTerms(rotating=self.rotating, logins=("device",) if self.login else ())
+        return GrantTerms(
+            rotating=self.rotating,
+            logins=("device",) if self.login else (),
+            rotation_retry=self.rotation_retry,
+        )
 
 
 class Provider:

@@ -254,7 +254,7 @@ class GrantDesk:
         gone = {
             each.grant: each
             for each in before.credentials.values()
-            if each.grant not in kept and getattr(each.settings, "revoke_on_drop", False)
+            if each.grant not in kept and grant_terms(each.settings).revoke_on_drop
         }
         for grant, credential in gone.items():
             try:

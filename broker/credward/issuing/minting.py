@@ -24,7 +24,9 @@ from credward.issuing.strongbox import LOCKED, Strongbox
 from credward.issuing.used_proofs import UsedProofs
 from credward.lifecycle.vocabulary import TokenKey
 from credward.settings.grants import GrantTerms, bound_to, grant_terms
+from credward.settings.presenting import presents_once
 from credward.settings.references import Keychain, Reference, references_in
+from credward.settings.times import time_limit
 from credward.store.journal import Journal
 from credward.tokens import Secret
 from credward.workers.lane import Rotating
@@ -93,7 +95,7 @@ class Minting:
         """Mint one token, or raise `BrokerError`; *behalf*: the credential that uses it."""
         credential = config.credentials[key.credential]
         terms = grant_terms(credential.settings)
-        once = getattr(credential.settings, "presents_once", False)
+        once = presents_once(credential.settings)
         if needs_store(credential):
             await self._strongbox.open(config)
         request = MintRequest(
@@ -126,7 +128,7 @@ class Minting:
         Here, and not where a parked key is tried, because who misses the login may be another
         credential, which is minted from this one.
         """
-        limit = getattr(credential.settings, "timeout", None) or _DEADLINE
+        limit = time_limit(credential.settings) or _DEADLINE
         # Two seconds more than the provider's own limit: its report of a hung program says more
         # than our kill.
         try:
@@ -168,7 +170,7 @@ class Minting:
                 credential.grant,
                 credential.provider,
                 bound_to=bound_to(credential.provider, credential.settings),
-                rotation_retry=getattr(credential.settings, "rotation_retry", True),
+                rotation_retry=terms.rotation_retry,
                 by_itself=terms.rotating and not terms.logins,
             )
             if terms.logins and (loan.record is None or loan.record.secret is None):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
-__all__ = ["GrantTerms", "bound_to", "grant_terms", "upstream_of"]
+__all__ = ["AsksServer", "GrantTerms", "HasGrant", "bound_to", "grant_terms", "upstream_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,31 +24,52 @@ class GrantTerms:
     table `[grants.NAME]` may hold. *presented*: names of the settings that say to whom it is
     presented and by which client; None: all of *identity*. *rotating*: a mint may replace it, so
     that mints on it take turns. *logins*: the ways in which a human gives it, the default first;
-    none where it is no login.
+    none where it is no login. *rotation_retry*: it is tried again after an exchange that was cut
+    off. *revoke_on_drop*: it is given up when no credential is on it any more.
     """
 
     identity: tuple[str, ...] = ()
     presented: tuple[str, ...] | None = None
     rotating: bool = False
     logins: tuple[Literal["browser", "device"], ...] = ()
+    rotation_retry: bool = True
+    revoke_on_drop: bool = False
 
 
 _NONE = GrantTerms()
 
 
+@runtime_checkable
+class HasGrant(Protocol):
+    """Settings with a grant behind them."""
+
+    @property
+    def grant_terms(self) -> GrantTerms:
+        """What kind of grant it is."""
+        ...
+
+
+@runtime_checkable
+class AsksServer(Protocol):
+    """Settings that name the server which their mints ask."""
+
+    @property
+    def server(self) -> str | None:
+        """Its name, which others share who ask the same one; None where it is not known."""
+        ...
+
+
 def grant_terms(settings: msgspec.Struct) -> GrantTerms:
     """Return the terms of *settings*; a provider that says nothing keeps no grant."""
-    terms = getattr(settings, "grant_terms", _NONE)
-    assert isinstance(terms, GrantTerms)
-    return terms
+    return settings.grant_terms if isinstance(settings, HasGrant) else _NONE
 
 
 def upstream_of(provider: str, settings: msgspec.Struct) -> str | None:
     """Return a name for the server that *settings* ask, which those of others may share.
 
-    None where the settings have no property `server`: nothing is known of it.
+    None where nothing is known of it.
     """
-    server = getattr(settings, "server", None)
+    server = settings.server if isinstance(settings, AsksServer) else None
     return None if server is None else f"{provider} {server}"
 
 

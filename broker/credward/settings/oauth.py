@@ -172,6 +172,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if not self.for_user:
             return GrantTerms()
         return GrantTerms(
+            rotation_retry=self.rotation_retry,
             identity=identity,
             # Scopes and audiences may differ among those that share it; these see the secret.
             presented=("issuer", "token_endpoint", "revocation_endpoint", "client_id"),

@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
-__all__ = ["PresentsSecrets", "presented_to"]
+__all__ = ["PresentsOnce", "PresentsSecrets", "presented_to", "presents_once"]
 
 
 @runtime_checkable
@@ -21,6 +21,21 @@ class PresentsSecrets(Protocol):
     def presenting(self) -> tuple[str, ...]:
         """The names of the settings that say so; none where a secret is only handed out."""
         ...
+
+
+@runtime_checkable
+class PresentsOnce(Protocol):
+    """Settings that say whether what they present is good for one time only."""
+
+    @property
+    def presents_once(self) -> bool:
+        """Whether it may be used up; then a mint has to be told of what was."""
+        ...
+
+
+def presents_once(settings: msgspec.Struct) -> bool:
+    """Return whether a mint has to be told of what was used up."""
+    return isinstance(settings, PresentsOnce) and settings.presents_once
 
 
 def presented_to(settings: msgspec.Struct) -> Mapping[str, Any]:

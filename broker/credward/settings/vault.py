@@ -184,6 +184,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             presented=(),
             rotating=True,
             logins=("browser",) if self.auth_method == "oidc" else (),
+            revoke_on_drop=self.revoke_on_drop,
         )
 
     def _check_login(self) -> None:

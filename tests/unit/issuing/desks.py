@@ -57,7 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def grant_terms(self) -> GrantTerms:
-        return GrantTerms(rotating=True, logins=("device",))
+        return GrantTerms(rotating=True, logins=("device",), revoke_on_drop=self.revoke_on_drop)
 
 
 @dataclasses.dataclass(frozen=True)

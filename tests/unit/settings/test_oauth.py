@@ -22,6 +22,8 @@ def test_two_keys_are_enough():
     assert (settings.grant_type, settings.auth_method) == ("authorization_code", "none")
     assert settings.grant_terms.rotating
     assert settings.grant_terms.logins == ("browser", "device")
+    assert settings.grant_terms.rotation_retry
+    assert not convert(rotation_retry=False).grant_terms.rotation_retry
     assert {"issuer", "token_endpoint", "authorization_endpoint", "client_id"} <= set(
         settings.grant_terms.identity
     )

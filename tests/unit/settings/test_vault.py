@@ -101,6 +101,8 @@ def test_a_grant_is_kept_where_there_is_something_to_keep(words, rotating, login
     terms = grant_terms(convert(**words))
 
     assert (terms.rotating, terms.logins) == (rotating, logins)
+    assert not terms.revoke_on_drop
+    assert not rotating or grant_terms(convert(**words, revoke_on_drop=True)).revoke_on_drop
     assert set(terms.identity) <= set(Settings.__struct_fields__)
 
 

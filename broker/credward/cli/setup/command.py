@@ -23,6 +23,7 @@ from credward.cli.start import places, reach
 from credward.config import CredentialConfig, environment, load_config
 from credward.errors import BrokerError, Kind
 from credward.issuing.asking import find_credential
+from credward.settings.times import lifetime
 
 __all__ = ["command"]
 
@@ -178,8 +179,7 @@ def _life(credential: CredentialConfig) -> float | None:
         lives += [
             each.life for each in reach().statuses().credentials if each.name == credential.name
         ]
-    # What providers call it: ours and Google's, and AWS's.
-    lives += [getattr(credential.settings, name, None) for name in ("lifetime", "duration_seconds")]
+    lives.append(lifetime(credential.settings))
     return next((life for life in lives if life is not None), None)
 
 

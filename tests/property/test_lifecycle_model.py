@@ -58,6 +58,8 @@ LOGIN = Failure.of(Kind.LOGIN_REQUIRED, "log in")
 BROKEN = Failure.of(Kind.FIX_CONFIGURATION, "mend it")
 MISSING = Failure.of(Kind.FIX_CONFIGURATION, "put it there", local=True)
 LOCKED = Failure.of(Kind.STORE_LOCKED, "unlock")
+# Not of a mint: what was reported of a token keeps its key from being tried.
+REPORTED = Failure.of(Kind.PROVIDER_REFUSED, "it is refused where it is used")
 ASKERS = [None, ("claude", 1), ("claude", 2)]
 # A source that has one key gives this, whatever the audience, and it has no end.
 KEY_ITSELF = "the key of {}"
@@ -267,6 +269,8 @@ class LifecycleModel(RuleBasedStateMachine):
             if at is not None and not helps:
                 self.closed[each] = at
             self.reported[each] = self.reports[token] = (token, helps)
+            if not helps or each in no_help:
+                self.failures[each] = REPORTED
         if at is not None:
             self.banned[token] = at
         elif no_help == set(holders):
@@ -306,6 +310,7 @@ class LifecycleModel(RuleBasedStateMachine):
             self.held.add((key, token))
             if self.is_banned(token):
                 self.reported[key] = self.reports[token]
+                self.failures[key] = REPORTED
             elif self.closed.get(key, self.now) <= self.now:
                 self.lives[key].append(ends - self.now)
                 self.minted_at[key] = self.now
@@ -590,8 +595,7 @@ class LifecycleModel(RuleBasedStateMachine):
 
     def send(self, event: Event, *, forced: bool = False) -> list[Command]:
         commands = self.machine.handle(event, self.now)
-        guessed = [type(command) for command in commands[:2]] == [Serve, StartMint]
-        forced = forced or (isinstance(event, Asked) and guessed)
+        forced = forced or self.may_be_a_guess(event, commands)
         for command in commands:
             match command:
                 case StartMint(key=key, flight=flight):
@@ -607,6 +611,17 @@ class LifecycleModel(RuleBasedStateMachine):
                     assert grant in self.parked
         return commands
 
+    def may_be_a_guess(self, event: Event, commands: list[Command]) -> bool:
+        """Whether a mint may be for a token that an early ask makes suspect."""
+        match event, [type(command) for command in commands[:2]]:
+            case Asked(), [kind, other]:
+                return (kind, other) == (Serve, StartMint)
+            case Asked(asker=asker, key=key), [kind] if asker is not None and kind is StartMint:
+                # It wants more than is left besides, so that it waits.
+                return any(owner == key and held not in self.guessed for owner, held in self.held)
+            case _:
+                return False
+
     def starts(self, key: TokenKey, flight: int, *, forced: bool) -> None:
         grant = GRANT_OF[key.credential]
         assert key not in self.flying, "two flights for one key"
@@ -615,7 +630,9 @@ class LifecycleModel(RuleBasedStateMachine):
             assert not self.flies_on(grant), "two flights on one rotating grant"
         if not forced and key in self.failed_at:
             paused = self.now - self.failed_at[key]
-            assert paused >= 0.49 or not self.is_down(key), "no back-off"
+            # What waits for a login is kept by its parking, and that is over.
+            backs_off = self.is_down(key) and self.failures[key] is not LOGIN
+            assert paused >= 0.49 or not backs_off, "no back-off"
             assert paused >= (self.failures[key].retry_after or 0.0) - 0.01, "before Retry-After"
         if not forced and key in self.minted_at:
             assert self.is_due(key), "a storm"
@@ -661,6 +678,8 @@ class LifecycleModel(RuleBasedStateMachine):
 
     def probes(self, key: TokenKey, due_at: float) -> None:
         """An ask has a key tried that failed and is due by itself at *due_at*."""
+        if self.failures[key] is REPORTED:
+            return
         if not self.may_pass(key):
             assert self.now >= due_at, "not for time to heal"
             return

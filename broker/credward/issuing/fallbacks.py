@@ -21,7 +21,6 @@ __all__ = ["Fallbacks", "Unusable"]
 
 _Entry = tuple[str, str]
 _HOLDS_A_TOKEN = (State.FRESH, State.REFRESHING, State.SUSPECT, State.STALE)
-_NEEDS_SOMEBODY = (State.PARKED, State.REJECTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +140,7 @@ class Fallbacks:
             return
         view = self._view(entry[0])
         if window.state is WindowState.DISABLED:
-            gone = view.state not in _NEEDS_SOMEBODY
+            gone = not view.state.needs_somebody
         else:
             # What it failed with was taken away: a new secret, another login.
             gone = view.state in {State.EMPTY, State.EXPIRED} and view.failure is None

@@ -22,7 +22,7 @@ from credward.issuing.recording import Recorder
 from credward.issuing.shell import Answer, Held, Shell
 from credward.issuing.source_files import SourceFiles
 from credward.issuing.turned_away import TurnedAway
-from credward.lifecycle.vocabulary import Reason, State, TokenKey, View
+from credward.lifecycle.vocabulary import Reason, TokenKey, View
 from credward.tokens import Secret, Token, TokenRequest
 
 __all__ = ["Issued", "Issuer"]
@@ -100,8 +100,7 @@ class Issuer:
         return [
             name
             for name in names
-            if self._files.is_due(name)
-            and self._shell.view(name).state in {State.PARKED, State.REJECTED}
+            if self._files.is_due(name) and self._shell.view(name).state.needs_somebody
         ]
 
     async def _look_and_issue(

@@ -56,6 +56,11 @@ class State(enum.StrEnum):
     PARKED = "parked"
     REJECTED = "rejected"
 
+    @property
+    def needs_somebody(self) -> bool:
+        """Whether it lasts until somebody acts, or its time is over."""
+        return self in {State.PARKED, State.REJECTED}
+
 
 class Reason(enum.StrEnum):
     """What a server said of a token that it refused, as whoever used the token reports it."""

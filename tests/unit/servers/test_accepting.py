@@ -82,12 +82,14 @@ def test_r6_nobody_is_turned_away_while_it_goes_on(run, short_dir):
     """R6: the queue is as long as ever, also while more wait than are taken at one go."""
 
     async def main() -> None:
+        clients: list[socket.socket] = []
         with contextlib.ExitStack() as held:
 
             def come() -> None:
                 client = held.enter_context(socket.socket(socket.AF_UNIX))
                 client.setblocking(False)
                 client.connect(str(short_dir / "s"))
+                clients.append(client)
 
             listener = socket.socket(socket.AF_UNIX)
             listener.bind(str(short_dir / "s"))
@@ -99,6 +101,10 @@ def test_r6_nobody_is_turned_away_while_it_goes_on(run, short_dir):
             while not starting.done():
                 await asyncio.sleep(0)
                 come()
+            async with asyncio.timeout(PATIENCE):
+                heard = [await asyncio.get_running_loop().sock_recv(each, 16) for each in clients]
+            assert heard == [b"hello"] * len(clients)
+
             acceptor.close()
             await asyncio.sleep(0.01)
 

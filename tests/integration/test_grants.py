@@ -19,6 +19,7 @@ import pytest
 from fakes.oauth_server import Answer, Family, OAuthServer
 from integration.command_line import by_owner, cli, command, grant, status
 from integration.daemon import DaemonFactory, RunningDaemon
+from integration.old_stores import put_store
 from waiting import PATIENCE, until
 
 pytestmark = by_owner
@@ -33,7 +34,6 @@ scope = "openid offline_access"
 header = "X-{name}"
 """
 NAMES = ["one", "two", "three"]
-STORES = Path(__file__).parent / "stores"
 PASSPHRASE = "correct horse battery staple"
 KEY = (
     '\n[credentials.key]\nprovider = "static"\nkind = "api-key"\nsecret = { store = "team-key" }\n'
@@ -725,13 +725,7 @@ def test_o3_a_store_of_format_1(start_daemon: DaemonFactory, upstream: OAuthServ
         + late.replace('"team"', '"waiting"')
         + KEY.replace("team-key", "gateway-key")
     )
-    daemon.state_dir.mkdir(parents=True, mode=0o700)
-    for name, place in (
-        ("store.sealed", daemon.state_dir),
-        ("store.key", daemon.config_file.parent),
-    ):
-        shutil.copy(STORES / "format-1" / name, place / name)
-        (place / name).chmod(0o600)
+    put_store(daemon, "format-1")
     daemon.config_file.parent.chmod(0o700)
     daemon.start()
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,6 +12,7 @@ from canaries import canary
 from fakes.oauth_server import OAuthServer
 from integration.command_line import by_owner, cli
 from integration.daemon import DaemonFactory, RunningDaemon
+from integration.old_stores import put_store
 from waiting import until
 
 pytestmark = by_owner
@@ -25,7 +24,6 @@ CHAIN = (
     '[credentials.gateway]\nprovider = "static"\nsecret = { credential = "inner" }\n'
     f'base_url = "{HOST}"\n'
 )
-STORES = Path(__file__).parent / "stores"
 
 
 def static(name: str = "gateway", *hosts: str, more: str = "") -> str:
@@ -262,13 +260,7 @@ def test_s1_a_store_of_before(start_daemon: DaemonFactory) -> None:
     """One without any record works: its secrets become bound at their first use."""
     used = static("gateway").replace('"key"', '"gateway-key"')
     daemon = start_daemon.prepare(used)
-    daemon.state_dir.mkdir(parents=True, mode=0o700)
-    for name, place in (
-        ("store.sealed", daemon.state_dir),
-        ("store.key", daemon.config_file.parent),
-    ):
-        shutil.copy(STORES / "format-1" / name, place / name)
-        (place / name).chmod(0o600)
+    put_store(daemon, "format-1")
     daemon.start()
     first = daemon.get("gateway")
     change(daemon, used.replace("gateway", "other"), restart=True)

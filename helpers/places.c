@@ -139,19 +139,11 @@ static bool ids_are_mapped(void)
 		|| strtoul(at, &at, 10) != 4294967295UL;
 }
 
-static uid_t overflow_uid(void)
-{
-	char word[32] = "";
-
-	if (!read_start("/proc/sys/kernel/overflowuid", word, sizeof(word)) || word[0] == '\0')
-		return 65534; /* the kernel's DEFAULT_OVERFLOWUID */
-	return (uid_t)strtoul(word, NULL, 10);
-}
-
-/* Whether the uid stands for one user: the overflow uid of a namespace stands for many. */
+/* Whether the uid stands for one user: the overflow uid of a namespace stands for many. That is the
+ * kernel's DEFAULT_OVERFLOWUID; asking for another would cost every run its system calls. */
 static bool is_known(uid_t uid)
 {
-	return !ids_are_mapped() || uid != overflow_uid();
+	return uid != 65534 || !ids_are_mapped();
 }
 
 /* Where we are shown as the overflow uid ourselves, nobody is us. */

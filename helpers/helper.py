@@ -565,6 +565,25 @@ def ids_are_mapped() -> bool:
         return False
 
 
+def overflow_uid() -> int:
+    """Return the uid that stands for all users that a namespace does not map."""
+    try:
+        with open("/proc/sys/kernel/overflowuid", "rb") as file:
+            return int(file.read(32))
+    except (OSError, ValueError):
+        return 65534  # the kernel's DEFAULT_OVERFLOWUID
+
+
+def is_known(uid: int) -> bool:
+    """Whether the uid stands for one user: the overflow uid of a namespace stands for many."""
+    return not ids_are_mapped() or uid != overflow_uid()
+
+
+def is_ours(uid: int) -> bool:
+    """Whether the uid is this user or root; where we are the overflow uid, nobody is us."""
+    return uid in {os.geteuid(), 0} and is_known(uid)
+
+
 def refused(path: str, why: str, remedy: str) -> Failure:
     """Return the failure of a place that somebody else could have prepared."""
     return fail("fix-configuration", f'"{path}" {why}, so it is not trusted: {remedy}')
@@ -589,14 +608,15 @@ def locked_out(path: str) -> Failure:
 
 def owner_is_right(trust: int, owner: int) -> bool:
     """Whether the owner of a directory may serve us."""
-    if owner in {os.geteuid(), 0} or trust == NAMED:
+    if trust == NAMED or is_ours(owner):
         return True
-    if trust == SYSTEM:
-        # Only root makes names in /run: whoever owns a directory there was given it.
-        run = os.lstat("/run")
-        if stat.S_ISDIR(run.st_mode) and run.st_uid == 0 and not run.st_mode & 0o022:
-            return True
-    return ids_are_mapped()
+    if trust != SYSTEM:
+        return False
+    # Only root makes names in /run: whoever owns a directory there was given it. Where root is not
+    # shown, it is whoever made this namespace that put it there.
+    run = os.lstat("/run")
+    given = stat.S_ISDIR(run.st_mode) and run.st_uid == 0 and not run.st_mode & 0o022
+    return given or not is_known(owner)
 
 
 def place_is_safe(trust: int, path: str) -> bool:
@@ -623,7 +643,7 @@ def peer_is_right(trust: int, connection: socket.socket) -> bool:
         return True
     peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
     uid = int.from_bytes(peer[4:8], sys.byteorder)
-    return uid in {os.geteuid(), 0} or ids_are_mapped()
+    return is_ours(uid)
 
 
 def connect_to(trust: int, path: str, end: float) -> socket.socket | None:

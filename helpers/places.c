@@ -111,22 +111,45 @@ bool places_find(struct places *places, struct failure *failure)
 	return true;
 }
 
+/* Read the beginning of a small file into zeroed room; false where it cannot be opened. */
+static bool read_start(const char *path, char *at, size_t room)
+{
+	int file = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (file < 0)
+		return false;
+	/* What cannot be read is as good as empty. */
+	if (read(file, at, room - 1) < 0)
+		at[0] = '\0';
+	(void)close(file);
+	return true;
+}
+
 /* True inside a user namespace that shows other users as the overflow uid. */
 static bool ids_are_mapped(void)
 {
 	char map[64] = "";
 	char *at = map;
-	int file = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
-	ssize_t count;
 
-	if (file < 0)
+	if (!read_start("/proc/self/uid_map", map, sizeof(map)))
 		return false;
-	count = read(file, map, sizeof(map) - 1);
-	(void)close(file);
 	/* The whole range mapped to itself is the initial namespace. An empty map: nothing is mapped
 	 * yet. */
-	return count < 0 || strtoul(at, &at, 10) != 0 || strtoul(at, &at, 10) != 0
+	return strtoul(at, &at, 10) != 0 || strtoul(at, &at, 10) != 0
 		|| strtoul(at, &at, 10) != 4294967295UL;
+}
+
+/* Whether the uid stands for one user: the overflow uid of a namespace stands for many. That is the
+ * kernel's DEFAULT_OVERFLOWUID; asking for another would cost every run its system calls. */
+static bool is_known(uid_t uid)
+{
+	return uid != 65534 || !ids_are_mapped();
+}
+
+/* Where we are shown as the overflow uid ourselves, nobody is us. */
+static bool is_ours(uid_t uid)
+{
+	return (uid == geteuid() || uid == 0) && is_known(uid);
 }
 
 static bool refuse(struct failure *failure, const char *path, const char *why, const char *remedy)
@@ -155,11 +178,10 @@ static bool given_by_root(const char *parent)
 
 static bool owner_is_right(const struct place *place, uid_t owner)
 {
-	if (owner == geteuid() || owner == 0 || place->trust == NAMED_PLACE)
+	if (place->trust == NAMED_PLACE || is_ours(owner))
 		return true;
-	if (place->trust == SYSTEM_PLACE && given_by_root("/run"))
-		return true;
-	return ids_are_mapped();
+	/* Where root is not shown, it is whoever made this namespace that put it there. */
+	return place->trust == SYSTEM_PLACE && (given_by_root("/run") || !is_known(owner));
 }
 
 /* Write the path without its last part. */
@@ -246,7 +268,7 @@ static bool peer_is_right(const struct place *place, int descriptor, struct fail
 
 	if (place->trust != OWN_PLACE && place->trust != LOGIN_PLACE)
 		return true;
-	if (peer_uid(descriptor, &uid) && (uid == geteuid() || uid == 0 || ids_are_mapped()))
+	if (peer_uid(descriptor, &uid) && is_ours(uid))
 		return true;
 	return refuse(failure, place->path, "is served by another user", "run credward doctor");
 }

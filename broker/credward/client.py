@@ -144,7 +144,8 @@ class Client:
     def login_answer(self, login_id: str, field: str, value: str) -> None:
         """Hand on what the user typed."""
         body = wire.encode(wire.LoginAnswer(field=field, value=value))
-        self._ask("POST", f"/v1/logins/{quote(login_id, safe='')}/answer", body=body)
+        path = f"/v1/logins/{quote(login_id, safe='')}/answer"
+        self._ask("POST", path, body=body, confiding=True)
 
     def login_cancel(self, login_id: str) -> None:
         """Give a login up."""
@@ -157,7 +158,9 @@ class Client:
     def hand_over(self, name: str, grant: str) -> wire.GrantGiven:
         """Give an existing refresh token into the daemon's sole ownership."""
         body = wire.encode(wire.HandOver(grant=grant))
-        answer = self._ask("POST", _grant(name, "grant"), body=body, timeout=_STORE_TIMEOUT)
+        answer = self._ask(
+            "POST", _grant(name, "grant"), body=body, timeout=_STORE_TIMEOUT, confiding=True
+        )
         return self._read(answer, wire.GrantGiven)
 
     def logout(self, name: str) -> wire.GrantDropped:
@@ -172,12 +175,14 @@ class Client:
     def lock(self, passphrase: str | None) -> None:
         """Lock the store."""
         body = wire.encode(wire.Passphrase(passphrase=passphrase))
-        self._ask("POST", "/v1/lock", body=body, timeout=_STORE_TIMEOUT)
+        given = passphrase is not None
+        self._ask("POST", "/v1/lock", body=body, timeout=_STORE_TIMEOUT, confiding=given)
 
     def unlock(self, passphrase: str | None) -> None:
         """Unlock the store."""
         body = wire.encode(wire.Passphrase(passphrase=passphrase))
-        self._ask("POST", "/v1/unlock", body=body, timeout=_STORE_TIMEOUT)
+        given = passphrase is not None
+        self._ask("POST", "/v1/unlock", body=body, timeout=_STORE_TIMEOUT, confiding=given)
 
     def secret_names(self) -> wire.SecretNames:
         """Return the names of stored secrets, and what each is bound to."""
@@ -188,7 +193,7 @@ class Client:
         """Store a secret."""
         body = wire.encode(wire.SecretValue(value=value))
         path = f"/v1/secrets/{quote(name, safe='')}"
-        answer = self._ask("PUT", path, body=body, timeout=_STORE_TIMEOUT)
+        answer = self._ask("PUT", path, body=body, timeout=_STORE_TIMEOUT, confiding=True)
         return self._read(answer, wire.SecretKept)
 
     def secret_allow(self, name: str) -> wire.SecretAllowed:
@@ -214,6 +219,7 @@ class Client:
         body: bytes = b"",
         media: str = "application/json",
         timeout: float | None = None,
+        confiding: bool = False,
     ) -> _Answer:
         deadline = self._clock.elapsed() + (self._timeout if timeout is None else timeout)
         target = f"{path}?{urlencode(query, quote_via=quote)}" if query else path
@@ -222,7 +228,7 @@ class Client:
             f"{method} {target} HTTP/1.1\r\nHost: credward\r\nAccept: application/json\r\n"
             f"{described}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         )
-        with self._connect(deadline) as connection:
+        with self._connect(deadline, confiding=confiding) as connection:
             try:
                 connection.settimeout(self._remaining(deadline))
                 connection.sendall(head.encode("ascii") + body)
@@ -237,8 +243,8 @@ class Client:
             raise _failure(answer)
         return answer
 
-    def _connect(self, deadline: float) -> socket.socket:
-        """Return a connection to the first socket that takes one.
+    def _connect(self, deadline: float, *, confiding: bool) -> socket.socket:
+        """Return a connection to the first socket that takes one; *confiding* as in `trust`.
 
         Why a place was refused says more than that nobody listens at another.
         """
@@ -246,7 +252,12 @@ class Client:
         refused: Failure | None = None
         for path in self._sockets:
             try:
-                return trust.connect(path, lambda: self._remaining(deadline), named=self._named)
+                return trust.connect(
+                    path,
+                    lambda: self._remaining(deadline),
+                    named=self._named,
+                    confiding=confiding,
+                )
             except BrokerError as error:
                 refused = refused or error.failure
             except OSError as error:

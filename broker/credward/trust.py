@@ -2,6 +2,8 @@
 
 Where sockets may be is `places`. Whoever could put a daemon of their own at one of these places
 would be handed every secret that is stored through it, and could hand out tokens of their choice.
+A user namespace shows all users that it does not map as one, the overflow uid (user_namespaces(7)).
+That is nobody's name: it may stand for our own daemon, and for any other user's.
 """
 
 from __future__ import annotations
@@ -28,26 +30,40 @@ _XUCRED = struct.Struct("=II")
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 # The whole range mapped to itself is the initial user namespace (user_namespaces(7)).
 _IDENTITY = [b"0", b"0", b"4294967295"]
+# The kernel's DEFAULT_OVERFLOWUID, and where it says that another one was set.
+_OVERFLOW_UID, _OVERFLOW_FILE = 65534, "/proc/sys/kernel/overflowuid"
 _RETRY = 0.005
 
 
-def connect(path: Path, remaining: Callable[[], float], *, named: bool = False) -> socket.socket:
+def connect(
+    path: Path,
+    remaining: Callable[[], float],
+    *,
+    named: bool = False,
+    confiding: bool = False,
+) -> socket.socket:
     """Return a connection to the daemon at *path*; raises `OSError` where nobody listens.
 
     *remaining* returns the seconds that are left, and raises when none are. *named*: the user named
-    this socket (CREDWARD_SOCKET), so it may be another user's, as a sidecar's is. Raises
-    `fix-configuration` where another user could have put the socket, and `denied` where this user
-    may not open it.
+    this socket (CREDWARD_SOCKET), so it may be another user's, as a sidecar's is. *confiding*: a
+    secret is going to be sent, which takes a daemon whose user is known. Raises `fix-configuration`
+    where another user could have put the socket, and `denied` where this user may not open it.
     """
     try:
         _check_directory(path, named=named)
         _check_socket(path)
-        return _connect(path, remaining, named=named)
+        connection = _connect(path, remaining)
     except PermissionError as error:
         raise BrokerError(
             Kind.DENIED,
             f'"{path}" may not be opened by this user: ask for membership of its group',
         ) from error
+    try:
+        _check_peer(connection, path, named=named, confiding=confiding)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def ids_are_mapped() -> bool:
@@ -76,12 +92,29 @@ def _check_socket(path: Path) -> None:
 
 
 def _owner_is_right(path: Path, owner: int) -> bool:
-    if owner in {os.geteuid(), 0}:
+    if _is_ours(owner):
         return True
-    # Only root makes names in /run: whoever owns a directory there was given it.
-    if path == SYSTEM_SOCKET and _given_by_root(path.parent.parent):
-        return True
-    return ids_are_mapped()
+    # Only root makes names in /run: whoever owns a directory there was given it. Where root is not
+    # shown, it is whoever made this namespace that put it there.
+    return path == SYSTEM_SOCKET and (_given_by_root(path.parent.parent) or not _is_known(owner))
+
+
+def _is_ours(uid: int) -> bool:
+    """Whether *uid* is this user or root; where we are shown as the overflow uid, nobody is us."""
+    return uid in {os.geteuid(), 0} and _is_known(uid)
+
+
+def _is_known(uid: int) -> bool:
+    """Whether *uid* stands for one user: the overflow uid of a namespace stands for many."""
+    return not ids_are_mapped() or uid != _overflow_uid()
+
+
+def _overflow_uid() -> int:
+    try:
+        with open(_OVERFLOW_FILE, "rb") as file:  # noqa: PTH123 - quicker than pathlib
+            return int(file.read(32))
+    except (OSError, ValueError):
+        return _OVERFLOW_UID
 
 
 def _given_by_root(directory: Path) -> bool:
@@ -89,25 +122,30 @@ def _given_by_root(directory: Path) -> bool:
     return stat.S_ISDIR(found.st_mode) and found.st_uid == 0 and not found.st_mode & _OTHERS_WRITE
 
 
-def _connect(path: Path, remaining: Callable[[], float], *, named: bool) -> socket.socket:
+def _connect(path: Path, remaining: Callable[[], float]) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         _wait_in_queue(connection, path, remaining)
-        if not named and path != SYSTEM_SOCKET:
-            _check_peer(connection, path)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _check_peer(connection: socket.socket, path: Path) -> None:
+def _check_peer(connection: socket.socket, path: Path, *, named: bool, confiding: bool) -> None:
     """Take the kernel's word for who listens.
 
     A check of names alone could be raced by swapping a parent directory.
     """
-    if _peer_uid(connection) not in {os.geteuid(), 0} and not ids_are_mapped():
+    uid = _peer_uid(connection)
+    if not named and path != SYSTEM_SOCKET and not _is_ours(uid):
         raise _refused(path, "is served by another user", "run credward doctor")
+    if confiding and not _is_known(uid):
+        raise BrokerError(
+            Kind.FIX_CONFIGURATION,
+            f'"{path}" is served by a user that this sandbox does not show, '
+            "so no secret is sent to it: run this outside of the sandbox",
+        )
 
 
 def _wait_in_queue(connection: socket.socket, path: Path, remaining: Callable[[], float]) -> None:

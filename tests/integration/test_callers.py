@@ -203,6 +203,23 @@ def test_s3_socat_in_a_namespace_gets_nothing(account: Account) -> None:
             assert_refused(near)
 
 
+def test_s3_socat_as_a_link_to_another_name_gets_nothing(account: Account) -> None:
+    """S-3: so upstream installs socat 1.8; its program is certain, and named otherwise."""
+    if (installed := shutil.which("socat")) is None:
+        pytest.skip("needs socat")
+    near = account.folder / "near.sock"
+    shutil.copy(installed, account.folder / "relay1")
+    (account.folder / "socat").symlink_to("relay1")
+    with account.daemon(DEMO) as daemon:
+        account.folder.chmod(0o777)
+        relay = (f"UNIX-LISTEN:{near},fork", f"UNIX-CONNECT:{daemon.socket}")
+        command = [*account.become(), account.folder / "socat", *relay]
+        with _watched(command, folder=account.folder) as running:
+            until(lambda: near.exists() or running.check())
+
+            assert_refused(near)
+
+
 def test_s3_what_socat_starts_in_a_namespace_gets_nothing(account: Account) -> None:
     """S-3: nothing certain stands between the relay and the program that asks."""
     script = account.folder / "ask.py"

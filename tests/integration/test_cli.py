@@ -125,6 +125,28 @@ def test_doctor_says_what_would_deny_an_agent_of_this_shell(
         assert 'allow_client_flags = ["extra-ca"]' in found.stdout
 
 
+def test_doctor_says_for_which_credential_the_settings_are(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """It checks the one that it was asked for, and names the other one that Claude Code has."""
+    blocks = (
+        program.block(name, base_url=f'"https://{name}.example.com"')
+        for name in ("gateway", "claude")
+    )
+    daemon = start_daemon("".join(blocks))
+    assert cli(daemon, "setup", "claude-code", "gateway", "--yes").returncode == 0
+    found = cli(daemon, "doctor", "claude")
+
+    assert found.returncode == 0, found.stdout
+    assert "ok   helper run: a token of" in found.stdout
+    assert (
+        f'warn Claude Code: {daemon.home / ".claude/settings.json"} names this helper for "gateway", '
+        'not for "claude": run credward doctor gateway, or credward setup claude-code claude\n'
+    ) in found.stdout
+    assert cli(daemon, "setup", "claude-code", "claude", "--yes").returncode == 0
+    assert "not for" not in cli(daemon, "doctor", "claude").stdout
+
+
 def test_g3_setup_and_doctor_heed_how_long_tokens_last(
     start_daemon: DaemonFactory, program: MintProgram
 ) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from canaries import canary
 from fakes.oauth_server import OAuthServer
+from fakes.vault_server import serving
 from integration.command_line import by_owner, cli
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.old_stores import put_store
@@ -94,7 +96,7 @@ def test_s1_a_configuration_without_the_base_url_prints_nothing(
         (static("gateway", HOST, more='allow_client_flags = ["proxy"]'), "allow_client_flags"),
         (
             CHAIN + static("inner", HOST),
-            "another server, client or proxy",
+            "which was used with other settings than are configured now",
         ),
     ],
     ids=["another credential", "wider", "elsewhere", "flags", "another way"],
@@ -173,9 +175,32 @@ def test_s1_a_client_secret_goes_to_its_server(
     answer = daemon.get("gateway")
 
     assert answer.kind == "fix-configuration"
-    assert "another server, client or proxy" in answer.text
+    assert "which was used with other settings than are configured now" in answer.text
     assert evil.log == []
     assert len(good.log) == asked
+
+
+def test_s1_a_token_of_vault_is_not_handed_out_itself(start_daemon: DaemonFactory) -> None:
+    """Without its path a credential hands out the stored token: that is another use of it."""
+    with serving(time.time) as vault:
+        vault.kv2["llm"] = {"key": SECOND}
+        token = vault.new_token(ttl=0)
+        narrow = (
+            f'[credentials.gateway]\nprovider = "vault"\naddress = "{vault.url}"\n'
+            f'token = {{ store = "key" }}\nbase_url = "{HOST}"\n'
+        )
+        daemon = start_daemon(narrow + 'path = "secret/llm"\nkv_version = 2\n')
+        assert cli(daemon, "secret", "set", "key", given=token).returncode == 0
+        first = daemon.get("gateway", client_base_url=HOST)
+        change(daemon, narrow, restart=False)
+        after = daemon.get("gateway", client_base_url=HOST)
+        assert cli(daemon, "secret", "allow", "key").returncode == 0
+        allowed = daemon.get("gateway", client_base_url=HOST)
+
+    assert first.text == SECOND
+    assert after.kind == "fix-configuration"
+    assert "which was used with other settings than are configured now" in after.text
+    assert allowed.text == token
 
 
 def test_s1_a_login_shows_it_to_nobody_else(

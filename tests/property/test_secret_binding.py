@@ -29,14 +29,14 @@ class Secrets(RuleBasedStateMachine):
         # By credential, the hosts and servers that its owner has let it go to; None: no word yet.
         self.allowed: dict[str, tuple[frozenset[str], frozenset[str]]] | None = None
 
-    @rule(name=names, base_urls=hosts, presented=shown)
-    def mint(self, name: str, base_urls: frozenset[str], presented: frozenset[str]) -> None:
+    @rule(name=names, base_urls=hosts, settings=shown)
+    def mint(self, name: str, base_urls: frozenset[str], settings: frozenset[str]) -> None:
         """A credential is minted under whatever the configuration says now."""
         use = Use(
-            credential=name, base_urls=tuple(sorted(base_urls)), presented=tuple(sorted(presented))
+            credential=name, base_urls=tuple(sorted(base_urls)), settings=tuple(sorted(settings))
         )
         found = judge(self.binding, "key", use)
-        wanted = (reach(base_urls), presented)
+        wanted = (reach(base_urls), settings)
         known = self.allowed is None or (
             name in self.allowed
             and wanted[0] <= self.allowed[name][0]
@@ -53,7 +53,7 @@ class Secrets(RuleBasedStateMachine):
         """The owner allows what the configuration says."""
         self.binding = Binding(
             uses=tuple(
-                Use(credential=name, base_urls=tuple(urls), presented=tuple(places))
+                Use(credential=name, base_urls=tuple(urls), settings=tuple(places))
                 for name, (urls, places) in uses.items()
             )
         )

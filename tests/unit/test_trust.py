@@ -148,3 +148,15 @@ def test_identity_is_the_initial_namespace() -> None:
     mapped = Path("/proc/self/uid_map").read_text().split()[:3] != ["0", "0", "4294967295"]
 
     assert trust.ids_are_mapped() == mapped
+
+
+def test_s6_the_overflow_uid_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An administrator may have set another one; where nothing is said it is the kernel's own."""
+    said = tmp_path / "overflowuid"
+    monkeypatch.setattr(trust, "_OVERFLOW_FILE", str(said))
+    monkeypatch.setattr(trust, "ids_are_mapped", lambda: True)
+    before = [trust._is_known(uid) for uid in (65534, 4321)]
+    said.write_text("4321\n")
+    after = [trust._is_known(uid) for uid in (65534, 4321)]
+
+    assert (before, after) == ([False, True], [True, False])

@@ -77,9 +77,9 @@ def walk(
 ) -> Ancestry:
     """Return what *pid* is and what is above it; the caller read its *stat* and *path*.
 
-    *seen*: its program is certain, and no name that it gave itself can make it a relay. Otherwise
-    *relays_above* says whether a relay above it counts too, up to the first program that is
-    certain: an ssh login has `sshd` above its shell, and is no relay.
+    *seen*: its program is certain. Otherwise *relays_above* says whether a relay above it counts
+    too, up to the first program that is certain: an ssh login has `sshd` above its shell, and is no
+    relay.
     """
     seek = relays_above and not seen
     ancestors, complete = _climb(pid, stat, processes, look_closely=seek)
@@ -133,7 +133,7 @@ def _process(ancestor: _Ancestor) -> Process:
 
 def _relay(ancestors: list[_Ancestor]) -> str | None:
     for each in ancestors:
-        name = relay_name(None if each.seen else each.stat.name, each.path)
+        name = relay_name(each.stat.name, each.path)
         if name is not None or each.seen:
             return name
     return None

@@ -11,9 +11,9 @@ import sys
 
 __all__ = ["FIRST", "HIDDEN", "NONE", "look"]
 
-# The exit codes: none is set; the first name, the second and so on; nothing could be read.
+# The exit codes: none is set; the first name, the second and so on; not all could be read.
 NONE, FIRST, HIDDEN = 0, 100, 3
-# Beyond this nobody looks for a mark (bytes).
+# Beyond this nobody looks for a mark, and then none can be ruled out (bytes).
 _MOST = 1 << 20
 
 
@@ -22,13 +22,13 @@ def look(pid: int, names: list[str]) -> int:
     raw = bytearray()
     try:
         descriptor = os.open(f"/proc/{pid}/environ", os.O_RDONLY | os.O_CLOEXEC)
-        while len(raw) < _MOST and (part := os.read(descriptor, 1 << 16)):
+        while len(raw) <= _MOST and (part := os.read(descriptor, 1 << 16)):
             raw += part
     except OSError:
         return HIDDEN
     found = {entry.partition(b"=")[0] for entry in bytes(raw).split(b"\0")}
     indices = (index for index, name in enumerate(names) if name.encode() in found)
-    return next((FIRST + index for index in indices), NONE)
+    return next((FIRST + index for index in indices), NONE if len(raw) <= _MOST else HIDDEN)
 
 
 if __name__ == "__main__":

@@ -46,8 +46,9 @@ MARKS = {
 UNKNOWN_HARNESS = "unknown"
 # Programs that hand on, to our socket, what somebody asks whom the kernel did not name.
 _RELAYS = (
-    *("ssh", "sshd", "sshd-session", "sshd-auth", "dropbear"),
-    *("socat", "docker-proxy", "rootlessport", "systemd-socket-proxyd"),
+    *("ssh", "sshd", "sshd-session", "sshd-auth", "dropbear", "dbclient", "dropbearmulti"),
+    # Upstream installs socat 1.8 as `socat1`, and `socat` as a link to it.
+    *("socat", "socat1", "docker-proxy", "rootlessport", "systemd-socket-proxyd"),
 )
 # The kernel keeps this much of a process's name (TASK_COMM_LEN without its NUL).
 _COMM = 15
@@ -72,10 +73,10 @@ def harness_name(process_name: str, executable: str | None) -> str | None:
     return next((name for folder, name in _FOLDERS.items() if folder in executable), None)
 
 
-def relay_name(process_name: str | None, executable: str | None) -> str | None:
+def relay_name(process_name: str, executable: str | None) -> str | None:
     """Return which relay a process is, by its name or its file; None if it is none.
 
-    *process_name* is None where the file was proved: then the file alone says what it is.
+    The name counts where the file is certain, too: a relay may be a link to a file of another name.
     """
     names = (process_name, executable.rpartition("/")[2] if executable else None)
     return next((_RELAY_NAMES[name] for name in names if name in _RELAY_NAMES), None)

@@ -181,7 +181,10 @@ def _helper(known: _Known, _name: str) -> Iterator[Finding]:
         else f"{helper} is the slower Python twin: install a C compiler, then credward again",
     )
     found = claude_code.active_helper(claude_code.settings_paths(environment(), Path.cwd()))
+    # A line for another credential says nothing about this one.
     installed = found[0] if found and claude_code.ours(found[0]) else None
+    if installed is not None and _names_another(known.credential, installed) is not None:
+        installed = None
     line = installed or claude_code.wanted(helper, known.credential, 240)[claude_code.HELPER]
     if known.credential.kind == "aws":
         # Three keys have no form of one line; Claude Code is not who asks for them.
@@ -206,6 +209,12 @@ def _helper(known: _Known, _name: str) -> Iterator[Finding]:
             mark="ok" if seen.seconds < _SLOW else "warn",
             text=f"a token of {seen.length} characters in {seen.seconds * 1000:.1f} ms",
         )
+
+
+def _names_another(credential: CredentialConfig, line: str) -> str | None:
+    """Return which other credential the settings have the helper asked for, None for this one."""
+    named = claude_code.named_credential(line)
+    return None if named == credential.name else named
 
 
 def _cache_time(name: str, kept: float) -> Iterator[Finding]:
@@ -243,6 +252,16 @@ def _claude_code(known: _Known, _name: str) -> Iterator[Finding]:
             text=f"{path} names another helper: "
             f"run credward setup claude-code {known.credential.name} --replace",
         )
+    elif (other := _names_another(known.credential, line)) is not None:
+        # How long it keeps a token and where it sends one is set for that one.
+        yield Finding(
+            check="Claude Code",
+            mark="warn",
+            text=f'{path} names this helper for "{other}", not for "{known.credential.name}": '
+            f"run credward doctor {other}, "
+            f"or credward setup claude-code {known.credential.name}",
+        )
+        return
     else:
         yield Finding(check="Claude Code", mark="ok", text=f"{path} names this helper")
     credential = known.credential

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from credward.config import Config, CredentialConfig
+from credward.settings.binding import bound_settings, words_of
 from credward.settings.checks import origin_of
-from credward.settings.presenting import presented_to
 from credward.settings.references import handed_out, references_in
 
 __all__ = ["Binding", "Use", "judge", "use_of", "ways_into"]
@@ -24,18 +24,18 @@ class Use(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One credential that a secret goes into, directly or through others.
 
     *base_urls*: where its tokens may be sent, none: anywhere. *flags*: what may be in force at
-    their callers. *presented*: a digest for each way that the secret takes, of the servers and
-    clients on it.
+    their callers. *settings*: a digest for each way that the secret takes, of what is set on it
+    but for shape and time: what is asked for, of whom, by which client.
     """
 
     credential: str
     base_urls: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
-    presented: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
 
     def covers(self, now: Use) -> bool:
         """Return whether *now* goes nowhere that this use did not go."""
-        if not set(now.presented) <= set(self.presented):
+        if not set(now.settings) <= set(self.settings):
             return False
         if not self.base_urls:
             return True
@@ -82,7 +82,7 @@ def use_of(config: Config, credential: CredentialConfig, secret: str) -> Use:
         credential=credential.name,
         base_urls=credential.base_urls,
         flags=tuple(sorted(credential.allowed_flags)),
-        presented=tuple(sorted({_digest(config, path) for path in ways})),
+        settings=tuple(sorted({_digest(config, credential, path[1:]) for path in ways})),
     )
 
 
@@ -90,8 +90,8 @@ def _reason(binding: Binding, before: Use | None, now: Use) -> str:
     if before is None:
         names = " and ".join(f'"{each.credential}"' for each in binding.uses)
         return f"which is bound to {names}"
-    if not set(now.presented) <= set(before.presented):
-        return "which was used with another server, client or proxy than are configured now"
+    if not set(now.settings) <= set(before.settings):
+        return "which was used with other settings than are configured now"
     bound = " and ".join(before.base_urls)
     if not now.base_urls:
         return f"which is bound to {bound}, while the credential may go anywhere now"
@@ -121,12 +121,14 @@ def ways_into(
             yield from ways_into(config, inner, path)
 
 
-def _digest(config: Config, path: Iterable[str]) -> str:
-    hops = [config.credentials[name] for name in path]
-    words: list[Any] = [[[each.provider, presented_to(each.settings)] for each in hops]]
+def _digest(config: Config, credential: CredentialConfig, through: Iterable[str]) -> str:
+    hops = [credential, *(config.credentials[name] for name in through)]
+    words: list[Any] = [[[each.provider, bound_settings(each.settings)] for each in hops]]
+    # What callers may ask for beside what is set.
+    words.append([sorted(credential.audiences), sorted(credential.scopes)])
     if any(handed_out(each.settings) is None for each in hops):
         # Whoever chooses proxy and authorities can stand in for any server that is asked.
-        words.append([config.network.proxy, config.network.ca])
+        words.append(words_of(config.network))
     return hashlib.sha256(msgspec.json.encode(words, order="sorted")).hexdigest()[:32]
 
 

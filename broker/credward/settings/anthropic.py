@@ -7,7 +7,7 @@ are none of the ways, see `subscriptions`.
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 
@@ -60,6 +60,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     api_key: Reference | str | None = None
     timeout: Annotated[float, msgspec.Meta(gt=0, le=600)] = 30.0
 
+    # Of shape and time alone: a stored secret is bound to all others (`settings.binding`).
+    free: ClassVar[tuple[str, ...]] = ("timeout",)
+
     def __post_init__(self) -> None:
         given = [name for name in _FEDERATION if getattr(self, name) is not None]
         if bool(given) + (self.profile is not None) + (self.api_key is not None) != 1:
@@ -91,11 +94,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.federation_rule_id is None:
             return (_API,)
         return (self.token_url.removesuffix(_TOKEN_PATH),)
-
-    @property
-    def presenting(self) -> tuple[str, ...]:
-        """The endpoint that is shown the JWT of a federation."""
-        return ("token_url",)
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -90,6 +90,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     registry: str | None = None
     timeout: Annotated[float, msgspec.Meta(ge=0.1, le=600)] = 30.0
 
+    # Of shape and time alone: a stored secret is bound to all others (`settings.binding`).
+    free: ClassVar[tuple[str, ...]] = ("duration_seconds", "timeout")
+
     def __post_init__(self) -> None:
         for reference in (self.source, self.web_identity_token):
             if reference is not None:
@@ -119,11 +122,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """The endpoints of a derived key; for a registry or a cluster no setting names its host."""
         hosts = _HOSTS.get(self.derive or "", ())
         return tuple(f"https://{host.format(region=self.region)}" for host in hosts)
-
-    @property
-    def presenting(self) -> tuple[str, ...]:
-        """The roles and what narrows them: keys that take none of them may do more."""
-        return ("role_arn", "chain", "session_policy", "policy_arns")
 
     @property
     def grant_terms(self) -> GrantTerms:

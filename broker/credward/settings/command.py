@@ -5,7 +5,7 @@ Running the program and reading what it prints is the job of `providers.command`
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -32,6 +32,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     timeout: Timeout = 30.0
     env: dict[str, str] = {}
     kind: Literal["bearer", "aws", "basic", "api-key"] | None = None
+
+    # Of shape and time alone: a stored secret is bound to all others (`settings.binding`).
+    free: ClassVar[tuple[str, ...]] = ("lifetime", "expiry", "timeout", "kind")
 
     def __post_init__(self) -> None:
         check_program(self.command)

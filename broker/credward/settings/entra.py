@@ -6,7 +6,7 @@ Words and their combinations only; talking to Entra ID is the job of `providers.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -101,6 +101,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     source: str | None = None
     claims: str | None = None
     timeout: Annotated[float, msgspec.Meta(gt=0, le=600)] = 30.0
+
+    # Of shape and time alone: a stored secret is bound to all others (`settings.binding`).
+    free: ClassVar[tuple[str, ...]] = ("timeout",)
 
     def __post_init__(self) -> None:
         for field in (*_SECRETS, "on_behalf_of"):
@@ -200,11 +203,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         served = FOUNDRY_SCOPES if self.foundry and self.cloud == "public" else self.scopes
         whole = (scope for scope in served if scope.endswith("/.default"))
         return tuple(scope.removesuffix("/.default") for scope in whole)
-
-    @property
-    def presenting(self) -> tuple[str, ...]:
-        """The tenant, and the application that proves itself there."""
-        return ("tenant", "authority", "cloud", "client_id")
 
     @property
     def grant_terms(self) -> GrantTerms:

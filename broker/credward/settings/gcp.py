@@ -6,7 +6,7 @@ Reading keys and asking Google is the job of `providers.gcp`.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
@@ -85,6 +85,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     quota_project: str | None = None
     timeout: Annotated[float, msgspec.Meta(gt=0, le=120)] = 20.0
 
+    # Of shape and time alone: a stored secret is bound to all others (`settings.binding`).
+    free: ClassVar[tuple[str, ...]] = ("lifetime", "project", "timeout")
+
     def __post_init__(self) -> None:
         _check_sources(self)
         _check_impersonation(self)
@@ -116,11 +119,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             case _:
                 host = f"{self.region}-aiplatform"
         return (f"https://{host}.googleapis.com",) if self.token == "access" else ()  # noqa: S105
-
-    @property
-    def presenting(self) -> tuple[str, ...]:
-        """The client of a login; a key names in itself who is shown what it signs."""
-        return ("client_id",)
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ Signing is the job of `providers.local`; the key is made and kept by `store.sign
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
@@ -23,6 +23,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     subject: str | None = None
     audience: str | None = None
     claims: dict[str, Any] = {}
+
+    # Of shape and time alone: a stored secret is bound to all others (`settings.binding`).
+    free: ClassVar[tuple[str, ...]] = ("lifetime",)
 
     def __post_init__(self) -> None:
         if taken := sorted(_RESERVED & self.claims.keys()):

@@ -5,7 +5,7 @@ Talking to the authorization server is the job of `providers.oauth` and its sibl
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -83,6 +83,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     redirect_path: str = "/callback"
     authorization_parameters: dict[str, str] = {}
 
+    # Of shape and time alone: a stored secret is bound to all others (`settings.binding`).
+    free: ClassVar[tuple[str, ...]] = ("lifetime", "timeout", "rotation_retry")
+
     def __post_init__(self) -> None:
         for name in _SECRETS:
             if (value := getattr(self, name)) is not None:
@@ -153,11 +156,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.wants_id_token or resource is None or origin_of(resource) is None:
             return ()
         return (resource,)
-
-    @property
-    def presenting(self) -> tuple[str, ...]:
-        """The server and the client, whose secret goes to each of the endpoints."""
-        return ("issuer", *_ENDPOINTS, "client_id")
 
     @property
     def grant_terms(self) -> GrantTerms:

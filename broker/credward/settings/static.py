@@ -6,7 +6,7 @@ Reading the secret is the job of `providers.static`.
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -24,13 +24,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     rotate_after: dt.date | None = None
     timeout: Annotated[float, msgspec.Meta(gt=0, le=600)] = 30.0
 
+    # Of shape and time alone: a stored secret is bound to all others (`settings.binding`).
+    free: ClassVar[tuple[str, ...]] = ("kind", "rotate_after", "timeout")
+
     def __post_init__(self) -> None:
         refuse_literal(self.secret)
-
-    @property
-    def presenting(self) -> tuple[str, ...]:
-        """Nothing: the secret is the token, which callers get."""
-        return ()
 
     @property
     def handed_out(self) -> Reference:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
@@ -117,6 +117,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     refresh_interval: Annotated[float, msgspec.Meta(ge=0, le=31_536_000)] = 300.0
     timeout: Annotated[float, msgspec.Meta(gt=0, le=600)] = 30.0
 
+    # Of shape and time alone: a stored secret is bound to all others (`settings.binding`).
+    free: ClassVar[tuple[str, ...]] = ("kind", "revoke_on_drop", "refresh_interval", "timeout")
+
     def __post_init__(self) -> None:
         for name in _SECRETS:
             if (value := getattr(self, name)) is not None:
@@ -162,11 +165,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def implied_base_urls(self) -> tuple[str, ...]:
         """The server, for its own token; what is read there may be for anybody."""
         return (self.address,) if self.path is None and self.address is not None else ()
-
-    @property
-    def presenting(self) -> tuple[str, ...]:
-        """The server, and the method that checks what it is shown."""
-        return ("address", "namespace", "auth_method", "auth_mount")
 
     @property
     def service(self) -> Service | None:

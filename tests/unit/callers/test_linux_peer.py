@@ -262,14 +262,21 @@ def test_s8_a_harness_that_asks_by_itself_is_one(
         assert caller.attested
 
 
-def test_s3_a_name_makes_no_relay_of_a_program_that_is_certain(
-    listener: socket.socket, identifier: LinuxIdentifier
+def test_s3_a_relay_is_known_by_its_name_where_its_program_is_certain(
+    listener: socket.socket, identifier: LinuxIdentifier, tmp_path: Path
 ) -> None:
-    """S-3: the file says what it is."""
-    with connected(listener, identifier, named("socat")) as (child, peer):
-        until(lambda: (seen := linux.read_stat(child.pid)) and seen.name == "socat")
+    """S-3: as upstream installs socat 1.8, the link of that name leads to a file of another one."""
+    program = tmp_path / "relay1"
+    shutil.copy(os.path.realpath(sys.executable), program)
+    (tmp_path / "socat").symlink_to(program)
+    environment = {**os.environ, "PYTHONHOME": sys.base_prefix}
+    started = connected(
+        listener, identifier, "time.sleep(300)", python=tmp_path / "socat", env=environment
+    )
+    with started as (_, peer):
+        found = peer.identify()
 
-        assert peer.identify().relay is None
+        assert (found.attested, found.relay) == (True, "socat")
 
 
 def test_s3_a_relay_without_a_certain_program_is_known_by_its_name(
@@ -335,13 +342,14 @@ def test_s3_a_relay_above_counts_for_what_is_not_certain_in_user_mode(
     identifier.close()
 
 
-def test_s3_a_relay_above_a_program_that_is_certain_is_none(
-    listener: socket.socket, identifier: LinuxIdentifier
+@pytest.mark.parametrize(("name", "relay"), [("bash", None), ("socat", "socat")])
+def test_s3_the_first_program_above_that_is_certain_says_what_it_is(
+    listener: socket.socket, identifier: LinuxIdentifier, name: str, relay: str | None
 ) -> None:
-    """S-3: the shell of an ssh login stands between, so what it starts in a sandbox is no relay."""
-    with asking_below(listener, identifier, "sshd", gone=False) as caller:
+    """S-3: the shell of an ssh login is no relay, whatever is above it; a link called socat is one."""
+    with asking_below(listener, identifier, name, gone=False) as caller:
         assert not caller.attested
-        assert caller.relay is None
+        assert caller.relay == relay
 
 
 async def test_a_mark_of_a_harness_is_seen(

@@ -30,6 +30,25 @@ def test_variables_are_those_that_a_process_began_with() -> None:
     assert mark_probe.look(child.pid, ["CLAUDECODE"]) == mark_probe.HIDDEN
 
 
+@pytest.mark.parametrize(("last", "expected"), [("B", mark_probe.HIDDEN), ("A0", mark_probe.FIRST)])
+def test_s5_a_mark_may_lie_behind_more_than_is_read(last: str, expected: int) -> None:
+    """What is too long to be read to its end hides a mark; one that was seen before that counts."""
+    large = {f"A{index}": "x" * 100_000 for index in range(12)}
+    with subprocess.Popen(
+        [sys.executable, "-c", "print('begun', flush=True); input()"],
+        env={**large, "B": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"begun\n"
+        found = mark_probe.look(child.pid, [last])
+        child.stdin.close()
+
+    assert found == expected
+
+
 def test_it_is_a_program_of_its_own() -> None:
     """Without a package, an environment or a working directory; the exit code is all that it says."""
     with subprocess.Popen(["sleep", "300"], env={"B": "secret"}) as child:

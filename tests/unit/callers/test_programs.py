@@ -37,18 +37,23 @@ def test_shells_and_wrappers_are_looked_through() -> None:
     [
         ("sshd", None, "sshd"),
         ("sshd-session", None, "sshd-session"),
-        (None, "/usr/bin/socat", "socat"),
+        ("x", "/usr/bin/socat", "socat"),
+        # A link to a file of another name, and that file by itself.
+        ("socat", "/usr/bin/socat1", "socat"),
+        ("x", "/usr/bin/socat1", "socat1"),
+        ("dbclient", "/usr/bin/dropbearmulti", "dbclient"),
+        ("x", "/usr/bin/dropbearmulti", "dropbearmulti"),
+        ("socat", "/usr/bin/curl", "socat"),
         ("x", "/usr/bin/ssh", "ssh"),
         # The kernel keeps fifteen characters of a name.
         ("systemd-socket-", None, "systemd-socket-proxyd"),
-        (None, "/lib/systemd/systemd-socket-proxyd", "systemd-socket-proxyd"),
-        (None, "/usr/bin/curl", None),
+        ("x", "/lib/systemd/systemd-socket-proxyd", "systemd-socket-proxyd"),
         ("curl", "/usr/bin/curl", None),
-        (None, None, None),
+        ("x", None, None),
     ],
 )
 def test_s3_a_relay_is_known_by_its_name_or_its_file(
-    name: str | None, file: str | None, relay: str | None
+    name: str, file: str | None, relay: str | None
 ) -> None:
-    """S-3: the name is left out where the file is certain."""
+    """S-3: either is enough."""
     assert relay_name(name, file) == relay

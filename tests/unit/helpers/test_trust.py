@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -65,31 +66,90 @@ def test_credward_socket_may_be_another_users(helper, environment, socket_path) 
     assert done.stdout == b"abc\n"
 
 
-def test_skips_the_owner_inside_a_user_namespace(helper, environment, socket_path) -> None:
-    """There another user's directory shows as the overflow uid, and so does our own daemon's."""
-    if (
-        shutil.which("unshare") is None
-        or subprocess.run(["unshare", "-U", "-r", "true"]).returncode
-    ):
+# As sandboxes do it: the own user alone, as root, and nobody at all.
+NAMESPACES = [("--map-current-user",), ("-r",), ()]
+
+
+def namespace(*options: str) -> list[str]:
+    """The words that run a program in a user namespace of its own."""
+    words = ["unshare", "-U", *options]
+    if shutil.which("unshare") is None or subprocess.run([*words, "true"]).returncode:
         pytest.skip("no user namespaces here")
-    with CannedDaemon(socket_path, [TOKEN]):
+    return words
+
+
+@pytest.mark.parametrize("options", NAMESPACES)
+def test_s6_the_overflow_uid_is_nobodys_name(helper, environment, socket_path, options) -> None:
+    """Another user's directory shows as the overflow uid: it is refused, as it is outside."""
+    before = namespace(*options)
+    with CannedDaemon(socket_path, [TOKEN]) as daemon:
         give_away(socket_path)
-        done = run(helper, environment, "unshare", "-U", "-r")
+        done = run(helper, environment, *before)
+
+    assert daemon.asked == []
+    assert done.returncode == 78
+    assert b"belongs to another user, so it is not trusted" in done.stderr
+
+
+@pytest.mark.parametrize("options", NAMESPACES[:2])
+def test_s6_the_own_daemon_serves_a_sandbox(helper, environment, socket_path, options) -> None:
+    """Where the own user is mapped, its directory and its daemon are known."""
+    before = namespace(*options)
+    with CannedDaemon(socket_path, [TOKEN]):
+        done = run(helper, environment, *before)
 
     assert (done.stdout, done.stderr) == (b"abc\n", b"")
 
 
-def test_p1_refuses_a_daemon_of_another_user(helper, environment, socket_path) -> None:
-    """Names can be raced: the kernel says who listens."""
+@pytest.mark.parametrize("options", NAMESPACES)
+def test_s6_a_sandbox_may_name_a_socket(helper, environment, socket_path, options) -> None:
+    """CREDWARD_SOCKET is the word of the user: a token is asked for there."""
+    before = namespace(*options)
+    environment["CREDWARD_SOCKET"] = str(socket_path)
+    with CannedDaemon(socket_path, [TOKEN]):
+        give_away(socket_path)
+        done = run(helper, environment, *before)
+
+    assert (done.stdout, done.stderr) == (b"abc\n", b"")
+
+
+def test_s6_the_machines_daemon_serves_a_sandbox(helper, environment, socket_path) -> None:
+    """/run/credward is put there by root, which such a namespace does not show."""
+    before = namespace("--map-current-user")
+    del environment["XDG_RUNTIME_DIR"]
+    mounted = [
+        *("unshare", "-m", "/bin/sh", "-e", "-c"),
+        (
+            "mount -t tmpfs none /run; mkdir -m 0755 /run/credward; "
+            'mount --bind "$0" /run/credward; chown 7:7 /run; exec "$@"'
+        ),
+        str(socket_path.parent),
+    ]
+    with CannedDaemon(socket_path, [TOKEN]):
+        give_away(socket_path)
+        if subprocess.run([*mounted, "true"], capture_output=True, check=False).returncode:
+            pytest.skip("may not mount here")
+        outside = run(helper, environment, *mounted)
+        done = run(helper, environment, *mounted, *before)
+
+    assert outside.returncode == 78
+    assert (done.stdout, done.stderr) == (b"abc\n", b"")
+
+
+@contextmanager
+def daemon_of_another_user(socket_path: Path):
+    """A stranger listens; the directory is ours by then."""
     server = textwrap.dedent(f"""
         import os, sys
         sys.path.insert(0, {str(ROOT / "tests")!r})
         from pathlib import Path
         from fakes.daemon import CannedDaemon, answer
         os.seteuid({STRANGER})
-        with CannedDaemon(Path(sys.argv[1]), [answer(200, b"abc\\n")]):
+        with CannedDaemon(Path(sys.argv[1]), [answer(200, b"abc\\n")]) as daemon:
             print("listening", flush=True)
             sys.stdin.read()
+            os.seteuid(0)
+            print(len(daemon.asked))
     """)
     socket_path.parent.mkdir(mode=0o777)
     socket_path.parent.chmod(0o777)
@@ -102,12 +162,39 @@ def test_p1_refuses_a_daemon_of_another_user(helper, environment, socket_path) -
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"listening\n"
+    socket_path.chmod(0o777)
     socket_path.parent.chmod(0o755)
-    done = run(helper, environment)
-    process.communicate(b"", timeout=30)
+    try:
+        yield
+    finally:
+        asked, _ = process.communicate(b"", timeout=30)
+    assert asked == b"0\n"
+
+
+@pytest.mark.parametrize("sandboxed", [False, True])
+def test_p1_refuses_a_daemon_of_another_user(
+    helper, environment, socket_path, sandboxed: bool
+) -> None:
+    """Names can be raced: the kernel says who listens."""
+    before = namespace("--map-current-user") if sandboxed else []
+    with daemon_of_another_user(socket_path):
+        done = run(helper, environment, *before)
 
     assert done.returncode == 78
     assert b"is served by another user, so it is not trusted" in done.stderr
+
+
+def test_s6_a_secret_goes_to_a_known_user_only(environment, socket_path) -> None:
+    """Also where the user named the socket: in a sandbox that could be anybody's daemon."""
+    environment["CREDWARD_SOCKET"] = str(socket_path)
+    with daemon_of_another_user(socket_path):
+        done = confide(environment, *namespace("--map-current-user"))
+
+    assert done.returncode == 78
+    assert done.stderr.decode() == (
+        f'credward: "{socket_path}" is served by a user that this sandbox does not show, '
+        "so no secret is sent to it: run this outside of the sandbox\n"
+    )
 
 
 def test_a_socket_of_another_group_is_named(helper, environment, directory) -> None:
@@ -156,18 +243,27 @@ def test_the_login_directory_counts_only_if_it_is_private(
     assert done.returncode == expected
 
 
-def test_s6_a_secret_is_not_given_to_another_users_daemon(environment, socket_path) -> None:
+def confide(environment: dict[str, str], *before: str):
+    """Store a secret, as a person does."""
+    return subprocess.run(
+        [*before, sys.executable, "-m", "credward", "secret", "set", "key"],
+        env=environment,
+        input=b"canary-of-s6",
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("sandboxed", [False, True])
+def test_s6_a_secret_is_not_given_to_another_users_daemon(
+    environment, socket_path, sandboxed: bool
+) -> None:
     """XDG_RUNTIME_DIR may be anybody's: what is typed must not reach whoever listens there."""
+    before = namespace("--map-current-user") if sandboxed else []
     with CannedDaemon(socket_path, [TOKEN]) as daemon:
         give_away(socket_path)
-        done = subprocess.run(
-            [sys.executable, "-m", "credward", "secret", "set", "key"],
-            env=environment,
-            input=b"canary-of-s6",
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
+        done = confide(environment, *before)
 
     assert daemon.asked == []
     assert done.returncode == 78

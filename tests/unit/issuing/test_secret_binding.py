@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import msgspec
 import pytest
 
 from credward.config import Config, CredentialConfig
@@ -17,7 +18,7 @@ A, B = "https://a.example.com", "https://b.example.com"
 
 
 def use(*base_urls: str, **words: Any) -> Use:
-    return Use(**{"credential": "gateway", "base_urls": base_urls, "presented": ("x",), **words})
+    return Use(**{"credential": "gateway", "base_urls": base_urls, "settings": ("x",), **words})
 
 
 @pytest.mark.parametrize(
@@ -30,14 +31,14 @@ def use(*base_urls: str, **words: Any) -> Use:
         (use(A), use(f"{A}:443/v1"), None),
         (use(), use(A, flags=("proxy",)), None),
         (use(A, flags=("proxy",)), use(A), None),
-        (use(presented=("x", "y")), use(presented=("y",)), None),
+        (use(settings=("x", "y")), use(settings=("y",)), None),
         (use(A), use(), "may go anywhere now"),
         (use(A), use(A, B), f"not to {B}"),
         (use(A), use(B), f"not to {B}"),
         (use(A), use(f"{A}:8443"), f"not to {A}:8443"),
         (use(A), use(A, flags=("proxy", "tls-off")), "allow_client_flags proxy, tls-off"),
         (use(A), use(A, credential="other"), 'bound to "gateway"'),
-        (use(A), use(A, presented=("x", "z")), "another server, client or proxy"),
+        (use(A), use(A, settings=("x", "z")), "other settings"),
     ],
 )
 def test_s1_no_wider_than_before(before: Use, now: Use, why: str | None) -> None:
@@ -109,11 +110,39 @@ def test_s1_who_is_shown_a_secret_is_part_of_its_use() -> None:
     ]
     plain, elsewhere, proxied = uses
 
-    assert len(plain["traded"].presented) == 2
-    assert not set(plain["traded"].presented) & set(elsewhere["traded"].presented)
-    assert not set(plain["traded"].presented) & set(proxied["traded"].presented)
+    assert len(plain["traded"].settings) == 2
+    assert not set(plain["traded"].settings) & set(elsewhere["traded"].settings)
+    assert not set(plain["traded"].settings) & set(proxied["traded"].settings)
     assert plain["role"] == elsewhere["role"] != proxied["role"]
     assert plain["outer"] == elsewhere["outer"] == proxied["outer"]
+
+
+def test_s1_what_callers_may_ask_for_is_part_of_its_use() -> None:
+    """An audience or a scope more is another use, also where the secret is handed out."""
+    found = config()
+    plain = found.credentials["inner"]
+    uses = {
+        use_of(found, each, "key").settings
+        for each in (
+            plain,
+            dataclasses.replace(plain, audiences=("a",)),
+            dataclasses.replace(plain, scopes=("a",)),
+        )
+    }
+
+    assert len(uses) == 3
+
+
+def test_s1_a_record_of_before_takes_its_owners_word() -> None:
+    """One that knows of the servers alone is read, and covers nothing."""
+    record = b'{"uses":[{"credential":"gateway","base_urls":["%s"],"presented":["x"]}]}'
+    old = msgspec.json.decode(record % A.encode(), type=Binding)
+    found = judge(old, "key", use(A))
+
+    assert found == (
+        '"gateway" may not use secret "key", which was used with other settings than are '
+        "configured now: if that change is yours, run credward secret allow key"
+    )
 
 
 def test_s1_a_use_says_where_its_tokens_go() -> None:

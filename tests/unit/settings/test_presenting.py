@@ -1,57 +1,22 @@
-"""To whom secrets are shown."""
+"""Whether what is presented counts once."""
 
 from __future__ import annotations
 
-import msgspec
-import pytest
-
-from credward.settings import aws, entra, gcp, oauth, static, vault
-from credward.settings.presenting import presented_to
+from credward.settings import anthropic, static
+from credward.settings.presenting import presents_once
 from credward.settings.references import Reference
 
-STORE = Reference(store="key")
-OAUTH = {"issuer": "https://login.example.com", "client_id": "c", "client_secret": STORE}
+KEY = Reference(store="key")
 
 
-class Foreign(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings of somebody else's provider, which say nothing about it."""
+def test_a_jwt_of_a_federation_counts_once() -> None:
+    """A key does not, and what says nothing about it does not."""
+    federated = anthropic.Settings(
+        federation_rule_id="fdrl_x",
+        organization_id="00000000-0000-0000-0000-000000000000",
+        identity=KEY,
+    )
 
-    server: str = "https://a.example"
-    style: str = "plain"
-
-
-@pytest.mark.parametrize(
-    ("settings", "names"),
-    [
-        (
-            oauth.Settings(**OAUTH, scope="x"),
-            {
-                "issuer", "token_endpoint", "authorization_endpoint",
-                "device_authorization_endpoint", "revocation_endpoint", "client_id",
-            },
-        ),
-        (
-            entra.Settings(
-                tenant="t.com", client_id="app", scope="api://x/.default", client_secret=STORE
-            ),
-            {"tenant", "authority", "cloud", "client_id"},
-        ),
-        (gcp.Settings(client_id="c", client_secret=STORE), {"client_id"}),
-        (
-            vault.Settings(address="https://v.example", token=STORE),
-            {"address", "namespace", "auth_method", "auth_mount"},
-        ),
-        (
-            aws.Settings(source=STORE, role_arn="arn:aws:iam::123456789012:role/r", region="eu-central-1"),
-            {"role_arn", "chain", "session_policy", "policy_arns"},
-        ),
-        (static.Settings(secret=STORE, kind="api-key"), set()),
-        (Foreign(), {"server", "style"}),
-    ],
-)  # fmt: skip
-def test_server_and_client(settings, names):
-    """As plain words; of settings that do not say which these are, all."""
-    words = presented_to(settings)
-
-    assert words.keys() == names
-    msgspec.json.encode(words)
+    assert presents_once(federated)
+    assert not presents_once(anthropic.Settings(api_key=KEY))
+    assert not presents_once(static.Settings(secret=KEY))

@@ -26,6 +26,7 @@ __all__ = [
     "cache_time",
     "kept_for",
     "misfit",
+    "named_credential",
     "ours",
     "settings_environment",
     "settings_paths",
@@ -124,6 +125,17 @@ def misfit(credential: CredentialConfig) -> str | None:
 def ours(helper: object) -> bool:
     """Return whether an `apiKeyHelper` is one that we wrote."""
     return isinstance(helper, str) and "credward-helper" in helper
+
+
+def named_credential(helper: str) -> str | None:
+    """Return the credential that a helper of ours is asked for, None where its line names none."""
+    try:
+        words = shlex.split(helper)
+    except ValueError:
+        return None
+    after = [i for i, word in enumerate(words, 1) if word.endswith("credward-helper")]
+    found = words[after[0]] if after and after[0] < len(words) else "-"
+    return None if found.startswith("-") else found
 
 
 def active_helper(paths: Mapping[str, Path]) -> tuple[str, Path] | None:

@@ -8,6 +8,7 @@ from credward.cli.setup.claude_code import (
     active_helper,
     cache_time,
     kept_for,
+    named_credential,
     ours,
     settings_environment,
     settings_paths,
@@ -52,6 +53,22 @@ def test_the_helper_is_quoted_and_the_ttl_is_in_milliseconds() -> None:
         wanted(Path("/h"), credential("https://a.example"), 1)["env", "ANTHROPIC_BASE_URL"]
         == "https://a.example"
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("exec '/opt/my tools/credward-helper' 'gate way'", "gate way"),
+        ("/usr/bin/credward-helper gateway --format json", "gateway"),
+        ("credward-helper", None),
+        ("credward-helper -", None),
+        ("credward-helper --format json gateway", None),
+        ("credward-helper 'gateway", None),
+    ],
+)
+def test_a_line_says_for_which_credential_it_is(line: str, name: str | None) -> None:
+    """None where that takes more than a look: the helper itself is asked then."""
+    assert named_credential(line) == name
 
 
 def test_s15_where_claude_code_goes_by_itself_is_not_written() -> None:

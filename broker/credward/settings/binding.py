@@ -1,0 +1,52 @@
+"""Which settings of a credential a stored secret is bound to: all but those of shape and time.
+
+What is asked for with a secret, whom it is shown to and what is made of it decide what is handed
+out. A setting therefore counts, unless its file says that it does not (`issuing.secret_binding`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import msgspec
+
+__all__ = ["SaysWhatIsFree", "bound_settings", "words_of"]
+
+
+@runtime_checkable
+class SaysWhatIsFree(Protocol):
+    """Settings of which some may change without the word of the secret's owner."""
+
+    # Names of settings that say in which shape a token is handed out, for how long it is good or
+    # how long to wait; never what it is good for, or who sees a secret.
+    free: ClassVar[tuple[str, ...]]
+
+
+def bound_settings(settings: msgspec.Struct) -> Mapping[str, Any]:
+    """Return the settings that count, for JSON; of settings that free none, all."""
+    free = settings.free if isinstance(settings, SaysWhatIsFree) else ()
+    return {name: value for name, value in words_of(settings).items() if name not in free}
+
+
+def words_of(struct: msgspec.Struct) -> dict[str, Any]:
+    """Return what differs from its default, for JSON: a later version may have more settings."""
+    return {
+        field.name: _plain(value)
+        for field in msgspec.structs.fields(struct)
+        if (value := getattr(struct, field.name)) != _default(field)
+    }
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, msgspec.Struct):
+        return words_of(value)
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
+    return value
+
+
+def _default(field: msgspec.structs.FieldInfo) -> object:
+    if field.default_factory is not msgspec.NODEFAULT:
+        return field.default_factory()
+    return field.default

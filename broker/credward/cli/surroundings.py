@@ -6,15 +6,16 @@ for `doctor`. The same walk is in `folder.c` and in the helper's twin.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from credward.cli.worktrees import main_trees, read_start
 from credward.errors import BrokerError, Kind
 from credward.folder import LIMIT, Record, encode
-from credward.named_files import opened
 from credward.policy.destinations import VARIABLES
 
 __all__ = ["hand_over"]
@@ -23,7 +24,6 @@ _NAMES = ("settings.json", "settings.local.json")
 _LEVELS = 32
 # A file system that does not answer holds whoever asks it (seconds).
 _PATIENCE = 1.0
-_LONGEST_LINE = 4096
 
 
 def hand_over(directory: Path | None, environ: Mapping[str, str]) -> bytes:
@@ -54,7 +54,7 @@ def _look(directory: Path | None, environ: Mapping[str, str]) -> bytes:
         return b""
     except OSError:
         return encode([Record(kind="unreadable", name=b".")])
-    records = [record for folder in _folders(start) for record in _settings(folder)]
+    records = list(_found_from(start))
     if not records:
         return b""
     variables = [
@@ -65,47 +65,37 @@ def _look(directory: Path | None, environ: Mapping[str, str]) -> bytes:
     return encode([*variables, *records])
 
 
-def _folders(start: Path) -> Iterator[Path]:
-    """Yield the folders up to the first with `.git`, and the main working tree of a linked one."""
+def _found_from(start: Path) -> Iterator[Record]:
+    """Yield what is found up to the first folder with `.git`; what is not known is said too."""
     for folder in (start, *start.parents)[:_LEVELS]:
-        try:
-            mode = (folder / ".git").stat().st_mode
-        except PermissionError:
-            # Neither we nor the agent can look into it.
+        git = os.fsencode(folder / ".git")
+        kind = _kind(folder / ".git")
+        if kind is None:
+            yield Record(kind="unreadable", name=git)
+        yield from _settings(folder)
+        if kind == stat.S_IFREG:
+            try:
+                for tree in main_trees(folder):
+                    yield from _settings(tree)
+            except ValueError:
+                yield Record(kind="unreadable", name=git)
+        if kind in {stat.S_IFREG, stat.S_IFDIR}:
             return
-        except OSError:
-            mode = 0
-        yield folder
-        if stat.S_ISREG(mode) and (main := _main_tree(folder)) is not None:
-            yield main
-        if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
-            return
+    if len(start.parents) >= _LEVELS:
+        yield Record(kind="too-large", name=os.fsencode(start.parents[_LEVELS - 1] / ".git"))
 
 
-def _main_tree(folder: Path) -> Path | None:
-    """Return the main working tree of a linked one, whose local settings Claude Code reads.
+def _kind(path: Path) -> int | None:
+    """Return the kind of file, 0 for none, None where it is not known.
 
-    Source: gitrepository-layout(5), `gitdir` and `commondir`.
+    What lies where nobody may look is none to the agent either.
     """
-    line = _first_line(folder / ".git")
-    if line is None or not line.startswith("gitdir:"):
-        return None
-    gitdir = folder / line.removeprefix("gitdir:").strip()
-    common = _first_line(gitdir / "commondir")
-    if common is None:
-        return None
-    found = Path(os.path.realpath(gitdir / common))
-    return found.parent if found.name == ".git" else found
-
-
-def _first_line(path: Path) -> str | None:
     try:
-        content = _read(path, _LONGEST_LINE)
-    except OSError:
-        return None
-    for end in (b"\n", b"\r", b"\0"):
-        content = content.partition(end)[0]
-    return os.fsdecode(content.strip(b" \t"))
+        return stat.S_IFMT(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except OSError as error:
+        return 0 if error.errno == errno.EACCES else None
 
 
 def _settings(folder: Path) -> Iterator[Record]:
@@ -114,17 +104,8 @@ def _settings(folder: Path) -> Iterator[Record]:
         name = os.fsencode(path)
         try:
             # One byte more than fits: what is longer is too large with whatever else there is.
-            yield Record(kind="file", name=name, content=_read(path, LIMIT + 1))
+            yield Record(kind="file", name=name, content=read_start(path, LIMIT + 1))
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError:
             yield Record(kind="unreadable", name=name)
-
-
-def _read(path: Path, most: int) -> bytes:
-    """Return the first *most* bytes of a regular file; a link is followed, as the agent does."""
-    content = b""
-    with opened(path) as descriptor:
-        while part := os.read(descriptor, most - len(content)):
-            content += part
-    return content

@@ -5,17 +5,13 @@
  */
 #include "folder.h"
 #include "claims.h"
-#include "deadline.h"
 #include "files.h"
 #include "worktree.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#define LEVELS 32
-#define PATIENCE_MS 1000
 /* What a path of ours may add to one of the system's. */
 #define PATH_ROOM (2 * PATH_MAX)
 
@@ -146,7 +142,7 @@ static int kind_of_git(const struct text *path)
 /* From `path` up, cutting it. A `.git` that is neither folder nor file is none, as for the agent. */
 static void look_up(struct folder *folder, struct text *path)
 {
-	for (int level = 0; level < LEVELS && !folder->full; level++) {
+	for (int level = 0; level < FOLDER_LEVELS && !folder->full; level++) {
 		int git = kind_of_git(path);
 
 		if (git < 0)
@@ -162,22 +158,13 @@ static void look_up(struct folder *folder, struct text *path)
 	report_git(folder, path, "too-large ");
 }
 
-void folder_look(struct folder *folder, int64_t end)
+void folder_find(struct folder *folder, const char *start)
 {
 	static char bytes[PATH_ROOM];
 	struct text path = TEXT_IN(bytes);
-	int64_t patience = now_ms() + PATIENCE_MS;
 
 	folder->body = (struct text)TEXT_IN(folder->bytes);
-	die_at(patience < end ? patience : end);
-	if (getcwd(bytes, PATH_MAX) != NULL && bytes[0] == '/') {
-		/* The root is the empty path before its slash. */
-		path.used = strlen(bytes) == 1 ? 0 : strlen(bytes);
-		path.at[path.used] = '\0';
-		look_up(folder, &path);
-	} else if (errno != ENOENT) {
-		/* Too long for us, perhaps not for the agent. */
-		add_record(folder, "unreadable ", ".", NULL, 0);
-	}
-	live_on();
+	/* The root is the empty path before its slash. */
+	text_add(&path, strcmp(start, "/") == 0 ? "" : start);
+	look_up(folder, &path);
 }

@@ -511,14 +511,20 @@ def add(body: bytes, name: str, addition: bytes) -> bytes:
 
 
 def collect(start: str) -> bytes:
-    """Return the records of the variables and of the files."""
+    """Return the records of the variables and of the files, or the word that one is too large."""
     body = b""
-    for path, addition in found_from(start):
-        if not body:
-            for each in filter(variable, HANDED_OVER):
-                body = add(body, each, record("variable", each, os.environb[each.encode()]))
-        body = add(body, path, addition)
+    try:
+        for path, addition in found_from(start):
+            if not body:
+                for each in filter(variable, HANDED_OVER):
+                    body = add(body, each, record("variable", each, os.environb[each.encode()]))
+            body = add(body, path, addition)
+    except TooLarge as error:
+        return record("too-large", str(error))
     return body
+
+
+# ---- a look that cannot hold us; why: look.c ----
 
 
 def die_at(end: float) -> None:
@@ -528,20 +534,96 @@ def die_at(end: float) -> None:
     signal.setitimer(signal.ITIMER_REAL, max(left_of(end), 0.001))
 
 
+def kind_of(path: str) -> int | None:
+    """Return the kind of file, 0 for none, None where that is not known; a link is not followed."""
+    try:
+        return stat.S_IFMT(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except OSError:
+        return None
+
+
+def finds_nothing(folder: str) -> bool:
+    """Whether a look finds nothing, so that no child is needed."""
+    for _ in range(LEVELS):
+        git = kind_of(f"{folder}/.git")
+        if kind_of(f"{folder}/.claude") != 0 or git not in {0, stat.S_IFDIR}:
+            return False
+        if git == stat.S_IFDIR or not folder:
+            return True
+        folder = folder.rpartition("/")[0]
+    return False
+
+
+def look_and_tell(start: str, pipe_end: int, end: float) -> None:
+    """In the child: keep the pipe alone, and tell what is found, a NUL behind it."""
+    try:
+        os.dup2(pipe_end, 0)
+        os.closerange(1, os.sysconf("SC_OPEN_MAX"))
+        die_at(end + 1000)
+        told = collect(start) + b"\0"
+        while told:
+            told = told[os.write(0, told) :]
+    finally:
+        os._exit(0)
+
+
+def hear(pipe_end: int, end: float) -> bytes:
+    """Return what the child tells; raise `Failure` where that is not whole."""
+    told = b""
+    while True:
+        if not wait_for(pipe_end, select.POLLIN, end):
+            raise fail(
+                "timed-out",
+                "the file system of this folder does not answer, so that its "
+                ".claude/settings.json is not known: run this in another folder",
+            )
+        piece = os.read(pipe_end, 65536)
+        told += piece
+        if not piece:
+            break
+    if told[-1:] != b"\0":
+        raise fail("internal", "the look at .claude/settings.json in this folder failed: try again")
+    return told[:-1]
+
+
+def look_by_child(start: str, end: float) -> bytes:
+    """Return what is found; nobody waits for the child."""
+    try:
+        ours, its = os.pipe()
+        child = os.fork()
+    except OSError as error:
+        raise fail(
+            "internal",
+            "no process can be started to look at .claude/settings.json here: try again",
+        ) from error
+    if child == 0:
+        look_and_tell(start, its, end)
+    os.close(its)
+    try:
+        return hear(ours, end)
+    finally:
+        os.close(ours)
+
+
 def look_around(end: float) -> bytes:
     """Return what is handed over, empty where there are no settings files."""
-    die_at(min(end, monotonic_ms() + 1000))
+    # The other half of the time is the daemon's.
+    end -= 500 * left_of(end)
+    die_at(end)
     try:
         start = os.getcwd()
-        return collect("" if start == "/" else start)
+        start = "" if start == "/" else start
+        if finds_nothing(start):
+            return b""
     except FileNotFoundError:
         return b""
     except OSError:
         return record("unreadable", ".")
-    except TooLarge as error:
-        return record("too-large", str(error))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+    return look_by_child(start, end)
 
 
 # ---- where the daemon listens ----

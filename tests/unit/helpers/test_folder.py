@@ -20,6 +20,7 @@ from credward.errors import BrokerError, Kind
 from credward.folder import FOLDER_HEADER, LIMIT, MEDIA_TYPE, Record, decode
 from credward.policy.destinations import VARIABLES
 from fakes.daemon import CannedDaemon, answer
+from fakes.fuse_server import SilentFileSystem, cannot_mount
 
 TOKEN = answer(body=b"token-1\n")
 JUDGED = answer(body=b"token-1\n", headers=[(FOLDER_HEADER, "judged")])
@@ -561,7 +562,7 @@ def alarms(state: str) -> Iterator[None]:
 def test_s2_s11_a_file_system_that_does_not_answer(
     helper: list[str], environment: dict[str, str], socket_path: Path, root: Path, state: str
 ) -> None:
-    """Ends the helper by SIGALRM, for such a one lets go of nobody who is not killed."""
+    """Is given up in one line: the wait for it is a child's, whatever SIGALRM does to us."""
     folder = put(root, "a/.git/HEAD", "mount/x") / "a"
     (folder / ".claude").symlink_to(root / "mount/inside")
     with dead_mount(root / "mount"), CannedDaemon(socket_path, [TOKEN]) as daemon:
@@ -570,6 +571,44 @@ def test_s2_s11_a_file_system_that_does_not_answer(
         with pytest.raises(BrokerError, match="does not answer") as caught:
             hand_over(folder, {})
 
-    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGALRM, "", "")
+    assert (done.returncode, done.stdout) == (75, "")
+    assert done.stderr.count("\n") == 1
+    assert "the file system of this folder does not answer" in done.stderr
     assert caught.value.kind is Kind.TIMED_OUT
+    assert daemon.asked == []
+
+
+@pytest.mark.skipif(cannot_mount() is not None, reason=str(cannot_mount()))
+def test_s2_s11_a_file_system_that_falls_silent(
+    helper: list[str], environment: dict[str, str], socket_path: Path, root: Path
+) -> None:
+    """Lets go of nobody, not even of who is killed: the helper is not who waits for it.
+
+    Its output ends with it too, for a harness reads that to the end.
+    """
+    folder = put(root, "a/.git/HEAD", "a/.claude/x") / "a"
+    with (
+        SilentFileSystem(root / "mount", Path("/bin/true")) as silent,
+        CannedDaemon(socket_path, [TOKEN]) as daemon,
+    ):
+        (folder / SETTINGS).symlink_to(silent.program)
+        silent.be_silent()
+        asking = subprocess.Popen(
+            [*helper, "demo"],
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            stdout, stderr = asking.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            silent.end()
+            asking.communicate()
+            raise
+
+    assert (asking.returncode, stdout) == (75, ""), stderr
+    assert "the file system of this folder does not answer" in stderr
     assert daemon.asked == []

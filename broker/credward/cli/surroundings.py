@@ -7,8 +7,11 @@ for `doctor`. The same walk is in `folder.c` and in the helper's twin.
 from __future__ import annotations
 
 import errno
+import io
 import os
+import select
 import stat
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,8 +25,8 @@ __all__ = ["hand_over"]
 
 _NAMES = ("settings.json", "settings.local.json")
 _LEVELS = 32
-# A file system that does not answer holds whoever asks it (seconds).
-_PATIENCE = 1.0
+# A file system that does not answer holds whoever asks it (seconds; an interpreter starts in them).
+_PATIENCE = 5.0
 
 
 def hand_over(directory: Path | None, environ: Mapping[str, str]) -> bytes:
@@ -31,22 +34,6 @@ def hand_over(directory: Path | None, environ: Mapping[str, str]) -> bytes:
 
     None: of the working directory. Raise `timed-out` where its file system does not answer.
     """
-    found: list[bytes] = []
-    looker = threading.Thread(
-        target=lambda: found.append(_look(directory, environ)), daemon=True, name="look"
-    )
-    looker.start()
-    looker.join(_PATIENCE)
-    if not found:
-        raise BrokerError(
-            Kind.TIMED_OUT,
-            "the file system of this folder does not answer, so that its .claude/settings.json is "
-            "not known: run this in another folder",
-        )
-    return found[0]
-
-
-def _look(directory: Path | None, environ: Mapping[str, str]) -> bytes:
     try:
         start = Path.cwd() if directory is None else directory
     except FileNotFoundError:
@@ -54,6 +41,86 @@ def _look(directory: Path | None, environ: Mapping[str, str]) -> bytes:
         return b""
     except OSError:
         return encode([Record(kind="unreadable", name=b".")])
+    found: list[bool] = []
+    looker = threading.Thread(
+        target=lambda: found.append(_finds_nothing(start)), daemon=True, name="look"
+    )
+    looker.start()
+    looker.join(_PATIENCE)
+    if not found:
+        raise _silent()
+    return b"" if found[0] else _look_by_child(start, environ)
+
+
+def _silent() -> BrokerError:
+    return BrokerError(
+        Kind.TIMED_OUT,
+        "the file system of this folder does not answer, so that its .claude/settings.json is "
+        "not known: run this in another folder",
+    )
+
+
+def _failed() -> BrokerError:
+    return BrokerError(
+        Kind.INTERNAL, "the look at .claude/settings.json in this folder failed: try again"
+    )
+
+
+def _finds_nothing(start: Path) -> bool:
+    """Return whether a look finds nothing; no link is followed for this."""
+    for folder in (start, *start.parents)[:_LEVELS]:
+        git = _kind(folder / ".git", follow=False)
+        if _kind(folder / ".claude", follow=False) != 0 or git not in {0, stat.S_IFDIR}:
+            return False
+        if git == stat.S_IFDIR:
+            return True
+    return len(start.parents) < _LEVELS
+
+
+def _look_by_child(start: Path, environ: Mapping[str, str]) -> bytes:
+    """Return what a process finds that nobody waits for; why no thread: `look.c`.
+
+    Not forked: whoever calls this may have threads.
+    """
+    known = {name: environ[name] for name in VARIABLES if environ.get(name)}
+    others = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    ours, its = os.pipe()
+    try:
+        child = os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-I", "-m", __name__, os.fspath(start)],
+            {**others, **known},
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, its, 1),
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+            ],
+        )
+    except OSError as error:
+        os.close(ours)
+        raise _failed() from error
+    finally:
+        os.close(its)
+    with io.FileIO(ours, "rb") as pipe:
+        told = _hear(pipe)
+    os.waitpid(child, 0)
+    if not told.endswith(b"\0"):
+        raise _failed()
+    return told[:-1]
+
+
+def _hear(pipe: io.FileIO) -> bytes:
+    """Return what is told, all at once and at the end."""
+    told = b""
+    while select.select([pipe], [], [], _PATIENCE)[0]:
+        piece = pipe.read(1 << 16)
+        if not piece:
+            return told
+        told += piece
+    raise _silent()
+
+
+def _look(start: Path, environ: Mapping[str, str]) -> bytes:
     records = list(_found_from(start))
     if not records:
         return b""
@@ -85,17 +152,17 @@ def _found_from(start: Path) -> Iterator[Record]:
         yield Record(kind="too-large", name=os.fsencode(start.parents[_LEVELS - 1] / ".git"))
 
 
-def _kind(path: Path) -> int | None:
+def _kind(path: Path, *, follow: bool = True) -> int | None:
     """Return the kind of file, 0 for none, None where it is not known.
 
     What lies where nobody may look is none to the agent either.
     """
     try:
-        return stat.S_IFMT(path.stat().st_mode)
+        return stat.S_IFMT(path.stat(follow_symlinks=follow).st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return 0
     except OSError as error:
-        return 0 if error.errno == errno.EACCES else None
+        return 0 if follow and error.errno == errno.EACCES else None
 
 
 def _settings(folder: Path) -> Iterator[Record]:
@@ -109,3 +176,8 @@ def _settings(folder: Path) -> Iterator[Record]:
             continue
         except OSError:
             yield Record(kind="unreadable", name=name)
+
+
+if __name__ == "__main__":
+    # The NUL behind the body says that it is whole.
+    sys.stdout.buffer.write(_look(Path(sys.argv[1]), os.environ) + b"\0")

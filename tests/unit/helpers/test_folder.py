@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 
 from credward.cli.surroundings import hand_over
-from credward.errors import BrokerError, Kind
 from credward.folder import FOLDER_HEADER, LIMIT, MEDIA_TYPE, Record, decode
 from credward.policy.destinations import VARIABLES
 from fakes.daemon import CannedDaemon, answer
@@ -568,13 +567,10 @@ def test_s2_s11_a_file_system_that_does_not_answer(
     with dead_mount(root / "mount"), CannedDaemon(socket_path, [TOKEN]) as daemon:
         with alarms(state):
             done = ask(helper, environment, folder)
-        with pytest.raises(BrokerError, match="does not answer") as caught:
-            hand_over(folder, {})
 
     assert (done.returncode, done.stdout) == (75, "")
     assert done.stderr.count("\n") == 1
     assert "the file system of this folder does not answer" in done.stderr
-    assert caught.value.kind is Kind.TIMED_OUT
     assert daemon.asked == []
 
 
@@ -612,3 +608,28 @@ def test_s2_s11_a_file_system_that_falls_silent(
     assert (asking.returncode, stdout) == (75, ""), stderr
     assert "the file system of this folder does not answer" in stderr
     assert daemon.asked == []
+
+
+@pytest.mark.skipif(cannot_mount() is not None, reason=str(cannot_mount()))
+def test_s2_s11_get_outlives_no_silent_file_system(root: Path) -> None:
+    """`credward get` says so and ends: who waits for it, or reads it to the end, goes on."""
+    folder = put(root, "a/.git/HEAD", "a/.claude/x") / "a"
+    code = (
+        "import pathlib; from credward.cli.surroundings import hand_over;"
+        "hand_over(pathlib.Path.cwd(), {})"
+    )
+    with SilentFileSystem(root / "mount", Path("/bin/true")) as silent:
+        (folder / SETTINGS).symlink_to(silent.program)
+        silent.be_silent()
+        asking = subprocess.Popen(
+            [sys.executable, "-c", code], cwd=folder, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            _, stderr = asking.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            silent.end()
+            asking.communicate()
+            raise
+
+    assert asking.returncode == 1
+    assert "the file system of this folder does not answer" in stderr

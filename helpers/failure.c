@@ -3,6 +3,7 @@
  */
 #include "failure.h"
 #include "text.h"
+#include "utf8.h"
 
 #include <stdarg.h>
 #include <stdint.h>
@@ -17,27 +18,6 @@ static const struct {
 	CREDWARD_KINDS(CREDWARD_ROW)
 #undef CREDWARD_ROW
 };
-
-/* Length of the well-formed UTF-8 sequence at `bytes`, 0 if there is none; `*point` is what it
- * stands for. */
-static size_t utf8_length(const unsigned char *bytes, size_t count, uint32_t *point)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	unsigned char first = bytes[0];
-	size_t length = first < 0x80 ? 1 : first < 0xc0 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-
-	if (length == 0 || length > count || first > 0xf4)
-		return 0;
-	*point = length == 1 ? first : first & (0x7fu >> length);
-	for (size_t i = 1; i < length; i++) {
-		if ((bytes[i] & 0xc0) != 0x80)
-			return 0;
-		*point = *point << 6 | (bytes[i] & 0x3f);
-	}
-	if (*point < least[length] || (*point >= 0xd800 && *point < 0xe000) || *point > 0x10ffff)
-		return 0;
-	return length;
-}
 
 /* Control characters (C0, DEL, C1) move cursors; bidirectional overrides make a line read as
  * another. */

@@ -5,58 +5,19 @@
  */
 #include "folder.h"
 #include "claims.h"
-#include "deadline.h"
+#include "files.h"
+#include "worktree.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#define LEVELS 32
-#define PATIENCE_MS 1000
-#define LONGEST_LINE 4096
 /* What a path of ours may add to one of the system's. */
 #define PATH_ROOM (2 * PATH_MAX)
 
 static const char *const names[] = { "/.claude/settings.json", "/.claude/settings.local.json" };
 
 static char content[FOLDER_LIMIT + 1];
-
-/* Open a regular file, with nobody to wait for at the other end; -1 with errno for anything else.
- * A link is followed, as the agent does. */
-static int open_regular(const char *path)
-{
-	int descriptor = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	struct stat status;
-
-	if (descriptor < 0 || (fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode)))
-		return descriptor;
-	close(descriptor);
-	errno = EINVAL;
-	return -1;
-}
-
-/* Read at most `room` bytes; -1 with errno where the file cannot be read. */
-static ssize_t read_file(const char *path, char *bytes, size_t room)
-{
-	int descriptor = open_regular(path);
-	size_t used = 0;
-	ssize_t count = 1;
-
-	if (descriptor < 0)
-		return -1;
-	while (used < room && count != 0) {
-		count = read(descriptor, bytes + used, room - used);
-		if (count > 0)
-			used += (size_t)count;
-		else if (count < 0 && errno != EINTR)
-			break;
-	}
-	close(descriptor);
-	return count < 0 ? -1 : (ssize_t)used;
-}
 
 /* Add a record; where it makes the body too long, the body becomes the word of that. */
 static void add_record(
@@ -98,36 +59,40 @@ static void add_variables(struct folder *folder)
 	}
 }
 
-static void look_at(struct folder *folder, const char *path)
+/* Add a record of something that was found, the first behind the variables. */
+static void report(
+	struct folder *folder, const char *kind, const char *name, const char *bytes, size_t count)
 {
-	ssize_t count = read_file(path, content, sizeof(content));
-
-	if (count < 0 && (errno == ENOENT || errno == ENOTDIR))
-		return;
 	if (folder->body.used == 0)
 		add_variables(folder);
-	if (folder->full)
-		return;
-	if (count < 0)
-		add_record(folder, "unreadable ", path, NULL, 0);
-	else
-		add_record(folder, "file ", path, content, (size_t)count);
+	if (!folder->full)
+		add_record(folder, kind, name, bytes, count);
+}
+
+static void look_at(struct folder *folder, const char *path)
+{
+	ssize_t count = file_read(path, content, sizeof(content));
+
+	if (count >= 0)
+		report(folder, "file ", path, content, (size_t)count);
+	else if (!file_is_missing())
+		report(folder, "unreadable ", path, NULL, 0);
 }
 
 /* Look at the settings below `path`, which is left as it was. */
-static void look_in(struct folder *folder, struct text *path)
+static void look_in(struct folder *folder, const struct text *path)
 {
 	struct text inner = *path;
 	struct stat status;
 
 	/* Most folders have none: one look is enough there. */
 	text_add(&inner, "/.claude");
-	if (stat(path->at, &status) == 0 || (errno != ENOENT && errno != ENOTDIR)) {
+	if (stat(path->at, &status) == 0 || !file_is_missing()) {
 		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && !folder->full; i++) {
 			inner.used = path->used;
 			text_add(&inner, names[i]);
 			if (inner.overflow)
-				add_record(folder, "unreadable ", ".", NULL, 0);
+				report(folder, "unreadable ", ".", NULL, 0);
 			else
 				look_at(folder, path->at);
 		}
@@ -135,125 +100,71 @@ static void look_in(struct folder *folder, struct text *path)
 	path->at[path->used] = '\0';
 }
 
-/* Read the first line of a small file; NULL where there is none, or no text. */
-static char *first_line(const char *path, char *line, size_t room)
+/* Say that `.git` in `path` is not understood, or lies too far up; `path` is left as it was. */
+static void report_git(struct folder *folder, const struct text *path, const char *kind)
 {
-	ssize_t count = read_file(path, line, room - 1);
-	char *word = line;
+	struct text inner = *path;
+
+	text_add(&inner, "/.git");
+	report(folder, kind, inner.at, NULL, 0);
+	path->at[path->used] = '\0';
+}
+
+static void look_in_main_trees(struct folder *folder, const struct text *path)
+{
+	static char bytes[MAIN_TREES][PATH_ROOM];
+	struct text trees[MAIN_TREES] = { TEXT_IN(bytes[0]), TEXT_IN(bytes[1]) };
+	int count = find_main_trees(path, trees);
 
 	if (count < 0)
-		return NULL;
-	line[count] = '\0';
-	line[strcspn(line, "\r\n")] = '\0';
-	word += strspn(word, " \t");
-	for (size_t last = strlen(word); last > 0 && strchr(" \t", word[last - 1]) != NULL; last--)
-		word[last - 1] = '\0';
-	return word;
+		report_git(folder, path, "unreadable ");
+	for (int i = 0; i < count && !folder->full; i++)
+		look_in(folder, &trees[i]);
 }
 
-/* Add a path that may be relative to what is there. */
-static void add_path(struct text *path, const char *word)
+/* What kind of thing `.git` is in `path`: its mode, 0 for nothing; -1 where that is not known. What
+ * lies where nobody may look is nothing to the agent either. */
+static int kind_of_git(const struct text *path)
 {
-	if (word[0] == '/')
-		path->used = 0;
-	else
-		text_add(path, "/");
-	text_add(path, word);
-}
-
-/* The main working tree of a linked one, whose local settings Claude Code reads
- * (gitrepository-layout(5), gitdir and commondir). `path` is that of a folder with a file `.git`. */
-static bool find_main_tree(struct text path, char *resolved)
-{
-	static const char mark[] = "gitdir:";
-	static char line[LONGEST_LINE + 1];
-	size_t folder = path.used;
-	char *word;
-
-	text_add(&path, "/.git");
-	word = first_line(path.at, line, sizeof(line));
-	if (word == NULL || strncmp(word, mark, sizeof(mark) - 1) != 0)
-		return false;
-	word += sizeof(mark) - 1;
-	path.used = folder;
-	add_path(&path, word + strspn(word, " \t"));
-	folder = path.used;
-	text_add(&path, "/commondir");
-	if (path.overflow || (word = first_line(path.at, line, sizeof(line))) == NULL)
-		return false;
-	path.used = folder;
-	add_path(&path, word);
-	if (path.overflow || realpath(path.at, resolved) == NULL)
-		return false;
-	word = strrchr(resolved, '/');
-	if (word != NULL && strcmp(word, "/.git") == 0)
-		*word = '\0';
-	return true;
-}
-
-static void look_in_main_tree(struct folder *folder, struct text *path)
-{
-	static char resolved[PATH_ROOM];
-	struct text main_tree = TEXT_IN(resolved);
-	bool found = find_main_tree(*path, resolved);
-
-	path->at[path->used] = '\0';
-	main_tree.used = strlen(resolved);
-	if (found)
-		look_in(folder, &main_tree);
-}
-
-/* What kind of thing `.git` is in `path`: its mode, 0 for nothing; -1 where nobody can look. */
-static int kind_of_git(struct text path)
-{
+	struct text inner = *path;
 	struct stat status;
-	int kind = 0;
+	int kind = -1;
 
-	text_add(&path, "/.git");
-	if (stat(path.at, &status) == 0)
+	text_add(&inner, "/.git");
+	if (stat(inner.at, &status) == 0)
 		kind = (int)(status.st_mode & S_IFMT);
-	else if (errno == EACCES)
-		kind = -1;
+	else if (file_is_missing() || errno == EACCES)
+		kind = 0;
+	path->at[path->used] = '\0';
 	return kind;
 }
 
 /* From `path` up, cutting it. A `.git` that is neither folder nor file is none, as for the agent. */
 static void look_up(struct folder *folder, struct text *path)
 {
-	for (int level = 0; level < LEVELS && !folder->full; level++) {
-		int git = kind_of_git(*path);
-		char *last;
+	for (int level = 0; level < FOLDER_LEVELS && !folder->full; level++) {
+		int git = kind_of_git(path);
 
 		if (git < 0)
-			return;
-		path->at[path->used] = '\0';
+			report_git(folder, path, "unreadable ");
 		look_in(folder, path);
-		if (git == S_IFREG && !folder->full)
-			look_in_main_tree(folder, path);
-		last = strrchr(path->at, '/');
-		if (last == NULL || git == S_IFREG || git == S_IFDIR)
+		if (git == S_IFREG)
+			look_in_main_trees(folder, path);
+		if (git == S_IFREG || git == S_IFDIR || path->used == 0)
 			return;
-		path->used = (size_t)(last - path->at);
-		*last = '\0';
+		path->used = (size_t)(strrchr(path->at, '/') - path->at);
+		path->at[path->used] = '\0';
 	}
+	report_git(folder, path, "too-large ");
 }
 
-void folder_look(struct folder *folder, int64_t end)
+void folder_find(struct folder *folder, const char *start)
 {
 	static char bytes[PATH_ROOM];
 	struct text path = TEXT_IN(bytes);
-	int64_t patience = now_ms() + PATIENCE_MS;
 
 	folder->body = (struct text)TEXT_IN(folder->bytes);
-	die_at(patience < end ? patience : end);
-	if (getcwd(bytes, PATH_MAX) != NULL && bytes[0] == '/') {
-		/* The root is the empty path before its slash. */
-		path.used = strlen(bytes) == 1 ? 0 : strlen(bytes);
-		path.at[path.used] = '\0';
-		look_up(folder, &path);
-	} else if (errno != ENOENT) {
-		/* Too long for us, perhaps not for the agent. */
-		add_record(folder, "unreadable ", ".", NULL, 0);
-	}
-	live_on();
+	/* The root is the empty path before its slash. */
+	text_add(&path, strcmp(start, "/") == 0 ? "" : start);
+	look_up(folder, &path);
 }

@@ -6,7 +6,8 @@
 
 #include "text.h"
 
-#include <stdint.h>
+/* So many folders are looked at; that there are more is said to be too large. */
+#define FOLDER_LEVELS 32
 
 /* The longest body; what does not fit is said to be too large. */
 #define FOLDER_LIMIT (60 * 1024)
@@ -21,13 +22,12 @@ struct folder {
 };
 
 /*
- * Put records of the settings files from the working directory up to the first folder with `.git`
- * into the body, behind records of the variables that say where requests go; the body stays empty
- * where there is no such file. The frame is described in broker/credward/folder.py.
+ * Put records of the settings files from the folder `start` (an absolute path) up to the first with
+ * `.git` into the body, behind records of the variables that say where requests go; the body stays
+ * empty where there is no such file. The frame is described in broker/credward/folder.py.
  *
- * A file system that does not answer ends the process (die_at in deadline.h) after a second, at
- * `end` at the latest.
+ * It waits for the file systems that links lead to, for ever where they do not answer.
  */
-void folder_look(struct folder *folder, int64_t end);
+void folder_find(struct folder *folder, const char *start);
 
 #endif

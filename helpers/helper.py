@@ -398,48 +398,92 @@ def read_file(path: str, most: int) -> bytes:
         os.close(descriptor)
 
 
-def first_line(path: str) -> str | None:
-    """Return the first line of a small file, None where there is none."""
+# White space of JavaScript beyond ASCII, and controls; why: worktree.c.
+ODD = {chr(each) for each in (*range(0x20), *range(0x7F, 0xA1), *range(0x2000, 0x200B))}
+ODD.update("\u1680\u2028\u2029\u202f\u205f\u3000\ufeff")
+
+
+def path_in(name: str, mark: str) -> str | None:
+    """Return the path that is all of a small file, None where there is none; raise `ValueError`."""
     try:
-        content = read_file(path, 4096)
-    except OSError:
+        content = read_file(name, 4097)
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    for end in (b"\n", b"\r", b"\0"):
-        content = content.partition(end)[0]
-    return os.fsdecode(content.strip(b" \t"))
+    except OSError as error:
+        raise ValueError from error
+    path = content.rstrip(b" \t\r\n").decode()
+    if len(content) > 4096 or not path.startswith(mark):
+        raise ValueError
+    path = path[len(mark) :].lstrip(" ")
+    names = [name for name in path.split("/") if name]
+    # `..` comes first only.
+    while names and names[0] == ".." and path[0] != "/":
+        del names[0]
+    if not path or not ODD.isdisjoint(path) or ".." in names:
+        raise ValueError
+    return path
 
 
-def main_tree(folder: str) -> str | None:
-    """Return the main working tree of a linked one."""
-    line = first_line(f"{folder}/.git") or ""
-    if not line.startswith("gitdir:"):
-        return None
-    gitdir = os.path.join(folder or "/", line[len("gitdir:") :].strip(" \t"))
-    common = first_line(f"{gitdir}/commondir")
+def lexical(base: str, path: str) -> str:
+    """Return where *path* leads from *base* by the words alone."""
+    return "/" + os.path.normpath(os.path.join(base or "/", path)).lstrip("/")
+
+
+def main_trees(folder: str) -> list[str]:
+    """Return the main working tree of a linked one; raise `ValueError` where git wrote no such."""
+    word = path_in(f"{folder}/.git", "gitdir:")
+    if word is None:
+        raise ValueError
+    gitdir = lexical(folder, word)
+    common = path_in(f"{gitdir}/commondir", "")
     if common is None:
-        return None
-    found = os.path.realpath(os.path.join(gitdir, common))
-    return found.removesuffix("/.git")
+        return []
+    try:
+        followed = os.path.realpath(os.path.join(gitdir, common), strict=True)
+    except OSError as error:
+        raise ValueError from error
+    found = (lexical(gitdir, common), lexical("", followed))
+    return list(dict.fromkeys(each.rstrip("/").removesuffix("/.git") for each in found))
 
 
-def folders(folder: str) -> list[str]:
-    """Return the folders from *folder* up to the first with `.git`."""
+def kind_of_git(folder: str) -> int | None:
+    """Return the kind of `.git`, 0 for nothing and where nobody may look, None if not known."""
+    try:
+        return stat.S_IFMT(os.stat(f"{folder}/.git").st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except OSError as error:
+        return 0 if error.errno == errno.EACCES else None
+
+
+def settings_in(folder: str) -> list[tuple[str, bytes]]:
+    """Return the records of the settings in *folder*, each with its name."""
+    paths = (f"{folder}/.claude/settings.json", f"{folder}/.claude/settings.local.json")
+    return [(path, found) for path in paths if (found := settings_record(path))]
+
+
+def found_from(folder: str) -> list[tuple[str, bytes]]:
+    """Return the records of all that is found from *folder* up, each with its name."""
     found = []
     for _ in range(LEVELS):
-        try:
-            mode = os.stat(f"{folder}/.git").st_mode
-        except PermissionError:
-            break
-        except OSError:
-            mode = 0
-        found.append(folder)
-        main = main_tree(folder) if stat.S_ISREG(mode) else None
-        if main is not None:
-            found.append(main)
-        if stat.S_ISREG(mode) or stat.S_ISDIR(mode) or not folder:
-            break
+        git, kind = f"{folder}/.git", kind_of_git(folder)
+        if kind is None:
+            found.append((git, record("unreadable", git)))
+        found += settings_in(folder)
+        if kind == stat.S_IFREG:
+            found += settings_of_main(folder)
+        if kind in {stat.S_IFREG, stat.S_IFDIR} or not folder:
+            return found
         folder = folder.rpartition("/")[0]
-    return found
+    return [*found, (f"{folder}/.git", record("too-large", f"{folder}/.git"))]
+
+
+def settings_of_main(folder: str) -> list[tuple[str, bytes]]:
+    """Return the records of the main working tree of *folder*."""
+    try:
+        return [each for tree in main_trees(folder) for each in settings_in(tree)]
+    except ValueError:
+        return [(f"{folder}/.git", record("unreadable", f"{folder}/.git"))]
 
 
 def record(kind: str, name: str, content: bytes | None = None) -> bytes:
@@ -467,17 +511,20 @@ def add(body: bytes, name: str, addition: bytes) -> bytes:
 
 
 def collect(start: str) -> bytes:
-    """Return the records of the variables and of the files."""
+    """Return the records of the variables and of the files, or the word that one is too large."""
     body = b""
-    for folder in folders(start):
-        for name in ("settings.json", "settings.local.json"):
-            path = f"{folder}/.claude/{name}"
-            addition = settings_record(path)
-            if addition and not body:
+    try:
+        for path, addition in found_from(start):
+            if not body:
                 for each in filter(variable, HANDED_OVER):
                     body = add(body, each, record("variable", each, os.environb[each.encode()]))
             body = add(body, path, addition)
+    except TooLarge as error:
+        return record("too-large", str(error))
     return body
+
+
+# ---- a look that cannot hold us; why: look.c ----
 
 
 def die_at(end: float) -> None:
@@ -487,20 +534,96 @@ def die_at(end: float) -> None:
     signal.setitimer(signal.ITIMER_REAL, max(left_of(end), 0.001))
 
 
+def kind_of(path: str) -> int | None:
+    """Return the kind of file, 0 for none, None where that is not known; a link is not followed."""
+    try:
+        return stat.S_IFMT(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except OSError:
+        return None
+
+
+def finds_nothing(folder: str) -> bool:
+    """Whether a look finds nothing, so that no child is needed."""
+    for _ in range(LEVELS):
+        git = kind_of(f"{folder}/.git")
+        if kind_of(f"{folder}/.claude") != 0 or git not in {0, stat.S_IFDIR}:
+            return False
+        if git == stat.S_IFDIR or not folder:
+            return True
+        folder = folder.rpartition("/")[0]
+    return False
+
+
+def look_and_tell(start: str, pipe_end: int, end: float) -> None:
+    """In the child: keep the pipe alone, and tell what is found, a NUL behind it."""
+    try:
+        os.dup2(pipe_end, 0)
+        os.closerange(1, os.sysconf("SC_OPEN_MAX"))
+        die_at(end + 1000)
+        told = collect(start) + b"\0"
+        while told:
+            told = told[os.write(0, told) :]
+    finally:
+        os._exit(0)
+
+
+def hear(pipe_end: int, end: float) -> bytes:
+    """Return what the child tells; raise `Failure` where that is not whole."""
+    told = b""
+    while True:
+        if not wait_for(pipe_end, select.POLLIN, end):
+            raise fail(
+                "timed-out",
+                "the file system of this folder does not answer, so that its "
+                ".claude/settings.json is not known: run this in another folder",
+            )
+        piece = os.read(pipe_end, 65536)
+        told += piece
+        if not piece:
+            break
+    if told[-1:] != b"\0":
+        raise fail("internal", "the look at .claude/settings.json in this folder failed: try again")
+    return told[:-1]
+
+
+def look_by_child(start: str, end: float) -> bytes:
+    """Return what is found; nobody waits for the child."""
+    try:
+        ours, its = os.pipe()
+        child = os.fork()
+    except OSError as error:
+        raise fail(
+            "internal",
+            "no process can be started to look at .claude/settings.json here: try again",
+        ) from error
+    if child == 0:
+        look_and_tell(start, its, end)
+    os.close(its)
+    try:
+        return hear(ours, end)
+    finally:
+        os.close(ours)
+
+
 def look_around(end: float) -> bytes:
     """Return what is handed over, empty where there are no settings files."""
-    die_at(min(end, monotonic_ms() + 1000))
+    # The other half of the time is the daemon's.
+    end -= 500 * left_of(end)
+    die_at(end)
     try:
         start = os.getcwd()
-        return collect("" if start == "/" else start)
+        start = "" if start == "/" else start
+        if finds_nothing(start):
+            return b""
     except FileNotFoundError:
         return b""
     except OSError:
         return record("unreadable", ".")
-    except TooLarge as error:
-        return record("too-large", str(error))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+    return look_by_child(start, end)
 
 
 # ---- where the daemon listens ----

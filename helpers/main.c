@@ -12,11 +12,12 @@
  * 5. After a secret was read, nothing MUST be allocated, and the buffer MUST be wiped before the
  *    exit.
  * 6. All waiting MUST end at one deadline, for whoever reads what is printed too; harnesses give
- *    5 s and hang on what outlives them.
+ *    5 s and hang on what outlives them. So a child waits for file systems (look.c); only that of
+ *    the working directory itself, where the kernel lets no signal in, may hold us for longer.
  * 7. A socket MUST NOT be trusted where another user could have put it (places.c).
  * 8. Standard error MUST be one line of at most 500 characters with cause and command; hints only
- *    on a terminal. One end says nothing: that by SIGALRM, where a file system does not answer
- *    (folder.c).
+ *    on a terminal. One end says nothing: that by SIGALRM, where the file system of the working
+ *    directory does not answer (look.c).
  * 9. A worker of the daemon MUST be refused: it would wait for its own flight.
  * 10. Where settings of a repository could send the token elsewhere, the daemon MUST have judged
  *     them (folder.c).
@@ -26,6 +27,7 @@
 #include "deadline.h"
 #include "failure.h"
 #include "folder.h"
+#include "look.h"
 #include "places.h"
 #include "request.h"
 #include "start.h"
@@ -197,8 +199,8 @@ static void ask(
 	struct text target = TEXT_IN(bytes);
 	int descriptor;
 
-	if (options->check == NULL)
-		folder_look(&folder, end);
+	if (options->check == NULL && !look_around(&folder, end, failure))
+		return;
 	descriptor = connect_or_start(options, end, failure);
 	if (descriptor < 0)
 		return;

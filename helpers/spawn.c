@@ -78,7 +78,7 @@ static char *const *clean_environment(void)
 	return kept;
 }
 
-static void close_from(int first)
+void close_from(int first)
 {
 #ifdef SYS_close_range
 	if (syscall(SYS_close_range, (unsigned)first, ~0u, 0u) == 0)

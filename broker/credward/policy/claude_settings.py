@@ -19,12 +19,15 @@ from credward.tokens import Folder, SettingsFile
 
 __all__ = ["read_folder"]
 
-_FAULTS = {"unreadable": "cannot be read", "too-large": "is too large to be looked at"}
+_FAULTS = {
+    "unreadable": "cannot be read",
+    "too-large": "is too large, or too far up, to be looked at",
+}
 _BOM = b"\xef\xbb\xbf"
 # The integers that JavaScript keeps exactly (ECMA-262, MAX_SAFE_INTEGER).
 _LONGEST_NUMBER = 2**53 - 1
-# Two of each folder that is looked at, and of a main working tree.
-_MOST_FILES = 66
+# Of each of 32 folders two and its `.git`, two of a main working tree in two places, the last word.
+_MOST_FILES = 32 * 3 + 2 * 2 + 1
 
 
 def read_folder(body: bytes | bytearray, *, home: PurePath | None) -> Folder:

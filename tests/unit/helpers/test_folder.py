@@ -5,19 +5,21 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from credward.cli.surroundings import hand_over
-from credward.errors import BrokerError, Kind
 from credward.folder import FOLDER_HEADER, LIMIT, MEDIA_TYPE, Record, decode
 from credward.policy.destinations import VARIABLES
 from fakes.daemon import CannedDaemon, answer
+from fakes.fuse_server import SilentFileSystem, cannot_mount
 
 TOKEN = answer(body=b"token-1\n")
 JUDGED = answer(body=b"token-1\n", headers=[(FOLDER_HEADER, "judged")])
@@ -141,6 +143,63 @@ def strange_git_files(root: Path) -> Path:
     return put(root, f"a/b/{LOCAL}") / "a/b"
 
 
+def git_written_oddly(
+    git_file: bytes = b"gitdir: ../main/.git/worktrees/t\n", common: bytes = b"../..\n"
+) -> Callable[[Path], Path]:
+    """Return who makes a linked working tree whose files are not as git writes them."""
+
+    def make(root: Path) -> Path:
+        put(root, f"main/{LOCAL}")
+        put(root, "main/.git/worktrees/t/commondir", content=common)
+        return put(root, "a/.git", content=git_file) / "a"
+
+    return make
+
+
+def linked_git_folder(root: Path) -> Path:
+    """By the words it is of `main`, as Claude Code has it, by the links of `far`."""
+    put(root, f"main/{LOCAL}", f"far/{SETTINGS}", "far/.git/worktrees/t/x")
+    put(root, "far/.git/worktrees/t/commondir", content="../..\n")
+    (root / "main/.git").symlink_to("../far/.git")
+    put(root, "tree/.git", content=f"gitdir: {root}/main/.git/worktrees/t\n")
+    return root / "tree"
+
+
+def linked_worktrees(root: Path) -> Path:
+    put(root, f"main/{LOCAL}", "main/.git/HEAD", f"far/{SETTINGS}")
+    put(root, "far/worktrees/t/commondir", content="../..\n")
+    (root / "main/.git/worktrees").symlink_to("../../far/worktrees")
+    put(root, "tree/.git", content=f"gitdir: {root}/main/.git/worktrees/t\n")
+    return root / "tree"
+
+
+def linked_worktree(root: Path) -> Path:
+    put(root, f"main/{LOCAL}", "main/.git/worktrees/x", f"far/b/{SETTINGS}")
+    put(root, "far/b/c/t/commondir", content="../..\n")
+    (root / "main/.git/worktrees/t").symlink_to("../../../far/b/c/t")
+    put(root, "tree/.git", content=f"gitdir: {root}/main/.git/worktrees/t\n")
+    return root / "tree"
+
+
+def main_tree_that_is_gone(root: Path) -> Path:
+    """As where only the working tree is in a container."""
+    return put(root, "a/.git", content="gitdir: /nowhere/.git/worktrees/t\n") / "a"
+
+
+def a_git_that_loops(root: Path) -> Path:
+    put(root, ".git/HEAD", SETTINGS, "a/x")
+    (root / "a/.git").symlink_to(".git")
+    return root / "a"
+
+
+def worktree_of_other_letters(root: Path) -> Path:
+    put(root, f"h\u00e4user \u4fee/{LOCAL}", "h\u00e4user \u4fee/x")
+    git(root / "h\u00e4user \u4fee", "init", "-q")
+    git(root / "h\u00e4user \u4fee", "commit", "-q", "--allow-empty", "-m", "x")
+    git(root / "h\u00e4user \u4fee", "worktree", "add", "-q", str(root / "b/\u4fee\u6b63"))
+    return root / "b/\u4fee\u6b63"
+
+
 def strange_names(root: Path) -> Path:
     return put(root, f"a b%\n\u00e9/{SETTINGS}", "a b%\n\u00e9/.git/HEAD") / "a b%\n\u00e9"
 
@@ -148,8 +207,17 @@ def strange_names(root: Path) -> Path:
 def deep(root: Path) -> Path:
     """The settings lie 31 folders above, and others 32."""
     folder = put(root, SETTINGS)
-    folder = put(folder / "0", SETTINGS)
-    for number in range(1, 32):
+    put(folder / "0", SETTINGS)
+    return below(folder, 32)
+
+
+def nearly_deep(root: Path) -> Path:
+    """The top of the repository is the last folder that is looked at."""
+    return below(put(root, f"a/{SETTINGS}", "a/b/.git/HEAD") / "a/b", 31)
+
+
+def below(folder: Path, count: int) -> Path:
+    for number in range(count):
         folder /= str(number)
     folder.mkdir(parents=True)
     return folder
@@ -191,12 +259,66 @@ FOLDERS: dict[str, tuple[Callable[[Path], Path], list[tuple[str, str]]]] = {
         (worktree_by_relative_paths, [("file", f"main/{LOCAL}")]),
         (bare_worktree, [("file", f"bare.git/{LOCAL}")]),
         (submodule, []),
-        (strange_git_files, [("file", f"a/b/{LOCAL}")]),
+        (strange_git_files, [("file", f"a/b/{LOCAL}"), ("unreadable", "a/b/.git")]),
+        (linked_git_folder, [("file", f"main/{LOCAL}"), ("file", f"far/{SETTINGS}")]),
+        (linked_worktrees, [("file", f"main/{LOCAL}"), ("file", f"far/{SETTINGS}")]),
+        (linked_worktree, [("file", f"main/{LOCAL}"), ("file", f"far/b/{SETTINGS}")]),
+        (main_tree_that_is_gone, []),
+        (a_git_that_loops, [("unreadable", "a/.git"), ("file", SETTINGS)]),
+        (worktree_of_other_letters, [("file", f"h\u00e4user \u4fee/{LOCAL}")]),
         (strange_names, [("file", f"a b%\n\u00e9/{SETTINGS}")]),
-        (deep, [("file", f"0/{SETTINGS}")]),
+        (deep, [("file", f"0/{SETTINGS}"), ("too-large", ".git")]),
+        (nearly_deep, []),
         (as_large_as_may_be, [("file", f"a/{SETTINGS}")]),
         (too_large, [("too-large", f"a/{LOCAL}")]),
         (much_too_large, [("too-large", f"a/{SETTINGS}")]),
+    )
+}
+
+
+# Each leads Claude Code to the settings of `main`, or another program, or might.
+ODD_GIT_FILES: dict[str, Callable[[Path], Path]] = {
+    repr((given, common))[:60]: git_written_oddly(given, common)
+    for path in (b"../main/.git/worktrees/t",)
+    for given, common in (
+        *(
+            (given, b"../..\n")
+            for given in (
+                b"\ngitdir: " + path,
+                b" gitdir: " + path,
+                b"\xef\xbb\xbfgitdir: " + path,
+                b"gitdir:\n" + path,
+                b"gitdir:\t" + path,
+                b"gitdir:" + b" " * 5000 + path,
+                b"gitdir:\xc2\xa0" + path,
+                b"gitdir: " + path + b"\xe3\x80\x80\n",
+                b"gitdir: " + path + b"\x0b\n",
+                b"gitdir: " + path + b"\0",
+                b"gitdir: " + path + b"\nmore",
+                b"gitdir: missing/../" + path,
+                b"gitdir: ./" + path,
+                b"gitdir: \xff/" + path,
+                b"gitdir: " + path[:-1] + b"\xed\xa0\x80",
+                b"gitdir: /../" + path,
+                b"gitdir:",
+                b"",
+                b"nonsense",
+                b"GITDIR: " + path,
+            )
+        ),
+        *(
+            (b"gitdir: " + path + b"\n", common)
+            for common in (
+                b"\n../..\n",
+                b"\x0b../..\x0c\n",
+                b"\xe2\x80\xa8../..",
+                b"missing/../../..",
+                b"../../nowhere",
+                b"",
+                b"../.." + b" " * 5000,
+                b"../..\0",
+            )
+        ),
     )
 }
 
@@ -258,6 +380,68 @@ def test_s2_what_is_handed_over(
     for each in decode(body):
         if each.kind == "file":
             assert each.content == Path(os.fsdecode(each.name)).read_bytes()
+
+
+@pytest.mark.parametrize("make", ODD_GIT_FILES.values(), ids=ODD_GIT_FILES)
+def test_s2_a_git_file_that_git_would_write_otherwise(
+    helper: list[str],
+    environment: dict[str, str],
+    socket_path: Path,
+    root: Path,
+    make: Callable[[Path], Path],
+) -> None:
+    """Is said to be unreadable: Claude Code may follow it where nobody else does."""
+    folder = make(root)
+    with CannedDaemon(socket_path, [JUDGED]) as daemon:
+        done = ask(helper, environment, folder)
+
+    assert (done.returncode, done.stdout) == (0, "token-1\n"), done.stderr
+    assert found_in(daemon.bodies[0], root) == [("unreadable", "a/.git")]
+    assert daemon.bodies[0] == hand_over(folder, {})
+
+
+@pytest.fixture
+def without_powers() -> list[str]:
+    """What runs a program that may look only where its user may, root too."""
+    if os.geteuid() != 0:
+        return []
+    powers = "-dac_override,-dac_read_search"
+    prefix = ["setpriv", f"--bounding-set={powers}", f"--inh-caps={powers}"]
+    if shutil.which("setpriv") is None or subprocess.run([*prefix, "true"], check=False).returncode:
+        pytest.skip("root cannot be kept from looking everywhere here: needs setpriv and SETPCAP")
+    return prefix
+
+
+def test_s2_a_git_that_nobody_may_look_at(
+    helper: list[str],
+    environment: dict[str, str],
+    socket_path: Path,
+    root: Path,
+    without_powers: list[str],
+) -> None:
+    """Is none to Claude Code, which reads the settings beside it and goes on up: so does the look."""
+    folder = put(root, SETTINGS, ".git/HEAD", f"a/{SETTINGS}", "locked/x") / "a"
+    (folder / ".git").symlink_to("../locked/inside")
+    code = (
+        "import sys, pathlib; from credward.cli.surroundings import hand_over;"
+        "sys.stdout.buffer.write(hand_over(pathlib.Path.cwd(), {}))"
+    )
+    (root / "locked").chmod(0)
+    try:
+        with CannedDaemon(socket_path, [JUDGED]) as daemon:
+            done = ask([*without_powers, *helper], environment, folder)
+        body = subprocess.run(
+            [*without_powers, sys.executable, "-c", code],
+            cwd=folder,
+            capture_output=True,
+            check=True,
+        ).stdout
+    finally:
+        (root / "locked").chmod(0o700)
+
+    assert (done.returncode, done.stdout) == (0, "token-1\n"), done.stderr
+    assert found_in(daemon.bodies[0], root) == [("file", f"a/{SETTINGS}"), ("file", SETTINGS)]
+    assert daemon.bodies[0] == body
 
 
 def test_s2_the_variables_come_along(
@@ -377,15 +561,75 @@ def alarms(state: str) -> Iterator[None]:
 def test_s2_s11_a_file_system_that_does_not_answer(
     helper: list[str], environment: dict[str, str], socket_path: Path, root: Path, state: str
 ) -> None:
-    """Ends the helper by SIGALRM, for such a one lets go of nobody who is not killed."""
+    """Is given up in one line: the wait for it is a child's, whatever SIGALRM does to us."""
     folder = put(root, "a/.git/HEAD", "mount/x") / "a"
     (folder / ".claude").symlink_to(root / "mount/inside")
     with dead_mount(root / "mount"), CannedDaemon(socket_path, [TOKEN]) as daemon:
         with alarms(state):
             done = ask(helper, environment, folder)
-        with pytest.raises(BrokerError, match="does not answer") as caught:
-            hand_over(folder, {})
 
-    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGALRM, "", "")
-    assert caught.value.kind is Kind.TIMED_OUT
+    assert (done.returncode, done.stdout) == (75, "")
+    assert done.stderr.count("\n") == 1
+    assert "the file system of this folder does not answer" in done.stderr
     assert daemon.asked == []
+
+
+@pytest.mark.skipif(cannot_mount() is not None, reason=str(cannot_mount()))
+def test_s2_s11_a_file_system_that_falls_silent(
+    helper: list[str], environment: dict[str, str], socket_path: Path, root: Path
+) -> None:
+    """Lets go of nobody, not even of who is killed: the helper is not who waits for it.
+
+    Its output ends with it too, for a harness reads that to the end.
+    """
+    folder = put(root, "a/.git/HEAD", "a/.claude/x") / "a"
+    with (
+        SilentFileSystem(root / "mount", Path("/bin/true")) as silent,
+        CannedDaemon(socket_path, [TOKEN]) as daemon,
+    ):
+        (folder / SETTINGS).symlink_to(silent.program)
+        silent.be_silent()
+        asking = subprocess.Popen(
+            [*helper, "demo"],
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            stdout, stderr = asking.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            silent.end()
+            asking.communicate()
+            raise
+
+    assert (asking.returncode, stdout) == (75, ""), stderr
+    assert "the file system of this folder does not answer" in stderr
+    assert daemon.asked == []
+
+
+@pytest.mark.skipif(cannot_mount() is not None, reason=str(cannot_mount()))
+def test_s2_s11_get_outlives_no_silent_file_system(root: Path) -> None:
+    """`credward get` says so and ends: who waits for it, or reads it to the end, goes on."""
+    folder = put(root, "a/.git/HEAD", "a/.claude/x") / "a"
+    code = (
+        "import pathlib; from credward.cli.surroundings import hand_over;"
+        "hand_over(pathlib.Path.cwd(), {})"
+    )
+    with SilentFileSystem(root / "mount", Path("/bin/true")) as silent:
+        (folder / SETTINGS).symlink_to(silent.program)
+        silent.be_silent()
+        asking = subprocess.Popen(
+            [sys.executable, "-c", code], cwd=folder, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            _, stderr = asking.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            silent.end()
+            asking.communicate()
+            raise
+
+    assert asking.returncode == 1
+    assert "the file system of this folder does not answer" in stderr

@@ -113,7 +113,7 @@ def test_s2_what_is_said_of_files_that_nobody_read() -> None:
         variables=((URL, "https://a.example"),),
         files=(
             SettingsFile(path="/a", fault="cannot be read"),
-            SettingsFile(path="/b", fault="is too large to be looked at"),
+            SettingsFile(path="/b", fault="is too large, or too far up, to be looked at"),
         ),
     )
 
@@ -131,9 +131,9 @@ def test_s2_more_files_than_there_can_be() -> None:
     """Are no folder's, and would take long to look at."""
     body = b"file 2 a\n{}\n"
 
-    assert len(read_folder(body * 66, home=None).files) == 66
+    assert len(read_folder(body * 101, home=None).files) == 101
     with pytest.raises(ValueError, match="more files"):
-        read_folder(body * 67, home=None)
+        read_folder(body * 102, home=None)
 
 
 def test_s2_nothing_else_of_a_file_is_kept() -> None:

@@ -246,7 +246,9 @@ def test_s2_what_could_read_it_on_its_way(name: str, value: str, flag: str) -> N
     assert check(found, flags=(flag,)) is None
 
 
-@pytest.mark.parametrize("fault", ["cannot be read", "is too large to be looked at", "is not JSON"])
+@pytest.mark.parametrize(
+    "fault", ["cannot be read", "is too large, or too far up, to be looked at", "is not JSON"]
+)
 def test_s2_what_nobody_can_tell(fault: str) -> None:
     """A file that we cannot read the agent might."""
     found = Folder(files=(SettingsFile(path=SHARED, fault=fault),))

@@ -93,8 +93,16 @@ def read_timeout(query: Mapping[str, str], default: float = DEFAULT_TIMEOUT) -> 
 def read_folder_claim(
     body: bytes | bytearray, headers: Mapping[str, str], home: PurePath | None
 ) -> Folder | None:
-    """Return what a caller hands over of its folder, None where the body is nothing of the kind."""
-    if headers.get("content-type") != MEDIA_TYPE:
+    """Return what a caller hands over of its folder, None where it hands nothing over.
+
+    A body of another kind is an error: whoever sends one believes that it was looked at.
+    Source: RFC 9110, 8.3.1 (type and subtype in any case, parameters behind them).
+    """
+    if headers.get("content-type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
+        if body:
+            raise BrokerError(
+                Kind.BAD_REQUEST, f"body is not a {MEDIA_TYPE}: send that, or no body"
+            )
         return None
     try:
         return read_folder(body, home=home)

@@ -117,11 +117,42 @@ def test_issues_a_token(run):
 def test_an_unknown_end_is_absent(run):
     """No Expires-At rather than a guess; POST is the same as GET."""
     service = Service(Issued(expires_at=None))
-    status, headers, _ = ask(run, service, "/v1/credentials/-/json", verb="POST", body=b"{}")
+    status, headers, _ = ask(run, service, "/v1/credentials/-/json", verb="POST")
 
     assert status == 200
     assert "Expires-At" not in headers
     assert "Lifetime-Short" not in headers
+
+
+@pytest.mark.parametrize(
+    ("media", "wanted"),
+    [
+        (MEDIA_TYPE.upper(), 200),
+        (f"{MEDIA_TYPE}; charset=utf-8", 200),
+        (f"{MEDIA_TYPE.title()} ;a=b", 200),
+        (f"{MEDIA_TYPE}s", 400),
+        ("application/json", 400),
+        (None, 400),
+    ],
+)
+def test_s2_the_media_type_of_a_folder(run, media, wanted):
+    """In any case and with parameters it is that; a body of another type is never passed over."""
+    service = Service(Issued())
+    status, headers, _ = ask(
+        run,
+        service,
+        "/v1/credentials/gateway/token",
+        verb="POST",
+        body=encode([Record(kind="unreadable", name=b"/a")]),
+        headers="" if media is None else f"Content-Type: {media}\r\n",
+    )
+
+    assert status == wanted
+    if wanted == 200:
+        assert headers["Credward-Folder"] == "judged"
+        assert service.asked[0].folder is not None
+    else:
+        assert service.asked == []
 
 
 @pytest.mark.parametrize("later", [False, True])

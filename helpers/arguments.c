@@ -19,6 +19,7 @@ static const char usage[]
 	  "  --no-start          do not start the daemon when it is not running\n"
 	  "  --check ready       exit 0 when the daemon is ready, 1 when it is not\n"
 	  "  --base-url URL      where the token will be sent, instead of what the environment says\n"
+	  "  --folder            print only what the daemon is told of .claude/settings.json here\n"
 	  "  --help, --version   print this, print the version\n";
 
 static bool misused(struct failure *failure, const char *what, const char *word, const char *rest)
@@ -57,6 +58,8 @@ static bool read_option(struct options *options, char **arguments, int *at, stru
 
 	if (strcmp(option, "--no-start") == 0)
 		options->no_start = true;
+	else if (strcmp(option, "--folder") == 0)
+		options->folder = true;
 	else if (strcmp(option, "--help") == 0)
 		options->print = usage;
 	else if (strcmp(option, "--version") == 0)

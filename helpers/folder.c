@@ -122,15 +122,16 @@ static void look_in_main_trees(struct folder *folder, const struct text *path)
 		look_in(folder, &trees[i]);
 }
 
-/* What kind of thing `.git` is in `path`: its mode, 0 for nothing; -1 where that is not known. What
- * lies where nobody may look is nothing to the agent either. */
-static int kind_of_git(const struct text *path)
+/* What kind of thing `.git` is in `path`, 0 for nothing, -1 where that is not known. What lies where
+ * nobody may look is nothing to the agent either. `*linked`: it is a link to that. */
+static int kind_of_git(const struct text *path, bool *linked)
 {
 	struct text inner = *path;
 	struct stat status;
 	int kind = -1;
 
 	text_add(&inner, "/.git");
+	*linked = lstat(inner.at, &status) == 0 && S_ISLNK(status.st_mode);
 	if (stat(inner.at, &status) == 0)
 		kind = (int)(status.st_mode & S_IFMT);
 	else if (file_is_missing() || errno == EACCES)
@@ -139,18 +140,20 @@ static int kind_of_git(const struct text *path)
 	return kind;
 }
 
-/* From `path` up, cutting it. A `.git` that is neither folder nor file is none, as for the agent. */
+/* From `path` up, cutting it. A `.git` that is neither folder nor file is none, as for the agent. A
+ * link may be none to it, depending on its words: the look goes on up there. */
 static void look_up(struct folder *folder, struct text *path)
 {
 	for (int level = 0; level < FOLDER_LEVELS && !folder->full; level++) {
-		int git = kind_of_git(path);
+		bool linked = false;
+		int git = kind_of_git(path, &linked);
 
 		if (git < 0)
 			report_git(folder, path, "unreadable ");
 		look_in(folder, path);
 		if (git == S_IFREG)
 			look_in_main_trees(folder, path);
-		if (git == S_IFREG || git == S_IFDIR || path->used == 0)
+		if (((git == S_IFREG || git == S_IFDIR) && !linked) || path->used == 0)
 			return;
 		path->used = (size_t)(strrchr(path->at, '/') - path->at);
 		path->at[path->used] = '\0';

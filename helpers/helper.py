@@ -1,6 +1,6 @@
 #!python
 # A harness waits for us, and pathlib and contextlib cost time to import:
-# ruff: noqa: PTH109, PTH116, PTH118, PTH120, PTH123
+# ruff: noqa: PTH109, PTH110, PTH114, PTH116, PTH118, PTH120, PTH123
 """credward-helper in Python, installed where there was no C compiler: does the same as helpers/*.c.
 
 The numbered requirements stand in main.c. Two are left to C: memory is not kept from dumps here,
@@ -58,6 +58,7 @@ Print a short-lived credential of the credward daemon; without NAME the default 
   --no-start          do not start the daemon when it is not running
   --check ready       exit 0 when the daemon is ready, 1 when it is not
   --base-url URL      where the token will be sent, instead of what the environment says
+  --folder            print only what the daemon is told of .claude/settings.json here
   --help, --version   print this, print the version
 """
 
@@ -136,6 +137,7 @@ class Options:
         self.name: str | None = None
         self.values = {"--format": "token"}
         self.no_start = False
+        self.folder = False
         self.text = ""
 
     @property
@@ -171,6 +173,8 @@ def read_option(options: Options, argument: str, rest: object) -> None:
     name, equals, value = argument.partition("=")
     if argument == "--no-start":
         options.no_start = True
+    elif argument == "--folder":
+        options.folder = True
     elif argument == "--help":
         options.text = USAGE
     elif argument == "--version":
@@ -407,9 +411,10 @@ def path_in(name: str, mark: str) -> str | None:
     """Return the path that is all of a small file, None where there is none; raise `ValueError`."""
     try:
         content = read_file(name, 4097)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
     except OSError as error:
+        # What nobody may read is none to the agent either.
+        if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.EACCES}:
+            return None
         raise ValueError from error
     path = content.rstrip(b" \t\r\n").decode()
     if len(content) > 4096 or not path.startswith(mark):
@@ -456,6 +461,11 @@ def kind_of_git(folder: str) -> int | None:
         return 0 if error.errno == errno.EACCES else None
 
 
+def ends_the_look(folder: str, kind: int | None) -> bool:
+    """Whether `.git` of this *kind* is one to the agent, whatever the words of a link say."""
+    return kind in {stat.S_IFREG, stat.S_IFDIR} and not os.path.islink(f"{folder}/.git")
+
+
 def settings_in(folder: str) -> list[tuple[str, bytes]]:
     """Return the records of the settings in *folder*, each with its name."""
     paths = (f"{folder}/.claude/settings.json", f"{folder}/.claude/settings.local.json")
@@ -472,7 +482,7 @@ def found_from(folder: str) -> list[tuple[str, bytes]]:
         found += settings_in(folder)
         if kind == stat.S_IFREG:
             found += settings_of_main(folder)
-        if kind in {stat.S_IFREG, stat.S_IFDIR} or not folder:
+        if ends_the_look(folder, kind) or not folder:
             return found
         folder = folder.rpartition("/")[0]
     return [*found, (f"{folder}/.git", record("too-large", f"{folder}/.git"))]
@@ -685,7 +695,8 @@ def ids_are_mapped() -> bool:
         with open("/proc/self/uid_map", "rb") as file:
             return file.read(64).split()[:3] != [b"0", b"0", b"4294967295"]
     except OSError:
-        return False
+        # A kernel without user namespaces has no such file. Without /proc nobody knows.
+        return not os.path.exists("/proc/self")
 
 
 def overflow_uid() -> int:
@@ -1203,6 +1214,9 @@ def ask(options: Options, end: float) -> None:
     """Ask the daemon and print; for --check only ask."""
     answer = Answer()
     body = b"" if "--check" in options.values else look_around(end)
+    if options.folder:
+        print_all(body + b"\0", end)
+        return
     try:
         with connect_or_start(options, end) as connection:
             send_question(connection, target_of(options, left_of(end)), body, end)

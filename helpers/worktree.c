@@ -6,6 +6,7 @@
 #include "files.h"
 #include "utf8.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 
@@ -60,8 +61,9 @@ static enum reading read_path(const char *name, const char *mark, char *line, co
 	ssize_t count = file_read(name, line, LONGEST + 1);
 	size_t used = count < 0 ? 0 : (size_t)count, skip = strlen(mark);
 
+	/* What nobody may read is none to the agent either. */
 	if (count < 0)
-		return file_is_missing() ? MISSING : ODD;
+		return file_is_missing() || errno == EACCES ? MISSING : ODD;
 	if (used > LONGEST)
 		return ODD;
 	while (used > 0 && strchr(" \t\r\n", line[used - 1]) != NULL && line[used - 1] != '\0')

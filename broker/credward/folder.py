@@ -1,7 +1,7 @@
 """What a caller hands over about the folder that it asks from, as bytes: variables and files, raw.
 
 The frame alone, which the helper writes in C as well; what the files say is read by
-`policy.claude_settings`, which files there are by `cli.surroundings`.
+`policy.claude_settings`, which files there are by the helper (`folder.c`).
 
 A body is a row of records:
 

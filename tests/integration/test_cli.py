@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from credward.cli.helper_probe import find_helper
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.minting import MintProgram
 
@@ -145,6 +146,25 @@ def test_doctor_says_for_which_credential_the_settings_are(
     ) in found.stdout
     assert cli(daemon, "setup", "claude-code", "claude", "--yes").returncode == 0
     assert "not for" not in cli(daemon, "doctor", "claude").stdout
+
+
+def test_s2_doctor_runs_no_line_of_a_repository(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """Nobody was asked yet whether that folder is trusted; its words are not repeated either."""
+    daemon = start_daemon(program.block("gateway"))
+    settings = daemon.home / "work/.claude/settings.json"
+    settings.parent.mkdir(parents=True)
+    trap = daemon.home / "trap"
+    for line in (f"touch {trap}; true credward-helper", f"{find_helper()} 'x; touch {trap}'"):
+        settings.write_text(json.dumps({"apiKeyHelper": line}))
+        found = cli(daemon, "doctor", "gateway")
+
+        assert found.returncode == 0, found.stdout
+        assert f"warn Claude Code: {settings} " in found.stdout
+        assert "run credward setup claude-code gateway\n" in found.stdout
+        assert "touch" not in found.stdout
+        assert not trap.exists()
 
 
 def test_g3_setup_and_doctor_heed_how_long_tokens_last(

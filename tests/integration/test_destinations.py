@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
@@ -279,7 +280,8 @@ def test_s2_a_body_that_is_not_in_its_frame(daemon: RunningDaemon, repository: P
     path = f"/v1/credentials/gateway/token?timeout=60&client_base_url={quote(GATEWAY, safe='')}"
     media = {"Content-Type": MEDIA_TYPE}
     settings(repository)
-    whole = hand_over(repository, {})
+    with contextlib.chdir(repository):
+        whole = hand_over({}, 30)
     judged = daemon.request("POST", path, body=whole, headers=media)
 
     assert judged.status == 200

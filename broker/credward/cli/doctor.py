@@ -41,6 +41,8 @@ _Mark = Literal["ok", "warn", "fail"]
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 # Claude Code shows a notice at ten seconds; a warm answer takes milliseconds.
 _SLOW = 1.0
+# What a question has by default (seconds).
+_PATIENCE = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,12 +182,12 @@ def _helper(known: _Known, _name: str) -> Iterator[Finding]:
         if native
         else f"{helper} is the slower Python twin: install a C compiler, then credward again",
     )
+    line = claude_code.wanted(helper, known.credential, 240)[claude_code.HELPER]
     found = claude_code.active_helper(claude_code.settings_paths(environment(), Path.cwd()))
+    call = claude_code.helper_call(found[0], helper) if found else None
     # A line for another credential says nothing about this one.
-    installed = found[0] if found and claude_code.ours(found[0]) else None
-    if installed is not None and _names_another(known.credential, installed) is not None:
-        installed = None
-    line = installed or claude_code.wanted(helper, known.credential, 240)[claude_code.HELPER]
+    if call is not None and _asked_for(known, call) is known.credential:
+        line = shlex.join(call.words)
     if known.credential.kind == "aws":
         # Three keys have no form of one line; Claude Code is not who asks for them.
         name = shlex.quote(known.credential.name)
@@ -211,10 +213,34 @@ def _helper(known: _Known, _name: str) -> Iterator[Finding]:
         )
 
 
-def _names_another(credential: CredentialConfig, line: str) -> str | None:
-    """Return which other credential the settings have the helper asked for, None for this one."""
-    named = claude_code.named_credential(line)
-    return None if named == credential.name else named
+def _asked_for(known: _Known, call: claude_code.HelperCall) -> CredentialConfig | None:
+    """Return for which credential Claude Code runs the helper, None where it is not configured."""
+    assert known.config is not None
+    try:
+        return find_credential(known.config, call.name)
+    except BrokerError:
+        return None
+
+
+def _fault(known: _Known, line: str, path: Path) -> str | None:
+    """Return why the *line* in *path* does not serve this credential, None where it does."""
+    assert known.credential is not None
+    name = known.credential.name
+    mend = f"run credward setup claude-code {name}"
+    if not claude_code.ours(line):
+        return f"{path} names another helper: {mend} --replace"
+    call = claude_code.helper_call(line, find_helper())
+    if call is None:
+        return f"{path} does more than run this helper, so its line is not tried here: {mend}"
+    asked = _asked_for(known, call)
+    if asked is None:
+        return f"{path} names this helper for a credential that is not configured: {mend}"
+    if asked.name != name:
+        return (
+            f'{path} names this helper for "{asked.name}", not for "{name}": '
+            f"run credward doctor {asked.name}, or credward setup claude-code {name}"
+        )
+    return None
 
 
 def _cache_time(name: str, kept: float) -> Iterator[Finding]:
@@ -245,25 +271,14 @@ def _claude_code(known: _Known, _name: str) -> Iterator[Finding]:
         )
         return
     line, path = found
-    if not claude_code.ours(line):
-        yield Finding(
-            check="Claude Code",
-            mark="warn",
-            text=f"{path} names another helper: "
-            f"run credward setup claude-code {known.credential.name} --replace",
-        )
-    elif (other := _names_another(known.credential, line)) is not None:
-        # How long it keeps a token and where it sends one is set for that one.
-        yield Finding(
-            check="Claude Code",
-            mark="warn",
-            text=f'{path} names this helper for "{other}", not for "{known.credential.name}": '
-            f"run credward doctor {other}, "
-            f"or credward setup claude-code {known.credential.name}",
-        )
-        return
+    fault = _fault(known, line, path)
+    if fault is not None:
+        yield Finding(check="Claude Code", mark="warn", text=fault)
     else:
         yield Finding(check="Claude Code", mark="ok", text=f"{path} names this helper")
+    if fault is not None and claude_code.ours(line):
+        # How long it keeps a token and where it sends one is set for something else.
+        return
     credential = known.credential
     own = {level: path for level, path in paths.items() if level == "user"}
     said = {**environment(), **claude_code.settings_environment(own)}
@@ -285,7 +300,7 @@ def _folder(known: _Known, _name: str) -> Iterator[Finding]:
     """Say what an agent that is started here would hear, because of a repository's settings."""
     assert known.credential is not None
     credential = known.credential
-    body = hand_over(None, environment())
+    body = hand_over(environment(), _PATIENCE)
     if not body:
         return
     folder = read_folder(body, home=account_home(os.geteuid()))

@@ -11,6 +11,7 @@ from credward.cli.names import complete_credentials
 from credward.cli.start import reach
 from credward.cli.surroundings import hand_over
 from credward.config import environment
+from credward.errors import BrokerError, Kind
 from credward.policy.destinations import claimed
 from credward.tokens import TokenRequest
 
@@ -43,7 +44,7 @@ def command(
     Nothing but the credential goes to standard output.
     """
     environ = environment()
-    folder = hand_over(None, environ)
+    folder = hand_over(environ, timeout)
     client = reach(start=not no_start, timeout=timeout)
     body, _headers = client.get_token(
         TokenRequest(
@@ -59,6 +60,8 @@ def command(
         ),
         folder,
     )
+    if sys.stdout is None:
+        raise BrokerError(Kind.INTERNAL, "standard output is closed: check who reads it")
     sys.stdout.buffer.write(body)
     sys.stdout.buffer.flush()
 

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from credward.cli import surroundings
 from credward.cli.surroundings import hand_over
+from credward.errors import BrokerError
 from credward.folder import FOLDER_HEADER, LIMIT, MEDIA_TYPE, Record, decode
 from credward.policy.destinations import VARIABLES
 from fakes.daemon import CannedDaemon, answer
@@ -200,6 +202,23 @@ def worktree_of_other_letters(root: Path) -> Path:
     return root / "b/\u4fee\u6b63"
 
 
+def linked_git(root: Path) -> Path:
+    """Whether Claude Code takes the link for one depends on its words: so the look goes on up."""
+    put(root, SETTINGS, ".git/HEAD", f"a/{LOCAL}", "elsewhere/HEAD", f"a/b/{SETTINGS}")
+    (root / "a/.git").symlink_to(f"/{root}/elsewhere")
+    (root / "a/b/.git").symlink_to("../../elsewhere")
+    return root / "a/b"
+
+
+def linked_git_file(root: Path) -> Path:
+    put(root, f"main/{LOCAL}", SETTINGS, ".git/HEAD")
+    put(root, "main/.git/worktrees/t/commondir", content="../..\n")
+    put(root, "link", content=f"gitdir: {root}/main/.git/worktrees/t\n")
+    put(root, "tree/x")
+    (root / "tree/.git").symlink_to("../link")
+    return root / "tree"
+
+
 def strange_names(root: Path) -> Path:
     return put(root, f"a b%\n\u00e9/{SETTINGS}", "a b%\n\u00e9/.git/HEAD") / "a b%\n\u00e9"
 
@@ -266,6 +285,8 @@ FOLDERS: dict[str, tuple[Callable[[Path], Path], list[tuple[str, str]]]] = {
         (main_tree_that_is_gone, []),
         (a_git_that_loops, [("unreadable", "a/.git"), ("file", SETTINGS)]),
         (worktree_of_other_letters, [("file", f"h\u00e4user \u4fee/{LOCAL}")]),
+        (linked_git, [("file", f"a/b/{SETTINGS}"), ("file", f"a/{LOCAL}"), ("file", SETTINGS)]),
+        (linked_git_file, [("file", f"main/{LOCAL}"), ("file", SETTINGS)]),
         (strange_names, [("file", f"a b%\n\u00e9/{SETTINGS}")]),
         (deep, [("file", f"0/{SETTINGS}"), ("too-large", ".git")]),
         (nearly_deep, []),
@@ -349,6 +370,12 @@ def ask(
     )
 
 
+def hand_over_from(folder: Path, environ: Mapping[str, str]) -> bytes:
+    """Return what `credward get` hands over in *folder*."""
+    with contextlib.chdir(folder):
+        return hand_over(environ, 30)
+
+
 def found_in(body: bytes, root: Path) -> list[tuple[str, str]]:
     return [
         (each.kind, str(Path(os.fsdecode(each.name)).relative_to(root)))
@@ -374,7 +401,7 @@ def test_s2_what_is_handed_over(
 
     assert (done.returncode, done.stdout) == (0, "token-1\n"), done.stderr
     assert found_in(body, root) == wanted
-    assert body == hand_over(folder, {})
+    assert body == hand_over_from(folder, {})
     assert asked.startswith("POST " if wanted else "GET ")
     assert (f"\r\nContent-Type: {MEDIA_TYPE}\r\n" in asked) == bool(wanted)
     for each in decode(body):
@@ -397,7 +424,7 @@ def test_s2_a_git_file_that_git_would_write_otherwise(
 
     assert (done.returncode, done.stdout) == (0, "token-1\n"), done.stderr
     assert found_in(daemon.bodies[0], root) == [("unreadable", "a/.git")]
-    assert daemon.bodies[0] == hand_over(folder, {})
+    assert daemon.bodies[0] == hand_over_from(folder, {})
 
 
 @pytest.fixture
@@ -422,26 +449,37 @@ def test_s2_a_git_that_nobody_may_look_at(
     """Is none to Claude Code, which reads the settings beside it and goes on up: so does the look."""
     folder = put(root, SETTINGS, ".git/HEAD", f"a/{SETTINGS}", "locked/x") / "a"
     (folder / ".git").symlink_to("../locked/inside")
-    code = (
-        "import sys, pathlib; from credward.cli.surroundings import hand_over;"
-        "sys.stdout.buffer.write(hand_over(pathlib.Path.cwd(), {}))"
-    )
     (root / "locked").chmod(0)
     try:
         with CannedDaemon(socket_path, [JUDGED]) as daemon:
             done = ask([*without_powers, *helper], environment, folder)
-        body = subprocess.run(
-            [*without_powers, sys.executable, "-c", code],
-            cwd=folder,
-            capture_output=True,
-            check=True,
-        ).stdout
     finally:
         (root / "locked").chmod(0o700)
 
     assert (done.returncode, done.stdout) == (0, "token-1\n"), done.stderr
     assert found_in(daemon.bodies[0], root) == [("file", f"a/{SETTINGS}"), ("file", SETTINGS)]
-    assert daemon.bodies[0] == body
+
+
+def test_s2_a_main_tree_that_nobody_may_look_at(
+    helper: list[str],
+    environment: dict[str, str],
+    socket_path: Path,
+    root: Path,
+    without_powers: list[str],
+) -> None:
+    """Is none: Claude Code cannot read its settings either. So it is where the tree is another user's."""
+    put(root, f"locked/{LOCAL}")
+    put(root, "locked/.git/worktrees/t/commondir", content="../..\n")
+    folder = put(root, "a/.git", content="gitdir: ../locked/.git/worktrees/t\n") / "a"
+    (root / "locked").chmod(0)
+    try:
+        with CannedDaemon(socket_path, [TOKEN]) as daemon:
+            done = ask([*without_powers, *helper], environment, folder)
+    finally:
+        (root / "locked").chmod(0o700)
+
+    assert (done.returncode, done.stdout) == (0, "token-1\n"), done.stderr
+    assert daemon.bodies == [b""]
 
 
 def test_s2_the_variables_come_along(
@@ -458,7 +496,8 @@ def test_s2_the_variables_come_along(
 
     assert done.returncode == 0, done.stderr
     assert variables == {name: value.encode() for name, value in said.items() if value}
-    assert sorted(decode(body), key=repr) == sorted(decode(hand_over(root / "a", said)), key=repr)
+    ours = hand_over_from(root / "a", said)
+    assert sorted(decode(body), key=repr) == sorted(decode(ours), key=repr)
 
 
 def test_s2_variables_that_do_not_fit(
@@ -614,10 +653,7 @@ def test_s2_s11_a_file_system_that_falls_silent(
 def test_s2_s11_get_outlives_no_silent_file_system(root: Path) -> None:
     """`credward get` says so and ends: who waits for it, or reads it to the end, goes on."""
     folder = put(root, "a/.git/HEAD", "a/.claude/x") / "a"
-    code = (
-        "import pathlib; from credward.cli.surroundings import hand_over;"
-        "hand_over(pathlib.Path.cwd(), {})"
-    )
+    code = "from credward.cli.surroundings import hand_over; hand_over({}, 4)"
     with SilentFileSystem(root / "mount", Path("/bin/true")) as silent:
         (folder / SETTINGS).symlink_to(silent.program)
         silent.be_silent()
@@ -633,3 +669,31 @@ def test_s2_s11_get_outlives_no_silent_file_system(root: Path) -> None:
 
     assert asking.returncode == 1
     assert "the file system of this folder does not answer" in stderr
+
+
+@pytest.mark.parametrize("ignored", [signal.SIGCHLD, signal.SIGALRM, signal.SIGPIPE])
+def test_s2_s11_get_finds_them_whatever_signals_are_ignored(
+    root: Path, ignored: signal.Signals
+) -> None:
+    """Some harnesses ignore SIGCHLD: then nobody learns how the look ended, only what it told."""
+    folder = put(root, f"a/{SETTINGS}", "a/.git/HEAD") / "a"
+    code = (
+        f"import signal; signal.signal({int(ignored)}, signal.SIG_IGN);"
+        "from credward.cli.surroundings import hand_over; print(len(hand_over({}, 30)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+    assert (done.stdout, done.stderr) == (f"{len(hand_over_from(folder, {}))}\n", "")
+    assert int(done.stdout) > 0
+
+
+def test_s2_get_says_why_the_look_failed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no reason to take nothing for the answer."""
+    monkeypatch.setattr(surroundings, "find_helper", lambda: root)
+    with pytest.raises(BrokerError, match=r"in this folder failed: Permission denied: try again"):
+        hand_over_from(root, {})
+    monkeypatch.undo()
+    with pytest.raises(BrokerError, match="in this folder failed: a worker of the daemon asked"):
+        hand_over_from(root, {"CREDWARD_WORKER": "1"})

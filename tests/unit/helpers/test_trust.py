@@ -91,6 +91,24 @@ def test_s6_the_overflow_uid_is_nobodys_name(helper, environment, socket_path, o
     assert b"belongs to another user, so it is not trusted" in done.stderr
 
 
+def test_s6_the_overflow_uid_is_nobodys_name_without_proc(helper, environment, socket_path) -> None:
+    """Where nobody can say whether users are mapped, they may be."""
+    if "sanitized" in helper[0]:
+        pytest.skip("what clang links in to check memory needs /proc")
+    before = [
+        *("unshare", "-Urm", "/bin/sh", "-e", "-c"),
+        'mount -t tmpfs none /proc; exec unshare -U "$0" "$@"',
+    ]
+    if subprocess.run([*before, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no user namespaces here")
+    with CannedDaemon(socket_path, [TOKEN]) as daemon:
+        give_away(socket_path)
+        done = run(helper, environment, *before)
+
+    assert daemon.asked == []
+    assert (done.returncode, done.stdout) == (78, b"")
+
+
 @pytest.mark.parametrize("options", NAMESPACES[:2])
 def test_s6_the_own_daemon_serves_a_sandbox(helper, environment, socket_path, options) -> None:
     """Where the own user is mapped, its directory and its daemon are known."""

@@ -6,9 +6,12 @@ Facts about its settings: locations and precedence as documented by the vendor. 
 
 from __future__ import annotations
 
+import getopt
 import os
 import shlex
+import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +25,12 @@ from credward.settings.services import Service, service_of
 __all__ = [
     "HELPER",
     "TTL",
+    "HelperCall",
     "active_helper",
     "cache_time",
+    "helper_call",
     "kept_for",
     "misfit",
-    "named_credential",
     "ours",
     "settings_environment",
     "settings_paths",
@@ -56,6 +60,8 @@ _OTHER_WAYS = {
     Service.GOOGLE: "CLAUDE_CODE_USE_VERTEX and a metadata endpoint (GCE_METADATA_HOST)",
     Service.FOUNDRY: "CLAUDE_CODE_USE_FOUNDRY and an identity endpoint (IDENTITY_ENDPOINT)",
 }
+# Those of `credward-helper`, as getopt has them.
+_OPTIONS = ("format=", "min-remaining=", "timeout=", "base-url=", "no-start")
 _SHELL_FILES = (
     ".bashrc",
     ".bash_profile",
@@ -64,6 +70,14 @@ _SHELL_FILES = (
     ".zshenv",
     ".config/fish/config.fish",
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HelperCall:
+    """An `apiKeyHelper` that runs the helper and nothing else; *name* is `-` for the default."""
+
+    words: tuple[str, ...]
+    name: str
 
 
 def settings_paths(environ: Mapping[str, str], directory: Path) -> dict[str, Path]:
@@ -127,15 +141,21 @@ def ours(helper: object) -> bool:
     return isinstance(helper, str) and "credward-helper" in helper
 
 
-def named_credential(helper: str) -> str | None:
-    """Return the credential that a helper of ours is asked for, None where its line names none."""
+def helper_call(line: str, helper: Path) -> HelperCall | None:
+    """Return how *line* runs *helper*, None where it runs something else or something more.
+
+    The line may be a repository's, so only such a call may be tried, and not by a shell as it is.
+    """
     try:
-        words = shlex.split(helper)
-    except ValueError:
+        words = shlex.split(line)
+        program, *rest = words[1:] if words[:1] == ["exec"] else words
+        _, names = getopt.gnu_getopt(rest, "", _OPTIONS)
+    except (ValueError, getopt.GetoptError):
         return None
-    after = [i for i, word in enumerate(words, 1) if word.endswith("credward-helper")]
-    found = words[after[0]] if after and after[0] < len(words) else "-"
-    return None if found.startswith("-") else found
+    found = shutil.which(program)
+    if found is None or not Path(found).samefile(helper) or len(names) > 1:
+        return None
+    return HelperCall(words=(found, *rest), name=names[0] if names else "-")
 
 
 def active_helper(paths: Mapping[str, Path]) -> tuple[str, Path] | None:

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from credward.cli.setup.claude_code import (
+    HelperCall,
     active_helper,
     cache_time,
+    helper_call,
     kept_for,
-    named_credential,
     ours,
     settings_environment,
     settings_paths,
@@ -55,20 +56,61 @@ def test_the_helper_is_quoted_and_the_ttl_is_in_milliseconds() -> None:
     )
 
 
+@pytest.fixture
+def helper(tmp_path: Path) -> Path:
+    found = tmp_path / "my tools/credward-helper"
+    found.parent.mkdir()
+    found.touch(mode=0o755)
+    return found
+
+
 @pytest.mark.parametrize(
     ("line", "name"),
     [
-        ("exec '/opt/my tools/credward-helper' 'gate way'", "gate way"),
-        ("/usr/bin/credward-helper gateway --format json", "gateway"),
-        ("credward-helper", None),
-        ("credward-helper -", None),
-        ("credward-helper --format json gateway", None),
-        ("credward-helper 'gateway", None),
+        ("exec 'HELPER' 'gate way'", "gate way"),
+        ("'HELPER' gateway --format json", "gateway"),
+        ("'HELPER'", "-"),
+        ("'HELPER' -", "-"),
+        ("'HELPER' --no-start", "-"),
+        ("'HELPER' --format=token --timeout 3 -- gateway", "gateway"),
     ],
 )
-def test_a_line_says_for_which_credential_it_is(line: str, name: str | None) -> None:
-    """None where that takes more than a look: the helper itself is asked then."""
-    assert named_credential(line) == name
+def test_a_line_says_for_which_credential_it_is(helper: Path, line: str, name: str) -> None:
+    """As the helper reads it, options before it or behind."""
+    call = helper_call(line.replace("HELPER", str(helper)), helper)
+
+    assert call is not None
+    assert (call.words[0], call.name) == (str(helper), name)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "exec",
+        "touch x; 'HELPER' gateway",
+        "touch x; true credward-helper",
+        "X=1 'HELPER' gateway",
+        "sh -c \"'HELPER' gateway\"",
+        "'HELPER' gateway && touch x",
+        "'HELPER' gateway > file",
+        "'HELPER' gateway 'and more",
+        "'HELPER' --unknown gateway",
+        "credward-helper gateway",
+        "./credward-helper gateway",
+        "HELPER gateway",
+    ],
+)
+def test_a_line_that_does_more_than_call_the_helper_is_no_call(helper: Path, line: str) -> None:
+    """It may be a repository's: nobody has said yet that it may be run."""
+    assert helper_call(line.replace("HELPER", str(helper)), helper) is None
+
+
+def test_a_call_is_tried_as_words(helper: Path) -> None:
+    """What a shell would make of them stays in them."""
+    call = helper_call(f"'{helper}' '$(id)' --format='a b;c'", helper)
+
+    assert call == HelperCall(words=(str(helper), "$(id)", "--format=a b;c"), name="$(id)")
 
 
 def test_s15_where_claude_code_goes_by_itself_is_not_written() -> None:

@@ -346,7 +346,10 @@ def refused_operations(daemon: RunningDaemon) -> set[tuple[str, str]]:
             "/v1/logins/{id}/answer": {"field": "x", "value": "x"},
             "/v1/lock": {"passphrase": PASSPHRASE},
         }.get(path, {})
-        answer = daemon.request(verb.upper(), target, body=json.dumps(body).encode())
+        # The one body that is no JSON: what a helper hands over about its folder.
+        asked = path == "/v1/credentials/{name}/{format}"
+        content = b"" if asked else json.dumps(body).encode()
+        answer = daemon.request(verb.upper(), target, body=content)
         if answer.kind == "store-locked":
             found.add((verb, path))
     return found

@@ -140,6 +140,8 @@ bool check_options(struct options *options, struct failure *failure)
 		options->timeout_ms = read_seconds(options->timeout);
 	if (options->timeout_ms <= 0 || options->timeout_ms > LONGEST_TIMEOUT_MS)
 		return misused(failure, "--timeout takes seconds up to 600, not ", options->timeout, "");
+	if (options->check != NULL && options->folder)
+		return misused(failure, "", "--folder", " and --check are two questions");
 	if (options->check != NULL && strcmp(options->check, "ready") != 0)
 		return misused(failure, "--check knows only \"ready\", not ", options->check, "");
 	return true;

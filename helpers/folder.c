@@ -155,8 +155,7 @@ static void look_up(struct folder *folder, struct text *path)
 			look_in_main_trees(folder, path);
 		if (((git == S_IFREG || git == S_IFDIR) && !linked) || path->used == 0)
 			return;
-		path->used = (size_t)(strrchr(path->at, '/') - path->at);
-		path->at[path->used] = '\0';
+		text_to_parent(path);
 	}
 	report_git(folder, path, "too-large ");
 }
@@ -167,7 +166,6 @@ void folder_find(struct folder *folder, const char *start)
 	struct text path = TEXT_IN(bytes);
 
 	folder->body = (struct text)TEXT_IN(folder->bytes);
-	/* The root is the empty path before its slash. */
-	text_add(&path, strcmp(start, "/") == 0 ? "" : start);
+	text_add_folder(&path, start);
 	look_up(folder, &path);
 }

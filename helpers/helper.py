@@ -224,6 +224,8 @@ def check_options(options: Options) -> None:
     timeout = options.values.get("--timeout", "4")
     if not 0 < read_seconds(timeout) <= 600_000:
         raise misused(f'--timeout takes seconds up to 600, not "{timeout}"')
+    if options.folder and "--check" in options.values:
+        raise misused('"--folder" and --check are two questions')
     check = options.values.get("--check", "ready")
     if check != "ready":
         raise misused(f'--check knows only "ready", not "{check}"')
@@ -586,7 +588,7 @@ def hear(pipe_end: int, end: float) -> bytes:
         if not wait_for(pipe_end, select.POLLIN, end):
             raise fail(
                 "timed-out",
-                "the file system of this folder does not answer, so that its "
+                "the file system of this folder did not answer in time, so its "
                 ".claude/settings.json is not known: run this in another folder",
             )
         piece = os.read(pipe_end, 65536)

@@ -1,6 +1,6 @@
 /*
- * look.c: a look at other file systems is for a child that nobody waits for. One that does not answer
- * may hold whoever asks it beyond any signal, SIGKILL too (FUSE, once its server has read the
+ * look.c: a look at other file systems is for a child that nobody has to wait for. One that does not
+ * answer may hold whoever asks it beyond any signal, SIGKILL too (FUSE, once its server has read the
  * question), and a harness waits for us.
  */
 #include "look.h"
@@ -34,14 +34,14 @@ static int kind_of(struct text *path, const char *name)
 	return kind;
 }
 
-/* Whether a look finds nothing. Most folders are such, and what is asked here lies where the
- * working directory does: no child is needed. */
+/* Whether a look finds nothing, so that no child is needed. What is asked here lies on the way to the
+ * working directory, which the process has come in by. */
 static bool finds_nothing(const char *start)
 {
 	char bytes[2 * PATH_MAX];
 	struct text path = TEXT_IN(bytes);
 
-	text_add(&path, strcmp(start, "/") == 0 ? "" : start);
+	text_add_folder(&path, start);
 	for (int level = 0; level < FOLDER_LEVELS; level++) {
 		int git = kind_of(&path, "/.git");
 
@@ -49,8 +49,7 @@ static bool finds_nothing(const char *start)
 			return false;
 		if (git == S_IFDIR || path.used == 0)
 			return true;
-		path.used = (size_t)(strrchr(path.at, '/') - path.at);
-		path.at[path.used] = '\0';
+		text_to_parent(&path);
 	}
 	return false;
 }
@@ -85,7 +84,7 @@ static bool hear(struct folder *folder, int pipe_end, int64_t end, struct failur
 	while (count != 0) {
 		if (!wait_for(pipe_end, POLLIN, end)) {
 			failure_note(failure, CODE_TIMED_OUT,
-				"the file system of this folder does not answer, so that its "
+				"the file system of this folder did not answer in time, so its "
 				".claude/settings.json is not known: run this in another folder",
 				NULL);
 			return false;
@@ -133,6 +132,7 @@ bool look_around(struct folder *folder, int64_t end, struct failure *failure)
 
 	folder->body = (struct text)TEXT_IN(folder->bytes);
 	die_at(patience);
+	errno = 0;
 	if (getcwd(start, sizeof(start)) != NULL && start[0] == '/')
 		found = !finds_nothing(start);
 	else if (errno != ENOENT)

@@ -7,6 +7,7 @@
 #include "places.h"
 #include "claims.h"
 #include "deadline.h"
+#include "files.h"
 #include "text.h"
 
 #include <errno.h>
@@ -111,27 +112,13 @@ bool places_find(struct places *places, struct failure *failure)
 	return true;
 }
 
-/* Read the beginning of a small file into zeroed room; false where it cannot be opened. */
-static bool read_start(const char *path, char *at, size_t room)
-{
-	int file = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (file < 0)
-		return false;
-	/* What cannot be read is as good as empty. */
-	if (read(file, at, room - 1) < 0)
-		at[0] = '\0';
-	(void)close(file);
-	return true;
-}
-
 /* True inside a user namespace that shows other users as the overflow uid. */
 static bool ids_are_mapped(void)
 {
 	char map[64] = "";
 	char *at = map;
 
-	if (!read_start("/proc/self/uid_map", map, sizeof(map)))
+	if (file_read("/proc/self/uid_map", map, sizeof(map) - 1) < 0)
 		/* A kernel without user namespaces has no such file. Without /proc nobody knows. */
 		return access("/proc/self", F_OK) != 0;
 	/* The whole range mapped to itself is the initial namespace. An empty map: nothing is mapped

@@ -33,6 +33,19 @@ static inline void text_add(struct text *text, const char *string)
 	text_add_bytes(text, string, strlen(string));
 }
 
+/* An absolute path of a folder, to which names with a slash in front are added: the root is empty. */
+static inline void text_add_folder(struct text *text, const char *path)
+{
+	text_add(text, strcmp(path, "/") == 0 ? "" : path);
+}
+
+/* Cut such a path, which is not the root, to that of the folder above. */
+static inline void text_to_parent(struct text *path)
+{
+	path->used = (size_t)(strrchr(path->at, '/') - path->at);
+	path->at[path->used] = '\0';
+}
+
 static inline void text_add_number(struct text *text, unsigned long long number)
 {
 	char digits[24];

@@ -16,18 +16,16 @@ Each head ends in a newline; a path is percent-encoded (RFC 3986).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import quote_from_bytes, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
-__all__ = ["FOLDER_HEADER", "LIMIT", "MEDIA_TYPE", "Record", "decode", "encode"]
+__all__ = ["FOLDER_HEADER", "MEDIA_TYPE", "Record", "decode"]
 
 MEDIA_TYPE = "application/vnd.credward.folder"
 # In an answer: the daemon looked at what was handed over.
 FOLDER_HEADER = "Credward-Folder"
-# The longest body (bytes): what does not fit is said to be too large.
-LIMIT = 60 * 1024
 
 _HEAD = re.compile(
     rb"(?:(?P<kind>variable|file) (?P<length>0|[1-9][0-9]{0,5})|(?P<fault>unreadable|too-large))"
@@ -42,16 +40,6 @@ class Record:
     kind: Literal["variable", "file", "unreadable", "too-large"]
     name: bytes = field(repr=False)
     content: bytes = field(default=b"", repr=False)
-
-
-def encode(records: Iterable[Record]) -> bytes:
-    """Return the body: where a record makes it too long, the word that this one is too large."""
-    body = b""
-    for each in records:
-        body += _encode(each)
-        if len(body) > LIMIT:
-            return _encode(Record(kind="too-large", name=each.name))
-    return body
 
 
 def decode(body: bytes | bytearray) -> Iterator[Record]:
@@ -74,12 +62,3 @@ def decode(body: bytes | bytearray) -> Iterator[Record]:
         kind: Literal["variable", "file"] = "variable" if head["kind"] == b"variable" else "file"
         yield Record(kind=kind, name=name, content=bytes(body[at:end]))
         at = end + 1
-
-
-def _encode(record: Record) -> bytes:
-    name = quote_from_bytes(record.name, safe="").encode()
-    if record.kind in {"unreadable", "too-large"}:
-        return b"%s %s\n" % (record.kind.encode(), name)
-    return b"%s %d %s\n%s\n" % (
-        record.kind.encode(), len(record.content), name, record.content,
-    )  # fmt: skip

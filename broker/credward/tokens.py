@@ -52,7 +52,7 @@ class Secret:
 class SettingsFile:
     """A settings file of an agent in the folder of a caller: the *variables* that it sets.
 
-    *fault* says why nobody knows them.
+    *fault* says why nobody knows them, and what helps.
     """
 
     path: str

@@ -3,7 +3,7 @@
 Where sockets may be is `places`. Whoever could put a daemon of their own at one of these places
 would be handed every secret that is stored through it, and could hand out tokens of their choice.
 A user namespace shows all users that it does not map as one, the overflow uid (user_namespaces(7)).
-That is nobody's name: it may stand for our own daemon, and for any other user's.
+That stands for no one user: it may be our own daemon, or any other user's.
 """
 
 from __future__ import annotations

@@ -81,7 +81,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One credential without its secret; instants are Unix seconds, absent ones are null.
 
-    *life*: how long its tokens last, in seconds, as far as mints have shown.
+    *life*: how long its tokens last, in seconds, as far as mints have shown. *refresh_at*: when the
+    next one is minted though nobody asks, null where somebody has to.
     """
 
     name: str
@@ -91,7 +92,6 @@ class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float | None = None
     issued_at: float | None = None
     refresh_at: float | None = None
-    retry_at: float | None = None
     login_ends_at: float | None = None
     last_asked_at: float | None = None
     last_asked_by: str | None = None

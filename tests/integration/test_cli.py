@@ -142,7 +142,7 @@ def test_doctor_says_for_which_credential_the_settings_are(
     assert "ok   helper run: a token of" in found.stdout
     assert (
         f'warn Claude Code: {daemon.home / ".claude/settings.json"} names this helper for "gateway", '
-        'not for "claude": run credward doctor gateway, or credward setup claude-code claude\n'
+        'not for "claude": run credward doctor gateway; to change it, run credward setup claude-code claude\n'
     ) in found.stdout
     assert cli(daemon, "setup", "claude-code", "claude", "--yes").returncode == 0
     assert "not for" not in cli(daemon, "doctor", "claude").stdout
@@ -156,13 +156,16 @@ def test_s2_doctor_runs_no_line_of_a_repository(
     settings = daemon.home / "work/.claude/settings.json"
     settings.parent.mkdir(parents=True)
     trap = daemon.home / "trap"
-    for line in (f"touch {trap}; true credward-helper", f"{find_helper()} 'x; touch {trap}'"):
+    for line in (
+        f"touch {trap}; true credward-helper",
+        f'{find_helper()} --base-url="$(touch {trap})" gateway',
+    ):
         settings.write_text(json.dumps({"apiKeyHelper": line}))
         found = cli(daemon, "doctor", "gateway")
 
         assert found.returncode == 0, found.stdout
         assert f"warn Claude Code: {settings} " in found.stdout
-        assert "run credward setup claude-code gateway\n" in found.stdout
+        assert "run credward setup claude-code gateway --settings local\n" in found.stdout
         assert "touch" not in found.stdout
         assert not trap.exists()
 

@@ -19,9 +19,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from credward.folder import Record, encode
+from credward.folder import Record
 from credward.policy.claude_settings import read_folder
 from credward.policy.redirects import check_folder
+from fakes.folder_body import encode
 
 GATE, EVIL = "https://gate.example", "https://evil.example"
 ALLOWED = {

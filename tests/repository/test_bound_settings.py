@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
-from credward.config import CredentialConfig
+from credward.config import Config, CredentialConfig
+from credward.issuing.secret_binding import use_of
+from credward.settings import static
 from credward.settings.network import NetworkSettings
+from credward.settings.references import Reference
 from credward.settings.registry import SETTINGS
 from repository.tree import listed_reasons
 
@@ -20,12 +23,39 @@ def test_s1_each_setting_is_bound_or_free() -> None:
         for field in settings.__struct_fields__
     }
     found |= {f"network.{field}": "bound" for field in NetworkSettings.__struct_fields__}
-    # Of a credential itself the fields are read one by one (`issuing.secret_binding.use_of`).
-    own = {f"credential.{field.name}" for field in dataclasses.fields(CredentialConfig)}
+    found |= {f"credential.{name}": side for name, side in sides_of_a_credential().items()}
 
-    assert {name: side for name, side in sides.items() if name not in own} == found
-    assert own <= sides.keys()
+    assert sides == found
     assert set(sides.values()) == {"bound", "free"}
+
+
+def sides_of_a_credential() -> dict[str, str]:
+    """Return for each field whether another value of it makes another use of the secret."""
+    key = Reference(store="key")
+    before = CredentialConfig(
+        name="a", provider="static", settings=static.Settings(secret=key), epoch="e", grant="g"
+    )
+    others = {
+        **dict.fromkeys(("name", "provider", "epoch", "grant", "header", "env_name"), "x"),
+        **dict.fromkeys(("base_urls", "audiences", "scopes", "fallback"), ("x",)),
+        "settings": SETTINGS["oauth"](issuer="https://i.example", client_id="c", client_secret=key),
+        "allowed_flags": frozenset({"proxy"}),
+        "keep": "always",
+        "idle_after": 1.0,
+        "persist": True,
+        "origin": "x",
+    }
+    assert others.keys() == {field.name for field in dataclasses.fields(CredentialConfig)}
+
+    def use(credential: CredentialConfig) -> object:
+        return use_of(Config(credentials={credential.name: credential}), credential, "key")
+
+    return {
+        name: "free"
+        if use(dataclasses.replace(before, **{name: value})) == use(before)
+        else "bound"
+        for name, value in others.items()
+    }
 
 
 def test_s1_only_settings_are_freed() -> None:

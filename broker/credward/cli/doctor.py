@@ -65,7 +65,8 @@ class Finding:
 def command(name: str, as_json: bool) -> None:
     """Check every link from the configuration to the agent; stop at the first broken one.
 
-    Runs the helper exactly as Claude Code does. The token itself is never shown.
+    Runs the helper as Claude Code does, but no line of its settings that is no plain call of the
+    helper. The token itself is never shown.
     """
     sys.exit(examine(name, as_json=as_json))
 
@@ -222,23 +223,20 @@ def _asked_for(known: _Known, call: claude_code.HelperCall) -> CredentialConfig 
         return None
 
 
-def _fault(known: _Known, line: str, path: Path) -> str | None:
-    """Return why the *line* in *path* does not serve this credential, None where it does."""
-    assert known.credential is not None
-    name = known.credential.name
-    mend = f"run credward setup claude-code {name}"
+def _fault(
+    name: str, line: str, call: claude_code.HelperCall | None, asked: CredentialConfig | None
+) -> str | None:
+    """Return why Claude Code's *line*, perhaps a repository's, does not serve credential *name*."""
     if not claude_code.ours(line):
-        return f"{path} names another helper: {mend} --replace"
-    call = claude_code.helper_call(line, find_helper())
+        return "names another helper: "
     if call is None:
-        return f"{path} does more than run this helper, so its line is not tried here: {mend}"
-    asked = _asked_for(known, call)
+        return "has a line that is no plain call of this helper and is not tried here: "
     if asked is None:
-        return f"{path} names this helper for a credential that is not configured: {mend}"
+        return "names this helper for a credential that is not configured: "
     if asked.name != name:
         return (
-            f'{path} names this helper for "{asked.name}", not for "{name}": '
-            f"run credward doctor {asked.name}, or credward setup claude-code {name}"
+            f'names this helper for "{asked.name}", not for "{name}": '
+            f"run credward doctor {asked.name}; to change it, "
         )
     return None
 
@@ -271,13 +269,17 @@ def _claude_code(known: _Known, _name: str) -> Iterator[Finding]:
         )
         return
     line, path = found
-    fault = _fault(known, line, path)
-    if fault is not None:
-        yield Finding(check="Claude Code", mark="warn", text=fault)
-    else:
+    call = claude_code.helper_call(line, find_helper())
+    asked = None if call is None else _asked_for(known, call)
+    name = known.credential.name
+    fault = _fault(name, line, call, asked)
+    if fault is None:
         yield Finding(check="Claude Code", mark="ok", text=f"{path} names this helper")
-    if fault is not None and claude_code.ours(line):
-        # How long it keeps a token and where it sends one is set for something else.
+    else:
+        mend = claude_code.remedy(name, path, paths, replace=not claude_code.ours(line))
+        yield Finding(check="Claude Code", mark="warn", text=f"{path} {fault}{mend}")
+    if asked is not None and asked is not known.credential:
+        # How long it keeps a token and where it sends one is set for that one.
         return
     credential = known.credential
     own = {level: path for level, path in paths.items() if level == "user"}
@@ -303,7 +305,12 @@ def _folder(known: _Known, _name: str) -> Iterator[Finding]:
     body = hand_over(environment(), _PATIENCE)
     if not body:
         return
-    folder = read_folder(body, home=account_home(os.geteuid()))
+    try:
+        folder = read_folder(body, home=account_home(os.geteuid()))
+    except ValueError as error:
+        text = f"the settings files here cannot be looked at, for {error}: ask in another folder"
+        yield Finding(check="folder", mark="fail", text=text, kind=Kind.BAD_REQUEST)
+        return
     denial = check_folder(credential.base_urls, credential.allowed_flags, folder)
     if denial is not None:
         text = f'"{credential.name}" {denial}'

@@ -10,12 +10,16 @@ import click
 from credward.cli.names import complete_credentials
 from credward.cli.start import reach
 from credward.cli.surroundings import hand_over
+from credward.clock import SystemClock
 from credward.config import environment
 from credward.errors import BrokerError, Kind
 from credward.policy.destinations import claimed
 from credward.tokens import TokenRequest
 
 __all__ = ["client_flags", "command"]
+
+# No answer comes sooner (seconds).
+_LEAST = 0.3
 
 
 @click.command("get", epilog="Example: credward get gateway --format headers")
@@ -24,7 +28,7 @@ __all__ = ["client_flags", "command"]
     "--format", "shape", default="token", show_default=True, help="token|json|headers|env"
 )
 @click.option("--min-remaining", type=click.FloatRange(min=0), help="Seconds it must still last.")
-@click.option("--timeout", type=click.FloatRange(0.3, 600), default=10.0, show_default=True)
+@click.option("--timeout", type=click.FloatRange(_LEAST, 600), default=10.0, show_default=True)
 @click.option("--audience", help="Another audience, if listed in serve.audiences.")
 @click.option("--scope", "scopes", multiple=True, help="A scope, if listed in serve.scopes.")
 @click.option("--base-url", help="Where you will send it, for credentials bound to a host.")
@@ -43,8 +47,13 @@ def command(
 
     Nothing but the credential goes to standard output.
     """
+    if sys.stdout is None:
+        raise BrokerError(Kind.INTERNAL, "standard output is closed: check who reads it")
     environ = environment()
+    clock = SystemClock()
+    end = clock.elapsed() + timeout
     folder = hand_over(environ, timeout)
+    timeout = max(_LEAST, end - clock.elapsed())
     client = reach(start=not no_start, timeout=timeout)
     body, _headers = client.get_token(
         TokenRequest(
@@ -60,8 +69,6 @@ def command(
         ),
         folder,
     )
-    if sys.stdout is None:
-        raise BrokerError(Kind.INTERNAL, "standard output is closed: check who reads it")
     sys.stdout.buffer.write(body)
     sys.stdout.buffer.flush()
 

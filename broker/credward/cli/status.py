@@ -134,7 +134,7 @@ def _lines(listed: StatusList) -> Iterator[str]:
     for each in listed.credentials:
         if each.failure is not None and each.failure.message not in told:
             told.add(each.failure.message)
-            again = f", tried again in {_in(each.retry_at, listed.now)}" if each.retry_at else ""
+            again = f". Next try in {_in(each.refresh_at, listed.now)}" if each.refresh_at else ""
             yield f"{each.failure.message}{again}"
     for grant in listed.grants:
         if grant.name in shown and grant.ambiguous_at is not None:

@@ -6,6 +6,7 @@ for `doctor`. The look is the helper's own (`folder.c`), so that both always see
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Mapping
 
@@ -40,19 +41,19 @@ def hand_over(environ: Mapping[str, str], timeout: float) -> bytes:
         # Nobody waits for it: the kernel may hold it beyond SIGKILL.
         helper.kill()
         raise _silent() from error
-    # Its exit code is not known where SIGCHLD is ignored, as some harnesses have it.
+    # Its exit code is 0 in any case where SIGCHLD is ignored, as some harnesses have it.
     if told.endswith(b"\0"):
         return told[:-1]
-    said = complaint.decode("utf-8", "replace").removeprefix("credward: ").strip()
-    if not said or "does not answer" in said:
+    if helper.returncode in {-signal.SIGALRM, Kind.TIMED_OUT.exit_code}:
         raise _silent()
-    raise _failed(said)
+    said = complaint.decode("utf-8", "replace").removeprefix("credward: ").strip()
+    raise _failed(said or "its helper ended without a word: run credward doctor")
 
 
 def _silent() -> BrokerError:
     return BrokerError(
         Kind.TIMED_OUT,
-        "the file system of this folder does not answer, so that its .claude/settings.json is "
+        "the file system of this folder did not answer in time, so its .claude/settings.json is "
         "not known: run this in another folder",
     )
 

@@ -225,7 +225,6 @@ class BrokerService:
             issued_at=view.issued_at,
             expires_at=view.expires_at,
             refresh_at=view.refresh_at,
-            retry_at=view.retry_at,
             last_asked_at=view.last_asked_at,
             last_asked_by=asked_by,
             failure=failure,

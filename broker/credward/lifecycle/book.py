@@ -154,11 +154,8 @@ class Book:
     def schedule(self, record: KeyRecord, now: float) -> None:
         """Note when to look at *record* next: the end of its token, or the next mint."""
         at = record.current.ends_at if record.current is not None else math.inf
-        if not record.busy and self.grant_of(record).parked is None and record.wanted(now):
-            if record.current is not None:
-                at = min(at, record.refresh_at(now))
-            elif record.wanted_anew(now):
-                at = max(record.refresh_at(now), now)
+        if not record.busy and self.grant_of(record).parked is None:
+            at = min(at, record.mints_by_itself_at(now))
         if at == record.wake_at:
             return
         record.wake_at = None if math.isinf(at) else at

@@ -165,6 +165,14 @@ class KeyRecord:
         due = schedule.refresh_at(self.current.ends_at, self.life, need, self.jitter)
         return max(due, self.may_mint_at())
 
+    def mints_by_itself_at(self, now: float) -> float:
+        """Return when to mint although nobody asks, infinite where somebody has to."""
+        if not self.wanted(now):
+            return math.inf
+        if self.current is not None:
+            return self.refresh_at(now)
+        return max(self.refresh_at(now), now) if self.wanted_anew(now) else math.inf
+
     def may_mint_at(self) -> float:
         """Return the earliest instant for a mint that nobody forces."""
         spaced = (

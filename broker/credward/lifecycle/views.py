@@ -28,7 +28,7 @@ def view_of(book: Book, credential: str, now: float) -> View:
         return View(credential=credential, state=state, grant=plan.grant, failure=parked)
     current = shown.current
     failure = parked or (None if is_over(shown, now) else shown.failure)
-    due = shown.refresh_at(now) if current and shown.wanted(now) else math.inf
+    due = shown.mints_by_itself_at(now)
     return View(
         credential=credential,
         state=State.PARKED if parked else _state(shown, now),

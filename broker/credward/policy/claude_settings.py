@@ -19,15 +19,21 @@ from credward.tokens import Folder, SettingsFile
 
 __all__ = ["read_folder"]
 
+# Why nobody knows what a file says, and what helps; of a `.git` it says where a repository begins.
 _FAULTS = {
-    "unreadable": "cannot be read",
-    "too-large": "is too large, or too far up, to be looked at",
+    "unreadable": "cannot be read: correct it",
+    "too-large": "is too large: shorten it",
+}
+_GIT_FAULTS = {
+    "unreadable": "cannot be read, or is not as git writes it: correct it",
+    "too-large": "is as far up as credward looks (32 folders): ask in a folder further up",
 }
 _BOM = b"\xef\xbb\xbf"
 # The integers that JavaScript keeps exactly (ECMA-262, MAX_SAFE_INTEGER).
 _LONGEST_NUMBER = 2**53 - 1
-# Of each of 32 folders two and its `.git`, two of a main working tree in two places, the last word.
-_MOST_FILES = 32 * 3 + 2 * 2 + 1
+# Of each of 32 folders two, and of a main working tree in two places two each or a word about its
+# `.git`; the last word.
+_MOST_FILES = 32 * (2 + 2 * 2) + 1
 
 
 def read_folder(body: bytes | bytearray, *, home: PurePath | None) -> Folder:
@@ -50,13 +56,18 @@ def read_folder(body: bytes | bytearray, *, home: PurePath | None) -> Folder:
 
 def _read(path: str, record: Record) -> SettingsFile:
     if record.kind != "file":
-        return SettingsFile(path=path, fault=_FAULTS[record.kind])
+        faults = _GIT_FAULTS if PurePath(path).name == ".git" else _FAULTS
+        return SettingsFile(path=path, fault=faults[record.kind])
     try:
         return SettingsFile(path=path, variables=tuple(_variables(record.content)))
     except _OddValueError as error:
-        return SettingsFile(path=path, fault=f"sets {error} to a value that is not plain text")
+        return SettingsFile(path=path, fault=_odd(str(error)))
     except (ValueError, RecursionError):
-        return SettingsFile(path=path, fault="is not JSON")
+        return SettingsFile(path=path, fault="is not JSON: correct it")
+
+
+def _odd(name: str) -> str:
+    return f"sets {name} to a value that is not plain text: correct it"
 
 
 def _variables(content: bytes) -> Iterator[tuple[str, str]]:

@@ -77,7 +77,7 @@ def check_folder(
         return None
     for file in folder.files:
         if file.fault:
-            return f"is not handed out here, for {shown(file.path)} {file.fault}: correct it"
+            return f"is not handed out here, for {shown(file.path)} {file.fault}"
     settings = [
         _Setting(path=file.path, name=name, value=value)
         for file in folder.files

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import msgspec
 
-__all__ = ["SaysWhatIsFree", "bound_settings", "words_of"]
+__all__ = ["bound_settings", "words_of"]
 
 
 @runtime_checkable
@@ -26,6 +26,9 @@ class SaysWhatIsFree(Protocol):
 def bound_settings(settings: msgspec.Struct) -> Mapping[str, Any]:
     """Return the settings that count, for JSON; of settings that free none, all."""
     free = settings.free if isinstance(settings, SaysWhatIsFree) else ()
+    if "free" in settings.__struct_fields__:
+        # A setting of that name is the word of whoever wrote the configuration.
+        free = ()
     return {name: value for name, value in words_of(settings).items() if name not in free}
 
 

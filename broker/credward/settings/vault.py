@@ -118,7 +118,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     timeout: Annotated[float, msgspec.Meta(gt=0, le=600)] = 30.0
 
     # Of shape and time alone: a stored secret is bound to all others (`settings.binding`).
-    free: ClassVar[tuple[str, ...]] = ("kind", "revoke_on_drop", "refresh_interval", "timeout")
+    free: ClassVar[tuple[str, ...]] = ("revoke_on_drop", "refresh_interval", "timeout")
 
     def __post_init__(self) -> None:
         for name in _SECRETS:

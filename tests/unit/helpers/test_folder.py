@@ -18,13 +18,15 @@ import pytest
 from credward.cli import surroundings
 from credward.cli.surroundings import hand_over
 from credward.errors import BrokerError
-from credward.folder import FOLDER_HEADER, LIMIT, MEDIA_TYPE, Record, decode
+from credward.folder import FOLDER_HEADER, MEDIA_TYPE, Record, decode
 from credward.policy.destinations import VARIABLES
 from fakes.daemon import CannedDaemon, answer
 from fakes.fuse_server import SilentFileSystem, cannot_mount
 
 TOKEN = answer(body=b"token-1\n")
 JUDGED = answer(body=b"token-1\n", headers=[(FOLDER_HEADER, "judged")])
+# The longest body (bytes): what does not fit is said to be too large.
+LIMIT = 60 * 1024
 SETTINGS, LOCAL = ".claude/settings.json", ".claude/settings.local.json"
 
 
@@ -471,15 +473,18 @@ def test_s2_a_main_tree_that_nobody_may_look_at(
     put(root, f"locked/{LOCAL}")
     put(root, "locked/.git/worktrees/t/commondir", content="../..\n")
     folder = put(root, "a/.git", content="gitdir: ../locked/.git/worktrees/t\n") / "a"
-    (root / "locked").chmod(0)
-    try:
-        with CannedDaemon(socket_path, [TOKEN]) as daemon:
+    with CannedDaemon(socket_path, [JUDGED, TOKEN]) as daemon:
+        before = ask([*without_powers, *helper], environment, folder)
+        (root / "locked").chmod(0)
+        try:
             done = ask([*without_powers, *helper], environment, folder)
-    finally:
-        (root / "locked").chmod(0o700)
+        finally:
+            (root / "locked").chmod(0o700)
+    open_body, locked_body = daemon.bodies
 
-    assert (done.returncode, done.stdout) == (0, "token-1\n"), done.stderr
-    assert daemon.bodies == [b""]
+    assert (before.returncode, done.returncode) == (0, 0), before.stderr + done.stderr
+    assert found_in(open_body, root) == [("file", f"locked/{LOCAL}")]
+    assert locked_body == b""
 
 
 def test_s2_the_variables_come_along(
@@ -609,7 +614,7 @@ def test_s2_s11_a_file_system_that_does_not_answer(
 
     assert (done.returncode, done.stdout) == (75, "")
     assert done.stderr.count("\n") == 1
-    assert "the file system of this folder does not answer" in done.stderr
+    assert "the file system of this folder did not answer in time" in done.stderr
     assert daemon.asked == []
 
 
@@ -645,7 +650,7 @@ def test_s2_s11_a_file_system_that_falls_silent(
             raise
 
     assert (asking.returncode, stdout) == (75, ""), stderr
-    assert "the file system of this folder does not answer" in stderr
+    assert "the file system of this folder did not answer in time" in stderr
     assert daemon.asked == []
 
 
@@ -668,7 +673,7 @@ def test_s2_s11_get_outlives_no_silent_file_system(root: Path) -> None:
             raise
 
     assert asking.returncode == 1
-    assert "the file system of this folder does not answer" in stderr
+    assert "the file system of this folder did not answer in time" in stderr
 
 
 @pytest.mark.parametrize("ignored", [signal.SIGCHLD, signal.SIGALRM, signal.SIGPIPE])

@@ -62,6 +62,34 @@ def test_a_parked_grant_shows_on_every_credential(book: Book) -> None:
     assert view.failure.kind is Kind.LOGIN_REQUIRED
 
 
+@pytest.mark.parametrize(
+    ("words", "next_mint"),
+    [
+        ({}, None),
+        ({"failure": DOWN, "retry_at": 60.0}, None),
+        ({"current": TOKEN, "lives": [100.0], "minted_at": 0.0}, 75),
+        ({"current": TOKEN, "lives": [100.0], "minted_at": 0.0, "failure": DOWN, "retry_at": 52.0}, 75),
+        ({"current": TOKEN, "lives": [100.0], "minted_at": 0.0, "failure": DOWN, "retry_at": 80.0}, 80),
+        ({"current": TOKEN, "lives": [100.0], "minted_at": 0.0, "last_asked_at": None}, None),
+        ({"minted_at": 0.0, "failure": DOWN, "retry_at": 60.0}, 60),
+        ({"minted_at": 0.0, "failure": BROKEN, "retry_at": 3650.0}, None),
+        ({"minted_at": 0.0, "failure": DOWN, "retry_at": 60.0, "last_asked_at": None}, None),
+    ],
+)  # fmt: skip
+def test_g6_the_next_mint_is_the_one_that_comes(
+    book: Book, words: dict[str, object], next_mint: float | None
+) -> None:
+    """G-6: when it is minted though nobody asks; no time where somebody has to ask."""
+    shown = record(book)
+    shown.last_asked_at = 49.0
+    for name, value in words.items():
+        setattr(shown, name, value)
+    book.schedule(shown, 50)
+
+    assert view_of(book, "a", 50).refresh_at == next_mint
+    assert shown.wake_at == (100 if shown.current and next_mint is None else next_mint)
+
+
 def test_counts_add_up_over_the_keys_of_a_credential(book: Book) -> None:
     """The default key is shown, the others counted."""
     record(book).mints = 2

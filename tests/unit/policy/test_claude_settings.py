@@ -7,9 +7,10 @@ from pathlib import PurePath
 import pytest
 
 from canaries import canary
-from credward.folder import Record, encode
+from credward.folder import Record
 from credward.policy.claude_settings import read_folder
 from credward.tokens import Folder, SettingsFile
+from fakes.folder_body import encode
 
 PATH = "/repo/.claude/settings.json"
 URL = "ANTHROPIC_BASE_URL"
@@ -77,7 +78,7 @@ def test_s2_every_occurrence_counts(content: str, values: list[str]) -> None:
 )
 def test_s2_what_is_not_json(content: str | bytes) -> None:
     """Claude Code reads some of these all the same, so none is taken for an empty file."""
-    assert read(content).fault == "is not JSON"
+    assert read(content).fault == "is not JSON: correct it"
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,9 @@ def test_s2_what_javascript_may_write_otherwise(value: str) -> None:
     """A fraction, a list, a long number or a NUL: nobody here guesses what it becomes there."""
     found = read(f'{{"env": {{"CLAUDE_CODE_USE_FOUNDRY": {value}, "{URL}": "a"}}}}')
 
-    assert found.fault == "sets CLAUDE_CODE_USE_FOUNDRY to a value that is not plain text"
+    assert (
+        found.fault == "sets CLAUDE_CODE_USE_FOUNDRY to a value that is not plain text: correct it"
+    )
     assert found.variables == ()
 
 
@@ -96,7 +99,10 @@ def test_s11_a_hostile_name_with_such_a_value_moves_no_cursor() -> None:
     """Nor does half a character in it hinder the line from being written."""
     found = read('{"env": {"VERTEX_REGION_\\ud800\\u001b[2J": 1.5}}')
 
-    assert found.fault == "sets VERTEX_REGION_\ufffd\ufffd[2J to a value that is not plain text"
+    assert (
+        found.fault
+        == "sets VERTEX_REGION_\ufffd\ufffd[2J to a value that is not plain text: correct it"
+    )
 
 
 def test_s2_what_is_said_of_files_that_nobody_read() -> None:
@@ -106,14 +112,23 @@ def test_s2_what_is_said_of_files_that_nobody_read() -> None:
             Record(kind="variable", name=URL.encode(), content=b" https://a.example\xef\xbb\xbf"),
             Record(kind="unreadable", name=b"/a"),
             Record(kind="too-large", name=b"/b"),
+            Record(kind="unreadable", name=b"/c/.git"),
+            Record(kind="too-large", name=b"/d/.git"),
         ]
     )
 
     assert read_folder(body, home=None) == Folder(
         variables=((URL, "https://a.example"),),
         files=(
-            SettingsFile(path="/a", fault="cannot be read"),
-            SettingsFile(path="/b", fault="is too large, or too far up, to be looked at"),
+            SettingsFile(path="/a", fault="cannot be read: correct it"),
+            SettingsFile(path="/b", fault="is too large: shorten it"),
+            SettingsFile(
+                path="/c/.git", fault="cannot be read, or is not as git writes it: correct it"
+            ),
+            SettingsFile(
+                path="/d/.git",
+                fault="is as far up as credward looks (32 folders): ask in a folder further up",
+            ),
         ),
     )
 
@@ -131,9 +146,9 @@ def test_s2_more_files_than_there_can_be() -> None:
     """Are no folder's, and would take long to look at."""
     body = b"file 2 a\n{}\n"
 
-    assert len(read_folder(body * 101, home=None).files) == 101
+    assert len(read_folder(body * 193, home=None).files) == 193
     with pytest.raises(ValueError, match="more files"):
-        read_folder(body * 102, home=None)
+        read_folder(body * 194, home=None)
 
 
 def test_s2_nothing_else_of_a_file_is_kept() -> None:

@@ -247,13 +247,13 @@ def test_s2_what_could_read_it_on_its_way(name: str, value: str, flag: str) -> N
 
 
 @pytest.mark.parametrize(
-    "fault", ["cannot be read", "is too large, or too far up, to be looked at", "is not JSON"]
+    "fault", ["cannot be read: correct it", "is too large: shorten it", "is not JSON: correct it"]
 )
 def test_s2_what_nobody_can_tell(fault: str) -> None:
     """A file that we cannot read the agent might."""
     found = Folder(files=(SettingsFile(path=SHARED, fault=fault),))
 
-    assert check(found) == f"is not handed out here, for {SHARED} {fault}: correct it"
+    assert check(found) == f"is not handed out here, for {SHARED} {fault}"
 
 
 def test_s2_a_credential_for_anywhere_goes_anywhere() -> None:
@@ -266,7 +266,7 @@ def test_s2_a_credential_for_anywhere_goes_anywhere() -> None:
 def test_s2_a_hostile_path_moves_no_cursor() -> None:
     """What came from outside is shown without what a terminal obeys, and cut."""
     path = f"/repo/\x1b]52;c;x\a{'x' * 500}/.claude/settings.json"
-    found = Folder(files=(SettingsFile(path=path, fault="is not JSON"),))
+    found = Folder(files=(SettingsFile(path=path, fault="is not JSON: correct it"),))
     reason = check(found)
 
     assert reason is not None

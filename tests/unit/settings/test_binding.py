@@ -34,6 +34,13 @@ class Foreign(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float = 1.0
 
 
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    """A setting may have that name; what is written there frees nothing."""
+
+    server: str = "https://a.example"
+    free: tuple[str, ...] = ("server",)
+
+
 @pytest.mark.parametrize(
     ("kind", "words", "more"),
     [
@@ -48,12 +55,14 @@ class Foreign(msgspec.Struct, frozen=True, kw_only=True):
         (vault.Settings, VAULT, {"path": "secret/root"}),
         (vault.Settings, VAULT, {"path": None}),
         (vault.Settings, VAULT, {"field": "other"}),
+        (vault.Settings, VAULT, {"kind": "bearer"}),
         (oauth.Settings, OAUTH, {"scope": "admin"}),
         (oauth.Settings, OAUTH, {"token_endpoint": "https://evil.example/token"}),
         (entra.Settings, ENTRA, {"scope": "api://y/.default"}),
         (NetworkSettings, {}, {"private_hosts": ("corp",)}),
         (NetworkSettings, {}, {"proxy": "http://proxy.example:1"}),
         (Foreign, {}, {"timeout": 2.0}),
+        (Named, {}, {"server": "https://b.example"}),
     ],
 )
 def test_s1_what_is_handed_out_and_who_is_asked(
@@ -71,7 +80,7 @@ def test_s1_what_is_handed_out_and_who_is_asked(
     [
         (static.Settings, {"secret": STORE}, {"kind": "api-key", "timeout": 3.0}),
         (aws.Settings, {**AWS, "role_arn": ROLE}, {"duration_seconds": 900}),
-        (vault.Settings, VAULT, {"kind": "api-key", "refresh_interval": 7.0}),
+        (vault.Settings, VAULT, {"refresh_interval": 7.0}),
         (oauth.Settings, OAUTH, {"lifetime": 60.0}),
     ],
 )

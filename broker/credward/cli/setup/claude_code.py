@@ -32,6 +32,7 @@ __all__ = [
     "kept_for",
     "misfit",
     "ours",
+    "remedy",
     "settings_environment",
     "settings_paths",
     "wanted",
@@ -62,6 +63,8 @@ _OTHER_WAYS = {
 }
 # Those of `credward-helper`, as getopt has them.
 _OPTIONS = ("format=", "min-remaining=", "timeout=", "base-url=", "no-start")
+# What a shell would not leave as it is, quoted or not.
+_SHELL_WORDS = frozenset("$`;&|<>()*?[]{}!#~\n")
 _SHELL_FILES = (
     ".bashrc",
     ".bash_profile",
@@ -100,6 +103,17 @@ def wanted(helper: Path, credential: CredentialConfig, ttl: int) -> dict[tuple[s
     if credential.base_urls and credential.base_urls[0] != claimed({}):
         members[_BASE_URL] = credential.base_urls[0]
     return members
+
+
+def remedy(name: str, path: Path, paths: Mapping[str, Path], *, replace: bool) -> str:
+    """Return what has Claude Code ask for *name*, where the helper in force is the one in *path*.
+
+    *replace*: it is not one of ours.
+    """
+    if path in _managed_files():
+        return "ask your administrator"
+    command = f"run credward setup claude-code {name}{' --replace' if replace else ''}"
+    return command if path == paths["user"] else f"remove it there, or {command} --settings local"
 
 
 def cache_time(life: float | None) -> int:
@@ -146,6 +160,8 @@ def helper_call(line: str, helper: Path) -> HelperCall | None:
 
     The line may be a repository's, so only such a call may be tried, and not by a shell as it is.
     """
+    if not line.isprintable() or not _SHELL_WORDS.isdisjoint(line):
+        return None
     try:
         words = shlex.split(line)
         program, *rest = words[1:] if words[:1] == ["exec"] else words
@@ -155,7 +171,7 @@ def helper_call(line: str, helper: Path) -> HelperCall | None:
     found = shutil.which(program)
     if found is None or not Path(found).samefile(helper) or len(names) > 1:
         return None
-    return HelperCall(words=(found, *rest), name=names[0] if names else "-")
+    return HelperCall(words=(str(helper), *rest), name=names[0] if names else "-")
 
 
 def active_helper(paths: Mapping[str, Path]) -> tuple[str, Path] | None:
@@ -186,9 +202,9 @@ def warnings(environ: Mapping[str, str], paths: Mapping[str, Path], target: Path
         for name in ("forceLoginMethod", "forceLoginOrgUUID"):
             if _member(path, (name,)):
                 yield f"{path} sets {name}, which blocks every helper: ask your administrator"
-    for level in ("project", "local"):
-        path = paths[level]
-        if path != target and _member(path, HELPER):
+    levels = list(paths.values())
+    for path in levels[levels.index(target) + 1 :] if target in levels else []:
+        if _member(path, HELPER):
             yield f"{path} sets apiKeyHelper and outranks {target}: remove it there"
 
 

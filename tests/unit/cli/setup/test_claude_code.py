@@ -11,6 +11,7 @@ from credward.cli.setup.claude_code import (
     helper_call,
     kept_for,
     ours,
+    remedy,
     settings_environment,
     settings_paths,
     wanted,
@@ -94,6 +95,12 @@ def test_a_line_says_for_which_credential_it_is(helper: Path, line: str, name: s
         "sh -c \"'HELPER' gateway\"",
         "'HELPER' gateway && touch x",
         "'HELPER' gateway > file",
+        "'HELPER'\ngateway",
+        "'HELPER' --timeout 3;id gateway",
+        "'HELPER' --base-url=$(touch${IFS}x) gateway",
+        "'HELPER' '$(id)'",
+        "'HELPER' --base-url 'a\ud800' gateway",
+        "'HELPER' --base-url 'a\0' gateway",
         "'HELPER' gateway 'and more",
         "'HELPER' --unknown gateway",
         "credward-helper gateway",
@@ -107,10 +114,12 @@ def test_a_line_that_does_more_than_call_the_helper_is_no_call(helper: Path, lin
 
 
 def test_a_call_is_tried_as_words(helper: Path) -> None:
-    """What a shell would make of them stays in them."""
-    call = helper_call(f"'{helper}' '$(id)' --format='a b;c'", helper)
+    """By the path that was looked at, whatever the line calls it."""
+    link = helper.parent / "link"
+    link.symlink_to(helper)
+    call = helper_call(f"exec '{link}' 'gate way' --format='a b'", helper)
 
-    assert call == HelperCall(words=(str(helper), "$(id)", "--format=a b;c"), name="$(id)")
+    assert call == HelperCall(words=(str(helper), "gate way", "--format=a b"), name="gate way")
 
 
 def test_s15_where_claude_code_goes_by_itself_is_not_written() -> None:
@@ -194,3 +203,38 @@ def test_the_stronger_settings_decide_a_variable(paths: dict[str, Path]) -> None
     paths["local"].write_text('{"env": {"HTTPS_PROXY": ""}}')
 
     assert settings_environment(paths) == {"HTTPS_PROXY": ""}
+
+
+def test_only_a_stronger_file_outranks(paths: dict[str, Path]) -> None:
+    """The local settings of a project are stronger than its shared ones."""
+    for path in (paths["project"], paths["local"]):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('{"apiKeyHelper": "x"}')
+
+    assert [list(warnings({}, paths, paths[level])) for level in ("user", "project", "local")] == [
+        [
+            f"{paths['project']} sets apiKeyHelper and outranks {paths['user']}: remove it there",
+            f"{paths['local']} sets apiKeyHelper and outranks {paths['user']}: remove it there",
+        ],
+        [f"{paths['local']} sets apiKeyHelper and outranks {paths['project']}: remove it there"],
+        [],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("level", "replace", "advice"),
+    [
+        ("user", False, "run credward setup claude-code a"),
+        ("user", True, "run credward setup claude-code a --replace"),
+        (
+            "project",
+            True,
+            "remove it there, or run credward setup claude-code a --replace --settings local",
+        ),
+    ],
+)
+def test_what_helps_depends_on_the_file(
+    paths: dict[str, Path], level: str, replace: bool, advice: str
+) -> None:
+    """What is written to the user's file changes nothing where a project's is in force."""
+    assert remedy("a", paths[level], paths, replace=replace) == advice

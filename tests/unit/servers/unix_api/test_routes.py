@@ -11,9 +11,10 @@ import pytest
 
 from credward import wire
 from credward.errors import BrokerError, Kind
-from credward.folder import MEDIA_TYPE, Record, encode
+from credward.folder import MEDIA_TYPE, Record
 from credward.servers.unix_api.routes import ROUTES, build_handler
 from credward.tokens import Folder, SettingsFile, TokenRequest
+from fakes.folder_body import encode
 from unit.servers.doors import open_door, status_of
 from waiting import until_async
 

@@ -76,11 +76,13 @@ def test_doctor_asks_for_keys_in_the_shape_that_they_have(start_daemon, sso, tmp
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
     daemon = start_daemon(CONFIG, environment={"AWS_ENDPOINT_URL": sso.url, "PATH": path})
     assert cli(daemon, "login", "deploy", "--device", "--no-browser").returncode == 0
+    # A first mint imports the SDK: doctor warns of what is slow, and a busy machine makes it so.
+    assert daemon.get("deploy", "json", timeout=60).status == 200
     examined = cli(daemon, "doctor", "deploy")
     refused = cli(daemon, "setup", "claude-code", "deploy", "--yes")
 
     assert examined.returncode == 0, examined.stdout
-    assert "ok   helper run" in examined.stdout
+    assert " helper run: a token of " in examined.stdout
     assert '"deploy" is for AWS, and Claude Code sends' in refused.stderr
     assert not (daemon.home / ".claude").exists()
 

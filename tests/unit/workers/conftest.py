@@ -12,6 +12,7 @@ from credward.clock import SystemClock
 from credward.tokens import Secret
 from credward.workers.link import MintRequest
 from credward.workers.pool import WorkerPool
+from waiting import PATIENCE
 
 MakePool = Callable[..., WorkerPool]
 
@@ -22,7 +23,9 @@ async def make_pool() -> AsyncIterator[MakePool]:
     pools: list[WorkerPool] = []
 
     def make(**options: Any) -> WorkerPool:
-        options = {"clock": SystemClock(), "environ": dict(os.environ), **options}
+        # However slow this machine is, no worker is taken for one that does not start.
+        known = {"clock": SystemClock(), "environ": dict(os.environ), "hello_timeout": PATIENCE}
+        options = {**known, **options}
         pools.append(WorkerPool(**options))
         return pools[-1]
 

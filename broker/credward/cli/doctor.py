@@ -94,6 +94,19 @@ def examine(name: str, *, as_json: bool = False) -> int:
     return broken.exit_code if broken else 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _InForce:
+    """The `apiKeyHelper` that Claude Code runs here; it may be a repository's.
+
+    *call*: None where it is no plain call of our helper. *asked*: the credential that it is for.
+    """
+
+    line: str
+    path: Path
+    call: claude_code.HelperCall | None
+    asked: CredentialConfig | None
+
+
 @dataclass(slots=True)
 class _Known:
     """What earlier checks found out for later ones."""
@@ -101,6 +114,7 @@ class _Known:
     config: Config | None = None
     credential: CredentialConfig | None = None
     statuses: StatusList | None = None
+    in_force: _InForce | None = None
 
 
 def _findings(name: str) -> Iterator[Finding]:
@@ -184,11 +198,10 @@ def _helper(known: _Known, _name: str) -> Iterator[Finding]:
         else f"{helper} is the slower Python twin: install a C compiler, then credward again",
     )
     line = claude_code.wanted(helper, known.credential, 240)[claude_code.HELPER]
-    found = claude_code.active_helper(claude_code.settings_paths(environment(), Path.cwd()))
-    call = claude_code.helper_call(found[0], helper) if found else None
+    known.in_force = found = _in_force(known, helper)
     # A line for another credential says nothing about this one.
-    if call is not None and _asked_for(known, call) is known.credential:
-        line = shlex.join(call.words)
+    if found is not None and found.call is not None and found.asked is known.credential:
+        line = shlex.join(found.call.words)
     if known.credential.kind == "aws":
         # Three keys have no form of one line; Claude Code is not who asks for them.
         name = shlex.quote(known.credential.name)
@@ -214,29 +227,33 @@ def _helper(known: _Known, _name: str) -> Iterator[Finding]:
         )
 
 
-def _asked_for(known: _Known, call: claude_code.HelperCall) -> CredentialConfig | None:
-    """Return for which credential Claude Code runs the helper, None where it is not configured."""
+def _in_force(known: _Known, helper: Path) -> _InForce | None:
+    """Return what the settings have Claude Code run, None where they name no helper."""
     assert known.config is not None
-    try:
-        return find_credential(known.config, call.name)
-    except BrokerError:
+    found = claude_code.active_helper(claude_code.settings_paths(environment(), Path.cwd()))
+    if found is None:
         return None
+    line, path = found
+    call = claude_code.helper_call(line, helper)
+    try:
+        asked = None if call is None else find_credential(known.config, call.name)
+    except BrokerError:
+        asked = None
+    return _InForce(line=line, path=path, call=call, asked=asked)
 
 
-def _fault(
-    name: str, line: str, call: claude_code.HelperCall | None, asked: CredentialConfig | None
-) -> str | None:
-    """Return why Claude Code's *line*, perhaps a repository's, does not serve credential *name*."""
-    if not claude_code.ours(line):
+def _fault(name: str, found: _InForce) -> str | None:
+    """Return why what is in force does not serve credential *name*, None where it does."""
+    if not claude_code.ours(found.line):
         return "names another helper: "
-    if call is None:
+    if found.call is None:
         return "has a line that is no plain call of this helper and is not tried here: "
-    if asked is None:
+    if found.asked is None:
         return "names this helper for a credential that is not configured: "
-    if asked.name != name:
+    if found.asked.name != name:
         return (
-            f'names this helper for "{asked.name}", not for "{name}": '
-            f"run credward doctor {asked.name}; to change it, "
+            f'names this helper for "{found.asked.name}", not for "{name}": '
+            f"run credward doctor {found.asked.name}; to change it, "
         )
     return None
 
@@ -260,7 +277,7 @@ def _claude_code(known: _Known, _name: str) -> Iterator[Finding]:
     if known.credential.kind == "aws":
         return
     paths = claude_code.settings_paths(environment(), Path.cwd())
-    found = claude_code.active_helper(paths)
+    found = known.in_force
     if found is None:
         yield Finding(
             check="Claude Code",
@@ -268,17 +285,14 @@ def _claude_code(known: _Known, _name: str) -> Iterator[Finding]:
             text=f"has no helper: run credward setup claude-code {known.credential.name}",
         )
         return
-    line, path = found
-    call = claude_code.helper_call(line, find_helper())
-    asked = None if call is None else _asked_for(known, call)
-    name = known.credential.name
-    fault = _fault(name, line, call, asked)
+    path, name = found.path, known.credential.name
+    fault = _fault(name, found)
     if fault is None:
         yield Finding(check="Claude Code", mark="ok", text=f"{path} names this helper")
     else:
-        mend = claude_code.remedy(name, path, paths, replace=not claude_code.ours(line))
+        mend = claude_code.remedy(name, path, paths, replace=not claude_code.ours(found.line))
         yield Finding(check="Claude Code", mark="warn", text=f"{path} {fault}{mend}")
-    if asked is not None and asked is not known.credential:
+    if found.asked is not None and found.asked is not known.credential:
         # How long it keeps a token and where it sends one is set for that one.
         return
     credential = known.credential

@@ -61,13 +61,10 @@ def _read(path: str, record: Record) -> SettingsFile:
     try:
         return SettingsFile(path=path, variables=tuple(_variables(record.content)))
     except _OddValueError as error:
-        return SettingsFile(path=path, fault=_odd(str(error)))
+        why = f"sets {error} to a value that is not plain text: correct it"
+        return SettingsFile(path=path, fault=why)
     except (ValueError, RecursionError):
         return SettingsFile(path=path, fault="is not JSON: correct it")
-
-
-def _odd(name: str) -> str:
-    return f"sets {name} to a value that is not plain text: correct it"
 
 
 def _variables(content: bytes) -> Iterator[tuple[str, str]]:

@@ -6,45 +6,27 @@ import sys
 import pytest
 
 from credward.callers import mark_probe
+from unit.callers.environments import running
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 def test_variables_are_those_that_a_process_began_with() -> None:
     """By their whole names, the first that is there; what is gone is hidden."""
-    with subprocess.Popen(
-        [sys.executable, "-c", "print('begun', flush=True); input()"],
-        env={"CLAUDECODE": "1", "CLAUDECODE_NOT": "1", "X": "GEMINI_CLI=1"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as child:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        # Popen returns as soon as the kernel accepts the program, before it has its environment.
-        assert child.stdout.readline() == b"begun\n"
-        found = mark_probe.look(child.pid, ["GEMINI_CLI", "CLAUDECOD", "CLAUDECODE", "X"])
-        none = mark_probe.look(child.pid, ["GEMINI_CLI", "CLAUDECOD"])
-        child.stdin.close()
+    with running(CLAUDECODE="1", CLAUDECODE_NOT="1", X="GEMINI_CLI=1") as pid:
+        found = mark_probe.look(pid, ["GEMINI_CLI", "CLAUDECOD", "CLAUDECODE", "X"])
+        none = mark_probe.look(pid, ["GEMINI_CLI", "CLAUDECOD"])
     assert found == mark_probe.FIRST + 2
     assert none == mark_probe.NONE
-    assert mark_probe.look(child.pid, ["CLAUDECODE"]) == mark_probe.HIDDEN
+    assert mark_probe.look(pid, ["CLAUDECODE"]) == mark_probe.HIDDEN
 
 
 @pytest.mark.parametrize(("last", "expected"), [("B", mark_probe.HIDDEN), ("A0", mark_probe.FIRST)])
 def test_s5_a_mark_may_lie_behind_more_than_is_read(last: str, expected: int) -> None:
     """What is too long to be read to its end hides a mark; one that was seen before that counts."""
     large = {f"A{index}": "x" * 100_000 for index in range(12)}
-    with subprocess.Popen(
-        [sys.executable, "-c", "print('begun', flush=True); input()"],
-        env={**large, "B": "1"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as child:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        assert child.stdout.readline() == b"begun\n"
-        found = mark_probe.look(child.pid, [last])
-        child.stdin.close()
+    with running(**large, B="1") as pid:
+        found = mark_probe.look(pid, [last])
 
     assert found == expected
 

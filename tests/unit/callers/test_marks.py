@@ -1,35 +1,16 @@
 """Reading what a harness left in an environment, within a deadline."""
 
 import asyncio
-import contextlib
-import os
-import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
 from credward.callers.marks import MarkReader
 from credward.callers.programs import MARKS, UNKNOWN_HARNESS
+from unit.callers.environments import running
 from waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-
-
-@contextlib.contextmanager
-def running(**environment: str) -> Iterator[int]:
-    """Give the pid of a program that has this environment by now."""
-    with subprocess.Popen(
-        ["sh", "-c", "echo begun; read end"],
-        env={"PATH": os.defpath, **environment},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as child:
-        assert child.stdout is not None
-        assert child.stdin is not None
-        assert child.stdout.readline() == b"begun\n"
-        yield child.pid
-        child.stdin.close()
 
 
 @pytest.mark.parametrize("mark", MARKS)

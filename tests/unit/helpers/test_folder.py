@@ -160,29 +160,31 @@ def git_written_oddly(
     return make
 
 
+def tree_of_main(root: Path) -> Path:
+    """Make the working tree `tree` that says it is one of `main`."""
+    return put(root, "tree/.git", content=f"gitdir: {root}/main/.git/worktrees/t\n") / "tree"
+
+
 def linked_git_folder(root: Path) -> Path:
     """By the words it is of `main`, as Claude Code has it, by the links of `far`."""
     put(root, f"main/{LOCAL}", f"far/{SETTINGS}", "far/.git/worktrees/t/x")
     put(root, "far/.git/worktrees/t/commondir", content="../..\n")
     (root / "main/.git").symlink_to("../far/.git")
-    put(root, "tree/.git", content=f"gitdir: {root}/main/.git/worktrees/t\n")
-    return root / "tree"
+    return tree_of_main(root)
 
 
 def linked_worktrees(root: Path) -> Path:
     put(root, f"main/{LOCAL}", "main/.git/HEAD", f"far/{SETTINGS}")
     put(root, "far/worktrees/t/commondir", content="../..\n")
     (root / "main/.git/worktrees").symlink_to("../../far/worktrees")
-    put(root, "tree/.git", content=f"gitdir: {root}/main/.git/worktrees/t\n")
-    return root / "tree"
+    return tree_of_main(root)
 
 
 def linked_worktree(root: Path) -> Path:
     put(root, f"main/{LOCAL}", "main/.git/worktrees/x", f"far/b/{SETTINGS}")
     put(root, "far/b/c/t/commondir", content="../..\n")
     (root / "main/.git/worktrees/t").symlink_to("../../../far/b/c/t")
-    put(root, "tree/.git", content=f"gitdir: {root}/main/.git/worktrees/t\n")
-    return root / "tree"
+    return tree_of_main(root)
 
 
 def main_tree_that_is_gone(root: Path) -> Path:

@@ -64,7 +64,7 @@ _OTHER_WAYS = {
 # Those of `credward-helper`, as getopt has them.
 _OPTIONS = ("format=", "min-remaining=", "timeout=", "base-url=", "no-start")
 # What a shell would not leave as it is, quoted or not.
-_SHELL_WORDS = frozenset("$`;&|<>()*?[]{}!#~\n")
+_SHELL_WORDS = frozenset("$`;&|<>()*?[]{}!#~")
 _SHELL_FILES = (
     ".bashrc",
     ".bash_profile",

@@ -93,6 +93,13 @@ def ask(run, service, target, *, verb="GET", body=b"", headers="") -> tuple[int,
     return status_of(answers[0]), {name: value for name, _, value in lines}, content
 
 
+def hand_over(run, service, body, media=MEDIA_TYPE) -> tuple[int, dict, bytes]:
+    """Ask for a token with a body, None: of no media type."""
+    headers = "" if media is None else f"Content-Type: {media}\r\n"
+    target = "/v1/credentials/gateway/token"
+    return ask(run, service, target, verb="POST", body=body, headers=headers)
+
+
 def test_issues_a_token(run):
     """The body in the shape asked for, with its times rounded to whole seconds, and wiped."""
     issued = Issued(short=True)
@@ -139,13 +146,8 @@ def test_an_unknown_end_is_absent(run):
 def test_s2_the_media_type_of_a_folder(run, media, wanted):
     """In any case and with parameters it is that; a body of another type is never passed over."""
     service = Service(Issued())
-    status, headers, _ = ask(
-        run,
-        service,
-        "/v1/credentials/gateway/token",
-        verb="POST",
-        body=encode([Record(kind="unreadable", name=b"/a")]),
-        headers="" if media is None else f"Content-Type: {media}\r\n",
+    status, headers, _ = hand_over(
+        run, service, encode([Record(kind="unreadable", name=b"/a")]), media
     )
 
     assert status == wanted
@@ -165,13 +167,8 @@ def test_s2_a_folder_is_judged(run, later):
 
     service = Service(mint() if later else Issued())
     content = b'{"env": {"ANTHROPIC_BASE_URL": "https://a.example"}}'
-    status, headers, _ = ask(
-        run,
-        service,
-        "/v1/credentials/gateway/token",
-        verb="POST",
-        body=encode([Record(kind="file", name=b"/a", content=content)]),
-        headers=f"Content-Type: {MEDIA_TYPE}\r\n",
+    status, headers, _ = hand_over(
+        run, service, encode([Record(kind="file", name=b"/a", content=content)])
     )
     file = SettingsFile(path="/a", variables=(("ANTHROPIC_BASE_URL", "https://a.example"),))
 
@@ -182,14 +179,7 @@ def test_s2_a_folder_is_judged(run, later):
 def test_s2_a_folder_in_another_frame_is_an_error(run):
     """And nothing is asked for."""
     service = Service(Issued())
-    status, headers, _ = ask(
-        run,
-        service,
-        "/v1/credentials/gateway/token",
-        verb="POST",
-        body=b"file 3 a\nab\n",
-        headers=f"Content-Type: {MEDIA_TYPE}\r\n",
-    )
+    status, headers, _ = hand_over(run, service, b"file 3 a\nab\n")
 
     assert (status, headers["Credward-Kind"]) == (400, "bad-request")
     assert service.asked == []

@@ -11,8 +11,8 @@ import sys
 
 import uvloop
 
-from credward.servers.http11 import HttpRequest, HttpResponse, HttpServer
-from credward.servers.unix_api.problems import render_problem
+from credward.doors.unix_api.problems import render_problem
+from credward.http.http11 import HttpRequest, HttpResponse, HttpServer
 
 _HEADERS = (("Token-Id", "0123456789abcdef"), ("Cache-Control", "no-store"))
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from credward.places import environment
+from credward.paths import environment
 
 __all__ = ["main"]
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from credward.errors import BrokerError, Kind
-from credward.places import is_private
+from credward.paths import is_private
 from credward.recorded import BUS, LASTING, RECORDED, fault_of, read_record
 
 __all__ = ["Account", "account_home", "find_account", "record_of", "unusual_values"]

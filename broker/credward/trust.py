@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from credward.errors import BrokerError, Kind
-from credward.places import SYSTEM_SOCKET
+from credward.paths import SYSTEM_SOCKET
 
 __all__ = ["connect", "ids_are_mapped"]
 

@@ -413,8 +413,8 @@ def _vault_cert(far: Far) -> Way:
 
 def _vault_human(far: Far) -> Way:
     """A login that was made in the browser some time ago."""
-    from credward.providers.vault_client import make_client
-    from credward.providers.vault_state import VaultToken, load_state, make_grant
+    from credward.providers.vault.client import make_client
+    from credward.providers.vault.state import VaultToken, load_state, make_grant
     from credward.settings.vault import Settings
     from fakes.io import FakeIo
 

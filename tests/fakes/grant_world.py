@@ -22,16 +22,18 @@ from typing import Any, Literal
 
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Failure, Kind
-from credward.issuing import grant_book, recovery, strongbox
-from credward.issuing.grant_book import GrantBook
-from credward.issuing.grant_record import GrantRecord
-from credward.issuing.keeper import GrantKeeper, new_origin
-from credward.issuing.minting import Minting
-from credward.issuing.recovery import Recovery
-from credward.issuing.secret_guard import SecretGuard
-from credward.issuing.strongbox import Strongbox
-from credward.issuing.used_proofs import UsedProofs
+from credward.grants import opened_store as strongbox
+from credward.grants import records as grant_book
+from credward.grants import recovery
+from credward.grants.grant_record import GrantRecord
+from credward.grants.keeper import GrantKeeper, new_origin
+from credward.grants.opened_store import Strongbox
+from credward.grants.records import GrantBook
+from credward.grants.recovery import Recovery
+from credward.grants.replay_cache import UsedProofs
+from credward.grants.secret_guard import SecretGuard
 from credward.lifecycle.vocabulary import TokenKey
+from credward.minting.minting import Minting
 from credward.settings.grants import bound_to
 from credward.store import journal as journal_module
 from credward.store import store as store_module

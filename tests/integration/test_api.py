@@ -17,7 +17,7 @@ from typing import Any
 import jwt
 import pytest
 
-from credward.servers.unix_api.routes import ROUTES
+from credward.doors.unix_api.routes import ROUTES
 from fakes.watching import listening
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.minting import MintProgram

@@ -12,7 +12,7 @@ import pytest
 
 from credward.clock import SystemClock
 from credward.errors import BrokerError, Kind
-from credward.providers.aws import AwsProvider
+from credward.providers.aws.provider import AwsProvider
 from credward.providers.io import WorkerIo
 from credward.providers.provider import ProviderRequest
 from credward.providers.transport import Transport

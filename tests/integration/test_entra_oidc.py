@@ -13,7 +13,7 @@ import requests
 import trustme
 
 from credward.errors import BrokerError, Kind
-from credward.providers.entra import EntraProvider
+from credward.providers.entra.provider import EntraProvider
 from credward.providers.provider import ProviderRequest
 from credward.providers.transport import Transport
 from credward.settings.entra import Settings

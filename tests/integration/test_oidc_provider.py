@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from credward.errors import BrokerError, Kind
-from credward.providers.oauth import OAuthProvider
+from credward.providers.oauth.provider import OAuthProvider
 from credward.providers.provider import ProviderRequest
 from credward.providers.transport import Transport
 from credward.settings.network import NetworkSettings

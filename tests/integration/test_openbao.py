@@ -10,7 +10,7 @@ import pytest
 from credward.errors import BrokerError, Kind
 from credward.providers.provider import ProviderRequest
 from credward.providers.transport import Transport
-from credward.providers.vault import VaultProvider
+from credward.providers.vault.provider import VaultProvider
 from credward.settings.network import NetworkSettings
 from credward.settings.references import Reference
 from credward.settings.vault import Settings

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from credward.errors import BrokerError, Kind
-from credward.providers.oauth import OAuthProvider
+from credward.providers.oauth.provider import OAuthProvider
 from credward.providers.provider import HttpResponse, ProviderRequest
 from credward.settings.oauth import Settings
 from credward.tokens import Secret

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from credward.issuing.secret_binding import Binding, Use, judge
+from credward.grants.secret_binding import Binding, Use, judge
 
 HOSTS = ("https://a.example", "https://b.example", "https://c.example")
 # Where a token of a credential with these base URLs may end up.

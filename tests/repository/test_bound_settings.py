@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from credward.config import Config, CredentialConfig
-from credward.issuing.secret_binding import use_of
+from credward.grants.secret_binding import use_of
 from credward.settings import static
 from credward.settings.network import NetworkSettings
 from credward.settings.references import Reference

@@ -18,9 +18,9 @@ from credward.config.sections import (
     ServeSection,
     StoreSection,
 )
+from credward.doors.unix_api.routes import ROUTES
 from credward.errors import Kind
 from credward.formats.registry import FORMATS
-from credward.servers.unix_api.routes import ROUTES
 from credward.settings.registry import SETTINGS
 from repository.tree import DOCS, ROOT, TESTS, committed
 

@@ -19,7 +19,7 @@ def test_g4_messages_of_providers_are_plain() -> None:
     """No turn that has to be read twice."""
     found = [
         f"{path.name}: {text}"
-        for path in sorted((BROKER / "providers").glob("*.py"))
+        for path in sorted((BROKER / "providers").rglob("*.py"))
         for text in _texts(ast.parse(path.read_text(encoding="utf-8")))
         if _TURNS.search(text)
     ]

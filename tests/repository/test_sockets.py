@@ -11,8 +11,8 @@ DIALLING = {"connect", "create_connection", "open_connection", "create_unix_conn
 
 LISTENERS = {
     "providers/login_io.py": "the redirect of a login, on loopback, in a login worker",
-    "servers/accepting.py": "the Unix socket of the daemon",
-    "servers/unix_api/listen.py": "the Unix socket of the daemon",
+    "http/accepting.py": "the Unix socket of the daemon",
+    "doors/unix_api/listen.py": "the Unix socket of the daemon",
 }
 DIALLERS = {
     "client.py": "the Unix socket of the daemon, from the command line",

@@ -10,7 +10,7 @@ from credward.config.model import (
     PolicyConfig,
     StoreConfig,
 )
-from credward.places import Places, candidate_sockets, environment, find_places
+from credward.paths import Places, candidate_sockets, environment, find_places
 
 __all__ = [
     "AuditConfig",

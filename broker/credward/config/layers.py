@@ -17,7 +17,7 @@ from typing import Any
 from credward.config.locate import Locator
 from credward.errors import BrokerError, Kind
 from credward.named_files import opened, read_all
-from credward.places import Places
+from credward.paths import Places
 
 __all__ = ["Complaints", "ConfigErrors", "Layer", "named_tables", "read_layers"]
 

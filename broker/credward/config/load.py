@@ -48,7 +48,7 @@ from credward.config.sources import with_sources
 from credward.config.storing import contradictions, store_config
 from credward.config.words import Where, convert
 from credward.guess import guess
-from credward.places import Places
+from credward.paths import Places
 from credward.settings.checks import check_base_urls
 from credward.settings.hosts import implied_base_urls
 from credward.settings.network import NetworkSettings

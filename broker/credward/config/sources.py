@@ -1,6 +1,6 @@
 """What a credential is minted from: others whose tokens it presents, secrets, files, logins.
 
-The one place that answers who depends on what; what follows from a change is `issuing.waking`.
+The one place that answers who depends on what; what follows from a change is `minting.waking`.
 """
 
 from __future__ import annotations

@@ -13,6 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from credward.account import account_home
+from credward.administering.grant_service import GrantDesk
+from credward.administering.idle_lock import IdleLock
+from credward.administering.login_service import LoginDesk
+from credward.administering.manage_service import BrokerManageService
+from credward.administering.store_service import StoreDesk
 from credward.audit import AuditLog
 from credward.callers.attestation import attestation_report
 from credward.callers.caller import Caller
@@ -22,39 +27,34 @@ from credward.config import Config, CredentialConfig, ListenConfig, Places, envi
 from credward.config.sources import files_behind
 from credward.daemon.hardening import hardening_report
 from credward.daemon.in_force import Holder, InForce
-from credward.daemon.manage_service import BrokerManageService
-from credward.daemon.metrics import Sample
 from credward.daemon.notice_program import notice_program
+from credward.daemon.scrubbing import Scrubber
 from credward.daemon.service import BrokerService
 from credward.daemon.wakeups import open_wakeups
+from credward.doors.unix_api.problems import render_problem
+from credward.doors.unix_api.routes import build_handler
+from credward.grants.keeper import GrantKeeper
+from credward.grants.opened_store import Strongbox
+from credward.grants.records import GrantBook
+from credward.grants.recovery import Recovery
+from credward.grants.replay_cache import UsedProofs
+from credward.grants.secret_guard import SecretGuard
+from credward.http.http11 import HttpServer
 from credward.issuing.fallbacks import Fallbacks
 from credward.issuing.gate import Active, Gate
-from credward.issuing.grant_book import GrantBook
-from credward.issuing.grant_desk import GrantDesk
-from credward.issuing.idle_lock import IdleLock
 from credward.issuing.issuer import Issuer
-from credward.issuing.keeper import GrantKeeper
-from credward.issuing.login_desk import LoginDesk
-from credward.issuing.login_notices import LoginNotices
-from credward.issuing.logins import Logins
-from credward.issuing.minting import Minting
+from credward.issuing.metrics import Sample
 from credward.issuing.recording import Recorder
-from credward.issuing.recovery import Recovery
-from credward.issuing.scrubbing import Scrubber
-from credward.issuing.sealer import Sealer
-from credward.issuing.secret_guard import SecretGuard
-from credward.issuing.shell import Shell
-from credward.issuing.source_files import SourceFiles
-from credward.issuing.store_desk import StoreDesk
-from credward.issuing.strongbox import Strongbox
-from credward.issuing.token_shelf import TokenShelf
-from credward.issuing.turned_away import TurnedAway
-from credward.issuing.used_proofs import UsedProofs
-from credward.issuing.waking import changed_hands, login_found
+from credward.logins.logins import Logins
+from credward.logins.notices import LoginNotices
+from credward.logins.waiters import TurnedAway
+from credward.minting.driver import Shell
+from credward.minting.minting import Minting
+from credward.minting.persisted_tokens import TokenShelf
+from credward.minting.sealer import Sealer
+from credward.minting.source_files import SourceFiles
+from credward.minting.waking import changed_hands, login_found
 from credward.policy.engine import PolicyEngine
-from credward.servers.http11 import HttpServer
-from credward.servers.unix_api.problems import render_problem
-from credward.servers.unix_api.routes import build_handler
 from credward.store.journal import JournalDirectory
 from credward.tokens import Secret
 from credward.workers.pool import WorkerPool

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from credward.administering.idle_lock import IdleLock
 from credward.config import Config, CredentialConfig
+from credward.grants.keeper import GrantKeeper
+from credward.grants.opened_store import Strongbox
+from credward.grants.recovery import Recovery
+from credward.grants.secret_guard import SecretGuard
 from credward.issuing.gate import Active
-from credward.issuing.idle_lock import IdleLock
-from credward.issuing.keeper import GrantKeeper
-from credward.issuing.login_notices import LoginNotices
-from credward.issuing.minting import needs_store
-from credward.issuing.recovery import Recovery
-from credward.issuing.secret_guard import SecretGuard
-from credward.issuing.shell import Shell
-from credward.issuing.strongbox import Strongbox
-from credward.issuing.token_shelf import TokenShelf
-from credward.issuing.waking import secret_allowed
 from credward.lifecycle.vocabulary import Plan
+from credward.logins.notices import LoginNotices
+from credward.minting.driver import Shell
+from credward.minting.minting import needs_store
+from credward.minting.persisted_tokens import TokenShelf
+from credward.minting.waking import secret_allowed
 from credward.settings.grants import grant_terms, upstream_of
 from credward.settings.references import Reference, handed_out
 from credward.store.journal import JournalDirectory

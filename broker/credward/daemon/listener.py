@@ -1,6 +1,6 @@
 """The daemon's main socket: taken from the service manager or bound, watched, closed in order.
 
-How a socket is made safely is `servers.unix_api.listen`, what is spoken on it `servers.http11`.
+How a socket is made safely is `doors.unix_api.listen`, what is spoken on it `http.http11`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from credward.config import ListenConfig
-from credward.servers.http11 import HttpServer
-from credward.servers.unix_api.listen import SocketFile, bind_socket
+from credward.doors.unix_api.listen import SocketFile, bind_socket
+from credward.http.http11 import HttpServer
 
 __all__ = ["Listener"]
 

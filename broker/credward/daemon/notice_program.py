@@ -1,6 +1,6 @@
 """Runs the program of `[notify]`: bounded in time, one at a time, with nothing secret about it.
 
-When it is run and what it says is decided in `issuing.login_notices`.
+When it is run and what it says is decided in `logins.notices`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
-from credward.issuing.login_notices import Notice
+from credward.logins.notices import Notice
 from credward.processes import kill_tree
 from credward.workers.environment import build_program_environment
 

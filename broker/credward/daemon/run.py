@@ -24,8 +24,8 @@ from credward.daemon.hardening import harden_process
 from credward.daemon.listener import Listener
 from credward.daemon.logs import configure_logging
 from credward.daemon.notify import Notifier
+from credward.doors.unix_api.listen import activated_sockets
 from credward.errors import BrokerError, Failure
-from credward.servers.unix_api.listen import activated_sockets
 from credward.store.lock import StoreLock
 
 __all__ = ["run"]

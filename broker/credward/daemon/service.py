@@ -1,6 +1,6 @@
 """What the socket API asks of this process beyond tokens: states, health, reload, metrics.
 
-Fulfils `servers.unix_api.routes.Service`; decisions and tokens stay with `issuing`.
+Fulfils `doors.unix_api.routes.Service`; decisions and tokens stay with `issuing`.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from credward import __version__, wire
+from credward.administering.grant_service import GrantDesk
 from credward.audit import AuditLog
 from credward.callers.caller import Caller
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig
-from credward.daemon.metrics import Metrics, Sample
 from credward.errors import BrokerError, Failure, Kind
 from credward.formats.registry import FORMATS
+from credward.grants.grant_record import GrantView
 from credward.issuing.fallbacks import Unusable
 from credward.issuing.gate import Peer
-from credward.issuing.grant_desk import GrantDesk
-from credward.issuing.grant_record import GrantView
 from credward.issuing.issuer import Issued, Issuer
+from credward.issuing.metrics import Metrics, Sample
 from credward.lifecycle.vocabulary import Reason, State
 from credward.tokens import TokenRequest
 

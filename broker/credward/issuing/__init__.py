@@ -1,1 +1,1 @@
-"""The use case: identify, decide, obtain, record, release."""
+"""The way of a request, and nothing else: authorize, obtain, record, release."""

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from credward.config import Config
 from credward.errors import BrokerError, Failure, Kind
-from credward.issuing.admitted import Admitted
+from credward.issuing.authorized import Admitted
 from credward.issuing.fallbacks import Fallbacks
 from credward.issuing.gate import Gate, Holder, Peer
 from credward.lifecycle.failover import fails_over

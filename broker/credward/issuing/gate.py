@@ -13,10 +13,10 @@ from typing import Protocol
 from credward.callers.caller import Caller
 from credward.config import Config
 from credward.errors import BrokerError, Kind
-from credward.issuing.admitted import Admitted
+from credward.grants.opened_store import LOCKED
 from credward.issuing.asking import DEFAULT_NAME, find_credential, find_on_grant
+from credward.issuing.authorized import Admitted
 from credward.issuing.recording import Recorder
-from credward.issuing.strongbox import LOCKED
 from credward.policy.base_url import check_base_url
 from credward.policy.engine import PolicyEngine, Resource
 from credward.policy.redirects import check_folder

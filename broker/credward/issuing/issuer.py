@@ -13,16 +13,16 @@ from credward.callers.caller import Caller
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Failure, Kind
 from credward.formats.registry import ShapeRequest, check_format, shape
-from credward.issuing.admitted import Admitted
 from credward.issuing.asking import asker, cache_ttl, find_credential, min_remaining, token_key
+from credward.issuing.authorized import Admitted
 from credward.issuing.chains import Chains
 from credward.issuing.fallbacks import Fallbacks, Unusable
 from credward.issuing.gate import Gate, Holder, Peer
 from credward.issuing.recording import Recorder
-from credward.issuing.shell import Answer, Held, Shell
-from credward.issuing.source_files import SourceFiles
-from credward.issuing.turned_away import TurnedAway
 from credward.lifecycle.vocabulary import Reason, TokenKey, View
+from credward.logins.waiters import TurnedAway
+from credward.minting.driver import Answer, Held, Shell
+from credward.minting.source_files import SourceFiles
 from credward.tokens import Secret, Token, TokenRequest
 
 __all__ = ["Issued", "Issuer"]

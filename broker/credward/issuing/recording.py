@@ -9,7 +9,7 @@ from credward.audit import AuditEntry, AuditLog
 from credward.callers.caller import Caller
 from credward.clock import Clock
 from credward.errors import Kind
-from credward.issuing.admitted import Admitted
+from credward.issuing.authorized import Admitted
 
 __all__ = ["Recorder"]
 

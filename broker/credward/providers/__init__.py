@@ -1,1 +1,1 @@
-"""Mint: all egress, one file per identity system; loaded in workers only."""
+"""Mint: all egress, a folder or a file per identity system; loaded in workers only."""

@@ -19,15 +19,15 @@ GROUP = "credward.providers"
 _BUILT_IN = tuple(
     EntryPoint(name, value, GROUP)
     for name, value in (
-        ("anthropic", "credward.providers.anthropic:AnthropicProvider"),
-        ("aws", "credward.providers.aws:AwsProvider"),
+        ("anthropic", "credward.providers.anthropic.provider:AnthropicProvider"),
+        ("aws", "credward.providers.aws.provider:AwsProvider"),
         ("command", "credward.providers.command:CommandProvider"),
-        ("gcp", "credward.providers.gcp:GcpProvider"),
-        ("entra", "credward.providers.entra:EntraProvider"),
+        ("gcp", "credward.providers.gcp.provider:GcpProvider"),
+        ("entra", "credward.providers.entra.provider:EntraProvider"),
         ("local", "credward.providers.local:LocalProvider"),
-        ("oauth", "credward.providers.oauth:OAuthProvider"),
+        ("oauth", "credward.providers.oauth.provider:OAuthProvider"),
         ("static", "credward.providers.static:StaticProvider"),
-        ("vault", "credward.providers.vault:VaultProvider"),
+        ("vault", "credward.providers.vault.provider:VaultProvider"),
     )
 )
 

@@ -117,7 +117,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def presents_once(self) -> bool:
-        """Whether a JWT is presented that counts once (see `issuing.used_proofs`)."""
+        """Whether a JWT is presented that counts once (see `grants.replay_cache`)."""
         return self.federation_rule_id is not None
 
     def _check_federation(self) -> None:

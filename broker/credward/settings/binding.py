@@ -1,7 +1,7 @@
 """Which settings of a credential a stored secret is bound to: all but those of shape and time.
 
 What is asked for with a secret, whom it is shown to and what is made of it decide what is handed
-out. A setting therefore counts, unless its file says that it does not (`issuing.secret_binding`).
+out. A setting therefore counts, unless its file says that it does not (`grants.secret_binding`).
 """
 
 from __future__ import annotations

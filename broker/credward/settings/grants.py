@@ -1,7 +1,7 @@
 """What the settings of a provider say about the grant behind them.
 
 Each `Settings` with a grant of its own has a property `grant_terms`; keeping and using the grant is
-`issuing.keeper`.
+`grants.keeper`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Whether what a mint presents counts once, so that the next one must be told of it.
 
-What counts once and was used up is remembered by `issuing.used_proofs`.
+What counts once and was used up is remembered by `grants.replay_cache`.
 """
 
 from __future__ import annotations

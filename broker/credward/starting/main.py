@@ -12,7 +12,7 @@ import sys
 from credward.account import find_account
 from credward.clock import Clock, SystemClock
 from credward.errors import BrokerError
-from credward.places import environment
+from credward.paths import environment
 from credward.starting.start import start_daemon
 
 __all__ = ["main"]

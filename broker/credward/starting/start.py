@@ -13,7 +13,7 @@ from pathlib import Path
 from credward.account import Account
 from credward.clock import Clock
 from credward.errors import BrokerError, Failure, Kind
-from credward.places import SYSTEM_SOCKET, Places, find_places
+from credward.paths import SYSTEM_SOCKET, Places, find_places
 from credward.starting.lock import hold_start_lock
 from credward.starting.refusal import check_place
 from credward.trust import connect

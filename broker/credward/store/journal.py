@@ -2,7 +2,7 @@
 
 Used by both ends. The daemon makes a journal per worker and writes down which grant it lends; the
 worker, which holds the lock as long as it lives, notes that an exchange is about to begin and seals
-what it brought. What is done with a journal after a crash is decided by `issuing.keeper`.
+what it brought. What is done with a journal after a crash is decided by `grants.keeper`.
 
 Layout of a file (fixed size, so that a full disk cannot stop a rotation half-way): a block for the
 lease, then one for the sealed grant. Each holds one line: a CRC-32, a blank, JSON.

@@ -1,6 +1,6 @@
 """One daemon per store: a lock on the state directory, and the record of who holds it.
 
-Decides only who may run; the socket's own second lock is the job of `servers.unix_api.listen`, and
+Decides only who may run; the socket's own second lock is the job of `doors.unix_api.listen`, and
 whose the directory may be is `state_dir`.
 """
 

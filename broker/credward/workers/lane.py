@@ -16,7 +16,7 @@ from typing import Protocol
 from credward.errors import BrokerError, Failure, Kind
 from credward.workers.environment import rules_of
 from credward.workers.link import MintedToken, MintRequest
-from credward.workers.places import Places
+from credward.workers.slots import Places
 from credward.workers.worker import JournalFile, Worker
 
 __all__ = ["JournalMaker", "Lane", "Rotating", "TimeAllowed"]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from credward.clock import Clock
 from credward.errors import BrokerError, Failure, Kind
-from credward.places import environment
+from credward.paths import environment
 from credward.workers.environment import rules_of
 from credward.workers.lane import JournalMaker, Lane, Rotating, TimeAllowed
 from credward.workers.link import (
@@ -26,7 +26,7 @@ from credward.workers.link import (
     MintRequest,
     RevokeRequest,
 )
-from credward.workers.places import Places
+from credward.workers.slots import Places
 from credward.workers.token_bytes import wipe
 from credward.workers.worker import Worker
 

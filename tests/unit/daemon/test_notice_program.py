@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from credward.daemon.notice_program import notice_program
-from credward.issuing.login_notices import Notice
+from credward.logins.notices import Notice
 from fakes.watching import gone
 from waiting import PATIENCE, until
 

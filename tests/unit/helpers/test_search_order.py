@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from credward.places import find_places
+from credward.paths import find_places
 from transcripts.programs import HELPERS
 
 LONG = "/" + "a" * 120

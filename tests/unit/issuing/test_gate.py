@@ -17,7 +17,7 @@ from credward.policy.engine import PolicyEngine
 from credward.settings.local import Settings
 from credward.tokens import TokenRequest
 from fakes.clock import FakeClock
-from unit.issuing.desks import PERSON
+from unit.administering.services import PERSON
 
 NAMES = ("alpha", "beta")
 

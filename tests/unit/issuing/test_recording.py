@@ -7,7 +7,7 @@ from credward.audit import AuditLog
 from credward.callers.caller import Caller, Executable, Process
 from credward.config import CredentialConfig
 from credward.errors import Kind
-from credward.issuing.admitted import Admitted
+from credward.issuing.authorized import Admitted
 from credward.issuing.recording import Recorder
 from credward.settings.local import Settings
 from credward.tokens import TokenRequest

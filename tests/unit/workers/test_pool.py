@@ -15,7 +15,7 @@ import pytest
 
 from credward.errors import BrokerError, Kind
 from credward.workers import pool as pool_module
-from credward.workers.places import Places
+from credward.workers.slots import Places
 from fakes.clock import FakeClock
 from fakes.watching import gone
 from fakes.worker_program import worker_program

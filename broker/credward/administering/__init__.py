@@ -1,0 +1,1 @@
+"""What owners do: look, log in and out, revoke, lock, put secrets."""

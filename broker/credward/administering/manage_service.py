@@ -1,0 +1,137 @@
+"""What the socket API asks of this process about grants, logins and the store.
+
+Fulfils `doors.unix_api.manage_routes.ManageService`; the desks of `issuing` decide and do.
+"""
+
+from __future__ import annotations
+
+from credward import wire
+from credward.administering.grant_service import Forgotten, GrantDesk
+from credward.administering.login_service import LoginDesk
+from credward.administering.store_service import StoreDesk
+from credward.grants.secret_binding import Binding
+from credward.issuing.gate import Peer
+from credward.tokens import Secret
+
+__all__ = ["BrokerManageService"]
+
+
+class BrokerManageService:
+    """The API's view of the owner's side."""
+
+    def __init__(self, *, grants: GrantDesk, logins: LoginDesk, store: StoreDesk) -> None:
+        self._grants = grants
+        self._logins = logins
+        self._store = store
+
+    async def login(self, peer: Peer, name: str, start: wire.LoginStart) -> wire.LoginStarted:
+        """Start a login, or attach to the one under way."""
+        session, attached = await self._logins.log_in(peer, name, start.method, start.claims)
+        return wire.LoginStarted(
+            login_id=session.id,
+            grant=session.credential.grant,
+            credential=session.credential.name,
+            attached=attached,
+        )
+
+    async def login_events(
+        self, peer: Peer, login_id: str, after: int, seconds: float
+    ) -> list[wire.LoginEvent]:
+        """Return what happened after the first *after* events."""
+        session, whole = await self._logins.watch(peer, login_id)
+        events = await session.events_after(after, seconds)
+        return events if whole else [_outline(event) for event in events]
+
+    async def login_answer(self, peer: Peer, login_id: str, answer: wire.LoginAnswer) -> None:
+        """Hand on what the user typed."""
+        session = await self._logins.take_part(peer, login_id)
+        session.answer(answer.field, Secret(answer.value))
+
+    async def login_cancel(self, peer: Peer, login_id: str) -> None:
+        """Give a login up."""
+        await self._logins.give_up_login(peer, login_id)
+
+    async def login_cancel_of(self, peer: Peer, name: str) -> wire.LoginGivenUp:
+        """Give the login under way of a grant up."""
+        credential, given_up = await self._logins.give_up_login_of(peer, name)
+        return wire.LoginGivenUp(
+            grant=credential.grant, credential=credential.name, given_up=given_up
+        )
+
+    async def hand_over(self, peer: Peer, name: str, grant: str) -> wire.GrantGiven:
+        """Take an existing grant into sole ownership."""
+        kept, given = await self._grants.hand_over(peer, name, Secret(grant))
+        return wire.GrantGiven(
+            grant=kept,
+            durable=given.durable,
+            credentials=list(given.credentials),
+            turned_away=given.turned_away,
+            works=given.untried is None,
+            message="" if given.untried is None else given.untried.message,
+        )
+
+    async def logout(self, peer: Peer, name: str) -> wire.GrantDropped:
+        """Revoke a grant where possible, and forget it."""
+        return _dropped(await self._grants.log_out(peer, name))
+
+    async def revoke_all(self, peer: Peer) -> wire.Dropped:
+        """Revoke what can be revoked, then drop everything."""
+        return wire.Dropped(grants=[_dropped(each) for each in await self._grants.revoke_all(peer)])
+
+    async def lock(self, peer: Peer, passphrase: str | None) -> None:
+        """Lock the store."""
+        await self._store.lock(peer, None if passphrase is None else Secret(passphrase))
+
+    async def unlock(self, peer: Peer, passphrase: str | None) -> None:
+        """Unlock the store."""
+        await self._store.unlock(peer, None if passphrase is None else Secret(passphrase))
+
+    async def secret_names(self, peer: Peer) -> wire.SecretNames:
+        """Return the names of stored secrets, and what each is bound to."""
+        found = await self._store.secrets(peer)
+        return wire.SecretNames(
+            names=[name for name, _ in found],
+            secrets=[
+                wire.SecretInfo(name=name, uses=None if binding is None else _uses(binding))
+                for name, binding in found
+            ],
+        )
+
+    async def secret_allow(self, peer: Peer, name: str) -> wire.SecretAllowed:
+        """Bind a secret to what the configuration in force uses it for."""
+        binding, durable = await self._store.allow_secret(peer, name)
+        return wire.SecretAllowed(name=name, uses=_uses(binding), durable=durable)
+
+    async def secret_set(self, peer: Peer, name: str, value: str) -> wire.SecretKept:
+        """Store a secret."""
+        return wire.SecretKept(durable=await self._store.set_secret(peer, name, Secret(value)))
+
+    async def secret_remove(self, peer: Peer, name: str) -> wire.SecretKept:
+        """Forget a secret."""
+        return wire.SecretKept(durable=await self._store.remove_secret(peer, name))
+
+
+def _outline(event: wire.LoginEvent) -> wire.LoginEvent:
+    """Return what may be known of an event by somebody who is not to take part."""
+    if event.event in {"done", "error", "prompt_closed"}:
+        return event
+    return wire.LoginEvent(event="waiting", message="its owner is logging in")
+
+
+def _uses(binding: Binding) -> list[wire.SecretUse]:
+    return [
+        wire.SecretUse(credential=each.credential, base_urls=list(each.base_urls))
+        for each in binding.uses
+    ]
+
+
+def _dropped(forgotten: Forgotten) -> wire.GrantDropped:
+    failure = forgotten.failure
+    return wire.GrantDropped(
+        grant=forgotten.grant,
+        credentials=list(forgotten.credentials),
+        held=forgotten.held,
+        durable=forgotten.durable,
+        revoked=forgotten.revoked,
+        message="" if failure is None else failure.message,
+    )

@@ -1,0 +1,172 @@
+"""What people do with the store: lock and unlock it, and keep secrets in it.
+
+Decides through `gate` like everything else and records each step; the store itself is `strongbox`,
+what is kept in it for grants is `grant_book`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from credward.config import Config
+from credward.config.sources import users
+from credward.errors import BrokerError, Kind
+from credward.grants.opened_store import LOCKED, Strongbox
+from credward.grants.records import LONGEST_SECRET, GrantBook
+from credward.grants.secret_binding import Binding
+from credward.grants.secret_guard import SecretGuard
+from credward.issuing.gate import Gate, Holder, Peer
+from credward.issuing.recording import Recorder
+from credward.minting.driver import Shell
+from credward.minting.persisted_tokens import TokenShelf
+from credward.minting.waking import secret_allowed, secret_changed
+from credward.tokens import Secret
+from credward.workers.pool import WorkerPool
+
+__all__ = ["StoreDesk"]
+
+_SECRET = "secret:"  # noqa: S105 - the prefix of names in the store
+
+
+class StoreDesk:
+    """The owner's side of the store."""
+
+    def __init__(
+        self,
+        *,
+        holder: Holder,
+        gate: Gate,
+        recorder: Recorder,
+        shell: Shell,
+        pool: WorkerPool,
+        strongbox: Strongbox,
+        book: GrantBook,
+        guard: SecretGuard,
+        shelf: TokenShelf,
+        scrub: Callable[[], None],
+    ) -> None:
+        self._holder = holder
+        self._gate = gate
+        self._recorder = recorder
+        self._shell = shell
+        self._pool = pool
+        self._strongbox = strongbox
+        self._book = book
+        self._guard = guard
+        self._shelf = shelf
+        self._scrub = scrub
+
+    async def lock(self, peer: Peer, passphrase: Secret | None) -> None:
+        """Lock the store and drop every token from memory; durable."""
+        caller = await self._gate.require_owner("Manage", peer, although_locked=True)
+        # First: whatever fails after this, nothing is handed out any more.
+        self._strongbox.shut()
+        self._shell.drop_all(LOCKED)
+        await self._strongbox.open(self._config)
+        try:
+            await self.lock_up(passphrase)
+        finally:
+            # Written down afterwards: a full disk is no reason to stay open.
+            if self._strongbox.locked:
+                self._recorder.acted(caller, "Manage", "locked")
+
+    async def lock_up(self, passphrase: Secret | None = None) -> None:
+        """Lock the store, whoever wants it; what is kept of tokens goes first."""
+        self._shelf.clear()
+        try:
+            await self._strongbox.lock(passphrase)
+        finally:
+            if self._strongbox.locked:
+                self._shell.drop_all(LOCKED)
+                self._pool.send_home()
+                # Where the disk did not take the locked store, it is tried again.
+                self._book.note_change()
+                await self._book.save()
+            self._scrub()
+
+    async def unlock(self, peer: Peer, passphrase: Secret | None) -> None:
+        """Open the store, and take over what workers finished meanwhile."""
+        caller = await self._gate.require_owner("Manage", peer, although_locked=True)
+        if self._gate.locked and not self._strongbox.locked:
+            # Idle for too long, which the timer will notice in a moment.
+            await self.lock_up()
+        try:
+            await self._strongbox.unlock(self._config, passphrase)
+        except BrokerError as failure:
+            if failure.kind is Kind.DENIED:
+                self._recorder.acted(caller, "Manage", "unlock-refused")
+            raise
+        finally:
+            self._scrub()
+        self._recorder.acted(caller, "Manage", "unlocked")
+
+    async def set_secret(self, peer: Peer, name: str, value: Secret) -> bool:
+        """Keep a secret for `{ store = … }`; return whether it is durable."""
+        caller = await self._gate.require_owner("Manage", peer)
+        text = value.reveal()
+        if not text or len(text) > LONGEST_SECRET:
+            raise BrokerError(
+                Kind.BAD_REQUEST, "a secret has between 1 and 32768 characters: pipe it in"
+            )
+        await self._strongbox.open(self._config)
+        self._recorder.acted(caller, "Manage", "secret-set", about=_SECRET + name)
+        self._book.put_raw(_SECRET + name, bytearray(text.encode()))
+        self._guard.forget(name)
+        secret_changed(self._config, self._shell, name)
+        durable = await self._book.save()
+        self._scrub()
+        return durable
+
+    async def remove_secret(self, peer: Peer, name: str) -> bool:
+        """Forget a secret; return whether that is durable.
+
+        Raise `unknown-credential` where there is none of that name.
+        """
+        caller = await self._gate.require_owner("Manage", peer)
+        await self._strongbox.open(self._config)
+        self._recorder.acted(caller, "Manage", "secret-removed", about=_SECRET + name)
+        if not self._book.delete_raw(_SECRET + name):
+            raise BrokerError(
+                Kind.UNKNOWN_CREDENTIAL,
+                f'the store holds no "{name}": run credward secret list',
+            )
+        self._guard.forget(name)
+        secret_changed(self._config, self._shell, name)
+        return await self._book.save()
+
+    async def secrets(self, peer: Peer) -> list[tuple[str, Binding | None]]:
+        """Return the names of the secrets with what each is bound to, never their values."""
+        self._gate.require("Inspect", peer)
+        self._gate.check_unlocked()
+        await self._strongbox.open(self._config)
+        names = [name.removeprefix(_SECRET) for name in self._strongbox.names(_SECRET)]
+        return [(name, self._guard.binding(name)) for name in names]
+
+    async def allow_secret(self, peer: Peer, name: str) -> tuple[Binding, bool]:
+        """Bind a secret to what the configuration in force uses it for, however much that is.
+
+        Return that, and whether it is durable. Raise `unknown-credential` where the store has none
+        of that name, `bad-request` where no credential uses it.
+        """
+        caller = await self._gate.require_owner("Manage", peer)
+        config = self._config
+        await self._strongbox.open(config)
+        if _SECRET + name not in self._strongbox.names(_SECRET + name):
+            raise BrokerError(
+                Kind.UNKNOWN_CREDENTIAL, f'the store holds no "{name}": run credward secret list'
+            )
+        found = users(config, secret=name)
+        if not found:
+            raise BrokerError(
+                Kind.BAD_REQUEST,
+                f'no credential refers to {{ store = "{name}" }}: run credward config edit',
+            )
+        self._recorder.acted(caller, "Manage", "secret-allowed", about=_SECRET + name)
+        binding, released = self._guard.allow(config, name, found)
+        durable = await self._book.save()
+        secret_allowed(self._shell, released)
+        return binding, durable
+
+    @property
+    def _config(self) -> Config:
+        return self._holder.active.config

@@ -1,0 +1,305 @@
+"""The routes by which people manage grants, the store and its secrets.
+
+What is asked of whom and how it is answered; deciding and doing is the `ManageService`. Dispatch
+and the routes of tokens are `routes`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from credward import wire
+from credward.doors.unix_api.inputs import (
+    check_name,
+    check_secret_name,
+    number,
+    read_body,
+)
+from credward.doors.unix_api.openapi import Route
+from credward.errors import BrokerError, Kind
+from credward.http.messages import HttpRequest, HttpResponse, Peer
+
+__all__ = ["ManageApi", "ManageService", "manage_routes"]
+
+# How long a watcher's question stays open when nothing happens (seconds); it then asks again.
+_WATCH = 25.0
+_LONGEST_WATCH = 60.0
+
+_S = TypeVar("_S", bound=msgspec.Struct)
+
+
+class ManageService(Protocol):
+    """What these routes need from the daemon; *name* is a grant, or any credential on it."""
+
+    async def login(self, peer: Peer, name: str, start: wire.LoginStart) -> wire.LoginStarted:
+        """Start a login, or attach to the one under way."""
+        ...
+
+    async def login_events(
+        self, peer: Peer, login_id: str, after: int, seconds: float
+    ) -> list[wire.LoginEvent]:
+        """Return what happened after the first *after* events, waiting for one."""
+        ...
+
+    async def login_answer(self, peer: Peer, login_id: str, answer: wire.LoginAnswer) -> None:
+        """Hand on what the user typed."""
+        ...
+
+    async def login_cancel(self, peer: Peer, login_id: str) -> None:
+        """Give a login up; it has ended then."""
+        ...
+
+    async def login_cancel_of(self, peer: Peer, name: str) -> wire.LoginGivenUp:
+        """Give up the login under way of a grant, if there is one."""
+        ...
+
+    async def hand_over(self, peer: Peer, name: str, grant: str) -> wire.GrantGiven:
+        """Take an existing grant into sole ownership."""
+        ...
+
+    async def logout(self, peer: Peer, name: str) -> wire.GrantDropped:
+        """Revoke a grant where possible, and forget it."""
+        ...
+
+    async def revoke_all(self, peer: Peer) -> wire.Dropped:
+        """Revoke what can be revoked, then drop everything."""
+        ...
+
+    async def lock(self, peer: Peer, passphrase: str | None) -> None:
+        """Lock the store."""
+        ...
+
+    async def unlock(self, peer: Peer, passphrase: str | None) -> None:
+        """Unlock the store."""
+        ...
+
+    async def secret_names(self, peer: Peer) -> wire.SecretNames:
+        """Return the names of stored secrets, and what each is bound to."""
+        ...
+
+    async def secret_allow(self, peer: Peer, name: str) -> wire.SecretAllowed:
+        """Bind a secret to what the configuration in force uses it for."""
+        ...
+
+    async def secret_set(self, peer: Peer, name: str, value: str) -> wire.SecretKept:
+        """Store a secret."""
+        ...
+
+    async def secret_remove(self, peer: Peer, name: str) -> wire.SecretKept:
+        """Forget a secret."""
+        ...
+
+
+class ManageApi:
+    """The handlers; each is given the request and the names in its path."""
+
+    def __init__(self, service: ManageService) -> None:
+        self._service = service
+
+    async def login(self, http_request: HttpRequest, name: str) -> HttpResponse:
+        """Start or join a login."""
+        start = read_body(http_request.body, wire.LoginStart)
+        return _answer(await self._service.login(http_request.peer, check_name(name), start))
+
+    async def events(self, http_request: HttpRequest, login_id: str) -> HttpResponse:
+        """Return events as they come, one JSON line each."""
+        after = int(number(http_request.query, "after", most=1e6) or 0)
+        wait = number(http_request.query, "timeout", most=_LONGEST_WATCH)
+        events = await self._service.login_events(
+            http_request.peer, login_id, after, _WATCH if wait is None else wait
+        )
+        lines = b"".join(wire.encode(event) + b"\n" for event in events)
+        return HttpResponse(status=200, body=lines, content_type="application/x-ndjson")
+
+    async def answer(self, http_request: HttpRequest, login_id: str) -> HttpResponse:
+        """Take what the user typed."""
+        await self._service.login_answer(
+            http_request.peer, login_id, _required(http_request.body, wire.LoginAnswer)
+        )
+        return _answer(wire.Nothing(), 202)
+
+    async def cancel(self, http_request: HttpRequest, login_id: str) -> HttpResponse:
+        """Give a login up."""
+        await self._service.login_cancel(http_request.peer, login_id)
+        return _answer(wire.Nothing(), 202)
+
+    async def cancel_of(self, http_request: HttpRequest, name: str) -> HttpResponse:
+        """Give up the login under way of a grant."""
+        return _answer(await self._service.login_cancel_of(http_request.peer, check_name(name)))
+
+    async def hand_over(self, http_request: HttpRequest, name: str) -> HttpResponse:
+        """Take a grant over."""
+        body = _required(http_request.body, wire.HandOver)
+        return _answer(
+            await self._service.hand_over(http_request.peer, check_name(name), body.grant)
+        )
+
+    async def logout(self, http_request: HttpRequest, name: str) -> HttpResponse:
+        """Give a grant up."""
+        return _answer(await self._service.logout(http_request.peer, check_name(name)))
+
+    async def revoke_all(self, http_request: HttpRequest) -> HttpResponse:
+        """Give everything up."""
+        return _answer(await self._service.revoke_all(http_request.peer))
+
+    async def lock(self, http_request: HttpRequest) -> HttpResponse:
+        """Lock the store; a body that cannot be read locks it too, if it can (H6)."""
+        try:
+            passphrase = read_body(http_request.body, wire.Passphrase).passphrase
+        except BrokerError:
+            await self._service.lock(http_request.peer, None)
+            raise
+        await self._service.lock(http_request.peer, passphrase or None)
+        return _answer(wire.Nothing())
+
+    async def unlock(self, http_request: HttpRequest) -> HttpResponse:
+        """Unlock the store."""
+        body = read_body(http_request.body, wire.Passphrase)
+        await self._service.unlock(http_request.peer, body.passphrase or None)
+        return _answer(wire.Nothing())
+
+    async def secret_names(self, http_request: HttpRequest) -> HttpResponse:
+        """List the names."""
+        return _answer(await self._service.secret_names(http_request.peer))
+
+    async def secret_set(self, http_request: HttpRequest, name: str) -> HttpResponse:
+        """Store one."""
+        body = _required(http_request.body, wire.SecretValue)
+        return _answer(
+            await self._service.secret_set(http_request.peer, check_secret_name(name), body.value)
+        )
+
+    async def secret_allow(self, http_request: HttpRequest, name: str) -> HttpResponse:
+        """Bind one anew."""
+        return _answer(await self._service.secret_allow(http_request.peer, check_secret_name(name)))
+
+    async def secret_remove(self, http_request: HttpRequest, name: str) -> HttpResponse:
+        """Forget one."""
+        return _answer(
+            await self._service.secret_remove(http_request.peer, check_secret_name(name))
+        )
+
+
+def manage_routes() -> tuple[Route, ...]:
+    """Return the table of these routes."""
+    api = ManageApi
+    return (
+        Route(
+            verb="POST",
+            path="/v1/grants/{name}/login",
+            call=api.login,
+            summary="Start a login, or join the one under way",
+            body=wire.LoginStart,
+            answer=wire.LoginStarted,
+        ),
+        Route(
+            verb="DELETE",
+            path="/v1/grants/{name}/login",
+            call=api.cancel_of,
+            summary="Give up the login under way, wherever it was begun",
+            answer=wire.LoginGivenUp,
+        ),
+        Route(
+            verb="GET",
+            path="/v1/logins/{id}/events",
+            call=api.events,
+            summary="What happens in a login, one JSON line each",
+            query=("after", "timeout"),
+            media="application/x-ndjson",
+        ),
+        Route(
+            verb="POST",
+            path="/v1/logins/{id}/answer",
+            call=api.answer,
+            summary="What the user typed",
+            body=wire.LoginAnswer,
+            status=202,
+        ),
+        Route(
+            verb="DELETE",
+            path="/v1/logins/{id}",
+            call=api.cancel,
+            summary="Give a login up",
+            status=202,
+        ),
+        Route(
+            verb="POST",
+            path="/v1/grants/{name}/grant",
+            call=api.hand_over,
+            summary="Give an existing refresh token into sole ownership",
+            body=wire.HandOver,
+            answer=wire.GrantGiven,
+        ),
+        *(
+            Route(
+                verb="POST",
+                path=f"/v1/grants/{{name}}/{word}",
+                call=api.logout,
+                summary="Revoke a grant upstream where possible, and forget it",
+                answer=wire.GrantDropped,
+            )
+            for word in ("logout", "revoke")
+        ),
+        Route(
+            verb="POST",
+            path="/v1/revoke-all",
+            call=api.revoke_all,
+            summary="Revoke what can be revoked, then drop every grant and token",
+            answer=wire.Dropped,
+        ),
+        Route(
+            verb="POST",
+            path="/v1/lock",
+            call=api.lock,
+            summary="Lock the store with a passphrase",
+            body=wire.Passphrase,
+        ),
+        Route(
+            verb="POST",
+            path="/v1/unlock",
+            call=api.unlock,
+            summary="Unlock the store",
+            body=wire.Passphrase,
+        ),
+        Route(
+            verb="GET",
+            path="/v1/secrets",
+            call=api.secret_names,
+            summary="Names of stored secrets, and what each is bound to",
+            answer=wire.SecretNames,
+        ),
+        Route(
+            verb="PUT",
+            path="/v1/secrets/{name}",
+            call=api.secret_set,
+            summary="Store a secret",
+            body=wire.SecretValue,
+            answer=wire.SecretKept,
+        ),
+        Route(
+            verb="POST",
+            path="/v1/secrets/{name}/allow",
+            call=api.secret_allow,
+            summary="Bind a secret to what the configuration in force uses it for",
+            answer=wire.SecretAllowed,
+        ),
+        Route(
+            verb="DELETE",
+            path="/v1/secrets/{name}",
+            call=api.secret_remove,
+            summary="Forget a secret",
+            answer=wire.SecretKept,
+        ),
+    )
+
+
+def _answer(body: msgspec.Struct, status: int = 200) -> HttpResponse:
+    return HttpResponse(status=status, body=wire.encode(body))
+
+
+def _required(body: bytes | bytearray, shape: type[_S]) -> _S:
+    if not body:
+        raise BrokerError(Kind.BAD_REQUEST, f"the body is missing: send a {shape.__name__}")
+    return read_body(body, shape)

@@ -1,0 +1,49 @@
+"""Failures as answers: problem+json (RFC 9457), or two plain lines for askers that parse no JSON.
+
+Which failure it is was decided elsewhere; this is only how it looks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from credward import wire
+from credward.errors import BrokerError
+from credward.http.messages import HttpResponse, RefusedRequest
+
+__all__ = ["render_problem"]
+
+
+def render_problem(error: BrokerError, headers: Mapping[str, str]) -> HttpResponse:
+    """Return the answer that says *error* in the shape that the asker's Accept header names."""
+    status = error.status if isinstance(error, RefusedRequest) else None
+    failure = error.failure
+    problem = wire.Problem.of(failure, status)
+    extra = [("Credward-Kind", problem.kind), ("Cache-Control", "no-store")]
+    if failure.retry_after is not None and math.isfinite(failure.retry_after):
+        extra.append(("Retry-After", str(max(0, math.ceil(failure.retry_after)))))
+    if isinstance(error, RefusedRequest) and error.allow:
+        extra.append(("Allow", error.allow))
+    if _wants_text(headers.get("accept", "")):
+        lines = f"{_one_line(failure.message)}\n{_one_line(failure.hint)}\n"
+        return HttpResponse(
+            status=problem.status,
+            body=lines.encode(),
+            content_type="text/plain; charset=utf-8",
+            headers=tuple(extra),
+        )
+    return HttpResponse(
+        status=problem.status,
+        body=wire.encode(problem),
+        content_type="application/problem+json",
+        headers=tuple(extra),
+    )
+
+
+def _wants_text(accept: str) -> bool:
+    return "text/plain" in accept and "json" not in accept
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

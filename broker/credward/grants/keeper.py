@@ -1,0 +1,513 @@
+"""Keeps the grants: lends one to a mint, takes back what came of it, parks it, gives it up.
+
+The order is the promise: what a rotation brings is durable before its token is released, a grant
+that was deleted or replaced meanwhile is never brought back, and a secret that may be used up is
+tried again only until the first definite answer. Which mint uses which grant is `minting`, what a
+dead daemon left behind is `recovery`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections import deque
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+import msgspec
+
+from credward.clock import Clock
+from credward.errors import BrokerError, Failure, Kind
+from credward.grants.grant_record import GrantRecord, GrantView, Parked
+from credward.grants.loan import Ended, Loan, cut_off, ended_by_crash, ended_with
+from credward.grants.records import GrantBook
+from credward.store.journal import GrantFields, Journal, JournalState, Lease, open_grant
+from credward.workers.link import MintedToken
+
+__all__ = ["GrantKeeper", "new_origin"]
+
+_log = logging.getLogger(__name__)
+
+_WINDOWS = 1024
+# Ends that are counted from each answer differ by what the answer took on its way (seconds).
+_SAME_END = 30.0
+
+
+class GrantKeeper:
+    """All grants of one daemon."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        book: GrantBook,
+        release: Callable[[Journal], None],
+        changed_hands: Callable[[str], None],
+    ) -> None:
+        self._clock = clock
+        self._book = book
+        self._release = release
+        # Told of a grant that was handed over and worked, where it is another account's.
+        self._changed_hands = changed_hands
+        self._turns: dict[str, asyncio.Lock] = {}
+        # Journals that hold what the store may not, by the number of the change that they are kept
+        # for, and what they say.
+        self._held: list[tuple[int, Ended, Journal]] = []
+        # What ended while the store was locked, or is newer than the grant that is known.
+        self._unread: deque[tuple[Ended, Journal]] = deque()
+        self._doubted = False
+        book.on_saved = self._release_journals
+        self.rotations = 0
+        self.ambiguities = 0
+        self.windows: deque[float] = deque(maxlen=_WINDOWS)
+
+    def check_open(self) -> None:
+        """Raise `store-locked` where nothing can be lent."""
+        self._book.check_open()
+
+    def turn(self, grant: str) -> asyncio.Lock:
+        """Return the lock under which one grant is used."""
+        return self._turns.setdefault(grant, asyncio.Lock())
+
+    def view(self, grant: str) -> GrantView:
+        """Return what may be shown of a grant; little while the store is locked."""
+        record = self.peek(grant)
+        if record is None:
+            return GrantView(name=grant, unsaved=self._book.unsaved)
+        return GrantView(
+            name=grant,
+            account=record.account or (record.before.account if record.before else None),
+            ends_at=record.ends_at,
+            extended_at=record.extended_at,
+            given_at=record.given_at if record.secret is not None else None,
+            generation=record.generation,
+            ambiguous_at=record.ambiguous_at,
+            parked_at=record.parked.since if record.parked else None,
+            failure=record.parked.failure() if record.parked else None,
+            untried=record.untried,
+            unsaved=self._book.unsaved,
+        )
+
+    def parked(self, grant: str) -> Failure | None:
+        """Return why a grant waits for a human, None where it does not; raise `store-locked`."""
+        record = self._book.load(grant)
+        return record.parked.failure() if record and record.parked else None
+
+    def peek(self, grant: str) -> GrantRecord | None:
+        """Return the record of a grant, None where there is none or the store is locked."""
+        try:
+            return None if self._book.locked else self._book.load(grant)
+        except BrokerError as failure:
+            # Locked just now, by another thread.
+            if failure.kind is Kind.STORE_LOCKED:
+                return None
+            raise
+
+    # --- one mint ---------------------------------------------------------------------------
+
+    async def lend(
+        self,
+        grant: str,
+        provider: str,
+        *,
+        bound_to: str,
+        rotation_retry: bool = True,
+        by_itself: bool = False,
+    ) -> Loan:
+        """Return a loan of the grant as it is now; raise what it is parked with, or `store-locked`.
+
+        One that is for another server or client than *bound_to* is not lent: the configuration was
+        changed, or exchanged, and its secret is not for whoever that names now. *by_itself*: no
+        login gives this grant, it begins with its first use. Nothing is awaited after the record
+        was read: whoever sends at once sends the secret that is current.
+        """
+        self._take_unread()
+        record = self._book.load(grant)
+        elsewhere = record is not None and not record.is_for(provider, bound_to)
+        # Again where somebody logs out while the first use is written down.
+        while by_itself and (record is None or (elsewhere and record.secret is None)):
+            await self._begin(grant, provider, bound_to)
+            record = self._book.load(grant)
+            elsewhere = False
+        if record is not None and elsewhere and record.secret is not None:
+            raise _is_elsewhere(grant, by_itself=by_itself)
+        if record is not None and record.parked is not None:
+            raise record.parked.failure().error()
+        mint = secrets.token_hex(16)
+        return Loan(
+            lease=Lease(
+                mint=mint,
+                grant=grant,
+                origin=record.origin if record else 0,
+                generation=record.generation if record else 0,
+                rotation_retry=rotation_retry,
+            ),
+            record=record,
+            key=self._book.mint_key(mint),
+        )
+
+    async def _begin(self, grant: str, provider: str, bound_to: str) -> None:
+        """Remember a grant before its first use: a journal is replayed into what is known only."""
+        begun = GrantRecord(
+            provider=provider,
+            bound_to=bound_to,
+            origin=new_origin(),
+            given_at=self._clock.now(),
+        )
+        self._book.put(grant, begun)
+        if await self._book.save():
+            return
+        if (record := self._book.load(grant)) is not None and record.origin == begun.origin:
+            self._book.delete(grant)
+        unwritten = Failure.of(Kind.INTERNAL, "the store cannot be written")
+        raise (self._book.failure or unwritten).error()
+
+    async def settle(self, loan: Loan, outcome: MintedToken | Failure, journal: Journal) -> bool:
+        """Take a loan back when its worker can write no more; return whether the journal is free.
+
+        What the worker sealed counts even if it died before it could answer.
+        """
+        ended = ended_with(loan.lease, outcome, _read(journal))
+        before = self._book.changes
+        try:
+            brought = self._take(ended)
+        except BrokerError as failure:
+            if failure.kind is not Kind.STORE_LOCKED:
+                raise
+            # Locked in mid-mint: kept sealed until the store is open again.
+            self._unread.append((ended, journal))
+            loan.locked = True
+            return False
+        change = self._book.changes
+        # Where nothing was changed the journal may still matter: to a grant that was given up or
+        # replaced, and comes back with the daemon's death because that is not on disk.
+        saved = (change == before and ended.uneventful) or await self._book.save()
+        # After the wait: whoever gave the grant up meanwhile was told that it is gone.
+        self._check_current(loan, brought=brought)
+        loan.volatile = ended.sealed is not None and not (brought and (saved or ended.durable))
+        if saved:
+            try:
+                journal.clear()
+            except OSError:
+                self._release(journal)
+                return False
+            return True
+        self._hold(change, ended if brought else cut_off(ended), journal)
+        return False
+
+    async def conclude(self, loan: Loan, outcome: MintedToken | Failure) -> None:
+        """Take back the loan of a grant that its mint could not replace."""
+        ended = ended_with(loan.lease, outcome)
+        try:
+            self._take(ended)
+            await self._book.save()
+            self._check_current(loan, brought=False)
+        except BrokerError as failure:
+            if failure.kind is not Kind.STORE_LOCKED:
+                raise
+            loan.locked = True
+
+    def _check_current(self, loan: Loan, *, brought: bool) -> None:
+        """Note whether the grant was given up or given anew since it was lent."""
+        record = self.peek(loan.lease.grant)
+        loan.locked = record is None and self._book.locked
+        expected = (loan.lease.origin, loan.lease.generation + brought)
+        loan.replaced = not loan.locked and (
+            record is None or (record.origin, record.generation) != expected
+        )
+
+    # --- what follows from an end -----------------------------------------------------------
+
+    def _take(self, ended: Ended) -> bool:
+        """Change the grant as its use demands; return whether that brought a new one.
+
+        All at once or, where the store is locked, not at all. A grant that was given up, given
+        anew or rotated further since stays as it is.
+        """
+        lease = ended.lease
+        record = self._book.load(lease.grant)
+        fields = self._open(ended)
+        if fields is None and ended.sealed is not None:
+            # It was rotated, and that is all that is known.
+            ended = cut_off(ended)
+        after = None if record is None else self._after(record, ended, fields)
+        if record is not None and after is not None and after != record:
+            self._book.put(lease.grant, after)
+            if fields is not None:
+                self._count_rotation(ended)
+            before = record.before
+            if before is not None and after.before is None and after.origin == record.origin:
+                _log.info("grant %s: what was handed over works", lease.grant)
+                if before.account != after.account:
+                    self._changed_hands(lease.grant)
+        return fields is not None
+
+    def _after(
+        self, record: GrantRecord, ended: Ended, fields: GrantFields | None
+    ) -> GrantRecord | None:
+        """Return what the use of a grant makes of its record, None where it is not about that."""
+        lease = ended.lease
+        if record.origin != lease.origin:
+            # A mint may still be out with the login that waits beside the one that is tried.
+            before = record.before and self._after(record.before, ended, fields)
+            return before and msgspec.structs.replace(record, before=before)
+        if record.generation > lease.generation:
+            return None
+        after = record
+        if fields is not None:
+            after = self._rotated(record, lease, fields)
+        on_trial = record.before is not None
+        if ended.failure is not None and (ended.refused or (on_trial and ended.definite)):
+            after = self._refused(after, ended.failure)
+        elif ended.failure is None:
+            after = msgspec.structs.replace(after, ambiguous_at=None, untried=False, before=None)
+        elif ended.cut_off and fields is None:
+            after = self._in_doubt(lease.grant, after, rotation_retry=lease.rotation_retry)
+        return after
+
+    def _refused(self, record: GrantRecord, failure: Failure) -> GrantRecord:
+        """Return the grant that waits for a login, or the login before where one was kept."""
+        if record.before is None:
+            return self._parked(record, failure)
+        _log.warning("what was handed over is refused, the login before stays: %s", failure.message)
+        return record.before
+
+    def _rotated(self, record: GrantRecord, lease: Lease, fields: GrantFields) -> GrantRecord:
+        """Return the generation that follows the one that was lent."""
+        put_off = fields.ends_at is not None and (
+            record.ends_at is None or fields.ends_at > record.ends_at + _SAME_END
+        )
+        return msgspec.structs.replace(
+            record,
+            secret=fields.secret,
+            account=fields.account or record.account,
+            ends_at=fields.ends_at or record.ends_at,
+            extended_at=self._clock.now() if put_off else record.extended_at,
+            generation=lease.generation + 1,
+            ambiguous_at=None,
+            parked=None,
+            untried=False,
+            before=None,
+        )
+
+    def _open(self, ended: Ended) -> GrantFields | None:
+        if ended.sealed is None:
+            return None
+        try:
+            return open_grant(ended.sealed, self._book.mint_key(ended.sealed.mint))
+        except ValueError:
+            # Sealed under the key of another store, or damaged: nothing of it can be used.
+            _log.error("grant %s: what its rotation brought cannot be opened", ended.lease.grant)
+            return None
+
+    def _count_rotation(self, ended: Ended) -> None:
+        self.rotations += 1
+        if ended.window is not None:
+            self.windows.append(ended.window)
+        _log.info(
+            "grant %s: rotation %d, its exchange was open for %.4f s",
+            ended.lease.grant,
+            ended.lease.generation + 1,
+            ended.window or 0.0,
+        )
+
+    def _in_doubt(self, grant: str, record: GrantRecord, *, rotation_retry: bool) -> GrantRecord:
+        """Return the grant as it is once nobody knows whether its secret was used up."""
+        self.ambiguities += 1
+        if not rotation_retry:
+            ended = Failure.of(
+                Kind.LOGIN_REQUIRED,
+                f'"{grant}" needs a login (its renewal was cut off and rotation_retry is off): '
+                f"run credward login {grant}",
+            )
+            return self._parked(record, ended)
+        if record.ambiguous_at is not None:
+            return record
+        _log.warning("grant %s: an exchange was cut off, its secret is tried again", grant)
+        return msgspec.structs.replace(record, ambiguous_at=self._clock.now())
+
+    def _parked(self, record: GrantRecord, failure: Failure) -> GrantRecord:
+        now = self._clock.now()
+        # The one line that everybody gets, with since when: at nine in the morning that tells most.
+        since = datetime.fromtimestamp(now).strftime("%H:%M")  # noqa: DTZ006 - the user's clock
+        message = failure.message.replace("needs a login", f"needs a login since {since}", 1)
+        parked = Parked(
+            message=message,
+            hint=failure.hint,
+            challenge=failure.challenge,
+            since=now,
+            kind=failure.kind.slug,
+        )
+        return msgspec.structs.replace(record, parked=parked, ambiguous_at=None)
+
+    # --- after a crash, or while the store was locked ---------------------------------------
+
+    async def replay(self, journals: Iterable[Journal]) -> None:
+        """Take over what journals say that nobody writes any more; remove them once durable.
+
+        All of them at once: in between nothing is lent.
+        """
+        for journal in journals:
+            ends = ended_by_crash(_read(journal))
+            self._unread += [(ended, journal) for ended in ends]
+            if not ends:
+                self._release(journal)
+        try:
+            self._take_unread()
+        except BrokerError as failure:
+            if failure.kind is not Kind.STORE_LOCKED:
+                raise
+            return
+        await self._book.save()
+
+    async def unlocked(self, *, recovered: bool) -> None:
+        """Take over what the workers finished while the store was locked.
+
+        *recovered*: the store is an older copy of itself, so any secret in it may be used up.
+        """
+        self._take_unread()
+        if recovered and not self._doubted:
+            self._doubted = True
+            for grant in self._book.names():
+                record = self._book.load(grant)
+                if record is not None and (doubted := self._doubt(grant, record)) != record:
+                    self._book.put(grant, doubted)
+        await self._book.save()
+
+    def _doubt(self, grant: str, record: GrantRecord) -> GrantRecord:
+        """Return the grant of an older store, whose secret may have been rotated since."""
+        if record.before is not None:
+            before = self._doubt(grant, record.before)
+            record = msgspec.structs.replace(record, before=before)
+        if record.secret is None or not record.generation:
+            return record
+        return self._in_doubt(grant, record, rotation_retry=True)
+
+    def _take_unread(self) -> None:
+        """Take over what ended while the store was locked, before anything else is lent."""
+        while (found := next(filter(self._is_due, self._unread), None)) is not None:
+            ended, journal = found
+            try:
+                rotations = self.rotations
+                self._take(ended)
+                if self.rotations > rotations:
+                    _log.warning(
+                        "grant %s: a rotation was taken over from its journal", ended.lease.grant
+                    )
+            except BrokerError as failure:
+                if failure.kind is Kind.STORE_LOCKED:
+                    raise
+                # A damaged entry is its own grant's trouble; a login puts it right.
+                _log.error("grant %s: %s", ended.lease.grant, failure.message)
+            self._unread.remove(found)
+            self._hold(self._book.changes, ended, journal)
+
+    def _is_due(self, unread: tuple[Ended, Journal]) -> bool:
+        """Whether an end can be taken over: not before that which brought the grant lent for it."""
+        ended, _ = unread
+        if ended.sealed is not None:
+            return True
+        lease = ended.lease
+        record = self._book.load(lease.grant)
+        if record is not None and record.before is not None and record.origin != lease.origin:
+            record = record.before
+        return (
+            record is None or record.origin != lease.origin or record.generation >= lease.generation
+        )
+
+    def _hold(self, change: int, ended: Ended, journal: Journal) -> None:
+        """Keep a journal until the disk has the change with this number.
+
+        Those that say no more than this one are given back: room for the next mint is worth more.
+        """
+        self._held.append((change, ended, journal))
+        self._release_journals(ended)
+
+    def _release_journals(self, newest: Ended | None = None) -> None:
+        """Give back the journals whose changes the disk has, and those that *newest* supersedes."""
+        held, self._held = self._held, []
+        needless = []
+        for each in held:
+            change, ended, journal = each
+            if change <= self._book.saved or (newest is not None and newest.supersedes(ended)):
+                needless.append(journal)
+            else:
+                self._held.append(each)
+        needed = [journal for *_, journal in (*self._held, *self._unread)]
+        for journal in needless:
+            if not any(journal is each for each in needed):
+                needed.append(journal)
+                self._release(journal)
+
+    # --- giving and taking ------------------------------------------------------------------
+
+    async def give(
+        self,
+        grant: str,
+        provider: str,
+        fields: GrantFields,
+        *,
+        bound_to: str,
+        trial: int | None = None,
+    ) -> bool:
+        """Put what a login brought in place of whatever there was; return whether it is durable.
+
+        Waits for no mint: one that is out with the grant before it will find itself replaced.
+        *trial*: its origin, where nobody knows whether it is any good. Until it has worked, the
+        login before is kept beside it.
+        """
+        self._book.put(
+            grant,
+            GrantRecord(
+                secret=fields.secret,
+                provider=provider,
+                bound_to=bound_to,
+                account=fields.account,
+                ends_at=fields.ends_at,
+                origin=new_origin() if trial is None else trial,
+                given_at=self._clock.now(),
+                untried=trial is not None,
+                before=None if trial is None else self._proven(grant),
+            ),
+        )
+        return await self._book.save()
+
+    def _proven(self, grant: str) -> GrantRecord | None:
+        """Return the login that stays until another one has worked, None where there is none."""
+        record = self._book.load(grant)
+        if record is None or record.untried:
+            return record and record.before
+        return record if record.secret is not None and record.parked is None else None
+
+    async def give_up(self, grant: str) -> bool:
+        """Forget a grant; a mint that is out with it brings nothing back. Return if durable."""
+        self._book.delete(grant)
+        return await self._book.save()
+
+
+def _is_elsewhere(grant: str, *, by_itself: bool) -> BrokerError:
+    what = "is of another server or client than its settings name now"
+    if by_itself:
+        return BrokerError(
+            Kind.FIX_CONFIGURATION,
+            f'"{grant}" {what}: correct them, or run credward logout {grant} to begin anew',
+        )
+    return BrokerError(
+        Kind.LOGIN_REQUIRED,
+        f'"{grant}" needs a login, for it {what}: run credward login {grant}',
+    )
+
+
+def new_origin() -> int:
+    """Return a name for a login that no other one has."""
+    return secrets.randbits(62) + 1
+
+
+def _read(journal: Journal) -> JournalState:
+    """Return what a journal says; one that the disk does not give back says nothing."""
+    try:
+        return journal.read()
+    except OSError as error:
+        _log.error("a rotation journal cannot be read: %s", error.strerror)
+        return JournalState(lease=None, sealed=None)

@@ -1,0 +1,90 @@
+"""Keeps what each stored secret is bound to, and lets it go nowhere else before its owner says so.
+
+Decides before a worker gets the secret; what a binding means is `secret_binding`, who may widen one
+is `store_desk`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from credward.config import Config, CredentialConfig
+from credward.errors import BrokerError, Failure, Kind
+from credward.grants.records import GrantBook
+from credward.grants.secret_binding import Binding, judge, use_of, ways_into
+
+__all__ = ["SecretGuard"]
+
+_PREFIX = "binding:"
+
+
+class SecretGuard:
+    """The bindings of one store."""
+
+    def __init__(self, book: GrantBook) -> None:
+        self._book = book
+        self._refused: set[str] = set()
+        # By secret, the number of the last change of its binding that the disk has to have.
+        self._changes: dict[str, int] = {}
+
+    async def admit(self, config: Config, credential: CredentialConfig, secret: str) -> None:
+        """Let *secret* go into *credential*, or raise `fix-configuration`.
+
+        What it is bound to from now on is durable when this returns. Nothing is awaited between the
+        look and the change.
+        """
+        before = self.binding(secret)
+        found = judge(before, secret, use_of(config, credential, secret))
+        if isinstance(found, str):
+            self._refused.add(credential.name)
+            raise BrokerError(Kind.FIX_CONFIGURATION, found)
+        if found != before:
+            self._put(secret, found)
+        written = self._book.saved >= self._changes.get(secret, 0)
+        if not written and not await self._book.save():
+            unwritten = Failure.of(Kind.INTERNAL, "the store cannot be written")
+            raise (self._book.failure or unwritten).error()
+
+    def refusal(self, config: Config, credential: CredentialConfig) -> Failure | None:
+        """Return what a mint of *credential* would be refused with, None where nothing is known."""
+        if self._book.locked:
+            return None
+        for secret in {secret for secret, _ in ways_into(config, credential)}:
+            found = judge(self.binding(secret), secret, use_of(config, credential, secret))
+            if isinstance(found, str):
+                return Failure.of(Kind.FIX_CONFIGURATION, found)
+        return None
+
+    def released(self, config: Config) -> list[CredentialConfig]:
+        """Return the credentials that were refused and would not be now; each is named once."""
+        found = [
+            each
+            for each in config.credentials.values()
+            if each.name in self._refused and self.refusal(config, each) is None
+        ]
+        self._refused.difference_update(each.name for each in found)
+        return found
+
+    def allow(
+        self, config: Config, secret: str, users: list[CredentialConfig]
+    ) -> tuple[Binding, list[CredentialConfig]]:
+        """Bind *secret* to what *users* use it for under *config*; durable with the next save.
+
+        Return that, and who is `released` by it.
+        """
+        binding = Binding(uses=tuple(use_of(config, each, secret) for each in users))
+        self._put(secret, binding)
+        return binding, self.released(config)
+
+    def forget(self, secret: str) -> None:
+        """Have another value of this name, or none, begin anew."""
+        self._book.delete_raw(_PREFIX + secret)
+
+    def binding(self, secret: str) -> Binding | None:
+        """Return what *secret* is bound to, None before its first use; raise `store-locked`."""
+        plain = self._book.load_raw(_PREFIX + secret)
+        return None if plain is None else msgspec.json.decode(plain, type=Binding)
+
+    def _put(self, secret: str, binding: Binding) -> None:
+        self._book.put_raw(_PREFIX + secret, bytearray(msgspec.json.encode(binding)))
+        self._changes[secret] = self._book.changes

@@ -1,0 +1,203 @@
+"""HTTP/1.1 on a listening Unix socket: accept, count, pause before descriptors run out, close.
+
+One connection is `connection`, the meaning of its bytes `reading`; what is answered is the
+handler's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import resource
+import socket
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from credward.errors import BrokerError, Kind
+from credward.http.accepting import Acceptor
+from credward.http.connection import Connection
+from credward.http.limits import Budget, Limits, budget_for
+from credward.http.messages import Handler, HttpRequest, HttpResponse, Peer, RenderError
+
+__all__ = ["Handler", "HttpRequest", "HttpResponse", "HttpServer", "Limits", "OpenPeer", "Peer"]
+
+_log = logging.getLogger(__name__)
+
+OpenPeer = Callable[[socket.socket], Peer]
+
+# A connection that was made but has not said a word gets this much of the grace (seconds).
+_SILENT_GRACE = 0.2
+# Of what a client sends at once, this much is taken in one turn of the loop (bytes).
+_READ = 64 * 1024
+
+
+class HttpServer:
+    """Serves one listening socket. Made and used inside a running loop."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        open_peer: OpenPeer,
+        render_error: RenderError,
+        limits: Limits | None = None,
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.limits = limits or Limits()
+        self.handler = handler
+        self.render_error = render_error
+        self.closing = False
+        # What one read brings, of any connection: taken out and wiped before the next one.
+        self.scratch = bytearray(_READ)
+        self._open_peer = open_peer
+        self._connections: set[Connection] = set()
+        self._per_pid: Counter[tuple[int, int | None]] = Counter()
+        self._tasks: set[asyncio.Future[Any]] = set()
+        self._acceptor: Acceptor | None = None
+        self._budget: Budget = budget_for(self.limits, descriptors=1024, already_open=32)
+        self._paused = False
+        self._all_gone = asyncio.Event()
+        self._all_gone.set()
+
+    @property
+    def connections(self) -> int:
+        """How many connections there are."""
+        return len(self._connections)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether accepting is paused."""
+        return self._paused
+
+    async def start(self, listener: socket.socket) -> None:
+        """Accept on *listener*, the server's own from here on, in place of an earlier one."""
+        if self._acceptor is not None:
+            self._acceptor.close()
+        self._budget = budget_for(
+            self.limits,
+            descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+            already_open=_open_descriptors(),
+        )
+        self._acceptor = Acceptor(
+            listener,
+            self._new_connection,
+            burst=min(self._budget.burst, self.limits.accept_queue),
+            queue=self.limits.accept_queue,
+        )
+        if not self._paused:
+            await self._acceptor.start()
+
+    async def close(self, grace: float = 1.2) -> None:
+        """Stop accepting, let answers in progress finish for *grace* seconds, then close all."""
+        self.closing = True
+        if self._acceptor is not None:
+            self._acceptor.close()
+            # Connections that the loop is just making are made before they are counted below.
+            for _ in range(3):
+                await asyncio.sleep(0)
+        for connection in list(self._connections):
+            if connection.idle:
+                connection.hang_up()
+        await self._wait_until_gone(min(grace, _SILENT_GRACE))
+        for connection in list(self._connections):
+            if not connection.begun:
+                connection.hang_up()
+        await self._wait_until_gone(grace - _SILENT_GRACE)
+        for connection in list(self._connections):
+            connection.abort()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._wait_until_gone(0.1)
+
+    # --- what connections call ----------------------------------------------------------------
+
+    def admit(self, transport: asyncio.Transport) -> Peer:
+        """Return who connected, or raise `BrokerError`: not welcome, or too many already."""
+        try:
+            peer = self._open_peer(transport.get_extra_info("socket"))
+        except BrokerError:
+            raise
+        except OSError as error:
+            raise BrokerError(Kind.DENIED, "the kernel does not say who connected") from error
+        key = (peer.uid, peer.pid)
+        if self._per_pid[key] >= self.limits.connections_per_pid:
+            peer.close()
+            raise BrokerError(
+                Kind.RATE_LIMITED,
+                f"process {peer.pid} holds {self.limits.connections_per_pid} connections already",
+                retry_after=1.0,
+            )
+        self._per_pid[key] += 1
+        return peer
+
+    def forget(self, connection: Connection) -> None:
+        """Note that *connection* is gone; accept again once there is room."""
+        self._connections.discard(connection)
+        if (peer := connection.peer) is not None:
+            key = (peer.uid, peer.pid)
+            self._per_pid[key] -= 1
+            if self._per_pid[key] <= 0:
+                del self._per_pid[key]
+        if not self._connections:
+            self._all_gone.set()
+        if self._paused and len(self._connections) <= self._budget.resume_at:
+            self._resume()
+
+    def own(self, answer: Awaitable[HttpResponse]) -> asyncio.Future[HttpResponse]:
+        """Drive *answer* to its end; nobody else cancels it."""
+        future: asyncio.Future[HttpResponse]
+        if isinstance(answer, asyncio.Future):
+            future = answer
+        else:
+            future = self.loop.create_task(_as_coroutine(answer))
+        self._tasks.add(future)
+        future.add_done_callback(self._tasks.discard)
+        return future
+
+    # --- accepting ----------------------------------------------------------------------------
+
+    def _new_connection(self) -> Connection:
+        connection = Connection(self)
+        self._connections.add(connection)
+        self._all_gone.clear()
+        if len(self._connections) >= self._budget.pause_at and not self._paused:
+            self._pause()
+        return connection
+
+    def _pause(self) -> None:
+        self._paused = True
+        _log.warning("%d connections: accepting is paused", len(self._connections))
+        if self._acceptor is not None:
+            self._acceptor.stop()
+        for connection in self._connections:
+            if connection.idle:
+                self.loop.call_soon(connection.hang_up)
+
+    def _resume(self) -> None:
+        self._paused = False
+        if self._acceptor is not None and not self.closing:
+            self._keep(self._acceptor.start())
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _wait_until_gone(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._all_gone.wait(), max(0.0, seconds))
+
+
+async def _as_coroutine(answer: Awaitable[HttpResponse]) -> HttpResponse:
+    return await answer
+
+
+def _open_descriptors() -> int:
+    for directory in ("/proc/self/fd", "/dev/fd"):
+        with contextlib.suppress(OSError):
+            return sum(1 for _ in Path(directory).iterdir())
+    return 32

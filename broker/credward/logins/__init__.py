@@ -1,0 +1,1 @@
+"""Logins under way, and who is told of them."""

@@ -1,0 +1,414 @@
+"""The asyncio driver of the lifecycle: events in, commands out, and the sealed tokens.
+
+Decides nothing about time (that is `lifecycle`) and nothing about callers (that is `issuer`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import random
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, assert_never
+
+from credward.clock import Clock
+from credward.errors import BrokerError, Failure, Kind
+from credward.lifecycle.machine import Lifecycle
+from credward.lifecycle.vocabulary import (
+    Asked,
+    Command,
+    Configured,
+    Drop,
+    Event,
+    Fail,
+    Forced,
+    GrantCleared,
+    GrantParked,
+    Minted,
+    MintFailed,
+    Park,
+    Plan,
+    Reason,
+    Rejected,
+    Restored,
+    Serve,
+    StartMint,
+    StoreOpened,
+    TokenKey,
+    TokensDropped,
+    View,
+    WaiterLeft,
+    Woke,
+)
+from credward.minting.sealer import Sealer
+from credward.tokens import TokenKind
+
+__all__ = ["Answer", "Files", "Held", "Mint", "MintedBody", "Owner", "Shell", "Wakeups", "Watcher"]
+
+_log = logging.getLogger(__name__)
+
+
+class MintedBody(Protocol):
+    """What a mint brings: the token as bytes of ours to seal and wipe, and the facts about it."""
+
+    body: bytearray
+    kind: TokenKind
+    issued_at: float
+    expires_at: float | None
+    audience: str | None
+    upstream_id: str | None
+    token_id: str
+    warning: str | None
+
+
+class Wakeups(Protocol):
+    """Calls back at a deadline and when the wall clock may have jumped; too often is no harm.
+
+    The one on Linux and the one for elsewhere are in `daemon.wakeups`.
+    """
+
+    def watch(self, wake: Callable[[], None]) -> None:
+        """Call *wake* from now on."""
+        ...
+
+    def set(self, seconds: float) -> None:
+        """Call back in so many seconds (infinite: no deadline); replaces the one before."""
+        ...
+
+    def close(self) -> None:
+        """Do not call any more."""
+        ...
+
+
+Mint = Callable[[TokenKey], Awaitable[MintedBody]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A cached token as it lies in memory: sealed, with the facts that are no secret."""
+
+    sealed: bytes
+    token_id: str
+    kind: TokenKind
+    issued_at: float
+    expires_at: float | None
+    audience: str | None
+    upstream_id: str | None
+    warning: str | None
+    minted_at: float
+
+
+class Watcher(Protocol):
+    """Whoever keeps tokens elsewhere too."""
+
+    def holds(self, key: TokenKey, held: Held) -> None:
+        """Note that a token is held from now on."""
+        ...
+
+    def drops(self, key: TokenKey, token_id: str) -> None:
+        """Note that a token is handed out no more."""
+        ...
+
+
+class Files(Protocol):
+    """Whoever knows what mints read."""
+
+    async def note(self, credential: str) -> None:
+        """Look at the files of a credential, before a mint reads them."""
+        ...
+
+
+class Owner(Protocol):
+    """Whoever is told when only a human can help."""
+
+    def login_needed(self, grant: str) -> None:
+        """Note that a mint found out that a login is needed."""
+        ...
+
+    def login_given(self, grant: str) -> None:
+        """Note that mints go well."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A token that may be handed out now. *short*: it lasts less long than was asked."""
+
+    held: Held
+    short: bool
+
+
+class Shell:
+    """Runs one `Lifecycle` on the event loop."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        mint: Mint,
+        sealer: Sealer,
+        wakeups: Wakeups,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        watcher: Watcher | None = None,
+        owner: Owner | None = None,
+        files: Files | None = None,
+        scrub: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._clock = clock
+        self._mint = mint
+        self._sealer = sealer
+        self._watcher = watcher
+        self._owner = owner
+        self._files = files
+        self._scrub = scrub
+        self._spawn = spawn
+        self._lifecycle = Lifecycle()
+        self._plans: dict[str, Plan] = {}
+        self._tokens: dict[tuple[TokenKey, str], Held] = {}
+        self._waiters: dict[int, asyncio.Future[Answer]] = {}
+        self._next_waiter = 0
+        # The answer of an ask that the lifecycle gave at once, so that the hot path needs no
+        # future.
+        self._immediate: Answer | Failure | None = None
+        self._wakeups = wakeups
+        self._wakes_at = math.inf
+        self._jitter = random.SystemRandom().random
+        wakeups.watch(self._wake)
+        wakeups.set(math.inf)
+
+    # --- what the issuer asks of it ---------------------------------------------------------
+
+    def configure(self, plans: Iterable[Plan]) -> None:
+        """Make these the credentials that exist; tokens of changed or vanished ones are dropped."""
+        self._plans = {each.credential: each for each in plans}
+        self._configured()
+
+    def ask(
+        self,
+        key: TokenKey,
+        *,
+        min_remaining: float,
+        asker: Hashable | None,
+        cache_ttl: float | None,
+    ) -> Answer | asyncio.Future[Answer]:
+        """Return a token at once where there is one, else a future; raise where it is hopeless."""
+        self._next_waiter += 1
+        waiter = self._next_waiter
+        return self._ask(
+            waiter,
+            Asked(
+                key=key,
+                waiter=waiter,
+                min_remaining=min_remaining,
+                asker=asker,
+                cache_ttl=cache_ttl,
+            ),
+        )
+
+    def force(self, key: TokenKey) -> Answer | asyncio.Future[Answer]:
+        """Mint anew whatever is held, and return what the flight brings."""
+        self._next_waiter += 1
+        return self._ask(self._next_waiter, Forced(key=key, waiter=self._next_waiter))
+
+    def holds(self, credential: str, token_id: str) -> bool:
+        """Return whether this is a token of *credential* that is handed out now."""
+        return any(key.credential == credential and held == token_id for key, held in self._tokens)
+
+    def reject(
+        self, credential: str, token_id: str, reason: Reason, until: float | None = None
+    ) -> None:
+        """Note that this token was refused where it is used; see `Rejected`."""
+        self._handle(Rejected(credential=credential, token_id=token_id, reason=reason, until=until))
+
+    def grant_given(self, grant: str, *, drop: bool = False, same_secret: bool = False) -> None:
+        """Note that what the grant waited for has come: a login, a secret, a file.
+
+        *drop*: tokens of before are handed out no more. *same_secret*: what was reported stays.
+        """
+        self._handle(GrantCleared(grant=grant, drop=drop, same_secret=same_secret))
+
+    def grant_parked(self, grant: str, failure: Failure, *, drop: bool = False) -> None:
+        """Note that the grant waits for a human; *drop*: its tokens are handed out no more."""
+        self._handle(GrantParked(grant=grant, failure=failure, drop=drop))
+
+    def restore(self, key: TokenKey, held: Held, body: bytearray) -> None:
+        """Take up a token of an earlier life of the daemon; *body*, its plain text, is wiped."""
+        assert held.expires_at is not None
+        sealed = self._sealer.seal(body, held.token_id)
+        body[:] = bytes(len(body))
+        self._tokens.setdefault((key, held.token_id), replace(held, sealed=sealed))
+        self._handle(
+            Restored(
+                key=key,
+                token_id=held.token_id,
+                issued_at=held.issued_at,
+                expires_at=held.expires_at,
+                minted_at=held.minted_at,
+                jitter=self._jitter(),
+            )
+        )
+
+    def drop_all(self, failure: Failure) -> None:
+        """Forget every token, and what is being minted: who waits for that hears *failure*."""
+        self._handle(TokensDropped(failure=failure))
+
+    def store_opened(self) -> None:
+        """Note that the store can be read."""
+        self._handle(StoreOpened())
+
+    def drop(self, credential: str) -> None:
+        """Forget the tokens of one credential, what failed of it, and the mint that is out."""
+        others = (each for each in self._plans.values() if each.credential != credential)
+        self._handle(Configured(plans=tuple(others)))
+        self._configured()
+
+    def _configured(self) -> None:
+        self._handle(Configured(plans=tuple(self._plans.values())))
+
+    def open(self, held: Held) -> bytearray:
+        """Return the plain token; the caller wipes it."""
+        return self._sealer.open(held.sealed, held.token_id)
+
+    def view(self, credential: str) -> View:
+        """Return what `status` shows of one credential."""
+        return self._lifecycle.view(credential, self._clock.now())
+
+    def warnings(self) -> list[str]:
+        """Return what the providers had to say about tokens that are held."""
+        return sorted(
+            {
+                f'"{key.credential}" {held.warning}'
+                for (key, _), held in self._tokens.items()
+                if held.warning
+            }
+        )
+
+    def close(self) -> None:
+        """Wake up no more and forget every token."""
+        self._wakeups.close()
+        self._tokens.clear()
+
+    @property
+    def held_tokens(self) -> int:
+        """How many tokens lie sealed in memory."""
+        return len(self._tokens)
+
+    # --- the loop ---------------------------------------------------------------------------
+
+    def _ask(self, waiter: int, event: Asked | Forced) -> Answer | asyncio.Future[Answer]:
+        self._immediate = None
+        self._handle(event, waiting_for=waiter)
+        match self._immediate:
+            case None:
+                future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+                self._waiters[waiter] = future
+                future.add_done_callback(lambda done: self._left(waiter, done))
+                return future
+            case Failure() as failure:
+                raise failure.error()
+            case answer:
+                return answer
+
+    def _left(self, waiter: int, future: asyncio.Future[Answer]) -> None:
+        if self._waiters.pop(waiter, None) is not None and future.cancelled():
+            self._handle(WaiterLeft(waiter=waiter))
+
+    def _handle(self, event: Event, *, waiting_for: int | None = None) -> None:
+        now = self._clock.now()
+        for command in self._lifecycle.handle(event, now):
+            self._carry_out(command, waiting_for)
+        self._set_wakeup(now)
+
+    def _carry_out(self, command: Command, waiting_for: int | None) -> None:
+        match command:
+            case Serve(waiter=waiter):
+                answer = Answer(self._tokens[command.key, command.token_id], command.short)
+                if waiter == waiting_for:
+                    self._immediate = answer
+                elif (future := self._waiters.pop(waiter, None)) and not future.done():
+                    future.set_result(answer)
+            case Fail(waiter=waiter, failure=failure):
+                if waiter == waiting_for:
+                    self._immediate = failure
+                elif (future := self._waiters.pop(waiter, None)) and not future.done():
+                    future.set_exception(failure.error())
+            case StartMint(key=key, flight=flight):
+                self._spawn(self._fly(key, flight))
+            case Drop(key=key, token_id=token_id):
+                self._tokens.pop((key, token_id), None)
+                self._scrub()
+                if self._watcher is not None:
+                    self._watcher.drops(key, token_id)
+            case Park(grant=grant, failure=failure):
+                _log.warning("grant %s is parked: %s", grant, failure.message)
+                if self._owner is not None:
+                    self._owner.login_needed(grant)
+            case _:
+                assert_never(command)
+
+    async def _fly(self, key: TokenKey, flight: int) -> None:
+        try:
+            if self._files is not None:
+                await self._files.note(key.credential)
+            minted = await self._mint(key)
+        except BrokerError as error:
+            self._fail(key, flight, error.failure)
+        except Exception:  # noqa: BLE001 - waiters must never be left hanging
+            # A defect of ours must not leave waiters hanging; the traceback goes to the log, which
+            # is ours too.
+            _log.exception("minting %s failed unexpectedly", key.credential)
+            defect = Failure.of(
+                Kind.INTERNAL, f'"{key.credential}" failed by a defect: run credward doctor'
+            )
+            self._fail(key, flight, defect)
+        else:
+            self._land(key, flight, minted)
+
+    def _land(self, key: TokenKey, flight: int, minted: MintedBody) -> None:
+        held = Held(
+            sealed=self._sealer.seal(minted.body, minted.token_id),
+            token_id=minted.token_id,
+            kind=minted.kind,
+            issued_at=minted.issued_at,
+            expires_at=minted.expires_at,
+            audience=minted.audience,
+            upstream_id=minted.upstream_id,
+            warning=minted.warning,
+            minted_at=self._clock.now(),
+        )
+        minted.body[:] = bytes(len(minted.body))
+        if self._lifecycle.awaits(key, flight):
+            self._tokens[key, held.token_id] = held
+        self._handle(
+            Minted(
+                key=key,
+                flight=flight,
+                token_id=held.token_id,
+                issued_at=held.issued_at,
+                expires_at=held.expires_at,
+                jitter=self._jitter(),
+            )
+        )
+        if self._owner is not None and (plan := self._plans.get(key.credential)) is not None:
+            self._owner.login_given(plan.grant)
+        if self._watcher is not None and (key, held.token_id) in self._tokens:
+            self._watcher.holds(key, held)
+
+    def _fail(self, key: TokenKey, flight: int, failure: Failure) -> None:
+        _log.warning("%s could not be minted: %s", key.credential, failure.message)
+        self._handle(MintFailed(key=key, flight=flight, failure=failure, jitter=self._jitter()))
+
+    def _set_wakeup(self, now: float) -> None:
+        wake_at = self._lifecycle.wake_at()
+        # Most asks change nothing about the next deadline: it is set anew only for an earlier one.
+        if wake_at is None or wake_at >= self._wakes_at:
+            return
+        self._wakes_at = wake_at
+        self._wakeups.set(wake_at - now)
+
+    def _wake(self) -> None:
+        # By deadline or by a step of the clock: either way what was set is no longer what is due.
+        self._wakes_at = math.inf
+        self._handle(Woke())

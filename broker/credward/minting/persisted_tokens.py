@@ -1,0 +1,269 @@
+"""Tokens of credentials with `persist`: kept in the sealed store, and taken up by the next daemon.
+
+Writes after the answer has left and never in its way; what a token may still be used for is decided
+by the lifecycle, which is told of each as `Restored`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import msgspec
+
+from credward.clock import Clock
+from credward.config import Config, CredentialConfig
+from credward.errors import BrokerError
+from credward.grants.records import GrantBook
+from credward.lifecycle.vocabulary import TokenKey
+from credward.minting.driver import Held
+from credward.minting.identity_stamp import identity_stamp
+from credward.tokens import TokenKind
+
+__all__ = ["TokenShelf"]
+
+_log = logging.getLogger(__name__)
+
+_PREFIX = "token:"
+# Tokens that are minted together are written together (seconds).
+_LAZILY = 1.0
+
+
+class _Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is kept beside the token itself; *identity*: as whom it was minted."""
+
+    credential: str
+    epoch: str
+    identity: str
+    audience: str | None = None
+    scopes: tuple[str, ...] = ()
+    narrowing: str = ""
+    token_id: str
+    kind: TokenKind
+    issued_at: float
+    expires_at: float
+    minted_at: float
+    token_audience: str | None = None
+    upstream_id: str | None = None
+    warning: str | None = None
+
+    @property
+    def key(self) -> TokenKey:
+        return TokenKey(
+            self.credential, self.epoch, self.audience, tuple(self.scopes), self.narrowing
+        )
+
+
+class Tokens(Protocol):
+    """The tokens in memory."""
+
+    def open(self, held: Held) -> bytearray:
+        """Return the plain token; the caller wipes it."""
+        ...
+
+    def restore(self, key: TokenKey, held: Held, body: bytearray) -> None:
+        """Take up a token; *body* is wiped."""
+        ...
+
+
+class TokenShelf:
+    """The kept tokens of one daemon; told by `Shell` what it holds and what it drops."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        book: GrantBook,
+        config: Callable[[], Config],
+        environ: Mapping[str, str],
+    ) -> None:
+        self._clock = clock
+        self._book = book
+        self._config = config
+        self._environ = environ
+        self._pending: dict[TokenKey, Held] = {}
+        # What lies in the store, or will in a moment: entry by token id.
+        self._kept: dict[str, str] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.tokens: Tokens | None = None
+
+    # --- what the shell tells ---------------------------------------------------------------
+
+    def holds(self, key: TokenKey, held: Held) -> None:
+        """Note that a token is held from now on."""
+        credential = self._config().credentials.get(key.credential)
+        # Without an end nobody could tell later whether it is still good.
+        if credential is not None and credential.persist and held.expires_at is not None:
+            self._pending[key] = held
+            self._write_in(_LAZILY)
+
+    def drops(self, key: TokenKey, token_id: str) -> None:
+        """Note that a token is handed out no more."""
+        pending = self._pending.get(key)
+        if pending is not None and pending.token_id == token_id:
+            del self._pending[key]
+        if self._kept.get(name := _name(key)) == token_id and not self._book.locked:
+            del self._kept[name]
+            self._book.delete_raw(name)
+            self._write_in(0.0)
+
+    # --- the store --------------------------------------------------------------------------
+
+    def restore(self) -> None:
+        """Take up what the store holds and forget what is of no use; the store is open."""
+        assert self.tokens is not None
+        for name in self._book.raw_names(_PREFIX):
+            if self._kept.get(name) is None and not self._restore(name):
+                self._book.delete_raw(name)
+                self._write_in(0.0)
+
+    def sweep(self) -> None:
+        """Forget the tokens of credentials that are not to be kept any more."""
+        if self._book.locked:
+            return
+        persisted = {name for name, each in self._config().credentials.items() if each.persist}
+        for key in [key for key in self._pending if key.credential not in persisted]:
+            del self._pending[key]
+        for name in list(self._kept):
+            facts = self._facts(name)
+            if facts is None or facts.credential not in persisted:
+                del self._kept[name]
+                self._book.delete_raw(name)
+                self._write_in(0.0)
+
+    def clear(self) -> None:
+        """Forget all in memory; durable with the next save of the store, as a lock is one."""
+        self._pending.clear()
+        self._kept.clear()
+        for name in self._book.raw_names(_PREFIX):
+            self._book.delete_raw(name)
+
+    async def close(self) -> None:
+        """Write what has not been written yet."""
+        if self._timer is not None:
+            self._timer.cancel()
+            await self._write()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _restore(self, name: str) -> bool:
+        found = self._book.load_raw(name)
+        if found is None:
+            return False
+        head, _, body = found.partition(b"\n")
+        try:
+            facts = _decode(head)
+            if facts is None or _name(facts.key) != name or not self._fits(facts):
+                return False
+            held = Held(
+                sealed=b"",
+                token_id=facts.token_id,
+                kind=facts.kind,
+                issued_at=facts.issued_at,
+                expires_at=facts.expires_at,
+                audience=facts.token_audience,
+                upstream_id=facts.upstream_id,
+                warning=facts.warning,
+                minted_at=facts.minted_at,
+            )
+            # First, for the lifecycle may drop it at once.
+            self._kept[name] = facts.token_id
+            assert self.tokens is not None
+            self.tokens.restore(facts.key, held, body)
+        finally:
+            for each in (found, body):
+                each[:] = bytes(len(each))
+        return True
+
+    def _fits(self, facts: _Facts) -> bool:
+        credential = self._config().credentials.get(facts.credential)
+        return (
+            credential is not None
+            and credential.persist
+            and credential.epoch == facts.epoch
+            and facts.expires_at > self._clock.now()
+            # Logged out meanwhile, logged in anew, or another secret behind it.
+            and self._identity(credential) == facts.identity
+        )
+
+    def _identity(self, credential: CredentialConfig) -> str | None:
+        return identity_stamp(self._config(), credential, self._book, self._environ)
+
+    def _facts(self, name: str) -> _Facts | None:
+        found = self._book.load_raw(name)
+        if found is None:
+            return None
+        try:
+            return _decode(found.partition(b"\n")[0])
+        finally:
+            found[:] = bytes(len(found))
+
+    def _write_in(self, seconds: float) -> None:
+        if self._timer is not None:
+            if seconds:
+                return
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._begin_to_write)
+
+    def _begin_to_write(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._write())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _write(self) -> None:
+        self._timer = None
+        pending, self._pending = self._pending, {}
+        try:
+            for key, held in pending.items():
+                self._put(key, held)
+            await self._book.save()
+        except BrokerError as failure:
+            # Nothing is lost but a mint after the next start.
+            _log.info("tokens are not kept: %s", failure.message)
+
+    def _put(self, key: TokenKey, held: Held) -> None:
+        credential = self._config().credentials.get(key.credential)
+        if credential is None or held.expires_at is None or self._book.locked:
+            return
+        identity = self._identity(credential)
+        if identity is None or credential.epoch != key.epoch:
+            return
+        assert self.tokens is not None
+        facts = _Facts(
+            credential=key.credential,
+            epoch=key.epoch,
+            identity=identity,
+            audience=key.audience,
+            scopes=key.scopes,
+            narrowing=key.narrowing,
+            token_id=held.token_id,
+            kind=held.kind,
+            issued_at=held.issued_at,
+            expires_at=held.expires_at,
+            minted_at=held.minted_at,
+            token_audience=held.audience,
+            upstream_id=held.upstream_id,
+            warning=held.warning,
+        )
+        plain = self.tokens.open(held)
+        whole = bytearray(msgspec.json.encode(facts) + b"\n")
+        whole += plain
+        plain[:] = bytes(len(plain))
+        self._book.put_raw(name := _name(key), whole)
+        self._kept[name] = held.token_id
+
+
+def _name(key: TokenKey) -> str:
+    words = [key.credential, key.epoch, key.audience, key.scopes, key.narrowing]
+    return _PREFIX + hashlib.sha256(msgspec.json.encode(words)).hexdigest()[:32]
+
+
+def _decode(head: bytearray) -> _Facts | None:
+    try:
+        return msgspec.json.decode(head, type=_Facts)
+    except msgspec.DecodeError:
+        return None

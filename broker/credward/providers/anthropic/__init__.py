@@ -1,0 +1,1 @@
+"""Anthropic workload identity federation."""

@@ -1,0 +1,1 @@
+"""AWS: STS, IAM Identity Center, profiles, metadata."""

@@ -1,0 +1,155 @@
+"""Where an authorization server takes which request: from the settings, else from its metadata.
+
+Looked up at each use and kept by nobody. What is then sent there is `client`'s job.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from credward.errors import BrokerError, Kind
+from credward.providers.oauth.answers import read_json, refuse_status
+from credward.providers.provider import HttpRequest, Io, ProviderRequest, nothing_sent
+from credward.settings.oauth import Settings
+
+__all__ = ["AuthorizationServer", "find_server"]
+
+_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizationServer:
+    """What is known of one server; None is an endpoint that it has not.
+
+    *names_itself*: its redirects carry `iss` (RFC 9207). *configured*: the hosts of the settings.
+    """
+
+    issuer: str | None = None
+    token_endpoint: str | None = None
+    authorization_endpoint: str | None = None
+    device_authorization_endpoint: str | None = None
+    revocation_endpoint: str | None = None
+    auth_methods: tuple[str, ...] = ()
+    signing_algorithms: tuple[str, ...] = ()
+    names_itself: bool = False
+    configured: frozenset[str] = frozenset()
+
+    def is_learned(self, url: str) -> bool:
+        """Return whether the host of *url* stands in the server's metadata alone."""
+        return urlsplit(url).hostname not in self.configured
+
+    def endpoint(self, name: str, credential: str) -> str:
+        """Return the endpoint called *name*; raise `fix-configuration` where there is none."""
+        url = getattr(self, name)
+        if not isinstance(url, str):
+            raise BrokerError(
+                Kind.FIX_CONFIGURATION,
+                f'"{credential}" has a server without {name}: set {name}, or another grant_type',
+            )
+        return url
+
+
+def find_server(token_request: ProviderRequest, io: Io, *wanted: str) -> AuthorizationServer:
+    """Return the server of the settings, its metadata fetched where an endpoint *wanted* is unset.
+
+    Raise `BrokerError` with `sent="no"`: whatever happens here, no grant was used.
+    """
+    settings = token_request.settings
+    assert isinstance(settings, Settings)
+    configured = frozenset(urlsplit(url).hostname or "" for url in settings.urls)
+    named = AuthorizationServer(
+        configured=configured,
+        issuer=settings.issuer,
+        token_endpoint=settings.token_endpoint,
+        authorization_endpoint=settings.authorization_endpoint,
+        device_authorization_endpoint=settings.device_authorization_endpoint,
+        revocation_endpoint=settings.revocation_endpoint,
+    )
+    if settings.issuer is None or all(getattr(named, name) is not None for name in wanted):
+        return named
+    with nothing_sent():
+        metadata = _fetch(token_request.credential, settings, io)
+
+    def find(name: str) -> str | None:
+        url: str | None = getattr(settings, name)
+        return url or _read_endpoint(metadata, name, settings)
+
+    return AuthorizationServer(
+        configured=configured,
+        issuer=settings.issuer,
+        token_endpoint=find("token_endpoint"),
+        authorization_endpoint=find("authorization_endpoint"),
+        device_authorization_endpoint=find("device_authorization_endpoint"),
+        revocation_endpoint=find("revocation_endpoint"),
+        auth_methods=_words(metadata, "token_endpoint_auth_methods_supported"),
+        signing_algorithms=_words(metadata, "token_endpoint_auth_signing_alg_values_supported"),
+        names_itself=metadata.get("authorization_response_iss_parameter_supported") is True,
+    )
+
+
+def _fetch(credential: str, settings: Settings, io: Io) -> Mapping[str, Any]:
+    assert settings.issuer is not None
+    host = urlsplit(settings.issuer).hostname or ""
+    for url in _addresses(settings.issuer):
+        response = io.send(
+            HttpRequest(
+                method="GET",
+                url=url,
+                headers={"Accept": "application/json"},
+                timeout=settings.timeout,
+            )
+        )
+        if response.status == 200:
+            metadata = read_json(response, credential, host)
+            # RFC 8414 section 3.3: character by character, else another server speaks for this one.
+            if metadata.get("issuer") != settings.issuer:
+                raise BrokerError(
+                    Kind.FIX_CONFIGURATION,
+                    f'"{credential}" got no token, {host} names another issuer in its metadata: '
+                    "set issuer to exactly that, with its last slash",
+                )
+            return metadata
+        if response.status not in {400, 404, 405, 410}:
+            refuse_status(response, credential, host, io.now())
+    # Not parked: a server behind a wrong route comes back by itself.
+    raise BrokerError(
+        Kind.PROVIDER_REFUSED,
+        f'"{credential}" got no token, {host} publishes no metadata at this issuer: '
+        "correct issuer, or set token_endpoint",
+    )
+
+
+def _addresses(issuer: str) -> Iterator[str]:
+    """Yield where metadata may lie: OpenID Connect Discovery section 4, RFC 8414 section 3.1."""
+    parts = urlsplit(issuer)
+    path = parts.path.rstrip("/")
+    yield f"{parts.scheme}://{parts.netloc}{path}/.well-known/openid-configuration"
+    yield f"{parts.scheme}://{parts.netloc}/.well-known/oauth-authorization-server{path}"
+
+
+def _read_endpoint(metadata: Mapping[str, Any], name: str, settings: Settings) -> str | None:
+    aliases = metadata.get("mtls_endpoint_aliases")
+    url = metadata.get(name)
+    if settings.client_certificate is not None and isinstance(aliases, dict):
+        # RFC 8705 section 5: certificates may be asked for on another host.
+        url = aliases.get(name, url)
+    if not isinstance(url, str):
+        return None
+    # A server that is reached by https does not send secrets elsewhere in the clear.
+    plain = (settings.issuer or "").startswith("http://")
+    allowed = ("https://", "http://") if plain else ("https://",)
+    # Its host gets into messages: letters, digits and the like, and a URL that can be one.
+    try:
+        host = urlsplit(url).netloc if url.isascii() and url.isprintable() else ""
+    except ValueError:
+        return None
+    return url if url.startswith(allowed) and _HOST.fullmatch(host) else None
+
+
+def _words(metadata: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    words = metadata.get(name)
+    return tuple(str(word) for word in words) if isinstance(words, list) else ()

@@ -1,0 +1,220 @@
+"""The three desks as `daemon.compose` builds them, over a grant side; who asks is told by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from credward.administering.grant_service import GrantDesk
+from credward.administering.login_service import LoginDesk
+from credward.administering.store_service import StoreDesk
+from credward.audit import AuditLog
+from credward.callers.caller import Caller, Executable
+from credward.config import Config, CredentialConfig
+from credward.errors import BrokerError, Kind
+from credward.grants.secret_guard import SecretGuard
+from credward.issuing.gate import Active, Gate
+from credward.issuing.recording import Recorder
+from credward.lifecycle.vocabulary import Plan, TokenKey
+from credward.logins.logins import Logins, LoginSession
+from credward.logins.notices import LoginNotices, Notice
+from credward.logins.waiters import TurnedAway
+from credward.minting.driver import Answer, Shell
+from credward.minting.persisted_tokens import TokenShelf
+from credward.minting.sealer import Sealer
+from credward.policy.engine import PolicyEngine
+from credward.settings.grants import GrantTerms
+from credward.tokens import Secret
+from fakes.clock import FakeClock
+from fakes.login_worker import LoginWorker
+from fakes.upstream import FakeUpstream
+from fakes.wakeups import FakeWakeups
+from unit.grants.rig import GRANT, GrantSide
+
+OWNER = Caller(
+    uid=1000,
+    gid=1000,
+    pid=5,
+    handle="peerpidfd",
+    executable=Executable(path="/usr/bin/credward"),
+    ancestry_complete=True,
+)
+KEY = TokenKey(GRANT, "1")
+PASSPHRASE = Secret("correct horse")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Of a provider whose grants are given up with the last credential on them."""
+
+    revoke_on_drop: bool = True
+    claims: str | None = None
+
+    @property
+    def grant_terms(self) -> GrantTerms:
+        return GrantTerms(rotating=True, logins=("device",), revoke_on_drop=self.revoke_on_drop)
+
+
+@dataclasses.dataclass(frozen=True)
+class Peer:
+    """The other end of a connection: a person in a terminal, or an agent."""
+
+    caller: Caller = OWNER
+
+    def identify(self) -> Caller:
+        return self.caller
+
+    async def identify_closely(self) -> Caller:
+        return self.caller
+
+    def ancestor_pids(self) -> tuple[int, ...]:
+        return ()
+
+
+PERSON = Peer()
+AGENT = Peer(dataclasses.replace(OWNER, harness="claude"))
+
+
+class Desks:
+    """A daemon's owner's side: *worker* is the far half of a login, *upstream* that of a mint."""
+
+    def __init__(self, side: GrantSide, folder: Path, tasks: asyncio.TaskGroup) -> None:
+        self.side = side
+        self.clock = side.clock
+        assert isinstance(self.clock, FakeClock)
+        self.upstream = FakeUpstream(self.clock)
+        self.audit = AuditLog(folder / "audit.log")
+        self.config = side.config
+        plain = dataclasses.replace(
+            side.config.credentials["second"],
+            name="plain",
+            grant="plain",
+            settings=msgspec.structs.replace(
+                side.config.credentials["second"].settings, login=False, rotating=False
+            ),
+        )
+        self.configure(plain, *side.config.credentials.values())
+        recorder = Recorder(clock=self.clock, audit=self.audit)
+        shelf = TokenShelf(clock=self.clock, book=side.book, config=lambda: self.config, environ={})
+        notices = LoginNotices(
+            clock=self.clock,
+            config=lambda: self.config,
+            view=side.keeper.view,
+            run=_told,
+            spawn=tasks.create_task,
+        )
+        self.shell = Shell(
+            clock=self.clock,
+            mint=self.upstream.mint,
+            sealer=Sealer(),
+            wakeups=FakeWakeups(),
+            spawn=tasks.create_task,
+            watcher=shelf,
+            owner=notices,
+        )
+        shelf.tokens = self.shell
+        self.shell.configure(
+            [Plan(credential=name, epoch="1", grant=GRANT) for name in (GRANT, "second")]
+        )
+        self.turned_away = TurnedAway()
+        gate = Gate(
+            holder=self,
+            recorder=recorder,
+            worker_pids=frozenset,
+            locked=lambda: side.strongbox.locked_by_owner,
+        )
+        self.store_desk = StoreDesk(
+            holder=self,
+            gate=gate,
+            recorder=recorder,
+            shell=self.shell,
+            pool=side.pool,
+            strongbox=side.strongbox,
+            book=side.book,
+            guard=SecretGuard(side.book),
+            shelf=shelf,
+            scrub=lambda: None,
+        )
+        self.grant_desk = GrantDesk(
+            clock=self.clock,
+            holder=self,
+            gate=gate,
+            recorder=recorder,
+            shell=self.shell,
+            pool=side.pool,
+            strongbox=side.strongbox,
+            book=side.book,
+            keeper=side.keeper,
+            minting=side.minting,
+            turned_away=self.turned_away,
+            notices=notices,
+            scrub=lambda: None,
+        )
+        self.worker = LoginWorker()
+        self.logins = Logins(
+            clock=self.clock,
+            pool=self.worker,  # type: ignore[arg-type]
+            secrets_of=side.minting.secrets_of,
+            keep=self.grant_desk.keep,
+            spawn=tasks.create_task,
+        )
+        self.login_desk = LoginDesk(
+            clock=self.clock,
+            holder=self,
+            gate=gate,
+            recorder=recorder,
+            strongbox=side.strongbox,
+            keeper=side.keeper,
+            logins=self.logins,
+        )
+
+    def configure(self, *credentials: CredentialConfig) -> None:
+        """Have this configuration in force."""
+        self.config = Config(credentials={each.name: each for each in credentials})
+        self.active = Active(self.config, PolicyEngine.load(mode="user", owner_uid=1000))
+
+    async def log_in(
+        self, peer: Peer = PERSON, name: str = GRANT, **words: Any
+    ) -> tuple[LoginSession, bool]:
+        claims = words.get("claims")
+        return await self.login_desk.log_in(peer, name, None, claims)
+
+    async def give(self, account: str | None, peer: Peer = PERSON) -> str:
+        """Log in as somebody and return how it ended."""
+        session, _ = await self.log_in(peer)
+        async with asyncio.timeout(60):
+            while not self.worker.requests or session.task is None:
+                await asyncio.sleep(0)
+            while not hasattr(self.worker, "end") or self.worker.end.done():
+                await asyncio.sleep(0)
+            self.worker.give(account)
+            await session.task
+        return session.events[-1].message or session.events[-1].event
+
+    async def token(self) -> str:
+        """Return the token that whoever asks is given."""
+        answer = self.shell.ask(KEY, min_remaining=0.0, asker=None, cache_ttl=None)
+        held = (answer if isinstance(answer, Answer) else await answer).held
+        return self.shell.open(held).decode()
+
+    def outcomes(self) -> list[str]:
+        """Return what the audit log says was done."""
+        lines = self.audit.path.read_text().splitlines()
+        return [json.loads(line)["outcome"] for line in lines]
+
+
+async def _told(_: tuple[str, ...], notice: Notice) -> None:
+    raise AssertionError(notice)
+
+
+async def refusal(work: Any, kind: Kind) -> str:
+    """Return what is said of something that is refused."""
+    with pytest.raises(BrokerError) as caught:
+        await work
+    assert caught.value.kind is kind, caught.value
+    return caught.value.message

@@ -1,0 +1,402 @@
+"""Verbs and paths, asked over a real socket from a service that remembers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from credward import wire
+from credward.doors.unix_api.routes import ROUTES, build_handler
+from credward.errors import BrokerError, Kind
+from credward.folder import MEDIA_TYPE, Record
+from credward.tokens import Folder, SettingsFile, TokenRequest
+from fakes.folder_body import encode
+from unit.http.doors import open_door, status_of
+from waiting import until_async
+
+
+@dataclass
+class Issued:
+    credential: str = "gateway"
+    body: bytearray = field(default_factory=lambda: bytearray(b"token\n"))
+    content_type: str = "text/plain"
+    token_id: str = "0123456789abcdef"
+    issued_at: float = 1000.9
+    expires_at: float | None = 2000.9
+    short: bool = False
+
+
+class Service:
+    """A daemon that answers what it was told to and writes down what it was asked."""
+
+    def __init__(self, answer: Any = None) -> None:
+        self.answer = answer
+        self.asked: list[Any] = []
+
+    def issue(self, peer, token_request):
+        self.asked.append(token_request)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer if self.answer is not None else Issued()
+
+    async def refresh(self, peer, credential, timeout):
+        self.asked.append((credential, timeout))
+        if self.answer is not None:
+            await self.answer
+        return wire.RefreshResult(credential=credential, token_id="ab", issued_at=1.0)
+
+    def rejected(self, peer, credential, report):
+        self.asked.append((credential, report))
+
+    def statuses(self, peer):
+        return wire.StatusList(
+            now=1.0, pid=1, credentials=[wire.CredentialStatus(name="a", state="fresh")]
+        )
+
+    async def reload(self, peer):
+        raise BrokerError(Kind.DENIED, "not for agents")
+
+    def health(self):
+        return wire.Health(pid=1)
+
+    def ready(self):
+        return wire.Ready(ready=self.answer is None, reasons=[] if self.answer is None else ["no"])
+
+    def metrics(self):
+        return "credward_up 1\n"
+
+    def jwks(self, peer, credential):
+        return {"keys": [{"kty": "EC"}]}
+
+    def audit(self, peer, after):
+        return json.dumps({"after": after}).encode() + b"\n"
+
+
+def ask(run, service, target, *, verb="GET", body=b"", headers="") -> tuple[int, dict, bytes]:
+    answers = []
+
+    async def main() -> None:
+        async with open_door(build_handler(service, service)) as door:
+            raw = (
+                f"{verb} {target} HTTP/1.1\r\nHost: credward\r\nConnection: close\r\n"
+                f"Content-Length: {len(body)}\r\n{headers}\r\n"
+            )
+            answers.append(await door.exchange(raw.encode("latin-1") + body))
+
+    run(main())
+    head, _, content = answers[0].partition(b"\r\n\r\n")
+    lines = [line.partition(": ") for line in head.decode().split("\r\n")[1:]]
+    return status_of(answers[0]), {name: value for name, _, value in lines}, content
+
+
+def hand_over(run, service, body, media=MEDIA_TYPE) -> tuple[int, dict, bytes]:
+    """Ask for a token with a body, None: of no media type."""
+    headers = "" if media is None else f"Content-Type: {media}\r\n"
+    target = "/v1/credentials/gateway/token"
+    return ask(run, service, target, verb="POST", body=body, headers=headers)
+
+
+def test_issues_a_token(run):
+    """The body in the shape asked for, with its times rounded to whole seconds, and wiped."""
+    issued = Issued(short=True)
+    service = Service(issued)
+    status, headers, body = ask(run, service, "/v1/credentials/gateway/token?cache_ttl=300")
+
+    assert (status, body) == (200, b"token\n")
+    assert headers == {
+        "Content-Type": "text/plain",
+        "Content-Length": "6",
+        "Credential": "gateway",
+        "Token-Id": "0123456789abcdef",
+        "Issued-At": "1000",
+        "Expires-At": "2000",
+        "Cache-Control": "no-store",
+        "Lifetime-Short": "true",
+        "Connection": "close",
+    }
+    assert service.asked == [TokenRequest(credential="gateway", format="token", cache_ttl=300.0)]
+    assert issued.body == bytearray(6)
+
+
+def test_an_unknown_end_is_absent(run):
+    """No Expires-At rather than a guess; POST is the same as GET."""
+    service = Service(Issued(expires_at=None))
+    status, headers, _ = ask(run, service, "/v1/credentials/-/json", verb="POST")
+
+    assert status == 200
+    assert "Expires-At" not in headers
+    assert "Lifetime-Short" not in headers
+
+
+@pytest.mark.parametrize(
+    ("media", "wanted"),
+    [
+        (MEDIA_TYPE.upper(), 200),
+        (f"{MEDIA_TYPE}; charset=utf-8", 200),
+        (f"{MEDIA_TYPE.title()} ;a=b", 200),
+        (f"{MEDIA_TYPE}s", 400),
+        ("application/json", 400),
+        (None, 400),
+    ],
+)
+def test_s2_the_media_type_of_a_folder(run, media, wanted):
+    """In any case and with parameters it is that; a body of another type is never passed over."""
+    service = Service(Issued())
+    status, headers, _ = hand_over(
+        run, service, encode([Record(kind="unreadable", name=b"/a")]), media
+    )
+
+    assert status == wanted
+    if wanted == 200:
+        assert headers["Credward-Folder"] == "judged"
+        assert service.asked[0].folder is not None
+    else:
+        assert service.asked == []
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_s2_a_folder_is_judged(run, later):
+    """What it says goes with the token request, and the answer says that it was looked at."""
+
+    async def mint() -> Issued:
+        return Issued()
+
+    service = Service(mint() if later else Issued())
+    content = b'{"env": {"ANTHROPIC_BASE_URL": "https://a.example"}}'
+    status, headers, _ = hand_over(
+        run, service, encode([Record(kind="file", name=b"/a", content=content)])
+    )
+    file = SettingsFile(path="/a", variables=(("ANTHROPIC_BASE_URL", "https://a.example"),))
+
+    assert (status, headers["Credward-Folder"]) == (200, "judged")
+    assert service.asked == [TokenRequest(credential="gateway", folder=Folder(files=(file,)))]
+
+
+def test_s2_a_folder_in_another_frame_is_an_error(run):
+    """And nothing is asked for."""
+    service = Service(Issued())
+    status, headers, _ = hand_over(run, service, b"file 3 a\nab\n")
+
+    assert (status, headers["Credward-Kind"]) == (400, "bad-request")
+    assert service.asked == []
+
+
+def test_waits_for_a_mint(run):
+    """An answer that takes time arrives all the same, as a future or as a coroutine."""
+
+    async def later() -> Issued:
+        await asyncio.sleep(0.01)
+        return Issued()
+
+    assert ask(run, Service(later()), "/v1/credentials/a/token")[0] == 200
+
+
+def test_the_callers_timeout_is_honoured(run):
+    """The daemon answers 200 ms before the caller gives up; the flight goes on and its token is wiped."""
+    issued = Issued()
+
+    async def main() -> None:
+        flight = asyncio.get_running_loop().create_future()
+        async with open_door(build_handler(Service(flight), Service(flight))) as door:
+            start = asyncio.get_running_loop().time()
+            answer = await door.exchange(
+                b"GET /v1/credentials/slow/token?timeout=0.5 HTTP/1.1\r\nHost: x\r\n"
+                b"Connection: close\r\nAccept: text/plain\r\n\r\n"
+            )
+            seconds = asyncio.get_running_loop().time() - start
+
+            # The 0.3 s are in the answer: this machine may take longer to bring it.
+            assert 0.25 <= seconds < 30
+            assert status_of(answer) == 504
+            assert b"Credward-Kind: timed-out\r\n" in answer
+            assert b"Retry-After: 1\r\n" in answer
+            assert answer.endswith(
+                b'"slow" is not there after 0.3 s, the mint goes on: ask again\n\n'
+            )
+            assert not flight.done()
+            flight.set_result(issued)
+            await until_async(lambda: issued.body == bytearray(6))
+
+    run(main())
+
+
+def test_a_failure_after_the_timeout_bothers_nobody(run, caplog):
+    """A flight that fails when nobody waits any more is heard out in silence."""
+
+    async def main() -> None:
+        flight = asyncio.get_running_loop().create_future()
+        async with open_door(build_handler(Service(flight), Service(flight))) as door:
+            await door.exchange(
+                b"GET /v1/credentials/a/token?timeout=0.05 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            )
+            flight.set_exception(BrokerError(Kind.LOGIN_REQUIRED, "log in"))
+            await asyncio.sleep(0.01)
+
+    run(main())
+
+    assert caplog.records == []
+
+
+def test_a_failure_of_the_service_is_a_problem(run):
+    """The kind reaches the client in status, header and body."""
+    error = BrokerError(Kind.LOGIN_REQUIRED, '"a" needs a login: run credward login a')
+    status, headers, body = ask(run, Service(error), "/v1/credentials/a/token")
+
+    assert status == 401
+    assert headers["Credward-Kind"] == "login-required"
+    assert json.loads(body)["recovery"] == "reauthorize"
+
+
+@pytest.mark.parametrize(
+    ("verb", "target", "asked"),
+    [
+        ("POST", "/v1/credentials/a/refresh", ("a", 30.0)),
+        ("POST", "/v1/credentials/a/refresh?timeout=2", ("a", 2.0)),
+        ("POST", "/v1/credentials/a/rejected", ("a", wire.RejectedReport(token_id="xy"))),
+    ],
+)
+def test_verbs_on_a_credential(run, verb, target, asked):
+    """Refresh and rejected go to the service with what was sent."""
+    service = Service()
+    status, _, _ = ask(run, service, target, verb=verb, body=b'{"token_id": "xy", "new": 1}')
+
+    assert status in {200, 202}
+    assert service.asked == [asked]
+
+
+@pytest.mark.parametrize(
+    ("body", "report"),
+    [
+        (b"", {}),
+        (b'{"reason": "revoked"}', {"reason": "revoked"}),
+        (b'{"reason": "quota", "until": 1800000000}', {"reason": "quota", "until": 1_800_000_000}),
+        (b'{"token_id": null, "until": 1.5}', {"until": 1.5}),
+        (b'{"reason": "bored"}', None),
+        (b'{"until": "tomorrow"}', None),
+        (b'{"until": -1}', None),
+        (b'{"until": 1e999}', None),
+        (b'{"until": NaN}', None),
+        (b'{"token_id": "' + b"a" * 257 + b'"}', None),
+    ],
+)
+def test_g9_a_report_is_checked(run, body, report):
+    """A reason that is not known, or a time that is none, is an error and never a guess."""
+    service = Service()
+    status, _, _ = ask(run, service, "/v1/credentials/a/rejected", verb="POST", body=body)
+
+    assert status == (400 if report is None else 202)
+    assert service.asked == ([] if report is None else [("a", wire.RejectedReport(**report))])
+
+
+def test_a_refresh_honours_the_timeout_too(run):
+    """The mint goes on when the one who forced it gives up."""
+    status, _, _ = ask(
+        run, Service(asyncio.sleep(3600)), "/v1/credentials/a/refresh?timeout=0.1", verb="POST"
+    )
+
+    assert status == 504
+
+
+@pytest.mark.parametrize(
+    ("target", "media", "part"),
+    [
+        ("/v1/credentials", "application/json", b'"name":"a"'),
+        ("/v1/credentials/a/jwks", "application/jwk-set+json", b'{"keys":[{"kty":"EC"}]}'),
+        ("/v1/health", "application/json", b'"status":"ok"'),
+        ("/v1/ready", "application/json", b'"ready":true'),
+        ("/metrics", "text/plain; version=0.0.4; charset=utf-8", b"credward_up 1\n"),
+        ("/v1/audit?after=7", "application/x-ndjson", b'{"after": "7"}\n'),
+        ("/v1/openapi.json", "application/json", b'"openapi":"3.1.0"'),
+    ],
+)
+def test_what_can_be_read(run, target, media, part):
+    """Each of the reading routes answers in its media type."""
+    status, headers, body = ask(run, Service(), target)
+
+    assert (status, headers["Content-Type"]) == (200, media)
+    assert part in body
+
+
+def test_not_ready_is_503_and_a_denied_reload_403(run):
+    """Probes look at the status only."""
+    assert ask(run, Service("not"), "/v1/ready")[0] == 503
+    assert ask(run, Service(), "/v1/reload", verb="POST")[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("verb", "target", "allow"),
+    [
+        ("DELETE", "/v1/credentials", "GET"),
+        ("PUT", "/v1/credentials/a/token", "GET, POST"),
+        ("HEAD", "/v1/credentials/a/token", "GET, POST"),
+        ("GET", "/v1/credentials/a/refresh", "POST"),
+        ("GET", "/v1/reload", "POST"),
+        ("POST", "/v1/credentials/a/jwks", "GET"),
+        ("OPTIONS", "/v1/health", "GET"),
+        ("PROPFIND", "/metrics", "GET"),
+    ],
+)
+def test_r2_an_unknown_verb_is_a_coded_error(run, verb, target, allow):
+    """R2: 405 with the verbs that there are; nothing reaches the service."""
+    service = Service()
+    status, headers, _ = ask(run, service, target, verb=verb)
+
+    assert (status, headers["Allow"]) == (405, allow)
+    assert headers["Credward-Kind"] == "bad-request"
+    assert service.asked == []
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/",
+        "/v1",
+        "/v1/credentials/",
+        "/v1/credentials/a",
+        "/v1/credentials/a/token/more",
+        "/v1/credentials/../token",
+        "/v1/credentials/../../etc/passwd",
+        "/v1/credentials/%2e%2e/token",
+        "/v1/credentials/%2e%2e%2fa/token",
+        "/v1/credentials/..%2f..%2fetc/token",
+        "/v1/credentials/@host/token",
+        "/v1/credentials/a%00b/token",
+        "/v1/credentials/a%20b/token",
+        "/v1/credentials/a/%2e%2e",
+        "/v1/credentials/a/../token",
+        "/v1/credentials//token",
+        "//credward/v1/credentials/a/token",
+        "/V1/credentials",
+        "/v1/credentials;x=1/a/token",
+        "@attacker/v1/credentials/a/token",
+        "http://attacker/v1/credentials/a/token",
+        "/v1/credentials/a%252ftoken/token",
+    ],
+)
+def test_r10_path_tricks_reach_nobody(run, target):
+    """R10: 404 (or 400 for what is no path at all), and the service is never asked."""
+    service = Service()
+    status, headers, _ = ask(run, service, target)
+
+    assert status in {400, 404}
+    assert headers["Credward-Kind"] in {"bad-request", "unknown-credential"}
+    assert service.asked == []
+
+
+def test_one_escape_more_is_the_same_name(run):
+    """R10: exactly one decoding, so an escaped letter is that letter."""
+    service = Service()
+
+    assert ask(run, service, "/v1/credentials/%67ateway/t%6Fken")[0] == 200
+    assert service.asked == [TokenRequest(credential="gateway", format="token")]
+
+
+def test_the_table_holds_every_verb_and_path_once():
+    """What is dispatched is what is described."""
+    pairs = [(route.verb, route.path) for route in ROUTES]
+
+    assert len(pairs) == len(set(pairs))

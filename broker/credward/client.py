@@ -1,6 +1,6 @@
 """The daemon seen from another process: one request per connection, synchronous, quick to import.
 
-Says what the daemon said, or that there is none; where sockets may be is `places`, which of them
+Says what the daemon said, or that there is none; where sockets may be is `paths`, which of them
 are trusted `trust`, what is printed is the caller's business.
 """
 
@@ -155,9 +155,9 @@ class Client:
         """Give up the login under way of a grant or a credential on it, wherever it was begun."""
         return self._read(self._ask("DELETE", _grant(name, "login")), wire.LoginGivenUp)
 
-    def hand_over(self, name: str, grant: str) -> wire.GrantGiven:
+    def import_grant(self, name: str, grant: str) -> wire.GrantGiven:
         """Give an existing refresh token into the daemon's sole ownership."""
-        body = wire.encode(wire.HandOver(grant=grant))
+        body = wire.encode(wire.GrantImport(grant=grant))
         answer = self._ask(
             "POST", _grant(name, "grant"), body=body, timeout=_STORE_TIMEOUT, confiding=True
         )

@@ -17,10 +17,10 @@ from credward.errors import BrokerError, Kind
 
 __all__ = [
     "SYSTEM_SOCKET",
-    "Places",
+    "Paths",
     "candidate_sockets",
     "environment",
-    "find_places",
+    "find_paths",
     "is_private",
 ]
 
@@ -32,7 +32,7 @@ _LONGEST = {"darwin": 103}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
+class Paths:
     """Paths of one user; clients search *sockets* in order, a daemon listens at *socket*."""
 
     config_file: Path
@@ -63,9 +63,9 @@ def environment() -> Mapping[str, str]:
     return os.environ
 
 
-def find_places(
+def find_paths(
     environ: Mapping[str, str], *, uid: int | None = None, platform: str = sys.platform
-) -> Places:
+) -> Paths:
     """Return the places for *environ*; raises `fix-configuration` where no socket can be."""
     uid = os.geteuid() if uid is None else uid
     home = Path(environ.get("HOME") or "/")
@@ -84,7 +84,7 @@ def find_places(
             "every place for the socket has too long a path: set CREDWARD_SOCKET to a short one",
         )
     alone = environ.get("CREDWARD_CONFIG")
-    return Places(
+    return Paths(
         config_file=Path(alone) if alone else config_home / "credward" / "config.toml",
         config_alone=bool(alone),
         config_dir=config_home / "credward",
@@ -96,9 +96,9 @@ def find_places(
     )
 
 
-def candidate_sockets(places: Places) -> tuple[Path, ...]:
+def candidate_sockets(paths: Paths) -> tuple[Path, ...]:
     """Return where clients look, in order."""
-    return places.sockets
+    return paths.sockets
 
 
 def _check_named(named: str, platform: str) -> None:

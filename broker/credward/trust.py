@@ -1,6 +1,6 @@
 """Whose socket is trusted, and connecting to it: the rules of helpers/places.c, for Python clients.
 
-Where sockets may be is `places`. Whoever could put a daemon of their own at one of these places
+Where sockets may be is `paths`. Whoever could put a daemon of their own at one of these places
 would be handed every secret that is stored through it, and could hand out tokens of their choice.
 A user namespace shows all users that it does not map as one, the overflow uid (user_namespaces(7)).
 That stands for no one user: it may be our own daemon, or any other user's.

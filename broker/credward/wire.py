@@ -22,8 +22,8 @@ __all__ = [
     "Failure",
     "GrantDropped",
     "GrantGiven",
+    "GrantImport",
     "GrantStatus",
-    "HandOver",
     "Health",
     "Jwks",
     "LoginAnswer",
@@ -253,13 +253,13 @@ class LoginAnswer(msgspec.Struct, frozen=True, kw_only=True):
         return f"LoginAnswer({self.field}, ***)"
 
 
-class HandOver(msgspec.Struct, frozen=True, kw_only=True):
+class GrantImport(msgspec.Struct, frozen=True, kw_only=True):
     """Body of `POST /v1/grants/{name}/grant`: an existing refresh token, given away."""
 
     grant: str
 
     def __repr__(self) -> str:
-        return "HandOver(***)"
+        return "GrantImport(***)"
 
 
 class GrantGiven(msgspec.Struct, frozen=True, kw_only=True):

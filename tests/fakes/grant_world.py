@@ -1,6 +1,6 @@
 """All that is outside the grant side of a daemon, played by hand: server, workers, disk, kills.
 
-Real are store, journals, grant book, keeper, recovery and minting. Nothing runs by itself: whatever
+Real are store, journals, grant records, keeper, replay of journals and minting. Nothing runs by itself: whatever
 waits for the disk, a worker or the server goes on when it is told to, in any order.
 """
 
@@ -22,15 +22,15 @@ from typing import Any, Literal
 
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Failure, Kind
-from credward.grants import opened_store as strongbox
-from credward.grants import records as grant_book
-from credward.grants import recovery
+from credward.grants import journal_replay as replay_module
+from credward.grants import opened_store
+from credward.grants import records as grant_records
 from credward.grants.grant_record import GrantRecord
-from credward.grants.keeper import GrantKeeper, new_origin
-from credward.grants.opened_store import Strongbox
-from credward.grants.records import GrantBook
-from credward.grants.recovery import Recovery
-from credward.grants.replay_cache import UsedProofs
+from credward.grants.journal_replay import JournalReplay
+from credward.grants.keeper import GrantKeeper, new_family
+from credward.grants.opened_store import OpenedStore
+from credward.grants.records import GrantRecords
+from credward.grants.replay_cache import ReplayCache
 from credward.grants.secret_guard import SecretGuard
 from credward.lifecycle.vocabulary import TokenKey
 from credward.minting.minting import Minting
@@ -149,34 +149,36 @@ class Life:
         state = world.folder / "state"
         self.changed_hands: list[str] = []
         self.directory = Directory(state / "journals", lambda: world.full)
-        self.strongbox = Strongbox(
+        self.opened_store = OpenedStore(
             clock=clock,
             pool=self,  # type: ignore[arg-type]
             state_dir=state,
             key_file=world.folder / "key",
             environ={},
         )
-        self.book = GrantBook(self.strongbox)
+        self.records = GrantRecords(self.opened_store)
         self.keeper = GrantKeeper(
             clock=clock,
-            book=self.book,
+            records=self.records,
             release=self.directory.release,
             changed_hands=self.changed_hands.append,
         )
-        self.recovery = Recovery(keeper=self.keeper, journals=self.directory, spawn=self.spawn)
+        self.journal_replay = JournalReplay(
+            keeper=self.keeper, journals=self.directory, spawn=self.spawn
+        )
         self.minting = Minting(
             clock=clock,
             pool=self,  # type: ignore[arg-type]
             keeper=self.keeper,
-            recovery=self.recovery,
-            strongbox=self.strongbox,
+            journal_replay=self.journal_replay,
+            opened_store=self.opened_store,
             sources=None,  # type: ignore[arg-type]
-            guard=SecretGuard(self.book),
-            proofs=UsedProofs(clock=clock, path=state / "used_proofs.json"),
+            guard=SecretGuard(self.records),
+            replay_cache=ReplayCache(clock=clock, path=state / "replay_cache.json"),
             environ={},
             login_found=lambda _: None,
         )
-        self.strongbox.on_open(self._opened)
+        self.opened_store.on_open(self._opened)
         # In their order, unlike a set's: histories are to be the same each time.
         self.tasks: dict[asyncio.Task[Any], None] = {}
         self.waits: list[Wait] = []
@@ -184,8 +186,8 @@ class Life:
         self.dead = False
 
     async def _opened(self) -> None:
-        await self.recovery.begin()
-        await self.keeper.unlocked(recovered=self.strongbox.recovered)
+        await self.journal_replay.begin()
+        await self.keeper.unlocked(recovered=self.opened_store.recovered)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = self._world.loop.create_task(work)
@@ -223,7 +225,7 @@ class Life:
             lease=Lease(
                 mint=told.mint,
                 grant=told.grant,
-                origin=told.origin,
+                family=told.family,
                 generation=told.generation,
                 rotation_retry=told.rotation_retry,
             ),
@@ -285,9 +287,9 @@ class World:
         self._patch(store_module, "new_terms", _quick_terms)
         # A kill leaves to the next daemon what was written, synced or not.
         self._patch(os, "fsync", lambda _: None)
-        self._patch(grant_book, "_SAVE_AGAIN", 1e6)
-        self._patch(strongbox, "_in_own_thread", self._to_thread)
-        self._patch(strongbox, "_LAST_DELAY", 0.0)
+        self._patch(grant_records, "_SAVE_AGAIN", 1e6)
+        self._patch(opened_store, "_in_own_thread", self._to_thread)
+        self._patch(opened_store, "_LAST_DELAY", 0.0)
         # Journals are read in the order of their names: any, and the same each time.
         names = random.Random(1)
         self._patch(
@@ -295,8 +297,8 @@ class World:
             "secrets",
             SimpleNamespace(token_hex=lambda size: names.randbytes(size).hex()),
         )
-        self._patch(recovery, "_FIRST", 0.0)
-        self._patch(recovery, "_LAST", 0.0)
+        self._patch(replay_module, "_FIRST", 0.0)
+        self._patch(replay_module, "_LAST", 0.0)
         words = rotating_provider.Settings(url="", die="", rotation_retry=rotation_retry)
         self.config = Config(
             credentials={
@@ -411,11 +413,11 @@ class World:
     def begin(self) -> None:
         """Start the next daemon."""
         self.life = Life(self)
-        self.start(_attempt(self.life.strongbox.open(self.config, again=True)))
+        self.start(_attempt(self.life.opened_store.open(self.config, again=True)))
 
     @property
     def locked(self) -> bool:
-        return self.life.strongbox.locked
+        return self.life.opened_store.locked
 
     def record(self, grant: str) -> GrantRecord | None:
         """Return a grant as the daemon has it."""
@@ -433,7 +435,7 @@ class World:
         bound = bound_to("rotating", self.config.credentials[grant].settings)
         return chain, self.start(self.life.keeper.give(grant, "rotating", fields, bound_to=bound))
 
-    def hand_over(self, grant: str, *, good: bool) -> asyncio.Task[bool]:
+    def import_grant(self, grant: str, *, good: bool) -> asyncio.Task[bool]:
         """Have somebody hand over a refresh token; one that is no *good* was used up elsewhere."""
         secret = f"{grant}-{self.tick()}"
         self.chains.append(Chain(grant, [secret] if good else [secret, f"{secret}-elsewhere"]))
@@ -443,18 +445,18 @@ class World:
                 "rotating",
                 GrantFields(secret=secret),
                 bound_to=bound_to("rotating", self.config.credentials[grant].settings),
-                trial=new_origin(),
+                trial=new_family(),
             )
         )
 
     def lock(self) -> None:
         """Lock the store as far as the disk lets it."""
-        self.life.strongbox.shut()
-        self.start(_attempt(self.life.strongbox.lock(PASSPHRASE)))
+        self.life.opened_store.shut()
+        self.start(_attempt(self.life.opened_store.lock(PASSPHRASE)))
 
     def unlock(self) -> None:
         """Open it again."""
-        self.start(_attempt(self.life.strongbox.unlock(self.config, PASSPHRASE)))
+        self.start(_attempt(self.life.opened_store.unlock(self.config, PASSPHRASE)))
 
     def mint(self, credential: str) -> asyncio.Task[MintedToken | Failure]:
         """Ask for a token; the task returns the failure, if that is what comes."""

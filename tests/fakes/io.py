@@ -65,6 +65,6 @@ class FakeIo:
         self.used_up[proof] = until
 
     def warn(self, message: str) -> None:
-        # The name of the credential goes before it, as `Shell.warnings` does: not twice.
+        # The name of the credential goes before it, as `Driver.warnings` does: not twice.
         assert message[:1].islower(), message
         self.warnings.append(message)

@@ -41,7 +41,7 @@ class LoginWorker:
 
     def give(self, account: str | None = "alice") -> None:
         """End well, with a grant."""
-        lease = Lease(mint="login", grant=self.requests[-1].credential, origin=0, generation=-1)
+        lease = Lease(mint="login", grant=self.requests[-1].credential, family=0, generation=-1)
         key = base64.b64decode(self.requests[-1].key.reveal())
         sealed = seal_grant(lease, key, GrantFields(secret="refresh", account=account))
         self.end.set_result(GrantGiven(sealed=sealed.sealed))

@@ -282,7 +282,7 @@ class Fleet:
                     f'grant_type = "refresh_token"\nscope = "{name}"\n'
                 )
 
-    def hand_over(self) -> None:
+    def import_grant(self) -> None:
         """Give the daemon its grants, as people would."""
         login = {
             "access_token": "access-token",
@@ -433,7 +433,7 @@ def run(folder: Path, size: Size, say: Callable[[str], None] = lambda _: None) -
         daemon, ledger = fleet.daemon, fleet.ledger
         before = private_memory(daemon.pid)
         began = time.time()
-        fleet.hand_over()
+        fleet.import_grant()
         kinds = {name: name.partition("-")[0] for name in fleet.names}
         for name in fleet.names:
             answer = daemon.get(name, "json", timeout=60)

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import pytest
 
-from credward.cli.surroundings import hand_over
+from credward.cli.surroundings import folder_body
 from credward.folder import MEDIA_TYPE
 from fakes.entra_server import unsigned
 from integration.command_line import cli
@@ -281,7 +281,7 @@ def test_s2_a_body_that_is_not_in_its_frame(daemon: RunningDaemon, repository: P
     media = {"Content-Type": MEDIA_TYPE}
     settings(repository)
     with contextlib.chdir(repository):
-        whole = hand_over({}, 30)
+        whole = folder_body({}, 30)
     judged = daemon.request("POST", path, body=whole, headers=media)
 
     assert judged.status == 200

@@ -41,7 +41,7 @@ class World:
         self.daemon.write_config(text)
         assert self.daemon.request("POST", "/v1/reload").status == 200
 
-    def hand_over(self) -> None:
+    def import_grant(self) -> None:
         body = json.dumps({"grant": self.good.grant()}).encode()
         assert self.daemon.request("POST", "/v1/grants/shared/grant", body=body).status == 200
 
@@ -61,7 +61,7 @@ def world(start_daemon: DaemonFactory, tmp_path: Path) -> Iterator[World]:
     with OAuthServer() as good:
         daemon = start_daemon(World(None, folder, good).text(good.issuer))  # type: ignore[arg-type]
         world = World(daemon, folder, good)
-        world.hand_over()
+        world.import_grant()
         assert daemon.get("gateway").status == 200
         yield world
 

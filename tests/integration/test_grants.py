@@ -58,7 +58,7 @@ def daemon(start_daemon: DaemonFactory, upstream: OAuthServer) -> RunningDaemon:
     return start_daemon(config(upstream) + LOCAL)
 
 
-def hand_over(daemon: RunningDaemon, secret: str, name: str = "one") -> str:
+def import_grant(daemon: RunningDaemon, secret: str, name: str = "one") -> str:
     done = cli(daemon, "login", name, "--grant-stdin", given=secret + "\n")
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -66,7 +66,7 @@ def hand_over(daemon: RunningDaemon, secret: str, name: str = "one") -> str:
 
 def hand_over_alone(daemon: RunningDaemon, secret: str) -> None:
     """Hand a grant over and leave no token of the mint that tried it."""
-    hand_over(daemon, secret)
+    import_grant(daemon, secret)
     daemon.stop()
     daemon.start()
 
@@ -91,7 +91,7 @@ def refresh(daemon: RunningDaemon, name: str = "one") -> Any:
 def test_hand_over(daemon: RunningDaemon, upstream: OAuthServer) -> None:
     """A refresh token from a pipe becomes ours alone; that it is good its first use has shown."""
     assert cli(daemon, "get", "two").returncode == 67
-    said = hand_over(daemon, upstream.grant())
+    said = import_grant(daemon, upstream.grant())
 
     assert said == (
         "taken over, and it works: one, two, three, 1 agent was turned away without it\n"
@@ -141,7 +141,7 @@ def test_a_grant_for_what_needs_none(daemon: RunningDaemon) -> None:
 @pytest.mark.parametrize("words", [("logout", "two"), ("revoke", "two"), ("revoke", "--all")])
 def test_giving_up(daemon: RunningDaemon, upstream: OAuthServer, words: tuple[str, ...]) -> None:
     """Revoked upstream, forgotten here with its tokens, and still so after a crash."""
-    hand_over(daemon, upstream.grant())
+    import_grant(daemon, upstream.grant())
     assert cli(daemon, "get", "one").returncode == 0
     done = cli(daemon, *words)
 
@@ -160,7 +160,7 @@ def test_giving_up(daemon: RunningDaemon, upstream: OAuthServer, words: tuple[st
 
 def test_giving_up_while_upstream_is_down(daemon: RunningDaemon, upstream: OAuthServer) -> None:
     """Forgotten all the same, and said so: the server may still take it."""
-    hand_over(daemon, upstream.grant())
+    import_grant(daemon, upstream.grant())
     cli(daemon, "get", "one")
     upstream.portal = Answer(status=503, body=b"down")
     done = cli(daemon, "logout", "one")
@@ -357,7 +357,7 @@ def refused_operations(daemon: RunningDaemon) -> set[tuple[str, str]]:
 
 def test_h6_locked(daemon: RunningDaemon, upstream: OAuthServer) -> None:
     """Every operation but looking and unlocking is refused, over a restart too; then all is as it was."""
-    hand_over(daemon, upstream.grant())
+    import_grant(daemon, upstream.grant())
     cli(daemon, "get", "one")
     cli(daemon, "get", "demo")
     lock(daemon)
@@ -419,15 +419,15 @@ def test_g6_after_a_login_or_a_logout_nothing_has_expired(
     daemon: RunningDaemon, upstream: OAuthServer
 ) -> None:
     """Nothing was minted on the new login, and nothing is of the one that was given up."""
-    hand_over(daemon, upstream.grant())
+    import_grant(daemon, upstream.grant())
     daemon.get("one")
     cli(daemon, "logout", "one")
     assert daemon.status("one")["state"] == "parked"
-    hand_over(daemon, upstream.grant())
+    import_grant(daemon, upstream.grant())
     # The one that was named tried it; nothing was minted for the others.
     states = [daemon.status(name)["state"] for name in NAMES]
     assert states == ["fresh", "empty", "empty"]
-    hand_over(daemon, upstream.grant(), "two")
+    import_grant(daemon, upstream.grant(), "two")
 
     assert {daemon.status(name)["state"] for name in NAMES} <= {"empty", "fresh"}
     assert cli(daemon, "status", "--check").returncode == 0
@@ -445,7 +445,7 @@ def test_h6_locked_from_the_first_moment(daemon: RunningDaemon) -> None:
 
 def test_h6_wrong_passphrases(daemon: RunningDaemon, upstream: OAuthServer) -> None:
     """Each wrong one is answered later than the one before; nobody else waits for it."""
-    hand_over(daemon, upstream.grant())
+    import_grant(daemon, upstream.grant())
     lock(daemon)
     took = []
     for number in range(4):
@@ -581,13 +581,13 @@ def test_t9_parked(daemon: RunningDaemon, upstream: OAuthServer) -> None:
     assert cli(daemon, "status", "--check").returncode == 1
 
     assert daemon.get("two").kind == "login-required"
-    assert "turned away without it" in hand_over(daemon, upstream.grant())
+    assert "turned away without it" in import_grant(daemon, upstream.grant())
     assert {daemon.get(name).status for name in NAMES} == {200}
 
 
 def test_t9_a_valid_token_outlives_its_grant(daemon: RunningDaemon, upstream: OAuthServer) -> None:
     """It is handed out until it ends; whoever needs another one hears of the login."""
-    hand_over(daemon, upstream.grant())
+    import_grant(daemon, upstream.grant())
     first = daemon.get("one").text
     upstream.families[0].revoked = True
     forced = refresh(daemon)
@@ -663,7 +663,7 @@ BAD = {
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
 def test_upstream_misbehaves(daemon: RunningDaemon, upstream: OAuthServer, bad: Answer) -> None:
     """Callers with a valid token notice nothing, and the grant is there when it is over."""
-    hand_over(daemon, upstream.grant())
+    import_grant(daemon, upstream.grant())
     first = daemon.get("one").text
     # One answer for the mint, and one for its second try where that is right.
     upstream.script += [bad, bad]
@@ -697,7 +697,7 @@ def test_an_exchange_that_was_cut_off_is_shown(
     daemon: RunningDaemon, upstream: OAuthServer
 ) -> None:
     """`ambiguous` in status until the first definite answer, with the token that is still valid."""
-    hand_over(daemon, upstream.grant())
+    import_grant(daemon, upstream.grant())
     first = daemon.get("one").text
     upstream.script += [Answer(reset=True)] * 50
     refresh(daemon)
@@ -792,7 +792,7 @@ def test_an_agent_does_not_manage(
     daemon: RunningDaemon, upstream: OAuthServer, harness: Path, words: tuple[str, ...]
 ) -> None:
     """Whatever it asks for, nothing changes."""
-    hand_over(daemon, upstream.grant())
+    import_grant(daemon, upstream.grant())
     cli(daemon, "secret", "set", "team-key", given="sk-1")
     before = status(daemon)["grants"]
     done = below(harness, daemon, *words, given="something\n")

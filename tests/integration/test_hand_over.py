@@ -36,7 +36,7 @@ def test_t8_a_mint_that_began_without_a_grant_does_not_park_the_one_given_meanwh
             # Held up as soon as it is there, however quick it is.
             (worker,) = until(lambda: workers(daemon))
             os.kill(worker, signal.SIGSTOP)
-            handing = pool.submit(hand_over, daemon, server.grant())
+            handing = pool.submit(import_grant, daemon, server.grant())
             until(lambda: outcomes(daemon) == ["grant-handed-over"])
             os.kill(worker, signal.SIGCONT)
             given = handing.result()
@@ -70,7 +70,7 @@ def daemon(start_daemon: DaemonFactory, tmp_path: Path, server: OAuthServer) -> 
     )
 
 
-def hand_over(daemon: RunningDaemon, text: str) -> DaemonAnswer:
+def import_grant(daemon: RunningDaemon, text: str) -> DaemonAnswer:
     body = json.dumps({"grant": text}).encode()
     return daemon.request("POST", "/v1/grants/gateway/grant", body=body)
 
@@ -85,9 +85,9 @@ def test_g7_nonsense_leaves_the_login_that_works(
     daemon: RunningDaemon, server: OAuthServer, *, killed: bool
 ) -> None:
     """G7: it is tried, refused and said to be; what was there is served on, after a kill too."""
-    good = hand_over(daemon, server.grant())
+    good = import_grant(daemon, server.grant())
     assert (good.status, good.json()["works"]) == (200, True), good.text
-    bad = hand_over(daemon, "nonsense")
+    bad = import_grant(daemon, "nonsense")
     if killed:
         daemon.kill9()
         daemon.start()
@@ -108,9 +108,9 @@ def test_g7_whatever_the_server_calls_it(
     daemon: RunningDaemon, server: OAuthServer, code: str
 ) -> None:
     """G7: any definite answer but a token leaves the login that works."""
-    hand_over(daemon, server.grant())
+    import_grant(daemon, server.grant())
     server.script = [Answer(status=400, body=json.dumps({"error": code}).encode())]
-    bad = hand_over(daemon, "nonsense")
+    bad = import_grant(daemon, "nonsense")
 
     assert "keeps the login that it had" in bad.json()["detail"], bad.text
     assert ("an unknown error code" if " " in code else code) in daemon.log()
@@ -133,11 +133,11 @@ def test_g7_tokens_of_the_account_before_are_not_handed_out(
         '[credentials.gateway]\nprovider = "oauth"\ngrant = "shared"\n'
         '[credentials.other]\nprovider = "oauth"\ngrant = "shared"\n'
     )
-    hand_over(daemon, server.grant())
+    import_grant(daemon, server.grant())
     before = {name: daemon.get(name).text for name in ("gateway", "other")}
     if not now:
         server.script = [Answer(status=503), Answer(status=503)]
-    given = hand_over(daemon, server.grant(email="bob@example.com"))
+    given = import_grant(daemon, server.grant(email="bob@example.com"))
     assert given.json()["works"] is now, given.text
     if not now:
         # The login before serves on, until the new one has worked.
@@ -155,10 +155,10 @@ def test_g7_what_cannot_be_tried_now_does_not_replace_a_login(
     daemon: RunningDaemon, server: OAuthServer
 ) -> None:
     """G7: it is kept beside it, and tried by the next mint; the line says so."""
-    hand_over(daemon, server.grant())
+    import_grant(daemon, server.grant())
     # Twice: what may have been used up is tried again at once.
     server.script = [Answer(status=503), Answer(status=503)]
-    given = hand_over(daemon, "nonsense").json()
+    given = import_grant(daemon, "nonsense").json()
 
     assert given["works"] is False
     assert "status 503" in given["message"]
@@ -170,10 +170,10 @@ def test_g7_what_cannot_be_tried_now_does_not_replace_a_login(
 
 def test_g7_without_a_login_the_refusal_is_told(daemon: RunningDaemon, server: OAuthServer) -> None:
     """G7: there is nothing to go back to, and the answer is the one that everybody gets."""
-    answer = hand_over(daemon, "nonsense")
+    answer = import_grant(daemon, "nonsense")
 
     assert answer.kind == "login-required"
     assert "gateway" in answer.json()["detail"]
     assert daemon.get("gateway").kind == "login-required"
-    assert hand_over(daemon, server.grant()).json()["works"] is True
+    assert import_grant(daemon, server.grant()).json()["works"] is True
     assert daemon.get("gateway").status == 200

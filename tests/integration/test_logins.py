@@ -18,7 +18,7 @@ from credward.clock import SystemClock
 from credward.errors import BrokerError, Kind
 from credward.tokens import Secret
 from credward.workers import pool as pool_module
-from credward.workers.link import LoginEvent, LoginRequest
+from credward.workers.link import LoginRequest, LoginStep
 from integration import chromium
 from integration.chromium import Browser
 from integration.command_line import Terminal, by_owner, cli, grant, login_events, status
@@ -435,7 +435,7 @@ async def test_t17_nobody_logs_in_ever(idp: OidcProvider, monkeypatch: pytest.Mo
     """A login that nobody finishes ends by itself, with its worker and its port."""
     monkeypatch.setattr(pool_module, "_LOGIN", 8.0)
     pool = pool_module.WorkerPool(clock=SystemClock())
-    events: list[LoginEvent] = []
+    events: list[LoginStep] = []
     words = {"issuer": idp.issuer, "client_id": "credward", "scope": "openid offline_access"}
     request = LoginRequest(
         credential="gateway",

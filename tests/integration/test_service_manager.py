@@ -149,9 +149,9 @@ def open_interpreter() -> str | None:
     """Return a Python of this version that any user may run."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     for candidate in (Path(sys.executable).resolve(), Path("/usr/bin", version)):
-        places = (candidate, BROKER, Path(sysconfig.get_path("platlib")))
+        paths = (candidate, BROKER, Path(sysconfig.get_path("platlib")))
         if candidate.exists() and all(
-            parent.stat().st_mode & 0o001 for place in places for parent in place.parents
+            parent.stat().st_mode & 0o001 for place in paths for parent in place.parents
         ):
             return str(candidate)
     return None

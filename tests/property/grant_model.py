@@ -143,10 +143,10 @@ class GrantModel(RuleBasedStateMachine):
     def disk_answers(self) -> None:
         self.world.disk_answers()
 
-    @precondition(lambda self: self.world.life.book.unsaved)
+    @precondition(lambda self: self.world.life.records.unsaved)
     @rule()
     def save_again(self) -> None:
-        self.world.start(self.world.life.book.save())
+        self.world.start(self.world.life.records.save())
 
     # --- promises ---------------------------------------------------------------------------
 
@@ -244,7 +244,7 @@ class GrantModel(RuleBasedStateMachine):
             self.settle_down()
             if self.world.locked:
                 self.world.unlock()
-            self.world.start(self.world.life.book.save())
+            self.world.start(self.world.life.records.save())
             self.settle_down()
             self.holds()
             assert self.mints == [], "somebody was never answered"

@@ -665,7 +665,7 @@ class LifecycleModel(RuleBasedStateMachine):
 
     def due_at(self, key: TokenKey) -> float:
         """When this key is tried by itself, as status shows it."""
-        record = self.machine._book.records.get(key)
+        record = self.machine._records.by_key.get(key)
         return -INFINITE if record is None else record.retry_at
 
     def may_pass(self, key: TokenKey) -> bool:

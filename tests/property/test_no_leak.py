@@ -35,7 +35,7 @@ TELLING = {
     "access_token", "client_secret", "device_code", "dpop_key", "password", "refresh_token", "secret",
     "secret_access_key", "secret_id", "session_token", "verifier",
 }  # fmt: skip
-TELLING_IN = {("HandOver", "grant"), ("SecretValue", "value"), ("LoginAnswer", "value")}
+TELLING_IN = {("GrantImport", "grant"), ("SecretValue", "value"), ("LoginAnswer", "value")}
 # Bytes that are no secret: ciphertext, and what goes with it.
 SEALED = {"sealed", "salt", "mac", "nonce", "digest"}
 SEALED_IN = {("SealedEntry", "key")}
@@ -194,7 +194,7 @@ def test_the_walk_finds_what_holds_secrets() -> None:
         "store.contents.Entry",
         "workers.link.MintedToken",
         "workers.link.LoginRequest",
-        "wire.HandOver",
+        "wire.GrantImport",
     } <= names
 
 

@@ -187,10 +187,10 @@ def test_promises_name_tests_that_exist(name: str) -> None:
         for found in re.findall(r"def (test_\w+)", path.read_text(encoding="utf-8"))
     }
     named = re.findall(r"`(test_\w+)(\N{HORIZONTAL ELLIPSIS}?)`", text)
-    places = re.findall(r"`(tests/[\w./]+)`", text)
+    paths = re.findall(r"`(tests/[\w./]+)`", text)
 
-    assert places
-    assert [each for each in places if not (ROOT / each).exists()] == []
+    assert paths
+    assert [each for each in paths if not (ROOT / each).exists()] == []
     assert [
         each
         for each, more in named

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from credward.cli.main import COMMANDS, credward
-from credward.config import ConfigErrors, find_places, load_config
+from credward.config import ConfigErrors, find_paths, load_config
 from credward.policy.load import load_policies
 from repository.tree import BROKER, DOCS, ROOT, committed, modules
 
@@ -181,12 +181,12 @@ CONFIGURATIONS = list(configurations())
 def load(text: str, folder: Path) -> None:
     """Load *text*; credentials that it speaks of without showing them are made up."""
     file = folder / "config.toml"
-    places = find_places({"HOME": str(folder), "CREDWARD_CONFIG": str(file)})
+    paths = find_paths({"HOME": str(folder), "CREDWARD_CONFIG": str(file)})
     for _ in range(4):
         file.write_text(text, encoding="utf-8")
         file.chmod(0o600)
         try:
-            load_config(places, file)
+            load_config(paths, file)
         except ConfigErrors as errors:
             missing = re.findall(r'credential "([\w.-]+)", which is not', "\n".join(errors.lines))
             missing += re.findall(r'falls back on "([\w.-]+)", which is', "\n".join(errors.lines))

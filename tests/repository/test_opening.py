@@ -15,7 +15,7 @@ METHODS = {
 }  # fmt: skip
 # Who has a method of such a name that opens no file.
 OTHERS = {
-    "self", "webbrowser", "strongbox", "_strongbox", "store", "_store", "_sealer", "_shell", "tokens", "listener", "_journals",
+    "self", "webbrowser", "opened_store", "_opened_store", "store", "_store", "_sealer", "_driver", "tokens", "listener", "_journals",
     "idle_lock", "_idle_lock",
 }  # fmt: skip
 

@@ -152,5 +152,5 @@ def _place(text: str, directory: Path) -> str:
 
 
 def _somebody_listens() -> bool:
-    places = (f"/run/user/{os.geteuid()}/credward", "/run/credward")
-    return any(os.path.lexists(place) for place in places)
+    paths = (f"/run/user/{os.geteuid()}/credward", "/run/credward")
+    return any(os.path.lexists(place) for place in paths)

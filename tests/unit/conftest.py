@@ -16,7 +16,7 @@ import uvloop
 from credward.store import store as store_module
 from credward.store.passphrases import Argon2idTerms
 from fakes.rotating_server import RotatingServer
-from unit.administering.services import Desks
+from unit.administering.services import Services
 from unit.grants.rig import GrantSide
 
 MakeSide = Callable[..., GrantSide]
@@ -52,9 +52,9 @@ async def side(make_side: MakeSide) -> GrantSide:
 
 
 @pytest.fixture
-async def desks(
+async def services(
     make_side: MakeSide, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Desks]:
+) -> AsyncIterator[Services]:
     """Return the owner's side of a daemon that nobody logged in to."""
     monkeypatch.setattr(
         store_module,
@@ -64,10 +64,10 @@ async def desks(
     side = make_side()
     await side.open()
     async with asyncio.TaskGroup() as tasks:
-        desks = Desks(side, tmp_path, tasks)
-        yield desks
-        desks.logins.close()
-        desks.shell.close()
+        services = Services(side, tmp_path, tasks)
+        yield services
+        services.logins.close()
+        services.driver.close()
 
 
 @pytest.fixture(params=["uvloop", "asyncio"])

@@ -242,9 +242,9 @@ def test_tries_the_places_in_order(directory, daemon):
     dead.bind(str(directory / "dead"))
     dead.close()
     running = daemon(http(200, b'{"pid": 1}'))
-    places = [directory / "missing", directory / "dead", directory / ("x" * 120), directory / "s"]
+    paths = [directory / "missing", directory / "dead", directory / ("x" * 120), directory / "s"]
 
-    assert Client(places).health().pid == 1
+    assert Client(paths).health().pid == 1
     assert len(running.asked) == 1
 
 

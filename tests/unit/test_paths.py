@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from credward.config import candidate_sockets, environment, find_places
+from credward.config import candidate_sockets, environment, find_paths
 from credward.errors import BrokerError, Kind
 
 HOME = {"HOME": "/h/a"}
 
 
 def sockets(environ: dict[str, str], **words: str) -> list[str]:
-    return [str(path) for path in find_places(environ, uid=4_000_000_000, **words).sockets]  # type: ignore[arg-type]
+    return [str(path) for path in find_paths(environ, uid=4_000_000_000, **words).sockets]  # type: ignore[arg-type]
 
 
 def test_the_search_order() -> None:
@@ -32,27 +32,27 @@ def test_macos_has_its_own_place() -> None:
 
 def test_xdg_directories_are_honoured_unless_relative() -> None:
     """As the specification has it."""
-    places = find_places({**HOME, "XDG_CONFIG_HOME": "/c", "XDG_STATE_HOME": "relative"}, uid=1)
+    paths = find_paths({**HOME, "XDG_CONFIG_HOME": "/c", "XDG_STATE_HOME": "relative"}, uid=1)
 
-    assert places.config_file == Path("/c/credward/config.toml")
-    assert places.state_dir == Path("/h/a/.local/state/credward")
+    assert paths.config_file == Path("/c/credward/config.toml")
+    assert paths.state_dir == Path("/h/a/.local/state/credward")
 
 
 def test_a_named_configuration_stands_alone() -> None:
     """CREDWARD_CONFIG: no other layer is read."""
-    places = find_places({**HOME, "CREDWARD_CONFIG": "/x.toml"}, uid=1)
+    paths = find_paths({**HOME, "CREDWARD_CONFIG": "/x.toml"}, uid=1)
 
-    assert places.config_file == Path("/x.toml")
-    assert places.config_alone
-    assert not find_places(HOME, uid=1).config_alone
+    assert paths.config_file == Path("/x.toml")
+    assert paths.config_alone
+    assert not find_paths(HOME, uid=1).config_alone
 
 
 def test_a_named_socket_is_the_only_one() -> None:
     """CREDWARD_SOCKET wins and nothing else is tried."""
-    places = find_places({**HOME, "CREDWARD_SOCKET": "/s"}, uid=1)
+    paths = find_paths({**HOME, "CREDWARD_SOCKET": "/s"}, uid=1)
 
-    assert candidate_sockets(places) == (Path("/s"),)
-    assert places.socket_named
+    assert candidate_sockets(paths) == (Path("/s"),)
+    assert paths.socket_named
 
 
 def test_s6_too_long_places_are_skipped_and_a_too_long_name_is_an_error() -> None:
@@ -60,7 +60,7 @@ def test_s6_too_long_places_are_skipped_and_a_too_long_name_is_an_error() -> Non
     long = "/" + "x" * 100
     assert sockets({**HOME, "XDG_RUNTIME_DIR": long})[0].startswith("/h/a/")
     with pytest.raises(BrokerError, match="CREDWARD_SOCKET") as caught:
-        find_places({**HOME, "CREDWARD_SOCKET": long + long}, uid=1)
+        find_paths({**HOME, "CREDWARD_SOCKET": long + long}, uid=1)
 
     assert caught.value.kind is Kind.FIX_CONFIGURATION
 
@@ -69,7 +69,7 @@ def test_s6_too_long_places_are_skipped_and_a_too_long_name_is_an_error() -> Non
 def test_s8_abstract_and_relative_names_are_refused(named: str) -> None:
     """S8: an abstract address has neither owner nor permissions."""
     with pytest.raises(BrokerError) as caught:
-        find_places({**HOME, "CREDWARD_SOCKET": named}, uid=1)
+        find_paths({**HOME, "CREDWARD_SOCKET": named}, uid=1)
 
     assert caught.value.kind is Kind.FIX_CONFIGURATION
 

@@ -1,7 +1,7 @@
 """What people do with grants: look at them, hand one over, keep what a login gave, log out, revoke.
 
 Decides through `gate` like everything else and records each step; the grants themselves are
-`keeper`'s, logins are `login_desk`.
+`keeper`'s, logins are `login_service`.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from credward.config import Config, CredentialConfig
 from credward.config.sources import names_on
 from credward.errors import BrokerError, Failure, Kind
 from credward.grants.grant_record import GrantRecord, GrantView
-from credward.grants.keeper import GrantKeeper, new_origin
-from credward.grants.opened_store import Strongbox
-from credward.grants.records import LONGEST_SECRET, GrantBook
+from credward.grants.keeper import GrantKeeper, new_family
+from credward.grants.opened_store import OpenedStore
+from credward.grants.records import LONGEST_SECRET, GrantRecords
 from credward.issuing.gate import Gate, Holder, Peer
 from credward.issuing.recording import Recorder
 from credward.lifecycle.vocabulary import TokenKey
 from credward.logins.logins import Given
 from credward.logins.notices import LoginNotices
-from credward.logins.waiters import TurnedAway
-from credward.minting.driver import Shell
+from credward.logins.waiters import LoginWaiters
+from credward.minting.driver import Driver
 from credward.minting.minting import Minting, needs_login
 from credward.minting.waking import login_changed
 from credward.settings.grants import bound_to, grant_terms
@@ -38,7 +38,7 @@ from credward.tokens import Secret
 from credward.workers.link import RevokeRequest
 from credward.workers.pool import WorkerPool
 
-__all__ = ["Forgotten", "GrantDesk"]
+__all__ = ["Forgotten", "GrantService"]
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class Forgotten:
     failure: Failure | None = None
 
 
-class GrantDesk:
+class GrantService:
     """The owner's side of the grants."""
 
     def __init__(
@@ -75,13 +75,13 @@ class GrantDesk:
         holder: Holder,
         gate: Gate,
         recorder: Recorder,
-        shell: Shell,
+        driver: Driver,
         pool: WorkerPool,
-        strongbox: Strongbox,
-        book: GrantBook,
+        opened_store: OpenedStore,
+        records: GrantRecords,
         keeper: GrantKeeper,
         minting: Minting,
-        turned_away: TurnedAway,
+        login_waiters: LoginWaiters,
         notices: LoginNotices,
         scrub: Callable[[], None],
     ) -> None:
@@ -89,13 +89,13 @@ class GrantDesk:
         self._holder = holder
         self._gate = gate
         self._recorder = recorder
-        self._shell = shell
+        self._driver = driver
         self._pool = pool
-        self._strongbox = strongbox
-        self._book = book
+        self._opened_store = opened_store
+        self._records = records
         self._keeper = keeper
         self._minting = minting
-        self._turned_away = turned_away
+        self._login_waiters = login_waiters
         self._notices = notices
         self._scrub = scrub
 
@@ -107,7 +107,7 @@ class GrantDesk:
             if (terms.logins or terms.rotating) and each.grant not in found:
                 view = self._keeper.view(each.grant)
                 never = view.given_at is None and view.failure is None
-                if terms.logins and never and not self._strongbox.locked:
+                if terms.logins and never and not self._opened_store.locked:
                     # What whoever asks will hear.
                     view = dataclasses.replace(view, failure=needs_login(each))
                 found[each.grant] = (view, each.provider, names_on(self._config, each.grant))
@@ -138,7 +138,7 @@ class GrantDesk:
             )
         if not same_account:
             # Somebody else logged in: what was minted for the one before is not theirs.
-            self._shell.grant_parked(credential.grant, needs_login(credential), drop=True)
+            self._driver.grant_parked(credential.grant, needs_login(credential), drop=True)
         durable = await self._keeper.give(
             credential.grant,
             credential.provider,
@@ -146,9 +146,9 @@ class GrantDesk:
             bound_to=bound_to(credential.provider, credential.settings),
             trial=trial,
         )
-        self._shell.grant_given(credential.grant)
+        self._driver.grant_given(credential.grant)
         woken = login_changed(
-            self._config, self._shell, credential.grant, same_account=same_account
+            self._config, self._driver, credential.grant, same_account=same_account
         )
         grants = {credential.grant, *(each.grant for each in woken)}
         for grant in grants:
@@ -157,17 +157,17 @@ class GrantDesk:
         return Given(
             durable=durable,
             credentials=names_on(self._config, credential.grant),
-            turned_away=sum(self._turned_away.take(grant) for grant in grants),
+            turned_away=sum(self._login_waiters.take(grant) for grant in grants),
         )
 
-    async def hand_over(self, peer: Peer, name: str, secret: Secret) -> tuple[str, Given]:
+    async def import_grant(self, peer: Peer, name: str, secret: Secret) -> tuple[str, Given]:
         """Take an existing refresh token into sole ownership, once it has worked.
 
         It is tried at once. The login before stays beside it until then, through a restart too, and
         is back where the server refuses the new one, which is raised.
         """
-        admitted = await self._gate.admit_owner("Manage", peer, name)
-        credential = admitted.credential
+        authorized = await self._gate.admit_owner("Manage", peer, name)
+        credential = authorized.credential
         terms = grant_terms(credential.settings)
         if not (terms.logins or terms.rotating):
             raise BrokerError(
@@ -180,24 +180,24 @@ class GrantDesk:
                 Kind.BAD_REQUEST,
                 "what came is no refresh token (one line, at most 32 KiB): pipe the bare token in",
             )
-        await self._strongbox.open(self._config)
-        before, trial = self._keeper.peek(credential.grant), new_origin()
+        await self._opened_store.open(self._config)
+        before, trial = self._keeper.peek(credential.grant), new_family()
         given = await self.keep(credential, GrantFields(secret=text), trial=trial)
         # Before it is tried, so that it is written down whatever ends the daemon meanwhile.
-        self._recorder.managed(admitted, "grant-handed-over")
+        self._recorder.managed(authorized, "grant-handed-over")
         await self._try(credential)
         record = self._keeper.peek(credential.grant)
-        if record is not None and record.origin == trial and record.parked is None:
+        if record is not None and record.family == trial and record.parked is None:
             untried = self._why(credential) if record.untried else None
             return credential.grant, dataclasses.replace(given, untried=untried)
-        known = {trial} if before is None else {trial, before.origin}
-        if record is None or record.origin not in known:
+        known = {trial} if before is None else {trial, before.family}
+        if record is None or record.family not in known:
             raise BrokerError(
                 Kind.BAD_REQUEST,
                 f'"{credential.name}" was logged out, or got another login, while what was handed '
                 "over was tried: run credward status",
             )
-        self._recorder.managed(admitted, "grant-turned-down")
+        self._recorder.managed(authorized, "grant-turned-down")
         raise _turned_down(credential, record).error()
 
     async def _try(self, credential: CredentialConfig) -> None:
@@ -208,39 +208,39 @@ class GrantDesk:
             return
         # The mint goes on where nobody waits for it any more.
         with contextlib.suppress(BrokerError, TimeoutError):
-            answer = self._shell.force(TokenKey(credential.name, credential.epoch))
+            answer = self._driver.force(TokenKey(credential.name, credential.epoch))
             if isinstance(answer, asyncio.Future):
                 await asyncio.wait_for(answer, _TRIAL)
 
     def _why(self, credential: CredentialConfig) -> Failure:
         """Return why a grant has not worked yet."""
         slow = Failure.of(Kind.TIMED_OUT, "the first mint with it has not ended yet")
-        return self._shell.view(credential.name).failure or slow
+        return self._driver.view(credential.name).failure or slow
 
     # --- giving up --------------------------------------------------------------------------
 
     async def log_out(self, peer: Peer, name: str) -> Forgotten:
         """Revoke a grant upstream where that is possible, and forget it in any case."""
-        admitted = await self._gate.admit_owner("Manage", peer, name)
-        credential = admitted.credential
-        await self._strongbox.open(self._config)
+        authorized = await self._gate.admit_owner("Manage", peer, name)
+        credential = authorized.credential
+        await self._opened_store.open(self._config)
         forgotten = await self._forget(credential)
-        self._recorder.managed(admitted, "logged-out")
+        self._recorder.managed(authorized, "logged-out")
         return forgotten
 
     async def revoke_all(self, peer: Peer) -> list[Forgotten]:
         """Revoke what can be revoked, then drop every grant and every token: the panic button."""
         caller = await self._gate.require_owner("Manage", peer)
         config = self._config
-        await self._strongbox.open(config)
+        await self._opened_store.open(config)
         first: dict[str, CredentialConfig] = {}
         for each in config.credentials.values():
             terms = grant_terms(each.settings)
             if terms.logins or terms.rotating:
                 first.setdefault(each.grant, each)
         done = await asyncio.gather(*(self._forget(each) for each in first.values()))
-        self._shell.drop_all(_REVOKED)
-        await self._book.save()
+        self._driver.drop_all(_REVOKED)
+        await self._records.save()
         # Afterwards: a full disk is no reason to keep anything.
         self._recorder.acted(caller, "Manage", "revoked-all")
         return list(done)
@@ -271,15 +271,15 @@ class GrantDesk:
 
     async def _forget(self, credential: CredentialConfig) -> Forgotten:
         grant = credential.grant
-        record = self._book.load(grant)
+        record = self._records.load(grant)
         # First here, before anything is waited for: from now on nobody is handed anything of it,
         # whatever disk and upstream say.
-        self._shell.grant_parked(grant, needs_login(credential), drop=True)
-        login_changed(self._config, self._shell, grant, same_account=False)
+        self._driver.grant_parked(grant, needs_login(credential), drop=True)
+        login_changed(self._config, self._driver, grant, same_account=False)
         durable = await self._keeper.give_up(grant)
         if not grant_terms(credential.settings).logins:
             # No human is needed: the next mint logs in by itself.
-            self._shell.grant_given(grant)
+            self._driver.grant_given(grant)
         failure, revoked = None, False
         held = record is not None and record.secret is not None
         while record is not None and record.secret is not None:
@@ -295,7 +295,7 @@ class GrantDesk:
             credentials=names_on(self._config, grant),
             held=held,
             # What comes next may have been saved meanwhile.
-            durable=durable or not self._book.unsaved,
+            durable=durable or not self._records.unsaved,
             revoked=revoked,
             failure=failure,
         )

@@ -1,6 +1,6 @@
 """Locks the store when nobody has asked for so long that nobody may be there.
 
-How it is locked is `store_desk`, that a locked daemon answers nothing is `gate`.
+How it is locked is `store_service`, that a locked daemon answers nothing is `gate`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What people do with logins: begin one or attach to it, look on, answer, give up.
 
 Decides through `gate`, and how much of it an agent may see; the conversation itself is `logins`,
-what a login gave is kept by `grant_desk`.
+what a login gave is kept by `grant_service`.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from credward.clock import Clock
 from credward.config import CredentialConfig
 from credward.errors import BrokerError, Kind
 from credward.grants.keeper import GrantKeeper
-from credward.grants.opened_store import LOCKED, Strongbox
+from credward.grants.opened_store import LOCKED, OpenedStore
 from credward.issuing.gate import Gate, Holder, Peer
 from credward.issuing.recording import Recorder
 from credward.logins.logins import Logins, LoginSession
 from credward.settings.checks import json_object
 
-__all__ = ["LoginDesk"]
+__all__ = ["LoginService"]
 
 # An agent may ask for a login of one grant this often (seconds); its owner as often as he likes.
 _AGENT_LOGINS = 60.0
 _LONGEST_CLAIMS = 4 * 1024
 
 
-class LoginDesk:
+class LoginService:
     """The owner's side of the logins, and what agents may do beside it."""
 
     def __init__(
@@ -34,7 +34,7 @@ class LoginDesk:
         holder: Holder,
         gate: Gate,
         recorder: Recorder,
-        strongbox: Strongbox,
+        opened_store: OpenedStore,
         keeper: GrantKeeper,
         logins: Logins,
     ) -> None:
@@ -42,7 +42,7 @@ class LoginDesk:
         self._holder = holder
         self._gate = gate
         self._recorder = recorder
-        self._strongbox = strongbox
+        self._opened_store = opened_store
         self._keeper = keeper
         self._logins = logins
         self._agent_logins: dict[str, float] = {}
@@ -54,16 +54,16 @@ class LoginDesk:
 
         It meets *claims*, a challenge as JSON, else the one that the grant was parked with.
         """
-        admitted = await self._gate.admit_owner("Login", peer, name)
+        authorized = await self._gate.admit_owner("Login", peer, name)
         config = self._holder.active.config
-        credential = admitted.credential
+        credential = authorized.credential
         # Before the browser opens: what could not be kept would have to be done twice.
-        await self._strongbox.open(config)
-        if self._strongbox.locked:
+        await self._opened_store.open(config)
+        if self._opened_store.locked:
             raise LOCKED.error()
         if claims:
             _check_claims(credential, claims)
-        agent = admitted.caller.harness is not None
+        agent = authorized.caller.harness is not None
         if agent and self._logins.under_way(credential.grant) is None:
             self._check_agent(credential.grant)
         claims = claims or self._challenge(credential)
@@ -73,7 +73,7 @@ class LoginDesk:
         if not attached:
             if agent:
                 self._agent_logins[credential.grant] = self._clock.elapsed()
-            self._recorder.managed(admitted, "login-started")
+            self._recorder.managed(authorized, "login-started")
         return session, attached
 
     async def watch(self, peer: Peer, login_id: str) -> tuple[LoginSession, bool]:
@@ -100,12 +100,12 @@ class LoginDesk:
 
         Return whom it was for, and whether there was one to end.
         """
-        admitted = await self._gate.admit_owner("Login", peer, name)
-        credential = admitted.credential
+        authorized = await self._gate.admit_owner("Login", peer, name)
+        credential = authorized.credential
         session = self._logins.under_way(credential.grant)
         if session is None:
             return credential, False
-        return session.credential, await self._end_login(admitted.caller, session)
+        return session.credential, await self._end_login(authorized.caller, session)
 
     async def _end_login(self, caller: Caller, session: LoginSession) -> bool:
         _check_part(caller, session)

@@ -1,14 +1,14 @@
 """What the socket API asks of this process about grants, logins and the store.
 
-Fulfils `doors.unix_api.manage_routes.ManageService`; the desks of `issuing` decide and do.
+Fulfils `doors.unix_api.manage_routes.ManageService`; the services beside it decide and do.
 """
 
 from __future__ import annotations
 
 from credward import wire
-from credward.administering.grant_service import Forgotten, GrantDesk
-from credward.administering.login_service import LoginDesk
-from credward.administering.store_service import StoreDesk
+from credward.administering.grant_service import Forgotten, GrantService
+from credward.administering.login_service import LoginService
+from credward.administering.store_service import StoreService
 from credward.grants.secret_binding import Binding
 from credward.issuing.gate import Peer
 from credward.tokens import Secret
@@ -19,7 +19,7 @@ __all__ = ["BrokerManageService"]
 class BrokerManageService:
     """The API's view of the owner's side."""
 
-    def __init__(self, *, grants: GrantDesk, logins: LoginDesk, store: StoreDesk) -> None:
+    def __init__(self, *, grants: GrantService, logins: LoginService, store: StoreService) -> None:
         self._grants = grants
         self._logins = logins
         self._store = store
@@ -58,9 +58,9 @@ class BrokerManageService:
             grant=credential.grant, credential=credential.name, given_up=given_up
         )
 
-    async def hand_over(self, peer: Peer, name: str, grant: str) -> wire.GrantGiven:
+    async def import_grant(self, peer: Peer, name: str, grant: str) -> wire.GrantGiven:
         """Take an existing grant into sole ownership."""
-        kept, given = await self._grants.hand_over(peer, name, Secret(grant))
+        kept, given = await self._grants.import_grant(peer, name, Secret(grant))
         return wire.GrantGiven(
             grant=kept,
             durable=given.durable,

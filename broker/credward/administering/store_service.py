@@ -1,7 +1,7 @@
 """What people do with the store: lock and unlock it, and keep secrets in it.
 
-Decides through `gate` like everything else and records each step; the store itself is `strongbox`,
-what is kept in it for grants is `grant_book`.
+Decides through `gate` like everything else and records each step; the store itself is
+`opened_store`, what is kept in it for grants is `grants.records`.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from collections.abc import Callable
 from credward.config import Config
 from credward.config.sources import users
 from credward.errors import BrokerError, Kind
-from credward.grants.opened_store import LOCKED, Strongbox
-from credward.grants.records import LONGEST_SECRET, GrantBook
+from credward.grants.opened_store import LOCKED, OpenedStore
+from credward.grants.records import LONGEST_SECRET, GrantRecords
 from credward.grants.secret_binding import Binding
 from credward.grants.secret_guard import SecretGuard
 from credward.issuing.gate import Gate, Holder, Peer
 from credward.issuing.recording import Recorder
-from credward.minting.driver import Shell
-from credward.minting.persisted_tokens import TokenShelf
+from credward.minting.driver import Driver
+from credward.minting.persisted_tokens import PersistedTokens
 from credward.minting.waking import secret_allowed, secret_changed
 from credward.tokens import Secret
 from credward.workers.pool import WorkerPool
 
-__all__ = ["StoreDesk"]
+__all__ = ["StoreService"]
 
 _SECRET = "secret:"  # noqa: S105 - the prefix of names in the store
 
 
-class StoreDesk:
+class StoreService:
     """The owner's side of the store."""
 
     def __init__(
@@ -37,61 +37,61 @@ class StoreDesk:
         holder: Holder,
         gate: Gate,
         recorder: Recorder,
-        shell: Shell,
+        driver: Driver,
         pool: WorkerPool,
-        strongbox: Strongbox,
-        book: GrantBook,
+        opened_store: OpenedStore,
+        records: GrantRecords,
         guard: SecretGuard,
-        shelf: TokenShelf,
+        persisted: PersistedTokens,
         scrub: Callable[[], None],
     ) -> None:
         self._holder = holder
         self._gate = gate
         self._recorder = recorder
-        self._shell = shell
+        self._driver = driver
         self._pool = pool
-        self._strongbox = strongbox
-        self._book = book
+        self._opened_store = opened_store
+        self._records = records
         self._guard = guard
-        self._shelf = shelf
+        self._persisted = persisted
         self._scrub = scrub
 
     async def lock(self, peer: Peer, passphrase: Secret | None) -> None:
         """Lock the store and drop every token from memory; durable."""
         caller = await self._gate.require_owner("Manage", peer, although_locked=True)
         # First: whatever fails after this, nothing is handed out any more.
-        self._strongbox.shut()
-        self._shell.drop_all(LOCKED)
-        await self._strongbox.open(self._config)
+        self._opened_store.shut()
+        self._driver.drop_all(LOCKED)
+        await self._opened_store.open(self._config)
         try:
             await self.lock_up(passphrase)
         finally:
             # Written down afterwards: a full disk is no reason to stay open.
-            if self._strongbox.locked:
+            if self._opened_store.locked:
                 self._recorder.acted(caller, "Manage", "locked")
 
     async def lock_up(self, passphrase: Secret | None = None) -> None:
         """Lock the store, whoever wants it; what is kept of tokens goes first."""
-        self._shelf.clear()
+        self._persisted.clear()
         try:
-            await self._strongbox.lock(passphrase)
+            await self._opened_store.lock(passphrase)
         finally:
-            if self._strongbox.locked:
-                self._shell.drop_all(LOCKED)
+            if self._opened_store.locked:
+                self._driver.drop_all(LOCKED)
                 self._pool.send_home()
                 # Where the disk did not take the locked store, it is tried again.
-                self._book.note_change()
-                await self._book.save()
+                self._records.note_change()
+                await self._records.save()
             self._scrub()
 
     async def unlock(self, peer: Peer, passphrase: Secret | None) -> None:
         """Open the store, and take over what workers finished meanwhile."""
         caller = await self._gate.require_owner("Manage", peer, although_locked=True)
-        if self._gate.locked and not self._strongbox.locked:
+        if self._gate.locked and not self._opened_store.locked:
             # Idle for too long, which the timer will notice in a moment.
             await self.lock_up()
         try:
-            await self._strongbox.unlock(self._config, passphrase)
+            await self._opened_store.unlock(self._config, passphrase)
         except BrokerError as failure:
             if failure.kind is Kind.DENIED:
                 self._recorder.acted(caller, "Manage", "unlock-refused")
@@ -108,12 +108,12 @@ class StoreDesk:
             raise BrokerError(
                 Kind.BAD_REQUEST, "a secret has between 1 and 32768 characters: pipe it in"
             )
-        await self._strongbox.open(self._config)
+        await self._opened_store.open(self._config)
         self._recorder.acted(caller, "Manage", "secret-set", about=_SECRET + name)
-        self._book.put_raw(_SECRET + name, bytearray(text.encode()))
+        self._records.put_raw(_SECRET + name, bytearray(text.encode()))
         self._guard.forget(name)
-        secret_changed(self._config, self._shell, name)
-        durable = await self._book.save()
+        secret_changed(self._config, self._driver, name)
+        durable = await self._records.save()
         self._scrub()
         return durable
 
@@ -123,23 +123,23 @@ class StoreDesk:
         Raise `unknown-credential` where there is none of that name.
         """
         caller = await self._gate.require_owner("Manage", peer)
-        await self._strongbox.open(self._config)
+        await self._opened_store.open(self._config)
         self._recorder.acted(caller, "Manage", "secret-removed", about=_SECRET + name)
-        if not self._book.delete_raw(_SECRET + name):
+        if not self._records.delete_raw(_SECRET + name):
             raise BrokerError(
                 Kind.UNKNOWN_CREDENTIAL,
                 f'the store holds no "{name}": run credward secret list',
             )
         self._guard.forget(name)
-        secret_changed(self._config, self._shell, name)
-        return await self._book.save()
+        secret_changed(self._config, self._driver, name)
+        return await self._records.save()
 
     async def secrets(self, peer: Peer) -> list[tuple[str, Binding | None]]:
         """Return the names of the secrets with what each is bound to, never their values."""
         self._gate.require("Inspect", peer)
         self._gate.check_unlocked()
-        await self._strongbox.open(self._config)
-        names = [name.removeprefix(_SECRET) for name in self._strongbox.names(_SECRET)]
+        await self._opened_store.open(self._config)
+        names = [name.removeprefix(_SECRET) for name in self._opened_store.names(_SECRET)]
         return [(name, self._guard.binding(name)) for name in names]
 
     async def allow_secret(self, peer: Peer, name: str) -> tuple[Binding, bool]:
@@ -150,8 +150,8 @@ class StoreDesk:
         """
         caller = await self._gate.require_owner("Manage", peer)
         config = self._config
-        await self._strongbox.open(config)
-        if _SECRET + name not in self._strongbox.names(_SECRET + name):
+        await self._opened_store.open(config)
+        if _SECRET + name not in self._opened_store.names(_SECRET + name):
             raise BrokerError(
                 Kind.UNKNOWN_CREDENTIAL, f'the store holds no "{name}": run credward secret list'
             )
@@ -163,8 +163,8 @@ class StoreDesk:
             )
         self._recorder.acted(caller, "Manage", "secret-allowed", about=_SECRET + name)
         binding, released = self._guard.allow(config, name, found)
-        durable = await self._book.save()
-        secret_allowed(self._shell, released)
+        durable = await self._records.save()
+        secret_allowed(self._driver, released)
         return binding, durable
 
     @property

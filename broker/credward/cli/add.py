@@ -14,7 +14,7 @@ from credward.cli.names import complete_providers
 from credward.cli.output import format_duration
 from credward.cli.recording import record_places
 from credward.cli.setup.settings_file import diff
-from credward.cli.start import places, reach
+from credward.cli.start import paths, reach
 from credward.config import ConfigErrors, CredentialConfig, load_config
 from credward.errors import BrokerError, Kind
 from credward.settings.registry import SETTINGS
@@ -58,9 +58,9 @@ def command(
 
     The new configuration is checked before it replaces the old one, then one token is minted.
     """
-    target = places().config_file
+    target = paths().config_file
     before = read_config(target)
-    if name in load_config(places()).credentials:
+    if name in load_config(paths()).credentials:
         raise BrokerError(
             Kind.BAD_REQUEST, f'"{name}" is configured already: run credward config edit'
         )
@@ -85,7 +85,7 @@ def command(
         ) from errors
     click.echo(f"{target}: added {name}")
     record_places()
-    _try(load_config(places()).credentials[name])
+    _try(load_config(paths()).credentials[name])
 
 
 def _block(name: str, provider: str, program: tuple[str, ...], words: tuple[str, ...]) -> str:

@@ -14,8 +14,8 @@ import msgspec
 
 from credward import named_files
 from credward.cli.output import print_error, print_json
-from credward.cli.start import places
-from credward.config import Config, ConfigErrors, Places, load_config
+from credward.cli.start import paths
+from credward.config import Config, ConfigErrors, Paths, load_config
 from credward.errors import BrokerError, Kind
 
 __all__ = ["command", "read_config", "replace_file"]
@@ -36,7 +36,7 @@ def command() -> None:
 def check(explicit: Path | None, as_json: bool) -> None:
     """Print everything that is wrong, each with its file and line; exit 78 if anything is."""
     try:
-        found = checked(places(), explicit)
+        found = checked(paths(), explicit)
     except ConfigErrors as errors:
         if as_json:
             print_json({"errors": errors.lines})
@@ -64,7 +64,7 @@ def check(explicit: Path | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def show(as_json: bool) -> None:
     """Print the merged configuration and where each credential comes from."""
-    found = load_config(places())
+    found = load_config(paths())
     shown = {name: _shown(found, name) for name in sorted(found.credentials)}
     if as_json:
         print_json({"default": found.default, "credentials": shown})
@@ -79,7 +79,7 @@ def show(as_json: bool) -> None:
 @command.command("path", epilog="Example: $EDITOR $(credward config path)")
 def path() -> None:
     """Print where the user's configuration file is."""
-    click.echo(places().config_file)
+    click.echo(paths().config_file)
 
 
 @command.command(
@@ -89,7 +89,7 @@ def path() -> None:
 )
 def edit() -> None:
     """Edit a copy, check it, and put it in place only when it is good."""
-    target = places().config_file
+    target = paths().config_file
     before = read_config(target)
     after = click.edit(before, extension=".toml", require_save=False)
     if after is None or after == before:
@@ -109,7 +109,7 @@ def edit() -> None:
     click.echo(f"{target}: changed; run credward reload")
 
 
-def checked(found: Places, explicit: Path | None) -> Config:
+def checked(found: Paths, explicit: Path | None) -> Config:
     """Read configuration and policy as the daemon would."""
     from credward.policy.engine import PolicyEngine
 
@@ -153,7 +153,7 @@ def replace_file(target: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         try:
-            load_config(places(), fresh)
+            load_config(paths(), fresh)
         except ConfigErrors as errors:
             raise ConfigErrors([line.replace(name, str(target)) for line in errors.lines]) from None
         if real.exists():

@@ -24,8 +24,8 @@ from credward.cli.names import complete_credentials
 from credward.cli.output import format_duration, print_json
 from credward.cli.recording import unrecorded_places
 from credward.cli.setup import claude_code
-from credward.cli.start import places, reach
-from credward.cli.surroundings import hand_over
+from credward.cli.start import paths, reach
+from credward.cli.surroundings import folder_body
 from credward.config import Config, CredentialConfig, environment
 from credward.errors import BrokerError, Kind
 from credward.issuing.asking import find_credential
@@ -135,7 +135,7 @@ def _findings(name: str) -> Iterator[Finding]:
 
 
 def _configuration(known: _Known, name: str) -> Iterator[Finding]:
-    known.config = checked(places(), None)
+    known.config = checked(paths(), None)
     files = ", ".join(str(source) for source in known.config.sources) or "no file"
     yield Finding(check="configuration", mark="ok", text=files)
     for warning in known.config.warnings:
@@ -316,7 +316,7 @@ def _folder(known: _Known, _name: str) -> Iterator[Finding]:
     """Say what an agent that is started here would hear, because of a repository's settings."""
     assert known.credential is not None
     credential = known.credential
-    body = hand_over(environment(), _PATIENCE)
+    body = folder_body(environment(), _PATIENCE)
     if not body:
         return
     try:

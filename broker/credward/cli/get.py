@@ -9,7 +9,7 @@ import click
 
 from credward.cli.names import complete_credentials
 from credward.cli.start import reach
-from credward.cli.surroundings import hand_over
+from credward.cli.surroundings import folder_body
 from credward.clock import SystemClock
 from credward.config import environment
 from credward.errors import BrokerError, Kind
@@ -52,7 +52,7 @@ def command(
     environ = environment()
     clock = SystemClock()
     end = clock.elapsed() + timeout
-    folder = hand_over(environ, timeout)
+    folder = folder_body(environ, timeout)
     timeout = max(_LEAST, end - clock.elapsed())
     client = reach(start=not no_start, timeout=timeout)
     body, _headers = client.get_token(

@@ -17,7 +17,7 @@ import click
 
 from credward.cli.config import replace_file
 from credward.cli.recording import record_places
-from credward.cli.start import places
+from credward.cli.start import paths
 from credward.config import environment, load_config
 from credward.errors import BrokerError
 from credward.named_files import read_text
@@ -59,7 +59,7 @@ def command() -> None:
     environment names unusual places (XDG_CONFIG_HOME and its kin), they are recorded, and a daemon
     that is started automatically goes by them.
     """
-    target = places().config_file
+    target = paths().config_file
     if target.exists():
         click.echo(f"{target}: there already, nothing was changed")
     else:
@@ -81,7 +81,7 @@ def command() -> None:
 
 def _configured() -> set[str]:
     try:
-        return set(load_config(places()).credentials)
+        return set(load_config(paths()).credentials)
     except BrokerError:
         # `config check` says what is wrong; here it hides nothing.
         return set()

@@ -82,7 +82,7 @@ def command(
         _give_up(client, name, as_json=as_json)
         return
     if grant_stdin:
-        _hand_over(client, name, as_json=as_json)
+        _import_grant(client, name, as_json=as_json)
         return
     received = _take_signals_for_ctrl_c()
     started = None
@@ -171,12 +171,12 @@ def _default_name(client: Client) -> str:
     )
 
 
-def _hand_over(client: Client, name: str, *, as_json: bool) -> None:
+def _import_grant(client: Client, name: str, *, as_json: bool) -> None:
     if sys.stdin.isatty():
         text = click.prompt("refresh token", hide_input=True, err=True)
     else:
         text = read_text(_LONGEST_GRANT)
-    given = client.hand_over(name, text)
+    given = client.import_grant(name, text)
     if as_json:
         print_json(given)
     else:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import click
 
-from credward.cli.start import client_of, places
+from credward.cli.start import client_of, paths
 from credward.config import CredentialConfig, load_config
 from credward.errors import BrokerError
 from credward.settings.registry import SETTINGS
@@ -57,14 +57,14 @@ def complete_secrets(
 ) -> list[str]:
     """Return the names of the store's secrets, where a daemon runs that may say them."""
     try:
-        return _beginning(incomplete, client_of(places(), _PATIENCE).secret_names().names)
+        return _beginning(incomplete, client_of(paths(), _PATIENCE).secret_names().names)
     except (BrokerError, OSError):
         return []
 
 
 def _credentials() -> list[CredentialConfig]:
     try:
-        return list(load_config(places()).credentials.values())
+        return list(load_config(paths()).credentials.values())
     except (BrokerError, OSError):
         return []
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from credward.account import find_account
-from credward.cli.start import places
+from credward.cli.start import paths
 
 __all__ = ["command"]
 
@@ -46,7 +46,7 @@ def command(
         os.environ.update(find_account().lasting_places())
     sys.exit(
         run(
-            places=places(),
+            paths=paths(),
             config_path=config.absolute() if config else None,
             socket=socket.absolute() if socket else None,
             detach=detach,

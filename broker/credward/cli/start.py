@@ -11,10 +11,10 @@ import click
 
 from credward.client import Client
 from credward.clock import SystemClock
-from credward.config import Places, environment, find_places
+from credward.config import Paths, environment, find_paths
 from credward.errors import BrokerError, Failure, Kind
 
-__all__ = ["client_of", "command", "places", "reach"]
+__all__ = ["client_of", "command", "paths", "reach"]
 
 
 @click.command(
@@ -34,12 +34,12 @@ def command() -> None:
     sys.exit(main())
 
 
-def places() -> Places:
+def paths() -> Paths:
     """Return this user's places."""
-    return find_places(environment())
+    return find_paths(environment())
 
 
-def client_of(found: Places, timeout: float) -> Client:
+def client_of(found: Paths, timeout: float) -> Client:
     """Return a client of the daemon at these places."""
     return Client(found.sockets, timeout, named=found.socket_named)
 
@@ -51,7 +51,7 @@ def reach(*, start: bool = False, timeout: float = 10.0) -> Client:
     """
     from credward.starting.refusal import start_is_wanted
 
-    found = places()
+    found = paths()
     client = client_of(found, timeout)
     if not start_is_wanted(environment()) or (found.is_configured and not start):
         return client

@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from credward.cli.helper_probe import find_helper
 from credward.errors import BrokerError, Kind
 
-__all__ = ["hand_over"]
+__all__ = ["folder_body"]
 
 # What the helper has for ending, and an interpreter in its place for starting (seconds).
 _GRACE = 2.0
 
 
-def hand_over(environ: Mapping[str, str], timeout: float) -> bytes:
+def folder_body(environ: Mapping[str, str], timeout: float) -> bytes:
     """Return the body of a question from the working directory, empty where nothing is found.
 
     *timeout*: of the whole question (seconds), of which half is for the look. Raise `timed-out`

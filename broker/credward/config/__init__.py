@@ -10,7 +10,7 @@ from credward.config.model import (
     PolicyConfig,
     StoreConfig,
 )
-from credward.paths import Places, candidate_sockets, environment, find_places
+from credward.paths import Paths, candidate_sockets, environment, find_paths
 
 __all__ = [
     "AuditConfig",
@@ -18,11 +18,11 @@ __all__ = [
     "ConfigErrors",
     "CredentialConfig",
     "ListenConfig",
-    "Places",
+    "Paths",
     "PolicyConfig",
     "StoreConfig",
     "candidate_sockets",
     "environment",
-    "find_places",
+    "find_paths",
     "load_config",
 ]

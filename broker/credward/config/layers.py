@@ -17,7 +17,7 @@ from typing import Any
 from credward.config.locate import Locator
 from credward.errors import BrokerError, Kind
 from credward.named_files import opened, read_all
-from credward.paths import Places
+from credward.paths import Paths
 
 __all__ = ["Complaints", "ConfigErrors", "Layer", "named_tables", "read_layers"]
 
@@ -81,10 +81,10 @@ def named_tables(
             yield layer, name, table
 
 
-def read_layers(places: Places, explicit: Path | None, complaints: Complaints) -> list[Layer]:
+def read_layers(paths: Paths, explicit: Path | None, complaints: Complaints) -> list[Layer]:
     """Return the layers that exist, weakest first; what cannot be read is a complaint."""
     layers = []
-    for path, system in _files(places, explicit):
+    for path, system in _files(paths, explicit):
         layer = _read(path, complaints, system=system)
         if layer is not None:
             layers.append(layer)
@@ -93,16 +93,16 @@ def read_layers(places: Places, explicit: Path | None, complaints: Complaints) -
     return layers
 
 
-def _files(places: Places, explicit: Path | None) -> Iterator[tuple[Path, bool]]:
+def _files(paths: Paths, explicit: Path | None) -> Iterator[tuple[Path, bool]]:
     if explicit is not None:
         yield explicit, False
         return
-    if not places.config_alone:
-        yield places.system_config_dir / "config.toml", True
-        directory = places.system_config_dir / "config.d"
+    if not paths.config_alone:
+        yield paths.system_config_dir / "config.toml", True
+        directory = paths.system_config_dir / "config.d"
         for path in sorted(directory.glob("*.toml")):
             yield path, True
-    yield places.config_file, False
+    yield paths.config_file, False
 
 
 def _read(path: Path, complaints: Complaints, *, system: bool) -> Layer | None:

@@ -48,7 +48,7 @@ from credward.config.sources import with_sources
 from credward.config.storing import contradictions, store_config
 from credward.config.words import Where, convert
 from credward.guess import guess
-from credward.paths import Places
+from credward.paths import Paths
 from credward.settings.checks import check_base_urls
 from credward.settings.hosts import implied_base_urls
 from credward.settings.network import NetworkSettings
@@ -74,10 +74,10 @@ _LATER = ("sinks",)
 _S = TypeVar("_S", bound=msgspec.Struct)
 
 
-def load_config(places: Places, explicit: Path | None = None) -> Config:
+def load_config(paths: Paths, explicit: Path | None = None) -> Config:
     """Read all layers (or *explicit* alone); raises `ConfigErrors` holding every error."""
     complaints = Complaints()
-    layers = read_layers(places, explicit, complaints)
+    layers = read_layers(paths, explicit, complaints)
     for layer in layers:
         _check_tables(layer, complaints)
     grants = read_grants(layers, complaints)
@@ -117,7 +117,7 @@ def load_config(places: Places, explicit: Path | None = None) -> Config:
         ),
         policy=PolicyConfig(directory=_path(policy.directory)),
         audit=AuditConfig(path=_path(audit.path), sync=audit.sync),
-        store=store_config(store, config_dir=places.config_dir),
+        store=store_config(store, config_dir=paths.config_dir),
         notify=NotifyConfig(login_required=tuple(notify.login_required or ())),
         network=network,
         sources=tuple(layer.path for layer in layers),
@@ -295,8 +295,8 @@ def _epoch(
 
     Where it may be sent does: a token that is held is not for hosts that it was not minted for.
     """
-    places = [sorted(base_urls), sorted(common.allow_client_flags)]
-    words = [provider, msgspec.to_builtins(own), common.grant, places]
+    paths = [sorted(base_urls), sorted(common.allow_client_flags)]
+    words = [provider, msgspec.to_builtins(own), common.grant, paths]
     return hashlib.sha256(msgspec.json.encode(words, order="sorted")).hexdigest()[:16]
 
 

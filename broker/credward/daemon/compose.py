@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from credward.account import account_home
-from credward.administering.grant_service import GrantDesk
+from credward.administering.grant_service import GrantService
 from credward.administering.idle_lock import IdleLock
-from credward.administering.login_service import LoginDesk
+from credward.administering.login_service import LoginService
 from credward.administering.manage_service import BrokerManageService
-from credward.administering.store_service import StoreDesk
+from credward.administering.store_service import StoreService
 from credward.audit import AuditLog
 from credward.callers.attestation import attestation_report
 from credward.callers.caller import Caller
 from credward.callers.identify import peer_identifier
 from credward.clock import Clock
-from credward.config import Config, CredentialConfig, ListenConfig, Places, environment, load_config
+from credward.config import Config, CredentialConfig, ListenConfig, Paths, environment, load_config
 from credward.config.sources import files_behind
 from credward.daemon.hardening import hardening_report
 from credward.daemon.in_force import Holder, InForce
@@ -33,11 +33,11 @@ from credward.daemon.service import BrokerService
 from credward.daemon.wakeups import open_wakeups
 from credward.doors.unix_api.problems import render_problem
 from credward.doors.unix_api.routes import build_handler
+from credward.grants.journal_replay import JournalReplay
 from credward.grants.keeper import GrantKeeper
-from credward.grants.opened_store import Strongbox
-from credward.grants.records import GrantBook
-from credward.grants.recovery import Recovery
-from credward.grants.replay_cache import UsedProofs
+from credward.grants.opened_store import OpenedStore
+from credward.grants.records import GrantRecords
+from credward.grants.replay_cache import ReplayCache
 from credward.grants.secret_guard import SecretGuard
 from credward.http.http11 import HttpServer
 from credward.issuing.fallbacks import Fallbacks
@@ -47,10 +47,10 @@ from credward.issuing.metrics import Sample
 from credward.issuing.recording import Recorder
 from credward.logins.logins import Logins
 from credward.logins.notices import LoginNotices
-from credward.logins.waiters import TurnedAway
-from credward.minting.driver import Shell
+from credward.logins.waiters import LoginWaiters
+from credward.minting.driver import Driver
 from credward.minting.minting import Minting
-from credward.minting.persisted_tokens import TokenShelf
+from credward.minting.persisted_tokens import PersistedTokens
 from credward.minting.sealer import Sealer
 from credward.minting.source_files import SourceFiles
 from credward.minting.waking import changed_hands, login_found
@@ -70,11 +70,11 @@ class Broker:
     listen: ListenConfig
     make_server: Callable[[], HttpServer]
     pool: WorkerPool
-    shell: Shell
+    driver: Driver
     audit: AuditLog
     logins: Logins
-    book: GrantBook
-    shelf: TokenShelf
+    records: GrantRecords
+    persisted: PersistedTokens
     idle_lock: IdleLock
     notices: LoginNotices
     scrubber: Scrubber
@@ -87,56 +87,60 @@ class Broker:
 def compose(
     *,
     clock: Clock,
-    places: Places,
+    paths: Paths,
     config_path: Path | None,
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
 ) -> Broker:
     """Build a broker from the configuration; raise `BrokerError` where that is wrong."""
-    config = load_config(places, config_path)
+    config = load_config(paths, config_path)
     environ = environment()
-    journals = JournalDirectory(places.state_dir / "journals")
-    proofs = UsedProofs(clock=clock, path=places.state_dir / "used_proofs.json")
+    journals = JournalDirectory(paths.state_dir / "journals")
+    replay_cache = ReplayCache(clock=clock, path=paths.state_dir / "replay_cache.json")
     scrubber = Scrubber()
-    pool = WorkerPool(clock=clock, journals=journals, on_used_up=proofs.add, on_left=scrubber.soon)
-    audit = AuditLog(config.audit.path or places.state_dir / "audit.log", sync=config.audit.sync)
+    pool = WorkerPool(
+        clock=clock, journals=journals, on_used_up=replay_cache.add, on_left=scrubber.soon
+    )
+    audit = AuditLog(config.audit.path or paths.state_dir / "audit.log", sync=config.audit.sync)
     holder = Holder(Active(config, _load_policy(config)))
-    strongbox = Strongbox(
+    opened_store = OpenedStore(
         clock=clock,
         pool=pool,
-        state_dir=places.state_dir,
-        key_file=places.config_file.parent / "store.key",
+        state_dir=paths.state_dir,
+        key_file=paths.config_file.parent / "store.key",
         environ=environ,
     )
-    book = GrantBook(strongbox)
-    guard = SecretGuard(book)
+    records = GrantRecords(opened_store)
+    guard = SecretGuard(records)
     keeper = GrantKeeper(
         clock=clock,
-        book=book,
+        records=records,
         release=journals.release,
-        # Only a mint that `shell` began brings this about.
-        changed_hands=lambda grant: changed_hands(holder.active.config, shell, grant),
+        # Only a mint that `driver` began brings this about.
+        changed_hands=lambda grant: changed_hands(holder.active.config, driver, grant),
     )
 
     def login_came(grant: str) -> None:
-        woken = login_found(holder.active.config, shell, grant)
+        woken = login_found(holder.active.config, driver, grant)
         for each in {grant, *(user.grant for user in woken)}:
             notices.login_given(each)
 
-    recovery = Recovery(keeper=keeper, journals=journals, spawn=spawn)
-    sources = _Sources(places, strongbox)
+    journal_replay = JournalReplay(keeper=keeper, journals=journals, spawn=spawn)
+    sources = _Sources(paths, opened_store)
     minting = Minting(
         clock=clock,
         pool=pool,
         keeper=keeper,
-        recovery=recovery,
-        strongbox=strongbox,
+        journal_replay=journal_replay,
+        opened_store=opened_store,
         sources=sources,
         guard=guard,
-        proofs=proofs,
+        replay_cache=replay_cache,
         environ=environ,
         login_found=login_came,
     )
-    shelf = TokenShelf(clock=clock, book=book, config=lambda: holder.active.config, environ=environ)
+    persisted = PersistedTokens(
+        clock=clock, records=records, config=lambda: holder.active.config, environ=environ
+    )
     notices = LoginNotices(
         clock=clock,
         config=lambda: holder.active.config,
@@ -145,109 +149,109 @@ def compose(
         spawn=spawn,
     )
     files = SourceFiles(clock=clock, files=lambda name: _files(holder.active.config, name, environ))
-    shell = Shell(
+    driver = Driver(
         clock=clock,
         sealer=Sealer(),
         wakeups=open_wakeups(asyncio.get_running_loop()),
         spawn=spawn,
         mint=lambda key: minting.mint(holder.active.config, key),
-        watcher=shelf,
+        watcher=persisted,
         owner=notices,
         files=files,
         scrub=scrubber.soon,
     )
-    shelf.tokens = shell
+    persisted.tokens = driver
     recorder = Recorder(clock=clock, audit=audit)
-    turned_away = TurnedAway()
+    login_waiters = LoginWaiters()
     gate = Gate(
         holder=holder,
         recorder=recorder,
         worker_pids=pool.pids,
-        locked=lambda: strongbox.locked_by_owner or idle_lock.overdue,
+        locked=lambda: opened_store.locked_by_owner or idle_lock.overdue,
         asked=lambda: idle_lock.touch(),  # noqa: PLW0108 - made below
     )
     issuer = Issuer(
         holder=holder,
         gate=gate,
-        shell=shell,
+        driver=driver,
         recorder=recorder,
-        fallbacks=Fallbacks(clock=clock, view=shell.view, holds=shell.holds),
-        turned_away=turned_away,
+        fallbacks=Fallbacks(clock=clock, view=driver.view, holds=driver.holds),
+        login_waiters=login_waiters,
         files=files,
     )
-    store_desk = StoreDesk(
+    store_service = StoreService(
         holder=holder,
         gate=gate,
         recorder=recorder,
-        shell=shell,
+        driver=driver,
         pool=pool,
-        strongbox=strongbox,
-        book=book,
+        opened_store=opened_store,
+        records=records,
         guard=guard,
-        shelf=shelf,
+        persisted=persisted,
         scrub=scrubber.soon,
     )
-    grant_desk = GrantDesk(
+    grant_service = GrantService(
         clock=clock,
         holder=holder,
         gate=gate,
         recorder=recorder,
-        shell=shell,
+        driver=driver,
         pool=pool,
-        strongbox=strongbox,
-        book=book,
+        opened_store=opened_store,
+        records=records,
         keeper=keeper,
         minting=minting,
-        turned_away=turned_away,
+        login_waiters=login_waiters,
         notices=notices,
         scrub=scrubber.soon,
     )
     idle_lock = IdleLock(
         clock=clock,
         after=lambda: holder.active.config.store.lock_after,
-        locked=lambda: strongbox.locked,
-        lock=store_desk.lock_up,
+        locked=lambda: opened_store.locked,
+        lock=store_service.lock_up,
         spawn=spawn,
     )
 
     in_force = InForce(
         holder=holder,
-        strongbox=strongbox,
+        opened_store=opened_store,
         journals=journals,
-        recovery=recovery,
+        journal_replay=journal_replay,
         keeper=keeper,
         guard=guard,
-        shell=shell,
-        shelf=shelf,
+        driver=driver,
+        persisted=persisted,
         idle_lock=idle_lock,
         notices=notices,
     )
-    strongbox.on_open(in_force.store_opened)
+    opened_store.on_open(in_force.store_opened)
     logins = Logins(
         clock=clock,
         pool=pool,
         secrets_of=minting.secrets_of,
-        keep=grant_desk.keep,
+        keep=grant_service.keep,
         spawn=spawn,
     )
-    login_desk = LoginDesk(
+    login_service = LoginService(
         clock=clock,
         holder=holder,
         gate=gate,
         recorder=recorder,
-        strongbox=strongbox,
+        opened_store=opened_store,
         keeper=keeper,
         logins=logins,
     )
 
     def reload() -> Config:
         # Everything is read and checked before anything is replaced: an error leaves all as it was.
-        fresh = load_config(places, config_path)
+        fresh = load_config(paths, config_path)
         active = Active(fresh, _load_policy(fresh))
         audit.reopen()
         before, holder.active = holder.active, active
         in_force.configure()
-        spawn(grant_desk.dropped(before.config))
+        spawn(grant_service.dropped(before.config))
         return fresh
 
     in_force.configure()
@@ -257,14 +261,14 @@ def compose(
         audit=audit,
         reload=reload,
         public_key=sources.public_key,
-        facts=_Facts(holder, shell, pool, strongbox, book, keeper, notices),
-        grants=grant_desk,
+        facts=_Facts(holder, driver, pool, opened_store, records, keeper, notices),
+        grants=grant_service,
         refusal=lambda credential: guard.refusal(holder.active.config, credential),
     )
     peers = peer_identifier(own_uid=os.geteuid(), user_mode=config.listen.mode == "user")
     handler = build_handler(
         service,
-        BrokerManageService(grants=grant_desk, logins=login_desk, store=store_desk),
+        BrokerManageService(grants=grant_service, logins=login_service, store=store_service),
         # In the other modes each caller has a home of its own, which is not ours to look up.
         account_home(os.geteuid()) if config.listen.mode == "user" else None,
     )
@@ -273,11 +277,11 @@ def compose(
         listen=config.listen,
         make_server=lambda: HttpServer(handler, open_peer=peers.open, render_error=render_problem),
         pool=pool,
-        shell=shell,
+        driver=driver,
         audit=audit,
         logins=logins,
-        book=book,
-        shelf=shelf,
+        records=records,
+        persisted=persisted,
         idle_lock=idle_lock,
         notices=notices,
         scrubber=scrubber,
@@ -292,26 +296,26 @@ class _Facts:
     """What the process can tell of itself."""
 
     holder: Holder
-    shell: Shell
+    driver: Driver
     pool: WorkerPool
-    strongbox: Strongbox
-    book: GrantBook
+    opened_store: OpenedStore
+    records: GrantRecords
     keeper: GrantKeeper
     notices: LoginNotices
 
     def locked(self) -> bool:
         """Return whether the owner locked the store."""
-        return self.strongbox.locked_by_owner
+        return self.opened_store.locked_by_owner
 
     def store(self) -> str:
         """Return where the store's key comes from."""
-        return self.strongbox.describe()
+        return self.opened_store.describe()
 
     def warnings(self) -> list[str]:
         """Return what people should know."""
-        unsaved = self.book.failure
+        unsaved = self.records.failure
         return [
-            *self.strongbox.warnings(),
+            *self.opened_store.warnings(),
             *([unsaved.message] if unsaved else []),
             *self.notices.warnings(),
         ]
@@ -334,7 +338,7 @@ class _Facts:
             Sample(
                 name="tokens_held",
                 help="Tokens sealed in memory",
-                value=float(self.shell.held_tokens),
+                value=float(self.driver.held_tokens),
             ),
             Sample(name="workers", help="Live workers", value=float(len(self.pool.snapshot()))),
             Sample(
@@ -374,12 +378,12 @@ def _load_policy(config: Config) -> PolicyEngine:
 class _Sources:
     """Secrets that the daemon itself keeps."""
 
-    places: Places
-    strongbox: Strongbox
+    paths: Paths
+    opened_store: OpenedStore
 
     def stored(self, name: str) -> Secret | None:
         """Return the secret that `credward secret set` stored under this name."""
-        entry = self.strongbox.get(f"secret:{name}")
+        entry = self.opened_store.get(f"secret:{name}")
         if entry is None:
             return None
         try:
@@ -391,7 +395,7 @@ class _Sources:
         """Return the key with which a `local` credential signs."""
         from credward.store.signing_keys import load_or_create  # noqa: PLC0415 - 1 MB
 
-        return load_or_create(self.places.state_dir, credential.grant)
+        return load_or_create(self.paths.state_dir, credential.grant)
 
     def public_key(self, credential: CredentialConfig) -> dict[str, str]:
         """Return what others check those signatures with, as a JWK."""

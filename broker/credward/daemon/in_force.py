@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 from credward.administering.idle_lock import IdleLock
 from credward.config import Config, CredentialConfig
+from credward.grants.journal_replay import JournalReplay
 from credward.grants.keeper import GrantKeeper
-from credward.grants.opened_store import Strongbox
-from credward.grants.recovery import Recovery
+from credward.grants.opened_store import OpenedStore
 from credward.grants.secret_guard import SecretGuard
 from credward.issuing.gate import Active
 from credward.lifecycle.vocabulary import Plan
 from credward.logins.notices import LoginNotices
-from credward.minting.driver import Shell
+from credward.minting.driver import Driver
 from credward.minting.minting import needs_store
-from credward.minting.persisted_tokens import TokenShelf
+from credward.minting.persisted_tokens import PersistedTokens
 from credward.minting.waking import secret_allowed
 from credward.settings.grants import grant_terms, upstream_of
 from credward.settings.references import Reference, handed_out
@@ -39,13 +39,13 @@ class InForce:
     """What is configured, as the parts need it; *restored*: the store was opened, or cannot be."""
 
     holder: Holder
-    strongbox: Strongbox
+    opened_store: OpenedStore
     journals: JournalDirectory
-    recovery: Recovery
+    journal_replay: JournalReplay
     keeper: GrantKeeper
     guard: SecretGuard
-    shell: Shell
-    shelf: TokenShelf
+    driver: Driver
+    persisted: PersistedTokens
     idle_lock: IdleLock
     notices: LoginNotices
     restored: bool = False
@@ -61,9 +61,9 @@ class InForce:
                 if grant_terms(each.settings).rotating
             }
         )
-        self.shell.configure(self._plans(config))
-        secret_allowed(self.shell, self.guard.released(config))
-        self.shelf.sweep()
+        self.driver.configure(self._plans(config))
+        secret_allowed(self.driver, self.guard.released(config))
+        self.persisted.sweep()
         self.notices.configured()
 
     async def open_store(self) -> None:
@@ -71,10 +71,10 @@ class InForce:
         config = self.holder.active.config
         try:
             # Where nothing needs it yet, nobody is asked for its key.
-            if self.strongbox.exists or any(
+            if self.opened_store.exists or any(
                 needs_store(each) or each.persist for each in config.credentials.values()
             ):
-                await self.strongbox.open(config)
+                await self.opened_store.open(config)
         finally:
             self.restored = True
             self.configure()
@@ -82,15 +82,15 @@ class InForce:
     async def store_opened(self) -> None:
         """Take up what is there: journals first, then the state of the grants, then tokens."""
         self.idle_lock.touch()
-        await self.recovery.begin()
-        await self.keeper.unlocked(recovered=self.strongbox.recovered)
+        await self.journal_replay.begin()
+        await self.keeper.unlocked(recovered=self.opened_store.recovered)
         config = self.holder.active.config
         waiting = {each.grant for each in config.credentials.values() if needs_store(each)}
         for grant in waiting:
             if (failure := self.keeper.parked(grant)) is not None:
-                self.shell.grant_parked(grant, failure)
-        self.shell.store_opened()
-        self.shelf.restore()
+                self.driver.grant_parked(grant, failure)
+        self.driver.store_opened()
+        self.persisted.restore()
 
     def _plans(self, config: Config) -> list[Plan]:
         return [

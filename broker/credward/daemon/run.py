@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from credward.clock import SystemClock
-from credward.config import Places, environment
+from credward.config import Paths, environment
 from credward.daemon.compose import Broker, compose
 from credward.daemon.detach import detach as detach_from_terminal
 from credward.daemon.detach import report_failure
@@ -42,7 +42,7 @@ _OPENING = 2.0
 
 def run(
     *,
-    places: Places,
+    paths: Paths,
     config_path: Path | None,
     socket: Path | None,
     detach: bool,
@@ -55,13 +55,13 @@ def run(
         exit_code, parent = detach_from_terminal()
         if exit_code is not None:
             return exit_code
-        log_file = log_file or places.state_dir / "daemon.log"
+        log_file = log_file or paths.state_dir / "daemon.log"
     try:
         harden_process(no_new_privs=False)
         configure_logging(log_level, log_file)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(
-                _with_one_failure(_serve(places, config_path, socket or places.socket, parent))
+                _with_one_failure(_serve(paths, config_path, socket or paths.socket, parent))
             )
     except BrokerError as error:
         if parent is None:
@@ -94,10 +94,10 @@ async def _with_one_failure(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def _serve(
-    places: Places, config_path: Path | None, socket_path: Path, parent: int | None
+    paths: Paths, config_path: Path | None, socket_path: Path, parent: int | None
 ) -> None:
     activated = activated_sockets(environment(), os.getpid())
-    lock = StoreLock.acquire(places.state_dir, socket_path, take_over=bool(activated))
+    lock = StoreLock.acquire(paths.state_dir, socket_path, take_over=bool(activated))
     try:
         async with asyncio.TaskGroup() as tasks:
             running: set[asyncio.Task[None]] = set()
@@ -108,9 +108,7 @@ async def _serve(
                 task.add_done_callback(running.discard)
                 return task
 
-            broker = compose(
-                clock=SystemClock(), places=places, config_path=config_path, spawn=spawn
-            )
+            broker = compose(clock=SystemClock(), paths=paths, config_path=config_path, spawn=spawn)
             stop = asyncio.Event()
             notifier = Notifier(environment().get("NOTIFY_SOCKET"), parent)
             _answer_signals(broker, stop, notifier)
@@ -131,7 +129,7 @@ async def _serve(
             notifier.stopping()
             watching.cancel()
             broker.logins.close()
-            broker.book.close()
+            broker.records.close()
             broker.idle_lock.close()
             broker.notices.close()
             broker.scrubber.close()
@@ -141,7 +139,7 @@ async def _serve(
                 # With the first process of a container its workers are killed.
                 await broker.pool.finish(_CONTAINER)
             await broker.pool.close()
-            if broker.book.unsaved:
+            if broker.records.unsaved:
                 # There may be room again by now.
                 spawn(_save(broker))
             # What still runs now waits for a worker or for the disk; its journal knows the rest.
@@ -149,8 +147,8 @@ async def _serve(
                 await asyncio.wait(running, timeout=_LAST_WORDS)
             for task in running:
                 task.cancel()
-            await broker.shelf.close()
-            broker.shell.close()
+            await broker.persisted.close()
+            broker.driver.close()
             broker.audit.close()
     finally:
         lock.release()
@@ -167,7 +165,7 @@ async def _open_store(broker: Broker) -> None:
 
 async def _save(broker: Broker) -> None:
     """Write the store a last time; a failure is in the log already."""
-    await broker.book.save()
+    await broker.records.save()
 
 
 def _answer_signals(broker: Broker, stop: asyncio.Event, notifier: Notifier) -> None:

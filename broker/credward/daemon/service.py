@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from credward import __version__, wire
-from credward.administering.grant_service import GrantDesk
+from credward.administering.grant_service import GrantService
 from credward.audit import AuditLog
 from credward.callers.caller import Caller
 from credward.clock import Clock
@@ -20,7 +20,7 @@ from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Failure, Kind
 from credward.formats.registry import FORMATS
 from credward.grants.grant_record import GrantView
-from credward.issuing.fallbacks import Unusable
+from credward.issuing.fallbacks import Skipped
 from credward.issuing.gate import Peer
 from credward.issuing.issuer import Issued, Issuer
 from credward.issuing.metrics import Metrics, Sample
@@ -73,7 +73,7 @@ class BrokerService:
         reload: Callable[[], Config],
         public_key: Callable[[CredentialConfig], dict[str, Any]],
         facts: ProcessFacts,
-        grants: GrantDesk,
+        grants: GrantService,
         refusal: Callable[[CredentialConfig], Failure | None],
     ) -> None:
         self._clock = clock
@@ -267,7 +267,7 @@ def _grant_status(
     )
 
 
-def _unusable(unusable: Unusable) -> wire.Unusable:
+def _unusable(unusable: Skipped) -> wire.Unusable:
     return wire.Unusable(
         credential=unusable.credential,
         kind=unusable.state.value,

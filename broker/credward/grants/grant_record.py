@@ -40,7 +40,7 @@ class Parked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class GrantRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One grant; instants are Unix seconds.
 
-    *origin* is the random name of the login that it comes from, *generation* counts its rotations
+    *family* is the random name of the login that it comes from, *generation* counts its rotations
     since: together they are the version that a rotation is checked against. *bound_to* names the
     server and the client that it is for (`settings.grants`). *ambiguous_at*: since when nobody
     knows whether the secret was used up (DESIGN: ambiguous exchanges). *extended_at*: when a
@@ -55,7 +55,8 @@ class GrantRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     account: str | None = None
     ends_at: float | None = None
     extended_at: float | None = None
-    origin: int
+    # The name that it has on disk is from before.
+    family: int = msgspec.field(name="origin")
     generation: int = 0
     given_at: float
     ambiguous_at: float | None = None

@@ -21,11 +21,11 @@ from credward.clock import Clock
 from credward.errors import BrokerError, Failure, Kind
 from credward.grants.grant_record import GrantRecord, GrantView, Parked
 from credward.grants.loan import Ended, Loan, cut_off, ended_by_crash, ended_with
-from credward.grants.records import GrantBook
+from credward.grants.records import GrantRecords
 from credward.store.journal import GrantFields, Journal, JournalState, Lease, open_grant
 from credward.workers.link import MintedToken
 
-__all__ = ["GrantKeeper", "new_origin"]
+__all__ = ["GrantKeeper", "new_family"]
 
 _log = logging.getLogger(__name__)
 
@@ -41,12 +41,12 @@ class GrantKeeper:
         self,
         *,
         clock: Clock,
-        book: GrantBook,
+        records: GrantRecords,
         release: Callable[[Journal], None],
         changed_hands: Callable[[str], None],
     ) -> None:
         self._clock = clock
-        self._book = book
+        self._records = records
         self._release = release
         # Told of a grant that was handed over and worked, where it is another account's.
         self._changed_hands = changed_hands
@@ -57,14 +57,14 @@ class GrantKeeper:
         # What ended while the store was locked, or is newer than the grant that is known.
         self._unread: deque[tuple[Ended, Journal]] = deque()
         self._doubted = False
-        book.on_saved = self._release_journals
+        records.on_saved = self._release_journals
         self.rotations = 0
         self.ambiguities = 0
         self.windows: deque[float] = deque(maxlen=_WINDOWS)
 
     def check_open(self) -> None:
         """Raise `store-locked` where nothing can be lent."""
-        self._book.check_open()
+        self._records.check_open()
 
     def turn(self, grant: str) -> asyncio.Lock:
         """Return the lock under which one grant is used."""
@@ -74,7 +74,7 @@ class GrantKeeper:
         """Return what may be shown of a grant; little while the store is locked."""
         record = self.peek(grant)
         if record is None:
-            return GrantView(name=grant, unsaved=self._book.unsaved)
+            return GrantView(name=grant, unsaved=self._records.unsaved)
         return GrantView(
             name=grant,
             account=record.account or (record.before.account if record.before else None),
@@ -86,18 +86,18 @@ class GrantKeeper:
             parked_at=record.parked.since if record.parked else None,
             failure=record.parked.failure() if record.parked else None,
             untried=record.untried,
-            unsaved=self._book.unsaved,
+            unsaved=self._records.unsaved,
         )
 
     def parked(self, grant: str) -> Failure | None:
         """Return why a grant waits for a human, None where it does not; raise `store-locked`."""
-        record = self._book.load(grant)
+        record = self._records.load(grant)
         return record.parked.failure() if record and record.parked else None
 
     def peek(self, grant: str) -> GrantRecord | None:
         """Return the record of a grant, None where there is none or the store is locked."""
         try:
-            return None if self._book.locked else self._book.load(grant)
+            return None if self._records.locked else self._records.load(grant)
         except BrokerError as failure:
             # Locked just now, by another thread.
             if failure.kind is Kind.STORE_LOCKED:
@@ -123,12 +123,12 @@ class GrantKeeper:
         was read: whoever sends at once sends the secret that is current.
         """
         self._take_unread()
-        record = self._book.load(grant)
+        record = self._records.load(grant)
         elsewhere = record is not None and not record.is_for(provider, bound_to)
         # Again where somebody logs out while the first use is written down.
         while by_itself and (record is None or (elsewhere and record.secret is None)):
             await self._begin(grant, provider, bound_to)
-            record = self._book.load(grant)
+            record = self._records.load(grant)
             elsewhere = False
         if record is not None and elsewhere and record.secret is not None:
             raise _is_elsewhere(grant, by_itself=by_itself)
@@ -139,12 +139,12 @@ class GrantKeeper:
             lease=Lease(
                 mint=mint,
                 grant=grant,
-                origin=record.origin if record else 0,
+                family=record.family if record else 0,
                 generation=record.generation if record else 0,
                 rotation_retry=rotation_retry,
             ),
             record=record,
-            key=self._book.mint_key(mint),
+            key=self._records.mint_key(mint),
         )
 
     async def _begin(self, grant: str, provider: str, bound_to: str) -> None:
@@ -152,16 +152,16 @@ class GrantKeeper:
         begun = GrantRecord(
             provider=provider,
             bound_to=bound_to,
-            origin=new_origin(),
+            family=new_family(),
             given_at=self._clock.now(),
         )
-        self._book.put(grant, begun)
-        if await self._book.save():
+        self._records.put(grant, begun)
+        if await self._records.save():
             return
-        if (record := self._book.load(grant)) is not None and record.origin == begun.origin:
-            self._book.delete(grant)
+        if (record := self._records.load(grant)) is not None and record.family == begun.family:
+            self._records.delete(grant)
         unwritten = Failure.of(Kind.INTERNAL, "the store cannot be written")
-        raise (self._book.failure or unwritten).error()
+        raise (self._records.failure or unwritten).error()
 
     async def settle(self, loan: Loan, outcome: MintedToken | Failure, journal: Journal) -> bool:
         """Take a loan back when its worker can write no more; return whether the journal is free.
@@ -169,7 +169,7 @@ class GrantKeeper:
         What the worker sealed counts even if it died before it could answer.
         """
         ended = ended_with(loan.lease, outcome, _read(journal))
-        before = self._book.changes
+        before = self._records.changes
         try:
             brought = self._take(ended)
         except BrokerError as failure:
@@ -179,10 +179,10 @@ class GrantKeeper:
             self._unread.append((ended, journal))
             loan.locked = True
             return False
-        change = self._book.changes
+        change = self._records.changes
         # Where nothing was changed the journal may still matter: to a grant that was given up or
         # replaced, and comes back with the daemon's death because that is not on disk.
-        saved = (change == before and ended.uneventful) or await self._book.save()
+        saved = (change == before and ended.uneventful) or await self._records.save()
         # After the wait: whoever gave the grant up meanwhile was told that it is gone.
         self._check_current(loan, brought=brought)
         loan.volatile = ended.sealed is not None and not (brought and (saved or ended.durable))
@@ -201,7 +201,7 @@ class GrantKeeper:
         ended = ended_with(loan.lease, outcome)
         try:
             self._take(ended)
-            await self._book.save()
+            await self._records.save()
             self._check_current(loan, brought=False)
         except BrokerError as failure:
             if failure.kind is not Kind.STORE_LOCKED:
@@ -211,10 +211,10 @@ class GrantKeeper:
     def _check_current(self, loan: Loan, *, brought: bool) -> None:
         """Note whether the grant was given up or given anew since it was lent."""
         record = self.peek(loan.lease.grant)
-        loan.locked = record is None and self._book.locked
-        expected = (loan.lease.origin, loan.lease.generation + brought)
+        loan.locked = record is None and self._records.locked
+        expected = (loan.lease.family, loan.lease.generation + brought)
         loan.replaced = not loan.locked and (
-            record is None or (record.origin, record.generation) != expected
+            record is None or (record.family, record.generation) != expected
         )
 
     # --- what follows from an end -----------------------------------------------------------
@@ -226,18 +226,18 @@ class GrantKeeper:
         anew or rotated further since stays as it is.
         """
         lease = ended.lease
-        record = self._book.load(lease.grant)
+        record = self._records.load(lease.grant)
         fields = self._open(ended)
         if fields is None and ended.sealed is not None:
             # It was rotated, and that is all that is known.
             ended = cut_off(ended)
         after = None if record is None else self._after(record, ended, fields)
         if record is not None and after is not None and after != record:
-            self._book.put(lease.grant, after)
+            self._records.put(lease.grant, after)
             if fields is not None:
                 self._count_rotation(ended)
             before = record.before
-            if before is not None and after.before is None and after.origin == record.origin:
+            if before is not None and after.before is None and after.family == record.family:
                 _log.info("grant %s: what was handed over works", lease.grant)
                 if before.account != after.account:
                     self._changed_hands(lease.grant)
@@ -248,7 +248,7 @@ class GrantKeeper:
     ) -> GrantRecord | None:
         """Return what the use of a grant makes of its record, None where it is not about that."""
         lease = ended.lease
-        if record.origin != lease.origin:
+        if record.family != lease.family:
             # A mint may still be out with the login that waits beside the one that is tried.
             before = record.before and self._after(record.before, ended, fields)
             return before and msgspec.structs.replace(record, before=before)
@@ -295,7 +295,7 @@ class GrantKeeper:
         if ended.sealed is None:
             return None
         try:
-            return open_grant(ended.sealed, self._book.mint_key(ended.sealed.mint))
+            return open_grant(ended.sealed, self._records.mint_key(ended.sealed.mint))
         except ValueError:
             # Sealed under the key of another store, or damaged: nothing of it can be used.
             _log.error("grant %s: what its rotation brought cannot be opened", ended.lease.grant)
@@ -359,7 +359,7 @@ class GrantKeeper:
             if failure.kind is not Kind.STORE_LOCKED:
                 raise
             return
-        await self._book.save()
+        await self._records.save()
 
     async def unlocked(self, *, recovered: bool) -> None:
         """Take over what the workers finished while the store was locked.
@@ -369,11 +369,11 @@ class GrantKeeper:
         self._take_unread()
         if recovered and not self._doubted:
             self._doubted = True
-            for grant in self._book.names():
-                record = self._book.load(grant)
+            for grant in self._records.names():
+                record = self._records.load(grant)
                 if record is not None and (doubted := self._doubt(grant, record)) != record:
-                    self._book.put(grant, doubted)
-        await self._book.save()
+                    self._records.put(grant, doubted)
+        await self._records.save()
 
     def _doubt(self, grant: str, record: GrantRecord) -> GrantRecord:
         """Return the grant of an older store, whose secret may have been rotated since."""
@@ -401,7 +401,7 @@ class GrantKeeper:
                 # A damaged entry is its own grant's trouble; a login puts it right.
                 _log.error("grant %s: %s", ended.lease.grant, failure.message)
             self._unread.remove(found)
-            self._hold(self._book.changes, ended, journal)
+            self._hold(self._records.changes, ended, journal)
 
     def _is_due(self, unread: tuple[Ended, Journal]) -> bool:
         """Whether an end can be taken over: not before that which brought the grant lent for it."""
@@ -409,11 +409,11 @@ class GrantKeeper:
         if ended.sealed is not None:
             return True
         lease = ended.lease
-        record = self._book.load(lease.grant)
-        if record is not None and record.before is not None and record.origin != lease.origin:
+        record = self._records.load(lease.grant)
+        if record is not None and record.before is not None and record.family != lease.family:
             record = record.before
         return (
-            record is None or record.origin != lease.origin or record.generation >= lease.generation
+            record is None or record.family != lease.family or record.generation >= lease.generation
         )
 
     def _hold(self, change: int, ended: Ended, journal: Journal) -> None:
@@ -430,7 +430,7 @@ class GrantKeeper:
         needless = []
         for each in held:
             change, ended, journal = each
-            if change <= self._book.saved or (newest is not None and newest.supersedes(ended)):
+            if change <= self._records.saved or (newest is not None and newest.supersedes(ended)):
                 needless.append(journal)
             else:
                 self._held.append(each)
@@ -457,7 +457,7 @@ class GrantKeeper:
         *trial*: its origin, where nobody knows whether it is any good. Until it has worked, the
         login before is kept beside it.
         """
-        self._book.put(
+        self._records.put(
             grant,
             GrantRecord(
                 secret=fields.secret,
@@ -465,25 +465,25 @@ class GrantKeeper:
                 bound_to=bound_to,
                 account=fields.account,
                 ends_at=fields.ends_at,
-                origin=new_origin() if trial is None else trial,
+                family=new_family() if trial is None else trial,
                 given_at=self._clock.now(),
                 untried=trial is not None,
                 before=None if trial is None else self._proven(grant),
             ),
         )
-        return await self._book.save()
+        return await self._records.save()
 
     def _proven(self, grant: str) -> GrantRecord | None:
         """Return the login that stays until another one has worked, None where there is none."""
-        record = self._book.load(grant)
+        record = self._records.load(grant)
         if record is None or record.untried:
             return record and record.before
         return record if record.secret is not None and record.parked is None else None
 
     async def give_up(self, grant: str) -> bool:
         """Forget a grant; a mint that is out with it brings nothing back. Return if durable."""
-        self._book.delete(grant)
-        return await self._book.save()
+        self._records.delete(grant)
+        return await self._records.save()
 
 
 def _is_elsewhere(grant: str, *, by_itself: bool) -> BrokerError:
@@ -499,7 +499,7 @@ def _is_elsewhere(grant: str, *, by_itself: bool) -> BrokerError:
     )
 
 
-def new_origin() -> int:
+def new_family() -> int:
     """Return a name for a login that no other one has."""
     return secrets.randbits(62) + 1
 

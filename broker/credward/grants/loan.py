@@ -89,7 +89,7 @@ class Ended:
         """Whether who reads this one in a journal needs that of *other* no more."""
         return (
             self is not other
-            and (self.lease.grant, self.lease.origin) == (other.lease.grant, other.lease.origin)
+            and (self.lease.grant, self.lease.family) == (other.lease.grant, other.lease.family)
             and self.lease.generation >= other.lease.generation
             and ((self.sealed is not None and self.durable) or other.sealed is None)
         )
@@ -111,7 +111,7 @@ def ended_with(
         sealed = SealedGrant(
             mint=lease.mint,
             grant=lease.grant,
-            origin=lease.origin,
+            family=lease.family,
             generation=lease.generation + 1,
             sealed=rotated.sealed,
         )
@@ -135,7 +135,7 @@ def ended_by_crash(state: JournalState) -> list[Ended]:
         used = Lease(
             mint=sealed.mint,
             grant=sealed.grant,
-            origin=sealed.origin,
+            family=sealed.family,
             generation=sealed.generation - 1,
             phase="open",
             rotation_retry=lease.rotation_retry if same and lease is not None else True,

@@ -1,7 +1,7 @@
 """The store once its key is there: opened at its first need, locked and unlocked by its owner.
 
 Finds the key's source by the configuration (the keychain is read by a worker), and slows down
-whoever guesses passphrases; what lies in the store is the business of `grant_book` and `minting`.
+whoever guesses passphrases; what lies in the store is the business of `records` and `minting`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from credward.workers.link import MintRequest
 from credward.workers.pool import WorkerPool
 from credward.workers.token_bytes import wipe
 
-__all__ = ["LOCKED", "Strongbox"]
+__all__ = ["LOCKED", "OpenedStore"]
 
 LOCKED = Failure.of(Kind.STORE_LOCKED, "the store is locked: run credward unlock")
 
@@ -49,7 +49,7 @@ _FIRST_DELAY, _LAST_DELAY = 1.0, 10.0
 _ASK_AGAIN = 5.0
 
 
-class Strongbox:
+class OpenedStore:
     """The store of one daemon; fulfils `SecretStore`."""
 
     def __init__(

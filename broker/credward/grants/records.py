@@ -16,7 +16,7 @@ from credward.errors import BrokerError, Failure
 from credward.grants.grant_record import GrantRecord
 from credward.grants.opened_store import LOCKED
 
-__all__ = ["LONGEST_SECRET", "GrantBook", "SecretStore", "StoreEntry"]
+__all__ = ["LONGEST_SECRET", "GrantRecords", "SecretStore", "StoreEntry"]
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class SecretStore(Protocol):
         ...
 
 
-class GrantBook:
+class GrantRecords:
     """Grants by name. Changes are in force at once and durable after `save`."""
 
     def __init__(self, store: SecretStore) -> None:

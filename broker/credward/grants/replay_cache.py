@@ -18,7 +18,7 @@ from credward.clock import Clock
 from credward.errors import BrokerError
 from credward.store.files import read_private, replace
 
-__all__ = ["UsedProofs"]
+__all__ = ["ReplayCache"]
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 _MEMORY = 512
 
 
-class UsedProofs:
+class ReplayCache:
     """One file of names, read at the first question; *path* need not exist."""
 
     def __init__(self, *, clock: Clock, path: Path) -> None:

@@ -1,7 +1,7 @@
 """Keeps what each stored secret is bound to, and lets it go nowhere else before its owner says so.
 
 Decides before a worker gets the secret; what a binding means is `secret_binding`, who may widen one
-is `store_desk`.
+is `store_service`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import msgspec
 
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Failure, Kind
-from credward.grants.records import GrantBook
+from credward.grants.records import GrantRecords
 from credward.grants.secret_binding import Binding, judge, use_of, ways_into
 
 __all__ = ["SecretGuard"]
@@ -21,8 +21,8 @@ _PREFIX = "binding:"
 class SecretGuard:
     """The bindings of one store."""
 
-    def __init__(self, book: GrantBook) -> None:
-        self._book = book
+    def __init__(self, records: GrantRecords) -> None:
+        self._records = records
         self._refused: set[str] = set()
         # By secret, the number of the last change of its binding that the disk has to have.
         self._changes: dict[str, int] = {}
@@ -40,14 +40,14 @@ class SecretGuard:
             raise BrokerError(Kind.FIX_CONFIGURATION, found)
         if found != before:
             self._put(secret, found)
-        written = self._book.saved >= self._changes.get(secret, 0)
-        if not written and not await self._book.save():
+        written = self._records.saved >= self._changes.get(secret, 0)
+        if not written and not await self._records.save():
             unwritten = Failure.of(Kind.INTERNAL, "the store cannot be written")
-            raise (self._book.failure or unwritten).error()
+            raise (self._records.failure or unwritten).error()
 
     def refusal(self, config: Config, credential: CredentialConfig) -> Failure | None:
         """Return what a mint of *credential* would be refused with, None where nothing is known."""
-        if self._book.locked:
+        if self._records.locked:
             return None
         for secret in {secret for secret, _ in ways_into(config, credential)}:
             found = judge(self.binding(secret), secret, use_of(config, credential, secret))
@@ -78,13 +78,13 @@ class SecretGuard:
 
     def forget(self, secret: str) -> None:
         """Have another value of this name, or none, begin anew."""
-        self._book.delete_raw(_PREFIX + secret)
+        self._records.delete_raw(_PREFIX + secret)
 
     def binding(self, secret: str) -> Binding | None:
         """Return what *secret* is bound to, None before its first use; raise `store-locked`."""
-        plain = self._book.load_raw(_PREFIX + secret)
+        plain = self._records.load_raw(_PREFIX + secret)
         return None if plain is None else msgspec.json.decode(plain, type=Binding)
 
     def _put(self, secret: str, binding: Binding) -> None:
-        self._book.put_raw(_PREFIX + secret, bytearray(msgspec.json.encode(binding)))
-        self._changes[secret] = self._book.changes
+        self._records.put_raw(_PREFIX + secret, bytearray(msgspec.json.encode(binding)))
+        self._changes[secret] = self._records.changes

@@ -11,11 +11,11 @@ from credward.callers.caller import Caller
 from credward.config import CredentialConfig
 from credward.tokens import TokenRequest
 
-__all__ = ["Admitted"]
+__all__ = ["Authorized"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted:
+class Authorized:
     """A request that policy allowed; all that the audit line needs of it."""
 
     request_id: str

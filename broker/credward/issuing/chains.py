@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from credward.config import Config
 from credward.errors import BrokerError, Failure, Kind
-from credward.issuing.authorized import Admitted
+from credward.issuing.authorized import Authorized
 from credward.issuing.fallbacks import Fallbacks
 from credward.issuing.gate import Gate, Holder, Peer
 from credward.lifecycle.failover import fails_over
@@ -24,7 +24,7 @@ __all__ = ["Chains"]
 _SHARE = 0.75
 
 _T = TypeVar("_T")
-_Ask = Callable[[Admitted], "_T | asyncio.Future[_T]"]
+_Ask = Callable[[Authorized], "_T | asyncio.Future[_T]"]
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class _Chain:
     """
 
     peer: Peer
-    asked: Admitted
+    asked: Authorized
     names: deque[str]
     until: float
     failure: Failure | None = None
@@ -49,7 +49,7 @@ class Chains:
         self._gate = gate
         self._fallbacks = fallbacks
 
-    def issue(self, peer: Peer, asked: Admitted, ask: _Ask[_T]) -> _T | asyncio.Future[_T]:
+    def issue(self, peer: Peer, asked: Authorized, ask: _Ask[_T]) -> _T | asyncio.Future[_T]:
         """Return the answer of the first entry that has one, as *ask* gives it for one entry.
 
         Where none has, the failure is the one of the entry that was named.
@@ -82,7 +82,7 @@ class Chains:
         raise chain.failure.error()
 
     async def _try_later(
-        self, chain: _Chain, entry: Admitted, waiting: asyncio.Future[_T], ask: _Ask[_T]
+        self, chain: _Chain, entry: Authorized, waiting: asyncio.Future[_T], ask: _Ask[_T]
     ) -> _T:
         try:
             answer = await _in_time(chain, entry, waiting)
@@ -93,7 +93,7 @@ class Chains:
         self._served(chain, entry)
         return answer
 
-    def _admit(self, chain: _Chain, name: str) -> Admitted:
+    def _admit(self, chain: _Chain, name: str) -> Authorized:
         """Decide on an entry as if it had been named; the answer keeps the shape asked for."""
         asked = chain.asked
         if name == asked.credential.name:
@@ -106,11 +106,11 @@ class Chains:
         )
         return replace(entry, credential=shaped_as)
 
-    def _served(self, chain: _Chain, entry: Admitted) -> None:
+    def _served(self, chain: _Chain, entry: Authorized) -> None:
         asked = chain.asked.credential
         self._fallbacks.served(self._config, asked, entry.credential, entry.caller)
 
-    def _pass_over(self, chain: _Chain, name: str, entry: Admitted, failure: Failure) -> None:
+    def _pass_over(self, chain: _Chain, name: str, entry: Authorized, failure: Failure) -> None:
         """Note why *name* does not serve; raise where no other entry could."""
         asked = chain.asked.credential
         own = name == asked.name
@@ -126,7 +126,7 @@ class Chains:
             chain.failure = self._fallbacks.failure_of(asked) or failure
 
 
-async def _in_time(chain: _Chain, entry: Admitted, waiting: asyncio.Future[_T]) -> _T:
+async def _in_time(chain: _Chain, entry: Authorized, waiting: asyncio.Future[_T]) -> _T:
     """Wait for an entry, but leave time for the next one; the flight goes on."""
     if chain.names:
         patience = max(0.0, (chain.until - asyncio.get_running_loop().time()) * _SHARE)

@@ -17,14 +17,14 @@ from credward.errors import Failure, Recovery
 from credward.lifecycle.failover import Failover, Window, WindowState
 from credward.lifecycle.vocabulary import State, Verdict, View
 
-__all__ = ["Fallbacks", "Unusable"]
+__all__ = ["Fallbacks", "Skipped"]
 
 _Entry = tuple[str, str]
 _HOLDS_A_TOKEN = (State.FRESH, State.REFRESHING, State.SUSPECT, State.STALE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unusable:
+class Skipped:
     """An entry that is not asked now, for this *reason*; instants are Unix seconds.
 
     *since* is None where that is not known, *until* where it lasts until somebody acts.
@@ -102,7 +102,7 @@ class Fallbacks:
             retry_after=None if window.state is WindowState.DISABLED else remaining,
         )
 
-    def unusable(self, config: Config) -> list[Unusable]:
+    def unusable(self, config: Config) -> list[Skipped]:
         """Return the credentials that give no token now, also those of no chain."""
         now = self._look(config)
         found = []
@@ -115,7 +115,7 @@ class Fallbacks:
             elif window is not None:
                 unending = math.isinf(window.until)
                 found.append(
-                    Unusable(
+                    Skipped(
                         credential=credential.name,
                         state=window.state,
                         failure=window.failure,
@@ -169,10 +169,10 @@ def _session(caller: Caller) -> Hashable | None:
     return None if caller.agent is None else (caller.agent.pid, caller.agent.start_time)
 
 
-def _rejected(view: View, failure: Failure, verdict: Verdict, now: float) -> Unusable:
+def _rejected(view: View, failure: Failure, verdict: Verdict, now: float) -> Skipped:
     """Return what is unusable because of a report, however it was found out."""
     heals = failure.recovery is Recovery.RETRY
-    return Unusable(
+    return Skipped(
         credential=view.credential,
         state=WindowState.COOLDOWN if heals else WindowState.DISABLED,
         failure=failure,

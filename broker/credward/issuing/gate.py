@@ -1,4 +1,4 @@
-"""The first half of every request: who asks, and may they. What passes is an `Admitted`.
+"""The first half of every request: who asks, and may they. What passes is an `Authorized`.
 
 Denials are written down here; what is handed out afterwards is `issuer`.
 """
@@ -15,7 +15,7 @@ from credward.config import Config
 from credward.errors import BrokerError, Kind
 from credward.grants.opened_store import LOCKED
 from credward.issuing.asking import DEFAULT_NAME, find_credential, find_on_grant
-from credward.issuing.authorized import Admitted
+from credward.issuing.authorized import Authorized
 from credward.issuing.recording import Recorder
 from credward.policy.base_url import check_base_url
 from credward.policy.engine import PolicyEngine, Resource
@@ -76,14 +76,14 @@ class Gate:
         self._asked = asked
         self._counter = itertools.count(1)
 
-    def admit(self, action: str, peer: Peer, token_request: TokenRequest) -> Admitted:
+    def admit(self, action: str, peer: Peer, token_request: TokenRequest) -> Authorized:
         """Let this request through, or raise; what is denied is recorded.
 
         A denial names only what the caller named.
         """
         return self._admit(action, self._identify(peer), token_request)
 
-    async def admit_owner(self, action: str, peer: Peer, name: str) -> Admitted:
+    async def admit_owner(self, action: str, peer: Peer, name: str) -> Authorized:
         """Let this through for the credential *name*, else for one on the grant of that name.
 
         For what owners do, and agents should not. Of what there is, nobody hears who may do nothing
@@ -117,7 +117,7 @@ class Gate:
         token_request: TokenRequest,
         *,
         asked_as: str | None = None,
-    ) -> Admitted:
+    ) -> Authorized:
         """Decide on a request; a denial names what the caller named, *asked_as*."""
         active = self._holder.active
         name = token_request.credential
@@ -135,7 +135,7 @@ class Gate:
         if action != "Inspect":
             self.check_unlocked()
             self._asked()
-        return Admitted(
+        return Authorized(
             request_id=f"{next(self._counter):x}",
             action=action,
             caller=caller,
@@ -154,9 +154,9 @@ class Gate:
         if self.locked:
             raise LOCKED.error()
 
-    def check_destination(self, admitted: Admitted) -> None:
+    def check_destination(self, authorized: Authorized) -> None:
         """Raise `denied` where the token would go to another host than it is bound to."""
-        credential, token_request = admitted.credential, admitted.token_request
+        credential, token_request = authorized.credential, authorized.token_request
         rule, reason = (
             "base-url",
             check_base_url(
@@ -171,7 +171,7 @@ class Gate:
             reason = check_folder(credential.base_urls, credential.allowed_flags, folder)
         if reason is not None:
             self._recorder.denied(
-                admitted.action, credential.name, token_request.format, admitted.caller, rule
+                authorized.action, credential.name, token_request.format, authorized.caller, rule
             )
             raise BrokerError(Kind.DENIED, f'"{credential.name}" {reason}')
 

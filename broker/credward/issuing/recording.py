@@ -9,7 +9,7 @@ from credward.audit import AuditEntry, AuditLog
 from credward.callers.caller import Caller
 from credward.clock import Clock
 from credward.errors import Kind
-from credward.issuing.authorized import Admitted
+from credward.issuing.authorized import Authorized
 
 __all__ = ["Recorder"]
 
@@ -38,25 +38,25 @@ class Recorder:
             )
         )
 
-    def failed(self, admitted: Admitted, kind: Kind) -> None:
+    def failed(self, authorized: Authorized, kind: Kind) -> None:
         """Record that an allowed request got no token."""
-        self._write(admitted, "failed", kind=kind.slug)
+        self._write(authorized, "failed", kind=kind.slug)
 
-    def issued(self, admitted: Admitted, token_id: str, upstream_id: str | None) -> None:
+    def issued(self, authorized: Authorized, token_id: str, upstream_id: str | None) -> None:
         """Record what is about to be handed out."""
-        self._write(admitted, "issued", token_id=token_id, upstream_id=upstream_id)
+        self._write(authorized, "issued", token_id=token_id, upstream_id=upstream_id)
 
-    def refreshed(self, admitted: Admitted, token_id: str, upstream_id: str | None) -> None:
+    def refreshed(self, authorized: Authorized, token_id: str, upstream_id: str | None) -> None:
         """Record a mint that somebody asked for outright; nothing is handed out."""
-        self._write(admitted, "refreshed", token_id=token_id, upstream_id=upstream_id)
+        self._write(authorized, "refreshed", token_id=token_id, upstream_id=upstream_id)
 
-    def rejected(self, admitted: Admitted, token_id: str | None, reason: str) -> None:
+    def rejected(self, authorized: Authorized, token_id: str | None, reason: str) -> None:
         """Record a caller's word that a token was refused where it is used, and its *reason*."""
-        self._write(admitted, "rejected", token_id=token_id, kind=reason)
+        self._write(authorized, "rejected", token_id=token_id, kind=reason)
 
-    def managed(self, admitted: Admitted, outcome: str) -> None:
+    def managed(self, authorized: Authorized, outcome: str) -> None:
         """Record what was done to a grant: a login begun, a grant given up."""
-        self._write(admitted, outcome)
+        self._write(authorized, outcome)
 
     def acted(self, caller: Caller, action: str, outcome: str, *, about: str = "*") -> None:
         """Record what was done that is *about* no single credential: a lock, a stored secret."""
@@ -71,17 +71,17 @@ class Recorder:
             )
         )
 
-    def _write(self, admitted: Admitted, outcome: str, **facts: str | None) -> None:
+    def _write(self, authorized: Authorized, outcome: str, **facts: str | None) -> None:
         self._audit.record(
             AuditEntry.of(
                 self._clock.now(),
-                admitted.caller,
-                action=admitted.action,
-                credential=admitted.credential.name,
-                format=admitted.token_request.format,
+                authorized.caller,
+                action=authorized.action,
+                credential=authorized.credential.name,
+                format=authorized.token_request.format,
                 outcome=outcome,
-                rule=admitted.rule,
-                request_id=admitted.request_id,
+                rule=authorized.rule,
+                request_id=authorized.request_id,
                 **facts,
             )
         )

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 
 from credward.lifecycle import schedule
-from credward.lifecycle.book import Book, TooManyKeysError
-from credward.lifecycle.records import Current, KeyRecord
+from credward.lifecycle.record import Current, KeyRecord
+from credward.lifecycle.records import Records, TooManyKeysError
 from credward.lifecycle.vocabulary import Drop, Minted, Restored
 
 __all__ = ["adopt", "take_up"]
@@ -41,14 +41,14 @@ def adopt(record: KeyRecord, event: Minted, ends_at: float, now: float) -> list[
     return [Drop(record.key, old.token_id)]
 
 
-def take_up(book: Book, event: Restored, now: float) -> list[Drop]:
+def take_up(records: Records, event: Restored, now: float) -> list[Drop]:
     """Take up a token of an earlier life, unless this one knows better already."""
     key = event.key
-    plan = book.plans.get(key.credential)
+    plan = records.plans.get(key.credential)
     at_mint = schedule.ends_at(event.issued_at, event.expires_at, event.minted_at)
     life = at_mint - event.minted_at
     ends_at = schedule.ends_at(event.minted_at, at_mint, now)
-    record = book.records.get(key)
+    record = records.by_key.get(key)
     if record is not None and record.holds(event.token_id):
         return []
     if (
@@ -57,11 +57,11 @@ def take_up(book: Book, event: Restored, now: float) -> list[Drop]:
         or not 0 < life < math.inf
         or ends_at - now < max(schedule.floor(life), math.ulp(now))
         or (record is not None and (record.busy or record.current or record.verdict))
-        or book.verdict_on(key.credential, event.token_id, now)
+        or records.verdict_on(key.credential, event.token_id, now)
     ):
         return [Drop(key, event.token_id)]
     try:
-        record = book.find_or_make(key)
+        record = records.find_or_make(key)
     except TooManyKeysError:
         return [Drop(key, event.token_id)]
     record.current = Current(
@@ -73,5 +73,5 @@ def take_up(book: Book, event: Restored, now: float) -> list[Drop]:
     record.lives.append(life)
     record.jitter = event.jitter
     record.minted_at = min(event.minted_at, now)
-    book.schedule(record, now)
+    records.schedule(record, now)
     return []

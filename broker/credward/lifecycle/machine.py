@@ -1,7 +1,7 @@
 """The lifecycle of every token: when to mint, serve, refresh, back off and forget.
 
 Pure: events in, commands out, `now` passed in; it awaits nothing, reads no clock and logs nothing.
-Arithmetic is `schedule`, memory `records` and `book`, taking up tokens `adoption`; when a failure
+Arithmetic is `schedule`, memory `record` and `records`, taking up tokens `adoption`; when a failure
 is tried again is `pauses`, a guess that a token was refused `rejection`, a report of it `refusals`.
 
 Rules for whoever changes this:
@@ -82,9 +82,9 @@ from typing import assert_never
 from credward.errors import Failure, Kind, Recovery
 from credward.lifecycle import refusals, schedule
 from credward.lifecycle.adoption import adopt, take_up
-from credward.lifecycle.book import Book, LifecycleError, TooManyKeysError
 from credward.lifecycle.pauses import Pauses
-from credward.lifecycle.records import GrantRecord, KeyRecord, Waiting
+from credward.lifecycle.record import GrantQueue, KeyRecord, Waiting
+from credward.lifecycle.records import LifecycleError, Records, TooManyKeysError
 from credward.lifecycle.rejection import Inference
 from credward.lifecycle.views import view_of
 from credward.lifecycle.vocabulary import (
@@ -125,7 +125,7 @@ class Lifecycle:
     """All token keys and grants of one daemon."""
 
     def __init__(self) -> None:
-        self._book = Book()
+        self._records = Records()
         self._inference = Inference()
         self._pauses = Pauses()
         self._flights = itertools.count(1)
@@ -144,7 +144,7 @@ class Lifecycle:
             case Minted():
                 return self._minted(event, now)
             case Restored():
-                return [*take_up(self._book, event, now)]
+                return [*take_up(self._records, event, now)]
             case MintFailed():
                 return self._mint_failed(event, now)
             case Forced():
@@ -152,7 +152,7 @@ class Lifecycle:
             case Rejected():
                 return self._rejected(event, now)
             case WaiterLeft(waiter=waiter):
-                self._book.stop_waiting(waiter)
+                self._records.stop_waiting(waiter)
                 return []
             case GrantCleared():
                 return self._cleared(event, now)
@@ -160,7 +160,7 @@ class Lifecycle:
                 commands: list[Command] = []
                 if drop:
                     self._drop_tokens(grant, commands)
-                self._park(self._book.grant(grant), failure, now, commands)
+                self._park(self._records.grant(grant), failure, now, commands)
                 return commands
             case TokensDropped(failure=failure):
                 return self._tokens_dropped(failure, now)
@@ -173,25 +173,25 @@ class Lifecycle:
 
     def wake_at(self) -> float | None:
         """Return the next instant at which `Woke` may do something, None if there is none."""
-        return self._book.wake_at()
+        return self._records.wake_at()
 
     def awaits(self, key: TokenKey, flight: int) -> bool:
         """Return whether what this flight brings is for *key*; not if it was taken away."""
-        record = self._book.records.get(key)
+        record = self._records.by_key.get(key)
         return record is not None and record.flight == flight
 
     def view(self, credential: str, now: float) -> View:
         """Return what `status` shows; raises `LifecycleError` for an unknown credential."""
-        return view_of(self._book, credential, now)
+        return view_of(self._records, credential, now)
 
     def views(self, now: float) -> list[View]:
         """Return the views of all credentials."""
-        return [self.view(credential, now) for credential in self._book.plans]
+        return [self.view(credential, now) for credential in self._records.plans]
 
     def _record_of(self, event: Asked | Forced) -> KeyRecord:
-        if self._book.is_waiting(event.waiter):
+        if self._records.is_waiting(event.waiter):
             raise LifecycleError(f"waiter {event.waiter} waits already")
-        return self._book.find_or_make(event.key)
+        return self._records.find_or_make(event.key)
 
     # --- asks -------------------------------------------------------------------------------
 
@@ -203,7 +203,7 @@ class Lifecycle:
         record.last_asked_at = now
         # Where demand had lapsed, only the token's end was in the books.
         if record.needs.add(now, event.min_remaining) or lapsed or record.wake_at is None:
-            self._book.schedule(record, now)
+            self._records.schedule(record, now)
         commands: list[Command] = []
         if record.usable(now):
             self._infer(record, asker, event.cache_ttl, now, commands)
@@ -218,7 +218,7 @@ class Lifecycle:
             record.waits += 1
         if not record.busy and record.failure is not None:
             self._pauses.tried(record, now)
-        self._book.wait(record, event.waiter, waiting)
+        self._records.wait(record, event.waiter, waiting)
         self._start(record, now, commands)
         return commands
 
@@ -254,55 +254,55 @@ class Lifecycle:
         if record.busy:
             return True
         opens_at = max(record.may_mint_at(), self._pauses.opens_at(record))
-        return self._book.grant_of(record).parked is None and now >= opens_at
+        return self._records.grant_of(record).parked is None and now >= opens_at
 
     def _hopeless(self, record: KeyRecord, now: float) -> Failure | None:
         """Return the failure of an ask that no flight will answer in time."""
-        parked = self._book.grant_of(record).parked
+        parked = self._records.grant_of(record).parked
         return self._pauses.standing(record, now) if parked is None else parked
 
     def _forced(self, event: Forced, now: float) -> list[Command]:
         record = self._record_of(event)
         record.last_asked_at = now
-        grant = self._book.grant_of(record)
+        grant = self._records.grant_of(record)
         if grant.parked is not None and record.plan.login:
             return [Fail(event.waiter, grant.parked)]
         # Nobody tells when a login was given that another tool keeps: whoever says so is believed.
         self._unpark(grant, now)
-        self._book.forget_verdicts(event.key.credential)
-        for each in self._book.of_credential(event.key.credential).values():
+        self._records.forget_verdicts(event.key.credential)
+        for each in self._records.of_credential(event.key.credential).values():
             # What was reported of a token holds for all keys that it may come to; so does this.
             if each.verdict is not None:
                 each.verdict = None
                 self._pauses.ended(each)
-                self._book.schedule(each, now)
+                self._records.schedule(each, now)
         commands: list[Command] = []
-        self._book.wait(record, event.waiter, Waiting(0.0))
+        self._records.wait(record, event.waiter, Waiting(0.0))
         self._start(record, now, commands, forced=True)
         return commands
 
     def _rejected(self, event: Rejected, now: float) -> list[Command]:
         """Hand out no more what was reported, and mint another one where that may help."""
-        holders = self._book.holders(event.credential, event.token_id)
+        holders = self._records.holders(event.credential, event.token_id)
         commands: list[Command] = [Drop(each.key, event.token_id) for each in holders]
         verdicts = [refusals.judge(each, event, now) for each in holders]
         if verdicts:
-            self._book.note_verdict(event.credential, refusals.strictest(verdicts))
+            self._records.note_verdict(event.credential, refusals.strictest(verdicts))
         for record, verdict in zip(holders, verdicts, strict=True):
             record.current = record.suspect = None
             record.verdict = verdict
             if verdict.final:
                 refusals.condemn(record, verdict, now)
-            elif self._book.grant_of(record).parked is None and now >= record.not_before:
+            elif self._records.grant_of(record).parked is None and now >= record.not_before:
                 self._start(record, now, commands, forced=True)
-            self._book.schedule(record, now)
+            self._records.schedule(record, now)
         return commands
 
     def _suspect(
         self, record: KeyRecord, token_id: str, now: float, commands: list[Command]
     ) -> None:
         """Force one mint for a token that upstream seems to refuse; it is served meanwhile."""
-        if self._book.grant_of(record).parked or now < record.retry_at:
+        if self._records.grant_of(record).parked or now < record.retry_at:
             return
         if self._inference.may_force(record.key.credential, token_id, record.life, now):
             record.suspect = token_id
@@ -316,16 +316,16 @@ class Lifecycle:
         record.forced = record.forced or forced
         if record.busy:
             return
-        grant = self._book.grant_of(record)
+        grant = self._records.grant_of(record)
         if record.plan.rotating and grant.holder is not None:
             grant.queue.append(record.key)
             record.queued = True
         else:
             self._take_off(record, grant, now, commands)
-        self._book.schedule(record, now)
+        self._records.schedule(record, now)
 
     def _take_off(
-        self, record: KeyRecord, grant: GrantRecord, now: float, commands: list[Command]
+        self, record: KeyRecord, grant: GrantQueue, now: float, commands: list[Command]
     ) -> None:
         record.queued = False
         record.flight = next(self._flights)
@@ -335,30 +335,30 @@ class Lifecycle:
             grant.holder = record.key
         commands.append(StartMint(record.key, record.flight))
 
-    def _landed(self, key: TokenKey, flight: int) -> tuple[KeyRecord | None, GrantRecord | None]:
+    def _landed(self, key: TokenKey, flight: int) -> tuple[KeyRecord | None, GrantQueue | None]:
         """Take a flight off the books; the record is None if nobody wants its token any more.
 
         The lease goes back too, but who is next on the grant may go only when the outcome has
         been dealt with: a dead grant must not see another flight.
         """
-        record = self._book.records.get(key)
+        record = self._records.by_key.get(key)
         known = self.awaits(key, flight)
         if not known and flight not in self._orphans:
             raise LifecycleError(f"no flight {flight} is out for {key.credential}")
         grant_name = record.plan.grant if record and known else self._orphans.pop(flight)
-        grant = self._book.grant(grant_name)
+        grant = self._records.grant(grant_name)
         if record and known:
             record.flight = None
         if grant is not None and grant.holder == key:
             grant.holder = None
         return (record if known else None), grant
 
-    def _next_on(self, grant: GrantRecord | None, now: float, commands: list[Command]) -> None:
+    def _next_on(self, grant: GrantQueue | None, now: float, commands: list[Command]) -> None:
         while grant is not None and grant.queue and grant.holder is None and grant.parked is None:
-            record = self._book.records.get(grant.queue.popleft())
+            record = self._records.by_key.get(grant.queue.popleft())
             if record is not None and record.queued:
                 self._take_off(record, grant, now, commands)
-                self._book.schedule(record, now)
+                self._records.schedule(record, now)
 
     def _minted(self, event: Minted, now: float) -> list[Command]:
         ends_at = schedule.ends_at(event.issued_at, event.expires_at, now)
@@ -383,10 +383,10 @@ class Lifecycle:
         self._pauses.answered(record)
         self._pauses.ended(record)
         ends = event.expires_at is not None
-        reported = self._book.verdict_on(event.key.credential, event.token_id, now)
+        reported = self._records.verdict_on(event.key.credential, event.token_id, now)
         if verdict := refusals.repeated(record, reported, ends=ends, now=now):
             commands.append(Drop(event.key, event.token_id))
-            self._book.note_verdict(event.key.credential, verdict)
+            self._records.note_verdict(event.key.credential, verdict)
             refusals.condemn(record, verdict, now)
         else:
             record.minted_at = now
@@ -394,7 +394,7 @@ class Lifecycle:
         record.forced = False
         record.suspect = None
         self._answer_waiters(record, now, commands, record.failure)
-        self._book.schedule(record, now)
+        self._records.schedule(record, now)
         self._next_on(grant, now, commands)
         return commands
 
@@ -403,7 +403,7 @@ class Lifecycle:
 
         Outside, a token is known by its key and id alone.
         """
-        record = self._book.records.get(event.key)
+        record = self._records.by_key.get(event.key)
         held = record is not None and record.holds(event.token_id)
         return [] if held else [Drop(event.key, event.token_id)]
 
@@ -411,7 +411,7 @@ class Lifecycle:
         """Drop what came too late; its source knows best where its key holds the same."""
         if not self.awaits(event.key, event.flight):
             return self._discard(event)
-        record = self._book.records[event.key]
+        record = self._records.by_key[event.key]
         if record.holds(event.token_id):
             record.current = None
         return [Drop(event.key, event.token_id)]
@@ -424,7 +424,7 @@ class Lifecycle:
             return commands
         failure = event.failure
         outdated, record.outdated = record.outdated, False
-        parked = self._book.grant_of(record).parked is not None
+        parked = self._records.grant_of(record).parked is not None
         if outdated and not parked and failure.recovery is not Recovery.RETRY:
             # What failed is what was there before: whoever waits, waits for what has come since.
             self._start(record, now, commands)
@@ -437,15 +437,15 @@ class Lifecycle:
             record.jitter = event.jitter
         if failure.recovery is Recovery.REAUTHORIZE:
             commands.append(Park(record.plan.grant, failure))
-            self._park(self._book.grant_of(record), failure, now, commands, but=record)
+            self._park(self._records.grant_of(record), failure, now, commands, but=record)
         self._answer_waiters(record, now, commands, failure)
-        self._book.schedule(record, now)
+        self._records.schedule(record, now)
         self._next_on(grant, now, commands)
         return commands
 
     def _park(
         self,
-        grant: GrantRecord,
+        grant: GrantQueue,
         failure: Failure,
         now: float,
         commands: list[Command],
@@ -454,11 +454,11 @@ class Lifecycle:
     ) -> None:
         """Park a grant; who waits on it hears so, unless a flight is out for it."""
         grant.parked = failure
-        for other in self._book.on(grant.name):
+        for other in self._records.on(grant.name):
             if other is not but and other.flight is None:
                 other.queued = False
                 self._answer_waiters(other, now, commands, failure)
-                self._book.schedule(other, now)
+                self._records.schedule(other, now)
         grant.queue.clear()
 
     def _answer_waiters(
@@ -470,7 +470,7 @@ class Lifecycle:
     ) -> None:
         current = record.current
         for waiter, waiting in list(record.waiters.items()):
-            self._book.stop_waiting(waiter)
+            self._records.stop_waiting(waiter)
             if (
                 current is not None
                 and current.ends_at > now
@@ -493,13 +493,13 @@ class Lifecycle:
             self._latest = max(self._latest, now)
         else:
             self._latest = now
-            self._book.shift(-back)
+            self._records.shift(-back)
             self._inference.shift(-back)
             self._pauses.shift(-back)
 
     def _woke(self, now: float) -> list[Command]:
         commands: list[Command] = []
-        while (due := self._book.take_due(now)) is not None:
+        while (due := self._records.take_due(now)) is not None:
             record, since = due
             self._tick(record, now, commands, late=now - since > _LATE)
         return commands
@@ -508,7 +508,7 @@ class Lifecycle:
         if record.current is not None and record.current.ends_at <= now:
             commands.append(Drop(record.key, record.current.token_id))
             record.current = None
-        parked = self._book.grant_of(record).parked is not None
+        parked = self._records.grant_of(record).parked is not None
         if not parked and not record.busy and record.wanted(now):
             if late and record.jitter > 0:
                 # The machine slept: what nobody waits for is renewed one after the other.
@@ -516,7 +516,7 @@ class Lifecycle:
                 record.look_again_at = now + record.jitter * min(_CATCH_UP, within)
             elif self._due(record, now):
                 self._start(record, now, commands)
-        self._book.schedule(record, now)
+        self._records.schedule(record, now)
 
     def _due(self, record: KeyRecord, now: float) -> bool:
         if record.current is None:
@@ -530,28 +530,28 @@ class Lifecycle:
         plans = {plan.credential: plan for plan in event.plans}
         if len(plans) != len(event.plans):
             raise LifecycleError("a credential is configured twice")
-        for key, record in list(self._book.records.items()):
+        for key, record in list(self._records.by_key.items()):
             plan = plans.get(key.credential)
             if plan is None or plan.epoch != key.epoch:
                 self._remove(record, commands)
             else:
                 record.plan = plan
-        for name, old in self._book.plans.items():
+        for name, old in self._records.plans.items():
             fresh = plans.get(name)
             if fresh is None or fresh.epoch != old.epoch:
                 self._inference.forget(name)
-                self._book.forget_verdicts(name)
+                self._records.forget_verdicts(name)
                 # A changed entry may be what its grant was waiting for.
-                self._book.grant(old.grant).parked = None
-        self._book.plans = plans
-        self._book.forget_grants_but({plan.grant for plan in event.plans})
+                self._records.grant(old.grant).parked = None
+        self._records.plans = plans
+        self._records.forget_grants_but({plan.grant for plan in event.plans})
         self._pauses.keep_only({plan.upstream for plan in event.plans}, set(plans))
-        for record in self._book.records.values():
-            self._book.schedule(record, now)
+        for record in self._records.by_key.values():
+            self._records.schedule(record, now)
         for plan in event.plans:
             if plan.always:
-                record = self._book.find_or_make(TokenKey(plan.credential, plan.epoch))
-                self._book.schedule(record, now)
+                record = self._records.find_or_make(TokenKey(plan.credential, plan.epoch))
+                self._records.schedule(record, now)
         return commands
 
     def _remove(self, record: KeyRecord, commands: list[Command]) -> None:
@@ -562,12 +562,12 @@ class Lifecycle:
         )
         if record.flight is not None:
             self._orphans[record.flight] = record.plan.grant
-        commands += [Fail(waiter, gone) for waiter in self._book.remove(record)]
+        commands += [Fail(waiter, gone) for waiter in self._records.remove(record)]
         if record.current is not None:
             commands.append(Drop(record.key, record.current.token_id))
 
     def _drop_tokens(self, grant: str, commands: list[Command]) -> None:
-        for record in self._book.on(grant):
+        for record in self._records.on(grant):
             self._drop_token(record, commands)
 
     def _drop_token(self, record: KeyRecord, commands: list[Command]) -> None:
@@ -579,9 +579,9 @@ class Lifecycle:
     def _tokens_dropped(self, failure: Failure, now: float) -> list[Command]:
         """Forget every token, and what is being minted; what failed before, and why, stays."""
         commands: list[Command] = []
-        for grant in self._book.grants():
+        for grant in self._records.grants():
             grant.queue.clear()
-        for record in self._book.records.values():
+        for record in self._records.by_key.values():
             self._drop_token(record, commands)
             if record.flight is not None:
                 # Its lease goes back when it lands; its token is for nobody.
@@ -589,23 +589,23 @@ class Lifecycle:
             record.flight = None
             record.queued = record.forced = record.outdated = False
             self._answer_waiters(record, now, commands, failure)
-            self._book.schedule(record, now)
+            self._records.schedule(record, now)
         return commands
 
     def _store_opened(self, now: float) -> list[Command]:
-        for record in self._book.records.values():
+        for record in self._records.by_key.values():
             if record.failure is not None and record.failure.kind is Kind.STORE_LOCKED:
                 self._pauses.ended(record)
-                self._book.schedule(record, now)
+                self._records.schedule(record, now)
         return []
 
     def _cleared(self, event: GrantCleared, now: float) -> list[Command]:
         commands: list[Command] = []
-        grant = self._book.grant(event.grant)
-        for plan in self._book.plans.values():
+        grant = self._records.grant(event.grant)
+        for plan in self._records.plans.values():
             if plan.grant == event.grant and not event.same_secret:
-                self._book.forget_verdicts(plan.credential)
-        for record in self._book.on(event.grant):
+                self._records.forget_verdicts(plan.credential)
+        for record in self._records.on(event.grant):
             self._pauses.ended(record)
             if not event.same_secret:
                 record.verdict = None
@@ -621,7 +621,7 @@ class Lifecycle:
         self._next_on(grant, now, commands)
         return commands
 
-    def _unpark(self, grant: GrantRecord, now: float) -> None:
+    def _unpark(self, grant: GrantQueue, now: float) -> None:
         grant.parked = None
-        for record in self._book.on(grant.name):
-            self._book.schedule(record, now)
+        for record in self._records.on(grant.name):
+            self._records.schedule(record, now)

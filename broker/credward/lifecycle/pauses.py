@@ -19,7 +19,7 @@ from dataclasses import replace
 
 from credward.errors import Failure, Recovery
 from credward.lifecycle import schedule
-from credward.lifecycle.records import KeyRecord
+from credward.lifecycle.record import KeyRecord
 
 __all__ = ["Pauses"]
 

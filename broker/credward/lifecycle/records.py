@@ -1,210 +1,201 @@
-"""What the machine remembers of a token key, of a grant and of a credential.
+"""The books of the lifecycle: which keys and grants there are, who waits, and when to look again.
 
-Values and small judgements on them; who changes them and when is `machine`.
+Finds, makes, forgets and schedules records; what happens to them is decided by `machine`.
 """
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import math
-from collections import deque
-from collections.abc import Hashable
-from dataclasses import dataclass, field, replace
 
-from credward.errors import Failure, Recovery
-from credward.lifecycle import schedule
+from credward.lifecycle.record import GrantQueue, KeyRecord, Waiting
 from credward.lifecycle.vocabulary import Plan, TokenKey, Verdict
 
-__all__ = ["Current", "GrantRecord", "KeyRecord", "Needs", "Waiting"]
+__all__ = ["LifecycleError", "Records", "TooManyKeysError"]
 
-_LIVES = 8
-# Different wishes remembered per key at most.
-_MOST_WISHES = 64
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Current:
-    """The token that is handed out.
-
-    *expires_at* is what the source said (None: no end is known). *ends_at* is what we go by:
-    infinite where no end is known, earlier than *expires_at* where a clock was wrong. *instead_of*:
-    the reported token in whose place it was minted.
-    """
-
-    token_id: str
-    issued_at: float
-    expires_at: float | None
-    ends_at: float
-    instead_of: str | None = None
+_MOST_KEYS = 64
+# Reported tokens remembered per credential; the oldest go first.
+_MOST_REPORTED = 64
+# The heap of deadlines is swept when most of it is passed over, but not for a handful.
+_SMALL_HEAP = 64
 
 
-@dataclass(slots=True)
-class Needs:
-    """The largest wish of late: a sliding maximum, so that a wish nobody repeats is forgotten."""
-
-    entries: deque[tuple[float, float]] = field(default_factory=deque)
-
-    def add(self, now: float, wish: float) -> bool:
-        """Note a wish; return whether the largest one changed."""
-        before = self.entries[0][1] if self.entries else 0.0
-        while self.entries and self.entries[-1][1] <= wish:
-            self.entries.pop()
-        if len(self.entries) >= _MOST_WISHES:
-            # Ever smaller wishes: the smallest one kept stands for those below it too.
-            wish = self.entries.pop()[1]
-        self.entries.append((now, wish))
-        return self.entries[0][1] != before
-
-    def largest(self, since: float) -> float:
-        """Return the largest wish at or after *since*."""
-        while self.entries and self.entries[0][0] < since:
-            self.entries.popleft()
-        return self.entries[0][1] if self.entries else 0.0
-
-    def shift(self, seconds: float) -> None:
-        """Move every wish by *seconds* in time."""
-        self.entries = deque((at + seconds, wish) for at, wish in self.entries)
+class LifecycleError(ValueError):
+    """An event that cannot be: the driver is at fault, and nothing has changed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """An ask that a flight will answer: the life that it wants, and who it is for the inference."""
-
-    wish: float
-    asker: Hashable | None = None
+class TooManyKeysError(LifecycleError):
+    """A credential already has as many live token keys as it may."""
 
 
-@dataclass(slots=True, kw_only=True)
-class KeyRecord:
-    """One token key. *waiters* are asks that a flight will answer.
+class Records:
+    """All records of one daemon."""
 
-    *flight_at*: when the last flight began. *outdated*: what it waited for came while it was out.
-    *not_before*: the end of the pause that the server asked for. *sluggish*: the last failure took
-    so long to come that nobody is kept waiting for the next. *verdict*: what was reported of its
-    token, *refusals* how many reports there were in a row, *refused_at* when the last one came.
-    """
+    def __init__(self) -> None:
+        self.plans: dict[str, Plan] = {}
+        self.by_key: dict[TokenKey, KeyRecord] = {}
+        self._by_credential: dict[str, dict[TokenKey, KeyRecord]] = {}
+        self._grants: dict[str, GrantQueue] = {}
+        self._reported: dict[str, dict[str, Verdict]] = {}
+        self._waiting: dict[int, KeyRecord] = {}
+        self._heap: list[tuple[float, int, KeyRecord]] = []
+        self._sequence = itertools.count()
 
-    key: TokenKey
-    plan: Plan
-    current: Current | None = None
-    flight: int | None = None
-    flight_at: float = -math.inf
-    outdated: bool = False
-    queued: bool = False
-    forced: bool = False
-    waiters: dict[int, Waiting] = field(default_factory=dict)
-    lives: deque[float] = field(default_factory=lambda: deque(maxlen=_LIVES))
-    needs: Needs = field(default_factory=Needs)
-    jitter: float = 0.0
-    last_asked_at: float | None = None
-    minted_at: float | None = None
-    look_again_at: float = -math.inf
-    retry_at: float = -math.inf
-    not_before: float = -math.inf
-    sluggish: bool = False
-    failure: Failure | None = None
-    failures_in_row: int = 0
-    suspect: str | None = None
-    verdict: Verdict | None = None
-    refusals: int = 0
-    refused_at: float = -math.inf
-    wake_at: float | None = None
-    mints: int = 0
-    failures: int = 0
-    waits: int = 0
+    # --- keys -------------------------------------------------------------------------------
 
-    @property
-    def life(self) -> float:
-        """The longest life among the last mints; zero before the first."""
-        return max(self.lives, default=0.0)
+    def find_or_make(self, key: TokenKey) -> KeyRecord:
+        """Return the record of *key*; raises `LifecycleError` where it is not configured."""
+        if (found := self.by_key.get(key)) is not None:
+            return found
+        plan = self.plans.get(key.credential)
+        if plan is None or plan.epoch != key.epoch:
+            raise LifecycleError(f"{key.credential} of epoch {key.epoch} is not configured")
+        siblings = self._by_credential.setdefault(key.credential, {})
+        if len(siblings) >= _MOST_KEYS:
+            self._evict(siblings)
+        record = KeyRecord(key=key, plan=plan)
+        self.by_key[key] = siblings[key] = record
+        return record
 
-    @property
-    def busy(self) -> bool:
-        """Whether a flight is out or waits for the lease of its grant."""
-        return self.flight is not None or self.queued
+    def of_credential(self, credential: str) -> dict[TokenKey, KeyRecord]:
+        """Return the records of one credential."""
+        return self._by_credential.get(credential, {})
 
-    def holds(self, token_id: str) -> bool:
-        """Return whether the current token is called so."""
-        return self.current is not None and self.current.token_id == token_id
+    def holders(self, credential: str, token_id: str) -> list[KeyRecord]:
+        """Return the keys of *credential* that hold this token: a source may have but one."""
+        return [each for each in self.of_credential(credential).values() if each.holds(token_id)]
 
-    def remaining(self, now: float) -> float:
-        """Return the life that is left of the current token."""
-        return self.current.ends_at - now if self.current else -math.inf
+    # --- reports ----------------------------------------------------------------------------
 
-    def usable(self, now: float) -> bool:
-        """Return whether the current token may still be handed out."""
-        remaining = self.remaining(now)
-        return remaining > 0 and remaining >= schedule.floor(self.life)
+    def note_verdict(self, credential: str, verdict: Verdict) -> None:
+        """Remember what holds for a token, whichever key it comes to next."""
+        reported = self._reported.setdefault(credential, {})
+        reported.pop(verdict.token_id, None)
+        reported[verdict.token_id] = verdict
+        if len(reported) > _MOST_REPORTED:
+            del reported[next(iter(reported))]
 
-    def rejected(self, now: float) -> bool:
-        """Return whether the secret itself is refused, so that no mint helps."""
-        return self.verdict is not None and self.verdict.final and self.verdict.holds(now)
+    def verdict_on(self, credential: str, token_id: str, now: float) -> Verdict | None:
+        """Return what was reported of a token, if it holds."""
+        verdict = self._reported.get(credential, {}).get(token_id)
+        return verdict if verdict is not None and verdict.holds(now) else None
 
-    def wanted(self, now: float) -> bool:
-        """Return whether demand keeps this key fresh."""
-        if self.plan.always:
-            return True
-        if self.last_asked_at is None:
-            return False
-        return now - self.last_asked_at <= schedule.demand_ends_in(self.plan.idle_after, self.life)
+    def forget_verdicts(self, credential: str) -> None:
+        """Forget what was reported of the tokens of *credential*."""
+        self._reported.pop(credential, None)
 
-    def wanted_anew(self, now: float) -> bool:
-        """Return whether a key without a token is minted before anybody asks again.
+    # --- the end of keys --------------------------------------------------------------------
 
-        That is what is always kept, and what was in use until upstream failed: so it recovers by
-        itself, at the pace of the back-off.
-        """
-        failed = self.failure is not None and self.failure.recovery is Recovery.RETRY
-        return self.plan.always or (failed and self.minted_at is not None and self.wanted(now))
+    def remove(self, record: KeyRecord) -> list[int]:
+        """Forget a record and return who waited for it."""
+        waiters = list(record.waiters)
+        for waiter in waiters:
+            self.stop_waiting(waiter)
+        record.wake_at = None
+        record.queued = False
+        del self.by_key[record.key]
+        siblings = self._by_credential[record.key.credential]
+        del siblings[record.key]
+        if not siblings:
+            del self._by_credential[record.key.credential]
+        return waiters
 
-    def refresh_at(self, now: float) -> float:
-        """Return when to mint anew: what the arithmetic says, held back by spacing and back-off."""
-        if self.current is None:
-            return max(self.retry_at, self.look_again_at)
-        since = now - schedule.demand_ends_in(self.plan.idle_after, self.life)
-        need = schedule.need(self.needs.largest(since), self.life)
-        due = schedule.refresh_at(self.current.ends_at, self.life, need, self.jitter)
-        return max(due, self.may_mint_at())
+    def _evict(self, siblings: dict[TokenKey, KeyRecord]) -> None:
+        """Make room by forgetting the key that was asked for longest ago and holds nothing."""
+        idle = [each for each in siblings.values() if not each.busy and each.current is None]
+        if not idle:
+            raise TooManyKeysError(f"more than {_MOST_KEYS} token keys are in use")
+        self.remove(min(idle, key=lambda each: each.last_asked_at or 0.0))
 
-    def mints_by_itself_at(self, now: float) -> float:
-        """Return when to mint although nobody asks, infinite where somebody has to."""
-        if not self.wanted(now):
-            return math.inf
-        if self.current is not None:
-            return self.refresh_at(now)
-        return max(self.refresh_at(now), now) if self.wanted_anew(now) else math.inf
+    # --- grants -----------------------------------------------------------------------------
 
-    def may_mint_at(self) -> float:
-        """Return the earliest instant for a mint that nobody forces."""
-        spaced = (
-            -math.inf if self.minted_at is None else self.minted_at + schedule.spacing(self.life)
-        )
-        return max(self.retry_at, self.look_again_at, spaced)
+    def grant(self, name: str) -> GrantQueue:
+        """Return the record of a grant, made where it is new."""
+        found = self._grants.get(name)
+        if found is None:
+            found = self._grants[name] = GrantQueue(name=name)
+        return found
+
+    def grant_of(self, record: KeyRecord) -> GrantQueue:
+        """Return the grant behind a key."""
+        return self.grant(record.plan.grant)
+
+    def grants(self) -> list[GrantQueue]:
+        """Return the grants that there are."""
+        return list(self._grants.values())
+
+    def on(self, grant: str) -> list[KeyRecord]:
+        """Return the keys on a grant."""
+        return [each for each in self.by_key.values() if each.plan.grant == grant]
+
+    def forget_grants_but(self, names: set[str]) -> None:
+        """Keep only the grants called so."""
+        self._grants = {name: each for name, each in self._grants.items() if name in names}
+
+    # --- waiters ----------------------------------------------------------------------------
+
+    def wait(self, record: KeyRecord, waiter: int, waiting: Waiting) -> None:
+        """Note that *waiter* will be answered by a flight of *record*."""
+        record.waiters[waiter] = waiting
+        self._waiting[waiter] = record
+
+    def is_waiting(self, waiter: int) -> bool:
+        """Return whether somebody waits by this number."""
+        return waiter in self._waiting
+
+    def stop_waiting(self, waiter: int) -> None:
+        """Note that *waiter* was answered, or left."""
+        if (record := self._waiting.pop(waiter, None)) is not None:
+            del record.waiters[waiter]
+
+    # --- deadlines --------------------------------------------------------------------------
+
+    def schedule(self, record: KeyRecord, now: float) -> None:
+        """Note when to look at *record* next: the end of its token, or the next mint."""
+        at = record.current.ends_at if record.current is not None else math.inf
+        if not record.busy and self.grant_of(record).parked is None:
+            at = min(at, record.mints_by_itself_at(now))
+        if at == record.wake_at:
+            return
+        record.wake_at = None if math.isinf(at) else at
+        if record.wake_at is not None:
+            # Older entries stay where they are and are passed over: cheaper than finding them.
+            if len(self._heap) > _SMALL_HEAP + 2 * len(self.by_key):
+                self._sweep()
+            else:
+                heapq.heappush(self._heap, (at, next(self._sequence), record))
+
+    def _sweep(self) -> None:
+        """Make the heap anew from the deadlines that count."""
+        self._heap = [
+            (each.wake_at, next(self._sequence), each)
+            for each in self.by_key.values()
+            if each.wake_at is not None
+        ]
+        heapq.heapify(self._heap)
 
     def shift(self, seconds: float) -> None:
         """Move everything remembered by *seconds* in time: the clock was set by as much."""
-        if self.current is not None:
-            self.current = replace(self.current, ends_at=self.current.ends_at + seconds)
-        if self.last_asked_at is not None:
-            self.last_asked_at += seconds
-        if self.minted_at is not None:
-            self.minted_at += seconds
-        if self.wake_at is not None:
-            self.wake_at += seconds
-        self.flight_at += seconds
-        self.look_again_at += seconds
-        self.retry_at += seconds
-        self.not_before += seconds
-        self.refused_at += seconds
-        self.needs.shift(seconds)
-        if self.verdict is not None:
-            self.verdict = self.verdict.shifted(seconds)
+        for record in self.by_key.values():
+            record.shift(seconds)
+        for reported in self._reported.values():
+            for token_id, verdict in reported.items():
+                reported[token_id] = verdict.shifted(seconds)
+        self._sweep()
 
+    def wake_at(self) -> float | None:
+        """Return the earliest instant at which anything may be due."""
+        heap = self._heap
+        while heap and heap[0][2].wake_at != heap[0][0]:
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
 
-@dataclass(slots=True, kw_only=True)
-class GrantRecord:
-    """One grant: who holds its lease, who waits for it, and whether it is parked."""
-
-    name: str
-    holder: TokenKey | None = None
-    queue: deque[TokenKey] = field(default_factory=deque)
-    parked: Failure | None = None
+    def take_due(self, now: float) -> tuple[KeyRecord, float] | None:
+        """Return the next record that is due and since when it is, None if there is none."""
+        at = self.wake_at()
+        if at is None or at > now:
+            return None
+        record = heapq.heappop(self._heap)[2]
+        record.wake_at = None
+        return record, at

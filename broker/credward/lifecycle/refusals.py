@@ -20,7 +20,7 @@ from dataclasses import replace
 
 from credward.errors import Failure, Kind, Recovery
 from credward.lifecycle import schedule
-from credward.lifecycle.records import KeyRecord
+from credward.lifecycle.record import KeyRecord
 from credward.lifecycle.vocabulary import Reason, Rejected, Verdict
 
 __all__ = ["condemn", "is_over", "judge", "reopen", "repeated", "strictest"]

@@ -5,24 +5,24 @@ from __future__ import annotations
 import math
 
 from credward.errors import Recovery
-from credward.lifecycle.book import Book, LifecycleError
-from credward.lifecycle.records import KeyRecord
+from credward.lifecycle.record import KeyRecord
+from credward.lifecycle.records import LifecycleError, Records
 from credward.lifecycle.refusals import is_over
 from credward.lifecycle.vocabulary import State, TokenKey, View
 
 __all__ = ["view_of"]
 
 
-def view_of(book: Book, credential: str, now: float) -> View:
+def view_of(records: Records, credential: str, now: float) -> View:
     """Return the view of a credential: its default key, else the one asked for last."""
-    plan = book.plans.get(credential)
+    plan = records.plans.get(credential)
     if plan is None:
         raise LifecycleError(f"unknown credential {credential}")
-    records = book.of_credential(credential)
-    shown = records.get(TokenKey(credential, plan.epoch)) or max(
-        records.values(), key=lambda each: each.last_asked_at or 0.0, default=None
+    keys = records.of_credential(credential)
+    shown = keys.get(TokenKey(credential, plan.epoch)) or max(
+        keys.values(), key=lambda each: each.last_asked_at or 0.0, default=None
     )
-    parked = book.grant(plan.grant).parked
+    parked = records.grant(plan.grant).parked
     if shown is None:
         state = State.PARKED if parked else State.EMPTY
         return View(credential=credential, state=state, grant=plan.grant, failure=parked)
@@ -42,10 +42,10 @@ def view_of(book: Book, credential: str, now: float) -> View:
         failure=failure,
         verdict=shown.verdict if shown.rejected(now) else None,
         life=shown.life if 0 < shown.life < math.inf else None,
-        mints=sum(each.mints for each in records.values()),
-        failures=sum(each.failures for each in records.values()),
-        waits=sum(each.waits for each in records.values()),
-        keys=len(records),
+        mints=sum(each.mints for each in keys.values()),
+        failures=sum(each.failures for each in keys.values()),
+        waits=sum(each.waits for each in keys.values()),
+        keys=len(keys),
     )
 
 

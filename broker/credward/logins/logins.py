@@ -289,7 +289,7 @@ class Logins:
             on_start=session.started,
         )
         sealed = SealedGrant(
-            mint="login", grant=credential.name, origin=0, generation=0, sealed=granted.sealed
+            mint="login", grant=credential.name, family=0, generation=0, sealed=granted.sealed
         )
         fields = open_grant(sealed, key)
         session.given = True
@@ -305,7 +305,7 @@ class Logins:
         }
 
 
-def _translate(event: link.LoginEvent) -> LoginEvent:
+def _translate(event: link.LoginStep) -> LoginEvent:
     return msgspec.convert(msgspec.to_builtins(event), LoginEvent)
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from credward.callers.caller import Caller
 
-__all__ = ["TurnedAway"]
+__all__ = ["LoginWaiters"]
 
 # More agents than that on one machine is a loop that starts processes.
 _MOST = 10_000
 
 
-class TurnedAway:
+class LoginWaiters:
     """Agents that got `login-required`, by grant."""
 
     def __init__(self) -> None:

@@ -45,7 +45,7 @@ from credward.lifecycle.vocabulary import (
 from credward.minting.sealer import Sealer
 from credward.tokens import TokenKind
 
-__all__ = ["Answer", "Files", "Held", "Mint", "MintedBody", "Owner", "Shell", "Wakeups", "Watcher"]
+__all__ = ["Answer", "Driver", "Files", "Held", "Mint", "MintedBody", "Owner", "Wakeups", "Watcher"]
 
 _log = logging.getLogger(__name__)
 
@@ -140,7 +140,7 @@ class Answer:
     short: bool
 
 
-class Shell:
+class Driver:
     """Runs one `Lifecycle` on the event loop."""
 
     def __init__(

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import msgspec
 
 from credward.config import Config, CredentialConfig
-from credward.grants.records import GrantBook
+from credward.grants.records import GrantRecords
 from credward.settings.grants import grant_terms
 from credward.settings.references import Reference, references_in
 
@@ -24,48 +24,48 @@ _DEEPEST = 8
 
 
 def identity_stamp(
-    config: Config, credential: CredentialConfig, book: GrantBook, environ: Mapping[str, str]
+    config: Config, credential: CredentialConfig, records: GrantRecords, environ: Mapping[str, str]
 ) -> str | None:
     """Return the digest, keyed by the store; None where the grant it needs is not there.
 
     Raise `store-locked` where the store is.
     """
-    words = _words(config, credential, book, environ, _DEEPEST)
+    words = _words(config, credential, records, environ, _DEEPEST)
     if words is None:
         return None
     # Keyed: of a short secret, a bare digest would tell too much to whoever reads the memory.
-    key = book.derive("token-identity")
+    key = records.derive("token-identity")
     return hmac.new(key, msgspec.json.encode(words), hashlib.sha256).hexdigest()[:32]
 
 
 def _words(
     config: Config,
     credential: CredentialConfig,
-    book: GrantBook,
+    records: GrantRecords,
     environ: Mapping[str, str],
     depth: int,
 ) -> list[object] | None:
     words: list[object] = [credential.epoch]
     terms = grant_terms(credential.settings)
     if terms.logins or terms.rotating:
-        record = book.load(credential.grant)
+        record = records.load(credential.grant)
         if terms.logins and (record is None or record.secret is None):
             return None
         # Zero is the origin of a grant that no login gave.
-        words.append(record.origin if record is not None else 0)
+        words.append(record.family if record is not None else 0)
     for field, reference in sorted(references_in(credential.settings).items()):
         match reference:
             case Reference(env=str(name)):
                 words.append([field, environ.get(name)])
             case Reference(store=str(name)):
-                if (stored := _digest_of_stored(book, name)) is None:
+                if (stored := _digest_of_stored(records, name)) is None:
                     return None
                 words.append([field, stored])
             case Reference(credential=str(name)):
                 other = config.credentials.get(name)
                 if other is None or not depth:
                     return None
-                behind = _words(config, other, book, environ, depth - 1)
+                behind = _words(config, other, records, environ, depth - 1)
                 if behind is None:
                     return None
                 words.append([field, behind])
@@ -74,8 +74,8 @@ def _words(
     return words
 
 
-def _digest_of_stored(book: GrantBook, name: str) -> str | None:
-    plain = book.load_raw(f"secret:{name}")
+def _digest_of_stored(records: GrantRecords, name: str) -> str | None:
+    plain = records.load_raw(f"secret:{name}")
     if plain is None:
         return None
     try:

@@ -16,11 +16,11 @@ import msgspec
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Failure, Kind
+from credward.grants.journal_replay import JournalReplay
 from credward.grants.keeper import GrantKeeper
 from credward.grants.loan import Loan
-from credward.grants.opened_store import LOCKED, Strongbox
-from credward.grants.recovery import Recovery
-from credward.grants.replay_cache import UsedProofs
+from credward.grants.opened_store import LOCKED, OpenedStore
+from credward.grants.replay_cache import ReplayCache
 from credward.grants.secret_guard import SecretGuard
 from credward.lifecycle.vocabulary import TokenKey
 from credward.settings.grants import GrantTerms, bound_to, grant_terms
@@ -68,22 +68,22 @@ class Minting:
         clock: Clock,
         pool: WorkerPool,
         keeper: GrantKeeper,
-        recovery: Recovery,
-        strongbox: Strongbox,
+        journal_replay: JournalReplay,
+        opened_store: OpenedStore,
         sources: SecretSource,
         guard: SecretGuard,
-        proofs: UsedProofs,
+        replay_cache: ReplayCache,
         environ: Mapping[str, str],
         login_found: Callable[[str], None],
     ) -> None:
         self._clock = clock
         self._pool = pool
         self._keeper = keeper
-        self._recovery = recovery
-        self._strongbox = strongbox
+        self._journal_replay = journal_replay
+        self._opened_store = opened_store
         self._sources = sources
         self._guard = guard
-        self._proofs = proofs
+        self._replay_cache = replay_cache
         self._environ = environ
         self._login_found = login_found
         # Credentials whose last mint missed a login that another tool keeps.
@@ -97,7 +97,7 @@ class Minting:
         terms = grant_terms(credential.settings)
         once = presents_once(credential.settings)
         if needs_store(credential):
-            await self._strongbox.open(config)
+            await self._opened_store.open(config)
         request = MintRequest(
             credential=credential.name,
             settings=msgspec.to_builtins(credential.settings),
@@ -107,16 +107,16 @@ class Minting:
             secrets=await self.secrets_of(config, credential, behalf=behalf),
             network=config.network,
             now=self._clock.now(),
-            used_proofs=self._proofs.alive() if once else [],
+            used_proofs=self._replay_cache.alive() if once else [],
         )
         if not (terms.logins or terms.rotating):
             try:
                 return await self._mint_by_itself(credential, request)
             finally:
                 if once:
-                    await self._proofs.save()
+                    await self._replay_cache.save()
         if terms.rotating:
-            self._strongbox.check_rotation(config, credential.name)
+            self._opened_store.check_rotation(config, credential.name)
         async with self._keeper.turn(credential.grant):
             return await self._mint_on_grant(credential, terms, request)
 
@@ -165,7 +165,7 @@ class Minting:
         """Mint; where an exchange was cut off, try the same secret again at once, but once."""
         doubtful = None
         while True:
-            await self._recovery.wait_for(credential.grant)
+            await self._journal_replay.wait_for(credential.grant)
             loan = await self._keeper.lend(
                 credential.grant,
                 credential.provider,
@@ -211,7 +211,7 @@ class Minting:
         rotation = Rotation(
             mint=loan.lease.mint,
             grant=loan.lease.grant,
-            origin=loan.lease.origin,
+            family=loan.lease.family,
             generation=loan.lease.generation,
             rotation_retry=loan.lease.rotation_retry,
             key=Secret(base64.b64encode(loan.key).decode()),

@@ -17,13 +17,13 @@ import msgspec
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError
-from credward.grants.records import GrantBook
+from credward.grants.records import GrantRecords
 from credward.lifecycle.vocabulary import TokenKey
 from credward.minting.driver import Held
 from credward.minting.identity_stamp import identity_stamp
 from credward.tokens import TokenKind
 
-__all__ = ["TokenShelf"]
+__all__ = ["PersistedTokens"]
 
 _log = logging.getLogger(__name__)
 
@@ -69,19 +69,19 @@ class Tokens(Protocol):
         ...
 
 
-class TokenShelf:
-    """The kept tokens of one daemon; told by `Shell` what it holds and what it drops."""
+class PersistedTokens:
+    """The kept tokens of one daemon; told by `Driver` what it holds and what it drops."""
 
     def __init__(
         self,
         *,
         clock: Clock,
-        book: GrantBook,
+        records: GrantRecords,
         config: Callable[[], Config],
         environ: Mapping[str, str],
     ) -> None:
         self._clock = clock
-        self._book = book
+        self._records = records
         self._config = config
         self._environ = environ
         self._pending: dict[TokenKey, Held] = {}
@@ -106,9 +106,9 @@ class TokenShelf:
         pending = self._pending.get(key)
         if pending is not None and pending.token_id == token_id:
             del self._pending[key]
-        if self._kept.get(name := _name(key)) == token_id and not self._book.locked:
+        if self._kept.get(name := _name(key)) == token_id and not self._records.locked:
             del self._kept[name]
-            self._book.delete_raw(name)
+            self._records.delete_raw(name)
             self._write_in(0.0)
 
     # --- the store --------------------------------------------------------------------------
@@ -116,14 +116,14 @@ class TokenShelf:
     def restore(self) -> None:
         """Take up what the store holds and forget what is of no use; the store is open."""
         assert self.tokens is not None
-        for name in self._book.raw_names(_PREFIX):
+        for name in self._records.raw_names(_PREFIX):
             if self._kept.get(name) is None and not self._restore(name):
-                self._book.delete_raw(name)
+                self._records.delete_raw(name)
                 self._write_in(0.0)
 
     def sweep(self) -> None:
         """Forget the tokens of credentials that are not to be kept any more."""
-        if self._book.locked:
+        if self._records.locked:
             return
         persisted = {name for name, each in self._config().credentials.items() if each.persist}
         for key in [key for key in self._pending if key.credential not in persisted]:
@@ -132,15 +132,15 @@ class TokenShelf:
             facts = self._facts(name)
             if facts is None or facts.credential not in persisted:
                 del self._kept[name]
-                self._book.delete_raw(name)
+                self._records.delete_raw(name)
                 self._write_in(0.0)
 
     def clear(self) -> None:
         """Forget all in memory; durable with the next save of the store, as a lock is one."""
         self._pending.clear()
         self._kept.clear()
-        for name in self._book.raw_names(_PREFIX):
-            self._book.delete_raw(name)
+        for name in self._records.raw_names(_PREFIX):
+            self._records.delete_raw(name)
 
     async def close(self) -> None:
         """Write what has not been written yet."""
@@ -151,7 +151,7 @@ class TokenShelf:
             await asyncio.wait(self._tasks)
 
     def _restore(self, name: str) -> bool:
-        found = self._book.load_raw(name)
+        found = self._records.load_raw(name)
         if found is None:
             return False
         head, _, body = found.partition(b"\n")
@@ -191,10 +191,10 @@ class TokenShelf:
         )
 
     def _identity(self, credential: CredentialConfig) -> str | None:
-        return identity_stamp(self._config(), credential, self._book, self._environ)
+        return identity_stamp(self._config(), credential, self._records, self._environ)
 
     def _facts(self, name: str) -> _Facts | None:
-        found = self._book.load_raw(name)
+        found = self._records.load_raw(name)
         if found is None:
             return None
         try:
@@ -220,14 +220,14 @@ class TokenShelf:
         try:
             for key, held in pending.items():
                 self._put(key, held)
-            await self._book.save()
+            await self._records.save()
         except BrokerError as failure:
             # Nothing is lost but a mint after the next start.
             _log.info("tokens are not kept: %s", failure.message)
 
     def _put(self, key: TokenKey, held: Held) -> None:
         credential = self._config().credentials.get(key.credential)
-        if credential is None or held.expires_at is None or self._book.locked:
+        if credential is None or held.expires_at is None or self._records.locked:
             return
         identity = self._identity(credential)
         if identity is None or credential.epoch != key.epoch:
@@ -253,7 +253,7 @@ class TokenShelf:
         whole = bytearray(msgspec.json.encode(facts) + b"\n")
         whole += plain
         plain[:] = bytes(len(plain))
-        self._book.put_raw(name := _name(key), whole)
+        self._records.put_raw(name := _name(key), whole)
         self._kept[name] = held.token_id
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from credward.config import Config, CredentialConfig
 from credward.config.sources import names_on, users
-from credward.minting.driver import Shell
+from credward.minting.driver import Driver
 from credward.settings.grants import grant_terms
 
 __all__ = [
@@ -22,7 +22,7 @@ __all__ = [
 
 
 def login_changed(
-    config: Config, shell: Shell, grant: str, *, same_account: bool
+    config: Config, driver: Driver, grant: str, *, same_account: bool
 ) -> list[CredentialConfig]:
     """Have whatever depends on the login behind *grant* tried again, and return that.
 
@@ -30,44 +30,44 @@ def login_changed(
     handed out no more. A grant of its own (a session at another server) is kept.
     """
     found = users(config, credentials=names_on(config, grant))
-    _wake(shell, found, keep_tokens=same_account)
+    _wake(driver, found, keep_tokens=same_account)
     return found
 
 
-def login_found(config: Config, shell: Shell, grant: str) -> list[CredentialConfig]:
+def login_found(config: Config, driver: Driver, grant: str) -> list[CredentialConfig]:
     """Have tried again whatever waited for a login that another tool keeps, and return that.
 
     A mint showed that it is there. Whose it is nobody knows; tokens of before are kept, as those of
     the grant itself are.
     """
-    shell.grant_given(grant)
-    return login_changed(config, shell, grant, same_account=True)
+    driver.grant_given(grant)
+    return login_changed(config, driver, grant, same_account=True)
 
 
-def changed_hands(config: Config, shell: Shell, grant: str) -> None:
+def changed_hands(config: Config, driver: Driver, grant: str) -> None:
     """Hand out no more what came of the account before; the mint that showed it goes on."""
     found = users(config, credentials=names_on(config, grant))
     for each in {grant, *(each.grant for each in found)}:
-        shell.grant_given(each, drop=True)
+        driver.grant_given(each, drop=True)
 
 
-def secret_changed(config: Config, shell: Shell, name: str) -> None:
+def secret_changed(config: Config, driver: Driver, name: str) -> None:
     """Forget what came of the old value of a secret, and what failed for want of the new one."""
-    _wake(shell, users(config, secret=name), keep_tokens=False)
+    _wake(driver, users(config, secret=name), keep_tokens=False)
 
 
-def secret_allowed(shell: Shell, credentials: Iterable[CredentialConfig]) -> None:
+def secret_allowed(driver: Driver, credentials: Iterable[CredentialConfig]) -> None:
     """Have tried again what was kept from its secret; what was reported of that stays."""
     for each in credentials:
-        shell.grant_given(each.grant, same_secret=True)
+        driver.grant_given(each.grant, same_secret=True)
 
 
-def _wake(shell: Shell, credentials: Iterable[CredentialConfig], *, keep_tokens: bool) -> None:
+def _wake(driver: Driver, credentials: Iterable[CredentialConfig], *, keep_tokens: bool) -> None:
     """Have what failed of *credentials* tried again at once."""
     for each in credentials:
         terms = grant_terms(each.settings)
         if keep_tokens or terms.logins or terms.rotating:
             # Its tokens are the grant's, whoever the client is.
-            shell.grant_given(each.grant)
+            driver.grant_given(each.grant)
         else:
-            shell.drop(each.name)
+            driver.drop(each.name)

@@ -13,7 +13,7 @@ from pathlib import Path
 from credward.account import Account
 from credward.clock import Clock
 from credward.errors import BrokerError, Failure, Kind
-from credward.paths import SYSTEM_SOCKET, Places, find_places
+from credward.paths import SYSTEM_SOCKET, Paths, find_paths
 from credward.starting.lock import hold_start_lock
 from credward.starting.refusal import check_place
 from credward.trust import connect
@@ -38,19 +38,19 @@ def start_daemon(
     as the daemon itself says.
     """
     environ = {**account.environment(), **_language(caller)}
-    places = find_places(environ)
-    if (found := _find(places, clock)) is not None:
+    paths = find_paths(environ)
+    if (found := _find(paths, clock)) is not None:
         return found
-    if not places.is_configured:
-        raise _unconfigured(account, places, caller)
+    if not paths.is_configured:
+        raise _unconfigured(account, paths, caller)
     check_place(caller)
-    with hold_start_lock(places.state_dir) as lock:
-        if (found := _find(places, clock)) is not None:
+    with hold_start_lock(paths.state_dir) as lock:
+        if (found := _find(paths, clock)) is not None:
             return found
         failure = lock.failure_since(began, clock.elapsed())
         if failure is None:
             try:
-                return _start(account, places, environ, clock)
+                return _start(account, paths, environ, clock)
             except BrokerError as error:
                 failure = error.failure
             lock.record(failure, clock.elapsed())
@@ -64,9 +64,9 @@ def _language(caller: Mapping[str, str]) -> dict[str, str]:
     return {"LANG": said} if said and plain else {}
 
 
-def _unconfigured(account: Account, places: Places, caller: Mapping[str, str]) -> BrokerError:
+def _unconfigured(account: Account, paths: Paths, caller: Mapping[str, str]) -> BrokerError:
     """Say what to do; a configuration that the caller's environment names is one, but not ours."""
-    if not find_places(caller).config_file.exists():
+    if not find_paths(caller).config_file.exists():
         return BrokerError(Kind.NOT_RUNNING, "nothing is configured yet: run credward init")
     if (variable := account.never_followed(caller)) is not None:
         why = f"an automatic start does not go by {variable}: run credward serve --detach"
@@ -74,15 +74,15 @@ def _unconfigured(account: Account, places: Places, caller: Mapping[str, str]) -
         why = "XDG_CONFIG_HOME counts only once it is recorded: run credward init"
     return BrokerError(
         Kind.NOT_RUNNING,
-        f'nothing is configured in "{places.config_dir}", and {why} in a terminal of your own',
+        f'nothing is configured in "{paths.config_dir}", and {why} in a terminal of your own',
     )
 
 
-def _start(account: Account, places: Places, environ: Mapping[str, str], clock: Clock) -> Path:
+def _start(account: Account, paths: Paths, environ: Mapping[str, str], clock: Clock) -> Path:
     # Only one of many starters gets here; the others do without this import.
     from credward.starting import programs  # noqa: PLC0415
 
-    config_home = places.config_dir.parent
+    config_home = paths.config_dir.parent
     failure: Failure | None = None
     if not (
         programs.unit_is_installed(account.home, config_home) and programs.run_manager(environ)
@@ -93,7 +93,7 @@ def _start(account: Account, places: Places, environ: Mapping[str, str], clock: 
     deadline = clock.elapsed() + _SOCKET_SOON
     while True:
         late = clock.elapsed() > deadline
-        if (found := _find(places, clock)) is not None:
+        if (found := _find(paths, clock)) is not None:
             return found
         if late:
             raise _elsewhere(failure)
@@ -109,10 +109,10 @@ def _elsewhere(failure: Failure | None) -> BrokerError:
     return BrokerError(Kind.NOT_RUNNING, line)
 
 
-def _find(places: Places, clock: Clock) -> Path | None:
+def _find(paths: Paths, clock: Clock) -> Path | None:
     """Return the first socket where a daemon takes connections; raise why one is not trusted."""
     refused: Failure | None = None
-    for path in places.sockets:
+    for path in paths.sockets:
         # The machine's own daemon was asked before, by the caller itself.
         if path == SYSTEM_SOCKET:
             continue

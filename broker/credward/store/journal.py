@@ -53,14 +53,14 @@ _S = TypeVar("_S", bound=msgspec.Struct)
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
     """Which grant is lent for which mint.
 
-    *origin* names the login that it comes from, *generation* counts its rotations since. *phase*
+    *family* names the login that it comes from, *generation* counts its rotations since. *phase*
     `leased`: nothing was sent so far; `open`: the exchange may have reached the server.
     *rotation_retry*: whether the grant may be tried again after an exchange that was cut off.
     """
 
     mint: str
     grant: str
-    origin: int
+    family: int
     generation: int
     phase: Literal["leased", "open"] = "leased"
     rotation_retry: bool = True
@@ -82,7 +82,7 @@ class SealedGrant(msgspec.Struct, frozen=True, kw_only=True):
 
     mint: str
     grant: str
-    origin: int
+    family: int
     generation: int
     sealed: bytes
 
@@ -107,7 +107,7 @@ def seal_grant(lease: Lease, key: bytes, fields: GrantFields) -> SealedGrant:
     return SealedGrant(
         mint=lease.mint,
         grant=lease.grant,
-        origin=lease.origin,
+        family=lease.family,
         generation=generation,
         sealed=nonce + sealed,
     )
@@ -130,7 +130,7 @@ def open_grant(sealed: SealedGrant, key: bytes) -> GrantFields:
 
 
 def _context(mint: str, named: Lease | SealedGrant, generation: int) -> bytes:
-    return msgspec.json.encode(["journal", mint, named.grant, named.origin, generation])
+    return msgspec.json.encode(["journal", mint, named.grant, named.family, generation])
 
 
 class Journal:

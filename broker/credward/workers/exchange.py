@@ -30,7 +30,7 @@ class Exchange:
         self._lease = Lease(
             mint=rotation.mint,
             grant=rotation.grant,
-            origin=rotation.origin,
+            family=rotation.family,
             generation=rotation.generation,
             rotation_retry=rotation.rotation_retry,
         )

@@ -1,6 +1,6 @@
 """The workers of one provider: who is idle, who is out, and how one mint goes through one of them.
 
-How many are out at once is `places`, how long a mint may take is for `pool` to say; one process is
+How many are out at once is `slots`, how long a mint may take is for `pool` to say; one process is
 `worker`.
 """
 
@@ -16,7 +16,7 @@ from typing import Protocol
 from credward.errors import BrokerError, Failure, Kind
 from credward.workers.environment import rules_of
 from credward.workers.link import MintedToken, MintRequest
-from credward.workers.slots import Places
+from credward.workers.slots import Slots
 from credward.workers.worker import JournalFile, Worker
 
 __all__ = ["JournalMaker", "Lane", "Rotating", "TimeAllowed"]
@@ -93,7 +93,7 @@ class TimeAllowed:
 class Lane:
     """The workers of *provider*; *greet* starts one and raises `BrokerError` where it cannot.
 
-    Whoever mints holds one of the *places* and has a worker of its own. *idle_after*: seconds until
+    Whoever mints holds one of the *slots* and has a worker of its own. *idle_after*: seconds until
     one that nobody needs leaves. *on_left* is called when one has ended, *on_used_up* as
     `WorkerPool` says.
     """
@@ -102,14 +102,14 @@ class Lane:
         self,
         provider: str,
         *,
-        places: Places,
+        slots: Slots,
         greet: Callable[[Worker], Awaitable[None]],
         idle_after: float,
         journals: JournalMaker | None,
         on_used_up: Callable[[Mapping[str, float]], None] | None,
         on_left: Callable[[], None],
     ) -> None:
-        self.places = places
+        self.slots = slots
         self._provider = provider
         self._greet = greet
         self._idle_after = idle_after

@@ -1,7 +1,7 @@
 """What daemon and worker say to each other: JSON lines over a socketpair.
 
 A mint is one line each way. A login is a conversation: the worker tells what the user is to see
-(`LoginEvent`), the daemon passes on what the user types (`LoginAnswer`), and `GrantGiven` ends it.
+(`LoginStep`), the daemon passes on what the user types (`LoginAnswer`), and `GrantGiven` ends it.
 Both ends import this. It moves and checks bytes; when to start, wait or kill is `pool`, and what a
 mint does is `main`.
 """
@@ -26,8 +26,8 @@ __all__ = [
     "GrantGiven",
     "Hello",
     "LoginAnswer",
-    "LoginEvent",
     "LoginRequest",
+    "LoginStep",
     "Message",
     "MintRequest",
     "Minted",
@@ -54,7 +54,7 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True):
 
     mint: str
     grant: str
-    origin: int
+    family: int
     generation: int
     rotation_retry: bool = True
     key: Secret
@@ -184,7 +184,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
         )
 
 
-class LoginEvent(msgspec.Struct, frozen=True, kw_only=True, tag="event"):
+class LoginStep(msgspec.Struct, frozen=True, kw_only=True, tag="event"):
     """Something that the user is to see or do; *event* says which of the fields are set."""
 
     event: Literal["open_url", "user_code", "prompt", "prompt_closed", "waiting"]
@@ -242,7 +242,7 @@ def _conceal(wanted: type, value: object) -> object:
 _encoder = msgspec.json.Encoder(enc_hook=_reveal)
 Request = MintRequest | LoginRequest | RevokeRequest | LoginAnswer
 _request_decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request, dec_hook=_conceal)
-Message = Hello | Minted | Failed | LoginEvent | GrantGiven | Done
+Message = Hello | Minted | Failed | LoginStep | GrantGiven | Done
 _answer_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 
 

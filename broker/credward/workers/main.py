@@ -45,8 +45,8 @@ from credward.workers.link import (
     GrantGiven,
     Hello,
     LoginAnswer,
-    LoginEvent,
     LoginRequest,
+    LoginStep,
     Message,
     Minted,
     MintRequest,
@@ -235,7 +235,7 @@ class _Worker:
             credential=request.credential,
             environ=os.environ,
             transport=self._transport(request.network),
-            tell=lambda **fields: self._link.send(LoginEvent(**fields)),
+            tell=lambda **fields: self._link.send(LoginStep(**fields)),
             hear=self._hear,
             link=self._link.fileno(),
         )
@@ -243,7 +243,7 @@ class _Worker:
             self._provider_request(request), io, cast("LoginMethod", request.method)
         )
         # Sealed as nobody's rotation: the daemon alone knows which grant this login is for.
-        lease = Lease(mint="login", grant=request.credential, origin=0, generation=-1)
+        lease = Lease(mint="login", grant=request.credential, family=0, generation=-1)
         return GrantGiven(sealed=seal(grant, lease, base64.b64decode(request.key.reveal())).sealed)
 
     def _hear(self) -> tuple[str, str | None]:

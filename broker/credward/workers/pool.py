@@ -20,13 +20,13 @@ from credward.workers.lane import JournalMaker, Lane, Rotating, TimeAllowed
 from credward.workers.link import (
     GrantGiven,
     LoginAnswer,
-    LoginEvent,
     LoginRequest,
+    LoginStep,
     MintedToken,
     MintRequest,
     RevokeRequest,
 )
-from credward.workers.slots import Places
+from credward.workers.slots import Slots
 from credward.workers.token_bytes import wipe
 from credward.workers.worker import Worker
 
@@ -64,7 +64,7 @@ class Login:
 class WorkerPool:
     """At most *size* workers per provider (None: what `environment` says of the provider).
 
-    Some more while mints hang, see `places`. *environ* is the daemon's own environment, of which a
+    Some more while mints hang, see `slots`. *environ* is the daemon's own environment, of which a
     worker is handed very little. *on_used_up* is told, before the mint that it comes of ends, which
     one-time proofs count no more; *on_left*, that a worker has ended, whose buffers are free then.
     """
@@ -112,7 +112,7 @@ class WorkerPool:
         timeout = asyncio.timeout(deadline)
         allowed = TimeAllowed(deadline, timeout)
         try:
-            async with timeout, lane.places.hold(mint_request.credential):
+            async with timeout, lane.slots.hold(mint_request.credential):
                 minted = await lane.mint(mint_request, allowed, rotating)
         except TimeoutError as error:
             raise allowed.exceeded(mint_request.credential, provider).error() from error
@@ -122,7 +122,7 @@ class WorkerPool:
         self,
         provider: str,
         request: LoginRequest,
-        on_event: Callable[[LoginEvent], None],
+        on_event: Callable[[LoginStep], None],
         on_start: Callable[[Login], None],
     ) -> GrantGiven:
         """Have a user brought through a login, by a worker of its own that ends with it."""
@@ -248,7 +248,7 @@ class WorkerPool:
             rules = rules_of(provider)
             lane = self._lanes[provider] = Lane(
                 provider,
-                places=Places(size=self._size or rules.size, spare=rules.spare),
+                slots=Slots(size=self._size or rules.size, spare=rules.spare),
                 greet=self._greet,
                 idle_after=self._idle_after,
                 journals=self._journals,

@@ -16,7 +16,7 @@ from credward.workers.link import (
     Failed,
     GrantGiven,
     Hello,
-    LoginEvent,
+    LoginStep,
     Minted,
     MintedToken,
     decode_answer,
@@ -40,7 +40,7 @@ class AnswerReceiver(asyncio.BufferedProtocol):
 
     def __init__(self, on_break: Callable[[], None]) -> None:
         self._on_break = on_break
-        self.on_event: Callable[[LoginEvent], None] | None = None
+        self.on_event: Callable[[LoginStep], None] | None = None
         self._broken = False
         self._buffer = bytearray(MAX_LINE)
         self._used = 0
@@ -74,11 +74,11 @@ class AnswerReceiver(asyncio.BufferedProtocol):
             self._drop(self._used)
             self._break(LinkBrokenError("said too much"))
 
-    def _take(self, answer: Answer | LoginEvent, *, more: bool) -> None:
+    def _take(self, answer: Answer | LoginStep, *, more: bool) -> None:
         waiting = self._expected is not None and not self._expected.done()
-        if isinstance(answer, LoginEvent) and self.on_event is not None and waiting:
+        if isinstance(answer, LoginStep) and self.on_event is not None and waiting:
             self.on_event(answer)
-        elif isinstance(answer, LoginEvent) or not waiting or more:
+        elif isinstance(answer, LoginStep) or not waiting or more:
             # One answer per request: anything behind it is not ours.
             if isinstance(answer, MintedToken):
                 wipe(answer.body)
@@ -111,7 +111,7 @@ class AnswerReceiver(asyncio.BufferedProtocol):
         self._on_break()
 
 
-def _read(line: memoryview) -> Answer | LoginEvent:
+def _read(line: memoryview) -> Answer | LoginStep:
     try:
         message = decode_answer(line)
         if not isinstance(message, Minted):

@@ -10,13 +10,13 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-__all__ = ["Places"]
+__all__ = ["Slots"]
 
 # A mint that has taken longer is waiting for somebody who may never answer (seconds).
 _PATIENCE = 2.0
 
 
-class Places:
+class Slots:
     """*size* places for mints that get on, and *spare* ones for those that do not.
 
     A mint that overstays moves to a spare place as soon as there is one. From then on its

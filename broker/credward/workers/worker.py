@@ -25,8 +25,8 @@ from credward.workers.link import (
     GrantGiven,
     Hello,
     LoginAnswer,
-    LoginEvent,
     LoginRequest,
+    LoginStep,
     MintedToken,
     MintRequest,
     RevokeRequest,
@@ -129,7 +129,7 @@ class Worker:
         return message
 
     async def login(
-        self, request: LoginRequest, on_event: Callable[[LoginEvent], None]
+        self, request: LoginRequest, on_event: Callable[[LoginStep], None]
     ) -> GrantGiven:
         """Have one user brought through a login; *on_event* hears what is to be shown."""
         self._receiver.on_event = on_event

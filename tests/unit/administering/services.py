@@ -1,4 +1,4 @@
-"""The three desks as `daemon.compose` builds them, over a grant side; who asks is told by hand."""
+"""The three services as `daemon.compose` builds them, over a grant side; who asks is told by hand."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from credward.administering.grant_service import GrantDesk
-from credward.administering.login_service import LoginDesk
-from credward.administering.store_service import StoreDesk
+from credward.administering.grant_service import GrantService
+from credward.administering.login_service import LoginService
+from credward.administering.store_service import StoreService
 from credward.audit import AuditLog
 from credward.callers.caller import Caller, Executable
 from credward.config import Config, CredentialConfig
@@ -24,9 +24,9 @@ from credward.issuing.recording import Recorder
 from credward.lifecycle.vocabulary import Plan, TokenKey
 from credward.logins.logins import Logins, LoginSession
 from credward.logins.notices import LoginNotices, Notice
-from credward.logins.waiters import TurnedAway
-from credward.minting.driver import Answer, Shell
-from credward.minting.persisted_tokens import TokenShelf
+from credward.logins.waiters import LoginWaiters
+from credward.minting.driver import Answer, Driver
+from credward.minting.persisted_tokens import PersistedTokens
 from credward.minting.sealer import Sealer
 from credward.policy.engine import PolicyEngine
 from credward.settings.grants import GrantTerms
@@ -80,7 +80,7 @@ PERSON = Peer()
 AGENT = Peer(dataclasses.replace(OWNER, harness="claude"))
 
 
-class Desks:
+class Services:
     """A daemon's owner's side: *worker* is the far half of a login, *upstream* that of a mint."""
 
     def __init__(self, side: GrantSide, folder: Path, tasks: asyncio.TaskGroup) -> None:
@@ -100,7 +100,9 @@ class Desks:
         )
         self.configure(plain, *side.config.credentials.values())
         recorder = Recorder(clock=self.clock, audit=self.audit)
-        shelf = TokenShelf(clock=self.clock, book=side.book, config=lambda: self.config, environ={})
+        persisted = PersistedTokens(
+            clock=self.clock, records=side.records, config=lambda: self.config, environ={}
+        )
         notices = LoginNotices(
             clock=self.clock,
             config=lambda: self.config,
@@ -108,50 +110,50 @@ class Desks:
             run=_told,
             spawn=tasks.create_task,
         )
-        self.shell = Shell(
+        self.driver = Driver(
             clock=self.clock,
             mint=self.upstream.mint,
             sealer=Sealer(),
             wakeups=FakeWakeups(),
             spawn=tasks.create_task,
-            watcher=shelf,
+            watcher=persisted,
             owner=notices,
         )
-        shelf.tokens = self.shell
-        self.shell.configure(
+        persisted.tokens = self.driver
+        self.driver.configure(
             [Plan(credential=name, epoch="1", grant=GRANT) for name in (GRANT, "second")]
         )
-        self.turned_away = TurnedAway()
+        self.login_waiters = LoginWaiters()
         gate = Gate(
             holder=self,
             recorder=recorder,
             worker_pids=frozenset,
-            locked=lambda: side.strongbox.locked_by_owner,
+            locked=lambda: side.opened_store.locked_by_owner,
         )
-        self.store_desk = StoreDesk(
+        self.store_service = StoreService(
             holder=self,
             gate=gate,
             recorder=recorder,
-            shell=self.shell,
+            driver=self.driver,
             pool=side.pool,
-            strongbox=side.strongbox,
-            book=side.book,
-            guard=SecretGuard(side.book),
-            shelf=shelf,
+            opened_store=side.opened_store,
+            records=side.records,
+            guard=SecretGuard(side.records),
+            persisted=persisted,
             scrub=lambda: None,
         )
-        self.grant_desk = GrantDesk(
+        self.grant_service = GrantService(
             clock=self.clock,
             holder=self,
             gate=gate,
             recorder=recorder,
-            shell=self.shell,
+            driver=self.driver,
             pool=side.pool,
-            strongbox=side.strongbox,
-            book=side.book,
+            opened_store=side.opened_store,
+            records=side.records,
             keeper=side.keeper,
             minting=side.minting,
-            turned_away=self.turned_away,
+            login_waiters=self.login_waiters,
             notices=notices,
             scrub=lambda: None,
         )
@@ -160,15 +162,15 @@ class Desks:
             clock=self.clock,
             pool=self.worker,  # type: ignore[arg-type]
             secrets_of=side.minting.secrets_of,
-            keep=self.grant_desk.keep,
+            keep=self.grant_service.keep,
             spawn=tasks.create_task,
         )
-        self.login_desk = LoginDesk(
+        self.login_service = LoginService(
             clock=self.clock,
             holder=self,
             gate=gate,
             recorder=recorder,
-            strongbox=side.strongbox,
+            opened_store=side.opened_store,
             keeper=side.keeper,
             logins=self.logins,
         )
@@ -182,7 +184,7 @@ class Desks:
         self, peer: Peer = PERSON, name: str = GRANT, **words: Any
     ) -> tuple[LoginSession, bool]:
         claims = words.get("claims")
-        return await self.login_desk.log_in(peer, name, None, claims)
+        return await self.login_service.log_in(peer, name, None, claims)
 
     async def give(self, account: str | None, peer: Peer = PERSON) -> str:
         """Log in as somebody and return how it ended."""
@@ -198,9 +200,9 @@ class Desks:
 
     async def token(self) -> str:
         """Return the token that whoever asks is given."""
-        answer = self.shell.ask(KEY, min_remaining=0.0, asker=None, cache_ttl=None)
+        answer = self.driver.ask(KEY, min_remaining=0.0, asker=None, cache_ttl=None)
         held = (answer if isinstance(answer, Answer) else await answer).held
-        return self.shell.open(held).decode()
+        return self.driver.open(held).decode()
 
     def outcomes(self) -> list[str]:
         """Return what the audit log says was done."""

@@ -9,69 +9,75 @@ import pytest
 from credward.errors import Kind
 from credward.store.journal import GrantFields
 from credward.tokens import Secret
-from unit.administering.services import AGENT, OWNER, PERSON, Desks, Settings, refusal
+from unit.administering.services import AGENT, OWNER, PERSON, Services, Settings, refusal
 from unit.grants.rig import GRANT
 
 
-async def test_a_handed_over_grant_is_told_to_whom_it_is(desks: Desks) -> None:
+async def test_a_handed_over_grant_is_told_to_whom_it_is(services: Services) -> None:
     """And how many were turned away without it: once."""
-    desks.turned_away.note(GRANT, OWNER)
-    grant, given = await desks.grant_desk.hand_over(PERSON, "second", Secret(" rt-1\n"))
+    services.login_waiters.note(GRANT, OWNER)
+    grant, given = await services.grant_service.import_grant(PERSON, "second", Secret(" rt-1\n"))
 
-    assert (grant, desks.side.record.secret) == (GRANT, "rt-1")
+    assert (grant, services.side.record.secret) == (GRANT, "rt-1")
     assert set(given.credentials) == {GRANT, "second"}
     assert (given.durable, given.turned_away) == (True, 1)
-    _, again = await desks.grant_desk.hand_over(PERSON, "second", Secret("rt-2"))
+    _, again = await services.grant_service.import_grant(PERSON, "second", Secret("rt-2"))
     assert again.turned_away == 0
 
 
 @pytest.mark.parametrize("text", ["", " \n", "two\nlines", "x" * 32_769])
-async def test_what_is_no_grant_is_not_kept(desks: Desks, text: str) -> None:
+async def test_what_is_no_grant_is_not_kept(services: Services, text: str) -> None:
     """Nor is any for a credential that needs none, nor from an agent."""
-    hand_over = desks.grant_desk.hand_over
-    await refusal(hand_over(PERSON, GRANT, Secret(text)), Kind.BAD_REQUEST)
-    await refusal(hand_over(PERSON, "plain", Secret("rt")), Kind.BAD_REQUEST)
-    await refusal(hand_over(AGENT, GRANT, Secret("rt")), Kind.DENIED)
+    import_grant = services.grant_service.import_grant
+    await refusal(import_grant(PERSON, GRANT, Secret(text)), Kind.BAD_REQUEST)
+    await refusal(import_grant(PERSON, "plain", Secret("rt")), Kind.BAD_REQUEST)
+    await refusal(import_grant(AGENT, GRANT, Secret("rt")), Kind.DENIED)
 
-    assert desks.side.keeper.peek(GRANT) is None
-    assert desks.outcomes() == ["denied"]
+    assert services.side.keeper.peek(GRANT) is None
+    assert services.outcomes() == ["denied"]
 
 
-async def test_a_grant_of_another_server_is_forgotten_and_not_sent_there(desks: Desks) -> None:
+async def test_a_grant_of_another_server_is_forgotten_and_not_sent_there(
+    services: Services,
+) -> None:
     """The settings name somebody else now: that is who would be told the secret."""
     fields = GrantFields(secret="rt")
-    await desks.side.keeper.give(GRANT, "rotating", fields, bound_to="elsewhere")
-    forgotten = await desks.grant_desk.log_out(PERSON, GRANT)
+    await services.side.keeper.give(GRANT, "rotating", fields, bound_to="elsewhere")
+    forgotten = await services.grant_service.log_out(PERSON, GRANT)
 
     assert (forgotten.held, forgotten.durable, forgotten.revoked) == (True, True, False)
     assert forgotten.failure is not None
     assert "another server or client" in forgotten.failure.message
-    assert desks.side.keeper.peek(GRANT) is None
-    again = await desks.grant_desk.log_out(PERSON, GRANT)
+    assert services.side.keeper.peek(GRANT) is None
+    again = await services.grant_service.log_out(PERSON, GRANT)
     assert (again.held, again.failure) == (False, None)
 
 
-async def test_a_logout_drops_what_was_minted(desks: Desks) -> None:
+async def test_a_logout_drops_what_was_minted(services: Services) -> None:
     """Before anything is waited for."""
-    await desks.side.keeper.give(GRANT, "rotating", GrantFields(secret="x"), bound_to="elsewhere")
-    await desks.token()
-    await desks.grant_desk.log_out(PERSON, GRANT)
+    await services.side.keeper.give(
+        GRANT, "rotating", GrantFields(secret="x"), bound_to="elsewhere"
+    )
+    await services.token()
+    await services.grant_service.log_out(PERSON, GRANT)
 
-    assert await refusal(desks.token(), Kind.LOGIN_REQUIRED)
+    assert await refusal(services.token(), Kind.LOGIN_REQUIRED)
 
 
 @pytest.mark.parametrize(("revokes", "stays"), [(True, False), (False, False), (True, True)])
 async def test_what_is_dropped_from_the_configuration(
-    desks: Desks, revokes: bool, stays: bool
+    services: Services, revokes: bool, stays: bool
 ) -> None:
     """Is given up where its settings say so, and nothing is on its grant any more."""
     settings = Settings(revoke_on_drop=revokes)
-    one = dataclasses.replace(desks.config.credentials[GRANT], settings=settings)
+    one = dataclasses.replace(services.config.credentials[GRANT], settings=settings)
     other = dataclasses.replace(one, name="other")
-    desks.configure(one, other)
-    await desks.side.keeper.give(GRANT, "rotating", GrantFields(secret="x"), bound_to="elsewhere")
-    before = desks.config
-    desks.configure(*([other] if stays else []))
-    await desks.grant_desk.dropped(before)
+    services.configure(one, other)
+    await services.side.keeper.give(
+        GRANT, "rotating", GrantFields(secret="x"), bound_to="elsewhere"
+    )
+    before = services.config
+    services.configure(*([other] if stays else []))
+    await services.grant_service.dropped(before)
 
-    assert (desks.side.keeper.peek(GRANT) is None) is (revokes and not stays)
+    assert (services.side.keeper.peek(GRANT) is None) is (revokes and not stays)

@@ -4,55 +4,55 @@ from __future__ import annotations
 
 from credward.errors import Kind
 from credward.tokens import Secret
-from unit.administering.services import AGENT, PASSPHRASE, PERSON, Desks, refusal
+from unit.administering.services import AGENT, PASSPHRASE, PERSON, Services, refusal
 from unit.grants.rig import GRANT
 
 
-async def test_a_lock_without_a_passphrase_holds_all_the_same(desks: Desks) -> None:
+async def test_a_lock_without_a_passphrase_holds_all_the_same(services: Services) -> None:
     """Until the daemon starts again, and says so; tokens are gone from memory."""
-    await desks.give("alice")
-    await desks.token()
-    text = await refusal(desks.store_desk.lock(PERSON, None), Kind.BAD_REQUEST)
+    await services.give("alice")
+    await services.token()
+    text = await refusal(services.store_service.lock(PERSON, None), Kind.BAD_REQUEST)
     assert "no passphrase yet" in text
-    minted = len(desks.upstream.mints)
+    minted = len(services.upstream.mints)
 
-    await refusal(desks.log_in(), Kind.STORE_LOCKED)
-    await desks.store_desk.unlock(PERSON, None)
-    await desks.token()
-    assert len(desks.upstream.mints) == minted + 1
+    await refusal(services.log_in(), Kind.STORE_LOCKED)
+    await services.store_service.unlock(PERSON, None)
+    await services.token()
+    assert len(services.upstream.mints) == minted + 1
 
 
-async def test_a_lock_and_its_passphrase(desks: Desks) -> None:
+async def test_a_lock_and_its_passphrase(services: Services) -> None:
     """What was tried is written down; a locked store shows no grants as needing a login."""
-    manage = desks.store_desk
-    ((view, _, names),) = desks.grant_desk.views()
+    manage = services.store_service
+    ((view, _, names),) = services.grant_service.views()
     assert view.failure is not None
     assert set(names) == {GRANT, "second"}
     await manage.lock(PERSON, PASSPHRASE)
-    ((view, _, _),) = desks.grant_desk.views()
+    ((view, _, _),) = services.grant_service.views()
     assert view.failure is None
     await refusal(manage.unlock(PERSON, Secret("battery staple")), Kind.DENIED)
     await refusal(manage.secrets(PERSON), Kind.STORE_LOCKED)
     await refusal(manage.unlock(AGENT, PASSPHRASE), Kind.DENIED)
 
-    assert desks.outcomes() == ["locked", "unlock-refused", "denied"]
+    assert services.outcomes() == ["locked", "unlock-refused", "denied"]
 
 
-async def test_a_store_that_locks_itself_drops_the_tokens_too(desks: Desks) -> None:
+async def test_a_store_that_locks_itself_drops_the_tokens_too(services: Services) -> None:
     """Whoever wanted it."""
-    await desks.token()
-    minted = len(desks.upstream.mints)
-    await desks.store_desk.lock_up(PASSPHRASE)
-    assert desks.side.strongbox.locked
-    await desks.store_desk.unlock(PERSON, PASSPHRASE)
-    await desks.token()
+    await services.token()
+    minted = len(services.upstream.mints)
+    await services.store_service.lock_up(PASSPHRASE)
+    assert services.side.opened_store.locked
+    await services.store_service.unlock(PERSON, PASSPHRASE)
+    await services.token()
 
-    assert len(desks.upstream.mints) == minted + 1
+    assert len(services.upstream.mints) == minted + 1
 
 
-async def test_secrets_of_the_store(desks: Desks) -> None:
+async def test_secrets_of_the_store(services: Services) -> None:
     """Kept, listed, forgotten, and none that is no secret."""
-    manage = desks.store_desk
+    manage = services.store_service
     for wrong in ("", "x" * 32_769):
         await refusal(manage.set_secret(PERSON, "key", Secret(wrong)), Kind.BAD_REQUEST)
     assert await manage.set_secret(PERSON, "key", Secret("sk-1"))

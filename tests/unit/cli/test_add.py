@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from credward.config import find_places, load_config
+from credward.config import find_paths, load_config
 from unit.cli.conftest import Run
 
 
@@ -18,7 +18,7 @@ def test_adds_a_block_and_keeps_the_rest(run: Run, config_file: Path) -> None:
     after = config_file.read_text()
     assert ran.code == 0, ran.err
     assert after.startswith(before)
-    added = load_config(find_places({"XDG_CONFIG_HOME": str(config_file.parents[1]), "HOME": "/"}))
+    added = load_config(find_paths({"XDG_CONFIG_HOME": str(config_file.parents[1]), "HOME": "/"}))
     gateway = added.credentials["gateway"]
     assert list(gateway.settings.command) == ["my-tool", "--flag", "x"]
     assert gateway.base_urls == ("https://llm.example.com",)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from credward.config import find_places
+from credward.config import find_paths
 from credward.config.layers import Complaints, read_layers
 
 
@@ -27,10 +27,10 @@ def folder(tmp_path: Path) -> Path:
 def names(
     folder: Path, complaints: Complaints, explicit: Path | None = None, **environ: str
 ) -> list[str]:
-    found = find_places({"HOME": "/", "XDG_CONFIG_HOME": str(folder), **environ}, uid=1)
-    places = dataclasses.replace(found, system_config_dir=folder / "etc")
+    found = find_paths({"HOME": "/", "XDG_CONFIG_HOME": str(folder), **environ}, uid=1)
+    paths = dataclasses.replace(found, system_config_dir=folder / "etc")
     return [
-        str(layer.path.relative_to(folder)) for layer in read_layers(places, explicit, complaints)
+        str(layer.path.relative_to(folder)) for layer in read_layers(paths, explicit, complaints)
     ]
 
 

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from credward.config import Config, ConfigErrors, Places, find_places, load_config
+from credward.config import Config, ConfigErrors, Paths, find_paths, load_config
 from credward.errors import Kind
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
+def paths(tmp_path: Path) -> Paths:
     import dataclasses
 
-    found = find_places({"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "user")}, uid=1)
+    found = find_paths({"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "user")}, uid=1)
     (tmp_path / "user" / "credward").mkdir(parents=True)
     (tmp_path / "etc" / "config.d").mkdir(parents=True)
     return dataclasses.replace(found, system_config_dir=tmp_path / "etc")
@@ -24,18 +24,18 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def load(places: Places, text: str, system: str | None = None) -> Config:
-    write(places.config_file, text)
+def load(paths: Paths, text: str, system: str | None = None) -> Config:
+    write(paths.config_file, text)
     if system is not None:
-        write(places.system_config_dir / "config.d" / "50-fleet.toml", system)
-    return load_config(places)
+        write(paths.system_config_dir / "config.d" / "50-fleet.toml", system)
+    return load_config(paths)
 
 
-def errors(places: Places, text: str, system: str | None = None) -> list[str]:
+def errors(paths: Paths, text: str, system: str | None = None) -> list[str]:
     with pytest.raises(ConfigErrors) as caught:
-        load(places, text, system)
+        load(paths, text, system)
     assert caught.value.kind is Kind.FIX_CONFIGURATION
-    return [line.replace(f"{places.config_file}:", "").strip() for line in caught.value.lines]
+    return [line.replace(f"{paths.config_file}:", "").strip() for line in caught.value.lines]
 
 
 GRAPH_FOR_A_GATEWAY = """[credentials.a]
@@ -130,74 +130,74 @@ GOOD = '[credentials.a]\nprovider = "local"\n'
     ],
 )
 def test_each_planted_error_has_its_line_and_says_what(
-    places: Places, text: str, expected: str
+    paths: Paths, text: str, expected: str
 ) -> None:
     """With the nearest name where it looks like a typo."""
-    (line,) = errors(places, text)
+    (line,) = errors(paths, text)
 
     assert line.startswith(expected.split(": ", maxsplit=1)[0] + ": ")
     assert expected.partition(": ")[2] in line
     assert "canary" not in line
 
 
-def test_what_a_grant_gets_wrong_is_told_once_and_there(places: Places) -> None:
+def test_what_a_grant_gets_wrong_is_told_once_and_there(paths: Paths) -> None:
     """Whatever is on it; at the key itself, in tables below it too."""
     words = '[credentials.{}]\nprovider = "oauth"\ngrant = "g"\nclient_id = "c"\n'
     text = words.format("a") + words.format("b") + "[grants.g]\n"
     issuer = 'issuer = "https://login.example.com"\n'
 
-    assert errors(places, text + issuer + 'scop = "x"\n') == [
+    assert errors(paths, text + issuer + 'scop = "x"\n') == [
         '11: unknown key "scop" for provider oauth, perhaps "scope"'
     ]
-    assert errors(places, text + issuer + 'client_secret = { fil = "/x" }\n') == [
+    assert errors(paths, text + issuer + 'client_secret = { fil = "/x" }\n') == [
         '11: grants.g.client_secret.fil: unknown key "fil", perhaps "file"'
     ]
-    assert errors(places, text + "issuer = 7\n") == [
+    assert errors(paths, text + "issuer = 7\n") == [
         "10: grants.g.issuer: is a text in quotes, and this is a whole number"
     ]
 
 
-def test_every_unknown_key_of_a_table_is_told(places: Places) -> None:
+def test_every_unknown_key_of_a_table_is_told(paths: Paths) -> None:
     """Not only the first of them."""
-    found = errors(places, "[listen]\nmod = 'user'\ngrup = 'x'\n" + GOOD + "serve.scop = []\n")
+    found = errors(paths, "[listen]\nmod = 'user'\ngrup = 'x'\n" + GOOD + "serve.scop = []\n")
 
     assert [line.rpartition("perhaps ")[2] for line in found] == ['"scopes"', '"mode"', '"group"']
 
 
-def test_all_errors_come_at_once(places: Places) -> None:
+def test_all_errors_come_at_once(paths: Paths) -> None:
     """Mending one after the other is nobody's idea of fun."""
     found = errors(
-        places,
+        paths,
         '[credentials.a]\nprovider = "x"\n[credentials.b]\nprovider = "local"\nq = 1\n[polcy]\n',
     )
 
     assert len(found) == 3
 
 
-def test_a_common_credential_needs_three_lines(places: Places) -> None:
+def test_a_common_credential_needs_three_lines(paths: Paths) -> None:
     """And gets sensible defaults."""
-    config = load(places, '[credentials.gw]\nprovider = "command"\ncommand = ["/bin/tool", "x"]\n')
+    config = load(paths, '[credentials.gw]\nprovider = "command"\ncommand = ["/bin/tool", "x"]\n')
     gateway = config.credentials["gw"]
 
     assert (gateway.grant, gateway.keep, gateway.base_urls) == ("gw", "demand", ())
-    assert gateway.origin == f"{places.config_file}:1"
+    assert gateway.origin == f"{paths.config_file}:1"
     assert config.listen.mode == "user"
-    assert config.sources == (places.config_file,)
+    assert config.sources == (paths.config_file,)
 
 
-def test_what_the_system_defines_cannot_be_redefined(places: Places) -> None:
+def test_what_the_system_defines_cannot_be_redefined(paths: Paths) -> None:
     """The error names both files."""
-    (line,) = errors(places, GOOD, system=GOOD)
-    assert line == f'1: "a" is defined by {places.system_config_dir}/config.d/50-fleet.toml:1'
-    (line,) = errors(places, "[audit]\npath = '/x'\n", system="[audit]\npath = '/y'\n")
+    (line,) = errors(paths, GOOD, system=GOOD)
+    assert line == f'1: "a" is defined by {paths.system_config_dir}/config.d/50-fleet.toml:1'
+    (line,) = errors(paths, "[audit]\npath = '/x'\n", system="[audit]\npath = '/y'\n")
 
     assert "audit.path is set by" in line
 
 
-def test_layers_add_up(places: Places) -> None:
+def test_layers_add_up(paths: Paths) -> None:
     """Credentials of both, keys of one table from several files."""
     config = load(
-        places,
+        paths,
         'default = "b"\n[credentials.b]\nprovider = "local"\n[audit]\nsync = "always"\n',
         system=GOOD + '[audit]\npath = "/var/log/credward.log"\n',
     )
@@ -206,65 +206,63 @@ def test_layers_add_up(places: Places) -> None:
     assert (str(config.audit.path), config.audit.sync) == ("/var/log/credward.log", "always")
 
 
-def test_system_files_of_a_newer_version_only_warn(places: Places) -> None:
+def test_system_files_of_a_newer_version_only_warn(paths: Paths) -> None:
     """Fleets run mixed versions; with `requires` they are as strict as users' files."""
-    config = load(places, GOOD, system="[hologram]\nx = 1\n")
+    config = load(paths, GOOD, system="[hologram]\nx = 1\n")
     assert len(config.warnings) == 1
     assert "hologram" in config.warnings[0]
 
     with pytest.raises(ConfigErrors):
-        load(places, GOOD, system='requires = ">=0.1"\n[hologram]\nx = 1\n')
+        load(paths, GOOD, system='requires = ">=0.1"\n[hologram]\nx = 1\n')
 
 
-def test_the_epoch_changes_with_what_makes_a_token(places: Places) -> None:
+def test_the_epoch_changes_with_what_makes_a_token(paths: Paths) -> None:
     """Not with how it is handed out, nor with where it stands."""
-    before = load(places, GOOD).credentials["a"].epoch
-    moved = (
-        load(places, "\n\n" + GOOD + "header = 'X-Key'\nidle_after = 5\n").credentials["a"].epoch
-    )
-    changed = load(places, GOOD + "lifetime = 60\n").credentials["a"].epoch
+    before = load(paths, GOOD).credentials["a"].epoch
+    moved = load(paths, "\n\n" + GOOD + "header = 'X-Key'\nidle_after = 5\n").credentials["a"].epoch
+    changed = load(paths, GOOD + "lifetime = 60\n").credentials["a"].epoch
 
     assert moved == before
     assert changed != before
 
 
-def test_no_file_at_all_is_an_empty_configuration(places: Places) -> None:
+def test_no_file_at_all_is_an_empty_configuration(paths: Paths) -> None:
     """Nothing is configured, which is no error."""
-    assert load_config(places).credentials == {}
+    assert load_config(paths).credentials == {}
 
 
-def test_an_explicit_file_must_exist(places: Places, tmp_path: Path) -> None:
+def test_an_explicit_file_must_exist(paths: Paths, tmp_path: Path) -> None:
     """Named and missing is an error."""
     with pytest.raises(ConfigErrors, match="no such file"):
-        load_config(places, tmp_path / "none.toml")
+        load_config(paths, tmp_path / "none.toml")
 
 
-def test_the_store_is_a_value_with_its_layers_merged(places: Places) -> None:
+def test_the_store_is_a_value_with_its_layers_merged(paths: Paths) -> None:
     """A system file may fix the source of the key, and what else is said must fit it."""
-    config = load(places, "[store]\nlock_after = 60\n", system="[store]\nkey = 'passphrase'\n")
+    config = load(paths, "[store]\nlock_after = 60\n", system="[store]\nkey = 'passphrase'\n")
 
     assert (config.store.key, config.store.lock_after) == ("passphrase", 60)
-    assert errors(places, "[store]\nkey_file = '/k'\n", system="[store]\nkey = 'memory'\n") == [
+    assert errors(paths, "[store]\nkey_file = '/k'\n", system="[store]\nkey = 'memory'\n") == [
         '2: store.key_file goes with key = "key_file", not "memory"'
     ]
 
 
-def test_the_variable_of_a_derived_key_needs_no_mention(places: Places) -> None:
+def test_the_variable_of_a_derived_key_needs_no_mention(paths: Paths) -> None:
     """What the block says comes first."""
     block = '[credentials.NAME]\nprovider = "aws"\nprofile = "base"\nderive = "bedrock-api-key"\n'
     block += 'region = "eu-central-1"\n'
     config = load(
-        places, block.replace("NAME", "a") + block.replace("NAME", "b") + 'env_name = "MINE"\n'
+        paths, block.replace("NAME", "a") + block.replace("NAME", "b") + 'env_name = "MINE"\n'
     )
 
     assert config.credentials["a"].env_name == "AWS_BEARER_TOKEN_BEDROCK"
     assert config.credentials["b"].env_name == "MINE"
 
 
-def test_audiences_of_the_settings_need_no_second_mention(places: Places) -> None:
+def test_audiences_of_the_settings_need_no_second_mention(paths: Paths) -> None:
     """Beside those that are listed."""
     config = load(
-        places,
+        paths,
         '[credentials.f]\nprovider = "entra"\nsource = "az"\nresource = "my-res"\n'
         'serve.audiences = ["api://x"]\n',
     )
@@ -276,7 +274,7 @@ def test_audiences_of_the_settings_need_no_second_mention(places: Places) -> Non
     )
 
 
-def test_a_shared_grant_is_presented_at_one_place(places: Places) -> None:
+def test_a_shared_grant_is_presented_at_one_place(paths: Paths) -> None:
     """Two servers under one grant would each be sent what is the other's."""
     words = 'grant = "sso"\nprovider = "oauth"\nclient_id = "c"\n'
     text = (
@@ -284,6 +282,6 @@ def test_a_shared_grant_is_presented_at_one_place(places: Places) -> None:
         f'[credentials.b]\n{words}issuer = "https://a.example"\nscope = "y"\n'
         f'[credentials.c]\n{words}issuer = "https://evil.example"\n'
     )
-    (found,) = errors(places, text)
+    (found,) = errors(paths, text)
 
     assert '"c" shares grant "sso" with "a", but names another provider, server or client' in found

@@ -16,11 +16,11 @@ import credward
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig
 from credward.grants.grant_record import GrantRecord
+from credward.grants.journal_replay import JournalReplay
 from credward.grants.keeper import GrantKeeper
-from credward.grants.opened_store import Strongbox
-from credward.grants.records import GrantBook
-from credward.grants.recovery import Recovery
-from credward.grants.replay_cache import UsedProofs
+from credward.grants.opened_store import OpenedStore
+from credward.grants.records import GrantRecords
+from credward.grants.replay_cache import ReplayCache
 from credward.grants.secret_guard import SecretGuard
 from credward.lifecycle.vocabulary import TokenKey
 from credward.minting.minting import Minting
@@ -53,35 +53,37 @@ class GrantSide:
             executable=_interpreter(folder),
             environ={},
         )
-        self.strongbox = Strongbox(
+        self.opened_store = OpenedStore(
             clock=self.clock,
             pool=self.pool,
             state_dir=folder / "state",
             key_file=folder / "store.key",
             environ={},
         )
-        self.book = GrantBook(self.strongbox)
+        self.records = GrantRecords(self.opened_store)
         self.keeper = GrantKeeper(
             clock=self.clock,
-            book=self.book,
+            records=self.records,
             release=directory.release,
             changed_hands=lambda _: None,
         )
         self.tasks: set[asyncio.Task[None]] = set()
-        self.recovery = Recovery(keeper=self.keeper, journals=directory, spawn=self._spawn)
+        self.journal_replay = JournalReplay(
+            keeper=self.keeper, journals=directory, spawn=self._spawn
+        )
         self.minting = Minting(
             clock=self.clock,
             pool=self.pool,
             keeper=self.keeper,
-            recovery=self.recovery,
-            strongbox=self.strongbox,
+            journal_replay=self.journal_replay,
+            opened_store=self.opened_store,
             sources=_NoSources(),
-            guard=SecretGuard(self.book),
-            proofs=UsedProofs(clock=self.clock, path=folder / "state" / "used_proofs.json"),
+            guard=SecretGuard(self.records),
+            replay_cache=ReplayCache(clock=self.clock, path=folder / "state" / "replay_cache.json"),
             environ={},
             login_found=lambda _: None,
         )
-        self.strongbox.on_open(self._opened)
+        self.opened_store.on_open(self._opened)
         words = rotating_provider.Settings(url=server.url, die=str(folder / "die"), **settings)
         self.config = Config(
             credentials={
@@ -94,7 +96,7 @@ class GrantSide:
 
     async def open(self) -> None:
         """Open the store, as the daemon does at its start."""
-        await self.strongbox.open(self.config)
+        await self.opened_store.open(self.config)
 
     async def give(self, secret: str = "grant-0") -> None:
         """Log in."""
@@ -123,14 +125,14 @@ class GrantSide:
 
     async def end(self) -> None:
         """End as on SIGTERM."""
-        self.book.close()
+        self.records.close()
         await self.pool.close()
         for task in self.tasks:
             task.cancel()
 
     async def _opened(self) -> None:
-        await self.recovery.begin()
-        await self.keeper.unlocked(recovered=self.strongbox.recovered)
+        await self.journal_replay.begin()
+        await self.keeper.unlocked(recovered=self.opened_store.recovered)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> object:
         task = asyncio.create_task(work)

@@ -125,7 +125,7 @@ def test_t10_a_rotation_that_nobody_can_open_leaves_the_grant_in_doubt(world):
     """Of whichever generation: the one that is known was used up for it, perhaps."""
     record = world.record("a")
     for generation in (0, 1):
-        lease = Lease(mint="0" * 32, grant="a", origin=record.origin, generation=generation)
+        lease = Lease(mint="0" * 32, grant="a", family=record.family, generation=generation)
         journal = world.life.directory.create()
         journal.open_window(lease)
         journal.keep(seal_grant(lease, b"k" * 32, GrantFields(secret="lost")))
@@ -227,7 +227,7 @@ def test_a_full_disk_keeps_one_journal_per_grant(world):
 
     assert len(held) <= 2 * len(GRANTS)
     world.full = False
-    world.start(world.life.book.save())
+    world.start(world.life.records.save())
     assert world.life.keeper._held == []
 
 
@@ -281,7 +281,7 @@ def chain(world):
 def test_g7_a_login_is_replaced_by_what_worked_alone(world, good):
     """Nonsense leaves it as it was, and whoever asks is served by it."""
     old = world.chains[0]
-    assert world.hand_over("a", good=good).result()
+    assert world.import_grant("a", good=good).result()
     new = world.chains[1]
     assert chain(world) == (new, True)
     token = mint(world)
@@ -297,7 +297,7 @@ def test_g7_a_login_is_replaced_by_what_worked_alone(world, good):
 def test_g7_a_kill_in_mid_trial_costs_neither_login(world, good, steps):
     """Whatever was done by then, and whether the worker lives on."""
     old = world.chains[0]
-    world.hand_over("a", good=good)
+    world.import_grant("a", good=good)
     new = world.chains[1]
     world.mint("a")
     for _ in range(steps):
@@ -315,7 +315,7 @@ def test_g7_a_mint_that_is_out_with_the_login_before_rotates_that(world):
     """It comes back to the one that waits beside, or that would be used up when it is needed."""
     task = world.mint("a")
     world.lend(world.flights[-1])
-    world.hand_over("a", good=False)
+    world.import_grant("a", good=False)
     while not task.done():
         world.step(world.flights[-1])
 
@@ -329,7 +329,7 @@ def test_g7_the_journal_of_the_login_before_is_replayed_into_it(world):
     """The same, where the daemon dies meanwhile."""
     world.mint("a")
     world.lend(world.flights[-1])
-    world.hand_over("a", good=False)
+    world.import_grant("a", good=False)
     restart(world)
     assert isinstance(mint_after_restart(world), MintedToken)
 
@@ -340,7 +340,7 @@ def test_g7_the_journal_of_the_login_before_is_replayed_into_it(world):
 def test_g7_of_several_that_are_handed_over_the_login_that_worked_stays(world):
     """Not the one that nobody has tried."""
     for _ in range(3):
-        world.hand_over("a", good=False)
+        world.import_grant("a", good=False)
     assert isinstance(mint(world), MintedToken)
 
     assert chain(world) == (world.chains[0], False)
@@ -348,7 +348,7 @@ def test_g7_of_several_that_are_handed_over_the_login_that_worked_stays(world):
 
 def test_g7_nobody_knows_yet(world):
     """The answer is lost: the same one is tried again, and the login before waits."""
-    world.hand_over("a", good=True)
+    world.import_grant("a", good=True)
     mint(world, "lost")
     assert secret(world) == (world.chains[1].newest, True)
     assert chain(world) == (world.chains[1], True)
@@ -363,7 +363,7 @@ def test_g7_without_a_login_that_works_a_refusal_is_the_end(world):
     """Neither one that needs a login itself nor none at all is worth keeping."""
     world.chains[0].secrets.append("used up elsewhere")
     assert mint(world).kind is Kind.LOGIN_REQUIRED
-    world.hand_over("a", good=False)
+    world.import_grant("a", good=False)
     assert world.record("a").before is None
     assert mint(world).kind is Kind.LOGIN_REQUIRED
 

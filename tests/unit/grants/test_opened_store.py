@@ -10,8 +10,8 @@ import pytest
 
 from credward.config.model import Config, StoreConfig
 from credward.errors import BrokerError, Kind
-from credward.grants import opened_store as strongbox_module
-from credward.grants.opened_store import Strongbox
+from credward.grants import opened_store as opened_store_module
+from credward.grants.opened_store import OpenedStore
 from credward.store import store as store_module
 from credward.store.passphrases import Argon2idTerms
 from credward.tokens import Secret
@@ -32,10 +32,10 @@ class Bench:
         self.waiting = self.most_waiting = 0
         self.box = self.another()
 
-    def another(self) -> Strongbox:
-        """Return the strongbox of the next daemon."""
+    def another(self) -> OpenedStore:
+        """Return the store of the next daemon."""
         clock = FakeClock()
-        return Strongbox(
+        return OpenedStore(
             clock=clock,
             pool=WorkerPool(clock=clock, environ={}),
             state_dir=self.folder,
@@ -76,7 +76,7 @@ async def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
         await real(0.01)
         bench.waiting -= 1
 
-    monkeypatch.setattr(strongbox_module.asyncio, "sleep", sleep)
+    monkeypatch.setattr(opened_store_module.asyncio, "sleep", sleep)
     await bench.box.open(bench.config)
     bench.box.put("secret:a", b"value")
     bench.box.save()
@@ -126,7 +126,7 @@ async def test_h6_a_guess_that_waits_keeps_nobody_waiting(
     async def sleep(_seconds: float) -> None:
         await held.wait()
 
-    monkeypatch.setattr(strongbox_module.asyncio, "sleep", sleep)
+    monkeypatch.setattr(opened_store_module.asyncio, "sleep", sleep)
     guessing = asyncio.get_running_loop().create_task(bench.guess(RIGHT))
     for _ in range(10):
         async with asyncio.timeout(PATIENCE):

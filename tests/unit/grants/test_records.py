@@ -8,14 +8,14 @@ import threading
 import pytest
 
 from credward.errors import BrokerError, Kind
-from credward.grants import records as grant_book
+from credward.grants import records as grant_records
 from credward.grants.grant_record import GrantRecord
-from credward.grants.records import GrantBook
+from credward.grants.records import GrantRecords
 from credward.store.kek import KeyFileSource
 from credward.store.store import Store
 from fakes.clock import FakeClock
 
-RECORD = GrantRecord(secret="refresh", provider="oauth", origin=1, given_at=0.0)
+RECORD = GrantRecord(secret="refresh", provider="oauth", family=1, given_at=0.0)
 
 
 @pytest.fixture
@@ -26,11 +26,11 @@ def store(tmp_path):
 
 
 @pytest.fixture
-async def book(store):
-    """Return a book on it."""
-    book = GrantBook(store)
-    yield book
-    book.close()
+async def records(store):
+    """Return the records in it."""
+    records = GrantRecords(store)
+    yield records
+    records.close()
 
 
 def full():
@@ -38,22 +38,22 @@ def full():
     raise BrokerError(Kind.INTERNAL, "no room")
 
 
-async def test_a_change_is_in_force_at_once_and_durable_after_a_save(book, tmp_path):
+async def test_a_change_is_in_force_at_once_and_durable_after_a_save(records, tmp_path):
     """A second store on the same file sees it then."""
-    book.put("gateway", RECORD)
-    assert book.load("gateway") == RECORD
-    assert (book.names(), book.unsaved) == (["gateway"], True)
-    assert await book.save()
-    assert not book.unsaved
+    records.put("gateway", RECORD)
+    assert records.load("gateway") == RECORD
+    assert (records.names(), records.unsaved) == (["gateway"], True)
+    assert await records.save()
+    assert not records.unsaved
 
     again = Store.open(
         tmp_path / "store.sealed", KeyFileSource(tmp_path / "key"), clock=FakeClock()
     )
-    assert GrantBook(again).load("gateway") == RECORD
-    assert GrantBook(again).load("other") is None
+    assert GrantRecords(again).load("gateway") == RECORD
+    assert GrantRecords(again).load("other") is None
 
 
-async def test_what_could_not_be_put_is_no_change(book, store, monkeypatch):
+async def test_what_could_not_be_put_is_no_change(records, store, monkeypatch):
     """Else a store that nobody changed would pass for unsaved, and journals be kept for it."""
 
     def refuse(*_):
@@ -63,15 +63,15 @@ async def test_what_could_not_be_put_is_no_change(book, store, monkeypatch):
     monkeypatch.setattr(store, "delete", refuse)
     plain = bytearray(b"secret")
     with pytest.raises(BrokerError):
-        book.put_raw("secret:a", plain)
+        records.put_raw("secret:a", plain)
     with pytest.raises(BrokerError):
-        book.delete("gateway")
+        records.delete("gateway")
 
     assert plain == bytes(6)
-    assert not book.unsaved
+    assert not records.unsaved
 
 
-async def test_a_change_during_a_save_is_not_taken_for_saved(book, store, monkeypatch):
+async def test_a_change_during_a_save_is_not_taken_for_saved(records, store, monkeypatch):
     """The disk has what was there when the save began; the next one has the rest."""
     reached, go_on = threading.Event(), threading.Event()
     save = store.save
@@ -82,43 +82,43 @@ async def test_a_change_during_a_save_is_not_taken_for_saved(book, store, monkey
         assert go_on.wait(30)
 
     monkeypatch.setattr(store, "save", slow)
-    book.put("gateway", RECORD)
-    saving = asyncio.create_task(book.save())
+    records.put("gateway", RECORD)
+    saving = asyncio.create_task(records.save())
     await asyncio.to_thread(reached.wait, 30)
-    book.delete("gateway")
+    records.delete("gateway")
     go_on.set()
 
     assert await saving
-    assert (book.saved, book.changes) == (1, 2)
-    assert await book.save()
-    assert not book.unsaved
+    assert (records.saved, records.changes) == (1, 2)
+    assert await records.save()
+    assert not records.unsaved
 
 
-async def test_a_save_that_failed_is_tried_again_by_itself(book, store, monkeypatch):
+async def test_a_save_that_failed_is_tried_again_by_itself(records, store, monkeypatch):
     """And tells whoever waits for it; the failure is there for status meanwhile."""
-    monkeypatch.setattr(grant_book, "_SAVE_AGAIN_LAST", 0.02)
-    book._wait = 0.02
+    monkeypatch.setattr(grant_records, "_SAVE_AGAIN_LAST", 0.02)
+    records._wait = 0.02
     saved = asyncio.Event()
-    book.on_saved = saved.set
+    records.on_saved = saved.set
     save = store.save
     monkeypatch.setattr(store, "save", full)
-    book.put("gateway", RECORD)
-    assert not await book.save()
-    assert book.failure.message == "no room"
+    records.put("gateway", RECORD)
+    assert not await records.save()
+    assert records.failure.message == "no room"
     monkeypatch.setattr(store, "save", save)
     await asyncio.wait_for(saved.wait(), 30)
 
-    assert (book.failure, book.unsaved) == (None, False)
+    assert (records.failure, records.unsaved) == (None, False)
 
 
-async def test_a_locked_store_gives_nothing_away(book, store, monkeypatch):
+async def test_a_locked_store_gives_nothing_away(records, store, monkeypatch):
     """Neither grants nor the keys of mints."""
     monkeypatch.setattr(type(store), "locked", True)
     for ask in (
-        lambda: book.load("gateway"),
-        lambda: book.put("gateway", RECORD),
-        lambda: book.delete("gateway"),
-        lambda: book.mint_key("m1"),
+        lambda: records.load("gateway"),
+        lambda: records.put("gateway", RECORD),
+        lambda: records.delete("gateway"),
+        lambda: records.mint_key("m1"),
     ):
         with pytest.raises(BrokerError) as caught:
             ask()

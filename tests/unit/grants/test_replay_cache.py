@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from credward.grants.replay_cache import UsedProofs
+from credward.grants.replay_cache import ReplayCache
 from fakes.clock import FakeClock
 
 
@@ -20,56 +20,56 @@ def clock() -> FakeClock:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Return where they are kept."""
-    return tmp_path / "used_proofs.json"
+    return tmp_path / "replay_cache.json"
 
 
 async def test_t12_remembered_through_a_restart(clock: FakeClock, path: Path) -> None:
     """By whoever is handed the same file, which is ours alone."""
-    proofs = UsedProofs(clock=clock, path=path)
-    proofs.add({"one": 1060.0})
-    proofs.add({"two": 1090.0})
-    await proofs.save()
+    replay_cache = ReplayCache(clock=clock, path=path)
+    replay_cache.add({"one": 1060.0})
+    replay_cache.add({"two": 1090.0})
+    await replay_cache.save()
 
-    again = UsedProofs(clock=clock, path=path)
+    again = ReplayCache(clock=clock, path=path)
     assert again.alive() == ["one", "two"]
     assert path.stat().st_mode & 0o777 == 0o600
 
 
 async def test_forgotten_at_their_end(clock: FakeClock, path: Path) -> None:
     """They are refused as expired then; the file follows with the next one."""
-    proofs = UsedProofs(clock=clock, path=path)
-    proofs.add({"one": 1060.0, "two": 1090.0})
-    await proofs.save()
+    replay_cache = ReplayCache(clock=clock, path=path)
+    replay_cache.add({"one": 1060.0, "two": 1090.0})
+    await replay_cache.save()
     clock.advance(60)
-    assert proofs.alive() == ["two"]
+    assert replay_cache.alive() == ["two"]
 
-    proofs.add({"three": 1090.0})
-    await proofs.save()
+    replay_cache.add({"three": 1090.0})
+    await replay_cache.save()
     assert "one" not in path.read_text()
 
 
 async def test_nothing_new_writes_nothing(clock: FakeClock, path: Path) -> None:
     """A mint that used nothing up does not wait for the disk."""
-    proofs = UsedProofs(clock=clock, path=path)
-    await proofs.save()
+    replay_cache = ReplayCache(clock=clock, path=path)
+    await replay_cache.save()
     assert not path.exists()
 
-    proofs.add({"one": 1060.0})
-    await proofs.save()
+    replay_cache.add({"one": 1060.0})
+    await replay_cache.save()
     written = path.stat().st_ino
     clock.advance(10)
-    proofs.alive()
-    await proofs.save()
+    replay_cache.alive()
+    await replay_cache.save()
     assert path.stat().st_ino == written
 
 
 def test_does_not_grow_without_bound(clock: FakeClock, path: Path) -> None:
     """The oldest go first."""
-    proofs = UsedProofs(clock=clock, path=path)
+    replay_cache = ReplayCache(clock=clock, path=path)
     for number in range(600):
-        proofs.add({str(number): 1060.0})
+        replay_cache.add({str(number): 1060.0})
 
-    kept = proofs.alive()
+    kept = replay_cache.alive()
     assert len(kept) == 512
     assert (kept[0], kept[-1]) == ("88", "599")
 
@@ -81,14 +81,14 @@ async def test_a_damaged_file_is_said_and_replaced(
     """What is forgotten costs one refusal each."""
     path.write_text(content)
     path.chmod(0o600)
-    proofs = UsedProofs(clock=clock, path=path)
+    replay_cache = ReplayCache(clock=clock, path=path)
     with caplog.at_level(logging.ERROR):
-        assert proofs.alive() == []
+        assert replay_cache.alive() == []
     assert str(path) in caplog.text
 
-    proofs.add({"one": 1060.0})
-    await proofs.save()
-    assert UsedProofs(clock=clock, path=path).alive() == ["one"]
+    replay_cache.add({"one": 1060.0})
+    await replay_cache.save()
+    assert ReplayCache(clock=clock, path=path).alive() == ["one"]
 
 
 async def test_a_disk_that_is_full_costs_no_mint(
@@ -96,13 +96,13 @@ async def test_a_disk_that_is_full_costs_no_mint(
 ) -> None:
     """It is said, remembered until the daemon ends, and written once that goes again."""
     folder = tmp_path / "state"
-    proofs = UsedProofs(clock=clock, path=folder / "used_proofs.json")
-    proofs.add({"one": 1060.0})
+    replay_cache = ReplayCache(clock=clock, path=folder / "replay_cache.json")
+    replay_cache.add({"one": 1060.0})
     with caplog.at_level(logging.ERROR):
-        await proofs.save()
+        await replay_cache.save()
     assert "cannot be written" in caplog.text
-    assert proofs.alive() == ["one"]
+    assert replay_cache.alive() == ["one"]
 
     folder.mkdir()
-    await proofs.save()
-    assert (folder / "used_proofs.json").exists()
+    await replay_cache.save()
+    assert (folder / "replay_cache.json").exists()

@@ -8,7 +8,7 @@ import pytest
 
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Kind
-from credward.grants.records import GrantBook
+from credward.grants.records import GrantRecords
 from credward.grants.secret_guard import SecretGuard
 from credward.settings.references import Reference
 from credward.settings.static import Settings
@@ -74,9 +74,9 @@ def disk() -> Disk:
 
 @pytest.fixture
 def guard(disk: Disk) -> Any:
-    book = GrantBook(disk)
-    yield SecretGuard(book)
-    book.close()
+    records = GrantRecords(disk)
+    yield SecretGuard(records)
+    records.close()
 
 
 async def test_s1_durable_before_the_secret_leaves(disk: Disk, guard: SecretGuard) -> None:

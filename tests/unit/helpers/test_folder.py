@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from credward.cli import surroundings
-from credward.cli.surroundings import hand_over
+from credward.cli.surroundings import import_grant
 from credward.errors import BrokerError
 from credward.folder import FOLDER_HEADER, MEDIA_TYPE, Record, decode
 from credward.policy.destinations import VARIABLES
@@ -374,10 +374,10 @@ def ask(
     )
 
 
-def hand_over_from(folder: Path, environ: Mapping[str, str]) -> bytes:
+def body_from(folder: Path, environ: Mapping[str, str]) -> bytes:
     """Return what `credward get` hands over in *folder*."""
     with contextlib.chdir(folder):
-        return hand_over(environ, 30)
+        return import_grant(environ, 30)
 
 
 def found_in(body: bytes, root: Path) -> list[tuple[str, str]]:
@@ -405,7 +405,7 @@ def test_s2_what_is_handed_over(
 
     assert (done.returncode, done.stdout) == (0, "token-1\n"), done.stderr
     assert found_in(body, root) == wanted
-    assert body == hand_over_from(folder, {})
+    assert body == body_from(folder, {})
     assert asked.startswith("POST " if wanted else "GET ")
     assert (f"\r\nContent-Type: {MEDIA_TYPE}\r\n" in asked) == bool(wanted)
     for each in decode(body):
@@ -428,7 +428,7 @@ def test_s2_a_git_file_that_git_would_write_otherwise(
 
     assert (done.returncode, done.stdout) == (0, "token-1\n"), done.stderr
     assert found_in(daemon.bodies[0], root) == [("unreadable", "a/.git")]
-    assert daemon.bodies[0] == hand_over_from(folder, {})
+    assert daemon.bodies[0] == body_from(folder, {})
 
 
 @pytest.fixture
@@ -503,7 +503,7 @@ def test_s2_the_variables_come_along(
 
     assert done.returncode == 0, done.stderr
     assert variables == {name: value.encode() for name, value in said.items() if value}
-    ours = hand_over_from(root / "a", said)
+    ours = body_from(root / "a", said)
     assert sorted(decode(body), key=repr) == sorted(decode(ours), key=repr)
 
 
@@ -660,7 +660,7 @@ def test_s2_s11_a_file_system_that_falls_silent(
 def test_s2_s11_get_outlives_no_silent_file_system(root: Path) -> None:
     """`credward get` says so and ends: who waits for it, or reads it to the end, goes on."""
     folder = put(root, "a/.git/HEAD", "a/.claude/x") / "a"
-    code = "from credward.cli.surroundings import hand_over; hand_over({}, 4)"
+    code = "from credward.cli.surroundings import folder_body; folder_body({}, 4)"
     with SilentFileSystem(root / "mount", Path("/bin/true")) as silent:
         (folder / SETTINGS).symlink_to(silent.program)
         silent.be_silent()
@@ -686,13 +686,13 @@ def test_s2_s11_get_finds_them_whatever_signals_are_ignored(
     folder = put(root, f"a/{SETTINGS}", "a/.git/HEAD") / "a"
     code = (
         f"import signal; signal.signal({int(ignored)}, signal.SIG_IGN);"
-        "from credward.cli.surroundings import hand_over; print(len(hand_over({}, 30)))"
+        "from credward.cli.surroundings import folder_body; print(len(folder_body({}, 30)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
     )
 
-    assert (done.stdout, done.stderr) == (f"{len(hand_over_from(folder, {}))}\n", "")
+    assert (done.stdout, done.stderr) == (f"{len(body_from(folder, {}))}\n", "")
     assert int(done.stdout) > 0
 
 
@@ -700,7 +700,7 @@ def test_s2_get_says_why_the_look_failed(root: Path, monkeypatch: pytest.MonkeyP
     """It is no reason to take nothing for the answer."""
     monkeypatch.setattr(surroundings, "find_helper", lambda: root)
     with pytest.raises(BrokerError, match=r"in this folder failed: Permission denied: try again"):
-        hand_over_from(root, {})
+        body_from(root, {})
     monkeypatch.undo()
     with pytest.raises(BrokerError, match="in this folder failed: a worker of the daemon asked"):
-        hand_over_from(root, {"CREDWARD_WORKER": "1"})
+        body_from(root, {"CREDWARD_WORKER": "1"})

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from credward.paths import find_places
+from credward.paths import find_paths
 from transcripts.programs import HELPERS
 
 LONG = "/" + "a" * 120
@@ -49,6 +49,6 @@ def test_s6_the_twin_looks_where_the_configuration_says(
         monkeypatch.delenv(variable, raising=False)
     for variable, value in environ.items():
         monkeypatch.setenv(variable, value)
-    looked_at = [Path(path) for _, path in twin.find_places()]
+    looked_at = [Path(path) for _, path in twin.find_paths()]
 
-    assert looked_at == list(find_places(environ).sockets)
+    assert looked_at == list(find_paths(environ).sockets)

@@ -104,5 +104,5 @@ def test_s13_who_may_have_all_is_helped(tmp_path: Path) -> None:
         bench.active, config=dataclasses.replace(bench.active.config, default="beta")
     )
 
-    admitted = bench.gate.admit("Issue", PERSON, TokenRequest(credential="-"))
-    assert admitted.credential.name == "beta"
+    authorized = bench.gate.admit("Issue", PERSON, TokenRequest(credential="-"))
+    assert authorized.credential.name == "beta"

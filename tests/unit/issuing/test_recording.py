@@ -7,7 +7,7 @@ from credward.audit import AuditLog
 from credward.callers.caller import Caller, Executable, Process
 from credward.config import CredentialConfig
 from credward.errors import Kind
-from credward.issuing.authorized import Admitted
+from credward.issuing.authorized import Authorized
 from credward.issuing.recording import Recorder
 from credward.settings.local import Settings
 from credward.tokens import TokenRequest
@@ -24,8 +24,8 @@ CALLER = Caller(
 )
 
 
-def admitted() -> Admitted:
-    return Admitted(
+def authorized() -> Authorized:
+    return Authorized(
         request_id="7",
         action="Issue",
         caller=CALLER,
@@ -41,10 +41,10 @@ def test_each_outcome_is_one_line_with_all_that_is_known(tmp_path: Path) -> None
     """Issued, refreshed, rejected, failed, denied; absent facts are absent."""
     log = AuditLog(tmp_path / "audit.log")
     recorder = Recorder(clock=FakeClock(1_800_000_000.25), audit=log)
-    recorder.issued(admitted(), "hash", "jti")
-    recorder.refreshed(admitted(), "hash2", None)
-    recorder.rejected(admitted(), "hash2", "quota")
-    recorder.failed(admitted(), Kind.TIMED_OUT)
+    recorder.issued(authorized(), "hash", "jti")
+    recorder.refreshed(authorized(), "hash2", None)
+    recorder.rejected(authorized(), "hash2", "quota")
+    recorder.failed(authorized(), Kind.TIMED_OUT)
     recorder.denied("Manage", "*", "-", CALLER, "no-manage-under-harness")
     lines = [json.loads(line) for line in (tmp_path / "audit.log").read_text().splitlines()]
 

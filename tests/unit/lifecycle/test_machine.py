@@ -1214,7 +1214,7 @@ def test_a_restored_grant_that_nobody_uses_is_forgotten(bench: Bench) -> None:
     bench.handle(Configured(plans=(Plan(credential="a", epoch="e", grant="a"),)), 0)
 
     assert bench.ask(1) == [Fail(1, LOGIN)]
-    assert bench.machine._book.grant("gone").parked is None
+    assert bench.machine._records.grant("gone").parked is None
 
 
 def test_t13_a_clock_that_jumps_ahead_serves_nothing_expired_and_storms_nobody() -> None:
@@ -1390,21 +1390,21 @@ def test_t16_a_hundred_thousand_refreshes_leave_no_trace() -> None:
         bench.ask(now, asker=("claude", number), cache_ttl=20.0, min_remaining=number % 977)
         if number % 300 != 2:
             bench.reject(now, f"t{number - 1}")
-        elif machine._book.records[KEY].flight is None:
+        elif machine._records.by_key[KEY].flight is None:
             now = bench.due()
             bench.wake(now)
-        if machine._book.records[KEY].flight is None:
+        if machine._records.by_key[KEY].flight is None:
             bench.handle(Forced(key=KEY, waiter=-1 - number), now)
         bench.mint(now, life=1e6 + number, token=f"t{number}")
         now += 1
         if number % 20_000 == 19_999:
-            book, inference = machine._book, machine._inference
+            records, inference = machine._records, machine._inference
             sizes.append(
-                len(book._heap)
-                + len(book.records)
-                + len(book._waiting)
-                + len(book._grants)
-                + sum(len(each.needs.entries) for each in book.records.values())
+                len(records._heap)
+                + len(records.by_key)
+                + len(records._waiting)
+                + len(records._grants)
+                + sum(len(each.needs.entries) for each in records.by_key.values())
                 + len(inference._given)
                 + len(inference._replaced)
                 + len(machine._orphans)

@@ -6,7 +6,7 @@ import pytest
 
 from credward.errors import Failure, Kind
 from credward.lifecycle.pauses import Pauses
-from credward.lifecycle.records import KeyRecord
+from credward.lifecycle.record import KeyRecord
 from credward.lifecycle.vocabulary import Plan, TokenKey
 
 DOWN = Failure.of(Kind.PROVIDER_UNREACHABLE, "down")

@@ -8,7 +8,7 @@ import pytest
 
 from credward.errors import Kind, Recovery
 from credward.lifecycle import refusals
-from credward.lifecycle.records import Current, KeyRecord
+from credward.lifecycle.record import Current, KeyRecord
 from credward.lifecycle.vocabulary import Plan, Reason, Rejected, TokenKey, Verdict
 
 REMEDY = "run credward secret set team-key"

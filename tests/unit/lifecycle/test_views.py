@@ -3,8 +3,8 @@
 import pytest
 
 from credward.errors import Failure, Kind
-from credward.lifecycle.book import Book, LifecycleError
-from credward.lifecycle.records import Current, KeyRecord
+from credward.lifecycle.record import Current, KeyRecord
+from credward.lifecycle.records import LifecycleError, Records
 from credward.lifecycle.views import view_of
 from credward.lifecycle.vocabulary import Plan, Reason, State, TokenKey, Verdict
 
@@ -16,14 +16,14 @@ TOKEN = Current(token_id="t", issued_at=0, expires_at=100, ends_at=100)
 
 
 @pytest.fixture
-def book() -> Book:
-    book = Book()
-    book.plans = {"a": Plan(credential="a", epoch="e", grant="g")}
-    return book
+def records() -> Records:
+    records = Records()
+    records.plans = {"a": Plan(credential="a", epoch="e", grant="g")}
+    return records
 
 
-def record(book: Book) -> KeyRecord:
-    return book.find_or_make(TokenKey("a", "e"))
+def record(records: Records) -> KeyRecord:
+    return records.find_or_make(TokenKey("a", "e"))
 
 
 @pytest.mark.parametrize(
@@ -43,19 +43,19 @@ def record(book: Book) -> KeyRecord:
         ({"verdict": OVER, "failure": BROKEN}, State.EMPTY),
     ],
 )
-def test_each_state_has_its_word(book: Book, words: dict[str, object], state: State) -> None:
+def test_each_state_has_its_word(records: Records, words: dict[str, object], state: State) -> None:
     """By what is held, what flies and what failed."""
-    shown = record(book)
+    shown = record(records)
     for name, value in words.items():
         setattr(shown, name, value)
 
-    assert view_of(book, "a", 50).state is state
+    assert view_of(records, "a", 50).state is state
 
 
-def test_a_parked_grant_shows_on_every_credential(book: Book) -> None:
+def test_a_parked_grant_shows_on_every_credential(records: Records) -> None:
     """Also on one that was never asked for."""
-    book.grant("g").parked = Failure.of(Kind.LOGIN_REQUIRED, "log in")
-    view = view_of(book, "a", 0)
+    records.grant("g").parked = Failure.of(Kind.LOGIN_REQUIRED, "log in")
+    view = view_of(records, "a", 0)
 
     assert (view.state, view.refresh_at) == (State.PARKED, None)
     assert view.failure is not None
@@ -77,28 +77,28 @@ def test_a_parked_grant_shows_on_every_credential(book: Book) -> None:
     ],
 )  # fmt: skip
 def test_g6_the_next_mint_is_the_one_that_comes(
-    book: Book, words: dict[str, object], next_mint: float | None
+    records: Records, words: dict[str, object], next_mint: float | None
 ) -> None:
     """G-6: when it is minted though nobody asks; no time where somebody has to ask."""
-    shown = record(book)
+    shown = record(records)
     shown.last_asked_at = 49.0
     for name, value in words.items():
         setattr(shown, name, value)
-    book.schedule(shown, 50)
+    records.schedule(shown, 50)
 
-    assert view_of(book, "a", 50).refresh_at == next_mint
+    assert view_of(records, "a", 50).refresh_at == next_mint
     assert shown.wake_at == (100 if shown.current and next_mint is None else next_mint)
 
 
-def test_counts_add_up_over_the_keys_of_a_credential(book: Book) -> None:
+def test_counts_add_up_over_the_keys_of_a_credential(records: Records) -> None:
     """The default key is shown, the others counted."""
-    record(book).mints = 2
-    book.find_or_make(TokenKey("a", "e", audience="x")).mints = 3
+    record(records).mints = 2
+    records.find_or_make(TokenKey("a", "e", audience="x")).mints = 3
 
-    assert (view_of(book, "a", 0).mints, view_of(book, "a", 0).keys) == (5, 2)
+    assert (view_of(records, "a", 0).mints, view_of(records, "a", 0).keys) == (5, 2)
 
 
-def test_a_credential_that_is_not_configured_has_no_view(book: Book) -> None:
+def test_a_credential_that_is_not_configured_has_no_view(records: Records) -> None:
     """Whoever asks should have looked first."""
     with pytest.raises(LifecycleError):
-        view_of(book, "b", 0)
+        view_of(records, "b", 0)

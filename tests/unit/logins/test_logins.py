@@ -13,7 +13,7 @@ from credward.logins import logins as logins_module
 from credward.logins.logins import Given, Logins
 from credward.settings.grants import GrantTerms
 from credward.tokens import Secret
-from credward.workers.link import GrantGiven, LoginEvent
+from credward.workers.link import GrantGiven, LoginStep
 from fakes.clock import FakeClock
 from fakes.login_worker import LoginWorker
 
@@ -103,7 +103,7 @@ async def test_t17_however_many_wait_there_is_one_prompt_and_one_end(world):
     assert not attached
     watchers = [asyncio.create_task(watch(first))]
     await turns()
-    world.worker.say(LoginEvent(event="open_url", url="https://idp.example/auth"))
+    world.worker.say(LoginStep(event="open_url", url="https://idp.example/auth"))
     for number in range(100):
         session, attached = world.start(credential(f"other-{number}"))
         assert (session, attached) == (first, True)
@@ -229,11 +229,11 @@ async def test_only_what_is_asked_for_is_handed_on(world):
     with pytest.raises(BrokerError, match="does not ask for"):
         session.answer("code", Secret("early"))
     await turns()
-    world.worker.say(LoginEvent(event="prompt", field="code", label="code"))
+    world.worker.say(LoginStep(event="prompt", field="code", label="code"))
     with pytest.raises(BrokerError, match='does not ask for "other"'):
         session.answer("other\x1b", Secret("x"))
     session.answer("code", Secret("1234"))
-    world.worker.say(LoginEvent(event="prompt_closed", field="code"))
+    world.worker.say(LoginStep(event="prompt_closed", field="code"))
     with pytest.raises(BrokerError) as caught:
         session.answer("code", Secret("late"))
 
@@ -246,7 +246,7 @@ async def test_answers_without_end_are_refused(world, monkeypatch):
     monkeypatch.setattr(logins_module, "_MOST_ANSWERS", 3)
     session, _ = world.start()
     await turns()
-    world.worker.say(LoginEvent(event="prompt", field="code", label="code"))
+    world.worker.say(LoginStep(event="prompt", field="code", label="code"))
     for _ in range(3):
         session.answer("code", Secret("wrong"))
     with pytest.raises(BrokerError) as caught:
@@ -299,5 +299,5 @@ async def test_a_wait_for_events_ends_empty_in_its_time(world):
     await turns()
     async with asyncio.timeout(PATIENCE):
         assert await session.events_after(0, 0.01) == []
-        world.worker.say(LoginEvent(event="waiting", message="m"))
+        world.worker.say(LoginStep(event="waiting", message="m"))
         assert [each.event for each in await session.events_after(0, 1e6)] == ["waiting"]

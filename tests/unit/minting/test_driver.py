@@ -7,7 +7,7 @@ import pytest
 
 from credward.errors import BrokerError, Failure, Kind
 from credward.lifecycle.vocabulary import Plan, State, TokenKey
-from credward.minting.driver import Answer, Shell
+from credward.minting.driver import Answer, Driver
 from credward.minting.sealer import Sealer
 from fakes.clock import FakeClock
 from fakes.upstream import FakeUpstream
@@ -24,24 +24,24 @@ class Bench:
         self.clock = FakeClock()
         self.upstream = FakeUpstream(self.clock)
         self.wakeups = FakeWakeups()
-        self.shell = Shell(
+        self.driver = Driver(
             clock=self.clock,
             mint=self.upstream.mint,
             sealer=Sealer(),
             wakeups=self.wakeups,
             spawn=tasks.create_task,
         )
-        self.shell.configure([Plan(credential="gateway", epoch="e1", grant="gateway")])
+        self.driver.configure([Plan(credential="gateway", epoch="e1", grant="gateway")])
 
     def ask(self, **words: float) -> Answer | asyncio.Future[Answer]:
-        return self.shell.ask(
+        return self.driver.ask(
             KEY, min_remaining=words.get("min_remaining", 0.0), asker=None, cache_ttl=None
         )
 
     async def token(self, **words: float) -> str:
         answer = self.ask(**words)
         held = (answer if isinstance(answer, Answer) else await answer).held
-        return self.shell.open(held).decode()
+        return self.driver.open(held).decode()
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ async def bench() -> AsyncIterator[Bench]:
         bench = Bench(tasks)
         yield bench
         bench.upstream.gate.set()
-        bench.shell.close()
+        bench.driver.close()
 
 
 async def test_t1_a_thousand_cold_askers_share_one_mint(bench: Bench) -> None:
@@ -163,20 +163,20 @@ async def test_t13_a_step_sets_the_deadline_anew(bench: Bench, step: float) -> N
 async def test_closing_wakes_up_no_more(bench: Bench) -> None:
     """And forgets every token."""
     await bench.token()
-    bench.shell.close()
+    bench.driver.close()
 
     assert bench.wakeups.closed
-    assert bench.shell.held_tokens == 0
+    assert bench.driver.held_tokens == 0
 
 
 async def test_reconfigured_credentials_lose_their_tokens(bench: Bench) -> None:
     """A changed entry has another epoch: nothing minted for the old one is handed out or kept."""
     await bench.token()
-    assert bench.shell.held_tokens == 1
-    bench.shell.configure([Plan(credential="gateway", epoch="e2", grant="gateway")])
+    assert bench.driver.held_tokens == 1
+    bench.driver.configure([Plan(credential="gateway", epoch="e2", grant="gateway")])
 
-    assert bench.shell.held_tokens == 0
-    assert bench.shell.view("gateway").state is State.EMPTY
+    assert bench.driver.held_tokens == 0
+    assert bench.driver.view("gateway").state is State.EMPTY
 
 
 async def test_a_source_that_repeats_its_token_keeps_it_available(bench: Bench) -> None:
@@ -184,12 +184,12 @@ async def test_a_source_that_repeats_its_token_keeps_it_available(bench: Bench) 
     bench.upstream.fixed = "same-token"
     await bench.token()
     bench.clock.advance(5)
-    forced = bench.shell.force(KEY)
+    forced = bench.driver.force(KEY)
     if isinstance(forced, asyncio.Future):
         await forced
 
     assert await bench.token() == "same-token"
-    assert bench.shell.held_tokens == 1
+    assert bench.driver.held_tokens == 1
 
 
 async def test_two_credentials_with_equal_tokens_do_not_lose_each_others(bench: Bench) -> None:
@@ -199,12 +199,12 @@ async def test_two_credentials_with_equal_tokens_do_not_lose_each_others(bench: 
         Plan(credential="gateway", epoch="e1", grant="gateway"),
         Plan(credential="other", epoch="e1", grant="other"),
     ]
-    bench.shell.configure(both)
+    bench.driver.configure(both)
     await bench.token()
-    other = bench.shell.ask(TokenKey("other", "e1"), min_remaining=0, asker=None, cache_ttl=None)
+    other = bench.driver.ask(TokenKey("other", "e1"), min_remaining=0, asker=None, cache_ttl=None)
     if isinstance(other, asyncio.Future):
         await other
-    bench.shell.configure(both[:1])
+    bench.driver.configure(both[:1])
 
     assert await bench.token() == "shared-text"
 
@@ -220,9 +220,9 @@ async def test_g9_a_late_mint_of_the_token_that_is_held_takes_nothing_away(
     forgotten = bench.ask()
     await until_async(lambda: len(bench.upstream.mints) == 1)
     if how == "drop":
-        bench.shell.drop("gateway")
+        bench.driver.drop("gateway")
     else:
-        bench.shell.drop_all(Failure.of(Kind.STORE_LOCKED, "locked"))
+        bench.driver.drop_all(Failure.of(Kind.STORE_LOCKED, "locked"))
     with pytest.raises(BrokerError):
         await forgotten
     bench.upstream.gate = asyncio.Event()
@@ -239,4 +239,4 @@ async def test_g9_a_late_mint_of_the_token_that_is_held_takes_nothing_away(
     after = bench.ask()
     assert isinstance(after, Answer)
     assert after.held == held
-    assert bench.shell.held_tokens == 1
+    assert bench.driver.held_tokens == 1

@@ -8,7 +8,7 @@ import pytest
 
 from credward.config.model import Config, CredentialConfig
 from credward.grants.grant_record import GrantRecord
-from credward.grants.records import GrantBook
+from credward.grants.records import GrantRecords
 from credward.minting.identity_stamp import identity_stamp
 from credward.settings.oauth import Settings
 from credward.settings.references import Reference
@@ -21,7 +21,7 @@ class Bench:
     """`user` logs in; `service` proves itself by a stored secret, `job` by a token of `user`."""
 
     def __init__(self) -> None:
-        self.book = GrantBook(DictStore())
+        self.records = GrantRecords(DictStore())
         self.environ = {"ASSERTION": "alice"}
         self.credentials = {
             "user": credential("user", Settings(issuer=ISSUER, client_id="c")),
@@ -54,17 +54,17 @@ class Bench:
             ),
         }
         self.log_in(7)
-        self.book.put_raw("secret:word", bytearray(b"open sesame"))
+        self.records.put_raw("secret:word", bytearray(b"open sesame"))
 
-    def log_in(self, origin: int) -> None:
-        self.book.put(
-            "user", GrantRecord(secret="s", provider="oauth", origin=origin, given_at=0.0)
+    def log_in(self, family: int) -> None:
+        self.records.put(
+            "user", GrantRecord(secret="s", provider="oauth", family=family, given_at=0.0)
         )
 
     def stamps(self) -> dict[str, str | None]:
         config = Config(credentials=self.credentials)
         return {
-            name: identity_stamp(config, each, self.book, self.environ)
+            name: identity_stamp(config, each, self.records, self.environ)
             for name, each in self.credentials.items()
         }
 
@@ -92,16 +92,16 @@ def test_a_digest_changes_with_what_is_behind_the_token(change: str, expected: s
     before = bench.stamps()
     match change:
         case "rotation":
-            record = bench.book.load("user")
+            record = bench.records.load("user")
             assert record is not None
-            bench.book.put(
+            bench.records.put(
                 "user",
-                GrantRecord(secret="t", provider="oauth", origin=7, given_at=0.0, generation=1),
+                GrantRecord(secret="t", provider="oauth", family=7, given_at=0.0, generation=1),
             )
         case "login":
             bench.log_in(8)
         case "secret":
-            bench.book.put_raw("secret:word", bytearray(b"close sesame"))
+            bench.records.put_raw("secret:word", bytearray(b"close sesame"))
         case "environment":
             bench.environ["ASSERTION"] = "bob"
         case "settings":
@@ -121,10 +121,10 @@ def test_there_is_none_without_what_is_behind_it(gone: str) -> None:
     assert None not in bench.stamps().values()
     match gone:
         case "grant":
-            bench.book.delete("user")
+            bench.records.delete("user")
             assert (bench.stamps()["user"], bench.stamps()["job"]) == (None, None)
         case "secret":
-            bench.book.delete_raw("secret:word")
+            bench.records.delete_raw("secret:word")
             assert bench.stamps()["service"] is None
         case _:
             del bench.credentials["user"]

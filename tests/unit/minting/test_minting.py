@@ -13,7 +13,7 @@ import pytest
 
 from credward.errors import BrokerError, Kind
 from credward.grants import keeper, loan
-from credward.grants import records as grant_book
+from credward.grants import records as grant_records
 from credward.store import store as store_module
 from credward.store.journal import GrantFields
 from fakes.watching import gone
@@ -47,7 +47,7 @@ async def test_a_rotation_is_in_the_store_before_its_token_is_out(side, server):
         assert await side.mint() == f"token-{number}"
         assert side.record.secret == f"grant-{number}"
         assert side.record.generation == number
-        assert not side.book.unsaved
+        assert not side.records.unsaved
 
     assert server.presented == ["grant-0", "grant-1", "grant-2"]
     assert len(side.pool.snapshot()) == 1
@@ -309,14 +309,14 @@ async def test_t11_given_up_while_the_store_is_written(make_side, server, monkey
     side = make_side(rotating=rotating)
     await side.give()
     server.script = ["rotate" if rotating else "keep"]
-    save = side.book.save
+    save = side.records.save
 
     async def slow_save():
-        monkeypatch.setattr(side.book, "save", save)
+        monkeypatch.setattr(side.records, "save", save)
         await side.keeper.give_up(GRANT)
         return await save()
 
-    monkeypatch.setattr(side.book, "save", slow_save)
+    monkeypatch.setattr(side.records, "save", slow_save)
     with pytest.raises(BrokerError, match="needs a login"):
         await side.mint()
 
@@ -357,17 +357,17 @@ async def test_a_store_that_cannot_be_written_stops_no_rotation(
     side, server, full_disk, monkeypatch
 ):
     """A journal keeps the newest grant and goes once the store has it; that is tried by itself."""
-    monkeypatch.setattr(grant_book, "_SAVE_AGAIN_LAST", 0.1)
-    side.book._wait = 0.1
+    monkeypatch.setattr(grant_records, "_SAVE_AGAIN_LAST", 0.1)
+    side.records._wait = 0.1
     full_disk()
     assert [await side.mint(), await side.mint()] == ["token-1", "token-2"]
     assert side.keeper.view(GRANT).unsaved
-    assert "cannot be written" in side.book.failure.message
+    assert "cannot be written" in side.records.failure.message
     assert len(side.journal_files()) == 1
 
     full_disk(full=False)
-    await until_async(lambda: not side.book.unsaved)
-    assert (side.journal_files(), side.book.failure) == ([], None)
+    await until_async(lambda: not side.records.unsaved)
+    assert (side.journal_files(), side.records.failure) == ([], None)
     assert await side.mint() == "token-3"
 
 
@@ -378,7 +378,7 @@ async def test_a_daemon_killed_with_an_unwritten_store_loses_nothing(
     full_disk()
     for _ in range(3):
         await side.mint()
-    side.book.close()
+    side.records.close()
     for *_, journal in side.keeper._held:
         journal.close()
 
@@ -386,14 +386,14 @@ async def test_a_daemon_killed_with_an_unwritten_store_loses_nothing(
     assert await after.mint() == "token-4"
     assert len(after.journal_files()) == 1
     assert after.record.generation == 4
-    after.book.close()
+    after.records.close()
     for *_, journal in after.keeper._held:
         journal.close()
     full_disk(full=False)
 
     last = make_side()
     await last.open()
-    await last.recovery.wait_for(GRANT)
+    await last.journal_replay.wait_for(GRANT)
     assert (last.record.secret, last.record.generation) == ("grant-4", 4)
     assert last.journal_files() == []
     assert server.reused == []

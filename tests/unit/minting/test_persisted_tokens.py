@@ -11,10 +11,10 @@ import pytest
 from credward.config.model import Config, CredentialConfig
 from credward.errors import BrokerError, Kind
 from credward.grants.grant_record import GrantRecord
-from credward.grants.records import GrantBook
+from credward.grants.records import GrantRecords
 from credward.lifecycle.vocabulary import TokenKey
 from credward.minting.driver import Held
-from credward.minting.persisted_tokens import TokenShelf
+from credward.minting.persisted_tokens import PersistedTokens
 from credward.minting.sealer import Sealer
 from credward.settings.oauth import Settings
 from fakes.clock import FakeClock
@@ -87,16 +87,16 @@ class Bench:
             grant="g",
             persist=True,
         )
-        self.book = GrantBook(self.store)
+        self.records = GrantRecords(self.store)
         if store is None:
             self.log_in(7)
-        self.shelf = TokenShelf(
+        self.persisted = PersistedTokens(
             clock=self.clock,
-            book=self.book,
+            records=self.records,
             config=lambda: Config(credentials={"one": self.credential}),
             environ=self.environ,
         )
-        self.shelf.tokens = self.memory
+        self.persisted.tokens = self.memory
 
     def held(self, text: str = "token-1", expires_in: float | None = 600.0) -> Held:
         name = hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -113,9 +113,9 @@ class Bench:
             minted_at=now,
         )
 
-    def log_in(self, origin: int) -> None:
-        record = GrantRecord(secret="s", provider="oauth", origin=origin, given_at=0.0)
-        self.book.put("g", record)
+    def log_in(self, family: int) -> None:
+        record = GrantRecord(secret="s", provider="oauth", family=family, given_at=0.0)
+        self.records.put("g", record)
 
     @property
     def tokens(self) -> dict[str, bytes]:
@@ -125,7 +125,7 @@ class Bench:
         }
 
     async def written(self) -> dict[str, bytes]:
-        await self.shelf.close()
+        await self.persisted.close()
         return self.tokens
 
     def again(self) -> Bench:
@@ -139,12 +139,12 @@ async def test_a_token_comes_back_with_all_that_is_known_of_it() -> None:
     """The key, the times, and what upstream calls it."""
     bench = Bench()
     held = bench.held()
-    bench.shelf.holds(KEY, held)
+    bench.persisted.holds(KEY, held)
     assert bench.tokens == {}
     await bench.written()
 
     other = bench.again()
-    other.shelf.restore()
+    other.persisted.restore()
     ((key, found, body),) = other.memory.restored
     assert (key, body) == (KEY, b"token-1")
     assert found == replace(held, sealed=b"")
@@ -153,7 +153,7 @@ async def test_a_token_comes_back_with_all_that_is_known_of_it() -> None:
 async def test_a_token_without_an_end_is_not_kept() -> None:
     """Nobody could tell later whether it is still good."""
     bench = Bench()
-    bench.shelf.holds(KEY, bench.held(expires_in=None))
+    bench.persisted.holds(KEY, bench.held(expires_in=None))
 
     assert await bench.written() == {}
 
@@ -161,17 +161,17 @@ async def test_a_token_without_an_end_is_not_kept() -> None:
 async def test_a_token_dropped_before_it_was_written_never_is() -> None:
     """And one that is in the store goes."""
     bench = Bench()
-    bench.shelf.holds(KEY, bench.held())
-    bench.shelf.drops(KEY, bench.held().token_id)
+    bench.persisted.holds(KEY, bench.held())
+    bench.persisted.drops(KEY, bench.held().token_id)
     assert await bench.written() == {}
 
-    bench.shelf.holds(KEY, bench.held())
+    bench.persisted.holds(KEY, bench.held())
     assert len(await bench.written()) == 1
-    bench.shelf.drops(KEY, "another")
+    bench.persisted.drops(KEY, "another")
     assert len(bench.tokens) == 1
-    bench.shelf.drops(KEY, bench.held().token_id)
+    bench.persisted.drops(KEY, bench.held().token_id)
     assert bench.tokens == {}
-    bench.book.close()
+    bench.records.close()
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ async def test_a_token_dropped_before_it_was_written_never_is() -> None:
 async def test_what_is_of_no_use_is_neither_taken_up_nor_kept(how: str) -> None:
     """The store forgets it at once."""
     bench = Bench()
-    bench.shelf.holds(KEY, bench.held())
+    bench.persisted.holds(KEY, bench.held())
     await bench.written()
     other = bench.again()
     (name,) = bench.tokens
@@ -192,33 +192,33 @@ async def test_what_is_of_no_use_is_neither_taken_up_nor_kept(how: str) -> None:
         case "persist":
             other.credential = replace(other.credential, persist=False)
         case "logout":
-            other.book.delete("g")
+            other.records.delete("g")
         case "login":
             other.log_in(8)
         case "renamed":
             bench.store.entries["token:0"] = bench.store.entries.pop(name)
         case _:
             bench.store.entries[name] = b"\xff\x00"
-    other.shelf.restore()
+    other.persisted.restore()
 
     assert other.memory.restored == []
     assert bench.tokens == {}
-    await other.shelf.close()
+    await other.persisted.close()
 
 
 async def test_a_store_that_is_locked_or_full_is_no_matter() -> None:
     """Nothing is lost but a mint."""
     bench = Bench()
     bench.store.locked = True
-    bench.shelf.holds(KEY, bench.held())
+    bench.persisted.holds(KEY, bench.held())
     assert await bench.written() == {}
     bench.store.locked, bench.store.full = False, True
-    bench.shelf.holds(KEY, bench.held())
+    bench.persisted.holds(KEY, bench.held())
     await bench.written()
-    bench.book.close()
+    bench.records.close()
     bench.store.locked = True
-    bench.shelf.drops(KEY, bench.held().token_id)
-    bench.shelf.sweep()
+    bench.persisted.drops(KEY, bench.held().token_id)
+    bench.persisted.sweep()
 
     assert len(bench.tokens) == 1
 
@@ -227,7 +227,7 @@ async def test_a_store_that_is_locked_or_full_is_no_matter() -> None:
 async def test_it_is_written_by_itself_and_not_at_once() -> None:
     """A second later, with all others of that second."""
     bench = Bench()
-    bench.shelf.holds(KEY, bench.held())
+    bench.persisted.holds(KEY, bench.held())
     await asyncio.sleep(0.2)
     assert bench.tokens == {}
     await until_async(lambda: bench.tokens)

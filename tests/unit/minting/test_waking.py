@@ -11,7 +11,7 @@ import pytest
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Kind
 from credward.lifecycle.vocabulary import Plan, State, TokenKey
-from credward.minting.driver import Answer, Shell
+from credward.minting.driver import Answer, Driver
 from credward.minting.sealer import Sealer
 from credward.minting.waking import login_changed, login_found, secret_changed
 from credward.settings.grants import GrantTerms
@@ -61,14 +61,14 @@ class Bench:
 
     def __init__(self, tasks: asyncio.TaskGroup) -> None:
         self.upstream = FakeUpstream(FakeClock())
-        self.shell = Shell(
+        self.driver = Driver(
             clock=FakeClock(),
             mint=self.upstream.mint,
             sealer=Sealer(),
             wakeups=FakeWakeups(),
             spawn=tasks.create_task,
         )
-        self.shell.configure(
+        self.driver.configure(
             Plan(credential=each.name, epoch="e", grant=each.grant, login=False)
             for each in CONFIG.credentials.values()
         )
@@ -76,7 +76,7 @@ class Bench:
     async def ask_all(self) -> None:
         for name in CONFIG.credentials:
             try:
-                answer = self.shell.ask(
+                answer = self.driver.ask(
                     TokenKey(name, "e"), min_remaining=0, asker=None, cache_ttl=None
                 )
                 if not isinstance(answer, Answer):
@@ -85,7 +85,7 @@ class Bench:
                 pass
 
     def states(self) -> dict[str, State]:
-        return {name: self.shell.view(name).state for name in CONFIG.credentials}
+        return {name: self.driver.view(name).state for name in CONFIG.credentials}
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ async def bench() -> AsyncIterator[Bench]:
     async with asyncio.TaskGroup() as tasks:
         bench = Bench(tasks)
         yield bench
-        bench.shell.close()
+        bench.driver.close()
 
 
 @pytest.mark.parametrize("same_account", [True, False])
@@ -102,7 +102,7 @@ async def test_g2_a_login_wakes_whoever_waited_for_it(bench: Bench, same_account
     bench.upstream.failure = LOGIN
     await bench.ask_all()
     assert set(bench.states().values()) == {State.PARKED}
-    woken = login_changed(CONFIG, bench.shell, "grant of cli", same_account=same_account)
+    woken = login_changed(CONFIG, bench.driver, "grant of cli", same_account=same_account)
 
     assert [each.name for each in woken] == ["exchange", "api", "session"]
     assert bench.states() == {
@@ -118,9 +118,9 @@ async def test_g2_a_login_wakes_whoever_waited_for_it(bench: Bench, same_account
 async def test_g2_tokens_of_the_same_account_are_kept(bench: Bench) -> None:
     """Those of another one are not handed out any more, but where there is a session of its own."""
     await bench.ask_all()
-    login_changed(CONFIG, bench.shell, "grant of cli", same_account=True)
+    login_changed(CONFIG, bench.driver, "grant of cli", same_account=True)
     assert set(bench.states().values()) == {State.FRESH}
-    login_changed(CONFIG, bench.shell, "grant of cli", same_account=False)
+    login_changed(CONFIG, bench.driver, "grant of cli", same_account=False)
 
     gone = {name for name, state in bench.states().items() if state is State.EMPTY}
     assert gone == {"exchange", "api"}
@@ -130,14 +130,14 @@ async def test_g2_a_login_of_another_tool_wakes_its_own_credential_too(bench: Be
     """And keeps the tokens: nobody knows whose it is."""
     bench.upstream.failure = LOGIN
     await bench.ask_all()
-    woken = login_found(CONFIG, bench.shell, "grant of cli")
+    woken = login_found(CONFIG, bench.driver, "grant of cli")
 
     assert [each.name for each in woken] == ["exchange", "api", "session"]
     parked = {name for name, state in bench.states().items() if state is State.PARKED}
     assert parked == {"other"}
     bench.upstream.failure = None
     await bench.ask_all()
-    login_found(CONFIG, bench.shell, "grant of cli")
+    login_found(CONFIG, bench.driver, "grant of cli")
     assert bench.states()["cli"] is bench.states()["api"] is State.FRESH
 
 
@@ -145,7 +145,7 @@ async def test_g2_a_secret_wakes_whoever_it_goes_into(bench: Bench) -> None:
     """Directly, and by a credential that is minted with it."""
     bench.upstream.failure = BROKEN
     await bench.ask_all()
-    secret_changed(CONFIG, bench.shell, "client")
+    secret_changed(CONFIG, bench.driver, "client")
 
     parked = {name for name, state in bench.states().items() if state is State.PARKED}
     assert parked == {"other"}

@@ -19,7 +19,7 @@ from credward.store.journal import (
     seal_grant,
 )
 
-LEASE = Lease(mint="m1", grant="gateway", origin=7, generation=3)
+LEASE = Lease(mint="m1", grant="gateway", family=7, generation=3)
 KEY = bytes(range(32))
 FIELDS = GrantFields(secret="refresh-4", account="ada", ends_at=1_900_000_000.0)
 EMPTY = JournalState(lease=None, sealed=None)
@@ -48,7 +48,7 @@ def test_a_sealed_grant_opens_for_its_own_mint_alone():
 
 @pytest.mark.parametrize(
     "change",
-    [{"mint": "m2"}, {"grant": "other"}, {"origin": 8}, {"generation": 5}, {"sealed": b"short"}],
+    [{"mint": "m2"}, {"grant": "other"}, {"family": 8}, {"generation": 5}, {"sealed": b"short"}],
 )
 def test_a_sealed_grant_that_was_moved_or_cut_does_not_open(change):
     """Whoever can write files cannot make one grant pass for another."""

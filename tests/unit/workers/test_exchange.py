@@ -20,7 +20,7 @@ from fakes.clock import FakeClock
 KEY = bytes(range(32))
 POST = HttpRequest(method="POST", url="https://idp.example/token", body=b"x", timeout=10)
 GET = HttpRequest(method="GET", url="https://idp.example/.well-known", timeout=10)
-LEASE = Lease(mint="m", grant="team", origin=7, generation=3, rotation_retry=False)
+LEASE = Lease(mint="m", grant="team", family=7, generation=3, rotation_retry=False)
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +63,7 @@ def exchange(journal, clock=None):
     rotation = Rotation(
         mint=LEASE.mint,
         grant=LEASE.grant,
-        origin=LEASE.origin,
+        family=LEASE.family,
         generation=LEASE.generation,
         rotation_retry=LEASE.rotation_retry,
         key=Secret(base64.b64encode(KEY).decode()),
@@ -81,7 +81,7 @@ def test_the_window_is_open_before_anything_that_may_use_the_grant_up(journal):
     lease = journal.read().lease
     assert found.opened
     assert (lease.phase, lease.mint, lease.grant) == ("open", "m", "team")
-    assert (lease.origin, lease.generation, lease.rotation_retry) == (7, 3, False)
+    assert (lease.family, lease.generation, lease.rotation_retry) == (7, 3, False)
     clock.advance(2)
     journal.clear()
     found.before(POST)
@@ -128,7 +128,7 @@ def test_t10_what_a_rotation_brings_is_on_disk_and_in_the_answer(journal):
 
     assert found.rotated.durable
     assert found.rotated.sealed == sealed.sealed
-    assert (sealed.mint, sealed.origin, sealed.generation) == ("m", 7, 4)
+    assert (sealed.mint, sealed.family, sealed.generation) == ("m", 7, 4)
     fields = open_grant(sealed, KEY)
     assert (fields.secret, fields.account, fields.ends_at) == ("next", "alice", 99.0)
     with pytest.raises(ValueError, match="not intact"):
@@ -145,7 +145,7 @@ def test_t10_a_grant_that_the_disk_does_not_take_is_in_the_answer_all_the_same(j
 
     told = found.rotated
     assert not told.durable
-    sealed = SealedGrant(mint="m", grant="team", origin=7, generation=4, sealed=told.sealed)
+    sealed = SealedGrant(mint="m", grant="team", family=7, generation=4, sealed=told.sealed)
     assert open_grant(sealed, KEY).secret == "next"
 
 

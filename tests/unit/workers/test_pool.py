@@ -15,7 +15,7 @@ import pytest
 
 from credward.errors import BrokerError, Kind
 from credward.workers import pool as pool_module
-from credward.workers.slots import Places
+from credward.workers.slots import Slots
 from fakes.clock import FakeClock
 from fakes.watching import gone
 from fakes.worker_program import worker_program
@@ -42,7 +42,7 @@ async def test_a_worker_is_started_on_demand_and_kept(make_pool, ask):
 async def test_mints_at_once_have_workers_of_their_own(make_pool, ask, monkeypatch):
     """Up to the size, from which on they queue."""
     # However slow this machine is, none of them is taken for one that hangs.
-    monkeypatch.setattr(pool_module, "Places", functools.partial(Places, patience=PATIENCE))
+    monkeypatch.setattr(pool_module, "Slots", functools.partial(Slots, patience=PATIENCE))
     pool = make_pool(size=2)
     slow = ask(command=["sh", "-c", "sleep 0.2; echo t"], lifetime=60)
 

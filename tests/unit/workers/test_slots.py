@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from credward.workers.slots import Places
+from credward.workers.slots import Slots
 from fakes.loop import on_idle_time
 
 PATIENCE = 0.05
@@ -16,8 +16,8 @@ PATIENCE = 0.05
 class Mints:
     """Mints that hold a place until they are told to end."""
 
-    def __init__(self, places: Places) -> None:
-        self._places = places
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ends: dict[str, asyncio.Event] = {}
         self.out: set[str] = set()
@@ -45,7 +45,7 @@ class Mints:
             await self.cancel(name)
 
     async def _mint(self, name: str) -> None:
-        async with self._places.hold(name):
+        async with self._slots.hold(name):
             self.out.add(name)
             try:
                 await self._ends[name].wait()
@@ -55,7 +55,7 @@ class Mints:
 
 @pytest.fixture
 def mints():
-    return Mints(Places(size=2, spare=2, patience=PATIENCE))
+    return Mints(Slots(size=2, spare=2, patience=PATIENCE))
 
 
 async def overstay() -> None:
@@ -135,7 +135,7 @@ async def test_no_place_is_lost_to_mints_that_are_cancelled(mints):
 @on_idle_time
 async def test_where_nothing_is_spare_all_wait():
     """A keychain asks its user once at a time."""
-    mints = Mints(Places(size=1, spare=0, patience=PATIENCE))
+    mints = Mints(Slots(size=1, spare=0, patience=PATIENCE))
     assert await mints.begin("a", "b") == {"a"}
     await overstay()
     assert mints.out == {"a"}

@@ -19,7 +19,7 @@ from credward.cli.output import print_json
 from credward.cli.recording import record_places
 from credward.cli.setup import claude_code, settings_file
 from credward.cli.setup.settings_file import Change, Memory, Record
-from credward.cli.start import places, reach
+from credward.cli.start import paths, reach
 from credward.config import CredentialConfig, environment, load_config
 from credward.errors import BrokerError, Kind
 from credward.issuing.asking import find_credential
@@ -70,9 +70,9 @@ def claude_code_command(
     Sets apiKeyHelper, its cache time and, where the credential has one, the base URL. Everything
     else in the file stays byte for byte; the old file is kept as a backup, until --undo.
     """
-    paths = claude_code.settings_paths(environment(), Path.cwd())
-    target = _target(settings, paths)
-    memory = Memory(places().state_dir / "setup-claude-code.json")
+    files = claude_code.settings_paths(environment(), Path.cwd())
+    target = _target(settings, files)
+    memory = Memory(paths().state_dir / "setup-claude-code.json")
     records = memory.load()
     record = records.get(str(target))
     before = settings_file.read(target)
@@ -83,7 +83,7 @@ def claude_code_command(
             else _doing(
                 target,
                 before,
-                find_credential(load_config(places()), name),
+                find_credential(load_config(paths()), name),
                 ttl=ttl,
                 replace=replace,
                 earlier=record,
@@ -104,7 +104,7 @@ def claude_code_command(
             memory.save(records)
         if not undo:
             record_places()
-    found = list(claude_code.warnings(environment(), paths, target))
+    found = list(claude_code.warnings(environment(), files, target))
     if as_json:
         print_json(_result(target, plan, backup, found))
         return
@@ -132,11 +132,11 @@ class _Plan:
         return settings_file.diff(target, self.before, self.after or "")
 
 
-def _target(settings: str, paths: dict[str, Path]) -> Path:
+def _target(settings: str, files: dict[str, Path]) -> Path:
     if settings in {"user", "local"}:
-        return paths[settings]
+        return files[settings]
     target = Path(settings).expanduser().absolute()
-    if target == paths["project"]:
+    if target == files["project"]:
         raise BrokerError(
             Kind.BAD_REQUEST,
             f'"{target}" is shared with everybody who clones: use --settings local',

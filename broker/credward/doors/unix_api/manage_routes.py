@@ -55,7 +55,7 @@ class ManageService(Protocol):
         """Give up the login under way of a grant, if there is one."""
         ...
 
-    async def hand_over(self, peer: Peer, name: str, grant: str) -> wire.GrantGiven:
+    async def import_grant(self, peer: Peer, name: str, grant: str) -> wire.GrantGiven:
         """Take an existing grant into sole ownership."""
         ...
 
@@ -129,11 +129,11 @@ class ManageApi:
         """Give up the login under way of a grant."""
         return _answer(await self._service.login_cancel_of(http_request.peer, check_name(name)))
 
-    async def hand_over(self, http_request: HttpRequest, name: str) -> HttpResponse:
+    async def import_grant(self, http_request: HttpRequest, name: str) -> HttpResponse:
         """Take a grant over."""
-        body = _required(http_request.body, wire.HandOver)
+        body = _required(http_request.body, wire.GrantImport)
         return _answer(
-            await self._service.hand_over(http_request.peer, check_name(name), body.grant)
+            await self._service.import_grant(http_request.peer, check_name(name), body.grant)
         )
 
     async def logout(self, http_request: HttpRequest, name: str) -> HttpResponse:
@@ -227,9 +227,9 @@ def manage_routes() -> tuple[Route, ...]:
         Route(
             verb="POST",
             path="/v1/grants/{name}/grant",
-            call=api.hand_over,
+            call=api.import_grant,
             summary="Give an existing refresh token into sole ownership",
-            body=wire.HandOver,
+            body=wire.GrantImport,
             answer=wire.GrantGiven,
         ),
         *(

@@ -93,7 +93,7 @@ def ask(run, service, target, *, verb="GET", body=b"", headers="") -> tuple[int,
     return status_of(answers[0]), {name: value for name, _, value in lines}, content
 
 
-def hand_over(run, service, body, media=MEDIA_TYPE) -> tuple[int, dict, bytes]:
+def import_grant(run, service, body, media=MEDIA_TYPE) -> tuple[int, dict, bytes]:
     """Ask for a token with a body, None: of no media type."""
     headers = "" if media is None else f"Content-Type: {media}\r\n"
     target = "/v1/credentials/gateway/token"
@@ -146,7 +146,7 @@ def test_an_unknown_end_is_absent(run):
 def test_s2_the_media_type_of_a_folder(run, media, wanted):
     """In any case and with parameters it is that; a body of another type is never passed over."""
     service = Service(Issued())
-    status, headers, _ = hand_over(
+    status, headers, _ = import_grant(
         run, service, encode([Record(kind="unreadable", name=b"/a")]), media
     )
 
@@ -167,7 +167,7 @@ def test_s2_a_folder_is_judged(run, later):
 
     service = Service(mint() if later else Issued())
     content = b'{"env": {"ANTHROPIC_BASE_URL": "https://a.example"}}'
-    status, headers, _ = hand_over(
+    status, headers, _ = import_grant(
         run, service, encode([Record(kind="file", name=b"/a", content=content)])
     )
     file = SettingsFile(path="/a", variables=(("ANTHROPIC_BASE_URL", "https://a.example"),))
@@ -179,7 +179,7 @@ def test_s2_a_folder_is_judged(run, later):
 def test_s2_a_folder_in_another_frame_is_an_error(run):
     """And nothing is asked for."""
     service = Service(Issued())
-    status, headers, _ = hand_over(run, service, b"file 3 a\nab\n")
+    status, headers, _ = import_grant(run, service, b"file 3 a\nab\n")
 
     assert (status, headers["Credward-Kind"]) == (400, "bad-request")
     assert service.asked == []

@@ -9,8 +9,8 @@ import os
 import pytest
 
 from credward.errors import BrokerError, Kind
-from credward.grants import recovery as recovery_module
-from credward.grants.recovery import Recovery
+from credward.grants import journal_replay as recovery_module
+from credward.grants.journal_replay import JournalReplay
 from credward.store.journal import Journal, JournalDirectory, Lease
 
 # Nothing here takes so long, on any machine (seconds).
@@ -77,7 +77,7 @@ def leave(tmp_path):
         directory.spares = 0
         journal = directory.create()
         if grant is not None:
-            journal.lend(Lease(mint=f"mint-{len(left)}", grant=grant, origin=1, generation=0))
+            journal.lend(Lease(mint=f"mint-{len(left)}", grant=grant, family=1, generation=0))
         left.append(journal)
         return journal
 
@@ -95,7 +95,7 @@ async def begin(tmp_path, monkeypatch):
 
     async def make():
         disk, keeper = BadDisk(tmp_path), Keeper()
-        found = Recovery(
+        found = JournalReplay(
             keeper=keeper,
             journals=disk,
             spawn=lambda work: tasks.append(asyncio.get_running_loop().create_task(work)),
@@ -120,8 +120,8 @@ async def test_t10_what_nobody_writes_is_replayed_once(leave, begin):
     """However many ask at once."""
     dead = leave("a")
     dead.close()
-    recovery, _, keeper = await begin()
-    await asyncio.gather(*(recovery.wait_for(name) for name in "abc"), recovery.begin())
+    journal_replay, _, keeper = await begin()
+    await asyncio.gather(*(journal_replay.wait_for(name) for name in "abc"), journal_replay.begin())
 
     assert keeper.replayed == [dead.path.name]
 
@@ -130,9 +130,9 @@ async def test_t10_only_the_grant_that_a_worker_holds_waits_for_it(leave, begin)
     """Its journal is replayed before whoever waits goes on; another grant does not wait."""
     worker = leave("a")
     idle = leave(None)
-    recovery, _, keeper = await begin()
-    waiting = [asyncio.create_task(recovery.wait_for("a")) for _ in range(3)]
-    await recovery.wait_for("b")
+    journal_replay, _, keeper = await begin()
+    waiting = [asyncio.create_task(journal_replay.wait_for("a")) for _ in range(3)]
+    await journal_replay.wait_for("b")
     await turns()
     assert keeper.replayed == []
     assert not any(task.done() for task in waiting)
@@ -147,8 +147,8 @@ async def test_t10_only_the_grant_that_a_worker_holds_waits_for_it(leave, begin)
 async def test_a_wait_that_is_cancelled_leaves_the_others_waiting(leave, begin):
     """Whoever gives up takes nothing with him."""
     worker = leave("a")
-    recovery, _, _ = await begin()
-    first, second = (asyncio.create_task(recovery.wait_for("a")) for _ in range(2))
+    journal_replay, _, _ = await begin()
+    first, second = (asyncio.create_task(journal_replay.wait_for("a")) for _ in range(2))
     await turns()
     first.cancel()
     await turns()
@@ -165,13 +165,13 @@ async def test_t10_a_survivor_whose_journal_cannot_be_read_is_in_the_way_of_ever
 ):
     """It may hold any: a coded failure that names the file, until the disk answers again."""
     worker = leave("a")
-    recovery, disk, _ = await begin()
-    await recovery.begin()
+    journal_replay, disk, _ = await begin()
+    await journal_replay.begin()
     disk.bad.add(worker.path.name)
     with pytest.raises(BrokerError) as caught:
-        await recovery.wait_for("b")
+        await journal_replay.wait_for("b")
     disk.bad.clear()
-    await recovery.wait_for("b")
+    await journal_replay.wait_for("b")
 
     assert caught.value.kind is Kind.INTERNAL
     assert caught.value.message == (
@@ -183,8 +183,8 @@ async def test_t10_a_survivor_whose_journal_cannot_be_read_is_in_the_way_of_ever
 async def test_t10_a_survivor_that_ends_unreadable_is_not_forgotten(leave, begin):
     """What it brought is replayed once it can be read, and whoever waited hears of it till then."""
     worker = leave("a")
-    recovery, disk, keeper = await begin()
-    waiting = asyncio.create_task(recovery.wait_for("a"))
+    journal_replay, disk, keeper = await begin()
+    waiting = asyncio.create_task(journal_replay.wait_for("a"))
     await turns()
     disk.bad.add(worker.path.name)
     worker.close()
@@ -192,10 +192,10 @@ async def test_t10_a_survivor_that_ends_unreadable_is_not_forgotten(leave, begin
         with pytest.raises(BrokerError, match="cannot be read"):
             await waiting
     with pytest.raises(BrokerError, match="cannot be read"):
-        await recovery.wait_for("b")
+        await journal_replay.wait_for("b")
     assert keeper.replayed == []
     disk.bad.clear()
-    await recovery.wait_for("b")
+    await journal_replay.wait_for("b")
 
     assert keeper.replayed == [worker.path.name]
 
@@ -203,13 +203,13 @@ async def test_t10_a_survivor_that_ends_unreadable_is_not_forgotten(leave, begin
 async def test_t10_a_journal_that_becomes_readable_may_still_be_written(leave, begin):
     """Then its worker is waited for like any other."""
     worker = leave("a")
-    recovery, disk, keeper = await begin()
+    journal_replay, disk, keeper = await begin()
     disk.bad.add(worker.path.name)
-    await recovery.begin()
+    await journal_replay.begin()
     with pytest.raises(BrokerError, match="cannot be read"):
-        await recovery.wait_for("a")
+        await journal_replay.wait_for("a")
     disk.bad.clear()
-    waiting = asyncio.create_task(recovery.wait_for("a"))
+    waiting = asyncio.create_task(journal_replay.wait_for("a"))
     await turns()
     assert not waiting.done()
     worker.close()
@@ -222,8 +222,8 @@ async def test_t10_a_journal_that_becomes_readable_may_still_be_written(leave, b
 async def test_t10_a_journal_that_cannot_be_asked_whether_it_is_in_use_counts_as_used(leave, begin):
     """The daemon does not end with that; it asks again."""
     worker = leave("a")
-    recovery, disk, keeper = await begin()
-    waiting = asyncio.create_task(recovery.wait_for("a"))
+    journal_replay, disk, keeper = await begin()
+    waiting = asyncio.create_task(journal_replay.wait_for("a"))
     await turns()
     disk.unlockable.add(worker.path.name)
     worker.close()
@@ -240,11 +240,11 @@ async def test_a_journal_that_is_gone_is_in_nobodys_way(leave, begin):
     """Removed by hand while it could not be read."""
     dead = leave("a")
     dead.close()
-    recovery, disk, keeper = await begin()
+    journal_replay, disk, keeper = await begin()
     disk.bad.add(dead.path.name)
-    await recovery.begin()
+    await journal_replay.begin()
     dead.path.unlink()
-    await recovery.wait_for("a")
+    await journal_replay.wait_for("a")
 
     assert keeper.replayed == []
 
@@ -252,10 +252,10 @@ async def test_a_journal_that_is_gone_is_in_nobodys_way(leave, begin):
 async def test_a_locked_store_is_said_before_anything_is_replayed(leave, begin):
     """What a journal holds goes nowhere without the store."""
     leave("a").close()
-    recovery, _, keeper = await begin()
+    journal_replay, _, keeper = await begin()
     keeper.locked = True
     with pytest.raises(BrokerError) as caught:
-        await recovery.wait_for("a")
+        await journal_replay.wait_for("a")
 
     assert caught.value.kind is Kind.STORE_LOCKED
     assert keeper.replayed == []
@@ -265,13 +265,13 @@ async def test_rights_have_a_command_as_their_remedy(leave, begin, monkeypatch):
     """A disk has none."""
     dead = leave("a")
     dead.close()
-    recovery, disk, _ = await begin()
+    journal_replay, disk, _ = await begin()
 
     def forbidden(path):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr(disk, "open", forbidden)
     with pytest.raises(BrokerError) as caught:
-        await recovery.wait_for("a")
+        await journal_replay.wait_for("a")
 
     assert caught.value.message.endswith(f"(Permission denied): run chmod 0600 {dead.path}")

@@ -16,7 +16,7 @@ from credward.errors import BrokerError, Kind
 from credward.grants.keeper import GrantKeeper
 from credward.store.journal import Journal
 
-__all__ = ["Recovery"]
+__all__ = ["JournalReplay"]
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class _Survivor:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class Recovery:
+class JournalReplay:
     """The journals of earlier daemons, until the last one is dealt with."""
 
     def __init__(

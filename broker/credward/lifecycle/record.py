@@ -1,0 +1,210 @@
+"""What the machine remembers of a token key, of a grant and of a credential.
+
+Values and small judgements on them; who changes them and when is `machine`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
+
+from credward.errors import Failure, Recovery
+from credward.lifecycle import schedule
+from credward.lifecycle.vocabulary import Plan, TokenKey, Verdict
+
+__all__ = ["Current", "GrantQueue", "KeyRecord", "Needs", "Waiting"]
+
+_LIVES = 8
+# Different wishes remembered per key at most.
+_MOST_WISHES = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Current:
+    """The token that is handed out.
+
+    *expires_at* is what the source said (None: no end is known). *ends_at* is what we go by:
+    infinite where no end is known, earlier than *expires_at* where a clock was wrong. *instead_of*:
+    the reported token in whose place it was minted.
+    """
+
+    token_id: str
+    issued_at: float
+    expires_at: float | None
+    ends_at: float
+    instead_of: str | None = None
+
+
+@dataclass(slots=True)
+class Needs:
+    """The largest wish of late: a sliding maximum, so that a wish nobody repeats is forgotten."""
+
+    entries: deque[tuple[float, float]] = field(default_factory=deque)
+
+    def add(self, now: float, wish: float) -> bool:
+        """Note a wish; return whether the largest one changed."""
+        before = self.entries[0][1] if self.entries else 0.0
+        while self.entries and self.entries[-1][1] <= wish:
+            self.entries.pop()
+        if len(self.entries) >= _MOST_WISHES:
+            # Ever smaller wishes: the smallest one kept stands for those below it too.
+            wish = self.entries.pop()[1]
+        self.entries.append((now, wish))
+        return self.entries[0][1] != before
+
+    def largest(self, since: float) -> float:
+        """Return the largest wish at or after *since*."""
+        while self.entries and self.entries[0][0] < since:
+            self.entries.popleft()
+        return self.entries[0][1] if self.entries else 0.0
+
+    def shift(self, seconds: float) -> None:
+        """Move every wish by *seconds* in time."""
+        self.entries = deque((at + seconds, wish) for at, wish in self.entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An ask that a flight will answer: the life that it wants, and who it is for the inference."""
+
+    wish: float
+    asker: Hashable | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class KeyRecord:
+    """One token key. *waiters* are asks that a flight will answer.
+
+    *flight_at*: when the last flight began. *outdated*: what it waited for came while it was out.
+    *not_before*: the end of the pause that the server asked for. *sluggish*: the last failure took
+    so long to come that nobody is kept waiting for the next. *verdict*: what was reported of its
+    token, *refusals* how many reports there were in a row, *refused_at* when the last one came.
+    """
+
+    key: TokenKey
+    plan: Plan
+    current: Current | None = None
+    flight: int | None = None
+    flight_at: float = -math.inf
+    outdated: bool = False
+    queued: bool = False
+    forced: bool = False
+    waiters: dict[int, Waiting] = field(default_factory=dict)
+    lives: deque[float] = field(default_factory=lambda: deque(maxlen=_LIVES))
+    needs: Needs = field(default_factory=Needs)
+    jitter: float = 0.0
+    last_asked_at: float | None = None
+    minted_at: float | None = None
+    look_again_at: float = -math.inf
+    retry_at: float = -math.inf
+    not_before: float = -math.inf
+    sluggish: bool = False
+    failure: Failure | None = None
+    failures_in_row: int = 0
+    suspect: str | None = None
+    verdict: Verdict | None = None
+    refusals: int = 0
+    refused_at: float = -math.inf
+    wake_at: float | None = None
+    mints: int = 0
+    failures: int = 0
+    waits: int = 0
+
+    @property
+    def life(self) -> float:
+        """The longest life among the last mints; zero before the first."""
+        return max(self.lives, default=0.0)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a flight is out or waits for the lease of its grant."""
+        return self.flight is not None or self.queued
+
+    def holds(self, token_id: str) -> bool:
+        """Return whether the current token is called so."""
+        return self.current is not None and self.current.token_id == token_id
+
+    def remaining(self, now: float) -> float:
+        """Return the life that is left of the current token."""
+        return self.current.ends_at - now if self.current else -math.inf
+
+    def usable(self, now: float) -> bool:
+        """Return whether the current token may still be handed out."""
+        remaining = self.remaining(now)
+        return remaining > 0 and remaining >= schedule.floor(self.life)
+
+    def rejected(self, now: float) -> bool:
+        """Return whether the secret itself is refused, so that no mint helps."""
+        return self.verdict is not None and self.verdict.final and self.verdict.holds(now)
+
+    def wanted(self, now: float) -> bool:
+        """Return whether demand keeps this key fresh."""
+        if self.plan.always:
+            return True
+        if self.last_asked_at is None:
+            return False
+        return now - self.last_asked_at <= schedule.demand_ends_in(self.plan.idle_after, self.life)
+
+    def wanted_anew(self, now: float) -> bool:
+        """Return whether a key without a token is minted before anybody asks again.
+
+        That is what is always kept, and what was in use until upstream failed: so it recovers by
+        itself, at the pace of the back-off.
+        """
+        failed = self.failure is not None and self.failure.recovery is Recovery.RETRY
+        return self.plan.always or (failed and self.minted_at is not None and self.wanted(now))
+
+    def refresh_at(self, now: float) -> float:
+        """Return when to mint anew: what the arithmetic says, held back by spacing and back-off."""
+        if self.current is None:
+            return max(self.retry_at, self.look_again_at)
+        since = now - schedule.demand_ends_in(self.plan.idle_after, self.life)
+        need = schedule.need(self.needs.largest(since), self.life)
+        due = schedule.refresh_at(self.current.ends_at, self.life, need, self.jitter)
+        return max(due, self.may_mint_at())
+
+    def mints_by_itself_at(self, now: float) -> float:
+        """Return when to mint although nobody asks, infinite where somebody has to."""
+        if not self.wanted(now):
+            return math.inf
+        if self.current is not None:
+            return self.refresh_at(now)
+        return max(self.refresh_at(now), now) if self.wanted_anew(now) else math.inf
+
+    def may_mint_at(self) -> float:
+        """Return the earliest instant for a mint that nobody forces."""
+        spaced = (
+            -math.inf if self.minted_at is None else self.minted_at + schedule.spacing(self.life)
+        )
+        return max(self.retry_at, self.look_again_at, spaced)
+
+    def shift(self, seconds: float) -> None:
+        """Move everything remembered by *seconds* in time: the clock was set by as much."""
+        if self.current is not None:
+            self.current = replace(self.current, ends_at=self.current.ends_at + seconds)
+        if self.last_asked_at is not None:
+            self.last_asked_at += seconds
+        if self.minted_at is not None:
+            self.minted_at += seconds
+        if self.wake_at is not None:
+            self.wake_at += seconds
+        self.flight_at += seconds
+        self.look_again_at += seconds
+        self.retry_at += seconds
+        self.not_before += seconds
+        self.refused_at += seconds
+        self.needs.shift(seconds)
+        if self.verdict is not None:
+            self.verdict = self.verdict.shifted(seconds)
+
+
+@dataclass(slots=True, kw_only=True)
+class GrantQueue:
+    """One grant: who holds its lease, who waits for it, and whether it is parked."""
+
+    name: str
+    holder: TokenKey | None = None
+    queue: deque[TokenKey] = field(default_factory=deque)
+    parked: Failure | None = None

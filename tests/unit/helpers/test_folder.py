@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from credward.cli import surroundings
-from credward.cli.surroundings import import_grant
+from credward.cli.surroundings import folder_body
 from credward.errors import BrokerError
 from credward.folder import FOLDER_HEADER, MEDIA_TYPE, Record, decode
 from credward.policy.destinations import VARIABLES
@@ -377,7 +377,7 @@ def ask(
 def body_from(folder: Path, environ: Mapping[str, str]) -> bytes:
     """Return what `credward get` hands over in *folder*."""
     with contextlib.chdir(folder):
-        return import_grant(environ, 30)
+        return folder_body(environ, 30)
 
 
 def found_in(body: bytes, root: Path) -> list[tuple[str, str]]:

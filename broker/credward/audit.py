@@ -5,7 +5,9 @@ What a line says is decided by `issuing.recording`. No secret has a field here.
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Literal, overload
 
@@ -116,12 +118,39 @@ class AuditLog:
 
     def record(self, entry: AuditEntry) -> None:
         """Hand one line to the kernel, or raise: what cannot be recorded is not released."""
+        self._write(entry)
+        if self._sync == "always":
+            self._force(self._descriptor)
+
+    def commit(self, entry: AuditEntry) -> Awaitable[None] | None:
+        """Hand one line to the kernel; what is returned, if anything, ends once the disk has it.
+
+        Nobody else waits for that disk. Raises as `record` does, or what is returned does.
+        """
+        self._write(entry)
+        if self._sync != "always":
+            return None
+        # A reload may close ours meanwhile.
+        descriptor = os.dup(self._descriptor)
+        return self._synced(descriptor)
+
+    async def _synced(self, descriptor: int) -> None:
+        try:
+            await asyncio.to_thread(self._force, descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _write(self, entry: AuditEntry) -> None:
         line = self._encoder.encode(entry) + b"\n"
         try:
             if os.write(self._descriptor, line) != len(line):
                 raise OSError(28, "no room for a whole line")  # noqa: TRY301 - one way out
-            if self._sync == "always":
-                os.fdatasync(self._descriptor)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _force(self, descriptor: int) -> None:
+        try:
+            os.fdatasync(descriptor)
         except OSError as error:
             raise self._unwritable(error) from error
 

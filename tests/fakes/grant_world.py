@@ -28,12 +28,14 @@ from credward.grants import records as grant_records
 from credward.grants.grant_record import GrantRecord
 from credward.grants.journal_replay import JournalReplay
 from credward.grants.keeper import GrantKeeper, new_family
+from credward.grants.kept import Kept
 from credward.grants.opened_store import OpenedStore
 from credward.grants.records import GrantRecords
 from credward.grants.replay_cache import ReplayCache
 from credward.grants.secret_guard import SecretGuard
 from credward.lifecycle.vocabulary import TokenKey
 from credward.minting.minting import Minting
+from credward.minting.secret_reader import SecretReader
 from credward.settings.grants import bound_to
 from credward.store import journal as journal_module
 from credward.store import store as store_module
@@ -166,16 +168,21 @@ class Life:
         self.journal_replay = JournalReplay(
             keeper=self.keeper, journals=self.directory, spawn=self.spawn
         )
-        self.minting = Minting(
-            clock=clock,
+        kept = Kept(
             pool=self,  # type: ignore[arg-type]
+            journals=self.directory,
+            replay_cache=ReplayCache(clock=clock, path=state / "replay_cache.json"),
+            opened_store=self.opened_store,
+            records=self.records,
+            guard=SecretGuard(self.records),
             keeper=self.keeper,
             journal_replay=self.journal_replay,
-            opened_store=self.opened_store,
-            sources=None,  # type: ignore[arg-type]
-            guard=SecretGuard(self.records),
-            replay_cache=ReplayCache(clock=clock, path=state / "replay_cache.json"),
-            environ={},
+            scrub=lambda: None,
+        )
+        self.minting = Minting(
+            clock=clock,
+            kept=kept,
+            secrets=SecretReader(clock=clock, kept=kept, environ={}, state_dir=state),
             login_found=lambda _: None,
         )
         self.opened_store.on_open(self._opened)

@@ -105,7 +105,7 @@ def test_an_entry_that_hangs_leaves_time_for_the_next_one(
     until(lambda: not unusable(daemon))
 
     assert daemon.status("main")["state"] == "fresh"
-    assert audit(daemon) == [("spare", "issued")]
+    assert audit(daemon) == [("main", "failed"), ("spare", "issued")]
     assert main.mints == 1
 
 

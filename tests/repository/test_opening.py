@@ -15,8 +15,8 @@ METHODS = {
 }  # fmt: skip
 # Who has a method of such a name that opens no file.
 OTHERS = {
-    "self", "webbrowser", "opened_store", "_opened_store", "store", "_store", "_sealer", "_driver", "tokens", "listener", "_journals",
-    "idle_lock", "_idle_lock",
+    "self", "webbrowser", "opened_store", "_opened_store", "store", "_store", "_sealer", "listener", "_journals",
+    "idle_lock", "_idle_lock", "_cache", "_memory", "released",
 }  # fmt: skip
 
 

@@ -66,6 +66,7 @@ async def services(
     async with asyncio.TaskGroup() as tasks:
         services = Services(side, tmp_path, tasks)
         yield services
+        services.upstream.gate.set()
         services.logins.close()
         services.driver.close()
 

@@ -10,33 +10,34 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 
+from credward.callers.peer import Peer
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig
 from credward.config.sources import names_on
 from credward.errors import BrokerError, Failure, Kind
 from credward.grants.grant_record import GrantRecord, GrantView
-from credward.grants.keeper import GrantKeeper, new_family
-from credward.grants.opened_store import OpenedStore
-from credward.grants.records import LONGEST_SECRET, GrantRecords
-from credward.issuing.gate import Gate, Holder, Peer
+from credward.grants.keeper import new_family
+from credward.grants.kept import Kept
+from credward.grants.records import LONGEST_SECRET
+from credward.issuing.asking import on_grant
+from credward.issuing.gate import Gate, settled
 from credward.issuing.recording import Recorder
 from credward.lifecycle.vocabulary import TokenKey
 from credward.logins.logins import Given
 from credward.logins.notices import LoginNotices
 from credward.logins.waiters import LoginWaiters
-from credward.minting.driver import Driver
-from credward.minting.minting import Minting, needs_login
+from credward.minting.minted import Minted
+from credward.minting.minting import needs_login
 from credward.minting.waking import login_changed
 from credward.settings.grants import bound_to, grant_terms
 from credward.store.journal import GrantFields
 from credward.tokens import Secret
 from credward.workers.link import RevokeRequest
-from credward.workers.pool import WorkerPool
 
 __all__ = ["Forgotten", "GrantService"]
 
@@ -72,32 +73,25 @@ class GrantService:
         self,
         *,
         clock: Clock,
-        holder: Holder,
         gate: Gate,
         recorder: Recorder,
-        driver: Driver,
-        pool: WorkerPool,
-        opened_store: OpenedStore,
-        records: GrantRecords,
-        keeper: GrantKeeper,
-        minting: Minting,
+        kept: Kept,
+        minted: Minted,
         login_waiters: LoginWaiters,
         notices: LoginNotices,
-        scrub: Callable[[], None],
     ) -> None:
         self._clock = clock
-        self._holder = holder
         self._gate = gate
         self._recorder = recorder
-        self._driver = driver
-        self._pool = pool
-        self._opened_store = opened_store
-        self._records = records
-        self._keeper = keeper
-        self._minting = minting
+        self._driver = minted.driver
+        self._minting = minted.minting
+        self._pool = kept.pool
+        self._opened_store = kept.opened_store
+        self._records = kept.records
+        self._keeper = kept.keeper
+        self._scrub = kept.scrub
         self._login_waiters = login_waiters
         self._notices = notices
-        self._scrub = scrub
 
     def views(self) -> Sequence[tuple[GrantView, str, tuple[str, ...]]]:
         """Return every grant that a login gives: its view, its provider, its credentials."""
@@ -166,7 +160,7 @@ class GrantService:
         It is tried at once. The login before stays beside it until then, through a restart too, and
         is back where the server refuses the new one, which is raised.
         """
-        authorized = await self._gate.admit_owner("Manage", peer, name)
+        authorized = await settled(self._gate.authorize("Manage", peer, on_grant(name)))
         credential = authorized.credential
         terms = grant_terms(credential.settings)
         if not (terms.logins or terms.rotating):
@@ -221,7 +215,7 @@ class GrantService:
 
     async def log_out(self, peer: Peer, name: str) -> Forgotten:
         """Revoke a grant upstream where that is possible, and forget it in any case."""
-        authorized = await self._gate.admit_owner("Manage", peer, name)
+        authorized = await settled(self._gate.authorize("Manage", peer, on_grant(name)))
         credential = authorized.credential
         await self._opened_store.open(self._config)
         forgotten = await self._forget(credential)
@@ -321,7 +315,7 @@ class GrantService:
 
     @property
     def _config(self) -> Config:
-        return self._holder.active.config
+        return self._gate.config
 
 
 def _turned_down(credential: CredentialConfig, record: GrantRecord) -> Failure:

@@ -7,12 +7,14 @@ what a login gave is kept by `grant_service`.
 from __future__ import annotations
 
 from credward.callers.caller import Caller
+from credward.callers.peer import Peer
 from credward.clock import Clock
 from credward.config import CredentialConfig
 from credward.errors import BrokerError, Kind
-from credward.grants.keeper import GrantKeeper
-from credward.grants.opened_store import LOCKED, OpenedStore
-from credward.issuing.gate import Gate, Holder, Peer
+from credward.grants.kept import Kept
+from credward.grants.opened_store import LOCKED
+from credward.issuing.asking import on_grant
+from credward.issuing.gate import Gate, settled
 from credward.issuing.recording import Recorder
 from credward.logins.logins import Logins, LoginSession
 from credward.settings.checks import json_object
@@ -28,22 +30,13 @@ class LoginService:
     """The owner's side of the logins, and what agents may do beside it."""
 
     def __init__(
-        self,
-        *,
-        clock: Clock,
-        holder: Holder,
-        gate: Gate,
-        recorder: Recorder,
-        opened_store: OpenedStore,
-        keeper: GrantKeeper,
-        logins: Logins,
+        self, *, clock: Clock, gate: Gate, recorder: Recorder, kept: Kept, logins: Logins
     ) -> None:
         self._clock = clock
-        self._holder = holder
         self._gate = gate
         self._recorder = recorder
-        self._opened_store = opened_store
-        self._keeper = keeper
+        self._opened_store = kept.opened_store
+        self._keeper = kept.keeper
         self._logins = logins
         self._agent_logins: dict[str, float] = {}
 
@@ -54,8 +47,8 @@ class LoginService:
 
         It meets *claims*, a challenge as JSON, else the one that the grant was parked with.
         """
-        authorized = await self._gate.admit_owner("Login", peer, name)
-        config = self._holder.active.config
+        authorized = await settled(self._gate.authorize("Login", peer, on_grant(name)))
+        config = self._gate.config
         credential = authorized.credential
         # Before the browser opens: what could not be kept would have to be done twice.
         await self._opened_store.open(config)
@@ -100,7 +93,7 @@ class LoginService:
 
         Return whom it was for, and whether there was one to end.
         """
-        authorized = await self._gate.admit_owner("Login", peer, name)
+        authorized = await settled(self._gate.authorize("Login", peer, on_grant(name)))
         credential = authorized.credential
         session = self._logins.under_way(credential.grant)
         if session is None:

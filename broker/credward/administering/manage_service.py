@@ -1,6 +1,6 @@
 """What the socket API asks of this process about grants, logins and the store.
 
-Fulfils `doors.unix_api.manage_routes.ManageService`; the services beside it decide and do.
+In the words of the wire; the services beside it decide and do.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from credward import wire
 from credward.administering.grant_service import Forgotten, GrantService
 from credward.administering.login_service import LoginService
 from credward.administering.store_service import StoreService
+from credward.callers.peer import Peer
 from credward.grants.secret_binding import Binding
-from credward.issuing.gate import Peer
 from credward.tokens import Secret
 
-__all__ = ["BrokerManageService"]
+__all__ = ["ManageService"]
 
 
-class BrokerManageService:
+class ManageService:
     """The API's view of the owner's side."""
 
     def __init__(self, *, grants: GrantService, logins: LoginService, store: StoreService) -> None:

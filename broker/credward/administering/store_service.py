@@ -6,22 +6,20 @@ Decides through `gate` like everything else and records each step; the store its
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from credward.administering.locking import Locking
+from credward.callers.peer import Peer
 from credward.config import Config
 from credward.config.sources import users
 from credward.errors import BrokerError, Kind
-from credward.grants.opened_store import LOCKED, OpenedStore
-from credward.grants.records import LONGEST_SECRET, GrantRecords
+from credward.grants.kept import Kept
+from credward.grants.opened_store import LOCKED
+from credward.grants.records import LONGEST_SECRET
 from credward.grants.secret_binding import Binding
-from credward.grants.secret_guard import SecretGuard
-from credward.issuing.gate import Gate, Holder, Peer
+from credward.issuing.gate import Gate
 from credward.issuing.recording import Recorder
-from credward.minting.driver import Driver
-from credward.minting.persisted_tokens import PersistedTokens
+from credward.minting.minted import Minted
 from credward.minting.waking import secret_allowed, secret_changed
 from credward.tokens import Secret
-from credward.workers.pool import WorkerPool
 
 __all__ = ["StoreService"]
 
@@ -32,29 +30,16 @@ class StoreService:
     """The owner's side of the store."""
 
     def __init__(
-        self,
-        *,
-        holder: Holder,
-        gate: Gate,
-        recorder: Recorder,
-        driver: Driver,
-        pool: WorkerPool,
-        opened_store: OpenedStore,
-        records: GrantRecords,
-        guard: SecretGuard,
-        persisted: PersistedTokens,
-        scrub: Callable[[], None],
+        self, *, gate: Gate, recorder: Recorder, kept: Kept, minted: Minted, locking: Locking
     ) -> None:
-        self._holder = holder
         self._gate = gate
         self._recorder = recorder
-        self._driver = driver
-        self._pool = pool
-        self._opened_store = opened_store
-        self._records = records
-        self._guard = guard
-        self._persisted = persisted
-        self._scrub = scrub
+        self._driver = minted.driver
+        self._opened_store = kept.opened_store
+        self._records = kept.records
+        self._guard = kept.guard
+        self._scrub = kept.scrub
+        self._locking = locking
 
     async def lock(self, peer: Peer, passphrase: Secret | None) -> None:
         """Lock the store and drop every token from memory; durable."""
@@ -64,32 +49,18 @@ class StoreService:
         self._driver.drop_all(LOCKED)
         await self._opened_store.open(self._config)
         try:
-            await self.lock_up(passphrase)
+            await self._locking.lock_up(passphrase)
         finally:
             # Written down afterwards: a full disk is no reason to stay open.
             if self._opened_store.locked:
                 self._recorder.acted(caller, "Manage", "locked")
-
-    async def lock_up(self, passphrase: Secret | None = None) -> None:
-        """Lock the store, whoever wants it; what is kept of tokens goes first."""
-        self._persisted.clear()
-        try:
-            await self._opened_store.lock(passphrase)
-        finally:
-            if self._opened_store.locked:
-                self._driver.drop_all(LOCKED)
-                self._pool.send_home()
-                # Where the disk did not take the locked store, it is tried again.
-                self._records.note_change()
-                await self._records.save()
-            self._scrub()
 
     async def unlock(self, peer: Peer, passphrase: Secret | None) -> None:
         """Open the store, and take over what workers finished meanwhile."""
         caller = await self._gate.require_owner("Manage", peer, although_locked=True)
         if self._gate.locked and not self._opened_store.locked:
             # Idle for too long, which the timer will notice in a moment.
-            await self.lock_up()
+            await self._locking.lock_up()
         try:
             await self._opened_store.unlock(self._config, passphrase)
         except BrokerError as failure:
@@ -169,4 +140,4 @@ class StoreService:
 
     @property
     def _config(self) -> Config:
-        return self._holder.active.config
+        return self._gate.config

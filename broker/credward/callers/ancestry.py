@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from credward.callers.caller import Process
+from credward.callers.caller import Ancestor, Process
 from credward.callers.programs import harness_name, is_transparent, relay_name
 
 __all__ = ["Ancestry", "ProcessTable", "Stat", "walk"]
@@ -45,20 +45,17 @@ class ProcessTable(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ancestry:
-    """What a process and those above it are; *pids* from the parent up.
-
-    The fields but *pids* and *complete* are explained at `Caller`.
-    """
+    """What a process and those above it are; the fields are explained at `Caller`."""
 
     agent: Process | None
     harness: str | None
     relay: str | None
-    pids: tuple[int, ...]
+    ancestors: tuple[Ancestor, ...]
     complete: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Ancestor:
+class _Seen:
     pid: int
     stat: Stat
     path: str | None
@@ -83,7 +80,7 @@ def walk(
     """
     seek = relays_above and not seen
     ancestors, complete = _climb(pid, stat, processes, look_closely=seek)
-    itself = _Ancestor(pid=pid, stat=stat, path=path, seen=seen)
+    itself = _Seen(pid=pid, stat=stat, path=path, seen=seen)
     own = harness_name(stat.name, path)
     asks = itself if own is not None else next((each for each in ancestors if _asks(each)), None)
     harnesses = (harness_name(each.stat.name, each.path) for each in ancestors)
@@ -91,16 +88,16 @@ def walk(
         agent=None if asks is None else _process(asks),
         harness=own or next((name for name in harnesses if name is not None), None),
         relay=_relay([itself, *ancestors] if seek else [itself]),
-        pids=tuple(each.pid for each in ancestors),
+        ancestors=tuple(Ancestor(each.pid, each.stat.start_time) for each in ancestors),
         complete=complete,
     )
 
 
 def _climb(
     pid: int, stat: Stat, processes: ProcessTable, *, look_closely: bool
-) -> tuple[list[_Ancestor], bool]:
+) -> tuple[list[_Seen], bool]:
     """Return the ancestors, nearest first, and whether that is all of them."""
-    found: list[_Ancestor] = []
+    found: list[_Seen] = []
     child, child_stat = pid, stat
     for _ in range(_DEEPEST):
         parent = child_stat.parent
@@ -117,21 +114,21 @@ def _climb(
         again = processes.stat(child)
         if again is None or (again.parent, again.start_time) != (parent, child_stat.start_time):
             break
-        found.append(_Ancestor(pid=parent, stat=parent_stat, path=path, seen=seen))
+        found.append(_Seen(pid=parent, stat=parent_stat, path=path, seen=seen))
         child, child_stat = parent, parent_stat
     return found, False
 
 
-def _asks(ancestor: _Ancestor) -> bool:
+def _asks(ancestor: _Seen) -> bool:
     return ancestor.pid != 1 and not is_transparent(ancestor.stat.name, ancestor.path)
 
 
-def _process(ancestor: _Ancestor) -> Process:
+def _process(ancestor: _Seen) -> Process:
     stat = ancestor.stat
     return Process(pid=ancestor.pid, start_time=stat.start_time, name=stat.name)
 
 
-def _relay(ancestors: list[_Ancestor]) -> str | None:
+def _relay(ancestors: list[_Seen]) -> str | None:
     for each in ancestors:
         name = relay_name(each.stat.name, each.path)
         if name is not None or each.seen:

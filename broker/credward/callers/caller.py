@@ -6,9 +6,9 @@ How the facts are read is `linux.py` and `macos.py`; what they permit is `policy
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
-__all__ = ["Caller", "Executable", "Handle", "Process"]
+__all__ = ["Ancestor", "Caller", "Executable", "Handle", "Process"]
 
 Handle = Literal["peerpidfd", "pidfd_open"]
 
@@ -33,6 +33,13 @@ class Process:
     name: str
 
 
+class Ancestor(NamedTuple):
+    """A process above another one; *start_time* as in `Process`."""
+
+    pid: int
+    start_time: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """Who is asking. `None` means "could not be established", never "does not exist".
@@ -42,7 +49,8 @@ class Caller:
     harness among the process and its ancestors, None when there is none; *ancestry_complete* is
     False when the walk was broken off, and then no harness can be excluded. *relay* is the name of
     a program that passes on what others ask (`ssh`, `socat`), *attestable* whether this system can
-    attest a program at all.
+    attest a program at all. *ancestors* are those that were seen, the parent first. *door* names
+    the listener that it came by, *session* the run of an agent that it belongs to.
     """
 
     uid: int
@@ -56,6 +64,9 @@ class Caller:
     relay: str | None = None
     ancestry_complete: bool = False
     attestable: bool = True
+    ancestors: tuple[Ancestor, ...] = ()
+    door: str | None = None
+    session: str | None = None
 
     @property
     def attested(self) -> bool:

@@ -11,43 +11,13 @@ import sys
 from typing import Protocol
 
 from credward.callers.ancestry import ProcessTable
-from credward.callers.caller import Caller
 from credward.callers.linux import Processes
 from credward.callers.linux_peer import LinuxIdentifier
 from credward.callers.macos import LibProc, MacIdentifier, MacProcesses
 from credward.callers.mounts import MountTable
+from credward.callers.peer import Peer
 
-__all__ = ["Peer", "PeerIdentifier", "peer_identifier", "process_table"]
-
-
-class Peer(Protocol):
-    """One connection's other end."""
-
-    @property
-    def uid(self) -> int:
-        """The user that called connect."""
-        ...
-
-    @property
-    def pid(self) -> int | None:
-        """The process that called connect; None where the kernel has no number for it here."""
-        ...
-
-    def identify(self) -> Caller:
-        """Return the caller as it is now; raises `denied` if the one who connected is gone."""
-        ...
-
-    async def identify_closely(self) -> Caller:
-        """Return the caller with what takes longer to see, for what only owners do."""
-        ...
-
-    def ancestor_pids(self) -> tuple[int, ...]:
-        """Return the pids above the caller, nearest first, as of the last `identify`."""
-        ...
-
-    def close(self) -> None:
-        """Give back what is held."""
-        ...
+__all__ = ["PeerIdentifier", "peer_identifier", "process_table"]
 
 
 class PeerIdentifier(Protocol):

@@ -48,7 +48,6 @@ class LinuxPeer:
         self._processes = processes
         self._marks = marks
         self._relays_above = relays_above
-        self._ancestors: tuple[int, ...] = ()
         pinned = None if pid is None or handle is None else pid
         stat = None if pinned is None else processes.stat(pinned)
         self._start_time = None if stat is None else stat.start_time
@@ -56,7 +55,6 @@ class LinuxPeer:
 
     def identify(self) -> Caller:
         """Return the caller as it is now; raises `denied` if the one who connected is gone."""
-        self._ancestors = ()
         if self._handle is None or self.pid is None:
             return Caller(uid=self.uid, gid=self.gid, pid=self.pid)
         self._check_alive()
@@ -75,7 +73,6 @@ class LinuxPeer:
         )
         # Only now is it certain that all of that was about the process that connected.
         self._check_alive()
-        self._ancestors = above.pids
         return Caller(
             uid=self.uid,
             gid=self.gid,
@@ -87,6 +84,7 @@ class LinuxPeer:
             harness=above.harness,
             relay=above.relay,
             ancestry_complete=above.complete,
+            ancestors=above.ancestors,
         )
 
     async def identify_closely(self) -> Caller:
@@ -107,10 +105,6 @@ class LinuxPeer:
         if mark is None or caller.harness is not None:
             return caller
         return dataclasses.replace(caller, harness=mark)
-
-    def ancestor_pids(self) -> tuple[int, ...]:
-        """Return the pids above the caller, nearest first, as of the last `identify`."""
-        return self._ancestors
 
     def close(self) -> None:
         """Give the process handle back."""

@@ -151,11 +151,9 @@ class MacPeer:
         self._version = version
         self._processes = processes
         self._relays_above = relays_above
-        self._ancestors: tuple[int, ...] = ()
 
     def identify(self) -> Caller:
         """Return the caller as it is now; raises `denied` if there is no such process any more."""
-        self._ancestors = ()
         absent = Caller(uid=self.uid, gid=self.gid, pid=self.pid, attestable=False)
         if self.pid is None or self._version is None or not self._is_same(self.pid):
             return absent
@@ -170,7 +168,6 @@ class MacPeer:
         )
         if not self._is_same(self.pid):
             return absent
-        self._ancestors = above.pids
         return Caller(
             uid=self.uid,
             gid=self.gid,
@@ -180,16 +177,13 @@ class MacPeer:
             harness=above.harness,
             relay=above.relay,
             ancestry_complete=above.complete,
+            ancestors=above.ancestors,
             attestable=False,
         )
 
     async def identify_closely(self) -> Caller:
         """Return what `identify` does: environments are not looked at here."""
         return self.identify()
-
-    def ancestor_pids(self) -> tuple[int, ...]:
-        """Return the pids above the caller, nearest first, as of the last `identify`."""
-        return self._ancestors
 
     def close(self) -> None:
         """Give nothing back: there is no handle."""

@@ -9,20 +9,15 @@ from dataclasses import dataclass
 
 from credward.administering.idle_lock import IdleLock
 from credward.config import Config, CredentialConfig
-from credward.grants.journal_replay import JournalReplay
-from credward.grants.keeper import GrantKeeper
-from credward.grants.opened_store import OpenedStore
-from credward.grants.secret_guard import SecretGuard
+from credward.grants.kept import Kept
 from credward.issuing.gate import Active
 from credward.lifecycle.vocabulary import Plan
 from credward.logins.notices import LoginNotices
-from credward.minting.driver import Driver
+from credward.minting.minted import Minted
 from credward.minting.minting import needs_store
-from credward.minting.persisted_tokens import PersistedTokens
 from credward.minting.waking import secret_allowed
 from credward.settings.grants import grant_terms, upstream_of
 from credward.settings.references import Reference, handed_out
-from credward.store.journal import JournalDirectory
 
 __all__ = ["Holder", "InForce"]
 
@@ -39,13 +34,8 @@ class InForce:
     """What is configured, as the parts need it; *restored*: the store was opened, or cannot be."""
 
     holder: Holder
-    opened_store: OpenedStore
-    journals: JournalDirectory
-    journal_replay: JournalReplay
-    keeper: GrantKeeper
-    guard: SecretGuard
-    driver: Driver
-    persisted: PersistedTokens
+    kept: Kept
+    minted: Minted
     idle_lock: IdleLock
     notices: LoginNotices
     restored: bool = False
@@ -54,16 +44,16 @@ class InForce:
         """Tell the parts what is configured now."""
         config = self.holder.active.config
         # One for each, and one for an exchange that was cut off besides.
-        self.journals.spares = 1 + len(
+        self.kept.journals.spares = 1 + len(
             {
                 each.grant
                 for each in config.credentials.values()
                 if grant_terms(each.settings).rotating
             }
         )
-        self.driver.configure(self._plans(config))
-        secret_allowed(self.driver, self.guard.released(config))
-        self.persisted.sweep()
+        self.minted.driver.configure(self._plans(config))
+        secret_allowed(self.minted.driver, self.kept.guard.released(config))
+        self.minted.tokens.sweep()
         self.notices.configured()
 
     async def open_store(self) -> None:
@@ -71,10 +61,10 @@ class InForce:
         config = self.holder.active.config
         try:
             # Where nothing needs it yet, nobody is asked for its key.
-            if self.opened_store.exists or any(
+            if self.kept.opened_store.exists or any(
                 needs_store(each) or each.persist for each in config.credentials.values()
             ):
-                await self.opened_store.open(config)
+                await self.kept.opened_store.open(config)
         finally:
             self.restored = True
             self.configure()
@@ -82,15 +72,15 @@ class InForce:
     async def store_opened(self) -> None:
         """Take up what is there: journals first, then the state of the grants, then tokens."""
         self.idle_lock.touch()
-        await self.journal_replay.begin()
-        await self.keeper.unlocked(recovered=self.opened_store.recovered)
+        await self.kept.journal_replay.begin()
+        await self.kept.keeper.unlocked(recovered=self.kept.opened_store.recovered)
         config = self.holder.active.config
         waiting = {each.grant for each in config.credentials.values() if needs_store(each)}
         for grant in waiting:
-            if (failure := self.keeper.parked(grant)) is not None:
-                self.driver.grant_parked(grant, failure)
-        self.driver.store_opened()
-        self.persisted.restore()
+            if (failure := self.kept.keeper.parked(grant)) is not None:
+                self.minted.driver.grant_parked(grant, failure)
+        self.minted.driver.store_opened()
+        self.minted.driver.restore()
 
     def _plans(self, config: Config) -> list[Plan]:
         return [

@@ -1,18 +1,16 @@
-"""The daemon's main socket: taken from the service manager or bound, watched, closed in order.
+"""A door held open: its socket taken from the service manager or bound, watched, closed in order.
 
-How a socket is made safely is `doors.unix_api.listen`, what is spoken on it `http.http11`.
+How a socket is made safely is each door's business, what is spoken on it `http.http11`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
-from collections.abc import Callable
-from pathlib import Path
 
-from credward.config import ListenConfig
-from credward.doors.unix_api.listen import SocketFile, bind_socket
+from credward.doors.door import Door, Opening
 from credward.http.http11 import HttpServer
 
 __all__ = ["Listener"]
@@ -26,49 +24,46 @@ _WATCH = 2.0
 
 
 class Listener:
-    """Keeps one Unix socket served. *make_server* builds the server for a new listening socket."""
+    """Keeps one door served. *address* is where clients find it."""
 
-    def __init__(
-        self, make_server: Callable[[], HttpServer], path: Path, listen: ListenConfig
-    ) -> None:
-        self.path = path
-        self._make_server = make_server
-        self._listen = listen
-        self._file: SocketFile | None = None
+    def __init__(self, door: Door) -> None:
+        self.address = door.address
+        self._door = door
+        self._opening: Opening | None = None
         self._server: HttpServer | None = None
 
-    async def open(self, activated: socket.socket | None) -> None:
+    async def open(self, activated: socket.socket | None = None) -> None:
         """Serve the socket that the service manager made, else make our own."""
-        server = self._make_server()
+        server = self._door.serve()
         if activated is not None:
             # The file belongs to the service manager: never watched, never removed.
-            self.path = Path(activated.getsockname())
+            self.address = os.fsdecode(activated.getsockname())
             await server.start(activated)
         else:
-            self._file = bind_socket(self.path, self._listen.mode, group=self._listen.group)
-            await server.start(self._file.socket)
+            self._opening = self._door.make_opening()
+            await server.start(self._opening.socket)
         self._server = server
 
     async def watch(self) -> None:
         """Make the socket again whenever somebody removed it underneath us."""
-        while self._file is not None:
+        while self._opening is not None:
             await asyncio.sleep(_WATCH)
-            if not self._file.still_there():
-                await self._reopen(self._file)
+            if not self._opening.still_there():
+                await self._reopen(self._opening)
 
     async def close(self) -> None:
-        """Stop listening, remove our file, finish the answers in flight."""
-        if self._file is not None:
+        """Stop listening, remove what stands for us, finish the answers in flight."""
+        if self._opening is not None:
             # First the file: whoever comes now learns at once that nobody is here.
-            self._file.remove()
+            self._opening.remove()
         if self._server is not None:
             await self._server.close(_GRACE)
 
-    async def _reopen(self, lost: SocketFile) -> None:
-        _log.warning("socket %s was removed, making it again", self.path)
+    async def _reopen(self, lost: Opening) -> None:
+        _log.warning("socket %s was removed, making it again", self.address)
         lost.release()
-        old, self._server = self._server, self._make_server()
-        self._file = bind_socket(self.path, self._listen.mode, group=self._listen.group)
-        await self._server.start(self._file.socket)
+        old, self._server = self._server, self._door.serve()
+        self._opening = self._door.make_opening()
+        await self._server.start(self._opening.socket)
         if old is not None:
             await old.close(_GRACE)

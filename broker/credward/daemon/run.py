@@ -108,38 +108,47 @@ async def _serve(
                 task.add_done_callback(running.discard)
                 return task
 
-            broker = compose(clock=SystemClock(), paths=paths, config_path=config_path, spawn=spawn)
+            broker = compose(
+                clock=SystemClock(),
+                paths=paths,
+                config_path=config_path,
+                socket_path=socket_path,
+                spawn=spawn,
+            )
             stop = asyncio.Event()
             notifier = Notifier(environment().get("NOTIFY_SOCKET"), parent)
             _answer_signals(broker, stop, notifier)
-            listener = Listener(broker.make_server, socket_path, broker.listen)
+            listeners = [(door.name, Listener(door)) for door in broker.doors]
             if broker.persists:
                 # Whoever asks first is to be given the token that is there already.
                 await asyncio.wait({spawn(_open_store(broker))}, timeout=_OPENING)
-            await listener.open(activated.get("credward"))
-            lock.record_socket(listener.path)
+            for name, listener in listeners:
+                await listener.open(activated.get(name))
+            main = listeners[0][1]
+            lock.record_socket(Path(main.address))
             # What is there now stays: collecting what came later takes microseconds then.
             gc.freeze()
-            notifier.ready(f"serving at {listener.path}")
-            _log.info("ready at %s", listener.path)
-            watching = tasks.create_task(listener.watch())
+            notifier.ready(f"serving at {main.address}")
+            _log.info("ready at %s", ", ".join(each.address for _, each in listeners))
+            watching = [tasks.create_task(each.watch()) for _, each in listeners]
             if not broker.persists:
                 spawn(_open_store(broker))
             await stop.wait()
             notifier.stopping()
-            watching.cancel()
-            broker.logins.close()
-            broker.records.close()
-            broker.idle_lock.close()
+            for task in watching:
+                task.cancel()
+            broker.asked.login_sessions.close()
+            broker.kept.records.close()
+            broker.asked.idle_lock.close()
             broker.notices.close()
             broker.scrubber.close()
-            broker.service.stopping = True
-            await listener.close()
+            broker.asked.daemon.stopping = True
+            await asyncio.gather(*(each.close() for _, each in listeners))
             if os.getpid() == 1:
                 # With the first process of a container its workers are killed.
-                await broker.pool.finish(_CONTAINER)
-            await broker.pool.close()
-            if broker.records.unsaved:
+                await broker.kept.pool.finish(_CONTAINER)
+            await broker.kept.pool.close()
+            if broker.kept.records.unsaved:
                 # There may be room again by now.
                 spawn(_save(broker))
             # What still runs now waits for a worker or for the disk; its journal knows the rest.
@@ -147,8 +156,8 @@ async def _serve(
                 await asyncio.wait(running, timeout=_LAST_WORDS)
             for task in running:
                 task.cancel()
-            await broker.persisted.close()
-            broker.driver.close()
+            broker.minted.driver.close()
+            await broker.minted.tokens.close()
             broker.audit.close()
     finally:
         lock.release()
@@ -165,7 +174,7 @@ async def _open_store(broker: Broker) -> None:
 
 async def _save(broker: Broker) -> None:
     """Write the store a last time; a failure is in the log already."""
-    await broker.records.save()
+    await broker.kept.records.save()
 
 
 def _answer_signals(broker: Broker, stop: asyncio.Event, notifier: Notifier) -> None:

@@ -57,7 +57,7 @@ class GrantKeeper:
         # What ended while the store was locked, or is newer than the grant that is known.
         self._unread: deque[tuple[Ended, Journal]] = deque()
         self._doubted = False
-        records.on_saved = self._release_journals
+        records.when_saved(self._release_journals)
         self.rotations = 0
         self.ambiguities = 0
         self.windows: deque[float] = deque(maxlen=_WINDOWS)

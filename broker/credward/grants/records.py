@@ -80,8 +80,7 @@ class GrantRecords:
         self._wait = _SAVE_AGAIN
         self._tasks: set[asyncio.Task[bool]] = set()
         self.failure: Failure | None = None
-        # Called after each save that worked.
-        self.on_saved: Callable[[], None] = lambda: None
+        self._when_saved: list[Callable[[], None]] = []
 
     @property
     def locked(self) -> bool:
@@ -92,6 +91,10 @@ class GrantRecords:
     def unsaved(self) -> bool:
         """Whether memory holds what the disk does not."""
         return self.saved < self.changes
+
+    def when_saved(self, tell: Callable[[], None]) -> None:
+        """Have *tell* called after each save that worked."""
+        self._when_saved.append(tell)
 
     def load(self, name: str) -> GrantRecord | None:
         """Return the record of a grant, None where there is none; raise `store-locked`."""
@@ -176,7 +179,8 @@ class GrantRecords:
             self.saved = max(self.saved, wanted)
             self.failure = None
             self._wait = _SAVE_AGAIN
-        self.on_saved()
+        for tell in self._when_saved:
+            tell()
         return True
 
     def close(self) -> None:

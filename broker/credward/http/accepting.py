@@ -60,9 +60,14 @@ class Acceptor:
         backlog = self._burst if self._is_standard else self._queue
         # A dup: closing what the loop accepts on must not close what clients queue on.
         taken = _Listening(fileno=os.dup(self._listener.fileno()))
-        self._server = await self._loop.create_unix_server(
-            self._make_protocol, sock=taken, backlog=backlog, **extra
-        )
+        if self._listener.family == socket.AF_UNIX:
+            self._server = await self._loop.create_unix_server(
+                self._make_protocol, sock=taken, backlog=backlog, **extra
+            )
+        else:
+            self._server = await self._loop.create_server(
+                self._make_protocol, sock=taken, backlog=backlog
+            )
         if not self._wanted:
             self.stop()
 

@@ -14,6 +14,7 @@ from collections.abc import Awaitable
 from functools import partial
 from typing import Protocol, cast
 
+from credward.callers.peer import Peer
 from credward.errors import BrokerError, Kind
 from credward.http.deadlines import Deadline
 from credward.http.limits import Limits
@@ -21,7 +22,6 @@ from credward.http.messages import (
     Handler,
     HttpRequest,
     HttpResponse,
-    Peer,
     RefusedRequest,
     RenderError,
     encode_head,

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on a listening Unix socket: accept, count, pause before descriptors run out, close.
+"""HTTP/1.1 on a listening socket: accept, count, pause before descriptors run out, close.
 
 One connection is `connection`, the meaning of its bytes `reading`; what is answered is the
 handler's business.
@@ -16,13 +16,14 @@ from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from credward.callers.peer import Peer
 from credward.errors import BrokerError, Kind
 from credward.http.accepting import Acceptor
 from credward.http.connection import Connection
 from credward.http.limits import Budget, Limits, budget_for
-from credward.http.messages import Handler, HttpRequest, HttpResponse, Peer, RenderError
+from credward.http.messages import Handler, HttpRequest, HttpResponse, RenderError
 
-__all__ = ["Handler", "HttpRequest", "HttpResponse", "HttpServer", "Limits", "OpenPeer", "Peer"]
+__all__ = ["Handler", "HttpRequest", "HttpResponse", "HttpServer", "Limits", "OpenPeer"]
 
 _log = logging.getLogger(__name__)
 

@@ -9,51 +9,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Protocol
 
-from credward.callers.caller import Caller
+from credward.callers.peer import Peer
 from credward.errors import BrokerError, Kind
 
 __all__ = [
     "Handler",
     "HttpRequest",
     "HttpResponse",
-    "Peer",
     "RefusedRequest",
     "RenderError",
     "encode_head",
     "wipe",
 ]
-
-
-class Peer(Protocol):
-    """The other end of a connection, as the kernel names it; attested anew for each request."""
-
-    @property
-    def uid(self) -> int:
-        """The user that called connect."""
-        ...
-
-    @property
-    def pid(self) -> int | None:
-        """The process that called connect; None in a pid namespace that we do not see."""
-        ...
-
-    def identify(self) -> Caller:
-        """Return who asks, or raise `denied`."""
-        ...
-
-    async def identify_closely(self) -> Caller:
-        """Return who asks, after a second look that is worth its time for what only owners do."""
-        ...
-
-    def ancestor_pids(self) -> tuple[int, ...]:
-        """Return the pids seen above the caller in the last `identify`."""
-        ...
-
-    def close(self) -> None:
-        """Give the process handle back."""
-        ...
 
 
 @dataclass(slots=True, kw_only=True)

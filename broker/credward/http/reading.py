@@ -10,8 +10,9 @@ import re
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
+from credward.callers.peer import Peer
 from credward.http.limits import Limits
-from credward.http.messages import HttpRequest, Peer, RefusedRequest
+from credward.http.messages import HttpRequest, RefusedRequest
 from credward.http.targets import read_target
 
 __all__ = ["RequestReader"]

@@ -16,16 +16,20 @@ from credward.tokens import TokenRequest
 
 __all__ = [
     "DEFAULT_NAME",
+    "NOTHING",
     "asker",
     "cache_ttl",
     "find_credential",
     "find_on_grant",
     "min_remaining",
+    "on_grant",
     "token_key",
 ]
 
 # Stands on the wire for "the default of the configuration"; no credential can be called so.
 DEFAULT_NAME = "-"
+# The shape of a request by which nothing is handed out: a look, a refresh, what owners do.
+NOTHING = "-"
 # The shapes that an agent asks for itself: apiKeyHelper, headersHelper, exec hooks.
 _OF_AGENTS = frozenset({"token", "headers", "json"})
 # Claude Code keeps a helper's answer this long unless told otherwise (its documented default).
@@ -61,6 +65,11 @@ def find_on_grant(config: Config, name: str) -> CredentialConfig:
         Kind.UNKNOWN_CREDENTIAL,
         f'"{name}" is neither a credential nor a grant{meant}: run credward status for the list',
     )
+
+
+def on_grant(name: str) -> TokenRequest:
+    """Return what owners ask of a grant, or of a credential on it: nothing is handed out."""
+    return TokenRequest(credential=name, format=NOTHING)
 
 
 def token_key(credential: CredentialConfig, token_request: TokenRequest) -> TokenKey:

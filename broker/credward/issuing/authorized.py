@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from credward.callers.caller import Caller
 from credward.config import CredentialConfig
+from credward.policy.engine import Obligation
 from credward.tokens import TokenRequest
 
 __all__ = ["Authorized"]
@@ -16,11 +17,15 @@ __all__ = ["Authorized"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authorized:
-    """A request that policy allowed; all that the audit line needs of it."""
+    """A request that policy allowed; all that the audit line needs of it.
+
+    *rules* are all that permitted it, *obligations* what they demand together.
+    """
 
     request_id: str
     action: str
     caller: Caller
     token_request: TokenRequest
     credential: CredentialConfig
-    rule: str | None
+    rules: tuple[str, ...]
+    obligations: tuple[Obligation, ...] = ()

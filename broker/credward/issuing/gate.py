@@ -6,41 +6,30 @@ Denials are written down here; what is handed out afterwards is `issuer`.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Container
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Container
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from credward.callers.caller import Caller
-from credward.config import Config
+from credward.callers.peer import Peer
+from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Kind
 from credward.grants.opened_store import LOCKED
-from credward.issuing.asking import DEFAULT_NAME, find_credential, find_on_grant
+from credward.issuing.asking import DEFAULT_NAME, NOTHING, find_credential, find_on_grant
 from credward.issuing.authorized import Authorized
 from credward.issuing.recording import Recorder
 from credward.policy.base_url import check_base_url
-from credward.policy.engine import PolicyEngine, Resource
+from credward.policy.engine import Decision, PolicyEngine, Resource
 from credward.policy.redirects import check_folder
 from credward.tokens import TokenRequest
 
-__all__ = ["Active", "Gate", "Holder", "Peer"]
+__all__ = ["Active", "Gate", "Holder", "settled"]
 
 _EVERYTHING = "*"
-
-
-class Peer(Protocol):
-    """The other end of a connection, attested anew for each request."""
-
-    def identify(self) -> Caller:
-        """Return who asks, or raise `denied`."""
-        ...
-
-    async def identify_closely(self) -> Caller:
-        """Return who asks, after a second look that is worth its time where an agent must not."""
-        ...
-
-    def ancestor_pids(self) -> tuple[int, ...]:
-        """Return the pids seen above the caller in the last `identify`."""
-        ...
+# What owners do, and agents should not: the caller is looked at closely, which takes its time.
+_OF_OWNERS = frozenset({"Approve", "Login", "Manage"})
+# The obligations that the issuer meets. A permit with another one permits nothing.
+_MET: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +44,11 @@ class Holder(Protocol):
     """The one reference that a reload replaces."""
 
     active: Active
+
+
+async def settled(authorized: Authorized | Awaitable[Authorized]) -> Authorized:
+    """Return what was allowed, however long it takes."""
+    return authorized if isinstance(authorized, Authorized) else await authorized
 
 
 class Gate:
@@ -76,28 +70,24 @@ class Gate:
         self._asked = asked
         self._counter = itertools.count(1)
 
-    def admit(self, action: str, peer: Peer, token_request: TokenRequest) -> Authorized:
+    def authorize(
+        self, action: str, peer: Peer, token_request: TokenRequest
+    ) -> Authorized | Awaitable[Authorized]:
         """Let this request through, or raise; what is denied is recorded.
 
-        A denial names only what the caller named.
+        What owners do takes a closer look at the caller, and its time; the name may be that of a
+        grant then, which stands for the first credential on it. All else is decided at once. A
+        denial names only what the caller named. Where a token is to go out, the credential must
+        be allowed to go where the caller will send it.
         """
-        return self._admit(action, self._identify(peer), token_request)
+        if action in _OF_OWNERS:
+            return self._authorize_closely(action, peer, token_request)
+        return self._authorize(action, self._identify(peer), token_request)
 
-    async def admit_owner(self, action: str, peer: Peer, name: str) -> Authorized:
-        """Let this through for the credential *name*, else for one on the grant of that name.
-
-        For what owners do, and agents should not. Of what there is, nobody hears who may do nothing
-        of the kind.
-        """
-        caller = await self._identify_closely(peer)
-        try:
-            found = find_on_grant(self._holder.active.config, name)
-        except BrokerError:
-            # In the same words as for one that there is.
-            self._require(action, caller, subject=f'"{name}"')
-            raise
-        token_request = TokenRequest(credential=found.name, format="-")
-        return self._admit(action, caller, token_request, asked_as=name)
+    def authorize_instead(self, asked: Authorized, name: str) -> Authorized:
+        """Decide on another credential for the caller of *asked*, as if it had been named."""
+        token_request = replace(asked.token_request, credential=name)
+        return self._authorize(asked.action, asked.caller, token_request)
 
     def require(self, action: str, peer: Peer) -> Caller:
         """Decide on an action that is about no single credential; raise `denied`."""
@@ -110,7 +100,37 @@ class Gate:
         caller = await self._identify_closely(peer)
         return self._require(action, caller, although_locked=although_locked)
 
-    def _admit(
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self._holder.active.config
+
+    @property
+    def locked(self) -> bool:
+        """Whether nothing is handed out or changed."""
+        return self._locked()
+
+    def check_unlocked(self) -> None:
+        """Refuse all but looking and unlocking: what lies in memory is no exception."""
+        if self.locked:
+            raise LOCKED.error()
+
+    async def _authorize_closely(
+        self, action: str, peer: Peer, token_request: TokenRequest
+    ) -> Authorized:
+        caller = await self._identify_closely(peer)
+        asked_as = token_request.credential
+        try:
+            found = find_on_grant(self._holder.active.config, asked_as)
+        except BrokerError:
+            # In the same words as for one that there is: of what there is, nobody hears who may do
+            # nothing of the kind.
+            self._require(action, caller, subject=f'"{asked_as}"')
+            raise
+        token_request = replace(token_request, credential=found.name)
+        return self._authorize(action, caller, token_request, asked_as=asked_as)
+
+    def _authorize(
         self,
         action: str,
         caller: Caller,
@@ -124,37 +144,26 @@ class Gate:
         subject = f'"{asked_as or name}"'
         if name == DEFAULT_NAME:
             subject = "the default credential"
-            try:
-                name = find_credential(active.config, name).name
-            except BrokerError:
-                # The error lists the names, and only who may have all of them is told those.
-                self._decide(active, action, caller, token_request.format, _EVERYTHING, subject)
-                raise
+            name = _default(active.config) or _EVERYTHING
         # Decided before it is looked up: whoever may have nothing also learns no names.
-        rule = self._decide(active, action, caller, token_request.format, name, subject)
+        decision = self._decide(active, action, caller, token_request.format, name, subject)
         if action != "Inspect":
             self.check_unlocked()
             self._asked()
-        return Authorized(
+        authorized = Authorized(
             request_id=f"{next(self._counter):x}",
             action=action,
             caller=caller,
             token_request=token_request,
-            credential=find_credential(active.config, name),
-            rule=rule,
+            credential=_named(active.config, name),
+            rules=decision.rules,
+            obligations=decision.obligations,
         )
+        if token_request.format != NOTHING:
+            self._check_destination(authorized)
+        return authorized
 
-    @property
-    def locked(self) -> bool:
-        """Whether nothing is handed out or changed."""
-        return self._locked()
-
-    def check_unlocked(self) -> None:
-        """Refuse all but looking and unlocking: what lies in memory is no exception."""
-        if self.locked:
-            raise LOCKED.error()
-
-    def check_destination(self, authorized: Authorized) -> None:
+    def _check_destination(self, authorized: Authorized) -> None:
         """Raise `denied` where the token would go to another host than it is bound to."""
         credential, token_request = authorized.credential, authorized.token_request
         rule, reason = (
@@ -184,21 +193,21 @@ class Gate:
         although_locked: bool = False,
     ) -> Caller:
         subject = subject or action.lower()
-        self._decide(self._holder.active, action, caller, "-", _EVERYTHING, subject)
+        self._decide(self._holder.active, action, caller, NOTHING, _EVERYTHING, subject)
         if action != "Inspect" and not although_locked:
             self.check_unlocked()
         return caller
 
     def _identify(self, peer: Peer) -> Caller:
-        return self._check_recursion(peer, peer.identify())
+        return self._check_recursion(peer.identify())
 
     async def _identify_closely(self, peer: Peer) -> Caller:
-        return self._check_recursion(peer, await peer.identify_closely())
+        return self._check_recursion(await peer.identify_closely())
 
-    def _check_recursion(self, peer: Peer, caller: Caller) -> Caller:
+    def _check_recursion(self, caller: Caller) -> Caller:
         workers = self._worker_pids()
         # A worker that asks us would wait for the very flight that it is in.
-        if caller.pid in workers or any(pid in workers for pid in peer.ancestor_pids()):
+        if caller.pid in workers or any(each.pid in workers for each in caller.ancestors):
             raise BrokerError(
                 Kind.RECURSION,
                 "a worker of this daemon asked this daemon: "
@@ -214,12 +223,33 @@ class Gate:
         format_name: str,
         name: str,
         subject: str,
-    ) -> str | None:
-        """Return the rule that permits it, or raise a denial of *subject*."""
+    ) -> Decision:
+        """Return the decision that permits it, or raise a denial of *subject*."""
         configured = active.config.credentials.get(name)
         resource = Resource(credential=name, provider=configured.provider if configured else "")
         decision = active.policy.decide(caller, action, resource)
-        if decision.allowed:
-            return decision.rule
-        self._recorder.denied(action, name, format_name, caller, decision.rule)
-        raise BrokerError(Kind.DENIED, f"{subject} {decision.reason}")
+        unmet = [each for each in decision.obligations if each.name not in _MET]
+        if decision.allowed and not unmet:
+            return decision
+        reason = decision.reason
+        if unmet:
+            reason = (
+                f"denied, a policy that permits it demands @{unmet[0].name}, which this version "
+                "cannot do: take that out of the policy"
+            )
+        rule = decision.rules[0] if decision.rules else None
+        self._recorder.denied(action, name, format_name, caller, rule)
+        raise BrokerError(Kind.DENIED, f"{subject} {reason}")
+
+
+def _default(config: Config) -> str | None:
+    """Return the name that `-` stands for, None where it stands for none."""
+    try:
+        return find_credential(config, DEFAULT_NAME).name
+    except BrokerError:
+        return None
+
+
+def _named(config: Config, name: str) -> CredentialConfig:
+    """Return the credential; the error lists names, and only who may have all is told those."""
+    return find_credential(config, DEFAULT_NAME if name == _EVERYTHING else name)

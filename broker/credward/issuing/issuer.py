@@ -1,146 +1,115 @@
-"""The use case: identify, decide, obtain, record, release; in that order, always.
+"""The second half of every request: obtain a token for it, record that, release it.
 
-Orchestrates `gate`, the lifecycle's `driver` and `recording`; knows neither sockets nor providers.
+In that order, always, and for every door. Who may is `gate`, when to mint is the lifecycle's
+`driver`, which credential stands in for which is `chains`; what the client gets is the door's.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
 
-from credward.callers.caller import Caller
-from credward.config import Config, CredentialConfig
+from credward.callers.peer import Peer
 from credward.errors import BrokerError, Failure, Kind
-from credward.formats.registry import ShapeRequest, check_format, shape
-from credward.issuing.asking import asker, cache_ttl, find_credential, min_remaining, token_key
+from credward.issuing.asking import NOTHING, asker, cache_ttl, min_remaining, token_key
 from credward.issuing.authorized import Authorized
 from credward.issuing.chains import Chains
-from credward.issuing.fallbacks import Fallbacks, Skipped
-from credward.issuing.gate import Gate, Holder, Peer
+from credward.issuing.gate import Gate, settled
+from credward.issuing.metrics import Metrics
 from credward.issuing.recording import Recorder
-from credward.lifecycle.vocabulary import Reason, TokenKey, View
+from credward.issuing.released import Released
+from credward.lifecycle.vocabulary import Reason
 from credward.logins.waiters import LoginWaiters
-from credward.minting.driver import Answer, Driver, Held
+from credward.minting.driver import Answer, Driver
 from credward.minting.source_files import SourceFiles
-from credward.tokens import Secret, Token, TokenRequest
+from credward.minting.token_cache import Held
+from credward.tokens import TokenRequest
 
-__all__ = ["Issued", "Issuer"]
+__all__ = ["Issuer", "Refreshed", "Report"]
+
+# The daemon answers this much before the caller gives up (seconds): a late answer is no answer.
+_HEAD_START = 0.2
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Issued:
-    """An answer ready to leave; times are Unix seconds, *credential* is the one that served.
+class Report:
+    """A caller's word that a token was refused where it is used.
 
-    *body* holds the secret: whoever writes it wipes it.
+    *token_id* None: the one that it was given last. *until*: when it may be used again, in Unix
+    seconds, as far as the caller was told.
     """
 
+    token_id: str | None = None
+    reason: Reason = Reason.UNAUTHORIZED
+    until: float | None = None
+
+
+class Refreshed(NamedTuple):
+    """What is held of a credential after a mint that was asked for outright."""
+
     credential: str
-    body: bytearray = field(repr=False)
-    content_type: str
-    token_id: str
-    issued_at: float
-    expires_at: float | None
-    short: bool
+    held: Held
 
 
 class Issuer:
-    """Answers for every door."""
+    """Answers for every door. A deadline is an instant of the loop's clock (seconds)."""
 
     def __init__(
         self,
         *,
-        holder: Holder,
         gate: Gate,
         driver: Driver,
         recorder: Recorder,
-        fallbacks: Fallbacks,
-        login_waiters: LoginWaiters,
+        chains: Chains,
         files: SourceFiles,
+        login_waiters: LoginWaiters,
+        metrics: Metrics,
     ) -> None:
-        self._holder = holder
         self._gate = gate
         self._driver = driver
         self._recorder = recorder
-        self._fallbacks = fallbacks
-        self._chains = Chains(holder=holder, gate=gate, fallbacks=fallbacks)
-        self._login_waiters = login_waiters
+        self._chains = chains
         self._files = files
-        self._last_asked_by: dict[str, str] = {}
+        self._login_waiters = login_waiters
+        self._metrics = metrics
 
-    @property
-    def config(self) -> Config:
-        """Return the configuration in force."""
-        return self._holder.active.config
+    def issue(
+        self, peer: Peer, token_request: TokenRequest, deadline: float
+    ) -> Released | Awaitable[Released]:
+        """Hand out a token: at once from memory, else when the flight lands, or raise."""
+        try:
+            authorized = self._gate.authorize("Issue", peer, token_request)
+            if isinstance(authorized, Authorized):
+                answer = self.obtain(authorized, deadline)
+            else:
+                answer = self._obtain_settled(authorized, deadline)
+        except BrokerError as error:
+            self._metrics.answered(token_request.format, error.kind.slug)
+            raise
+        if isinstance(answer, Released):
+            self._metrics.answered(token_request.format, "issued")
+            return answer
+        return self._counted(token_request, answer)
 
-    def issue(self, peer: Peer, token_request: TokenRequest) -> Issued | asyncio.Future[Issued]:
-        """Hand out a token in its shape: at once from memory, else when the flight lands."""
-        authorized = self._admit(peer, token_request)
-        if stuck := self._stuck(authorized.credential):
-            looking = self._look_and_issue(peer, token_request, stuck)
-            return asyncio.get_running_loop().create_task(looking)
-        return self._issue(peer, authorized)
+    def obtain(self, authorized: Authorized, deadline: float) -> Released | Awaitable[Released]:
+        """Return the token of an allowed request, recorded; of a chain from who can serve it."""
+        if stuck := self._stuck(authorized):
+            return self._look_and_obtain(authorized, stuck, deadline)
+        return self._obtain(authorized, _answer_at(deadline))
 
-    def _admit(self, peer: Peer, token_request: TokenRequest) -> Authorized:
-        check_format(token_request.format)
-        authorized = self._gate.admit("Issue", peer, token_request)
-        self._gate.check_destination(authorized)
-        return authorized
-
-    def _issue(self, peer: Peer, authorized: Authorized) -> Issued | asyncio.Future[Issued]:
-        if not authorized.credential.fallback:
-            return self._ask(authorized)
-        return self._chains.issue(peer, authorized, self._ask)
-
-    def _stuck(self, credential: CredentialConfig) -> list[str]:
-        """Return who of those that may answer waits for somebody, perhaps for another file."""
-        names = [credential.name]
-        if credential.fallback:
-            names = self._fallbacks.names(self.config, credential)
-        return [
-            name
-            for name in names
-            if self._files.is_due(name) and self._driver.view(name).state.needs_somebody
-        ]
-
-    async def _look_and_issue(
-        self, peer: Peer, token_request: TokenRequest, stuck: list[str]
-    ) -> Issued:
-        for name in await self._files.changed(stuck):
-            if (credential := self.config.credentials.get(name)) is not None:
-                self._driver.grant_given(credential.grant)
-        # Decided anew: much may have happened while files were looked at.
-        answer = self._issue(peer, self._admit(peer, token_request))
-        return answer if isinstance(answer, Issued) else await answer
-
-    def _ask(self, authorized: Authorized) -> Issued | asyncio.Future[Issued]:
-        caller, token_request = authorized.caller, authorized.token_request
-        name = authorized.credential.name
-        self._last_asked_by[name] = caller.describe()
-        refused = token_request.other_than
-        if refused is not None and self._driver.holds(name, refused):
-            # A report, and an ask for another one.
-            self._recorder.rejected(authorized, refused, Reason.UNAUTHORIZED.value)
-            self._driver.reject(name, refused, Reason.UNAUTHORIZED)
-        return self._obtain(
-            authorized,
-            lambda key: self._driver.ask(
-                key,
-                min_remaining=min_remaining(token_request, caller),
-                asker=asker(token_request, caller),
-                cache_ttl=cache_ttl(token_request, caller),
-            ),
-        )
-
-    async def refresh(self, peer: Peer, token_request: TokenRequest) -> Held:
-        """Mint anew whatever is held; returns what is held then, without handing it out."""
-        authorized = self._gate.admit("Issue", peer, token_request)
+    async def refresh(self, peer: Peer, token_request: TokenRequest, deadline: float) -> Refreshed:
+        """Mint anew whatever is held; return what is held then, without handing it out."""
+        authorized = await settled(self._gate.authorize("Issue", peer, token_request))
         name = authorized.credential.name
         before = self._driver.view(name).token_id
         try:
-            answer = self._driver.force(token_key(authorized.credential, token_request))
+            answer = self._driver.force(token_key(authorized.credential, authorized.token_request))
             if not isinstance(answer, Answer):
-                answer = await answer
+                answer = await _in_time(answer, authorized, _answer_at(deadline))
             failure = self._driver.view(name).failure
             if failure is not None and answer.held.token_id == before:
                 # The one before is still good for callers, but it is not what was asked for here.
@@ -149,116 +118,133 @@ class Issuer:
             self._recorder.failed(authorized, error.kind)
             raise
         self._recorder.refreshed(authorized, answer.held.token_id, answer.held.upstream_id)
-        return answer.held
+        return Refreshed(name, answer.held)
 
-    def reject(
-        self,
-        peer: Peer,
-        credential: str,
-        token_id: str | None,
-        reason: Reason,
-        until: float | None,
-    ) -> None:
-        """Note a caller's word that a token was refused where it is used (None: the current one).
-
-        *until*: when it may be used again, in Unix seconds, as far as the caller was told.
-        """
-        authorized = self._gate.admit("Issue", peer, TokenRequest(credential=credential))
-        meant = self._fallbacks.meant(
-            self.config, authorized.credential, authorized.caller, token_id
-        )
+    async def report(self, peer: Peer, credential: str, report: Report) -> None:
+        """Take a caller's word that a token was refused where it is used."""
+        token_request = TokenRequest(credential=credential, format=NOTHING)
+        authorized = await settled(self._gate.authorize("Issue", peer, token_request))
+        meant = self._chains.meant(authorized, report.token_id)
         if meant != authorized.credential.name:
-            authorized = self._gate.admit("Issue", peer, TokenRequest(credential=meant))
-        current = token_id or self._driver.view(authorized.credential.name).token_id
-        self._recorder.rejected(authorized, current, reason.value)
+            authorized = self._gate.authorize_instead(authorized, meant)
+        current = report.token_id or self._driver.view(authorized.credential.name).token_id
+        self._recorder.rejected(authorized, current, report.reason.value)
         if current is not None:
-            self._driver.reject(authorized.credential.name, current, reason, until)
+            self._driver.reject(authorized.credential.name, current, report.reason, report.until)
 
-    def inspect(self, peer: Peer, credential: str) -> CredentialConfig:
-        """Return what is configured of one credential to a caller who may look at it."""
-        return self._gate.admit("Inspect", peer, TokenRequest(credential=credential)).credential
+    # --- one credential, or a chain of them --------------------------------------------------
 
-    def require(self, peer: Peer, action: str) -> Caller:
-        """Decide on an action that is about no single credential; raise `denied`."""
-        return self._gate.require(action, peer)
+    def _obtain(self, authorized: Authorized, until: float) -> Released | Awaitable[Released]:
+        if not authorized.credential.fallback:
+            return self._ask(authorized, until)
+        return self._chains.obtain(authorized, until, self._ask)
 
-    async def require_owner(self, peer: Peer, action: str) -> None:
-        """Decide on one of those that owners do, and agents should not; raise `denied`."""
-        await self._gate.require_owner(action, peer)
-
-    def resolve(self, name: str) -> CredentialConfig:
-        """Return the credential of this name; `-` is the configured default, or the only one."""
-        return find_credential(self.config, name)
-
-    def warnings(self) -> list[str]:
-        """Return what there is to know about tokens that are held."""
-        return self._driver.warnings()
-
-    def view(self, credential: str) -> tuple[View, str | None]:
-        """Return the state of a credential and who asked for it last."""
-        return self._driver.view(credential), self._last_asked_by.get(credential)
-
-    def unusable(self) -> list[Skipped]:
-        """Return the credentials that give no token now, and until when."""
-        return self._fallbacks.unusable(self.config)
-
-    def _obtain(
-        self, authorized: Authorized, obtain: Callable[[TokenKey], Answer | asyncio.Future[Answer]]
-    ) -> Issued | asyncio.Future[Issued]:
+    def _ask(self, authorized: Authorized, until: float) -> Released | Awaitable[Released]:
+        """Return the token of one credential; the wait for it ends at *until*, the mint goes on."""
+        caller, token_request = authorized.caller, authorized.token_request
+        name = authorized.credential.name
+        self._metrics.asked(name, caller)
+        refused = token_request.other_than
+        if refused is not None and self._driver.holds(name, refused):
+            # A report, and an ask for another one.
+            self._recorder.rejected(authorized, refused, Reason.UNAUTHORIZED.value)
+            self._driver.reject(name, refused, Reason.UNAUTHORIZED)
         try:
-            answer = obtain(token_key(authorized.credential, authorized.token_request))
+            answer = self._driver.ask(
+                token_key(authorized.credential, token_request),
+                min_remaining=min_remaining(token_request, caller),
+                asker=asker(token_request, caller),
+                cache_ttl=cache_ttl(token_request, caller),
+            )
         except BrokerError as error:
             self._failed(authorized, error.failure)
             raise
         if isinstance(answer, Answer):
             return self._release(authorized, answer)
-        return asyncio.get_running_loop().create_task(self._release_later(authorized, answer))
+        return self._wait(authorized, answer, until)
 
-    async def _release_later(
-        self, authorized: Authorized, waiting: asyncio.Future[Answer]
-    ) -> Issued:
+    async def _wait(
+        self, authorized: Authorized, flight: asyncio.Future[Answer], until: float
+    ) -> Released:
         try:
-            answer = await waiting
+            answer = await _in_time(flight, authorized, until)
         except BrokerError as error:
             self._failed(authorized, error.failure)
             raise
-        return self._release(authorized, answer)
+        released = self._release(authorized, answer)
+        return released if isinstance(released, Released) else await released
+
+    def _release(self, authorized: Authorized, answer: Answer) -> Released | Awaitable[Released]:
+        # Recorded before anything leaves: where the line cannot be written, nothing is handed out.
+        held = answer.held
+        writing = self._recorder.release(authorized, held.token_id, held.upstream_id)
+        released = Released(authorized.credential, answer, self._driver.open)
+        return released if writing is None else _after(writing, released)
 
     def _failed(self, authorized: Authorized, failure: Failure) -> None:
         self._recorder.failed(authorized, failure.kind)
         if failure.kind is Kind.LOGIN_REQUIRED:
             self._login_waiters.note(authorized.credential.grant, authorized.caller)
 
-    def _release(self, authorized: Authorized, answer: Answer) -> Issued:
-        held = answer.held
-        plain = self._driver.open(held)
+    # --- what takes its time ----------------------------------------------------------------
+
+    def _stuck(self, authorized: Authorized) -> list[str]:
+        """Return who of those that may answer waits for somebody, perhaps for another file."""
+        return [
+            name
+            for name in self._chains.names(authorized.credential)
+            if self._files.is_due(name) and self._driver.view(name).state.needs_somebody
+        ]
+
+    async def _look_and_obtain(
+        self, authorized: Authorized, stuck: list[str], deadline: float
+    ) -> Released:
+        for name in await self._files.changed(stuck):
+            if (credential := self._gate.config.credentials.get(name)) is not None:
+                self._driver.grant_given(credential.grant)
+        # Decided anew: much may have happened while files were looked at.
+        again = self._gate.authorize_instead(authorized, authorized.credential.name)
+        answer = self._obtain(again, _answer_at(deadline))
+        return answer if isinstance(answer, Released) else await answer
+
+    async def _obtain_settled(self, deciding: Awaitable[Authorized], deadline: float) -> Released:
+        answer = self.obtain(await deciding, deadline)
+        return answer if isinstance(answer, Released) else await answer
+
+    async def _counted(self, token_request: TokenRequest, answer: Awaitable[Released]) -> Released:
+        outcome = "left"
         try:
-            shaped = shape(
-                authorized.token_request.format,
-                Token(
-                    secret=Secret(plain.decode("ascii")),
-                    kind=held.kind,
-                    issued_at=held.issued_at,
-                    expires_at=held.expires_at,
-                    audience=held.audience,
-                    upstream_id=held.upstream_id,
-                ),
-                ShapeRequest(
-                    credential=authorized.credential.name,
-                    header=authorized.credential.header,
-                    env_name=authorized.credential.env_name,
-                ),
-            )
+            released = await answer
+            outcome = "issued"
+        except BrokerError as error:
+            outcome = error.kind.slug
+            raise
         finally:
-            plain[:] = bytes(len(plain))
-        # Recorded before anything leaves: where the line cannot be written, nothing is handed out.
-        self._recorder.issued(authorized, held.token_id, held.upstream_id)
-        return Issued(
-            credential=authorized.credential.name,
-            body=shaped.body,
-            content_type=shaped.content_type,
-            token_id=held.token_id,
-            issued_at=held.issued_at,
-            expires_at=held.expires_at,
-            short=answer.short,
-        )
+            self._metrics.answered(token_request.format, outcome)
+        return released
+
+
+def _answer_at(deadline: float) -> float:
+    """Return when a caller is answered that gives up at *deadline*."""
+    now = asyncio.get_running_loop().time()
+    return now + max(deadline - now - _HEAD_START, (deadline - now) / 2)
+
+
+async def _in_time(flight: asyncio.Future[_T], authorized: Authorized, until: float) -> _T:
+    """Wait for a flight, but no longer than the caller does; the mint always goes on."""
+    patience = max(0.0, until - asyncio.get_running_loop().time())
+    try:
+        async with asyncio.timeout(patience):
+            return await flight
+    except TimeoutError as error:
+        raise BrokerError(
+            Kind.TIMED_OUT,
+            f'"{authorized.credential.name}" is not there after {patience:.3g} s, '
+            "the mint goes on: ask again",
+            retry_after=1.0,
+        ) from error
+
+
+async def _after(writing: Awaitable[None], released: Released) -> Released:
+    await writing
+    return released

@@ -1,7 +1,7 @@
-"""Counters of this process in the Prometheus text format.
+"""How asks ended and who asked last, and that in the Prometheus text format.
 
 Counting is a dict; the client library is imported at the first scrape, so a daemon that nobody
-scrapes pays nothing. What is worth counting is decided by whoever counts.
+scrapes pays nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+from credward.callers.caller import Caller
 
 __all__ = ["Metrics", "Sample"]
 
@@ -26,9 +28,22 @@ class Sample:
 
 @dataclass(slots=True)
 class Metrics:
-    """How many asks ended how, by format; labels are words of ours, never a caller's text."""
+    """How many asks ended how, by format; labels are words of ours, never a caller's text.
+
+    *askers*: who asked for a credential last, as `status` shows it.
+    """
 
     answers: Counter[tuple[str, str]] = field(default_factory=Counter)
+    askers: dict[str, Caller] = field(default_factory=dict)
+
+    def asked(self, credential: str, caller: Caller) -> None:
+        """Remember who asked for a configured credential."""
+        self.askers[credential] = caller
+
+    def last_asked_by(self, credential: str) -> str | None:
+        """Return a text for people, None where nobody has asked."""
+        caller = self.askers.get(credential)
+        return None if caller is None else caller.describe()
 
     def answered(self, format_name: str, outcome: str) -> None:
         """Count one ask: *outcome* is `issued` or the slug of an error kind."""

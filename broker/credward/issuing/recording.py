@@ -5,6 +5,8 @@ Knows what a line holds; how lines get to the disk is `audit`.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from credward.audit import AuditEntry, AuditLog
 from credward.callers.caller import Caller
 from credward.clock import Clock
@@ -42,9 +44,12 @@ class Recorder:
         """Record that an allowed request got no token."""
         self._write(authorized, "failed", kind=kind.slug)
 
-    def issued(self, authorized: Authorized, token_id: str, upstream_id: str | None) -> None:
-        """Record what is about to be handed out."""
-        self._write(authorized, "issued", token_id=token_id, upstream_id=upstream_id)
+    def release(
+        self, authorized: Authorized, token_id: str, upstream_id: str | None
+    ) -> Awaitable[None] | None:
+        """Record what is about to be handed out; where that takes time, it is to be waited for."""
+        entry = self._entry(authorized, "issued", token_id=token_id, upstream_id=upstream_id)
+        return self._audit.commit(entry)
 
     def refreshed(self, authorized: Authorized, token_id: str, upstream_id: str | None) -> None:
         """Record a mint that somebody asked for outright; nothing is handed out."""
@@ -72,16 +77,17 @@ class Recorder:
         )
 
     def _write(self, authorized: Authorized, outcome: str, **facts: str | None) -> None:
-        self._audit.record(
-            AuditEntry.of(
-                self._clock.now(),
-                authorized.caller,
-                action=authorized.action,
-                credential=authorized.credential.name,
-                format=authorized.token_request.format,
-                outcome=outcome,
-                rule=authorized.rule,
-                request_id=authorized.request_id,
-                **facts,
-            )
+        self._audit.record(self._entry(authorized, outcome, **facts))
+
+    def _entry(self, authorized: Authorized, outcome: str, **facts: str | None) -> AuditEntry:
+        return AuditEntry.of(
+            self._clock.now(),
+            authorized.caller,
+            action=authorized.action,
+            credential=authorized.credential.name,
+            format=authorized.token_request.format,
+            outcome=outcome,
+            rule=authorized.rules[0] if authorized.rules else None,
+            request_id=authorized.request_id,
+            **facts,
         )

@@ -1,6 +1,7 @@
-"""The asyncio driver of the lifecycle: events in, commands out, and the sealed tokens.
+"""The asyncio driver of the lifecycle: events in, commands out.
 
-Decides nothing about time (that is `lifecycle`) and nothing about callers (that is `issuer`).
+Decides nothing about time (that is `lifecycle`) and nothing about callers (that is `issuer`);
+where tokens lie is `token_cache`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import logging
 import math
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol, assert_never
 
 from credward.clock import Clock
@@ -42,10 +43,10 @@ from credward.lifecycle.vocabulary import (
     WaiterLeft,
     Woke,
 )
-from credward.minting.sealer import Sealer
+from credward.minting.token_cache import Held, TokenCache, TokenFacts
 from credward.tokens import TokenKind
 
-__all__ = ["Answer", "Driver", "Files", "Held", "Mint", "MintedBody", "Owner", "Wakeups", "Watcher"]
+__all__ = ["Answer", "Driver", "Mint", "MintedBody", "Owner", "Wakeups"]
 
 _log = logging.getLogger(__name__)
 
@@ -85,41 +86,6 @@ class Wakeups(Protocol):
 Mint = Callable[[TokenKey], Awaitable[MintedBody]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """A cached token as it lies in memory: sealed, with the facts that are no secret."""
-
-    sealed: bytes
-    token_id: str
-    kind: TokenKind
-    issued_at: float
-    expires_at: float | None
-    audience: str | None
-    upstream_id: str | None
-    warning: str | None
-    minted_at: float
-
-
-class Watcher(Protocol):
-    """Whoever keeps tokens elsewhere too."""
-
-    def holds(self, key: TokenKey, held: Held) -> None:
-        """Note that a token is held from now on."""
-        ...
-
-    def drops(self, key: TokenKey, token_id: str) -> None:
-        """Note that a token is handed out no more."""
-        ...
-
-
-class Files(Protocol):
-    """Whoever knows what mints read."""
-
-    async def note(self, credential: str) -> None:
-        """Look at the files of a credential, before a mint reads them."""
-        ...
-
-
 class Owner(Protocol):
     """Whoever is told when only a human can help."""
 
@@ -148,25 +114,20 @@ class Driver:
         *,
         clock: Clock,
         mint: Mint,
-        sealer: Sealer,
+        cache: TokenCache,
         wakeups: Wakeups,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
-        watcher: Watcher | None = None,
         owner: Owner | None = None,
-        files: Files | None = None,
         scrub: Callable[[], None] = lambda: None,
     ) -> None:
         self._clock = clock
         self._mint = mint
-        self._sealer = sealer
-        self._watcher = watcher
+        self._cache = cache
         self._owner = owner
-        self._files = files
         self._scrub = scrub
         self._spawn = spawn
         self._lifecycle = Lifecycle()
         self._plans: dict[str, Plan] = {}
-        self._tokens: dict[tuple[TokenKey, str], Held] = {}
         self._waiters: dict[int, asyncio.Future[Answer]] = {}
         self._next_waiter = 0
         # The answer of an ask that the lifecycle gave at once, so that the hot path needs no
@@ -214,7 +175,10 @@ class Driver:
 
     def holds(self, credential: str, token_id: str) -> bool:
         """Return whether this is a token of *credential* that is handed out now."""
-        return any(key.credential == credential and held == token_id for key, held in self._tokens)
+        return any(
+            key.credential == credential and held.token_id == token_id
+            for key, held in self._cache.all()
+        )
 
     def reject(
         self, credential: str, token_id: str, reason: Reason, until: float | None = None
@@ -233,22 +197,20 @@ class Driver:
         """Note that the grant waits for a human; *drop*: its tokens are handed out no more."""
         self._handle(GrantParked(grant=grant, failure=failure, drop=drop))
 
-    def restore(self, key: TokenKey, held: Held, body: bytearray) -> None:
-        """Take up a token of an earlier life of the daemon; *body*, its plain text, is wiped."""
-        assert held.expires_at is not None
-        sealed = self._sealer.seal(body, held.token_id)
-        body[:] = bytes(len(body))
-        self._tokens.setdefault((key, held.token_id), replace(held, sealed=sealed))
-        self._handle(
-            Restored(
-                key=key,
-                token_id=held.token_id,
-                issued_at=held.issued_at,
-                expires_at=held.expires_at,
-                minted_at=held.minted_at,
-                jitter=self._jitter(),
+    def restore(self) -> None:
+        """Take up the tokens that an earlier life of the daemon left."""
+        for key, held in self._cache.restore():
+            assert held.expires_at is not None
+            self._handle(
+                Restored(
+                    key=key,
+                    token_id=held.token_id,
+                    issued_at=held.issued_at,
+                    expires_at=held.expires_at,
+                    minted_at=held.minted_at,
+                    jitter=self._jitter(),
+                )
             )
-        )
 
     def drop_all(self, failure: Failure) -> None:
         """Forget every token, and what is being minted: who waits for that hears *failure*."""
@@ -269,7 +231,7 @@ class Driver:
 
     def open(self, held: Held) -> bytearray:
         """Return the plain token; the caller wipes it."""
-        return self._sealer.open(held.sealed, held.token_id)
+        return self._cache.open(held)
 
     def view(self, credential: str) -> View:
         """Return what `status` shows of one credential."""
@@ -280,20 +242,14 @@ class Driver:
         return sorted(
             {
                 f'"{key.credential}" {held.warning}'
-                for (key, _), held in self._tokens.items()
+                for key, held in self._cache.all()
                 if held.warning
             }
         )
 
     def close(self) -> None:
-        """Wake up no more and forget every token."""
+        """Wake up no more."""
         self._wakeups.close()
-        self._tokens.clear()
-
-    @property
-    def held_tokens(self) -> int:
-        """How many tokens lie sealed in memory."""
-        return len(self._tokens)
 
     # --- the loop ---------------------------------------------------------------------------
 
@@ -324,7 +280,8 @@ class Driver:
     def _carry_out(self, command: Command, waiting_for: int | None) -> None:
         match command:
             case Serve(waiter=waiter):
-                answer = Answer(self._tokens[command.key, command.token_id], command.short)
+                held = self._cache.get(command.key, command.token_id)
+                answer = Answer(held, command.short)
                 if waiter == waiting_for:
                     self._immediate = answer
                 elif (future := self._waiters.pop(waiter, None)) and not future.done():
@@ -337,10 +294,8 @@ class Driver:
             case StartMint(key=key, flight=flight):
                 self._spawn(self._fly(key, flight))
             case Drop(key=key, token_id=token_id):
-                self._tokens.pop((key, token_id), None)
+                self._cache.drop(key, token_id)
                 self._scrub()
-                if self._watcher is not None:
-                    self._watcher.drops(key, token_id)
             case Park(grant=grant, failure=failure):
                 _log.warning("grant %s is parked: %s", grant, failure.message)
                 if self._owner is not None:
@@ -350,8 +305,6 @@ class Driver:
 
     async def _fly(self, key: TokenKey, flight: int) -> None:
         try:
-            if self._files is not None:
-                await self._files.note(key.credential)
             minted = await self._mint(key)
         except BrokerError as error:
             self._fail(key, flight, error.failure)
@@ -367,8 +320,7 @@ class Driver:
             self._land(key, flight, minted)
 
     def _land(self, key: TokenKey, flight: int, minted: MintedBody) -> None:
-        held = Held(
-            sealed=self._sealer.seal(minted.body, minted.token_id),
+        facts = TokenFacts(
             token_id=minted.token_id,
             kind=minted.kind,
             issued_at=minted.issued_at,
@@ -378,23 +330,22 @@ class Driver:
             warning=minted.warning,
             minted_at=self._clock.now(),
         )
-        minted.body[:] = bytes(len(minted.body))
         if self._lifecycle.awaits(key, flight):
-            self._tokens[key, held.token_id] = held
+            self._cache.put(key, facts, minted.body)
+        else:
+            minted.body[:] = bytes(len(minted.body))
         self._handle(
             Minted(
                 key=key,
                 flight=flight,
-                token_id=held.token_id,
-                issued_at=held.issued_at,
-                expires_at=held.expires_at,
+                token_id=facts.token_id,
+                issued_at=facts.issued_at,
+                expires_at=facts.expires_at,
                 jitter=self._jitter(),
             )
         )
         if self._owner is not None and (plan := self._plans.get(key.credential)) is not None:
             self._owner.login_given(plan.grant)
-        if self._watcher is not None and (key, held.token_id) in self._tokens:
-            self._watcher.holds(key, held)
 
     def _fail(self, key: TokenKey, flight: int, failure: Failure) -> None:
         _log.warning("%s could not be minted: %s", key.credential, failure.message)

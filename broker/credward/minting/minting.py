@@ -6,53 +6,37 @@ Whether and when to mint is the lifecycle's business, what becomes of the grant 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Failure, Kind
-from credward.grants.journal_replay import JournalReplay
-from credward.grants.keeper import GrantKeeper
+from credward.grants.kept import Kept
 from credward.grants.loan import Loan
-from credward.grants.opened_store import LOCKED, OpenedStore
-from credward.grants.replay_cache import ReplayCache
-from credward.grants.secret_guard import SecretGuard
+from credward.grants.opened_store import LOCKED
 from credward.lifecycle.vocabulary import TokenKey
+from credward.minting.secret_reader import SecretReader
 from credward.settings.grants import GrantTerms, bound_to, grant_terms
 from credward.settings.presenting import presents_once
-from credward.settings.references import Keychain, Reference, references_in
+from credward.settings.references import references_in
 from credward.settings.times import time_limit
 from credward.store.journal import Journal
 from credward.tokens import Secret
 from credward.workers.lane import Rotating
 from credward.workers.link import MintedToken, MintRequest, Rotation
-from credward.workers.pool import WorkerPool
 from credward.workers.token_bytes import wipe
 
-__all__ = ["Minting", "SecretSource", "needs_login", "needs_store"]
+__all__ = ["Minting", "needs_login", "needs_store"]
 
 # A provider that names no limit of its own may hold a worker this long (seconds).
 _DEADLINE = 30.0
 # A worker ends an exchange that rotates a grant after 90 s by itself, and so what comes before it;
 # to kill it earlier might lose the grant (seconds).
 _EXCHANGE = 182.0
-
-
-class SecretSource(Protocol):
-    """What the daemon itself keeps."""
-
-    def stored(self, name: str) -> Secret | None:
-        """Return the secret that was stored under this name, None where there is none."""
-        ...
-
-    def signing_key(self, credential: CredentialConfig) -> Secret:
-        """Return the key with which a `local` credential signs."""
-        ...
 
 
 class Minting:
@@ -66,25 +50,17 @@ class Minting:
         self,
         *,
         clock: Clock,
-        pool: WorkerPool,
-        keeper: GrantKeeper,
-        journal_replay: JournalReplay,
-        opened_store: OpenedStore,
-        sources: SecretSource,
-        guard: SecretGuard,
-        replay_cache: ReplayCache,
-        environ: Mapping[str, str],
+        kept: Kept,
+        secrets: SecretReader,
         login_found: Callable[[str], None],
     ) -> None:
         self._clock = clock
-        self._pool = pool
-        self._keeper = keeper
-        self._journal_replay = journal_replay
-        self._opened_store = opened_store
-        self._sources = sources
-        self._guard = guard
-        self._replay_cache = replay_cache
-        self._environ = environ
+        self._pool = kept.pool
+        self._keeper = kept.keeper
+        self._journal_replay = kept.journal_replay
+        self._opened_store = kept.opened_store
+        self._replay_cache = kept.replay_cache
+        self._secrets = secrets
         self._login_found = login_found
         # Credentials whose last mint missed a login that another tool keeps.
         self._logged_out: set[str] = set()
@@ -103,8 +79,8 @@ class Minting:
             settings=msgspec.to_builtins(credential.settings),
             audience=key.audience,
             scopes=list(key.scopes),
-            grant=self._signing_key(credential),
-            secrets=await self.secrets_of(config, credential, behalf=behalf),
+            grant=self._secrets.signing_key(credential),
+            secrets=await self._secrets.of(config, credential, self.mint, behalf=behalf),
             network=config.network,
             now=self._clock.now(),
             used_proofs=self._replay_cache.alive() if once else [],
@@ -119,6 +95,10 @@ class Minting:
             self._opened_store.check_rotation(config, credential.name)
         async with self._keeper.turn(credential.grant):
             return await self._mint_on_grant(credential, terms, request)
+
+    async def secrets_of(self, config: Config, credential: CredentialConfig) -> dict[str, Secret]:
+        """Return the secrets that the settings refer to and no worker can read."""
+        return await self._secrets.of(config, credential, self.mint)
 
     async def _mint_by_itself(
         self, credential: CredentialConfig, request: MintRequest
@@ -142,20 +122,6 @@ class Minting:
             self._logged_out.remove(credential.name)
             self._login_found(credential.grant)
         return minted
-
-    async def secrets_of(
-        self,
-        config: Config,
-        credential: CredentialConfig,
-        *,
-        behalf: CredentialConfig | None = None,
-    ) -> dict[str, Secret]:
-        """Return the secrets that the settings refer to and no worker can read."""
-        found = {}
-        for field, reference in references_in(credential.settings).items():
-            if reference.of_daemon:
-                found[field] = await self._read(config, credential, reference, behalf or credential)
-        return found
 
     # --- on a grant -------------------------------------------------------------------------
 
@@ -253,65 +219,6 @@ class Minting:
         _check_open(loan, minted)
         return minted
 
-    # --- secrets ----------------------------------------------------------------------------
-
-    def _signing_key(self, credential: CredentialConfig) -> Secret | None:
-        if credential.provider == "local":
-            return self._sources.signing_key(credential)
-        return None
-
-    async def _read(
-        self,
-        config: Config,
-        credential: CredentialConfig,
-        reference: Reference,
-        behalf: CredentialConfig,
-    ) -> Secret:
-        match reference:
-            case Reference(env=str(name)):
-                if value := self._environ.get(name, ""):
-                    return Secret(value)
-                problem = (
-                    f"{name}, which is not set in the environment of the daemon: "
-                    "set it, then start credward serve again"
-                )
-            case Reference(store=str(name)):
-                if (stored := self._sources.stored(name)) is not None:
-                    await self._guard.admit(config, behalf, name)
-                    return stored
-                problem = f'"{name}", which is not in the store: run credward secret set {name}'
-            case Reference(keychain=Keychain(service=service, account=account)):
-                return await self._read_keychain(config, service, account)
-            case Reference(credential=str(name)):
-                return await self._mint_for(config, name, behalf)
-            case _:
-                problem = f"{reference.describe()}, which the daemon cannot read"
-        raise BrokerError(Kind.FIX_CONFIGURATION, f'"{credential.name}" refers to {problem}')
-
-    async def _read_keychain(self, config: Config, service: str, account: str) -> Secret:
-        request = MintRequest(
-            credential=service,
-            settings={"service": service, "account": account},
-            network=config.network,
-            now=self._clock.now(),
-        )
-        try:
-            return _take(await self._pool.mint("keychain", request, deadline=_DEADLINE))
-        except BrokerError as error:
-            # Its owner may be asked each time: not for whoever happens to want a token.
-            raise replace(error.failure, local=False).error() from error
-
-    async def _mint_for(self, config: Config, name: str, behalf: CredentialConfig) -> Secret:
-        """Mint a token that is used once, as an assertion for *behalf*, and kept by nobody."""
-        other = config.credentials[name]
-        minted = await self.mint(config, TokenKey(name, other.epoch), behalf=behalf)
-        if minted.kind != "aws" or minted.expires_at is None:
-            return _take(minted)
-        # What takes keys of AWS has to know when they end; a program would say it in them.
-        members = msgspec.json.decode(_take(minted).reveal())
-        members["Expiration"] = datetime.fromtimestamp(minted.expires_at, UTC)
-        return Secret(msgspec.json.encode(members).decode())
-
 
 def needs_store(credential: CredentialConfig) -> bool:
     """Return whether nothing can be minted for *credential* while the store is not open."""
@@ -342,10 +249,3 @@ def _check_open(loan: Loan, minted: MintedToken) -> None:
     if loan.locked:
         wipe(minted.body)
         raise LOCKED.error()
-
-
-def _take(minted: MintedToken) -> Secret:
-    try:
-        return Secret(minted.body.decode("ascii"))
-    finally:
-        wipe(minted.body)

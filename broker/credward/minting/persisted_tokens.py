@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
@@ -19,8 +18,8 @@ from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError
 from credward.grants.records import GrantRecords
 from credward.lifecycle.vocabulary import TokenKey
-from credward.minting.driver import Held
 from credward.minting.identity_stamp import identity_stamp
+from credward.minting.token_cache import Held, MemoryTokens, TokenFacts
 from credward.tokens import TokenKind
 
 __all__ = ["PersistedTokens"]
@@ -57,29 +56,19 @@ class _Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
 
-class Tokens(Protocol):
-    """The tokens in memory."""
-
-    def open(self, held: Held) -> bytearray:
-        """Return the plain token; the caller wipes it."""
-        ...
-
-    def restore(self, key: TokenKey, held: Held, body: bytearray) -> None:
-        """Take up a token; *body* is wiped."""
-        ...
-
-
 class PersistedTokens:
-    """The kept tokens of one daemon; told by `Driver` what it holds and what it drops."""
+    """A token cache in memory, and in the store what is to be kept of it."""
 
     def __init__(
         self,
+        memory: MemoryTokens,
         *,
         clock: Clock,
         records: GrantRecords,
         config: Callable[[], Config],
         environ: Mapping[str, str],
     ) -> None:
+        self._memory = memory
         self._clock = clock
         self._records = records
         self._config = config
@@ -89,20 +78,37 @@ class PersistedTokens:
         self._kept: dict[str, str] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self.tokens: Tokens | None = None
 
-    # --- what the shell tells ---------------------------------------------------------------
+    # --- a token cache ----------------------------------------------------------------------
 
-    def holds(self, key: TokenKey, held: Held) -> None:
-        """Note that a token is held from now on."""
+    def __len__(self) -> int:
+        return len(self._memory)
+
+    def get(self, key: TokenKey, token_id: str) -> Held:
+        """Return one that is there."""
+        return self._memory.get(key, token_id)
+
+    def open(self, held: Held) -> bytearray:
+        """Return the plain token; the caller wipes it."""
+        return self._memory.open(held)
+
+    def all(self) -> Iterator[tuple[TokenKey, Held]]:
+        """Yield those that are there."""
+        return self._memory.all()
+
+    def put(self, key: TokenKey, facts: TokenFacts, body: bytearray) -> Held:
+        """Take one in, and write it down in a moment; *body* is wiped."""
+        held = self._memory.put(key, facts, body)
         credential = self._config().credentials.get(key.credential)
         # Without an end nobody could tell later whether it is still good.
         if credential is not None and credential.persist and held.expires_at is not None:
             self._pending[key] = held
             self._write_in(_LAZILY)
+        return held
 
-    def drops(self, key: TokenKey, token_id: str) -> None:
-        """Note that a token is handed out no more."""
+    def drop(self, key: TokenKey, token_id: str) -> None:
+        """Forget one here and there."""
+        self._memory.drop(key, token_id)
         pending = self._pending.get(key)
         if pending is not None and pending.token_id == token_id:
             del self._pending[key]
@@ -111,15 +117,18 @@ class PersistedTokens:
             self._records.delete_raw(name)
             self._write_in(0.0)
 
-    # --- the store --------------------------------------------------------------------------
-
-    def restore(self) -> None:
-        """Take up what the store holds and forget what is of no use; the store is open."""
-        assert self.tokens is not None
+    def restore(self) -> Iterator[tuple[TokenKey, Held]]:
+        """Take in what the store holds and forget what is of no use; the store is open."""
         for name in self._records.raw_names(_PREFIX):
-            if self._kept.get(name) is None and not self._restore(name):
+            if self._kept.get(name) is not None:
+                continue
+            if (restored := self._restore(name)) is not None:
+                yield restored
+            else:
                 self._records.delete_raw(name)
                 self._write_in(0.0)
+
+    # --- the store --------------------------------------------------------------------------
 
     def sweep(self) -> None:
         """Forget the tokens of credentials that are not to be kept any more."""
@@ -143,24 +152,24 @@ class PersistedTokens:
             self._records.delete_raw(name)
 
     async def close(self) -> None:
-        """Write what has not been written yet."""
+        """Write what has not been written yet, and forget all in memory."""
         if self._timer is not None:
             self._timer.cancel()
             await self._write()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        self._memory.clear()
 
-    def _restore(self, name: str) -> bool:
+    def _restore(self, name: str) -> tuple[TokenKey, Held] | None:
         found = self._records.load_raw(name)
         if found is None:
-            return False
+            return None
         head, _, body = found.partition(b"\n")
         try:
             facts = _decode(head)
             if facts is None or _name(facts.key) != name or not self._fits(facts):
-                return False
-            held = Held(
-                sealed=b"",
+                return None
+            restored = TokenFacts(
                 token_id=facts.token_id,
                 kind=facts.kind,
                 issued_at=facts.issued_at,
@@ -170,14 +179,11 @@ class PersistedTokens:
                 warning=facts.warning,
                 minted_at=facts.minted_at,
             )
-            # First, for the lifecycle may drop it at once.
             self._kept[name] = facts.token_id
-            assert self.tokens is not None
-            self.tokens.restore(facts.key, held, body)
+            return facts.key, self._memory.put(facts.key, restored, body)
         finally:
             for each in (found, body):
                 each[:] = bytes(len(each))
-        return True
 
     def _fits(self, facts: _Facts) -> bool:
         credential = self._config().credentials.get(facts.credential)
@@ -232,7 +238,6 @@ class PersistedTokens:
         identity = self._identity(credential)
         if identity is None or credential.epoch != key.epoch:
             return
-        assert self.tokens is not None
         facts = _Facts(
             credential=key.credential,
             epoch=key.epoch,
@@ -249,7 +254,7 @@ class PersistedTokens:
             upstream_id=held.upstream_id,
             warning=held.warning,
         )
-        plain = self.tokens.open(held)
+        plain = self._memory.open(held)
         whole = bytearray(msgspec.json.encode(facts) + b"\n")
         whole += plain
         plain[:] = bytes(len(plain))

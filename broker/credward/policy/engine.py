@@ -16,9 +16,9 @@ import msgspec
 from credward.callers.caller import Caller
 from credward.errors import BrokerError, Kind
 from credward.policy.entities import Resource, caller_facts, entity
-from credward.policy.load import Loaded, load_policies
+from credward.policy.load import Loaded, Obligation, Statement, load_policies
 
-__all__ = ["Decision", "PolicyEngine", "Resource"]
+__all__ = ["Decision", "Obligation", "PolicyEngine", "Resource"]
 
 # Different sets of facts remembered; a flood of new ones only makes decisions slower.
 _MEMO = 4096
@@ -26,15 +26,16 @@ _MEMO = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What was decided. *rule* is the `@id` that decided, *origin* its `file:line`.
+    """What was decided, and by which *rules*: all that determined it, by `@id`, else `file:line`.
 
-    *reason* goes on from what was asked for: "denied by policy …".
+    *obligations*: what those that permit demand, together. *reason* goes on from what was asked
+    for: "denied by policy …".
     """
 
     allowed: bool
-    rule: str | None
-    origin: str | None
+    rules: tuple[str, ...]
     reason: str
+    obligations: tuple[Obligation, ...] = ()
 
 
 class PolicyEngine:
@@ -103,30 +104,33 @@ class PolicyEngine:
             )
             result = cedarpy.is_authorized(request, loaded.policies, known, loaded.schema)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong in there is a deny
-            return self._denied(None, f"policy error ({type(error).__name__})")
-        rules = sorted(
-            each
-            for each in (result.diagnostics.id_annotations_by_reason or {}).values()
-            if each is not None
-        )
-        rule = rules[0] if rules else None
+            return _denied([], f"policy error ({type(error).__name__})")
+        numbers = (int(each.removeprefix("policy")) for each in result.diagnostics.reasons)
+        decided = sorted((loaded.statements[each] for each in numbers), key=lambda each: each.name)
         # Cedar skips a policy that fails, a forbid too: with any error nothing is allowed.
         if result.diagnostics.errors:
-            return self._denied(rule, "policy error")
+            return _denied(decided, "policy error")
         if not result.allowed:
-            return self._denied(rule, None)
+            return _denied(decided)
+        demanded = {obligation for each in decided for obligation in each.obligations}
         return Decision(
-            allowed=True, rule=rule, origin=loaded.origins.get(rule or ""), reason="allowed"
+            allowed=True,
+            rules=tuple(each.name for each in decided),
+            reason="allowed",
+            obligations=tuple(sorted(demanded)),
         )
 
-    def _denied(self, rule: str | None, error: str | None) -> Decision:
-        origin = self._loaded.origins.get(rule or "")
-        if error is not None:
-            reason = f"denied by a {error}: run credward config check"
-        elif (advice := self._loaded.advice.get(rule or "")) is not None:
-            reason = f'denied by policy "{rule}": {advice}'
-        elif rule is not None:
-            reason = f'denied by policy "{rule}" ({origin}): run credward doctor'
-        else:
-            reason = "denied, no policy permits it: run credward doctor"
-        return Decision(allowed=False, rule=rule, origin=origin, reason=reason)
+
+def _denied(decided: list[Statement], error: str | None = None) -> Decision:
+    first = decided[0] if decided else None
+    if error is not None:
+        reason = f"denied by a {error}: run credward config check"
+    elif first is None:
+        reason = "denied, no policy permits it: run credward doctor"
+    elif first.advice is not None:
+        reason = f'denied by policy "{first.name}": {first.advice}'
+    elif first.rule is not None:
+        reason = f'denied by policy "{first.rule}" ({first.place}): run credward doctor'
+    else:
+        reason = f"denied by the policy at {first.place}: run credward doctor"
+    return Decision(allowed=False, rules=tuple(each.name for each in decided), reason=reason)

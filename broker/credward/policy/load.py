@@ -12,40 +12,55 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import NamedTuple
 
 import cedarpy
 
 from credward.errors import BrokerError, Kind
 from credward.named_files import read_text
 
-__all__ = ["Loaded", "Statement", "load_policies"]
+__all__ = ["Loaded", "Obligation", "Statement", "load_policies"]
 
-_ANNOTATION = re.compile(r'@(id|advice)\(\s*"([^"]*)"\s*\)')
+_ANNOTATION = re.compile(r'@(\w+)(?:\(\s*"([^"]*)"\s*\))?')
+# What a permit may demand besides (DESIGN, "Obligations"); any other annotation is a remark.
+_OBLIGATIONS = ("approve", "max_lifetime", "narrow", "notify", "rate")
 # Strings and comments hold anything; brackets are not needed, `;` ends a statement everywhere else.
 _TOKENS = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|;|[^";/]+|/', re.DOTALL)
 
 
+class Obligation(NamedTuple):
+    """What a permit demands before anything is handed out by it, as `@name("value")`."""
+
+    name: str
+    value: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """One policy statement and where it stands; *rule* is its `@id`, *advice* its `@advice`."""
+    """One policy statement; *place* is its `file:line`, *rule* its `@id`, *advice* its `@advice`.
+
+    The advice is what a caller that it denies can do.
+    """
 
     text: str
-    origin: str
+    place: str
     rule: str | None
     advice: str | None
+    obligations: tuple[Obligation, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What people know it by."""
+        return self.rule or self.place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """A checked set of policies.
-
-    *origins* maps a rule's `@id` to `file:line`, *advice* to what a caller that it denies can do.
-    """
+    """A checked set of policies; Cedar calls the one made of `statements[N]` `policyN`."""
 
     schema: cedarpy.Schema
     policies: cedarpy.PolicySet
-    origins: dict[str, str]
-    advice: dict[str, str]
+    statements: tuple[Statement, ...]
     epoch: str
 
 
@@ -64,8 +79,8 @@ def load_policies(files: list[Path], *, mode: str) -> Loaded:
     for each in statements:
         if each.rule is not None:
             if each.rule in seen:
-                errors.append(f'{each.origin}: rule "{each.rule}" stands at {seen[each.rule]} too')
-            seen.setdefault(each.rule, each.origin)
+                errors.append(f'{each.place}: rule "{each.rule}" stands at {seen[each.rule]} too')
+            seen.setdefault(each.rule, each.place)
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         raise BrokerError(
@@ -75,8 +90,7 @@ def load_policies(files: list[Path], *, mode: str) -> Loaded:
     return Loaded(
         schema=cedarpy.Schema.from_str(schema_text),
         policies=cedarpy.PolicySet.from_str(text),
-        origins=seen,
-        advice={each.rule: each.advice for each in statements if each.rule and each.advice},
+        statements=tuple(statements),
         epoch=hashlib.sha256(f"{schema_text}\0{text}".encode()).hexdigest()[:16],
     )
 
@@ -119,13 +133,19 @@ def _split(text: str, path: Path) -> Iterator[Statement]:
         yield _statement("".join(parts), f"{path}:{first}")
 
 
-def _statement(text: str, origin: str) -> Statement:
+def _statement(text: str, place: str) -> Statement:
     # The first counts: annotations stand in front of all that could look like one.
     plain = "".join(each for each in _TOKENS.findall(text) if not each.startswith("//"))
     said: dict[str, str] = {}
     for name, value in _ANNOTATION.findall(plain):
         said.setdefault(name, value)
-    return Statement(text=text, origin=origin, rule=said.get("id"), advice=said.get("advice"))
+    return Statement(
+        text=text,
+        place=place,
+        rule=said.get("id"),
+        advice=said.get("advice"),
+        obligations=tuple(Obligation(name, said[name]) for name in _OBLIGATIONS if name in said),
+    )
 
 
 def _check(statement: Statement, schema: str) -> str | None:
@@ -135,10 +155,10 @@ def _check(statement: Statement, schema: str) -> str | None:
         cedarpy.PolicySet.from_str(statement.text)
         result = cedarpy.validate_policies(statement.text, schema)
     except ValueError as error:
-        return f"{statement.origin}: {_one_line(str(error))}{name}"
+        return f"{statement.place}: {_one_line(str(error))}{name}"
     if result.validation_passed:
         return None
-    return f"{statement.origin}: {_one_line(str(result.errors[0].error))}{name}"
+    return f"{statement.place}: {_one_line(str(result.errors[0].error))}{name}"
 
 
 def _one_line(text: str) -> str:

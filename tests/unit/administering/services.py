@@ -1,4 +1,4 @@
-"""The three services as `daemon.compose` builds them, over a grant side; who asks is told by hand."""
+"""What is asked of a daemon, as it is built there, over a grant side; who asks is told by hand."""
 
 from __future__ import annotations
 
@@ -11,23 +11,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from credward.administering.grant_service import GrantService
-from credward.administering.login_service import LoginService
-from credward.administering.store_service import StoreService
 from credward.audit import AuditLog
 from credward.callers.caller import Caller, Executable
 from credward.config import Config, CredentialConfig
+from credward.daemon.build_asked import Process, build_asked
+from credward.daemon.build_kept import Place
+from credward.daemon.build_minted import Told, build_minted
+from credward.daemon.process_facts import ProcessFacts
 from credward.errors import BrokerError, Kind
-from credward.grants.secret_guard import SecretGuard
-from credward.issuing.gate import Active, Gate
-from credward.issuing.recording import Recorder
+from credward.issuing.gate import Active
 from credward.lifecycle.vocabulary import Plan, TokenKey
-from credward.logins.logins import Logins, LoginSession
+from credward.logins.logins import LoginSession
 from credward.logins.notices import LoginNotices, Notice
-from credward.logins.waiters import LoginWaiters
-from credward.minting.driver import Answer, Driver
-from credward.minting.persisted_tokens import PersistedTokens
-from credward.minting.sealer import Sealer
+from credward.minting.driver import Answer
 from credward.policy.engine import PolicyEngine
 from credward.settings.grants import GrantTerms
 from credward.tokens import Secret
@@ -72,9 +68,6 @@ class Peer:
     async def identify_closely(self) -> Caller:
         return self.caller
 
-    def ancestor_pids(self) -> tuple[int, ...]:
-        return ()
-
 
 PERSON = Peer()
 AGENT = Peer(dataclasses.replace(OWNER, harness="claude"))
@@ -99,10 +92,6 @@ class Services:
             ),
         )
         self.configure(plain, *side.config.credentials.values())
-        recorder = Recorder(clock=self.clock, audit=self.audit)
-        persisted = PersistedTokens(
-            clock=self.clock, records=side.records, config=lambda: self.config, environ={}
-        )
         notices = LoginNotices(
             clock=self.clock,
             config=lambda: self.config,
@@ -110,70 +99,39 @@ class Services:
             run=_told,
             spawn=tasks.create_task,
         )
-        self.driver = Driver(
+        minted = build_minted(
             clock=self.clock,
-            mint=self.upstream.mint,
-            sealer=Sealer(),
+            place=Place(state_dir=folder / "state", key_file=folder / "store.key", environ={}),
+            kept=side.kept,
+            config=lambda: self.config,
             wakeups=FakeWakeups(),
             spawn=tasks.create_task,
-            watcher=persisted,
-            owner=notices,
+            told=Told(owner=notices, login_found=lambda _: None),
+            mint=self.upstream.mint,
         )
-        persisted.tokens = self.driver
+        self.driver = minted.driver
         self.driver.configure(
             [Plan(credential=name, epoch="1", grant=GRANT) for name in (GRANT, "second")]
         )
-        self.login_waiters = LoginWaiters()
-        gate = Gate(
-            holder=self,
-            recorder=recorder,
-            worker_pids=frozenset,
-            locked=lambda: side.opened_store.locked_by_owner,
-        )
-        self.store_service = StoreService(
-            holder=self,
-            gate=gate,
-            recorder=recorder,
-            driver=self.driver,
-            pool=side.pool,
-            opened_store=side.opened_store,
-            records=side.records,
-            guard=SecretGuard(side.records),
-            persisted=persisted,
-            scrub=lambda: None,
-        )
-        self.grant_service = GrantService(
-            clock=self.clock,
-            holder=self,
-            gate=gate,
-            recorder=recorder,
-            driver=self.driver,
-            pool=side.pool,
-            opened_store=side.opened_store,
-            records=side.records,
-            keeper=side.keeper,
-            minting=side.minting,
-            login_waiters=self.login_waiters,
-            notices=notices,
-            scrub=lambda: None,
-        )
         self.worker = LoginWorker()
-        self.logins = Logins(
-            clock=self.clock,
-            pool=self.worker,  # type: ignore[arg-type]
-            secrets_of=side.minting.secrets_of,
-            keep=self.grant_service.keep,
-            spawn=tasks.create_task,
-        )
-        self.login_service = LoginService(
+        asked = build_asked(
             clock=self.clock,
             holder=self,
-            gate=gate,
-            recorder=recorder,
-            opened_store=side.opened_store,
-            keeper=side.keeper,
-            logins=self.logins,
+            kept=side.kept,
+            minted=minted,
+            process=Process(
+                facts=ProcessFacts(holder=self, kept=side.kept, minted=minted, notices=notices),
+                audit=self.audit,
+                reload=lambda: self.config,
+                notices=notices,
+                spawn=tasks.create_task,
+                login_pool=self.worker,  # type: ignore[arg-type]
+            ),
         )
+        self.asked, self.minted = asked, minted
+        self.login_waiters, self.logins = asked.login_waiters, asked.login_sessions
+        self.store_service, self.grant_service = asked.store, asked.grants
+        self.login_service = asked.logins
 
     def configure(self, *credentials: CredentialConfig) -> None:
         """Have this configuration in force."""

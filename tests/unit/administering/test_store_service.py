@@ -42,7 +42,7 @@ async def test_a_store_that_locks_itself_drops_the_tokens_too(services: Services
     """Whoever wanted it."""
     await services.token()
     minted = len(services.upstream.mints)
-    await services.store_service.lock_up(PASSPHRASE)
+    await services.asked.locking.lock_up(PASSPHRASE)
     assert services.side.opened_store.locked
     await services.store_service.unlock(PERSON, PASSPHRASE)
     await services.token()

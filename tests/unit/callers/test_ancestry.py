@@ -34,8 +34,8 @@ def test_the_walk_ends_at_the_top() -> None:
     found = above(os.getpid())
 
     assert found.complete
-    assert found.pids[0] == os.getppid()
-    assert found.pids[-1] == 1
+    assert found.ancestors[0].pid == os.getppid()
+    assert found.ancestors[-1].pid == 1
 
 
 def test_shells_are_skipped_and_the_harness_is_found(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_process_that_vanishes_breaks_the_walk_off() -> None:
 
     assert not gone.complete
     assert gone.agent is None
-    assert gone.pids == ()
+    assert gone.ancestors == ()
 
 
 def test_s8_a_harness_is_its_own_agent() -> None:

@@ -92,7 +92,7 @@ def test_a_living_peer_is_attested(listener: socket.socket, identifier: LinuxIde
         assert caller.relay is None
         assert caller.executable is not None
         assert Path(caller.executable.path).name.startswith("python")
-        assert peer.ancestor_pids()[0] == os.getpid()
+        assert peer.identify().ancestors[0].pid == os.getpid()
         assert str(child.pid) in caller.describe()
 
 

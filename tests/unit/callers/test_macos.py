@@ -38,7 +38,7 @@ def identified(
 
 def decided(caller: Caller, action: str) -> tuple[bool, str | None]:
     decision = PolicyEngine.load(mode="user", owner_uid=OWNER).decide(caller, action, ALL)
-    return decision.allowed, decision.rule
+    return decision.allowed, decision.rules[0] if decision.rules else None
 
 
 def test_s14_the_owner_manages_from_a_terminal(kernel: MacKernel) -> None:
@@ -95,7 +95,7 @@ def test_s14_what_changed_is_absent(kernel: MacKernel) -> None:
     identifier = MacIdentifier(cast("Kernel", kernel), own_uid=OWNER, user_mode=True)
     peer = identifier.open(cast("object", MacSocket(pid=400, version=71)))  # type: ignore[arg-type]
     assert peer.identify().ancestry_complete
-    assert peer.ancestor_pids() == (302, 301, 300, 1)
+    assert [each.pid for each in peer.identify().ancestors] == [302, 301, 300, 1]
 
     kernel.on_path = lambda: setattr(kernel.processes[400], "version", 72)
     meanwhile = peer.identify()
@@ -103,7 +103,7 @@ def test_s14_what_changed_is_absent(kernel: MacKernel) -> None:
 
     assert not meanwhile.ancestry_complete
     assert meanwhile == later == Caller(uid=OWNER, gid=20, pid=400, attestable=False)
-    assert peer.ancestor_pids() == ()
+    assert peer.identify().ancestors == ()
     assert decided(later, "Manage") == (False, None)
     assert decided(later, "Issue") == (True, "owner-may-use")
 

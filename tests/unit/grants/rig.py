@@ -7,6 +7,7 @@ comes after the first one was killed.
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -15,18 +16,14 @@ from typing import Any
 import credward
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig
+from credward.daemon.build_kept import Place, build_kept
+from credward.daemon.scrubbing import Scrubber
 from credward.grants.grant_record import GrantRecord
-from credward.grants.journal_replay import JournalReplay
-from credward.grants.keeper import GrantKeeper
-from credward.grants.opened_store import OpenedStore
-from credward.grants.records import GrantRecords
-from credward.grants.replay_cache import ReplayCache
-from credward.grants.secret_guard import SecretGuard
 from credward.lifecycle.vocabulary import TokenKey
 from credward.minting.minting import Minting
+from credward.minting.secret_reader import SecretReader
 from credward.settings.grants import bound_to
-from credward.store.journal import GrantFields, JournalDirectory
-from credward.tokens import Secret
+from credward.store.journal import GrantFields
 from credward.workers.pool import WorkerPool
 from fakes import rotating_provider
 from fakes.clock import FakeClock
@@ -46,41 +43,25 @@ class GrantSide:
         self.clock = clock or FakeClock()
         self.folder = folder
         self.journals = folder / "state" / "journals"
-        directory = JournalDirectory(self.journals)
-        self.pool = WorkerPool(
-            clock=self.clock,
-            journals=directory,
-            executable=_interpreter(folder),
-            environ={},
-        )
-        self.opened_store = OpenedStore(
-            clock=self.clock,
-            pool=self.pool,
-            state_dir=folder / "state",
-            key_file=folder / "store.key",
-            environ={},
-        )
-        self.records = GrantRecords(self.opened_store)
-        self.keeper = GrantKeeper(
-            clock=self.clock,
-            records=self.records,
-            release=directory.release,
-            changed_hands=lambda _: None,
-        )
+        place = Place(state_dir=folder / "state", key_file=folder / "store.key", environ={})
         self.tasks: set[asyncio.Task[None]] = set()
-        self.journal_replay = JournalReplay(
-            keeper=self.keeper, journals=directory, spawn=self._spawn
+        self.kept = build_kept(
+            clock=self.clock,
+            place=place,
+            scrubber=Scrubber(lambda: iter(())),
+            spawn=self._spawn,
+            changed_hands=lambda _: None,
+            pool=functools.partial(WorkerPool, executable=_interpreter(folder), environ={}),
         )
+        self.pool, self.opened_store = self.kept.pool, self.kept.opened_store
+        self.records, self.keeper = self.kept.records, self.kept.keeper
+        self.journal_replay = self.kept.journal_replay
         self.minting = Minting(
             clock=self.clock,
-            pool=self.pool,
-            keeper=self.keeper,
-            journal_replay=self.journal_replay,
-            opened_store=self.opened_store,
-            sources=_NoSources(),
-            guard=SecretGuard(self.records),
-            replay_cache=ReplayCache(clock=self.clock, path=folder / "state" / "replay_cache.json"),
-            environ={},
+            kept=self.kept,
+            secrets=SecretReader(
+                clock=self.clock, kept=self.kept, environ={}, state_dir=place.state_dir
+            ),
             login_found=lambda _: None,
         )
         self.opened_store.on_open(self._opened)
@@ -139,14 +120,6 @@ class GrantSide:
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         return task
-
-
-class _NoSources:
-    def stored(self, name: str) -> Secret | None:
-        raise AssertionError(name)
-
-    def signing_key(self, credential: CredentialConfig) -> Secret:
-        raise AssertionError(credential.name)
 
 
 def _interpreter(folder: Path) -> str:

@@ -99,7 +99,7 @@ async def test_a_save_that_failed_is_tried_again_by_itself(records, store, monke
     monkeypatch.setattr(grant_records, "_SAVE_AGAIN_LAST", 0.02)
     records._wait = 0.02
     saved = asyncio.Event()
-    records.on_saved = saved.set
+    records.when_saved(saved.set)
     save = store.save
     monkeypatch.setattr(store, "save", full)
     records.put("gateway", RECORD)

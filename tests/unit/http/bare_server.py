@@ -25,9 +25,6 @@ class Peer:
 
     def identify(self) -> Any: ...
 
-    def ancestor_pids(self) -> tuple[int, ...]:
-        return ()
-
     def close(self) -> None:
         self._handle.close()
 

@@ -31,9 +31,6 @@ class FakePeer:
     def identify(self) -> Any:
         raise NotImplementedError
 
-    def ancestor_pids(self) -> tuple[int, ...]:
-        return ()
-
     def close(self) -> None:
         self.closed = True
 

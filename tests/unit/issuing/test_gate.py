@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from credward.audit import AuditLog
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Kind
-from credward.issuing.gate import Active, Gate
+from credward.issuing.asking import NOTHING, on_grant
+from credward.issuing.authorized import Authorized
+from credward.issuing.gate import Active, Gate, settled
 from credward.issuing.recording import Recorder
 from credward.policy.engine import PolicyEngine
 from credward.settings.local import Settings
@@ -26,6 +29,9 @@ def credential(name: str) -> CredentialConfig:
     return CredentialConfig(
         name=name, provider="local", settings=Settings(), epoch="e", grant="team", origin="c.toml:3"
     )
+
+
+PERMITS = '@id("all") permit (principal is Caller, action, resource is Credential);\n'
 
 
 class Bench:
@@ -48,14 +54,20 @@ class Bench:
             locked=lambda: False,
         )
 
+    def issue(self, name: str, **words: Any) -> Authorized:
+        """Ask for a token, at once."""
+        authorized = self.gate.authorize("Issue", PERSON, TokenRequest(credential=name, **words))
+        assert isinstance(authorized, Authorized)
+        return authorized
+
     async def denial(self, name: str, *, grant: bool = False) -> str:
         """Return what the denial of an ask says, which must be a line of the log."""
         before = len(self.lines())
         with pytest.raises(BrokerError) as caught:
             if grant:
-                await self.gate.admit_owner("Login", PERSON, name)
+                await settled(self.gate.authorize("Login", PERSON, on_grant(name)))
             else:
-                self.gate.admit("Issue", PERSON, TokenRequest(credential=name))
+                self.issue(name)
         assert caught.value.kind is Kind.DENIED, caught.value.message
         (line,) = self.lines()[before:]
         assert (line["outcome"], line["kind"]) == ("denied", "denied")
@@ -88,7 +100,7 @@ async def test_s13_who_may_have_one_does_not_learn_of_the_others(tmp_path: Path)
     )
 
     assert "beta" not in await bench.denial("-")
-    assert bench.gate.admit("Issue", PERSON, TokenRequest(credential="alpha")).rule == "one"
+    assert bench.issue("alpha").rules == ("one",)
 
 
 def test_s13_who_may_have_all_is_helped(tmp_path: Path) -> None:
@@ -97,12 +109,62 @@ def test_s13_who_may_have_all_is_helped(tmp_path: Path) -> None:
         tmp_path, '@id("all") permit (principal is Caller, action, resource is Credential);'
     )
     with pytest.raises(BrokerError, match="name one of alpha, beta"):
-        bench.gate.admit("Issue", PERSON, TokenRequest(credential="-"))
+        bench.issue("-")
     with pytest.raises(BrokerError, match='perhaps "alpha"'):
-        bench.gate.admit("Issue", PERSON, TokenRequest(credential="alfa"))
+        bench.issue("alfa")
     bench.active = dataclasses.replace(
         bench.active, config=dataclasses.replace(bench.active.config, default="beta")
     )
 
-    authorized = bench.gate.admit("Issue", PERSON, TokenRequest(credential="-"))
+    authorized = bench.issue("-")
     assert authorized.credential.name == "beta"
+
+
+async def test_what_owners_do_takes_a_closer_look(tmp_path: Path) -> None:
+    """By the action alone; a token is decided at once."""
+    bench = Bench(tmp_path, PERMITS)
+    deciding = bench.gate.authorize("Manage", PERSON, on_grant("team"))
+    assert not isinstance(deciding, Authorized)
+    found = await settled(deciding)
+
+    assert (found.credential.name, found.action) == ("alpha", "Manage")
+    assert await settled(bench.issue("beta")) is not None
+
+
+def test_all_rules_that_permit_are_named(tmp_path: Path) -> None:
+    """One without an id by its place."""
+    bench = Bench(tmp_path, PERMITS + "permit (principal, action, resource);")
+
+    assert bench.issue("alpha").rules == (f"{tmp_path}/policies/rule.cedar:2", "all")
+
+
+def test_a_permit_with_an_obligation_that_nobody_meets_permits_nothing(tmp_path: Path) -> None:
+    """Not even where another permit demands nothing: what all of them demand applies."""
+    bench = Bench(tmp_path, PERMITS + '@approve("10m") permit (principal, action, resource);')
+    with pytest.raises(BrokerError, match="demands @approve") as caught:
+        bench.issue("alpha")
+
+    assert caught.value.kind is Kind.DENIED
+    assert [line["outcome"] for line in bench.lines()] == ["denied"]
+
+
+def test_where_a_token_goes_counts_only_where_one_goes(tmp_path: Path) -> None:
+    """A refresh hands nothing out."""
+    bench = Bench(tmp_path, PERMITS)
+    bound = dataclasses.replace(credential("alpha"), base_urls=("https://gw.example",))
+    bench.active = dataclasses.replace(bench.active, config=Config(credentials={"alpha": bound}))
+    with pytest.raises(BrokerError, match="base"):
+        bench.issue("alpha")
+
+    assert bench.issue("alpha", format=NOTHING).credential is bound
+    assert bench.issue("alpha", client_base_url="https://gw.example/v1").credential is bound
+
+
+def test_another_credential_is_decided_on_as_if_it_had_been_named(tmp_path: Path) -> None:
+    """For a caller that was looked at for this very request."""
+    bench = Bench(tmp_path, PERMITS)
+    asked = bench.issue("alpha")
+    instead = bench.gate.authorize_instead(asked, "beta")
+
+    assert (instead.credential.name, instead.caller) == ("beta", asked.caller)
+    assert instead.request_id != asked.request_id

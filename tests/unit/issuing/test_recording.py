@@ -33,7 +33,7 @@ def authorized() -> Authorized:
         credential=CredentialConfig(
             name="gateway", provider="local", settings=Settings(), epoch="e", grant="gateway"
         ),
-        rule="owner-may-use",
+        rules=("owner-may-use", "also"),
     )
 
 
@@ -41,7 +41,7 @@ def test_each_outcome_is_one_line_with_all_that_is_known(tmp_path: Path) -> None
     """Issued, refreshed, rejected, failed, denied; absent facts are absent."""
     log = AuditLog(tmp_path / "audit.log")
     recorder = Recorder(clock=FakeClock(1_800_000_000.25), audit=log)
-    recorder.issued(authorized(), "hash", "jti")
+    assert recorder.release(authorized(), "hash", "jti") is None
     recorder.refreshed(authorized(), "hash2", None)
     recorder.rejected(authorized(), "hash2", "quota")
     recorder.failed(authorized(), Kind.TIMED_OUT)

@@ -9,6 +9,7 @@ from credward.errors import BrokerError, Failure, Kind
 from credward.lifecycle.vocabulary import Plan, State, TokenKey
 from credward.minting.driver import Answer, Driver
 from credward.minting.sealer import Sealer
+from credward.minting.token_cache import MemoryTokens
 from fakes.clock import FakeClock
 from fakes.upstream import FakeUpstream
 from fakes.wakeups import FakeWakeups
@@ -18,16 +19,17 @@ KEY = TokenKey("gateway", "e1")
 
 
 class Bench:
-    """A shell over a fake upstream and a fake clock."""
+    """A driver over a fake upstream and a fake clock."""
 
     def __init__(self, tasks: asyncio.TaskGroup) -> None:
         self.clock = FakeClock()
         self.upstream = FakeUpstream(self.clock)
         self.wakeups = FakeWakeups()
+        self.tokens = MemoryTokens(Sealer())
         self.driver = Driver(
             clock=self.clock,
             mint=self.upstream.mint,
-            sealer=Sealer(),
+            cache=self.tokens,
             wakeups=self.wakeups,
             spawn=tasks.create_task,
         )
@@ -161,21 +163,19 @@ async def test_t13_a_step_sets_the_deadline_anew(bench: Bench, step: float) -> N
 
 
 async def test_closing_wakes_up_no_more(bench: Bench) -> None:
-    """And forgets every token."""
-    await bench.token()
+    """The timers end with it."""
     bench.driver.close()
 
     assert bench.wakeups.closed
-    assert bench.driver.held_tokens == 0
 
 
 async def test_reconfigured_credentials_lose_their_tokens(bench: Bench) -> None:
     """A changed entry has another epoch: nothing minted for the old one is handed out or kept."""
     await bench.token()
-    assert bench.driver.held_tokens == 1
+    assert len(bench.tokens) == 1
     bench.driver.configure([Plan(credential="gateway", epoch="e2", grant="gateway")])
 
-    assert bench.driver.held_tokens == 0
+    assert len(bench.tokens) == 0
     assert bench.driver.view("gateway").state is State.EMPTY
 
 
@@ -189,7 +189,7 @@ async def test_a_source_that_repeats_its_token_keeps_it_available(bench: Bench) 
         await forced
 
     assert await bench.token() == "same-token"
-    assert bench.driver.held_tokens == 1
+    assert len(bench.tokens) == 1
 
 
 async def test_two_credentials_with_equal_tokens_do_not_lose_each_others(bench: Bench) -> None:
@@ -239,4 +239,4 @@ async def test_g9_a_late_mint_of_the_token_that_is_held_takes_nothing_away(
     after = bench.ask()
     assert isinstance(after, Answer)
     assert after.held == held
-    assert bench.driver.held_tokens == 1
+    assert len(bench.tokens) == 1

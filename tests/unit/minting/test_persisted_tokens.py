@@ -13,9 +13,9 @@ from credward.errors import BrokerError, Kind
 from credward.grants.grant_record import GrantRecord
 from credward.grants.records import GrantRecords
 from credward.lifecycle.vocabulary import TokenKey
-from credward.minting.driver import Held
 from credward.minting.persisted_tokens import PersistedTokens
 from credward.minting.sealer import Sealer
+from credward.minting.token_cache import Held, MemoryTokens, TokenFacts
 from credward.settings.oauth import Settings
 from fakes.clock import FakeClock
 from fakes.loop import on_idle_time
@@ -59,25 +59,15 @@ class DictStore:
             raise BrokerError(Kind.INTERNAL, "full")
 
 
-class Memory:
-    """The tokens in memory."""
-
-    def __init__(self) -> None:
-        self.sealer = Sealer()
-        self.restored: list[tuple[TokenKey, Held, bytes]] = []
-
-    def open(self, held: Held) -> bytearray:
-        return self.sealer.open(held.sealed, held.token_id)
-
-    def restore(self, key: TokenKey, held: Held, body: bytearray) -> None:
-        self.restored.append((key, held, bytes(body)))
+def token_id(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class Bench:
     def __init__(self, store: DictStore | None = None) -> None:
         self.clock = FakeClock()
         self.store = store or DictStore()
-        self.memory = Memory()
+        self.memory = MemoryTokens(Sealer())
         self.environ = {"ASSERTION": "alice"}
         self.credential = CredentialConfig(
             name="one",
@@ -91,19 +81,18 @@ class Bench:
         if store is None:
             self.log_in(7)
         self.persisted = PersistedTokens(
+            self.memory,
             clock=self.clock,
             records=self.records,
             config=lambda: Config(credentials={"one": self.credential}),
             environ=self.environ,
         )
-        self.persisted.tokens = self.memory
 
-    def held(self, text: str = "token-1", expires_in: float | None = 600.0) -> Held:
-        name = hashlib.sha256(text.encode()).hexdigest()[:16]
+    def put(self, text: str = "token-1", expires_in: float | None = 600.0) -> Held:
+        """Take a token in."""
         now = self.clock.now()
-        return Held(
-            sealed=self.memory.sealer.seal(text.encode(), name),
-            token_id=name,
+        facts = TokenFacts(
+            token_id=token_id(text),
             kind="bearer",
             issued_at=now - 1,
             expires_at=None if expires_in is None else now + expires_in,
@@ -112,6 +101,7 @@ class Bench:
             warning="mind the gap",
             minted_at=now,
         )
+        return self.persisted.put(KEY, facts, bytearray(text.encode()))
 
     def log_in(self, family: int) -> None:
         record = GrantRecord(secret="s", provider="oauth", family=family, given_at=0.0)
@@ -138,22 +128,21 @@ class Bench:
 async def test_a_token_comes_back_with_all_that_is_known_of_it() -> None:
     """The key, the times, and what upstream calls it."""
     bench = Bench()
-    held = bench.held()
-    bench.persisted.holds(KEY, held)
+    held = bench.put()
     assert bench.tokens == {}
     await bench.written()
 
     other = bench.again()
-    other.persisted.restore()
-    ((key, found, body),) = other.memory.restored
-    assert (key, body) == (KEY, b"token-1")
-    assert found == replace(held, sealed=b"")
+    ((key, found),) = other.persisted.restore()
+    assert (key, other.persisted.open(found)) == (KEY, b"token-1")
+    assert replace(found, sealed=b"") == replace(held, sealed=b"")
+    assert other.persisted.get(KEY, found.token_id) is found
 
 
 async def test_a_token_without_an_end_is_not_kept() -> None:
     """Nobody could tell later whether it is still good."""
     bench = Bench()
-    bench.persisted.holds(KEY, bench.held(expires_in=None))
+    bench.put(expires_in=None)
 
     assert await bench.written() == {}
 
@@ -161,15 +150,15 @@ async def test_a_token_without_an_end_is_not_kept() -> None:
 async def test_a_token_dropped_before_it_was_written_never_is() -> None:
     """And one that is in the store goes."""
     bench = Bench()
-    bench.persisted.holds(KEY, bench.held())
-    bench.persisted.drops(KEY, bench.held().token_id)
+    bench.put()
+    bench.persisted.drop(KEY, token_id("token-1"))
     assert await bench.written() == {}
 
-    bench.persisted.holds(KEY, bench.held())
+    bench.put()
     assert len(await bench.written()) == 1
-    bench.persisted.drops(KEY, "another")
+    bench.persisted.drop(KEY, "another")
     assert len(bench.tokens) == 1
-    bench.persisted.drops(KEY, bench.held().token_id)
+    bench.persisted.drop(KEY, token_id("token-1"))
     assert bench.tokens == {}
     bench.records.close()
 
@@ -180,7 +169,7 @@ async def test_a_token_dropped_before_it_was_written_never_is() -> None:
 async def test_what_is_of_no_use_is_neither_taken_up_nor_kept(how: str) -> None:
     """The store forgets it at once."""
     bench = Bench()
-    bench.persisted.holds(KEY, bench.held())
+    bench.put()
     await bench.written()
     other = bench.again()
     (name,) = bench.tokens
@@ -199,9 +188,9 @@ async def test_what_is_of_no_use_is_neither_taken_up_nor_kept(how: str) -> None:
             bench.store.entries["token:0"] = bench.store.entries.pop(name)
         case _:
             bench.store.entries[name] = b"\xff\x00"
-    other.persisted.restore()
 
-    assert other.memory.restored == []
+    assert list(other.persisted.restore()) == []
+    assert len(other.persisted) == 0
     assert bench.tokens == {}
     await other.persisted.close()
 
@@ -210,14 +199,14 @@ async def test_a_store_that_is_locked_or_full_is_no_matter() -> None:
     """Nothing is lost but a mint."""
     bench = Bench()
     bench.store.locked = True
-    bench.persisted.holds(KEY, bench.held())
+    bench.put()
     assert await bench.written() == {}
     bench.store.locked, bench.store.full = False, True
-    bench.persisted.holds(KEY, bench.held())
+    bench.put()
     await bench.written()
     bench.records.close()
     bench.store.locked = True
-    bench.persisted.drops(KEY, bench.held().token_id)
+    bench.persisted.drop(KEY, token_id("token-1"))
     bench.persisted.sweep()
 
     assert len(bench.tokens) == 1
@@ -227,7 +216,7 @@ async def test_a_store_that_is_locked_or_full_is_no_matter() -> None:
 async def test_it_is_written_by_itself_and_not_at_once() -> None:
     """A second later, with all others of that second."""
     bench = Bench()
-    bench.persisted.holds(KEY, bench.held())
+    bench.put()
     await asyncio.sleep(0.2)
     assert bench.tokens == {}
     await until_async(lambda: bench.tokens)

@@ -13,6 +13,7 @@ from credward.errors import BrokerError, Kind
 from credward.lifecycle.vocabulary import Plan, State, TokenKey
 from credward.minting.driver import Answer, Driver
 from credward.minting.sealer import Sealer
+from credward.minting.token_cache import MemoryTokens
 from credward.minting.waking import login_changed, login_found, secret_changed
 from credward.settings.grants import GrantTerms
 from credward.settings.references import Reference
@@ -57,14 +58,14 @@ CONFIG = Config(
 
 
 class Bench:
-    """A shell that knows these credentials."""
+    """A driver that knows these credentials."""
 
     def __init__(self, tasks: asyncio.TaskGroup) -> None:
         self.upstream = FakeUpstream(FakeClock())
         self.driver = Driver(
             clock=FakeClock(),
             mint=self.upstream.mint,
-            sealer=Sealer(),
+            cache=MemoryTokens(Sealer()),
             wakeups=FakeWakeups(),
             spawn=tasks.create_task,
         )

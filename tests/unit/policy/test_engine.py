@@ -30,9 +30,8 @@ def test_the_deciding_rule_is_named_with_its_place(engine: PolicyEngine) -> None
     allowed = engine.decide(OWNER, "Issue", GATEWAY)
     denied = engine.decide(dataclasses.replace(OWNER, harness="claude"), "Manage", GATEWAY)
 
-    assert (allowed.allowed, allowed.rule) == (True, "owner-may-use")
-    assert (denied.allowed, denied.rule) == (False, "no-manage-under-harness")
-    assert denied.origin is not None
+    assert (allowed.allowed, allowed.rules) == (True, ("owner-may-use",))
+    assert (denied.allowed, denied.rules) == (False, ("no-manage-under-harness",))
     assert "your own terminal" in denied.reason
 
 

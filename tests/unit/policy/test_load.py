@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from credward.errors import BrokerError, Kind
-from credward.policy.load import load_policies
+from credward.policy.load import Loaded, Statement, load_policies
 
 FORBIDS = {
     "no-manage-under-harness",
@@ -29,8 +29,18 @@ def test_the_shipped_policy_loads_and_knows_where_its_rules_stand() -> None:
     """Each rule by its `@id`."""
     loaded = load_policies([], mode="user")
 
-    assert set(loaded.origins) == {"owner-may-use", "owner-may-manage", *FORBIDS}
-    assert all(origin.rpartition(":")[2].isdigit() for origin in loaded.origins.values())
+    assert {each.rule for each in loaded.statements} == {
+        "owner-may-use",
+        "owner-may-manage",
+        *FORBIDS,
+    }
+    assert all(each.place.rpartition(":")[2].isdigit() for each in loaded.statements)
+
+
+def named(loaded: Loaded, rule: str) -> Statement:
+    """Return the statement with this `@id`."""
+    (found,) = [each for each in loaded.statements if each.rule == rule]
+    return found
 
 
 @pytest.mark.parametrize("mode", ["system", "sidecar"])
@@ -39,10 +49,10 @@ def test_s7_the_other_modes_ship_forbids_and_no_permit(tmp_path: Path, mode: str
     path = tmp_path / "my.cedar"
     path.write_text(GOOD)
 
-    assert set(load_policies([], mode=mode).origins) == FORBIDS
+    assert {each.rule for each in load_policies([], mode=mode).statements} == FORBIDS
     loaded = load_policies([path], mode=mode)
-    assert set(loaded.origins) == {"mine", *FORBIDS}
-    assert loaded.origins["mine"] == f"{path}:1"
+    assert {each.rule for each in loaded.statements} == {"mine", *FORBIDS}
+    assert named(loaded, "mine").place == f"{path}:1"
 
 
 def test_a_rule_may_say_what_helps(tmp_path: Path) -> None:
@@ -53,9 +63,8 @@ def test_a_rule_may_say_what_helps(tmp_path: Path) -> None:
     )
     loaded = load_policies([path], mode="system")
 
-    assert loaded.advice["closed"] == "ask the operator"
-    assert "mine" not in loaded.advice
-    assert loaded.origins["closed"] == f"{path}:1"
+    closed = named(loaded, "closed")
+    assert (closed.advice, closed.place) == ("ask the operator", f"{path}:1")
 
 
 def test_what_only_looks_like_an_annotation_is_none(tmp_path: Path) -> None:
@@ -67,9 +76,8 @@ def test_what_only_looks_like_an_annotation_is_none(tmp_path: Path) -> None:
     )
     loaded = load_policies([path], mode="system")
 
-    assert "mine" in loaded.origins
-    assert not {"before", "within", "text"} & set(loaded.origins)
-    assert loaded.advice.get("mine") is None
+    assert not {"before", "within", "text"} & {each.rule for each in loaded.statements}
+    assert named(loaded, "mine").advice is None
 
 
 def test_a5_a_statement_that_does_not_parse_is_named_by_its_line(tmp_path: Path) -> None:

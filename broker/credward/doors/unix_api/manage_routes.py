@@ -6,11 +6,12 @@ and the routes of tokens are `routes`.
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from credward import wire
+from credward.administering.manage_service import ManageService
 from credward.doors.unix_api.inputs import (
     check_name,
     check_secret_name,
@@ -19,77 +20,15 @@ from credward.doors.unix_api.inputs import (
 )
 from credward.doors.unix_api.openapi import Route
 from credward.errors import BrokerError, Kind
-from credward.http.messages import HttpRequest, HttpResponse, Peer
+from credward.http.messages import HttpRequest, HttpResponse
 
-__all__ = ["ManageApi", "ManageService", "manage_routes"]
+__all__ = ["ManageApi", "manage_routes"]
 
 # How long a watcher's question stays open when nothing happens (seconds); it then asks again.
 _WATCH = 25.0
 _LONGEST_WATCH = 60.0
 
 _S = TypeVar("_S", bound=msgspec.Struct)
-
-
-class ManageService(Protocol):
-    """What these routes need from the daemon; *name* is a grant, or any credential on it."""
-
-    async def login(self, peer: Peer, name: str, start: wire.LoginStart) -> wire.LoginStarted:
-        """Start a login, or attach to the one under way."""
-        ...
-
-    async def login_events(
-        self, peer: Peer, login_id: str, after: int, seconds: float
-    ) -> list[wire.LoginEvent]:
-        """Return what happened after the first *after* events, waiting for one."""
-        ...
-
-    async def login_answer(self, peer: Peer, login_id: str, answer: wire.LoginAnswer) -> None:
-        """Hand on what the user typed."""
-        ...
-
-    async def login_cancel(self, peer: Peer, login_id: str) -> None:
-        """Give a login up; it has ended then."""
-        ...
-
-    async def login_cancel_of(self, peer: Peer, name: str) -> wire.LoginGivenUp:
-        """Give up the login under way of a grant, if there is one."""
-        ...
-
-    async def import_grant(self, peer: Peer, name: str, grant: str) -> wire.GrantGiven:
-        """Take an existing grant into sole ownership."""
-        ...
-
-    async def logout(self, peer: Peer, name: str) -> wire.GrantDropped:
-        """Revoke a grant where possible, and forget it."""
-        ...
-
-    async def revoke_all(self, peer: Peer) -> wire.Dropped:
-        """Revoke what can be revoked, then drop everything."""
-        ...
-
-    async def lock(self, peer: Peer, passphrase: str | None) -> None:
-        """Lock the store."""
-        ...
-
-    async def unlock(self, peer: Peer, passphrase: str | None) -> None:
-        """Unlock the store."""
-        ...
-
-    async def secret_names(self, peer: Peer) -> wire.SecretNames:
-        """Return the names of stored secrets, and what each is bound to."""
-        ...
-
-    async def secret_allow(self, peer: Peer, name: str) -> wire.SecretAllowed:
-        """Bind a secret to what the configuration in force uses it for."""
-        ...
-
-    async def secret_set(self, peer: Peer, name: str, value: str) -> wire.SecretKept:
-        """Store a secret."""
-        ...
-
-    async def secret_remove(self, peer: Peer, name: str) -> wire.SecretKept:
-        """Forget a secret."""
-        ...
 
 
 class ManageApi:

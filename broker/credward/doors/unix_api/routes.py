@@ -1,17 +1,22 @@
 """The routes of the socket API: which verb on which path asks what of the service.
 
 One table drives dispatch, 404, 405 and the OpenAPI document. What callers send is checked by
-`inputs`; deciding and obtaining is the `Service`; how failures look is `problems`.
+`inputs`; deciding and obtaining is `issuing`, what owners do `administering`; how failures look is
+`problems`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable
+from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from credward import wire
+from credward.administering.daemon_service import DaemonService
+from credward.administering.manage_service import ManageService
+from credward.administering.status_service import StatusService
 from credward.doors.unix_api.inputs import (
     check_name,
     read_body,
@@ -19,38 +24,46 @@ from credward.doors.unix_api.inputs import (
     read_timeout,
     read_token_request,
 )
-from credward.doors.unix_api.manage_routes import ManageApi, ManageService, manage_routes
+from credward.doors.unix_api.manage_routes import ManageApi, manage_routes
 from credward.doors.unix_api.openapi import Call, Route, openapi_document
-from credward.doors.unix_api.service import Issued, Service
-from credward.errors import BrokerError, Kind
 from credward.folder import FOLDER_HEADER, MEDIA_TYPE
+from credward.formats.registry import Shaped, ShapeRequest, check_format, shape
 from credward.http.messages import Handler, HttpRequest, HttpResponse, RefusedRequest, wipe
-from credward.tokens import TokenRequest
+from credward.issuing.asking import NOTHING
+from credward.issuing.issuer import Issuer, Report
+from credward.issuing.released import Released
+from credward.lifecycle.vocabulary import Reason
+from credward.tokens import Secret, Token, TokenRequest
 
-__all__ = ["ROUTES", "Issued", "Service", "build_handler"]
+__all__ = ["ROUTES", "Services", "build_handler"]
 
-# The daemon answers this much before the caller gives up (seconds): a late answer is no answer.
-_HEAD_START = 0.2
 _REFRESH_TIMEOUT = 30.0
 _CREDENTIALS = "/v1/credentials/"
 
-_T = TypeVar("_T")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What the socket API is a door to."""
+
+    issuer: Issuer
+    status: StatusService
+    daemon: DaemonService
+    manage: ManageService
 
 
-def build_handler(service: Service, manage: ManageService, home: PurePath | None = None) -> Handler:
-    """Return the handler of the socket API over *service* and *manage*.
+def build_handler(services: Services, home: PurePath | None = None) -> Handler:
+    """Return the handler of the socket API.
 
     *home*: whose own settings are no repository's, None where callers have homes of their own.
     """
-    return _Api(service, manage, home).handle
+    return _Api(services, home).handle
 
 
 class _Api:
-    def __init__(self, service: Service, manage: ManageService, home: PurePath | None) -> None:
-        self.service = service
+    def __init__(self, services: Services, home: PurePath | None) -> None:
+        self.services = services
         self._home = home
-        self._manage = ManageApi(manage)
-        self._flights: set[asyncio.Future[Any]] = set()
+        self._manage = ManageApi(services.manage)
         self._openapi = b""
 
     def handle(self, http_request: HttpRequest) -> HttpResponse | Awaitable[HttpResponse]:
@@ -94,75 +107,70 @@ class _Api:
     def _issue(
         self, http_request: HttpRequest, token_request: TokenRequest
     ) -> HttpResponse | Awaitable[HttpResponse]:
-        answer = self.service.issue(http_request.peer, token_request)
-        if isinstance(answer, Awaitable):
-            return self._issue_later(answer, token_request)
-        return _token_response(answer, token_request)
+        check_format(token_request.format)
+        deadline = _deadline(token_request.timeout)
+        answer = self.services.issuer.issue(http_request.peer, token_request, deadline)
+        if isinstance(answer, Released):
+            return _token_response(answer, token_request)
+        return self._issue_later(answer, token_request)
 
     async def _issue_later(
-        self, answer: Awaitable[Issued], token_request: TokenRequest
+        self, answer: Awaitable[Released], token_request: TokenRequest
     ) -> HttpResponse:
-        issued = await self._in_time(answer, token_request.credential, token_request.timeout)
-        return _token_response(issued, token_request)
+        return _token_response(await answer, token_request)
 
     async def refresh(self, http_request: HttpRequest, name: str, _: str) -> HttpResponse:
         seconds = read_timeout(http_request.query, _REFRESH_TIMEOUT)
-        answer = self.service.refresh(http_request.peer, check_name(name), seconds)
-        return HttpResponse(
-            status=200, body=wire.encode(await self._in_time(answer, name, seconds))
+        token_request = TokenRequest(credential=check_name(name), format=NOTHING)
+        name, held = await self.services.issuer.refresh(
+            http_request.peer, token_request, _deadline(seconds)
         )
+        result = wire.RefreshResult(
+            credential=name,
+            token_id=held.token_id,
+            issued_at=held.issued_at,
+            expires_at=held.expires_at,
+        )
+        return HttpResponse(status=200, body=wire.encode(result))
 
-    def rejected(self, http_request: HttpRequest, name: str, _: str) -> HttpResponse:
-        report = read_body(http_request.body, wire.RejectedReport)
-        self.service.rejected(http_request.peer, check_name(name), report)
+    async def rejected(self, http_request: HttpRequest, name: str, _: str) -> HttpResponse:
+        said = read_body(http_request.body, wire.RejectedReport)
+        report = Report(token_id=said.token_id, reason=Reason(said.reason), until=said.until)
+        await self.services.issuer.report(http_request.peer, check_name(name), report)
         return HttpResponse(status=202, body=b"{}")
 
-    def jwks(self, http_request: HttpRequest, name: str, _: str) -> HttpResponse:
-        keys = self.service.jwks(http_request.peer, check_name(name))
-        body = wire.encode(wire.Jwks(keys=keys["keys"]))
-        return HttpResponse(status=200, body=body, content_type="application/jwk-set+json")
-
-    async def _in_time(self, answer: Awaitable[_T], name: str, seconds: float) -> _T:
-        """Wait for *answer*, but no longer than the caller does; the flight always goes on."""
-        flight = _as_future(answer)
-        self._flights.add(flight)
-        flight.add_done_callback(self._flights.discard)
-        wait = max(seconds - _HEAD_START, seconds / 2)
-        done, _ = await asyncio.wait({flight}, timeout=wait)
-        if done:
-            return flight.result()
-        flight.add_done_callback(_drop)
-        which = "the default credential" if name == "-" else f'"{name}"'
-        raise BrokerError(
-            Kind.TIMED_OUT,
-            f"{which} is not there after {wait:.3g} s, the mint goes on: ask again",
-            retry_after=1.0,
+    async def jwks(self, http_request: HttpRequest, name: str, _: str) -> HttpResponse:
+        keys = await self.services.status.jwks(http_request.peer, check_name(name))
+        return HttpResponse(
+            status=200, body=wire.encode(keys), content_type="application/jwk-set+json"
         )
 
     # --- the daemon itself --------------------------------------------------------------------
 
     def statuses(self, http_request: HttpRequest, *_: str) -> HttpResponse:
-        return HttpResponse(status=200, body=wire.encode(self.service.statuses(http_request.peer)))
+        return HttpResponse(
+            status=200, body=wire.encode(self.services.status.statuses(http_request.peer))
+        )
 
     async def reload(self, http_request: HttpRequest, *_: str) -> HttpResponse:
-        result = await self.service.reload(http_request.peer)
+        result = await self.services.daemon.reload(http_request.peer)
         return HttpResponse(status=200, body=wire.encode(result))
 
     def audit(self, http_request: HttpRequest, *_: str) -> HttpResponse:
-        lines = self.service.audit(http_request.peer, http_request.query.get("after"))
+        lines = self.services.daemon.audit(http_request.peer, http_request.query.get("after"))
         return HttpResponse(status=200, body=lines, content_type="application/x-ndjson")
 
     def health(self, *_: object) -> HttpResponse:
-        return HttpResponse(status=200, body=wire.encode(self.service.health()))
+        return HttpResponse(status=200, body=wire.encode(self.services.status.health()))
 
     def ready(self, *_: object) -> HttpResponse:
-        ready = self.service.ready()
+        ready = self.services.daemon.ready()
         return HttpResponse(status=200 if ready.ready else 503, body=wire.encode(ready))
 
     def metrics(self, *_: object) -> HttpResponse:
         return HttpResponse(
             status=200,
-            body=self.service.metrics().encode(),
+            body=self.services.status.metrics().encode(),
             content_type="text/plain; version=0.0.4; charset=utf-8",
         )
 
@@ -171,39 +179,58 @@ class _Api:
         return HttpResponse(status=200, body=self._openapi)
 
 
-def _token_response(issued: Issued, token_request: TokenRequest) -> HttpResponse:
+def _token_response(released: Released, token_request: TokenRequest) -> HttpResponse:
+    held = released.held
+    shaped = _shape(released, token_request.format)
     headers = [
-        ("Credential", issued.credential),
-        ("Token-Id", issued.token_id),
-        ("Issued-At", str(int(issued.issued_at))),
+        ("Credential", released.credential.name),
+        ("Token-Id", held.token_id),
+        ("Issued-At", str(int(held.issued_at))),
         ("Cache-Control", "no-store"),
     ]
-    if issued.expires_at is not None:
-        headers.append(("Expires-At", str(int(issued.expires_at))))
-    if issued.short:
+    if held.expires_at is not None:
+        headers.append(("Expires-At", str(int(held.expires_at))))
+    if released.short:
         headers.append(("Lifetime-Short", "true"))
     if token_request.folder is not None:
         # A daemon that knows nothing of folders would not say so.
         headers.append((FOLDER_HEADER, "judged"))
     return HttpResponse(
         status=200,
-        body=issued.body,
-        content_type=issued.content_type,
+        body=shaped.body,
+        content_type=shaped.content_type,
         headers=tuple(headers),
         wipe=True,
     )
 
 
-def _as_future(answer: Awaitable[_T]) -> asyncio.Future[_T]:
-    if isinstance(answer, asyncio.Future):
-        return answer
-    return asyncio.get_running_loop().create_task(cast("Coroutine[Any, Any, _T]", answer))
+def _shape(released: Released, format_name: str) -> Shaped:
+    credential, held = released.credential, released.held
+    plain = released.open()
+    try:
+        return shape(
+            format_name,
+            Token(
+                secret=Secret(plain.decode("ascii")),
+                kind=held.kind,
+                issued_at=held.issued_at,
+                expires_at=held.expires_at,
+                audience=held.audience,
+                upstream_id=held.upstream_id,
+            ),
+            ShapeRequest(
+                credential=credential.name,
+                header=credential.header,
+                env_name=credential.env_name,
+            ),
+        )
+    finally:
+        wipe(plain)
 
 
-def _drop(flight: asyncio.Future[Any]) -> None:
-    """Take the end of a flight that nobody waits for: wipe its token, hear out its error."""
-    if not flight.cancelled() and flight.exception() is None:
-        wipe(getattr(flight.result(), "body", b""))
+def _deadline(seconds: float) -> float:
+    """Return when a caller gives up that waits so long, by the loop's clock."""
+    return asyncio.get_running_loop().time() + seconds
 
 
 def _no_such_path() -> RefusedRequest:

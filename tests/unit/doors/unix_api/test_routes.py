@@ -4,30 +4,60 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from credward import wire
-from credward.doors.unix_api.routes import ROUTES, build_handler
+from credward.config import CredentialConfig
+from credward.doors.unix_api.routes import ROUTES, Services, build_handler
 from credward.errors import BrokerError, Kind
 from credward.folder import MEDIA_TYPE, Record
+from credward.http.messages import Handler
+from credward.issuing.issuer import Refreshed, Report
+from credward.issuing.released import Released
+from credward.lifecycle.vocabulary import Reason
+from credward.minting.driver import Answer
+from credward.minting.token_cache import Held
+from credward.settings.local import Settings
 from credward.tokens import Folder, SettingsFile, TokenRequest
 from fakes.folder_body import encode
 from unit.http.doors import open_door, status_of
-from waiting import until_async
 
 
-@dataclass
-class Issued:
-    credential: str = "gateway"
-    body: bytearray = field(default_factory=lambda: bytearray(b"token\n"))
-    content_type: str = "text/plain"
-    token_id: str = "0123456789abcdef"
-    issued_at: float = 1000.9
-    expires_at: float | None = 2000.9
-    short: bool = False
+def released(
+    text: str = "token", *, expires_at: float | None = 2000.9, short: bool = False
+) -> Released:
+    """Return a token of the credential `gateway` on its way out; *opened* has what it gave."""
+    held = Held(
+        sealed=b"",
+        token_id="0123456789abcdef",
+        kind="bearer",
+        issued_at=1000.9,
+        expires_at=expires_at,
+        audience=None,
+        upstream_id=None,
+        warning=None,
+        minted_at=1000.9,
+    )
+    credential = CredentialConfig(
+        name="gateway", provider="local", settings=Settings(), epoch="e", grant="g"
+    )
+
+    def unseal(_: Held) -> bytearray:
+        opened.append(bytearray(text.encode()))
+        return opened[-1]
+
+    return Released(credential, Answer(held, short=short), unseal)
+
+
+# What was opened since the test began.
+opened: list[bytearray] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_opened() -> None:
+    opened.clear()
 
 
 class Service:
@@ -37,19 +67,19 @@ class Service:
         self.answer = answer
         self.asked: list[Any] = []
 
-    def issue(self, peer, token_request):
+    def issue(self, peer, token_request, deadline):
         self.asked.append(token_request)
+        self.seconds = deadline - asyncio.get_running_loop().time()
         if isinstance(self.answer, Exception):
             raise self.answer
-        return self.answer if self.answer is not None else Issued()
+        return self.answer if self.answer is not None else released()
 
-    async def refresh(self, peer, credential, timeout):
-        self.asked.append((credential, timeout))
-        if self.answer is not None:
-            await self.answer
-        return wire.RefreshResult(credential=credential, token_id="ab", issued_at=1.0)
+    async def refresh(self, peer, token_request, deadline):
+        self.asked.append(token_request)
+        self.seconds = deadline - asyncio.get_running_loop().time()
+        return Refreshed(token_request.credential, released().held)
 
-    def rejected(self, peer, credential, report):
+    async def report(self, peer, credential, report):
         self.asked.append((credential, report))
 
     def statuses(self, peer):
@@ -69,18 +99,23 @@ class Service:
     def metrics(self):
         return "credward_up 1\n"
 
-    def jwks(self, peer, credential):
-        return {"keys": [{"kty": "EC"}]}
+    async def jwks(self, peer, credential):
+        return wire.Jwks(keys=[{"kty": "EC"}])
 
     def audit(self, peer, after):
         return json.dumps({"after": after}).encode() + b"\n"
+
+
+def handler(service: Any) -> Handler:
+    """Return the handler with *service* behind everything."""
+    return build_handler(Services(issuer=service, status=service, daemon=service, manage=service))
 
 
 def ask(run, service, target, *, verb="GET", body=b"", headers="") -> tuple[int, dict, bytes]:
     answers = []
 
     async def main() -> None:
-        async with open_door(build_handler(service, service)) as door:
+        async with open_door(handler(service)) as door:
             raw = (
                 f"{verb} {target} HTTP/1.1\r\nHost: credward\r\nConnection: close\r\n"
                 f"Content-Length: {len(body)}\r\n{headers}\r\n"
@@ -102,8 +137,7 @@ def import_grant(run, service, body, media=MEDIA_TYPE) -> tuple[int, dict, bytes
 
 def test_issues_a_token(run):
     """The body in the shape asked for, with its times rounded to whole seconds, and wiped."""
-    issued = Issued(short=True)
-    service = Service(issued)
+    service = Service(released(short=True))
     status, headers, body = ask(run, service, "/v1/credentials/gateway/token?cache_ttl=300")
 
     assert (status, body) == (200, b"token\n")
@@ -119,12 +153,13 @@ def test_issues_a_token(run):
         "Connection": "close",
     }
     assert service.asked == [TokenRequest(credential="gateway", format="token", cache_ttl=300.0)]
-    assert issued.body == bytearray(6)
+    assert opened == [bytearray(5)]
+    assert 3 < service.seconds <= 4
 
 
 def test_an_unknown_end_is_absent(run):
     """No Expires-At rather than a guess; POST is the same as GET."""
-    service = Service(Issued(expires_at=None))
+    service = Service(released(expires_at=None))
     status, headers, _ = ask(run, service, "/v1/credentials/-/json", verb="POST")
 
     assert status == 200
@@ -145,7 +180,7 @@ def test_an_unknown_end_is_absent(run):
 )
 def test_s2_the_media_type_of_a_folder(run, media, wanted):
     """In any case and with parameters it is that; a body of another type is never passed over."""
-    service = Service(Issued())
+    service = Service(released())
     status, headers, _ = import_grant(
         run, service, encode([Record(kind="unreadable", name=b"/a")]), media
     )
@@ -162,10 +197,10 @@ def test_s2_the_media_type_of_a_folder(run, media, wanted):
 def test_s2_a_folder_is_judged(run, later):
     """What it says goes with the token request, and the answer says that it was looked at."""
 
-    async def mint() -> Issued:
-        return Issued()
+    async def mint() -> Released:
+        return released()
 
-    service = Service(mint() if later else Issued())
+    service = Service(mint() if later else released())
     content = b'{"env": {"ANTHROPIC_BASE_URL": "https://a.example"}}'
     status, headers, _ = import_grant(
         run, service, encode([Record(kind="file", name=b"/a", content=content)])
@@ -178,7 +213,7 @@ def test_s2_a_folder_is_judged(run, later):
 
 def test_s2_a_folder_in_another_frame_is_an_error(run):
     """And nothing is asked for."""
-    service = Service(Issued())
+    service = Service(released())
     status, headers, _ = import_grant(run, service, b"file 3 a\nab\n")
 
     assert (status, headers["Credward-Kind"]) == (400, "bad-request")
@@ -188,57 +223,28 @@ def test_s2_a_folder_in_another_frame_is_an_error(run):
 def test_waits_for_a_mint(run):
     """An answer that takes time arrives all the same, as a future or as a coroutine."""
 
-    async def later() -> Issued:
+    async def later() -> Released:
         await asyncio.sleep(0.01)
-        return Issued()
+        return released()
 
     assert ask(run, Service(later()), "/v1/credentials/a/token")[0] == 200
 
 
-def test_the_callers_timeout_is_honoured(run):
-    """The daemon answers 200 ms before the caller gives up; the flight goes on and its token is wiped."""
-    issued = Issued()
+def test_a_format_that_does_not_exist_is_asked_of_nobody(run):
+    """The answer names those that do."""
+    service = Service()
+    status, _, body = ask(run, service, "/v1/credentials/a/yaml")
 
-    async def main() -> None:
-        flight = asyncio.get_running_loop().create_future()
-        async with open_door(build_handler(Service(flight), Service(flight))) as door:
-            start = asyncio.get_running_loop().time()
-            answer = await door.exchange(
-                b"GET /v1/credentials/slow/token?timeout=0.5 HTTP/1.1\r\nHost: x\r\n"
-                b"Connection: close\r\nAccept: text/plain\r\n\r\n"
-            )
-            seconds = asyncio.get_running_loop().time() - start
-
-            # The 0.3 s are in the answer: this machine may take longer to bring it.
-            assert 0.25 <= seconds < 30
-            assert status_of(answer) == 504
-            assert b"Credward-Kind: timed-out\r\n" in answer
-            assert b"Retry-After: 1\r\n" in answer
-            assert answer.endswith(
-                b'"slow" is not there after 0.3 s, the mint goes on: ask again\n\n'
-            )
-            assert not flight.done()
-            flight.set_result(issued)
-            await until_async(lambda: issued.body == bytearray(6))
-
-    run(main())
+    assert (status, service.asked) == (400, [])
+    assert b"use one of env, headers, json, token" in body
 
 
-def test_a_failure_after_the_timeout_bothers_nobody(run, caplog):
-    """A flight that fails when nobody waits any more is heard out in silence."""
+def test_a_token_that_has_no_such_shape_is_an_error(run):
+    """And its plain text is wiped all the same."""
+    status, _, _ = ask(run, Service(released("two words")), "/v1/credentials/a/token")
 
-    async def main() -> None:
-        flight = asyncio.get_running_loop().create_future()
-        async with open_door(build_handler(Service(flight), Service(flight))) as door:
-            await door.exchange(
-                b"GET /v1/credentials/a/token?timeout=0.05 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-            )
-            flight.set_exception(BrokerError(Kind.LOGIN_REQUIRED, "log in"))
-            await asyncio.sleep(0.01)
-
-    run(main())
-
-    assert caplog.records == []
+    assert status == 502
+    assert opened == [bytearray(9)]
 
 
 def test_a_failure_of_the_service_is_a_problem(run):
@@ -251,30 +257,30 @@ def test_a_failure_of_the_service_is_a_problem(run):
     assert json.loads(body)["recovery"] == "reauthorize"
 
 
-@pytest.mark.parametrize(
-    ("verb", "target", "asked"),
-    [
-        ("POST", "/v1/credentials/a/refresh", ("a", 30.0)),
-        ("POST", "/v1/credentials/a/refresh?timeout=2", ("a", 2.0)),
-        ("POST", "/v1/credentials/a/rejected", ("a", wire.RejectedReport(token_id="xy"))),
-    ],
-)
-def test_verbs_on_a_credential(run, verb, target, asked):
-    """Refresh and rejected go to the service with what was sent."""
+@pytest.mark.parametrize(("query", "seconds"), [("", 30.0), ("?timeout=2", 2.0)])
+def test_a_refresh_waits_as_long_as_its_caller(run, query, seconds):
+    """Longer than an ask where nothing is said; nothing is handed out."""
     service = Service()
-    status, _, _ = ask(run, service, target, verb=verb, body=b'{"token_id": "xy", "new": 1}')
+    status, _, body = ask(run, service, f"/v1/credentials/a/refresh{query}", verb="POST")
 
-    assert status in {200, 202}
-    assert service.asked == [asked]
+    assert status == 200
+    assert service.asked == [TokenRequest(credential="a", format="-")]
+    assert service.seconds == pytest.approx(seconds, abs=1)
+    assert json.loads(body)["credential"] == "a"
+    assert opened == []
 
 
 @pytest.mark.parametrize(
     ("body", "report"),
     [
-        (b"", {}),
-        (b'{"reason": "revoked"}', {"reason": "revoked"}),
-        (b'{"reason": "quota", "until": 1800000000}', {"reason": "quota", "until": 1_800_000_000}),
-        (b'{"token_id": null, "until": 1.5}', {"until": 1.5}),
+        (b"", Report()),
+        (b'{"token_id": "xy", "new": 1}', Report(token_id="xy")),
+        (b'{"reason": "revoked"}', Report(reason=Reason.REVOKED)),
+        (
+            b'{"reason": "quota", "until": 1800000000}',
+            Report(reason=Reason.QUOTA, until=1_800_000_000),
+        ),
+        (b'{"token_id": null, "until": 1.5}', Report(until=1.5)),
         (b'{"reason": "bored"}', None),
         (b'{"until": "tomorrow"}', None),
         (b'{"until": -1}', None),
@@ -289,16 +295,7 @@ def test_g9_a_report_is_checked(run, body, report):
     status, _, _ = ask(run, service, "/v1/credentials/a/rejected", verb="POST", body=body)
 
     assert status == (400 if report is None else 202)
-    assert service.asked == ([] if report is None else [("a", wire.RejectedReport(**report))])
-
-
-def test_a_refresh_honours_the_timeout_too(run):
-    """The mint goes on when the one who forced it gives up."""
-    status, _, _ = ask(
-        run, Service(asyncio.sleep(3600)), "/v1/credentials/a/refresh?timeout=0.1", verb="POST"
-    )
-
-    assert status == 504
+    assert service.asked == ([] if report is None else [("a", report)])
 
 
 @pytest.mark.parametrize(

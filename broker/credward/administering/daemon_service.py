@@ -1,0 +1,46 @@
+"""The daemon itself: read its configuration again, hand out its audit log, say whether it is ready.
+
+What is read and swapped at a reload is `daemon.compose`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from credward import wire
+from credward.audit import AuditLog
+from credward.callers.peer import Peer
+from credward.config import Config
+from credward.issuing.gate import Gate
+
+__all__ = ["DaemonService"]
+
+
+class DaemonService:
+    """The owner's side of the process. *stopping*: it takes no new work."""
+
+    def __init__(self, *, gate: Gate, audit: AuditLog, reload: Callable[[], Config]) -> None:
+        self._gate = gate
+        self._audit = audit
+        self._reload = reload
+        self.stopping = False
+
+    async def reload(self, peer: Peer) -> wire.ReloadResult:
+        """Read configuration and policy again; on error the old ones stay and the error says so."""
+        await self._gate.require_owner("Manage", peer)
+        config = self._reload()
+        return wire.ReloadResult(
+            credentials=sorted(config.credentials),
+            sources=[str(source) for source in config.sources],
+            warnings=list(config.warnings),
+        )
+
+    def audit(self, peer: Peer, after: str | None) -> bytes:
+        """Return audit lines as NDJSON, oldest first."""
+        self._gate.require("Inspect", peer)
+        return self._audit.after(after)
+
+    def ready(self) -> wire.Ready:
+        """Say whether requests should be sent here; the state of upstream is no part of it."""
+        reasons = ["stopping"] if self.stopping else []
+        return wire.Ready(ready=not reasons, reasons=reasons)

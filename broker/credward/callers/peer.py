@@ -1,0 +1,38 @@
+"""The other end of a connection, as every door and the gate know it.
+
+How this system finds out who it is: `identify` and the files that it chooses among.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from credward.callers.caller import Caller
+
+__all__ = ["Peer"]
+
+
+class Peer(Protocol):
+    """One connection's other end, attested anew for each request."""
+
+    @property
+    def uid(self) -> int:
+        """The user that called connect."""
+        ...
+
+    @property
+    def pid(self) -> int | None:
+        """The process that called connect; None where the kernel has no number for it here."""
+        ...
+
+    def identify(self) -> Caller:
+        """Return the caller as it is now; raises `denied` if the one who connected is gone."""
+        ...
+
+    async def identify_closely(self) -> Caller:
+        """Return the caller with the marks in its environment, for what only owners do."""
+        ...
+
+    def close(self) -> None:
+        """Give back what is held."""
+        ...

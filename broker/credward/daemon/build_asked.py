@@ -1,0 +1,145 @@
+"""The third of three builders: what is asked, and of whom. Constructs, and decides nothing.
+
+What it is answered with is `build_minted`; which doors lead to it is `compose`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from credward.administering.daemon_service import DaemonService
+from credward.administering.grant_service import GrantService
+from credward.administering.idle_lock import IdleLock
+from credward.administering.locking import Locking
+from credward.administering.login_service import LoginService
+from credward.administering.manage_service import ManageService
+from credward.administering.status_service import ProcessFacts, StatusService
+from credward.administering.store_service import StoreService
+from credward.audit import AuditLog
+from credward.clock import Clock
+from credward.config import Config
+from credward.grants.kept import Kept
+from credward.issuing.chains import Chains
+from credward.issuing.fallbacks import Fallbacks
+from credward.issuing.gate import Gate, Holder
+from credward.issuing.issuer import Issuer
+from credward.issuing.metrics import Metrics
+from credward.issuing.recording import Recorder
+from credward.logins.logins import Logins
+from credward.logins.notices import LoginNotices
+from credward.logins.waiters import LoginWaiters
+from credward.minting.minted import Minted
+from credward.workers.pool import WorkerPool
+
+__all__ = ["Asked", "Process", "build_asked"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """What the rest of the process gives: *reload* reads the configuration again.
+
+    *login_pool* holds the workers that talk to whoever logs in.
+    """
+
+    facts: ProcessFacts
+    audit: AuditLog
+    reload: Callable[[], Config]
+    notices: LoginNotices
+    spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+    login_pool: WorkerPool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The parts that doors lead to, and those that end with the daemon."""
+
+    gate: Gate
+    issuer: Issuer
+    status: StatusService
+    grants: GrantService
+    logins: LoginService
+    store: StoreService
+    locking: Locking
+    daemon: DaemonService
+    manage: ManageService
+    login_sessions: Logins
+    login_waiters: LoginWaiters
+    idle_lock: IdleLock
+
+
+def build_asked(
+    *, clock: Clock, holder: Holder, kept: Kept, minted: Minted, process: Process
+) -> Asked:
+    """Return the parts; *holder* has the configuration and the policy in force."""
+    recorder = Recorder(clock=clock, audit=process.audit)
+    metrics = Metrics()
+    login_waiters = LoginWaiters()
+    locking = Locking(kept=kept, minted=minted)
+    idle_lock = IdleLock(
+        clock=clock,
+        after=lambda: holder.active.config.store.lock_after,
+        locked=lambda: kept.opened_store.locked,
+        lock=locking.lock_up,
+        spawn=process.spawn,
+    )
+    gate = Gate(
+        holder=holder,
+        recorder=recorder,
+        worker_pids=kept.pool.pids,
+        locked=lambda: kept.opened_store.locked_by_owner or idle_lock.overdue,
+        asked=idle_lock.touch,
+    )
+    fallbacks = Fallbacks(clock=clock, view=minted.driver.view, holds=minted.driver.holds)
+    issuer = Issuer(
+        gate=gate,
+        driver=minted.driver,
+        recorder=recorder,
+        chains=Chains(gate=gate, fallbacks=fallbacks),
+        files=minted.files,
+        login_waiters=login_waiters,
+        metrics=metrics,
+    )
+    grants = GrantService(
+        clock=clock,
+        gate=gate,
+        recorder=recorder,
+        kept=kept,
+        minted=minted,
+        login_waiters=login_waiters,
+        notices=process.notices,
+    )
+    sessions = Logins(
+        clock=clock,
+        pool=process.login_pool,
+        secrets_of=minted.minting.secrets_of,
+        keep=grants.keep,
+        spawn=process.spawn,
+    )
+    logins = LoginService(clock=clock, gate=gate, recorder=recorder, kept=kept, logins=sessions)
+    store = StoreService(gate=gate, recorder=recorder, kept=kept, minted=minted, locking=locking)
+    status = StatusService(
+        clock=clock,
+        gate=gate,
+        driver=minted.driver,
+        fallbacks=fallbacks,
+        grants=grants,
+        metrics=metrics,
+        facts=process.facts,
+    )
+    return Asked(
+        gate=gate,
+        issuer=issuer,
+        status=status,
+        grants=grants,
+        logins=logins,
+        store=store,
+        locking=locking,
+        daemon=DaemonService(gate=gate, audit=process.audit, reload=process.reload),
+        manage=ManageService(grants=grants, logins=logins, store=store),
+        login_sessions=sessions,
+        login_waiters=login_waiters,
+        idle_lock=idle_lock,
+    )

@@ -1,0 +1,91 @@
+"""What the process can tell of itself and of what it keeps, for `status`, `doctor` and metrics."""
+
+from __future__ import annotations
+
+import os
+
+from credward.callers.attestation import attestation_report
+from credward.callers.caller import Caller
+from credward.config import CredentialConfig
+from credward.daemon.hardening import hardening_report
+from credward.errors import Failure
+from credward.grants.kept import Kept
+from credward.issuing.gate import Holder
+from credward.issuing.metrics import Sample
+from credward.logins.notices import LoginNotices
+from credward.minting.minted import Minted
+
+__all__ = ["ProcessFacts"]
+
+
+class ProcessFacts:
+    """Fulfils `administering.status_service.ProcessFacts`."""
+
+    def __init__(
+        self, *, holder: Holder, kept: Kept, minted: Minted, notices: LoginNotices
+    ) -> None:
+        self._holder = holder
+        self._kept = kept
+        self._minted = minted
+        self._notices = notices
+
+    def locked(self) -> bool:
+        """Return whether the owner locked the store."""
+        return self._kept.opened_store.locked_by_owner
+
+    def store(self) -> str:
+        """Return where the store's key comes from."""
+        return self._kept.opened_store.describe()
+
+    def warnings(self) -> list[str]:
+        """Return what people should know."""
+        unsaved = self._kept.records.failure
+        return [
+            *self._kept.opened_store.warnings(),
+            *([unsaved.message] if unsaved else []),
+            *self._notices.warnings(),
+        ]
+
+    def attestation(self, caller: Caller) -> str:
+        """Return how well *caller*, and the users that are served, can be seen."""
+        return attestation_report(
+            caller,
+            own_uid=os.geteuid(),
+            served_uids=self._holder.active.config.listen.allow_uids,
+        )
+
+    def hardening(self) -> str:
+        """Return what of the hardening took effect."""
+        return hardening_report()
+
+    def refusal(self, credential: CredentialConfig) -> Failure | None:
+        """Return why a stored secret is not used for *credential*, None where it may be."""
+        return self._kept.guard.refusal(self._holder.active.config, credential)
+
+    def public_key(self, credential: CredentialConfig) -> dict[str, str]:
+        """Return what others check the signatures of a `local` credential with, as a JWK."""
+        return self._minted.secrets.public_key(credential)
+
+    def gauges(self) -> list[Sample]:
+        """Return what is worth a gauge right now."""
+        keeper = self._kept.keeper
+        return [
+            Sample(
+                name="tokens_held",
+                help="Tokens sealed in memory",
+                value=float(len(self._minted.tokens)),
+            ),
+            Sample(
+                name="workers", help="Live workers", value=float(len(self._kept.pool.snapshot()))
+            ),
+            Sample(
+                name="grant_rotations",
+                help="Grants replaced by their mints since the start",
+                value=float(keeper.rotations),
+            ),
+            Sample(
+                name="grant_exchanges_cut_off",
+                help="Exchanges of which nobody knows whether they used their grant",
+                value=float(keeper.ambiguities),
+            ),
+        ]

@@ -1,0 +1,42 @@
+"""A token on its way out: its facts, and a handle that is opened once and wiped.
+
+Made by `issuer` once the audit line is written; the door that asked gives it its shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from credward.config import CredentialConfig
+from credward.minting.driver import Answer
+from credward.minting.token_cache import Held
+
+__all__ = ["Released"]
+
+
+class Released:
+    """What is handed out. *credential* is the one that served, shaped as the one that was named.
+
+    *held* has the facts of the token, with times in Unix seconds; *short*: it lasts less long than
+    was asked.
+    """
+
+    __slots__ = ("_open", "credential", "held", "short")
+
+    def __init__(
+        self, credential: CredentialConfig, answer: Answer, unseal: Callable[[Held], bytearray]
+    ) -> None:
+        self.credential = credential
+        self.held = answer.held
+        self.short = answer.short
+        self._open: Callable[[Held], bytearray] | None = unseal
+
+    def open(self) -> bytearray:
+        """Return the plain token, once; whoever opens it wipes it."""
+        unseal, self._open = self._open, None
+        if unseal is None:
+            raise RuntimeError("this token was opened already")
+        return unseal(self.held)
+
+    def __repr__(self) -> str:
+        return f"Released({self.credential.name}, {self.held.token_id})"

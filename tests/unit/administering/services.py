@@ -111,7 +111,10 @@ class Services:
         )
         self.driver = minted.driver
         self.driver.configure(
-            [Plan(credential=name, epoch="1", grant=GRANT) for name in (GRANT, "second")]
+            [
+                Plan(credential=each.name, epoch="1", grant=each.grant)
+                for each in self.config.credentials.values()
+            ]
         )
         self.worker = LoginWorker()
         asked = build_asked(

@@ -188,7 +188,7 @@ async def test_a_chain_answers_by_the_next_one_in_the_shape_of_the_first(
         dataclasses.replace(named, fallback=("second",), header="x-main"),
     )
     services.driver.configure(
-        [Plan(credential=name, epoch="1", grant=name) for name in (GRANT, "second")]
+        [Plan(credential=name, epoch="1", grant=name) for name in services.config.credentials]
     )
     services.driver.grant_parked(GRANT, Failure.of(Kind.LOGIN_REQUIRED, "log in"))
     answer = services.asked.issuer.issue(PERSON, TokenRequest(credential=GRANT), deadline())

@@ -1,0 +1,70 @@
+"""What may be seen: states of credentials and grants, and what was counted."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from credward.errors import BrokerError, Failure, Kind
+from credward.issuing.released import Released
+from credward.tokens import TokenRequest
+from unit.administering.services import PERSON, Services
+from unit.grants.rig import GRANT
+
+
+async def issue(services: Services) -> None:
+    deadline = asyncio.get_running_loop().time() + 60
+    answer = services.asked.issuer.issue(PERSON, TokenRequest(credential=GRANT), deadline)
+    released = answer if isinstance(answer, Released) else await answer
+    released.open()
+
+
+async def test_each_credential_with_its_state_and_its_grant(services: Services) -> None:
+    """Fresh after an ask; who asked is said, no secret is."""
+    await issue(services)
+    seen = services.asked.status.statuses(PERSON)
+    states = {each.name: each.state for each in seen.credentials}
+    (gateway,) = [each for each in seen.credentials if each.name == GRANT]
+
+    assert states == {"gateway": "fresh", "second": "parked", "plain": "empty"}
+    assert gateway.last_asked_by == "credward 5"
+    assert [each.name for each in seen.grants] == [GRANT]
+    assert not seen.locked
+
+
+async def test_a_locked_store_shows_in_every_state(services: Services) -> None:
+    """Whatever lies behind it."""
+    services.side.opened_store.shut()
+    seen = services.asked.status.statuses(PERSON)
+
+    assert seen.locked
+    assert {each.state for each in (*seen.credentials, *seen.grants)} == {"locked"}
+
+
+async def test_what_gives_no_token_now_is_listed(services: Services) -> None:
+    """With the kind of its failure."""
+    services.driver.grant_parked(GRANT, Failure.of(Kind.LOGIN_REQUIRED, "log in"))
+    seen = services.asked.status.statuses(PERSON)
+
+    assert {each.credential for each in seen.unusable} >= {GRANT}
+    assert {each.reason for each in seen.unusable} == {"login-required"}
+
+
+async def test_counters_and_states_for_scrapers(services: Services) -> None:
+    """In words of ours only."""
+    await issue(services)
+    text = services.asked.status.metrics()
+
+    assert 'credward_answers_total{format="token",outcome="issued"} 1.0' in text
+    assert 'credward_credentials{state="fresh"} 1.0' in text
+    assert "credward_tokens_held 1.0" in text
+
+
+async def test_only_what_signs_itself_has_keys(services: Services) -> None:
+    """Others have an issuer that tells."""
+    with pytest.raises(BrokerError, match="which has no keys here") as caught:
+        await services.asked.status.jwks(PERSON, GRANT)
+
+    assert caught.value.kind is Kind.BAD_REQUEST
+    assert services.asked.status.health().pid > 0

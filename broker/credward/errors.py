@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Literal, Self, TypedDict, Unpack
 
 __all__ = ["BrokerError", "Failure", "Kind", "Recovery", "Sent"]
 
@@ -72,6 +72,17 @@ class Kind(enum.Enum):
                 return Recovery.FIX_CONFIGURATION
 
 
+class _Facts(TypedDict, total=False):
+    """The fields of a `Failure` that most do not set."""
+
+    hint: str
+    retry_after: float | None
+    recovery: Recovery | None
+    sent: Sent
+    challenge: str
+    local: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """What went wrong, as a value that can be kept: safe to show, no secret and no upstream body.
@@ -97,25 +108,11 @@ class Failure:
         cls,
         kind: Kind,
         message: str,
-        *,
-        hint: str = "",
-        retry_after: float | None = None,
-        recovery: Recovery | None = None,
-        sent: Sent = "no",
-        challenge: str = "",
-        local: bool = False,
+        **facts: Unpack[_Facts],
     ) -> Self:
-        """Return the failure; without a *recovery* of its own it has the one of its kind."""
-        return cls(
-            kind=kind,
-            message=message,
-            hint=hint,
-            retry_after=retry_after,
-            recovery=recovery or kind.recovery,
-            sent=sent,
-            challenge=challenge,
-            local=local,
-        )
+        """Return the failure; without a recovery of its own it has the one of its kind."""
+        facts["recovery"] = facts.get("recovery") or kind.recovery
+        return cls(kind=kind, message=message, **facts)  # type: ignore[arg-type]
 
     def unsent(self) -> Self:
         """Return the same failure of something that did not reach the server."""
@@ -145,29 +142,9 @@ class Failure:
 class BrokerError(Exception):
     """A `Failure` on its way to whoever can tell of it; the arguments are its fields."""
 
-    def __init__(
-        self,
-        kind: Kind,
-        message: str,
-        *,
-        hint: str = "",
-        retry_after: float | None = None,
-        recovery: Recovery | None = None,
-        sent: Sent = "no",
-        challenge: str = "",
-        local: bool = False,
-    ) -> None:
+    def __init__(self, kind: Kind, message: str, **facts: Unpack[_Facts]) -> None:
         super().__init__(message)
-        self.failure = Failure.of(
-            kind,
-            message,
-            hint=hint,
-            retry_after=retry_after,
-            recovery=recovery,
-            sent=sent,
-            challenge=challenge,
-            local=local,
-        )
+        self.failure = Failure.of(kind, message, **facts)
 
     @property
     def kind(self) -> Kind:

@@ -27,7 +27,7 @@ from canaries import canary
 from contract.failures import check_failure
 from credward.clock import SystemClock
 from credward.errors import BrokerError, Kind
-from credward.providers.io import WorkerIo
+from credward.providers.io import Machine, WorkerIo
 from credward.providers.provider import ProviderRequest
 from credward.providers.registry import find_provider, load_provider, provider_entry_points
 from credward.providers.transport import Transport
@@ -313,11 +313,13 @@ def mint(provider: str, sample: Sample) -> Token:
     """Mint once in this process, over the real world."""
     transport = Transport(NetworkSettings())
     io = WorkerIo(
-        clock=SystemClock(),
-        now=SystemClock().now(),
+        Machine(
+            clock=SystemClock(),
+            now=SystemClock().now(),
+            environ=ENVIRON,
+            transport=lambda: transport,
+        ),
         credential="gateway",
-        environ=ENVIRON,
-        transport=lambda: transport,
         keep_grant=lambda _: None,
     )
     try:
@@ -380,7 +382,7 @@ sys.addaudithook(hook)
 import msgspec
 import urllib3  # the transport's; binds a socket when imported, to see whether there is IPv6
 from credward.clock import SystemClock
-from credward.providers.io import WorkerIo
+from credward.providers.io import Machine, WorkerIo
 from credward.providers.provider import ProviderRequest
 from credward.providers.registry import load_provider
 from credward.providers.transport import Transport

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from canaries import canary
 from credward.clock import SystemClock
-from credward.providers.io import WorkerIo
+from credward.providers.io import Machine, WorkerIo
 from credward.providers.provider import HttpRequest, HttpResponse, ProviderRequest
 from credward.providers.registry import load_provider
 from credward.providers.transport import Transport
@@ -120,11 +120,18 @@ class Mint:
         """Mint once; by *provider*, or a new one."""
         way = self._way
         io = WorkerIo(
-            clock=SystemClock(),
-            now=SystemClock().now(),
+            Machine(
+                clock=SystemClock(),
+                now=SystemClock().now(),
+                environ={
+                    "PATH": "/usr/bin:/bin",
+                    "HOME": "/nonexistent",
+                    "LANG": "C",
+                    **way.environ,
+                },
+                transport=lambda: self,
+            ),
             credential="gateway",
-            environ={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C", **way.environ},
-            transport=lambda: self,
             keep_grant=lambda grant: self.grants.append(grant.secret.reveal()),
         )
         token: Token = (provider or load_provider(way.provider)).mint(

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from credward.clock import SystemClock
-from credward.providers.io import WorkerIo
+from credward.providers.io import Machine, WorkerIo
 from credward.providers.provider import Grant, HttpRequest, HttpResponse
 from credward.providers.transport import Transport
 from credward.settings.network import NetworkSettings
@@ -387,10 +387,12 @@ def make_io(google: Google, environ: dict[str, str], grants: list[Grant] | None 
     """Return the real world of a worker, with *google* in Google's place."""
     clock = SystemClock()
     return WorkerIo(
-        clock=clock,
-        now=clock.now(),
+        Machine(
+            clock=clock,
+            now=clock.now(),
+            environ={"PATH": "/usr/bin:/bin", **environ},
+            transport=lambda: DivertingTransport(google),
+        ),
         credential="vertex",
-        environ={"PATH": "/usr/bin:/bin", **environ},
-        transport=lambda: DivertingTransport(google),
         keep_grant=None if grants is None else grants.append,
     )

@@ -13,7 +13,7 @@ import pytest
 from credward.clock import SystemClock
 from credward.errors import BrokerError, Kind
 from credward.providers.aws.provider import AwsProvider
-from credward.providers.io import WorkerIo
+from credward.providers.io import Machine, WorkerIo
 from credward.providers.provider import ProviderRequest
 from credward.providers.transport import Transport
 from credward.settings.aws import Settings
@@ -63,11 +63,17 @@ def mint(moto, transport, tmp_path):
             settings["web_identity_token"] = Reference(env="IDENTITY")
             secrets["web_identity_token"] = Secret(identity)
         io = WorkerIo(
-            clock=SystemClock(),
-            now=SystemClock().now(),
+            Machine(
+                clock=SystemClock(),
+                now=SystemClock().now(),
+                environ={
+                    "AWS_ENDPOINT_URL": moto.url,
+                    "HOME": str(tmp_path),
+                    "PATH": "/usr/bin:/bin",
+                },
+                transport=lambda: transport,
+            ),
             credential="deploy",
-            environ={"AWS_ENDPOINT_URL": moto.url, "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
-            transport=lambda: transport,
         )
         request = ProviderRequest(
             credential="deploy", settings=Settings(region=REGION, **settings), secrets=secrets

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import socket
+from dataclasses import dataclass
 
 from credward.callers import linux
 from credward.callers.ancestry import walk
@@ -19,8 +20,19 @@ from credward.errors import BrokerError, Kind
 __all__ = ["LinuxIdentifier", "LinuxPeer"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connected:
+    """What the kernel said at `accept`; *handle* is a pidfd of the *kind*, if there is one."""
+
+    uid: int
+    gid: int
+    pid: int | None
+    handle: int | None
+    kind: Handle | None
+
+
 class LinuxPeer:
-    """Who connected; *handle* is a pidfd that is closed with it, None where there is none.
+    """Who connected; the handle is closed with it.
 
     The program is pinned here and now: one that was replaced since is not attested any more. That
     an exec came between `connect` and this, nobody can tell.
@@ -28,27 +40,20 @@ class LinuxPeer:
 
     def __init__(
         self,
+        connected: Connected,
         *,
-        uid: int,
-        gid: int,
-        pid: int | None,
-        handle: int | None,
-        kind: Handle | None,
         processes: linux.Processes,
         marks: MarkReader,
         own_uid: int,
         relays_above: bool,
     ) -> None:
         self._own_uid = own_uid
-        self.uid = uid
-        self.gid = gid
-        self.pid = pid
-        self._handle = handle
-        self._kind = kind
+        self.uid, self.gid, self.pid = connected.uid, connected.gid, connected.pid
+        self._handle, self._kind = connected.handle, connected.kind
         self._processes = processes
         self._marks = marks
         self._relays_above = relays_above
-        pinned = None if pid is None or handle is None else pid
+        pinned = None if self._handle is None else self.pid
         stat = None if pinned is None else processes.stat(pinned)
         self._start_time = None if stat is None else stat.start_time
         self._pinned = None if pinned is None else processes.executable(pinned)
@@ -136,13 +141,10 @@ class LinuxIdentifier:
         """Ask the kernel who connected to this end."""
         pid, uid, gid = linux.peer_credentials(peer)
         handle, kind = _open_handle(peer, pid)
+        # A process outside of our pid namespace: the kernel has no number for it here.
+        connected = Connected(uid=uid, gid=gid, pid=pid or None, handle=handle, kind=kind)
         return LinuxPeer(
-            uid=uid,
-            gid=gid,
-            # A process outside of our pid namespace: the kernel has no number for it here.
-            pid=pid or None,
-            handle=handle,
-            kind=kind,
+            connected,
             processes=self._processes,
             marks=self._marks,
             own_uid=self._own_uid,

@@ -78,20 +78,7 @@ def build_asked(
     metrics = Metrics()
     login_waiters = LoginWaiters()
     locking = Locking(kept=kept, minted=minted)
-    idle_lock = IdleLock(
-        clock=clock,
-        after=lambda: holder.active.config.store.lock_after,
-        locked=lambda: kept.opened_store.locked,
-        lock=locking.lock_up,
-        spawn=process.spawn,
-    )
-    gate = Gate(
-        holder=holder,
-        recorder=recorder,
-        worker_pids=kept.pool.pids,
-        locked=lambda: kept.opened_store.locked_by_owner or idle_lock.overdue,
-        asked=idle_lock.touch,
-    )
+    gate, idle_lock = _gate(clock, holder, kept, recorder, locking, process)
     fallbacks = Fallbacks(clock=clock, view=minted.driver.view, holds=minted.driver.holds)
     issuer = Issuer(
         gate=gate,
@@ -143,3 +130,24 @@ def build_asked(
         login_waiters=login_waiters,
         idle_lock=idle_lock,
     )
+
+
+def _gate(
+    clock: Clock, holder: Holder, kept: Kept, recorder: Recorder, locking: Locking, process: Process
+) -> tuple[Gate, IdleLock]:
+    """Return the gate, and what it asks whether the daemon is to be locked by now."""
+    idle_lock = IdleLock(
+        clock=clock,
+        after=lambda: holder.active.config.store.lock_after,
+        locked=lambda: kept.opened_store.locked,
+        lock=locking.lock_up,
+        spawn=process.spawn,
+    )
+    gate = Gate(
+        holder=holder,
+        recorder=recorder,
+        worker_pids=kept.pool.pids,
+        locked=lambda: kept.opened_store.locked_by_owner or idle_lock.overdue,
+        asked=idle_lock.touch,
+    )
+    return gate, idle_lock

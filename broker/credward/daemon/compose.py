@@ -37,6 +37,8 @@ from credward.policy.engine import PolicyEngine
 
 __all__ = ["Broker", "compose"]
 
+Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broker:
@@ -46,11 +48,9 @@ class Broker:
     minted: Minted
     asked: Asked
     doors: tuple[Door, ...]
-    audit: AuditLog
-    notices: LoginNotices
+    process: Process
     scrubber: Scrubber
     open_store: Callable[[], Awaitable[None]]
-    reload: Callable[[], Config]
     # Whether tokens of an earlier life may lie in the store.
     persists: bool
 
@@ -61,17 +61,22 @@ def compose(
     paths: Paths,
     config_path: Path | None,
     socket_path: Path,
-    spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+    spawn: Spawn,
 ) -> Broker:
     """Build a broker from the configuration; raise `BrokerError` where that is wrong."""
-    config = load_config(paths, config_path)
+
+    def load() -> Active:
+        config = load_config(paths, config_path)
+        return Active(config, _load_policy(config))
+
+    holder = Holder(load())
+    config = holder.active.config
+    audit = AuditLog(config.audit.path or paths.state_dir / "audit.log", sync=config.audit.sync)
     place = Place(
         state_dir=paths.state_dir,
         key_file=paths.config_file.parent / "store.key",
         environ=environment(),
     )
-    audit = AuditLog(config.audit.path or paths.state_dir / "audit.log", sync=config.audit.sync)
-    holder = Holder(Active(config, _load_policy(config)))
     scrubber = Scrubber()
     kept = build_kept(
         clock=clock,
@@ -81,55 +86,18 @@ def compose(
         # Only a mint that the driver below began brings this about.
         changed_hands=lambda grant: changed_hands(holder.active.config, minted.driver, grant),
     )
-    notices = LoginNotices(
-        clock=clock,
-        config=lambda: holder.active.config,
-        view=kept.keeper.view,
-        run=notice_program(place.environ),
+    minted, notices = _what_is_minted(clock, place, holder, kept, spawn)
+    process = Process(
+        facts=ProcessFacts(holder=holder, kept=kept, minted=minted, notices=notices),
+        audit=audit,
+        reload=lambda: in_force.reload(),  # noqa: PLW0108 - made below
+        notices=notices,
         spawn=spawn,
+        login_pool=kept.pool,
     )
-
-    def login_came(grant: str) -> None:
-        woken = login_found(holder.active.config, minted.driver, grant)
-        for each in {grant, *(user.grant for user in woken)}:
-            notices.login_given(each)
-
-    minted = build_minted(
-        clock=clock,
-        place=place,
-        kept=kept,
-        config=lambda: holder.active.config,
-        wakeups=open_wakeups(asyncio.get_running_loop()),
-        spawn=spawn,
-        told=Told(owner=notices, login_found=login_came),
-    )
-
-    def reload() -> Config:
-        # Everything is read and checked before anything is replaced: an error leaves all as it was.
-        fresh = load_config(paths, config_path)
-        active = Active(fresh, _load_policy(fresh))
-        audit.reopen()
-        before, holder.active = holder.active, active
-        in_force.configure()
-        spawn(asked.grants.dropped(before.config))
-        return fresh
-
-    asked = build_asked(
-        clock=clock,
-        holder=holder,
-        kept=kept,
-        minted=minted,
-        process=Process(
-            facts=ProcessFacts(holder=holder, kept=kept, minted=minted, notices=notices),
-            audit=audit,
-            reload=reload,
-            notices=notices,
-            spawn=spawn,
-            login_pool=kept.pool,
-        ),
-    )
+    asked = build_asked(clock=clock, holder=holder, kept=kept, minted=minted, process=process)
     in_force = InForce(
-        holder=holder, kept=kept, minted=minted, idle_lock=asked.idle_lock, notices=notices
+        holder=holder, kept=kept, minted=minted, asked=asked, process=process, load=load
     )
     kept.opened_store.on_open(in_force.store_opened)
     in_force.configure()
@@ -138,13 +106,44 @@ def compose(
         minted=minted,
         asked=asked,
         doors=_doors(config, socket_path, asked),
-        audit=audit,
-        notices=notices,
+        process=process,
         scrubber=scrubber,
         open_store=in_force.open_store,
-        reload=reload,
         persists=any(each.persist for each in config.credentials.values()),
     )
+
+
+def _what_is_minted(
+    clock: Clock, place: Place, holder: Holder, kept: Kept, spawn: Spawn
+) -> tuple[Minted, LoginNotices]:
+    """Build it, and who is told where only a login helps."""
+
+    def configured() -> Config:
+        return holder.active.config
+
+    notices = LoginNotices(
+        clock=clock,
+        config=configured,
+        view=kept.keeper.view,
+        run=notice_program(place.environ),
+        spawn=spawn,
+    )
+
+    def login_came(grant: str) -> None:
+        woken = login_found(configured(), minted.driver, grant)
+        for each in {grant, *(user.grant for user in woken)}:
+            notices.login_given(each)
+
+    minted = build_minted(
+        clock=clock,
+        place=place,
+        kept=kept,
+        config=configured,
+        wakeups=open_wakeups(asyncio.get_running_loop()),
+        spawn=spawn,
+        told=Told(owner=notices, login_found=login_came),
+    )
+    return minted, notices
 
 
 def _doors(config: Config, socket_path: Path, asked: Asked) -> tuple[Door, ...]:

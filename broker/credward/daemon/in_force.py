@@ -5,14 +5,14 @@ Knows the order of things at the start, at a reload and at an unlock; each of th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from credward.administering.idle_lock import IdleLock
 from credward.config import Config, CredentialConfig
+from credward.daemon.build_asked import Asked, Process
 from credward.grants.kept import Kept
 from credward.issuing.gate import Active
 from credward.lifecycle.vocabulary import Plan
-from credward.logins.notices import LoginNotices
 from credward.minting.minted import Minted
 from credward.minting.minting import needs_store
 from credward.minting.waking import secret_allowed
@@ -31,14 +31,30 @@ class Holder:
 
 @dataclass(slots=True, kw_only=True)
 class InForce:
-    """What is configured, as the parts need it; *restored*: the store was opened, or cannot be."""
+    """What is configured, as the parts need it.
+
+    *load* reads and checks it. *restored*: the store was opened, or cannot be.
+    """
 
     holder: Holder
     kept: Kept
     minted: Minted
-    idle_lock: IdleLock
-    notices: LoginNotices
+    asked: Asked
+    process: Process
+    load: Callable[[], Active]
     restored: bool = False
+
+    def reload(self) -> Config:
+        """Put what is configured now into force; raise `BrokerError` where it is wrong.
+
+        Everything is read and checked before anything is replaced: an error leaves all as it was.
+        """
+        fresh = self.load()
+        self.process.audit.reopen()
+        before, self.holder.active = self.holder.active, fresh
+        self.configure()
+        self.process.spawn(self.asked.grants.dropped(before.config))
+        return fresh.config
 
     def configure(self) -> None:
         """Tell the parts what is configured now."""
@@ -54,7 +70,7 @@ class InForce:
         self.minted.driver.configure(self._plans(config))
         secret_allowed(self.minted.driver, self.kept.guard.released(config))
         self.minted.tokens.sweep()
-        self.notices.configured()
+        self.process.notices.configured()
 
     async def open_store(self) -> None:
         """Open the store where anything needs it; raise `BrokerError` where it does not open."""
@@ -71,7 +87,7 @@ class InForce:
 
     async def store_opened(self) -> None:
         """Take up what is there: journals first, then the state of the grants, then tokens."""
-        self.idle_lock.touch()
+        self.asked.idle_lock.touch()
         await self.kept.journal_replay.begin()
         await self.kept.keeper.unlocked(recovered=self.kept.opened_store.recovered)
         config = self.holder.active.config

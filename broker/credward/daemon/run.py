@@ -137,30 +137,40 @@ async def _serve(
             notifier.stopping()
             for task in watching:
                 task.cancel()
-            broker.asked.login_sessions.close()
-            broker.kept.records.close()
-            broker.asked.idle_lock.close()
-            broker.notices.close()
-            broker.scrubber.close()
-            broker.asked.daemon.stopping = True
-            await asyncio.gather(*(each.close() for _, each in listeners))
-            if os.getpid() == 1:
-                # With the first process of a container its workers are killed.
-                await broker.kept.pool.finish(_CONTAINER)
-            await broker.kept.pool.close()
-            if broker.kept.records.unsaved:
-                # There may be room again by now.
-                spawn(_save(broker))
-            # What still runs now waits for a worker or for the disk; its journal knows the rest.
-            if running:
-                await asyncio.wait(running, timeout=_LAST_WORDS)
-            for task in running:
-                task.cancel()
-            broker.minted.driver.close()
-            await broker.minted.tokens.close()
-            broker.audit.close()
+            await _stop(broker, [each for _, each in listeners], running, spawn)
     finally:
         lock.release()
+
+
+async def _stop(
+    broker: Broker,
+    listeners: list[Listener],
+    running: set[asyncio.Task[None]],
+    spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+) -> None:
+    """Take nothing new, let what runs end in a moment, and keep what there is to keep."""
+    broker.asked.login_sessions.close()
+    broker.kept.records.close()
+    broker.asked.idle_lock.close()
+    broker.process.notices.close()
+    broker.scrubber.close()
+    broker.asked.daemon.stopping = True
+    await asyncio.gather(*(each.close() for each in listeners))
+    if os.getpid() == 1:
+        # With the first process of a container its workers are killed.
+        await broker.kept.pool.finish(_CONTAINER)
+    await broker.kept.pool.close()
+    if broker.kept.records.unsaved:
+        # There may be room again by now.
+        spawn(_save(broker))
+    # What still runs now waits for a worker or for the disk; its journal knows the rest.
+    if running:
+        await asyncio.wait(running, timeout=_LAST_WORDS)
+    for task in running:
+        task.cancel()
+    broker.minted.driver.close()
+    await broker.minted.tokens.close()
+    broker.process.audit.close()
 
 
 async def _open_store(broker: Broker) -> None:
@@ -185,7 +195,7 @@ def _answer_signals(broker: Broker, stop: asyncio.Event, notifier: Notifier) -> 
     def reload() -> None:
         notifier.reloading(int(loop.time() * 1e6))
         try:
-            broker.reload()
+            broker.process.reload()
         except BrokerError as error:
             _log.error("reload refused, the old configuration stays: %s", error.message)
             notifier.ready(f"reload refused: {error.message}")

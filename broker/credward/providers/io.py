@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +17,7 @@ from credward.errors import BrokerError, Kind, Sent
 from credward.providers.programs import OutputTooLongError, run_program
 from credward.providers.provider import CommandResult, Grant, HttpRequest, HttpResponse
 
-__all__ = ["MAX_OUTPUT", "WorkerIo"]
+__all__ = ["MAX_OUTPUT", "Machine", "Sender", "WorkerIo"]
 
 # Tokens are far shorter; whoever prints more prints something else (bytes).
 MAX_OUTPUT = 64 * 1024
@@ -30,27 +31,37 @@ class Sender(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Where a mint runs: *now* is the daemon's wall clock at its start, in Unix seconds.
+
+    *transport* makes the way out, at its first use; None: nothing is dialled.
+    """
+
+    clock: Clock
+    now: float
+    environ: Mapping[str, str]
+    transport: Callable[[], Sender] | None = None
+
+
 class WorkerIo:
-    """One mint's view of the world, fulfilling `Io`; *now* is the daemon's clock at its start."""
+    """One mint's view of the world, fulfilling `Io`."""
 
     def __init__(
         self,
+        machine: Machine,
         *,
-        clock: Clock,
-        now: float,
         credential: str,
-        environ: Mapping[str, str],
-        transport: Callable[[], Sender] | None = None,
         before_send: Callable[[HttpRequest], None] | None = None,
         keep_grant: Callable[[Grant], None] | None = None,
         used_up: dict[str, float] | None = None,
     ) -> None:
-        self._clock = clock
-        self._started_at = now
-        self._started = clock.elapsed()
+        self._clock = machine.clock
+        self._started_at = machine.now
+        self._started = machine.clock.elapsed()
         self._credential = credential
-        self._environ = environ
-        self._transport = transport
+        self._environ = machine.environ
+        self._transport = machine.transport
         self._before_send = before_send
         self._keep_grant = keep_grant
         self._used_up = {} if used_up is None else used_up

@@ -13,9 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from credward.clock import Clock
 from credward.errors import BrokerError, Kind
-from credward.providers.io import Sender, WorkerIo
+from credward.providers.io import Machine, WorkerIo
 from credward.providers.login_redirect import RedirectListener, read_redirect, state_of
 from credward.settings.checks import is_page
 
@@ -43,19 +42,14 @@ class WorkerLoginIo(WorkerIo):
 
     def __init__(
         self,
+        machine: Machine,
         *,
-        clock: Clock,
-        now: float,
         credential: str,
-        environ: Mapping[str, str],
-        transport: Callable[[], Sender] | None,
         tell: Tell,
         hear: Callable[[], tuple[str, str | None]],
         link: int,
     ) -> None:
-        super().__init__(
-            clock=clock, now=now, credential=credential, environ=environ, transport=transport
-        )
+        super().__init__(machine, credential=credential)
         self._tell = tell
         self._hear = hear
         self._link = link

@@ -19,7 +19,7 @@ import msgspec
 from credward import __version__
 from credward.clock import SystemClock
 from credward.errors import BrokerError, Failure, Kind
-from credward.providers.io import WorkerIo
+from credward.providers.io import Machine, WorkerIo
 from credward.providers.login_io import WorkerLoginIo
 from credward.providers.provider import (
     Grant,
@@ -230,11 +230,8 @@ class _Worker:
                 f'"{request.credential}" needs no login, provider {self._name} has none',
             )
         io = WorkerLoginIo(
-            clock=SystemClock(),
-            now=request.now,
+            self._machine(request),
             credential=request.credential,
-            environ=os.environ,
-            transport=self._transport(request.network),
             tell=lambda **fields: self._link.send(LoginStep(**fields)),
             hear=self._hear,
             link=self._link.fileno(),
@@ -274,14 +271,19 @@ class _Worker:
         keep_grant: Callable[[Grant], None] | None = None,
     ) -> WorkerIo:
         return WorkerIo(
-            clock=SystemClock(),
-            now=request.now,
+            self._machine(request),
             credential=request.credential,
-            environ=os.environ,  # built for this worker alone, by `environment`
-            transport=self._transport(request.network),
             before_send=before_send,
             keep_grant=keep_grant,
             used_up=self._used_up,
+        )
+
+    def _machine(self, request: MintRequest | LoginRequest | RevokeRequest) -> Machine:
+        return Machine(
+            clock=SystemClock(),
+            now=request.now,
+            environ=os.environ,  # built for this worker alone, by `environment`
+            transport=self._transport(request.network),
         )
 
     def _provider_request(self, request: Any) -> ProviderRequest:

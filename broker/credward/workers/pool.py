@@ -61,32 +61,41 @@ class Login:
         self._worker.tell(answer)
 
 
-class WorkerPool:
-    """At most *size* workers per provider (None: what `environment` says of the provider).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolLimits:
+    """At most *size* workers per provider, None: what `environment` says of the provider.
 
-    Some more while mints hang, see `slots`. *environ* is the daemon's own environment, of which a
-    worker is handed very little. *on_used_up* is told, before the mint that it comes of ends, which
-    one-time proofs count no more; *on_left*, that a worker has ended, whose buffers are free then.
+    Some more while mints hang, see `slots`. A worker ends when it had nothing to do for
+    *idle_after* seconds, and is given up that says nothing for *hello_timeout* at its start.
+    """
+
+    size: int | None = None
+    idle_after: float = 90.0
+    hello_timeout: float = 15.0
+
+
+class WorkerPool:
+    """The processes that dial.
+
+    *environ* is the daemon's own environment, of which a worker is handed very little. *on_used_up*
+    is told, before the mint that it comes of ends, which one-time proofs count no more; *on_left*,
+    that a worker has ended, whose buffers are free then.
     """
 
     def __init__(
         self,
         *,
         clock: Clock,
-        size: int | None = None,
-        idle_after: float = 90.0,
+        limits: PoolLimits | None = None,
         executable: str = sys.executable,
-        hello_timeout: float = 15.0,
         environ: Mapping[str, str] | None = None,
         journals: JournalMaker | None = None,
         on_used_up: Callable[[Mapping[str, float]], None] | None = None,
         on_left: Callable[[], None] = lambda: None,
     ) -> None:
         self._clock = clock
-        self._size = size
-        self._idle_after = idle_after
+        self._limits = limits or PoolLimits()
         self._executable = executable
-        self._hello_timeout = hello_timeout
         self._environ = environment() if environ is None else environ
         self._journals = journals
         self._on_used_up = on_used_up
@@ -219,7 +228,7 @@ class WorkerPool:
 
     async def _greet(self, worker: Worker) -> None:
         try:
-            async with asyncio.timeout(self._hello_timeout) as patience:
+            async with asyncio.timeout(self._limits.hello_timeout) as patience:
                 await worker.start(self._executable, self._environ)
         except BaseException as error:
             worker.kill()
@@ -227,7 +236,7 @@ class WorkerPool:
                 raise BrokerError(
                     Kind.INTERNAL,
                     f"worker for provider {worker.provider} did not start within "
-                    f"{self._hello_timeout:g} s: run credward doctor",
+                    f"{self._limits.hello_timeout:g} s: run credward doctor",
                 ) from error
             raise
 
@@ -248,9 +257,9 @@ class WorkerPool:
             rules = rules_of(provider)
             lane = self._lanes[provider] = Lane(
                 provider,
-                slots=Slots(size=self._size or rules.size, spare=rules.spare),
+                slots=Slots(size=self._limits.size or rules.size, spare=rules.spare),
                 greet=self._greet,
-                idle_after=self._idle_after,
+                idle_after=self._limits.idle_after,
                 journals=self._journals,
                 on_used_up=self._on_used_up,
                 on_left=self._on_left,

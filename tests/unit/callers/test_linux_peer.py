@@ -18,7 +18,7 @@ import pytest
 from credward.callers import linux
 from credward.callers.ancestry import Stat
 from credward.callers.caller import Caller
-from credward.callers.linux_peer import LinuxIdentifier, LinuxPeer
+from credward.callers.linux_peer import Connected, LinuxIdentifier, LinuxPeer
 from credward.callers.programs import MARKS, UNKNOWN_HARNESS
 from credward.errors import BrokerError, Kind
 from waiting import PATIENCE, until
@@ -209,11 +209,7 @@ def test_p5_an_undumpable_peer_has_no_program(
 def test_a_peer_outside_our_pid_namespace_is_unattested(identifier: LinuxIdentifier) -> None:
     """P6: the kernel has no number for it here."""
     peer = LinuxPeer(
-        uid=1,
-        gid=1,
-        pid=None,
-        handle=None,
-        kind=None,
+        Connected(uid=1, gid=1, pid=None, handle=None, kind=None),
         processes=identifier._processes,
         marks=identifier._marks,
         own_uid=0,

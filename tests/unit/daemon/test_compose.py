@@ -38,7 +38,7 @@ class Home:
     def configure(self, text: str) -> None:
         """Write the configuration; a table of the test's own before it."""
         self.config.write_text(
-            f'[listen]\nmode = "sidecar"\n[policy]\ndirectory = "{self.policies}"\n{text}'
+            f'[listen]\nmode = "sidecar"\nallow_uids = [1000]\n[policy]\ndirectory = "{self.policies}"\n{text}'
         )
 
 
@@ -61,10 +61,10 @@ async def broker(home: Home) -> AsyncIterator[Broker]:
         yield broker
         broker.minted.driver.close()
         broker.asked.idle_lock.close()
-        broker.notices.close()
+        broker.process.notices.close()
         broker.scrubber.close()
         await broker.kept.pool.close()
-        broker.audit.close()
+        broker.process.audit.close()
 
 
 async def ask(broker: Broker, name: str) -> Released:
@@ -92,17 +92,17 @@ async def test_a_reload_replaces_configuration_and_policy_as_one(
     home.configure(LOCAL.format(name="two"))
     (home.policies / "all.cedar").write_text("forbid (")
     with pytest.raises(BrokerError, match=r"all\.cedar"):
-        broker.reload()
+        broker.process.reload()
     assert set(broker.asked.gate.config.credentials) == {"one"}
 
     (home.policies / "all.cedar").write_text(PERMIT)
-    assert set(broker.reload().credentials) == {"two"}
+    assert set(broker.process.reload().credentials) == {"two"}
     with pytest.raises(BrokerError) as caught:
         await ask(broker, "one")
     assert caught.value.kind is Kind.UNKNOWN_CREDENTIAL
 
     (home.policies / "all.cedar").write_text("")
-    broker.reload()
+    broker.process.reload()
     with pytest.raises(BrokerError, match="no policy permits it"):
         await ask(broker, "two")
 
@@ -134,6 +134,6 @@ async def test_tokens_of_before_may_lie_in_the_store_where_one_persists(
         spawn=asyncio.get_running_loop().create_task,
     )
     other.minted.driver.close()
-    other.audit.close()
+    other.process.audit.close()
 
     assert other.persists

@@ -8,7 +8,7 @@ import pytest
 
 from canaries import MARK, canary
 from credward.errors import BrokerError, Kind
-from credward.providers.io import WorkerIo
+from credward.providers.io import Machine, WorkerIo
 from fakes.clock import FakeClock
 
 
@@ -22,7 +22,7 @@ def clock():
 def io(clock, tmp_path):
     """Return the world with a home and a short search path."""
     environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path), "LANG": "C"}
-    return WorkerIo(clock=clock, now=1000.0, credential="gateway", environ=environ)
+    return WorkerIo(Machine(clock=clock, now=1000.0, environ=environ), credential="gateway")
 
 
 @pytest.fixture
@@ -110,7 +110,9 @@ def test_a_directory_is_no_program(io, tmp_path):
 def test_t18_a_hung_program_is_timed_out(tmp_path, program):
     """By the clock that counts a suspended machine's time too."""
     clock = FakeClock()
-    io = WorkerIo(clock=clock, now=0.0, credential="gateway", environ={"PATH": "/bin:/usr/bin"})
+    io = WorkerIo(
+        Machine(clock=clock, now=0.0, environ={"PATH": "/bin:/usr/bin"}), credential="gateway"
+    )
     path = program("sleep 60")
     # Time stands still but for the look at it, so that nothing is waited for.
     clock.elapsed = iter([0.0, 0.0, 31.0, 31.0]).__next__

@@ -9,6 +9,7 @@ import pytest
 
 from credward.clock import SystemClock
 from credward.errors import BrokerError, Kind
+from credward.providers.io import Machine
 from credward.providers.login_io import WorkerLoginIo
 from credward.providers.provider import Grant
 from credward.tokens import Secret
@@ -22,11 +23,8 @@ class World:
         self.typed: list[tuple[str, str | None]] = []
         self.link, self._user = os.pipe()
         self.io = WorkerLoginIo(
-            clock=SystemClock(),
-            now=1e9,
+            Machine(clock=SystemClock(), now=1e9, environ={}, transport=None),
             credential="gateway",
-            environ={},
-            transport=None,
             tell=lambda **fields: self.told.append(fields),
             hear=self._hear,
             link=self.link,

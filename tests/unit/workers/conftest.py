@@ -11,7 +11,7 @@ import pytest
 from credward.clock import SystemClock
 from credward.tokens import Secret
 from credward.workers.link import MintRequest
-from credward.workers.pool import WorkerPool
+from credward.workers.pool import PoolLimits, WorkerPool
 from waiting import PATIENCE
 
 MakePool = Callable[..., WorkerPool]
@@ -24,9 +24,13 @@ async def make_pool() -> AsyncIterator[MakePool]:
 
     def make(**options: Any) -> WorkerPool:
         # However slow this machine is, no worker is taken for one that does not start.
-        known = {"clock": SystemClock(), "environ": dict(os.environ), "hello_timeout": PATIENCE}
-        options = {**known, **options}
-        pools.append(WorkerPool(**options))
+        limits = {"hello_timeout": PATIENCE} | {
+            name: options.pop(name)
+            for name in ("size", "idle_after", "hello_timeout")
+            if name in options
+        }
+        known = {"clock": SystemClock(), "environ": dict(os.environ)}
+        pools.append(WorkerPool(limits=PoolLimits(**limits), **{**known, **options}))
         return pools[-1]
 
     yield make

@@ -22,7 +22,7 @@ from credward.doors.unix_api.openapi import Route
 from credward.errors import BrokerError, Kind
 from credward.http.messages import HttpRequest, HttpResponse
 
-__all__ = ["ManageApi", "manage_routes"]
+__all__ = ["MANAGE_ROUTES", "ManageApi"]
 
 # How long a watcher's question stays open when nothing happens (seconds); it then asks again.
 _WATCH = 25.0
@@ -121,117 +121,114 @@ class ManageApi:
         )
 
 
-def manage_routes() -> tuple[Route, ...]:
-    """Return the table of these routes."""
-    api = ManageApi
-    return (
+MANAGE_ROUTES: tuple[Route, ...] = (
+    Route(
+        verb="POST",
+        path="/v1/grants/{name}/login",
+        call=ManageApi.login,
+        summary="Start a login, or join the one under way",
+        body=wire.LoginStart,
+        answer=wire.LoginStarted,
+    ),
+    Route(
+        verb="DELETE",
+        path="/v1/grants/{name}/login",
+        call=ManageApi.cancel_of,
+        summary="Give up the login under way, wherever it was begun",
+        answer=wire.LoginGivenUp,
+    ),
+    Route(
+        verb="GET",
+        path="/v1/logins/{id}/events",
+        call=ManageApi.events,
+        summary="What happens in a login, one JSON line each",
+        query=("after", "timeout"),
+        media="application/x-ndjson",
+    ),
+    Route(
+        verb="POST",
+        path="/v1/logins/{id}/answer",
+        call=ManageApi.answer,
+        summary="What the user typed",
+        body=wire.LoginAnswer,
+        status=202,
+    ),
+    Route(
+        verb="DELETE",
+        path="/v1/logins/{id}",
+        call=ManageApi.cancel,
+        summary="Give a login up",
+        status=202,
+    ),
+    Route(
+        verb="POST",
+        path="/v1/grants/{name}/grant",
+        call=ManageApi.import_grant,
+        summary="Give an existing refresh token into sole ownership",
+        body=wire.GrantImport,
+        answer=wire.GrantGiven,
+    ),
+    *(
         Route(
             verb="POST",
-            path="/v1/grants/{name}/login",
-            call=api.login,
-            summary="Start a login, or join the one under way",
-            body=wire.LoginStart,
-            answer=wire.LoginStarted,
-        ),
-        Route(
-            verb="DELETE",
-            path="/v1/grants/{name}/login",
-            call=api.cancel_of,
-            summary="Give up the login under way, wherever it was begun",
-            answer=wire.LoginGivenUp,
-        ),
-        Route(
-            verb="GET",
-            path="/v1/logins/{id}/events",
-            call=api.events,
-            summary="What happens in a login, one JSON line each",
-            query=("after", "timeout"),
-            media="application/x-ndjson",
-        ),
-        Route(
-            verb="POST",
-            path="/v1/logins/{id}/answer",
-            call=api.answer,
-            summary="What the user typed",
-            body=wire.LoginAnswer,
-            status=202,
-        ),
-        Route(
-            verb="DELETE",
-            path="/v1/logins/{id}",
-            call=api.cancel,
-            summary="Give a login up",
-            status=202,
-        ),
-        Route(
-            verb="POST",
-            path="/v1/grants/{name}/grant",
-            call=api.import_grant,
-            summary="Give an existing refresh token into sole ownership",
-            body=wire.GrantImport,
-            answer=wire.GrantGiven,
-        ),
-        *(
-            Route(
-                verb="POST",
-                path=f"/v1/grants/{{name}}/{word}",
-                call=api.logout,
-                summary="Revoke a grant upstream where possible, and forget it",
-                answer=wire.GrantDropped,
-            )
-            for word in ("logout", "revoke")
-        ),
-        Route(
-            verb="POST",
-            path="/v1/revoke-all",
-            call=api.revoke_all,
-            summary="Revoke what can be revoked, then drop every grant and token",
-            answer=wire.Dropped,
-        ),
-        Route(
-            verb="POST",
-            path="/v1/lock",
-            call=api.lock,
-            summary="Lock the store with a passphrase",
-            body=wire.Passphrase,
-        ),
-        Route(
-            verb="POST",
-            path="/v1/unlock",
-            call=api.unlock,
-            summary="Unlock the store",
-            body=wire.Passphrase,
-        ),
-        Route(
-            verb="GET",
-            path="/v1/secrets",
-            call=api.secret_names,
-            summary="Names of stored secrets, and what each is bound to",
-            answer=wire.SecretNames,
-        ),
-        Route(
-            verb="PUT",
-            path="/v1/secrets/{name}",
-            call=api.secret_set,
-            summary="Store a secret",
-            body=wire.SecretValue,
-            answer=wire.SecretKept,
-        ),
-        Route(
-            verb="POST",
-            path="/v1/secrets/{name}/allow",
-            call=api.secret_allow,
-            summary="Bind a secret to what the configuration in force uses it for",
-            answer=wire.SecretAllowed,
-        ),
-        Route(
-            verb="DELETE",
-            path="/v1/secrets/{name}",
-            call=api.secret_remove,
-            summary="Forget a secret",
-            answer=wire.SecretKept,
-        ),
-    )
+            path=f"/v1/grants/{{name}}/{word}",
+            call=ManageApi.logout,
+            summary="Revoke a grant upstream where possible, and forget it",
+            answer=wire.GrantDropped,
+        )
+        for word in ("logout", "revoke")
+    ),
+    Route(
+        verb="POST",
+        path="/v1/revoke-all",
+        call=ManageApi.revoke_all,
+        summary="Revoke what can be revoked, then drop every grant and token",
+        answer=wire.Dropped,
+    ),
+    Route(
+        verb="POST",
+        path="/v1/lock",
+        call=ManageApi.lock,
+        summary="Lock the store with a passphrase",
+        body=wire.Passphrase,
+    ),
+    Route(
+        verb="POST",
+        path="/v1/unlock",
+        call=ManageApi.unlock,
+        summary="Unlock the store",
+        body=wire.Passphrase,
+    ),
+    Route(
+        verb="GET",
+        path="/v1/secrets",
+        call=ManageApi.secret_names,
+        summary="Names of stored secrets, and what each is bound to",
+        answer=wire.SecretNames,
+    ),
+    Route(
+        verb="PUT",
+        path="/v1/secrets/{name}",
+        call=ManageApi.secret_set,
+        summary="Store a secret",
+        body=wire.SecretValue,
+        answer=wire.SecretKept,
+    ),
+    Route(
+        verb="POST",
+        path="/v1/secrets/{name}/allow",
+        call=ManageApi.secret_allow,
+        summary="Bind a secret to what the configuration in force uses it for",
+        answer=wire.SecretAllowed,
+    ),
+    Route(
+        verb="DELETE",
+        path="/v1/secrets/{name}",
+        call=ManageApi.secret_remove,
+        summary="Forget a secret",
+        answer=wire.SecretKept,
+    ),
+)
 
 
 def _answer(body: msgspec.Struct, status: int = 200) -> HttpResponse:

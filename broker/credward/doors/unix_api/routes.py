@@ -24,7 +24,7 @@ from credward.doors.unix_api.inputs import (
     read_timeout,
     read_token_request,
 )
-from credward.doors.unix_api.manage_routes import ManageApi, manage_routes
+from credward.doors.unix_api.manage_routes import MANAGE_ROUTES, ManageApi
 from credward.doors.unix_api.openapi import Call, Route, openapi_document
 from credward.folder import FOLDER_HEADER, MEDIA_TYPE
 from credward.formats.registry import Shaped, ShapeRequest, check_format, shape
@@ -291,7 +291,7 @@ ROUTES: tuple[Route, ...] = (
     _route("GET /v1/ready", _Api.ready, "Tokens can be asked for", answer=wire.Ready),
     _route("GET /v1/openapi.json", _Api.openapi, "This document"),
     _route("GET /metrics", _Api.metrics, "Counters for Prometheus", media="text/plain"),
-    *manage_routes(),
+    *MANAGE_ROUTES,
 )
 
 
@@ -322,9 +322,9 @@ _MANAGING = tuple(
         tuple(_ANY if word.startswith("{") else word for word in path.split("/")[1:]),
         _by_verb(ROUTES, path),
     )
-    for path in dict.fromkeys(route.path for route in manage_routes())
+    for path in dict.fromkeys(route.path for route in MANAGE_ROUTES)
 )
-_MANAGED = {route.path for route in manage_routes()}
+_MANAGED = {route.path for route in MANAGE_ROUTES}
 _EXACT = {
     route.path: _by_verb(ROUTES, route.path)
     for route in ROUTES

@@ -11,7 +11,7 @@ import pytest
 from credward.clock import SystemClock
 from credward.errors import BrokerError, Kind, Recovery
 from credward.providers.anthropic.provider import AnthropicProvider
-from credward.providers.io import WorkerIo
+from credward.providers.io import Machine, WorkerIo
 from credward.providers.provider import ProviderRequest
 from credward.providers.transport import Transport
 from credward.settings.anthropic import Settings
@@ -50,11 +50,13 @@ def mint(server):
             timeout=5,
         )
         io = WorkerIo(
-            clock=SystemClock(),
-            now=time.time(),
+            Machine(
+                clock=SystemClock(),
+                now=time.time(),
+                environ={"PATH": "/usr/bin:/bin"},
+                transport=lambda: transport,
+            ),
             credential="claude",
-            environ={"PATH": "/usr/bin:/bin"},
-            transport=lambda: transport,
             used_up=used_up,
         )
         request = ProviderRequest(

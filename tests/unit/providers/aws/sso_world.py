@@ -9,7 +9,7 @@ import msgspec
 from credward.clock import SystemClock
 from credward.providers.aws.provider import AwsProvider
 from credward.providers.aws.sso import SsoLogin
-from credward.providers.io import WorkerIo
+from credward.providers.io import Machine, WorkerIo
 from credward.providers.provider import ProviderRequest
 from credward.providers.transport import Transport
 from credward.settings.aws import Settings
@@ -40,11 +40,13 @@ class World(WorkerIo):
         self.slept = 0.0
         self.redirect = None
         super().__init__(
-            clock=SystemClock(),
-            now=SystemClock().now(),
+            Machine(
+                clock=SystemClock(),
+                now=SystemClock().now(),
+                environ={"AWS_ENDPOINT_URL": sso.url},
+                transport=lambda: self.transport,
+            ),
             credential="deploy",
-            environ={"AWS_ENDPOINT_URL": sso.url},
-            transport=lambda: self.transport,
             keep_grant=self.kept.append,
         )
 

@@ -16,7 +16,7 @@ from credward.clock import SystemClock
 from credward.errors import BrokerError, Kind
 from credward.providers.aws.client import Aws
 from credward.providers.aws.profiles import resolve_profile, sso_session_of
-from credward.providers.io import WorkerIo
+from credward.providers.io import Machine, WorkerIo
 from credward.providers.provider import HttpResponse
 from credward.providers.transport import Transport
 from credward.settings.network import NetworkSettings
@@ -201,11 +201,8 @@ def command_line(tmp_path, monkeypatch):
             (tmp_path / ".aws" / "config").write_text(text)
             clock = SystemClock()
             io = WorkerIo(
-                clock=clock,
-                now=clock.now(),
+                Machine(clock=clock, now=clock.now(), environ=environ, transport=lambda: transport),
                 credential="deploy",
-                environ=environ,
-                transport=lambda: transport,
             )
             return resolve_profile(Aws("deploy", io, timeout=5), "p")
 

@@ -10,7 +10,7 @@ from canaries import MARK, canary
 from credward.clock import SystemClock
 from credward.errors import BrokerError, Kind
 from credward.providers.entra.az import mint_by_az
-from credward.providers.io import WorkerIo
+from credward.providers.io import Machine, WorkerIo
 from credward.settings.entra import FOUNDRY_SCOPES, Settings
 from fakes.entra_server import unsigned
 from fakes.io import NOW, FakeIo
@@ -139,10 +139,10 @@ def test_a_real_program(tmp_path):
     """At a path below HOME; what it writes to stderr when it fails is seen."""
     shim = tmp_path / "az"
     io = WorkerIo(
-        clock=SystemClock(),
-        now=NOW,
+        Machine(
+            clock=SystemClock(), now=NOW, environ={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+        ),
         credential="foundry",
-        environ={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
     )
     chosen = Settings(source="~/az", resource="my-res")
     for script, kind in (

@@ -330,6 +330,10 @@ class World:
             self.loop.close()
             shutil.rmtree(self.folder)
 
+    def _bound_to(self, grant: str) -> str:
+        credential = self.config.credentials[grant]
+        return bound_to("rotating", credential.meaning.grant, credential.settings)
+
     def tick(self) -> int:
         """Return the next number of an event."""
         self._ticks += 1
@@ -439,7 +443,7 @@ class World:
         chain = Chain(grant, [f"{grant}-{self.tick()}"])
         self.chains.append(chain)
         fields = GrantFields(secret=chain.newest)
-        bound = bound_to("rotating", self.config.credentials[grant].settings)
+        bound = self._bound_to(grant)
         return chain, self.start(self.life.keeper.give(grant, "rotating", fields, bound_to=bound))
 
     def import_grant(self, grant: str, *, good: bool) -> asyncio.Task[bool]:
@@ -451,7 +455,7 @@ class World:
                 grant,
                 "rotating",
                 GrantFields(secret=secret),
-                bound_to=bound_to("rotating", self.config.credentials[grant].settings),
+                bound_to=self._bound_to(grant),
                 trial=new_family(),
             )
         )

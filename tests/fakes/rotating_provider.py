@@ -15,6 +15,7 @@ import msgspec
 from credward.errors import BrokerError, Kind
 from credward.providers.provider import Grant, HttpRequest, Io, ProviderRequest
 from credward.settings.grants import GrantTerms
+from credward.settings.meaning import Meaning
 from credward.tokens import Secret, Token
 
 
@@ -28,11 +29,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     rotation_retry: bool = True
 
     @property
-    def grant_terms(self) -> GrantTerms:
-        return GrantTerms(
-            rotating=self.rotating,
-            logins=("device",) if self.login else (),
-            rotation_retry=self.rotation_retry,
+    def meaning(self) -> Meaning:
+        return Meaning(
+            grant=GrantTerms(
+                rotating=self.rotating,
+                logins=("device",) if self.login else (),
+                rotation_retry=self.rotation_retry,
+            )
         )
 
 

@@ -34,7 +34,7 @@ from credward.providers.provider import (
     ProviderRequest,
 )
 from credward.providers.registry import load_provider
-from credward.settings.grants import grant_terms
+from credward.settings.meaning import meaning_of
 from credward.settings.references import references_in
 from credward.settings.registry import SETTINGS
 from credward.tokens import Secret
@@ -648,7 +648,7 @@ def test_h3_no_provider_lets_a_secret_out(provider: str, words: dict[str, Any], 
     acts: list[Callable[[], object]] = [lambda: object_.mint(token_request, io)]
     acts += [
         lambda method=method: object_.login(token_request, io, method)  # type: ignore[misc, attr-defined]
-        for method in grant_terms(shape).logins
+        for method in meaning_of(shape).grant.logins
     ]
     if hasattr(object_, "revoke"):
         acts.append(lambda: object_.revoke(token_request, io))

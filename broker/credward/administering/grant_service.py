@@ -34,7 +34,7 @@ from credward.logins.waiters import LoginWaiters
 from credward.minting.minted import Minted
 from credward.minting.minting import needs_login
 from credward.minting.waking import login_changed
-from credward.settings.grants import bound_to, grant_terms
+from credward.settings.grants import bound_to
 from credward.store.journal import GrantFields
 from credward.tokens import Secret
 from credward.workers.link import RevokeRequest
@@ -97,7 +97,7 @@ class GrantService:
         """Return every grant that a login gives: its view, its provider, its credentials."""
         found: dict[str, tuple[GrantView, str, tuple[str, ...]]] = {}
         for each in self._config.credentials.values():
-            terms = grant_terms(each.settings)
+            terms = each.meaning.grant
             if (terms.logins or terms.rotating) and each.grant not in found:
                 view = self._keeper.view(each.grant)
                 never = view.given_at is None and view.failure is None
@@ -137,7 +137,7 @@ class GrantService:
             credential.grant,
             credential.provider,
             fields,
-            bound_to=bound_to(credential.provider, credential.settings),
+            bound_to=bound_to(credential.provider, credential.meaning.grant, credential.settings),
             trial=trial,
         )
         self._driver.grant_given(credential.grant)
@@ -162,7 +162,7 @@ class GrantService:
         """
         authorized = await settled(self._gate.authorize("Manage", peer, on_grant(name)))
         credential = authorized.credential
-        terms = grant_terms(credential.settings)
+        terms = credential.meaning.grant
         if not (terms.logins or terms.rotating):
             raise BrokerError(
                 Kind.BAD_REQUEST,
@@ -229,7 +229,7 @@ class GrantService:
         await self._opened_store.open(config)
         first: dict[str, CredentialConfig] = {}
         for each in config.credentials.values():
-            terms = grant_terms(each.settings)
+            terms = each.meaning.grant
             if terms.logins or terms.rotating:
                 first.setdefault(each.grant, each)
         done = await asyncio.gather(*(self._forget(each) for each in first.values()))
@@ -248,7 +248,7 @@ class GrantService:
         gone = {
             each.grant: each
             for each in before.credentials.values()
-            if each.grant not in kept and grant_terms(each.settings).revoke_on_drop
+            if each.grant not in kept and each.meaning.grant.revoke_on_drop
         }
         for grant, credential in gone.items():
             try:
@@ -271,7 +271,7 @@ class GrantService:
         self._driver.grant_parked(grant, needs_login(credential), drop=True)
         login_changed(self._config, self._driver, grant, same_account=False)
         durable = await self._keeper.give_up(grant)
-        if not grant_terms(credential.settings).logins:
+        if not credential.meaning.grant.logins:
             # No human is needed: the next mint logs in by itself.
             self._driver.grant_given(grant)
         failure, revoked = None, False
@@ -296,7 +296,7 @@ class GrantService:
 
     async def _revoke(self, credential: CredentialConfig, record: GrantRecord) -> None:
         assert record.secret is not None
-        place = bound_to(credential.provider, credential.settings)
+        place = bound_to(credential.provider, credential.meaning.grant, credential.settings)
         if not record.is_for(credential.provider, place):
             raise BrokerError(
                 Kind.FIX_CONFIGURATION,

@@ -159,7 +159,7 @@ def _try(credential: CredentialConfig) -> None:
     get = f"credward get {name}"
     if credential.base_urls:
         get += f" --base-url {credential.base_urls[0]}"
-    if credential.kind == "aws":
+    if credential.meaning.kind == "aws":
         click.echo(f"next: {get} --format json")
     else:
         click.echo(f"next: {get}, or credward setup claude-code {name}")

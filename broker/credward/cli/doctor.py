@@ -202,7 +202,7 @@ def _helper(known: _Known, _name: str) -> Iterator[Finding]:
     # A line for another credential says nothing about this one.
     if found is not None and found.call is not None and found.asked is known.credential:
         line = shlex.join(found.call.words)
-    if known.credential.kind == "aws":
+    if known.credential.meaning.kind == "aws":
         # Three keys have no form of one line; Claude Code is not who asks for them.
         name = shlex.quote(known.credential.name)
         line = f"exec {shlex.quote(str(helper))} {name} --format json"
@@ -274,7 +274,7 @@ def _cache_time(name: str, kept: float) -> Iterator[Finding]:
 
 def _claude_code(known: _Known, _name: str) -> Iterator[Finding]:
     assert known.credential is not None
-    if known.credential.kind == "aws":
+    if known.credential.meaning.kind == "aws":
         return
     paths = claude_code.settings_paths(environment(), Path.cwd())
     found = known.in_force

@@ -38,7 +38,7 @@ def _complaints(
 
 
 def _differences(credential: CredentialConfig, other: CredentialConfig) -> Iterator[str]:
-    mine, others = credential.kind, other.kind
+    mine, others = credential.meaning.kind, other.meaning.kind
     if mine is not None and others is not None and mine != others:
         yield (
             f'is of kind {mine} and falls back on "{other.name}" of kind {others}: '

@@ -18,7 +18,8 @@ from credward.config.sections import CommonSection
 from credward.config.sources import named_sources, sources
 from credward.config.words import Where
 from credward.guess import guess
-from credward.settings.grants import bound_to, grant_terms
+from credward.settings.grants import bound_to
+from credward.settings.meaning import meaning_of
 from credward.settings.registry import SETTINGS
 
 __all__ = [
@@ -126,7 +127,7 @@ def grant_name(credential: str, provider: str, settings: msgspec.Struct) -> str:
     Credentials that agree in what makes a grant (issuer, client, account) share it without a word;
     where nothing does, it is the credential's own.
     """
-    identity = grant_terms(settings).identity
+    identity = meaning_of(settings).grant.identity
     if not identity:
         return credential
     words = msgspec.to_builtins({name: getattr(settings, name) for name in identity})
@@ -138,11 +139,13 @@ def check_shared(credentials: Mapping[str, CredentialConfig], complaints: Compla
     """Complain of credentials that name one grant and would present it to different servers."""
     first: dict[str, CredentialConfig] = {}
     for each in credentials.values():
-        terms = grant_terms(each.settings)
+        terms = each.meaning.grant
         if not (terms.logins or terms.rotating):
             continue
         other = first.setdefault(each.grant, each)
-        if bound_to(each.provider, each.settings) != bound_to(other.provider, other.settings):
+        if bound_to(each.provider, each.meaning.grant, each.settings) != bound_to(
+            other.provider, other.meaning.grant, other.settings
+        ):
             complaints.errors.append(
                 f'{each.origin}: "{each.name}" shares grant "{each.grant}" with "{other.name}", '
                 "but names another provider, server or client"

@@ -50,7 +50,7 @@ from credward.config.words import Where, convert
 from credward.guess import guess
 from credward.paths import Paths
 from credward.settings.checks import check_base_urls
-from credward.settings.hosts import implied_base_urls
+from credward.settings.meaning import meaning_of
 from credward.settings.network import NetworkSettings
 from credward.settings.registry import SETTINGS
 
@@ -236,7 +236,9 @@ def _credential(
         return None
     credential = _merged(name, provider, own, common, layer.at(*path))
     try:
-        check_base_urls(own, credential.base_urls)
+        check_base_urls(credential.base_urls)
+        if (refuse := credential.meaning.refuse_base_urls) is not None:
+            refuse(credential.base_urls)
     except ValueError as error:
         complaints.errors.append(f"{layer.at(*path)}: {'.'.join(path)}: {error}")
         return None
@@ -266,7 +268,7 @@ def _merged(
     name: str, provider: str, own: msgspec.Struct, common: CommonSection, origin: str
 ) -> CredentialConfig:
     one = (common.base_url,) if common.base_url else ()
-    base_urls = (*one, *common.base_urls) or implied_base_urls(own)
+    base_urls = (*one, *common.base_urls) or meaning_of(own).base_urls
     return CredentialConfig(
         name=name,
         provider=provider,
@@ -276,10 +278,10 @@ def _merged(
         base_urls=base_urls,
         allowed_flags=frozenset(common.allow_client_flags),
         # What the settings name themselves needs no second mention.
-        audiences=(*common.serve.audiences, *getattr(own, "own_audiences", ())),
+        audiences=(*common.serve.audiences, *meaning_of(own).audiences),
         scopes=tuple(common.serve.scopes),
         header=common.header,
-        env_name=common.env_name or getattr(own, "own_env_name", None),
+        env_name=common.env_name or meaning_of(own).env_name,
         keep=common.keep,
         idle_after=common.idle_after,
         persist=common.persist,

@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from credward.settings.meaning import Meaning, meaning_of
 from credward.settings.network import NetworkSettings
 
 __all__ = [
@@ -49,10 +50,9 @@ class CredentialConfig:
     origin: str = ""
 
     @property
-    def kind(self) -> str | None:
-        """The kind of token that the settings promise, None where only a mint will tell."""
-        kind = getattr(self.settings, "kind", None)
-        return kind if isinstance(kind, str) else None
+    def meaning(self) -> Meaning:
+        """What the settings mean."""
+        return meaning_of(self.settings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

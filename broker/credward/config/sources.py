@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from credward.config.model import Config, CredentialConfig
-from credward.settings.grants import grant_terms
-from credward.settings.references import files_in, references_in
+from credward.settings.meaning import files_in
+from credward.settings.references import references_in
 
 __all__ = [
     "files_behind",
@@ -86,7 +86,7 @@ def names_on(config: Config, grant: str) -> tuple[str, ...]:
 def login_behind(config: Config, credential: CredentialConfig) -> CredentialConfig | None:
     """Return the credential whose login *credential* needs, None where it needs none of ours."""
     for each in sources(config.credentials, credential):
-        if grant_terms(each.settings).logins:
+        if each.meaning.grant.logins:
             return each
     return None
 

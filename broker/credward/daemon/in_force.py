@@ -16,8 +16,8 @@ from credward.lifecycle.vocabulary import Plan
 from credward.minting.minted import Minted
 from credward.minting.minting import needs_store
 from credward.minting.waking import secret_allowed
-from credward.settings.grants import grant_terms, upstream_of
-from credward.settings.references import Reference, handed_out
+from credward.settings.meaning import upstream_of
+from credward.settings.references import Reference
 
 __all__ = ["Holder", "InForce"]
 
@@ -61,11 +61,7 @@ class InForce:
         config = self.holder.active.config
         # One for each, and one for an exchange that was cut off besides.
         self.kept.journals.spares = 1 + len(
-            {
-                each.grant
-                for each in config.credentials.values()
-                if grant_terms(each.settings).rotating
-            }
+            {each.grant for each in config.credentials.values() if each.meaning.grant.rotating}
         )
         self.minted.driver.configure(self._plans(config))
         secret_allowed(self.minted.driver, self.kept.guard.released(config))
@@ -104,8 +100,8 @@ class InForce:
                 credential=each.name,
                 epoch=each.epoch,
                 grant=each.grant,
-                rotating=grant_terms(each.settings).rotating,
-                login=bool(grant_terms(each.settings).logins),
+                rotating=each.meaning.grant.rotating,
+                login=bool(each.meaning.grant.logins),
                 upstream=upstream_of(each.provider, each.settings) or each.grant,
                 remedy=_remedy(each),
                 # Nothing is minted unasked of which a token may lie in the store.
@@ -119,7 +115,7 @@ class InForce:
 def _remedy(credential: CredentialConfig) -> str:
     """Return what to do where the secret that is handed out is refused, "" where none is."""
     again = f"run credward refresh {credential.name}"
-    match handed_out(credential.settings):
+    match credential.meaning.handed_out:
         case None:
             return ""
         case Reference(store=str(name)):

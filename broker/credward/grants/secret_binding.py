@@ -15,7 +15,7 @@ import msgspec
 from credward.config import Config, CredentialConfig
 from credward.settings.binding import bound_settings, words_of
 from credward.settings.checks import origin_of
-from credward.settings.references import handed_out, references_in
+from credward.settings.references import references_in
 
 __all__ = ["Binding", "Use", "judge", "use_of", "ways_into"]
 
@@ -126,7 +126,7 @@ def _digest(config: Config, credential: CredentialConfig, through: Iterable[str]
     words: list[Any] = [[[each.provider, bound_settings(each.settings)] for each in hops]]
     # What callers may ask for beside what is set.
     words.append([sorted(credential.audiences), sorted(credential.scopes)])
-    if any(handed_out(each.settings) is None for each in hops):
+    if any(each.meaning.handed_out is None for each in hops):
         # Whoever chooses proxy and authorities can stand in for any server that is asked.
         words.append(words_of(config.network))
     return hashlib.sha256(msgspec.json.encode(words, order="sorted")).hexdigest()[:32]

@@ -20,7 +20,6 @@ from credward.clock import Clock
 from credward.config import Config, CredentialConfig
 from credward.config.sources import login_behind
 from credward.errors import BrokerError, Failure, Kind
-from credward.settings.grants import grant_terms
 from credward.store.journal import GrantFields, SealedGrant, open_grant
 from credward.tokens import Secret
 from credward.wire import LoginEvent
@@ -164,7 +163,7 @@ class Logins:
         self._forget_old()
         if (session := self.under_way(credential.grant)) is not None:
             return session, True
-        ways = grant_terms(credential.settings).logins
+        ways = credential.meaning.grant.logins
         if not ways:
             behind = login_behind(config, credential)
             raise BrokerError(

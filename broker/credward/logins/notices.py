@@ -15,7 +15,6 @@ from credward.clock import Clock
 from credward.config import Config, CredentialConfig
 from credward.config.sources import login_behind
 from credward.grants.grant_record import GrantView
-from credward.settings.grants import grant_terms
 
 __all__ = ["LoginNotices", "Notice"]
 
@@ -119,9 +118,7 @@ class LoginNotices:
     def _grants(self) -> Mapping[str, CredentialConfig]:
         """Return the grants that only a human can give, each with its first credential."""
         return {
-            grant: first
-            for grant, first in self._first().items()
-            if grant_terms(first.settings).logins
+            grant: first for grant, first in self._first().items() if first.meaning.grant.logins
         }
 
     # --- when -------------------------------------------------------------------------------

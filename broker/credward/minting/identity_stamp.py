@@ -14,7 +14,6 @@ import msgspec
 
 from credward.config import Config, CredentialConfig
 from credward.grants.records import GrantRecords
-from credward.settings.grants import grant_terms
 from credward.settings.references import Reference, references_in
 
 __all__ = ["identity_stamp"]
@@ -46,7 +45,7 @@ def _words(
     depth: int,
 ) -> list[object] | None:
     words: list[object] = [credential.epoch]
-    terms = grant_terms(credential.settings)
+    terms = credential.meaning.grant
     if terms.logins or terms.rotating:
         record = records.load(credential.grant)
         if terms.logins and (record is None or record.secret is None):

@@ -20,10 +20,8 @@ from credward.grants.loan import Loan
 from credward.grants.opened_store import LOCKED
 from credward.lifecycle.vocabulary import TokenKey
 from credward.minting.secret_reader import SecretReader
-from credward.settings.grants import GrantTerms, bound_to, grant_terms
-from credward.settings.presenting import presents_once
+from credward.settings.grants import GrantTerms, bound_to
 from credward.settings.references import references_in
-from credward.settings.times import time_limit
 from credward.store.journal import Journal
 from credward.tokens import Secret
 from credward.workers.lane import Rotating
@@ -70,8 +68,8 @@ class Minting:
     ) -> MintedToken:
         """Mint one token, or raise `BrokerError`; *behalf*: the credential that uses it."""
         credential = config.credentials[key.credential]
-        terms = grant_terms(credential.settings)
-        once = presents_once(credential.settings)
+        terms = credential.meaning.grant
+        once = credential.meaning.presents_once
         if needs_store(credential):
             await self._opened_store.open(config)
         request = MintRequest(
@@ -108,7 +106,7 @@ class Minting:
         Here, and not where a parked key is tried, because who misses the login may be another
         credential, which is minted from this one.
         """
-        limit = time_limit(credential.settings) or _DEADLINE
+        limit = credential.meaning.timeout or _DEADLINE
         # Two seconds more than the provider's own limit: its report of a hung program says more
         # than our kill.
         try:
@@ -135,7 +133,9 @@ class Minting:
             loan = await self._keeper.lend(
                 credential.grant,
                 credential.provider,
-                bound_to=bound_to(credential.provider, credential.settings),
+                bound_to=bound_to(
+                    credential.provider, credential.meaning.grant, credential.settings
+                ),
                 rotation_retry=terms.rotation_retry,
                 by_itself=terms.rotating and not terms.logins,
             )
@@ -222,7 +222,7 @@ class Minting:
 
 def needs_store(credential: CredentialConfig) -> bool:
     """Return whether nothing can be minted for *credential* while the store is not open."""
-    terms = grant_terms(credential.settings)
+    terms = credential.meaning.grant
     references = references_in(credential.settings).values()
     return bool(terms.logins) or terms.rotating or any(each.store for each in references)
 

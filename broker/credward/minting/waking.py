@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from credward.config import Config, CredentialConfig
 from credward.config.sources import names_on, users
 from credward.minting.driver import Driver
-from credward.settings.grants import grant_terms
 
 __all__ = [
     "changed_hands",
@@ -65,7 +64,7 @@ def secret_allowed(driver: Driver, credentials: Iterable[CredentialConfig]) -> N
 def _wake(driver: Driver, credentials: Iterable[CredentialConfig], *, keep_tokens: bool) -> None:
     """Have what failed of *credentials* tried again at once."""
     for each in credentials:
-        terms = grant_terms(each.settings)
+        terms = each.meaning.grant
         if keep_tokens or terms.logins or terms.rotating:
             # Its tokens are the grant's, whoever the client is.
             driver.grant_given(each.grant)

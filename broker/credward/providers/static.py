@@ -41,7 +41,7 @@ class StaticProvider:
 
 
 def _check(name: str, settings: Settings, text: str) -> None:
-    where = settings.handed_out.describe()
+    where = settings.reference.describe()
     if not text:
         raise _misconfigured(name, f"is empty in {where}: store the secret there")
     if may_be_subscription(text):

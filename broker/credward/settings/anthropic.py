@@ -7,11 +7,12 @@ are none of the ways, see `subscriptions`.
 from __future__ import annotations
 
 import re
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import msgspec
 
 from credward.settings.checks import check_program, check_server_url
+from credward.settings.meaning import Meaning
 from credward.settings.references import Reference, refuse_literal
 from credward.settings.services import Service
 
@@ -60,9 +61,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     api_key: Reference | str | None = None
     timeout: Annotated[float, msgspec.Meta(gt=0, le=600)] = 30.0
 
-    # Of shape and time alone: a stored secret is bound to all others (`settings.binding`).
-    free: ClassVar[tuple[str, ...]] = ("timeout",)
-
     def __post_init__(self) -> None:
         given = [name for name in _FEDERATION if getattr(self, name) is not None]
         if bool(given) + (self.profile is not None) + (self.api_key is not None) != 1:
@@ -74,6 +72,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         elif self.api_key is not None:
             refuse_literal(self.api_key)
         check_program((self.ant,))
+
+    @property
+    def meaning(self) -> Meaning:
+        """What these settings mean to the rest of the broker."""
+        return Meaning(
+            service=self._service,
+            server=self._server,
+            presents_once=self._presents_once,
+            base_urls=self._base_urls,
+            files=self._files,
+            handed_out=self._handed_out,
+            timeout=self.timeout,
+            free=("timeout",),
+        )
 
     @property
     def assertion(self) -> Reference:
@@ -89,34 +101,34 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 raise ValueError(_WAYS)
 
     @property
-    def implied_base_urls(self) -> tuple[str, ...]:
+    def _base_urls(self) -> tuple[str, ...]:
         """The API; it takes the tokens of the endpoint that lies on the same host."""
         if self.federation_rule_id is None:
             return (_API,)
         return (self.token_url.removesuffix(_TOKEN_PATH),)
 
     @property
-    def files(self) -> tuple[str, ...]:
+    def _files(self) -> tuple[str, ...]:
         """The file that holds the JWT, if one does."""
         return () if self.identity_file is None else (self.identity_file,)
 
     @property
-    def handed_out(self) -> Reference | None:
+    def _handed_out(self) -> Reference | None:
         """Where the API key is; None for a token."""
         return None if self.api_key is None else refuse_literal(self.api_key)
 
     @property
-    def server(self) -> str | None:
+    def _server(self) -> str | None:
         """Who is asked for a token; for a key, and by `ant`, nobody that is known."""
         return None if self.federation_rule_id is None else self.token_url
 
     @property
-    def service(self) -> Service:
+    def _service(self) -> Service:
         """The API, by a key or by an access token, which it takes in another way."""
         return Service.CLAUDE_LOGIN if self.api_key is None else Service.CLAUDE
 
     @property
-    def presents_once(self) -> bool:
+    def _presents_once(self) -> bool:
         """Whether a JWT is presented that counts once (see `grants.replay_cache`)."""
         return self.federation_rule_id is not None
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from credward.settings.grants import GrantTerms
+from credward.settings.meaning import Meaning
 from credward.settings.references import Reference, refuse_literal
 from credward.settings.services import Service
 
@@ -90,9 +91,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     registry: str | None = None
     timeout: Annotated[float, msgspec.Meta(ge=0.1, le=600)] = 30.0
 
-    # Of shape and time alone: a stored secret is bound to all others (`settings.binding`).
-    free: ClassVar[tuple[str, ...]] = ("duration_seconds", "timeout")
-
     def __post_init__(self) -> None:
         for reference in (self.source, self.web_identity_token):
             if reference is not None:
@@ -103,28 +101,43 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         self._check_derived()
 
     @property
-    def kind(self) -> str:
+    def meaning(self) -> Meaning:
+        """What these settings mean to the rest of the broker."""
+        return Meaning(
+            kind=self._kind,
+            service=self._service,
+            server=self._server,
+            base_urls=self._base_urls,
+            grant=self._grant,
+            env_name=self._env_name,
+            timeout=self.timeout,
+            lifetime=self.duration_seconds,
+            free=("duration_seconds", "timeout"),
+        )
+
+    @property
+    def _kind(self) -> str:
         """What a token is, as everybody who looks at settings asks for it."""
         return {None: "aws", "ecr": "basic"}.get(self.derive, "bearer")
 
     @property
-    def service(self) -> Service:
+    def _service(self) -> Service:
         """Who takes the keys, or what is derived of them."""
         return _SERVICES[self.derive]
 
     @property
-    def own_env_name(self) -> str | None:
+    def _env_name(self) -> str | None:
         """The variable in which the vendor's clients look for what is derived."""
         return _ENV_NAMES.get(self.derive or "")
 
     @property
-    def implied_base_urls(self) -> tuple[str, ...]:
+    def _base_urls(self) -> tuple[str, ...]:
         """The endpoints of a derived key; for a registry or a cluster no setting names its host."""
         hosts = _HOSTS.get(self.derive or "", ())
         return tuple(f"https://{host.format(region=self.region)}" for host in hosts)
 
     @property
-    def grant_terms(self) -> GrantTerms:
+    def _grant(self) -> GrantTerms:
         """A login at IAM Identity Center rotates; a session with an MFA code is typed in."""
         if self.by_sso:
             return GrantTerms(
@@ -137,7 +150,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return GrantTerms()
 
     @property
-    def server(self) -> str | None:
+    def _server(self) -> str | None:
         """Where its services are asked; where the words of a profile lead is not known."""
         if self.profile is not None:
             return None

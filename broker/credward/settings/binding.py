@@ -7,28 +7,18 @@ out. A setting therefore counts, unless its file says that it does not (`grants.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any
 
 import msgspec
+
+from credward.settings.meaning import meaning_of
 
 __all__ = ["bound_settings", "words_of"]
 
 
-@runtime_checkable
-class SaysWhatIsFree(Protocol):
-    """Settings of which some may change without the word of the secret's owner."""
-
-    # Names of settings that say in which shape a token is handed out, for how long it is good or
-    # how long to wait; never what it is good for, or who sees a secret.
-    free: ClassVar[tuple[str, ...]]
-
-
 def bound_settings(settings: msgspec.Struct) -> Mapping[str, Any]:
     """Return the settings that count, for JSON; of settings that free none, all."""
-    free = settings.free if isinstance(settings, SaysWhatIsFree) else ()
-    if "free" in settings.__struct_fields__:
-        # A setting of that name is the word of whoever wrote the configuration.
-        free = ()
+    free = meaning_of(settings).free
     return {name: value for name, value in words_of(settings).items() if name not in free}
 
 

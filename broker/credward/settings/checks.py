@@ -54,19 +54,14 @@ def json_object(text: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def check_base_urls(settings: msgspec.Struct, base_urls: tuple[str, ...]) -> None:
-    """Refuse what is no URL, and a token that could not be used at *base_urls*.
-
-    The latter by the settings' own method of this name, which most have not, as they cannot tell.
-    """
+def check_base_urls(base_urls: tuple[str, ...]) -> None:
+    """Refuse what is not a URL."""
     for url in base_urls:
         if origin_of(url) is None:
             raise ValueError(
                 f'"{url}" is no base URL: write one such as "https://llm.example.com", with '
                 "nothing but scheme, host, port and path"
             )
-    if (check := getattr(settings, "check_base_urls", None)) is not None:
-        check(base_urls)
 
 
 def check_server_url(name: str, url: str, example: str) -> None:

@@ -5,11 +5,12 @@ Running the program and reading what it prints is the job of `providers.command`
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from credward.settings.checks import check_program, check_variables
+from credward.settings.meaning import Meaning
 from credward.settings.subscriptions import refuse_program
 
 __all__ = ["Settings"]
@@ -33,12 +34,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     env: dict[str, str] = {}
     kind: Literal["bearer", "aws", "basic", "api-key"] | None = None
 
-    # Of shape and time alone: a stored secret is bound to all others (`settings.binding`).
-    free: ClassVar[tuple[str, ...]] = ("lifetime", "expiry", "timeout", "kind")
-
     def __post_init__(self) -> None:
         check_program(self.command)
         refuse_program(self.command)
         check_variables(self.env)
         if self.expiry == "configured" and self.lifetime is None:
             raise ValueError('expiry = "configured" needs lifetime, in seconds')
+
+    @property
+    def meaning(self) -> Meaning:
+        """What these settings mean to the rest of the broker."""
+        return Meaning(
+            timeout=self.timeout,
+            lifetime=self.lifetime,
+            kind=self.kind,
+            free=("lifetime", "expiry", "timeout", "kind"),
+        )

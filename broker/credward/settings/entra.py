@@ -6,13 +6,14 @@ Words and their combinations only; talking to Entra ID is the job of `providers.
 from __future__ import annotations
 
 import re
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
 from credward.settings.checks import check_program, json_object, origin_of
 from credward.settings.grants import GrantTerms
+from credward.settings.meaning import Meaning
 from credward.settings.references import Reference, refuse_literal
 from credward.settings.services import Service
 
@@ -102,9 +103,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     claims: str | None = None
     timeout: Annotated[float, msgspec.Meta(gt=0, le=600)] = 30.0
 
-    # Of shape and time alone: a stored secret is bound to all others (`settings.binding`).
-    free: ClassVar[tuple[str, ...]] = ("timeout",)
-
     def __post_init__(self) -> None:
         for field in (*_SECRETS, "on_behalf_of"):
             if (value := getattr(self, field)) is not None:
@@ -134,6 +132,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # --- what they come to -----------------------------------------------------------------------
 
     @property
+    def meaning(self) -> Meaning:
+        """What these settings mean to the rest of the broker."""
+        return Meaning(
+            service=self._service,
+            server=self._server,
+            base_urls=self._base_urls,
+            grant=self._grant,
+            audiences=self._audiences,
+            refuse_base_urls=self._refuse_base_urls,
+            timeout=self.timeout,
+            free=("timeout",),
+        )
+
+    @property
     def way(self) -> Way:
         """How the token is gained."""
         if self.source is not None:
@@ -154,7 +166,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return f"{base}/{self.tenant}" if self.tenant else base
 
     @property
-    def server(self) -> str | None:
+    def _server(self) -> str | None:
         """Who is asked; what `az` and the platform ask is not known."""
         return self.authority_url if self.way in {"user", "application"} else None
 
@@ -178,14 +190,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         )
 
     @property
-    def implied_base_urls(self) -> tuple[str, ...]:
+    def _base_urls(self) -> tuple[str, ...]:
         """The addresses of the Foundry resource; an audience names no host."""
         if not self.foundry or self.cloud != "public":
             return ()
         return tuple(f"https://{self.resource}.{domain}" for domain in _FOUNDRY_DOMAINS)
 
     @property
-    def service(self) -> Service | None:
+    def _service(self) -> Service | None:
         """Foundry and Microsoft's other services; an application of one's own may be anything."""
         if not self.scopes or self.token == "id":  # noqa: S105 - a word, not a token
             return None
@@ -195,7 +207,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return Service.MICROSOFT if any(own) else None
 
     @property
-    def own_audiences(self) -> tuple[str, ...]:
+    def _audiences(self) -> tuple[str, ...]:
         """The audiences that callers may name without `serve.audiences`: no more than is granted.
 
         Those whose permissions are asked for whole, and for Foundry both of the documented ones.
@@ -205,7 +217,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return tuple(scope.removesuffix("/.default") for scope in whole)
 
     @property
-    def grant_terms(self) -> GrantTerms:
+    def _grant(self) -> GrantTerms:
         """A user's refresh token: it may be replaced at each mint."""
         if self.way != "user":
             return GrantTerms()
@@ -223,7 +235,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             return ("browser",)
         return ("device", "browser") if self.flow == "device" else ("browser", "device")
 
-    def check_base_urls(self, base_urls: tuple[str, ...]) -> None:
+    def _refuse_base_urls(self, base_urls: tuple[str, ...]) -> None:
         """Refuse a token for Microsoft Graph that is meant for another host.
 
         A gateway cannot verify such a token at all: it is signed for Graph alone.

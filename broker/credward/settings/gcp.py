@@ -6,12 +6,13 @@ Reading keys and asking Google is the job of `providers.gcp`.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from credward.settings.checks import is_loopback
 from credward.settings.grants import GrantTerms
+from credward.settings.meaning import Meaning
 from credward.settings.references import Reference, refuse_literal
 from credward.settings.services import Service
 
@@ -85,13 +86,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     quota_project: str | None = None
     timeout: Annotated[float, msgspec.Meta(gt=0, le=120)] = 20.0
 
-    # Of shape and time alone: a stored secret is bound to all others (`settings.binding`).
-    free: ClassVar[tuple[str, ...]] = ("lifetime", "project", "timeout")
-
     def __post_init__(self) -> None:
         _check_sources(self)
         _check_impersonation(self)
         _check_narrowing(self)
+
+    @property
+    def meaning(self) -> Meaning:
+        """What these settings mean to the rest of the broker."""
+        return Meaning(
+            service=self._service,
+            server=self._server,
+            base_urls=self._base_urls,
+            grant=self._grant,
+            files=self._files,
+            timeout=self.timeout,
+            lifetime=self.lifetime,
+            free=("lifetime", "project", "timeout"),
+        )
 
     @property
     def origin(self) -> Source:
@@ -107,7 +119,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.source or "adc"
 
     @property
-    def implied_base_urls(self) -> tuple[str, ...]:
+    def _base_urls(self) -> tuple[str, ...]:
         """The endpoint of Vertex AI in *region* (cloud.google.com/vertex-ai, "Locations")."""
         match self.region:
             case None:
@@ -121,26 +133,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return (f"https://{host}.googleapis.com",) if self.token == "access" else ()  # noqa: S105
 
     @property
-    def files(self) -> tuple[str, ...]:
+    def _files(self) -> tuple[str, ...]:
         """The file of the credentials: the one that is named, or where gcloud leaves it."""
         if self.origin == "adc":
             return (ADC_FILE,)
         return () if self.credentials_file is None else (self.credentials_file,)
 
     @property
-    def server(self) -> str | None:
+    def _server(self) -> str | None:
         """Who is asked: Google, or a metadata server; the issuer of somebody else is not known."""
         if self.origin == "metadata":
             return self.metadata_host or "metadata"
         return None if self.origin == "external_account" else "google"
 
     @property
-    def service(self) -> Service | None:
+    def _service(self) -> Service | None:
         """Google's APIs take access tokens; an ID token is for whoever its audience is."""
         return Service.GOOGLE if self.token == "access" else None  # noqa: S105 - a kind
 
     @property
-    def grant_terms(self) -> GrantTerms:
+    def _grant(self) -> GrantTerms:
         """A login of its own keeps a refresh token, which Google does not rotate."""
         if self.origin != "login":
             return GrantTerms()

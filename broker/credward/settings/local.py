@@ -5,9 +5,11 @@ Signing is the job of `providers.local`; the key is made and kept by `store.sign
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import msgspec
+
+from credward.settings.meaning import Meaning
 
 __all__ = ["Settings"]
 
@@ -24,11 +26,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     audience: str | None = None
     claims: dict[str, Any] = {}
 
-    # Of shape and time alone: a stored secret is bound to all others (`settings.binding`).
-    free: ClassVar[tuple[str, ...]] = ("lifetime",)
-
     def __post_init__(self) -> None:
         if taken := sorted(_RESERVED & self.claims.keys()):
             raise ValueError(
                 f"claims cannot set {', '.join(taken)}: use issuer, subject, audience and lifetime"
             )
+
+    @property
+    def meaning(self) -> Meaning:
+        """What these settings mean to the rest of the broker."""
+        return Meaning(lifetime=self.lifetime, free=("lifetime",))

@@ -5,12 +5,13 @@ Talking to the authorization server is the job of `providers.oauth` and its sibl
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from credward.settings.checks import origin_of
 from credward.settings.grants import GrantTerms
+from credward.settings.meaning import Meaning
 from credward.settings.oauth_words import check_endpoint, check_parameters, check_ports
 from credward.settings.references import Reference, refuse_literal
 from credward.settings.subscriptions import refuse_server
@@ -83,9 +84,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     redirect_path: str = "/callback"
     authorization_parameters: dict[str, str] = {}
 
-    # Of shape and time alone: a stored secret is bound to all others (`settings.binding`).
-    free: ClassVar[tuple[str, ...]] = ("lifetime", "timeout", "rotation_retry")
-
     def __post_init__(self) -> None:
         for name in _SECRETS:
             if (value := getattr(self, name)) is not None:
@@ -106,18 +104,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError('redirect_path begins with a slash, such as "/callback"')
 
     @property
+    def meaning(self) -> Meaning:
+        """What these settings mean to the rest of the broker."""
+        return Meaning(
+            server=self._server,
+            base_urls=self._base_urls,
+            grant=self._grant,
+            files=self._files,
+            timeout=self.timeout,
+            lifetime=self.lifetime,
+            free=("lifetime", "timeout", "rotation_retry"),
+        )
+
+    @property
     def urls(self) -> tuple[str, ...]:
         """Every URL that the configuration names itself."""
         found = (getattr(self, name) for name in ("issuer", *_ENDPOINTS))
         return tuple(url for url in found if url is not None)
 
     @property
-    def files(self) -> tuple[str, ...]:
+    def _files(self) -> tuple[str, ...]:
         """The files of the client's certificate."""
         return tuple(path for path in (self.client_certificate, self.client_key) if path)
 
     @property
-    def server(self) -> str | None:
+    def _server(self) -> str | None:
         """The authorization server."""
         return self.issuer or self.token_endpoint
 
@@ -150,7 +161,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.grant_type == "jwt_bearer" and self.assertion is None
 
     @property
-    def implied_base_urls(self) -> tuple[str, ...]:
+    def _base_urls(self) -> tuple[str, ...]:
         """The resource where that is an address, as RFC 8707 section 2 wants it."""
         resource = self.resource
         if self.wants_id_token or resource is None or origin_of(resource) is None:
@@ -158,7 +169,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return (resource,)
 
     @property
-    def grant_terms(self) -> GrantTerms:
+    def _grant(self) -> GrantTerms:
         """What its grant is; shared by all credentials that log in alike."""
         identity = (
             "issuer", *_ENDPOINTS, "client_id", "scope", "resource", "audience", "dpop",

@@ -8,7 +8,6 @@ daemon reads and hands over.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -16,11 +15,7 @@ from credward.settings.checks import check_program
 from credward.settings.subscriptions import refuse_place, refuse_program
 
 __all__ = [
-    "HandsOut",
-    "ReadsFiles",
     "Reference",
-    "files_in",
-    "handed_out",
     "references_in",
     "refuse_literal",
 ]
@@ -97,40 +92,6 @@ def refuse_literal(value: Reference | str) -> Reference:
         "a secret written out in the configuration is refused: "
         f"run credward secret set NAME, then use {_WAYS}"
     )
-
-
-@runtime_checkable
-class HandsOut(Protocol):
-    """Settings of which a secret may be handed out as it is."""
-
-    @property
-    def handed_out(self) -> Reference | None:
-        """Where that secret is; None where a token is minted."""
-        ...
-
-
-@runtime_checkable
-class ReadsFiles(Protocol):
-    """Settings that have files read besides those that they refer to as secrets."""
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """Their paths, which may begin with `~/`."""
-        ...
-
-
-def handed_out(settings: msgspec.Struct) -> Reference | None:
-    """Return where the secret is that is handed out as it is; None where a token is minted."""
-    return settings.handed_out if isinstance(settings, HandsOut) else None
-
-
-def files_in(settings: msgspec.Struct) -> tuple[str, ...]:
-    """Return the files that the settings have read: of references, and what they name themselves.
-
-    A path may begin with `~/`.
-    """
-    referred = [each.file for each in references_in(settings).values() if each.file is not None]
-    return (*referred, *(settings.files if isinstance(settings, ReadsFiles) else ()))
 
 
 def references_in(settings: msgspec.Struct) -> Mapping[str, Reference]:

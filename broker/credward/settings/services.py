@@ -6,11 +6,8 @@ What a client of that service has to be told is for who sets it up (`cli.setup`)
 from __future__ import annotations
 
 import enum
-from typing import Protocol, runtime_checkable
 
-import msgspec
-
-__all__ = ["NamesService", "Service", "service_of"]
+__all__ = ["Service"]
 
 
 class Service(enum.StrEnum):
@@ -27,18 +24,3 @@ class Service(enum.StrEnum):
     FOUNDRY = "Microsoft Foundry"
     MICROSOFT = "Microsoft's own services"
     VAULT = "Vault itself"
-
-
-@runtime_checkable
-class NamesService(Protocol):
-    """Settings that say which service their token is for."""
-
-    @property
-    def service(self) -> Service | None:
-        """The service; None: the settings do not say, so a base URL has to."""
-        ...
-
-
-def service_of(settings: msgspec.Struct) -> Service | None:
-    """Return the service that the token of *settings* is for, None where they do not say."""
-    return settings.service if isinstance(settings, NamesService) else None

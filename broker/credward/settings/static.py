@@ -6,10 +6,11 @@ Reading the secret is the job of `providers.static`.
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+from credward.settings.meaning import Meaning
 from credward.settings.references import Reference, refuse_literal
 
 __all__ = ["Settings"]
@@ -24,13 +25,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     rotate_after: dt.date | None = None
     timeout: Annotated[float, msgspec.Meta(gt=0, le=600)] = 30.0
 
-    # Of shape and time alone: a stored secret is bound to all others (`settings.binding`).
-    free: ClassVar[tuple[str, ...]] = ("kind", "rotate_after", "timeout")
-
     def __post_init__(self) -> None:
         refuse_literal(self.secret)
 
     @property
-    def handed_out(self) -> Reference:
+    def meaning(self) -> Meaning:
+        """What these settings mean to the rest of the broker."""
+        return Meaning(
+            handed_out=self.reference,
+            timeout=self.timeout,
+            kind=self.kind,
+            free=("kind", "rotate_after", "timeout"),
+        )
+
+    @property
+    def reference(self) -> Reference:
         """Where the secret is."""
         return refuse_literal(self.secret)

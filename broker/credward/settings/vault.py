@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from credward.settings.checks import check_server_url
 from credward.settings.grants import GrantTerms
+from credward.settings.meaning import Meaning
 from credward.settings.references import Reference, refuse_literal
 from credward.settings.services import Service
 
@@ -117,9 +118,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     refresh_interval: Annotated[float, msgspec.Meta(ge=0, le=31_536_000)] = 300.0
     timeout: Annotated[float, msgspec.Meta(gt=0, le=600)] = 30.0
 
-    # Of shape and time alone: a stored secret is bound to all others (`settings.binding`).
-    free: ClassVar[tuple[str, ...]] = ("revoke_on_drop", "refresh_interval", "timeout")
-
     def __post_init__(self) -> None:
         for name in _SECRETS:
             if (value := getattr(self, name)) is not None:
@@ -136,12 +134,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 raise ValueError("address is a URL without a query")
 
     @property
+    def meaning(self) -> Meaning:
+        """What these settings mean to the rest of the broker."""
+        return Meaning(
+            service=self._service,
+            server=self._server,
+            base_urls=self._base_urls,
+            grant=self._grant,
+            files=self._files,
+            timeout=self.timeout,
+            kind=self.kind,
+            free=("revoke_on_drop", "refresh_interval", "timeout"),
+        )
+
+    @property
     def mount(self) -> str:
         """Where the auth method is mounted; by default under its own name."""
         return (self.auth_mount or self.auth_method).strip("/")
 
     @property
-    def files(self) -> tuple[str, ...]:
+    def _files(self) -> tuple[str, ...]:
         """The files of the client's certificate, and where a login is found that nothing names."""
         found = [path for path in (self.client_cert, self.client_key) if path is not None]
         if self.auth_method == "token" and self.token is None:
@@ -151,7 +163,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return tuple(found)
 
     @property
-    def server(self) -> str:
+    def _server(self) -> str:
         """Where it listens; empty: where the environment of the daemon says."""
         return self.address or ""
 
@@ -162,17 +174,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return words
 
     @property
-    def implied_base_urls(self) -> tuple[str, ...]:
+    def _base_urls(self) -> tuple[str, ...]:
         """The server, for its own token; what is read there may be for anybody."""
         return (self.address,) if self.path is None and self.address is not None else ()
 
     @property
-    def service(self) -> Service | None:
+    def _service(self) -> Service | None:
         """The server, for its own token; what is read there may be for anybody."""
         return Service.VAULT if self.path is None else None
 
     @property
-    def grant_terms(self) -> GrantTerms:
+    def _grant(self) -> GrantTerms:
         """Login and leases are kept and prolonged, but for a static secret by a given token."""
         if self.auth_method == "token" and (self.path is None or self.kv_version is not None):
             return GrantTerms()
@@ -220,7 +232,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 raise ValueError(f'path begins with its mount_point "{mount}"')
 
     def _check_drop(self) -> None:
-        if self.revoke_on_drop and not self.grant_terms.rotating:
+        if self.revoke_on_drop and not self._grant.rotating:
             raise ValueError(
                 "revoke_on_drop is for leases and logins: a given token and what is stored stay"
             )

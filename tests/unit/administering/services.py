@@ -26,6 +26,7 @@ from credward.logins.notices import LoginNotices, Notice
 from credward.minting.driver import Answer
 from credward.policy.engine import PolicyEngine
 from credward.settings.grants import GrantTerms
+from credward.settings.meaning import Meaning
 from credward.tokens import Secret
 from fakes.clock import FakeClock
 from fakes.login_worker import LoginWorker
@@ -52,8 +53,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     claims: str | None = None
 
     @property
-    def grant_terms(self) -> GrantTerms:
-        return GrantTerms(rotating=True, logins=("device",), revoke_on_drop=self.revoke_on_drop)
+    def meaning(self) -> Meaning:
+        return Meaning(
+            grant=GrantTerms(rotating=True, logins=("device",), revoke_on_drop=self.revoke_on_drop)
+        )
 
 
 @dataclasses.dataclass(frozen=True)

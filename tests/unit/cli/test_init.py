@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from credward.settings.entra import Settings
-from credward.settings.services import service_of
+from credward.settings.meaning import meaning_of
 from unit.cli.conftest import Run
 
 
@@ -101,7 +101,7 @@ def test_g8_what_no_agent_can_use_is_not_proposed(
     settings = msgspec.convert(
         {k: v for k, v in added["credentials"]["gateway-az"].items() if k != "provider"}, Settings
     )
-    assert service_of(settings) is None
+    assert meaning_of(settings).service is None
 
 
 def test_nothing_of_the_environment_reaches_the_terminal_as_it_is(

@@ -8,12 +8,17 @@ import pytest
 from credward.config import CredentialConfig
 from credward.config.fallbacks import check_fallbacks
 from credward.config.layers import Complaints
+from credward.settings.meaning import Meaning
 
 
 class Words(msgspec.Struct):
     """The settings of some provider that tells its kind, or not."""
 
     kind: str | None = None
+
+    @property
+    def meaning(self) -> Meaning:
+        return Meaning(kind=self.kind)
 
 
 def credential(name: str, *fallback: str, **words: object) -> CredentialConfig:

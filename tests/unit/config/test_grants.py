@@ -18,6 +18,7 @@ from credward.config.grants import (
 from credward.config.layers import Complaints, Layer
 from credward.config.locate import Locator
 from credward.settings.grants import GrantTerms
+from credward.settings.meaning import Meaning
 from credward.settings.references import Reference
 
 
@@ -31,11 +32,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     login: bool = True
 
     @property
-    def grant_terms(self) -> GrantTerms:
+    def meaning(self) -> Meaning:
         if not self.login:
-            return GrantTerms()
-        return GrantTerms(
-            identity=("issuer", "account"), presented=("issuer",), rotating=True, logins=("device",)
+            return Meaning(grant=GrantTerms())
+        return Meaning(
+            grant=GrantTerms(
+                identity=("issuer", "account"),
+                presented=("issuer",),
+                rotating=True,
+                logins=("device",),
+            )
         )
 
 

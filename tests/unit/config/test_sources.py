@@ -16,6 +16,7 @@ from credward.config.sources import (
     with_sources,
 )
 from credward.settings.grants import GrantTerms
+from credward.settings.meaning import Meaning
 from credward.settings.references import Reference
 
 
@@ -28,8 +29,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[str, ...] = ()
 
     @property
-    def grant_terms(self) -> GrantTerms:
-        return GrantTerms(logins=("browser",) if self.login else ())
+    def meaning(self) -> Meaning:
+        logins = GrantTerms(logins=("browser",) if self.login else ())
+        return Meaning(grant=logins, files=self.files)
 
 
 def credential(name: str, *of: Reference, grant: str = "", **words: object) -> CredentialConfig:

@@ -31,7 +31,8 @@ from fakes.plug_in import install_plug_in
 from fakes.rotating_server import RotatingServer
 
 GRANT = "gateway"
-BOUND = bound_to("rotating", rotating_provider.Settings(url="", die=""))
+_SETTINGS = rotating_provider.Settings(url="", die="")
+BOUND = bound_to("rotating", _SETTINGS.meaning.grant, _SETTINGS)
 
 
 class GrantSide:

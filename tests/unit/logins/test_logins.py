@@ -12,6 +12,7 @@ from credward.errors import BrokerError, Kind
 from credward.logins import logins as logins_module
 from credward.logins.logins import Given, Logins
 from credward.settings.grants import GrantTerms
+from credward.settings.meaning import Meaning
 from credward.tokens import Secret
 from credward.workers.link import GrantGiven, LoginStep
 from fakes.clock import FakeClock
@@ -27,8 +28,8 @@ class Settings(msgspec.Struct, frozen=True):
     ways: tuple[str, ...] = ("browser", "device")
 
     @property
-    def grant_terms(self):
-        return GrantTerms(rotating=True, logins=self.ways)
+    def meaning(self) -> Meaning:
+        return Meaning(grant=GrantTerms(rotating=True, logins=self.ways))
 
 
 def credential(name="gateway", *, grant="team", ways=("browser", "device")):

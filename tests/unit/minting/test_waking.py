@@ -16,6 +16,7 @@ from credward.minting.sealer import Sealer
 from credward.minting.token_cache import MemoryTokens
 from credward.minting.waking import login_changed, login_found, secret_changed
 from credward.settings.grants import GrantTerms
+from credward.settings.meaning import Meaning
 from credward.settings.references import Reference
 from fakes.clock import FakeClock
 from fakes.upstream import FakeUpstream
@@ -32,8 +33,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rotating: bool = False
 
     @property
-    def grant_terms(self) -> GrantTerms:
-        return GrantTerms(rotating=self.rotating)
+    def meaning(self) -> Meaning:
+        return Meaning(grant=GrantTerms(rotating=self.rotating))
 
 
 def credential(name: str, *, rotating: bool = False, **of: str) -> CredentialConfig:

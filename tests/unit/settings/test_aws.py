@@ -7,7 +7,7 @@ import pytest
 
 from canaries import MARK, canary
 from credward.settings.aws import Settings
-from credward.settings.grants import grant_terms
+from credward.settings.meaning import meaning_of
 
 ROLE = "arn:aws:iam::123456789012:role/deploy"
 GOV = "arn:aws-us-gov:iam::123456789012:role/gov"
@@ -110,21 +110,21 @@ def test_h3_a_literal_secret_is_refused_without_repeating_it():
 
 def test_only_a_login_of_ours_rotates():
     """Credentials of one start URL share the login; a code of a device is typed in."""
-    sso = grant_terms(settings(SSO))
-    mfa = grant_terms(settings({**SOURCE, "mfa_serial": "m"}))
+    sso = meaning_of(settings(SSO)).grant
+    mfa = meaning_of(settings({**SOURCE, "mfa_serial": "m"})).grant
 
     assert (sso.rotating, sso.logins) == (True, ("browser", "device"))
     assert sso.identity == ("sso_start_url", "sso_region", "sso_session")
     assert (mfa.rotating, mfa.logins, mfa.identity) == (False, ("device",), ("mfa_serial",))
-    assert grant_terms(settings({"profile": "a"})).logins == ()
+    assert meaning_of(settings({"profile": "a"})).grant.logins == ()
 
 
 def test_a_derived_key_has_the_variable_of_its_clients():
     """The other words of a profile have none."""
     key = {"profile": "bedrock", "derive": "bedrock-api-key", "region": "eu-central-1"}
 
-    assert settings(key).own_env_name == "AWS_BEARER_TOKEN_BEDROCK"
-    assert settings({"profile": "bedrock"}).own_env_name is None
+    assert settings(key).meaning.env_name == "AWS_BEARER_TOKEN_BEDROCK"
+    assert settings({"profile": "bedrock"}).meaning.env_name is None
 
 
 @pytest.mark.parametrize(
@@ -137,4 +137,4 @@ def test_a_derived_key_has_the_variable_of_its_clients():
 )
 def test_tells_the_kind_of_its_tokens(derive, kind):
     """So that nobody proposes a shape, or a stand-in, that keys do not have."""
-    assert settings({"profile": "bedrock", **derive}).kind == kind
+    assert settings({"profile": "bedrock", **derive}).meaning.kind == kind

@@ -16,7 +16,6 @@ from credward.settings.checks import (
     origin_of,
 )
 from credward.settings.entra import Settings as EntraSettings
-from credward.settings.local import Settings as LocalSettings
 from credward.settings.network import NetworkSettings
 from credward.settings.oauth import Settings as OAuthSettings
 from credward.settings.vault import Settings as VaultSettings
@@ -46,10 +45,10 @@ def test_variables():
 def test_settings_may_check_where_a_token_goes():
     """Those that can tell: a token for Microsoft Graph is no use at a gateway."""
     graph = EntraSettings(tenant="contoso.com", client_id="app", scope="User.Read")
-    check_base_urls(LocalSettings(), ("https://llm.example.com",))
-    check_base_urls(graph, ())
+    check_base_urls(("https://llm.example.com",))
+    graph.meaning.refuse_base_urls(())
     with pytest.raises(ValueError, match="Microsoft Graph"):
-        check_base_urls(graph, ("https://llm.example.com",))
+        graph.meaning.refuse_base_urls(("https://llm.example.com",))
 
 
 @pytest.mark.parametrize(
@@ -91,12 +90,12 @@ def test_pages_that_may_not(url):
 def test_a_base_url_that_none_could_match_is_refused(url):
     """It would deny every ask, and look right in the configuration."""
     with pytest.raises(ValueError, match="is no base URL: write one"):
-        check_base_urls(LocalSettings(), ("https://llm.example.com/v1", url))
+        check_base_urls(("https://llm.example.com/v1", url))
 
 
 def test_plain_base_urls_are_taken():
     """With a path, a port, and on this machine without TLS."""
-    check_base_urls(LocalSettings(), ("https://llm.example.com/v1", "http://127.0.0.1:8080"))
+    check_base_urls(("https://llm.example.com/v1", "http://127.0.0.1:8080"))
 
 
 WRONG_PORTS = ("https://a.example:0", "https://a.example:00/x", "https://a.example:65536")
@@ -130,4 +129,4 @@ def test_s11_port_0_makes_a_bad_url_wherever_one_is_written(url):
     assert origin_of(url) is None
     assert not is_page(url)
     with pytest.raises(ValueError, match="is no base URL"):
-        check_base_urls(LocalSettings(), (url,))
+        check_base_urls((url,))

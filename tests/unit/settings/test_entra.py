@@ -5,9 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from credward.settings.checks import check_base_urls
 from credward.settings.entra import FOUNDRY_SCOPES, ManagedIdentity, Settings, is_graph
-from credward.settings.grants import grant_terms
+from credward.settings.meaning import meaning_of
 
 HOME = {"tenant": "contoso.com", "client_id": "app"}
 SCOPE = "api://litellm/.default"
@@ -145,22 +144,22 @@ def test_scopes(words, scopes):
 )
 def test_callers_may_name_what_is_configured(words, audiences):
     """SDKs name their audience; no more comes of it."""
-    assert read(**HOME, **words).own_audiences == audiences
+    assert read(**HOME, **words).meaning.audiences == audiences
 
 
 def test_terms_of_the_grant():
     """A user's may rotate; all else has none."""
-    by_page = grant_terms(read(**HOME, scope=SCOPE))
-    by_code = grant_terms(read(**HOME, scope=SCOPE, flow="device"))
+    by_page = meaning_of(read(**HOME, scope=SCOPE)).grant
+    by_code = meaning_of(read(**HOME, scope=SCOPE, flow="device")).grant
 
     assert by_page.rotating
     assert (by_page.logins, by_code.logins) == (("browser", "device"), ("device", "browser"))
-    proved = grant_terms(read(**HOME, scope=SCOPE, flow="browser", client_secret=STORE))
+    proved = meaning_of(read(**HOME, scope=SCOPE, flow="browser", client_secret=STORE)).grant
     assert (proved.rotating, proved.logins) == (True, ("browser",))
     assert {"tenant", "authority", "client_id", "account"} <= set(by_page.identity)
     assert set(by_page.identity) <= set(Settings.__struct_fields__)
     for words in ({"source": "az"}, {"managed_identity": True}, {**HOME, "client_secret": STORE}):
-        terms = grant_terms(read(**words, scope=SCOPE))
+        terms = meaning_of(read(**words, scope=SCOPE)).grant
         assert (terms.rotating, terms.logins) == (False, ())
 
 
@@ -191,11 +190,11 @@ def test_a_graph_token_for_a_gateway_is_refused():
         with pytest.raises(
             ValueError, match=r"llm.example.com cannot verify: set scope = \"api://"
         ):
-            read(**HOME, scope=scope).check_base_urls(gateway)
-        read(**HOME, scope=scope).check_base_urls(())
-        read(**HOME, scope=scope).check_base_urls(("https://graph.microsoft.com/v1.0",))
-        read(**HOME, scope=scope, token="id").check_base_urls(gateway)
-    read(**HOME, scope=SCOPE).check_base_urls(gateway)
+            read(**HOME, scope=scope).meaning.refuse_base_urls(gateway)
+        read(**HOME, scope=scope).meaning.refuse_base_urls(())
+        read(**HOME, scope=scope).meaning.refuse_base_urls(("https://graph.microsoft.com/v1.0",))
+        read(**HOME, scope=scope, token="id").meaning.refuse_base_urls(gateway)
+    read(**HOME, scope=SCOPE).meaning.refuse_base_urls(gateway)
 
 
 def test_a_managed_identity_has_one_name():
@@ -210,7 +209,7 @@ def test_s15_the_hosts_of_foundry_elsewhere_are_written_down():
     words = {"tenant": "contoso.us", "client_id": "app", "resource": "my-res", "cloud": "usgov"}
     elsewhere = Settings(**words, scope="https://ai.azure.us/.default")
 
-    assert elsewhere.implied_base_urls == ()
+    assert elsewhere.meaning.base_urls == ()
     with pytest.raises(ValueError, match="set base_url"):
-        check_base_urls(elsewhere, ())
-    check_base_urls(elsewhere, ("https://my-res.services.ai.azure.us",))
+        elsewhere.meaning.refuse_base_urls(())
+    elsewhere.meaning.refuse_base_urls(("https://my-res.services.ai.azure.us",))

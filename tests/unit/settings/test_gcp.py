@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from credward.settings.gcp import Settings
-from credward.settings.grants import grant_terms
+from credward.settings.meaning import meaning_of
 from credward.settings.references import Reference, references_in
 
 EXTERNAL = {
@@ -109,10 +109,10 @@ def test_a_literal_secret_is_refused(words):
 
 def test_only_a_login_has_a_grant():
     """Not rotating, shared by what agrees in client and account."""
-    assert grant_terms(Settings()) == grant_terms(Settings(source="metadata"))
-    assert grant_terms(Settings()).logins == ()
+    assert meaning_of(Settings()).grant == meaning_of(Settings(source="metadata")).grant
+    assert meaning_of(Settings()).grant.logins == ()
 
-    terms = grant_terms(Settings(client_id="c", client_secret=Reference(store="s")))
+    terms = meaning_of(Settings(client_id="c", client_secret=Reference(store="s"))).grant
     assert (terms.identity, terms.rotating) == (("client_id", "account"), False)
     assert terms.logins == ("browser",)
 

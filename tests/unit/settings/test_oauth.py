@@ -20,12 +20,12 @@ def test_two_keys_are_enough():
     settings = convert()
 
     assert (settings.grant_type, settings.auth_method) == ("authorization_code", "none")
-    assert settings.grant_terms.rotating
-    assert settings.grant_terms.logins == ("browser", "device")
-    assert settings.grant_terms.rotation_retry
-    assert not convert(rotation_retry=False).grant_terms.rotation_retry
+    assert settings.meaning.grant.rotating
+    assert settings.meaning.grant.logins == ("browser", "device")
+    assert settings.meaning.grant.rotation_retry
+    assert not convert(rotation_retry=False).meaning.grant.rotation_retry
     assert {"issuer", "token_endpoint", "authorization_endpoint", "client_id"} <= set(
-        settings.grant_terms.identity
+        settings.meaning.grant.identity
     )
 
 
@@ -43,13 +43,13 @@ def test_who_logs_in(words, logins, rotating):
     """Users do, clients do not."""
     settings = convert(**words)
 
-    assert (settings.grant_terms.logins, settings.grant_terms.rotating) == (logins, rotating)
+    assert (settings.meaning.grant.logins, settings.meaning.grant.rotating) == (logins, rotating)
     assert settings.for_user == rotating
 
 
 def test_the_words_of_its_grant_are_words_of_its_settings():
     """A table of grants may hold these."""
-    assert set(convert().grant_terms.identity) <= set(Settings.__struct_fields__)
+    assert set(convert().meaning.grant.identity) <= set(Settings.__struct_fields__)
 
 
 @pytest.mark.parametrize(

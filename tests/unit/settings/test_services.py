@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from credward.settings.meaning import meaning_of
 from credward.settings.registry import SETTINGS
-from credward.settings.services import Service, service_of
+from credward.settings.services import Service
 
 FEDERATION = {
     "federation_rule_id": "fdrl_1",
@@ -51,4 +52,4 @@ def test_g8_what_the_token_is_for(
     provider: str, words: dict[str, Any], service: Service | None
 ) -> None:
     """G8: said by each provider's own settings; None: the base URL says."""
-    assert service_of(msgspec.convert(words, SETTINGS[provider])) is service
+    assert meaning_of(msgspec.convert(words, SETTINGS[provider])).service is service

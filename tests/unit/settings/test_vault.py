@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from credward.config.grants import grant_name
-from credward.settings.grants import grant_terms
+from credward.settings.meaning import meaning_of
 from credward.settings.references import Reference, references_in
 from credward.settings.vault import Settings
 
@@ -98,11 +98,11 @@ def test_nonsense_is_refused_with_what_to_write(words, complaint):
 )
 def test_a_grant_is_kept_where_there_is_something_to_keep(words, rotating, logins):
     """A login of ours, or leases; a human gives it for oidc alone."""
-    terms = grant_terms(convert(**words))
+    terms = meaning_of(convert(**words)).grant
 
     assert (terms.rotating, terms.logins) == (rotating, logins)
     assert not terms.revoke_on_drop
-    assert not rotating or grant_terms(convert(**words, revoke_on_drop=True)).revoke_on_drop
+    assert not rotating or meaning_of(convert(**words, revoke_on_drop=True)).grant.revoke_on_drop
     assert set(terms.identity) <= set(Settings.__struct_fields__)
 
 

@@ -20,7 +20,7 @@ from credward.cli.setup.settings_file import read
 from credward.config import CredentialConfig
 from credward.errors import BrokerError
 from credward.policy.destinations import claimed
-from credward.settings.services import Service, service_of
+from credward.settings.services import Service
 
 __all__ = [
     "HELPER",
@@ -141,7 +141,7 @@ def misfit(credential: CredentialConfig) -> str | None:
 
     What a helper prints goes to the Claude API, or to ANTHROPIC_BASE_URL, and to no other service.
     """
-    service = service_of(credential.settings)
+    service = credential.meaning.service
     if service is None or service is Service.CLAUDE:
         return None
     problem = f"is for {service}, and Claude Code sends what a helper prints to the Claude API"

@@ -23,7 +23,6 @@ from credward.cli.start import paths, reach
 from credward.config import CredentialConfig, environment, load_config
 from credward.errors import BrokerError, Kind
 from credward.issuing.asking import find_credential
-from credward.settings.times import lifetime
 
 __all__ = ["command"]
 
@@ -179,7 +178,7 @@ def _life(credential: CredentialConfig) -> float | None:
         lives += [
             each.life for each in reach().statuses().credentials if each.name == credential.name
         ]
-    lives.append(lifetime(credential.settings))
+    lives.append(credential.meaning.lifetime)
     return next((life for life in lives if life is not None), None)
 
 

@@ -30,7 +30,7 @@ def log_in(
     """Return the grant of one login, or raise `BrokerError`."""
     credential, settings = token_request.credential, token_request.settings
     assert isinstance(settings, Settings)
-    if method not in settings.grant_terms.logins:
+    if method not in settings.meaning.grant.logins:
         raise BrokerError(
             Kind.FIX_CONFIGURATION,
             f'"{credential}" has no login by {method}, for its application has a credential: '

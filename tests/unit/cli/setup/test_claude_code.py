@@ -124,10 +124,10 @@ def test_a_call_is_tried_as_words(helper: Path) -> None:
 
 def test_s15_where_claude_code_goes_by_itself_is_not_written() -> None:
     """The host that a key of the Claude API implies; another service is, also where it is implied."""
-    api = AnthropicSettings(api_key=Reference(env="KEY")).implied_base_urls
+    api = AnthropicSettings(api_key=Reference(env="KEY")).meaning.base_urls
     (gateway,) = OAuthSettings(
         issuer="https://idp.example", client_id="c", resource="https://llm.example"
-    ).implied_base_urls
+    ).meaning.base_urls
 
     assert ("env", "ANTHROPIC_BASE_URL") not in wanted(Path("/h"), credential(*api), 1)
     members = wanted(Path("/h"), credential(gateway), 1)

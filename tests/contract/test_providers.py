@@ -395,10 +395,10 @@ seen = loading = []
 provider = load_provider(name)
 seen = None
 transport = Transport(NetworkSettings())
-io = WorkerIo(
-    clock=SystemClock(), now=SystemClock().now(), credential="c", environ=environ,
-    transport=lambda: transport, keep_grant=lambda _: None,
+machine = Machine(
+    clock=SystemClock(), now=SystemClock().now(), environ=environ, transport=lambda: transport,
 )
+io = WorkerIo(machine, credential="c", keep_grant=lambda _: None)
 request = ProviderRequest(credential="c", settings=settings, grant=grant and Secret(grant))
 seen = minting = []
 provider.mint(request, io)

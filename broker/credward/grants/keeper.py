@@ -20,7 +20,7 @@ import msgspec
 from credward.clock import Clock
 from credward.errors import BrokerError, Failure, Kind
 from credward.grants.grant_record import GrantRecord, GrantView, Parked
-from credward.grants.loan import Ended, Loan, cut_off, ended_by_crash, ended_with
+from credward.grants.loan import Ended, Fate, Loan, cut_off, ended_by_crash, ended_with
 from credward.grants.records import GrantRecords
 from credward.store.journal import GrantFields, Journal, JournalState, Lease, open_grant
 from credward.workers.link import MintedToken
@@ -67,7 +67,12 @@ class GrantKeeper:
         self._records.check_open()
 
     def turn(self, grant: str) -> asyncio.Lock:
-        """Return the lock under which one grant is used."""
+        """Return the lock under which one grant is used.
+
+        The lifecycle lets one key of a rotating grant mint at a time, so that none waits while its
+        time runs; but a mint may need another credential's token on its way, of which the lifecycle
+        knows nothing, and that mint takes its turn here.
+        """
         return self._turns.setdefault(grant, asyncio.Lock())
 
     def view(self, grant: str) -> GrantView:
@@ -163,10 +168,13 @@ class GrantKeeper:
         unwritten = Failure.of(Kind.INTERNAL, "the store cannot be written")
         raise (self._records.failure or unwritten).error()
 
-    async def settle(self, loan: Loan, outcome: MintedToken | Failure, journal: Journal) -> bool:
-        """Take a loan back when its worker can write no more; return whether the journal is free.
+    async def settle(
+        self, loan: Loan, outcome: MintedToken | Failure, journal: Journal
+    ) -> tuple[bool, Fate]:
+        """Take a loan back when its worker can write no more.
 
-        What the worker sealed counts even if it died before it could answer.
+        Return whether the journal is free, and what became of the grant. What the worker sealed
+        counts even if it died before it could answer.
         """
         ended = ended_with(loan.lease, outcome, _read(journal))
         before = self._records.changes
@@ -177,45 +185,47 @@ class GrantKeeper:
                 raise
             # Locked in mid-mint: kept sealed until the store is open again.
             self._unread.append((ended, journal))
-            loan.locked = True
-            return False
+            return False, Fate.LOCKED
         change = self._records.changes
         # Where nothing was changed the journal may still matter: to a grant that was given up or
         # replaced, and comes back with the daemon's death because that is not on disk.
         saved = (change == before and ended.uneventful) or await self._records.save()
         # After the wait: whoever gave the grant up meanwhile was told that it is gone.
-        self._check_current(loan, brought=brought)
-        loan.volatile = ended.sealed is not None and not (brought and (saved or ended.durable))
-        if saved:
-            try:
-                journal.clear()
-            except OSError:
-                self._release(journal)
-                return False
-            return True
-        self._hold(change, ended if brought else cut_off(ended), journal)
-        return False
+        fate = self._fate(loan, brought=brought)
+        unwritten = ended.sealed is not None and not (brought and (saved or ended.durable))
+        if fate is Fate.KEPT and unwritten:
+            fate = Fate.UNWRITTEN
+        if not saved:
+            self._hold(change, ended if brought else cut_off(ended), journal)
+            return False, fate
+        try:
+            journal.clear()
+        except OSError:
+            self._release(journal)
+            return False, fate
+        return True, fate
 
-    async def conclude(self, loan: Loan, outcome: MintedToken | Failure) -> None:
+    async def conclude(self, loan: Loan, outcome: MintedToken | Failure) -> Fate:
         """Take back the loan of a grant that its mint could not replace."""
         ended = ended_with(loan.lease, outcome)
         try:
             self._take(ended)
             await self._records.save()
-            self._check_current(loan, brought=False)
+            return self._fate(loan, brought=False)
         except BrokerError as failure:
             if failure.kind is not Kind.STORE_LOCKED:
                 raise
-            loan.locked = True
+            return Fate.LOCKED
 
-    def _check_current(self, loan: Loan, *, brought: bool) -> None:
-        """Note whether the grant was given up or given anew since it was lent."""
+    def _fate(self, loan: Loan, *, brought: bool) -> Fate:
+        """Return whether the grant was given up or given anew since it was lent."""
         record = self.peek(loan.lease.grant)
-        loan.locked = record is None and self._records.locked
+        if record is None and self._records.locked:
+            return Fate.LOCKED
         expected = (loan.lease.family, loan.lease.generation + brought)
-        loan.replaced = not loan.locked and (
-            record is None or (record.family, record.generation) != expected
-        )
+        if record is None or (record.family, record.generation) != expected:
+            return Fate.REPLACED
+        return Fate.KEPT
 
     # --- what follows from an end -----------------------------------------------------------
 

@@ -5,6 +5,7 @@ Reads outcomes and journals; what follows from an end for the grant is `keeper`.
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
 
 from credward.errors import Failure, Kind, Recovery
@@ -12,7 +13,7 @@ from credward.grants.grant_record import GrantRecord
 from credward.store.journal import JournalState, Lease, SealedGrant
 from credward.workers.link import MintedToken
 
-__all__ = ["Ended", "Loan", "cut_off", "ended_by_crash", "ended_with"]
+__all__ = ["Ended", "Fate", "Loan", "cut_off", "ended_by_crash", "ended_with"]
 
 # Failures that say nothing about the grant.
 _PASSING = frozenset(
@@ -26,21 +27,26 @@ _PASSING = frozenset(
 )
 
 
-@dataclass(slots=True, kw_only=True)
-class Loan:
-    """One use of a grant: what the worker gets, and what became of it.
+class Fate(enum.Enum):
+    """What became of a grant while a mint used it."""
 
-    *key*: the one-mint key. *replaced*: the grant was given up or given anew meanwhile, so that
-    nobody wants the token. *volatile*: a new grant could be made durable nowhere. *locked*: the
-    store was locked before it could be said whether the token is still wanted.
-    """
+    # It is as its use left it, and written down as far as it has to be.
+    KEPT = enum.auto()
+    # It was given up or given anew meanwhile: nobody wants the token.
+    REPLACED = enum.auto()
+    # A new one could be made durable nowhere.
+    UNWRITTEN = enum.auto()
+    # The store was locked before it could be said whether the token is still wanted.
+    LOCKED = enum.auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loan:
+    """One use of a grant: what the worker gets; *key* is the one-mint key."""
 
     lease: Lease
     record: GrantRecord | None
     key: bytes = field(repr=False)
-    replaced: bool = False
-    volatile: bool = False
-    locked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

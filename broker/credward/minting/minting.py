@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import msgspec
 
@@ -16,15 +15,14 @@ from credward.clock import Clock
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Failure, Kind
 from credward.grants.kept import Kept
-from credward.grants.loan import Loan
+from credward.grants.loan import Fate, Loan
 from credward.grants.opened_store import LOCKED
+from credward.grants.use import GrantUse
 from credward.lifecycle.vocabulary import TokenKey
 from credward.minting.secret_reader import SecretReader
 from credward.settings.grants import GrantTerms, bound_to
 from credward.settings.references import references_in
-from credward.store.journal import Journal
 from credward.tokens import Secret
-from credward.workers.lane import Rotating
 from credward.workers.link import MintedToken, MintRequest, Rotation
 from credward.workers.token_bytes import wipe
 
@@ -143,28 +141,24 @@ class Minting:
                 raise needs_login(credential).error()
             if doubtful is None:
                 doubtful = loan.record is not None and loan.record.ambiguous_at is not None
-            try:
-                minted = await self._mint_once(credential, terms, request, loan)
-            except BrokerError as error:
-                if loan.replaced:
-                    # What failed was the grant before: nobody asked for that any more.
-                    doubtful = None
-                    continue
-                record = self._keeper.peek(credential.grant)
-                if record is not None and record.ambiguous_at is not None and not doubtful:
-                    doubtful = True
-                    continue
-                if record is not None and record.parked is not None:
-                    raise record.parked.failure().error() from error
-                raise
-            if not loan.replaced:
-                return minted
-            wipe(minted.body)
-            doubtful = None
+            outcome, fate = await self._use(credential, terms, request, loan)
+            if fate is Fate.REPLACED:
+                # Nobody asked for what the grant before brings, or fails with.
+                _wipe(outcome)
+                doubtful = None
+                continue
+            if isinstance(outcome, MintedToken):
+                return _checked(credential, outcome, fate)
+            record = self._keeper.peek(credential.grant)
+            if record is not None and record.ambiguous_at is not None and not doubtful:
+                doubtful = True
+                continue
+            raise (record.parked.failure() if record and record.parked else outcome).error()
 
-    async def _mint_once(
+    async def _use(
         self, credential: CredentialConfig, terms: GrantTerms, request: MintRequest, loan: Loan
-    ) -> MintedToken:
+    ) -> tuple[MintedToken | Failure, Fate]:
+        """Mint once on a grant that was lent."""
         secret = loan.record.secret if loan.record else None
         request = msgspec.structs.replace(
             request,
@@ -172,8 +166,11 @@ class Minting:
             # Whoever had to wait for the grant did not wait for an old clock.
             now=self._clock.now(),
         )
+        use = GrantUse(self._keeper, loan)
         if not terms.rotating:
-            return await self._mint_fixed(credential, request, loan)
+            return await use.run_fixed(
+                lambda: self._pool.mint(credential.provider, request, deadline=_DEADLINE)
+            )
         rotation = Rotation(
             mint=loan.lease.mint,
             grant=loan.lease.grant,
@@ -182,42 +179,12 @@ class Minting:
             rotation_retry=loan.lease.rotation_retry,
             key=Secret(base64.b64encode(loan.key).decode()),
         )
-
-        async def settle(outcome: MintedToken | Failure, journal: Any) -> bool:
-            return await self._keeper.settle(loan, outcome, journal)
-
-        def lend(journal: Any) -> None:
-            assert isinstance(journal, Journal)
-            journal.lend(loan.lease)
-
-        minted = await self._pool.mint(
-            credential.provider,
-            msgspec.structs.replace(request, rotation=rotation),
-            deadline=_EXCHANGE,
-            rotating=Rotating(lend=lend, settle=settle),
-        )
-        _check_open(loan, minted)
-        if loan.volatile:
-            wipe(minted.body)
-            raise BrokerError(
-                Kind.INTERNAL,
-                f'"{credential.name}" was renewed, but its new grant can be written nowhere: '
-                "make room in the state directory; nothing is lost while the daemon runs",
+        request = msgspec.structs.replace(request, rotation=rotation)
+        return await use.run(
+            lambda rotating: self._pool.mint(
+                credential.provider, request, deadline=_EXCHANGE, rotating=rotating
             )
-        return minted
-
-    async def _mint_fixed(
-        self, credential: CredentialConfig, request: MintRequest, loan: Loan
-    ) -> MintedToken:
-        """Mint on a grant that no mint replaces."""
-        try:
-            minted = await self._pool.mint(credential.provider, request, deadline=_DEADLINE)
-        except BrokerError as error:
-            await self._keeper.conclude(loan, error.failure)
-            raise
-        await self._keeper.conclude(loan, minted)
-        _check_open(loan, minted)
-        return minted
+        )
 
 
 def needs_store(credential: CredentialConfig) -> bool:
@@ -244,8 +211,24 @@ def _with_refresh(credential: CredentialConfig, failure: Failure) -> Failure:
     return replace(failure, hint=f"{failure.hint}; {after}" if failure.hint else after)
 
 
-def _check_open(loan: Loan, minted: MintedToken) -> None:
-    """Hold a token back whose grant may have been given up before the store was locked."""
-    if loan.locked:
-        wipe(minted.body)
-        raise LOCKED.error()
+def _checked(credential: CredentialConfig, minted: MintedToken, fate: Fate) -> MintedToken:
+    """Return the token, or hold it back where its grant is not kept."""
+    match fate:
+        case Fate.LOCKED:
+            # Its grant may have been given up before.
+            wipe(minted.body)
+            raise LOCKED.error()
+        case Fate.UNWRITTEN:
+            wipe(minted.body)
+            raise BrokerError(
+                Kind.INTERNAL,
+                f'"{credential.name}" was renewed, but its new grant can be written nowhere: '
+                "make room in the state directory; nothing is lost while the daemon runs",
+            )
+        case _:
+            return minted
+
+
+def _wipe(outcome: MintedToken | Failure) -> None:
+    if isinstance(outcome, MintedToken):
+        wipe(outcome.body)

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from credward.errors import BrokerError, Failure, Kind
@@ -32,17 +31,19 @@ class JournalMaker(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rotating:
-    """What whoever keeps the grant does around a mint that may replace it.
+class Rotating(Protocol):
+    """What the keeper of a grant does around a mint that may replace it."""
 
-    *lend* writes the lease into the worker's journal (`OSError` where it cannot). *settle* takes
-    the outcome when the worker can write no more into it, being idle or dead, and returns whether
-    the journal is of no more use and the worker may have another mint.
-    """
+    def lend(self, journal: JournalFile) -> None:
+        """Write the lease into the worker's journal; raise `OSError` where that cannot be done."""
+        ...
 
-    lend: Callable[[JournalFile], None]
-    settle: Callable[[MintedToken | Failure, JournalFile], Awaitable[bool]]
+    async def settle(self, outcome: MintedToken | Failure, journal: JournalFile) -> bool:
+        """Take the outcome when the worker can write no more, being idle or dead.
+
+        Return whether the journal is of no more use and the worker may have another mint.
+        """
+        ...
 
 
 class TimeAllowed:

@@ -462,3 +462,12 @@ async def test_what_is_no_journal_holds_nothing_up(make_side, server, what):
 
     assert await after.mint() == "token-2"
     assert os.path.lexists(other)
+
+
+async def test_t10_mints_that_nobody_queued_take_turns(side, server):
+    """A mint for another credential's sake is none that the lifecycle knows of; nothing is used twice."""
+    tokens = await asyncio.gather(side.mint(), side.mint("second"), side.mint())
+
+    assert len(set(tokens)) == 3
+    assert side.record.generation == 3
+    assert server.reused == []

@@ -12,7 +12,6 @@ import pytest
 from credward.errors import BrokerError, Failure, Kind
 from credward.store.journal import JournalDirectory
 from credward.workers import link
-from credward.workers.lane import Rotating
 from fakes.watching import gone
 from fakes.worker_program import worker_program
 from waiting import PATIENCE, until_async
@@ -31,9 +30,6 @@ class Grant:
         self.settling = asyncio.Event()
         self.go = asyncio.Event()
         self.go.set()
-
-    def terms(self):
-        return Rotating(lend=self.lend, settle=self.settle)
 
     def lend(self, journal):
         if not self.lendable:
@@ -67,7 +63,7 @@ def pool_of(make_pool, tmp_path, journals):
 
 
 def mint(pool, ask, grant, deadline=PATIENCE):
-    return asyncio.create_task(pool.mint("fake", ask(), deadline=deadline, rotating=grant.terms()))
+    return asyncio.create_task(pool.mint("fake", ask(), deadline=deadline, rotating=grant))
 
 
 REFUSES = f"while True: hear(); say({FAILED!r})"

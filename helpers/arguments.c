@@ -5,6 +5,17 @@
 #include "text.h"
 
 #include <stdlib.h>
+#ifdef __linux__
+#include <sys/auxv.h>
+#endif
+
+#if defined(__GLIBC__)
+#define LIBC "glibc"
+#elif defined(__linux__)
+#define LIBC "musl"
+#else
+#define LIBC "libc"
+#endif
 
 #define NAME_LIMIT 64
 #define LONGEST_TIMEOUT_MS 600000
@@ -21,6 +32,17 @@ static const char usage[]
 	  "  --base-url URL      where the token will be sent, instead of what the environment says\n"
 	  "  --folder            print only what the daemon is told of .claude/settings.json here\n"
 	  "  --help, --version   print this, print the version\n";
+
+/* How it is linked decides what a start costs, so it is said; the kernel knows whether a loader was
+ * needed (getauxval(3)). */
+static const char *version(void)
+{
+#ifdef __linux__
+	if (getauxval(AT_BASE) == 0)
+		return "credward-helper " CREDWARD_VERSION " (static " LIBC ")\n";
+#endif
+	return "credward-helper " CREDWARD_VERSION " (dynamic " LIBC ")\n";
+}
 
 static bool misused(struct failure *failure, const char *what, const char *word, const char *rest)
 {
@@ -63,7 +85,7 @@ static bool read_option(struct options *options, char **arguments, int *at, stru
 	else if (strcmp(option, "--help") == 0)
 		options->print = usage;
 	else if (strcmp(option, "--version") == 0)
-		options->print = "credward-helper " CREDWARD_VERSION "\n";
+		options->print = version();
 	else if (place == NULL)
 		return misused(failure, "unknown option ", option, "");
 	else if (option[length] == '=')

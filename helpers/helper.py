@@ -178,7 +178,7 @@ def read_option(options: Options, argument: str, rest: object) -> None:
     elif argument == "--help":
         options.text = USAGE
     elif argument == "--version":
-        options.text = f"credward-helper {VERSION}\n"
+        options.text = f"credward-helper {VERSION} (Python)\n"
     elif name not in {"--format", "--min-remaining", "--timeout", "--check", "--base-url"}:
         raise misused(f'unknown option "{argument}"')
     elif equals:

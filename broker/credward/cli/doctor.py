@@ -19,7 +19,7 @@ from credward import __version__
 from credward.account import account_home
 from credward.cli.config import checked
 from credward.cli.get import client_flags
-from credward.cli.helper_probe import find_helper, is_native, probe
+from credward.cli.helper_probe import find_helper, kind_of, probe
 from credward.cli.names import complete_credentials
 from credward.cli.output import format_duration, print_json
 from credward.cli.recording import unrecorded_places
@@ -41,6 +41,12 @@ _Mark = Literal["ok", "warn", "fail"]
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 # Claude Code shows a notice at ten seconds; a warm answer takes milliseconds.
 _SLOW = 1.0
+# What a helper of another kind than static musl costs (`benchmarks/run.py`; `helpers/README.md`).
+_COSTS = {
+    "static glibc": "takes about half as long again for each ask",
+    "dynamic glibc": "takes about twice as long for each ask",
+    "Python": "takes about fifty times as long for each ask",
+}
 # What a question has by default (seconds).
 _PATIENCE = 4.0
 
@@ -189,14 +195,7 @@ def _daemon(known: _Known, name: str) -> Iterator[Finding]:
 def _helper(known: _Known, _name: str) -> Iterator[Finding]:
     assert known.credential is not None
     helper = find_helper()
-    native = is_native(helper)
-    yield Finding(
-        check="helper",
-        mark="ok" if native else "warn",
-        text=str(helper)
-        if native
-        else f"{helper} is the slower Python twin: install a C compiler, then credward again",
-    )
+    yield _kind(helper)
     line = claude_code.wanted(helper, known.credential, 240)[claude_code.HELPER]
     known.in_force = found = _in_force(known, helper)
     # A line for another credential says nothing about this one.
@@ -225,6 +224,19 @@ def _helper(known: _Known, _name: str) -> Iterator[Finding]:
             mark="ok" if seen.seconds < _SLOW else "warn",
             text=f"a token of {seen.length} characters in {seen.seconds * 1000:.1f} ms",
         )
+
+
+def _kind(helper: Path) -> Finding:
+    """Say how the helper is built, and what that costs."""
+    kind = kind_of(helper)
+    if (cost := _COSTS.get(kind)) is None:
+        text = f"{helper} ({kind})" if kind else str(helper)
+        return Finding(check="helper", mark="ok", text=text)
+    text = (
+        f"{helper} ({kind}) {cost}: install musl-gcc or the Python package ziglang, "
+        "then credward again"
+    )
+    return Finding(check="helper", mark="warn", text=text)
 
 
 def _in_force(known: _Known, helper: Path) -> _InForce | None:

@@ -239,76 +239,42 @@ def check_options(options: Options) -> None:
 
 # ---- what the environment claims ----
 
-# The cloud switches of Claude Code: flag, variable of the address, variables of the place in the
-# default address, and what stands around that place.
-CLOUDS = (
-    (
-        "BEDROCK",
-        "ANTHROPIC_BEDROCK_BASE_URL",
-        ("AWS_REGION", "AWS_DEFAULT_REGION"),
-        ("https://bedrock-runtime.", ".amazonaws.com"),
-    ),
-    (
-        "VERTEX",
-        "ANTHROPIC_VERTEX_BASE_URL",
-        ("CLOUD_ML_REGION",),
-        ("https://", "-aiplatform.googleapis.com"),
-    ),
-    (
-        "FOUNDRY",
-        "ANTHROPIC_FOUNDRY_BASE_URL",
-        ("ANTHROPIC_FOUNDRY_RESOURCE",),
-        ("https://", ".services.ai.azure.com/anthropic"),
-    ),
-    (
-        "MANTLE",
-        "ANTHROPIC_BEDROCK_MANTLE_BASE_URL",
-        ("AWS_REGION", "AWS_DEFAULT_REGION"),
-        ("https://bedrock-mantle.", ".api.aws"),
-    ),
-    (
-        "ANTHROPIC_AWS",
-        "ANTHROPIC_AWS_BASE_URL",
-        ("AWS_REGION", "AWS_DEFAULT_REGION"),
-        ("https://aws-external-anthropic.", ".api.aws"),
-    ),
-    ("ANTHROPIC_GOOGLE_CLOUD", "ANTHROPIC_GOOGLE_CLOUD_BASE_URL", (), ("", "")),
-    ("GATEWAY", "", (), ("", "")),
+# As in claims.c: told with their values, and told to be set.
+DECIDING = (
+    "ANTHROPIC_BASE_URL",
+    "CLAUDE_CODE_USE_BEDROCK",
+    "ANTHROPIC_BEDROCK_BASE_URL",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "CLAUDE_CODE_USE_VERTEX",
+    "ANTHROPIC_VERTEX_BASE_URL",
+    "CLOUD_ML_REGION",
+    "CLAUDE_CODE_USE_FOUNDRY",
+    "ANTHROPIC_FOUNDRY_BASE_URL",
+    "ANTHROPIC_FOUNDRY_RESOURCE",
+    "CLAUDE_CODE_USE_MANTLE",
+    "ANTHROPIC_BEDROCK_MANTLE_BASE_URL",
+    "CLAUDE_CODE_USE_ANTHROPIC_AWS",
+    "ANTHROPIC_AWS_BASE_URL",
+    "CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD",
+    "ANTHROPIC_GOOGLE_CLOUD_BASE_URL",
+    "CLAUDE_CODE_USE_GATEWAY",
+    "NODE_TLS_REJECT_UNAUTHORIZED",
 )
-WIDE_VERTEX = {
-    "global": "https://aiplatform.googleapis.com",
-    "us": "https://aiplatform.us.rep.googleapis.com",
-    "eu": "https://aiplatform.eu.rep.googleapis.com",
-}
+BETWEEN = (
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NODE_EXTRA_CA_CERTS",
+)
 
 
 def variable(name: str) -> str:
     """Return the value of an environment variable, empty when unset."""
     return os.environ.get(name, "") if name else ""
-
-
-def switched_on(name: str) -> bool:
-    """Whether Claude Code takes the value for yes."""
-    words = variable(name).lower().split()
-    return len(words) > 0 and words[0] in {"1", "true", "yes", "on"}
-
-
-def environment_base_url() -> str:
-    """Return where requests go; nothing when that is two clouds or an unknown address."""
-    chosen = [cloud for cloud in CLOUDS if switched_on(f"CLAUDE_CODE_USE_{cloud[0]}")]
-    if not chosen:
-        return variable("ANTHROPIC_BASE_URL") or "https://api.anthropic.com"
-    if len(chosen) > 1:
-        return ""
-    flag, base_url, places, (before, after) = chosen[0]
-    place = next((variable(name) for name in places if variable(name)), "")
-    if variable(base_url) or not only_of(place.lower(), "-", 2048):
-        return variable(base_url)
-    return (
-        WIDE_VERTEX.get(place, "")
-        if flag == "VERTEX" and place in WIDE_VERTEX
-        else before + place + after
-    )
 
 
 def encode(text: str) -> str:
@@ -337,27 +303,18 @@ def mcp_server() -> str:
 
 def claims(base_url: str | None, format_name: str) -> str:
     """Return the query parts that the environment claims; why they can only deny: claims.c."""
-    query = ""
-    kept = variable("CLAUDE_CODE_API_KEY_HELPER_TTL_MS")
-    if format_name == "token" and is_digits(kept, 12):
-        query += f"&cache_ttl={seconds(int(kept))}"
-    url = environment_base_url() if base_url is None else base_url
-    if len(os.fsencode(url)) > 2047:
-        raise fail("bad-request", "the base URL is longer than 2047 characters: set a shorter one")
-    if url:
-        query += f"&client_base_url={encode(url)}"
-    proxies = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
-    flags = {
-        "proxy": any(map(variable, proxies)),
-        "tls-off": variable("NODE_TLS_REJECT_UNAUTHORIZED") == "0",
-        "extra-ca": bool(variable("NODE_EXTRA_CA_CERTS")),
-    }
-    if any(flags.values()):
-        query += "&client_flags=" + ",".join(flag for flag, is_set in flags.items() if is_set)
-    if variable("CLAUDECODE"):
-        query += "&in_tool=1"
+    with_value = (*DECIDING, "CLAUDE_CODE_API_KEY_HELPER_TTL_MS")
+    items = [f"{name}={encode(encode(variable(name)))}" for name in with_value if variable(name)]
+    items += [name for name in (*BETWEEN, "CLAUDECODE") if variable(name)]
+    query = (f"&client_base_url={encode(base_url)}" if base_url else "") + "&variables="
+    query += ",".join(items)
     if format_name == "headers" and (server := mcp_server()):
         query += f"&mcp_server={server}"
+    if len(query) > 14 * 1024:
+        raise fail(
+            "bad-request",
+            "the base URL, or a variable that decides it, is too long: set a shorter one",
+        )
     return query
 
 
@@ -378,12 +335,6 @@ def target_of(options: Options, left: float) -> str:
 FOLDER_LIMIT = 60 * 1024
 FOLDER_MEDIA_TYPE = "application/vnd.credward.folder"
 LEVELS = 32
-HANDED_OVER = dict.fromkeys(
-    name
-    for flag, base_url, places, _ in (("", "ANTHROPIC_BASE_URL", (), ()), *CLOUDS)
-    for name in (flag and f"CLAUDE_CODE_USE_{flag}", base_url, *places)
-    if name
-)
 
 
 class TooLarge(Exception):  # noqa: N818 - the word of the frame
@@ -527,9 +478,6 @@ def collect(start: str) -> bytes:
     body = b""
     try:
         for path, addition in found_from(start):
-            if not body:
-                for each in filter(variable, HANDED_OVER):
-                    body = add(body, each, record("variable", each, os.environb[each.encode()]))
             body = add(body, path, addition)
     except TooLarge as error:
         return record("too-large", str(error))
@@ -1019,6 +967,7 @@ class Answer:
         self.plain = False
         self.kind = ""
         self.judged = False
+        self.variables_judged = False
         self.content_length: int | None = None
         self.chunked = False
         self.body_at = 0
@@ -1090,6 +1039,8 @@ class Answer:
                 self.kind = text
             case b"credward-folder":
                 self.judged = True
+            case b"credward-variables":
+                self.variables_judged = True
             case b"content-type":
                 self.plain = text.lower().startswith("text/plain")
 
@@ -1223,11 +1174,16 @@ def ask(options: Options, end: float) -> None:
         with connect_or_start(options, end) as connection:
             send_question(connection, target_of(options, left_of(end)), body, end)
             receive(connection, answer, end)
-        if body and answer.status == 200 and not answer.judged:
+        missed = ""
+        if body and not answer.judged:
+            missed = "the .claude/settings.json here"
+        elif any(map(variable, (*DECIDING, *BETWEEN))) and not answer.variables_judged:
+            missed = "the environment"
+        if missed and answer.status == 200 and "--check" not in options.values:
             raise fail(
                 "fix-configuration",
-                "the daemon is older than this helper and does not look at the "
-                ".claude/settings.json here: stop it, then run credward serve --detach",
+                f"the daemon is older than this helper and does not look at {missed}: "
+                "stop it, then run credward serve --detach",
             )
         if "--check" not in options.values:
             use_answer(options, answer, end)

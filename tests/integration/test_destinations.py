@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import pytest
 
+from canaries import MARK, canary
 from credward.cli.surroundings import folder_body
 from credward.folder import MEDIA_TYPE
 from fakes.entra_server import unsigned
@@ -94,6 +95,38 @@ def test_s1_a_token_that_is_held_is_for_the_hosts_that_it_was_minted_for(
 
     assert held == "opaque-1"
     assert daemon.get("gateway").text == "opaque-2"
+
+
+@pytest.mark.parametrize("build", ["musl", "twin", "credward"])
+def test_s15_the_daemon_decides_by_the_callers_variables(
+    start_daemon: DaemonFactory, tmp_path: Path, build: str
+) -> None:
+    """The asker knows their names alone; a password in one of them is nowhere afterwards."""
+    upstream = MintProgram(tmp_path / "upstream")
+    daemon = start_daemon(upstream.block("gateway", base_url=f'"{FOUNDRY}"'))
+    foundry = {"CLAUDE_CODE_USE_FOUNDRY": " yes", "ANTHROPIC_FOUNDRY_RESOURCE": "my-res"}
+    elsewhere = {**foundry, "ANTHROPIC_FOUNDRY_BASE_URL": "https://evil.example"}
+    hidden = {**foundry, "ANTHROPIC_FOUNDRY_BASE_URL": f"https://{canary('user')}@evil.example"}
+    proxied = {**foundry, "HTTPS_PROXY": f"http://{canary('proxy')}@proxy.example"}
+    well = ask(daemon, build, tmp_path, **foundry)
+    denied = [ask(daemon, build, tmp_path, **each) for each in (elsewhere, hidden, proxied, {})]
+    told = [daemon.request("GET", path).text for path in ("/metrics", "/v1/audit")]
+
+    assert (well.returncode, well.stdout) == (0, "opaque-1\n"), well.stderr
+    for each, why in zip(
+        denied,
+        (
+            "not for https://evil.example:",
+            "base URL is invalid:",
+            "HTTPS_PROXY and its kin set:",
+            GATEWAY,
+        ),
+        strict=True,
+    ):
+        assert (each.returncode, each.stdout) == (77, "")
+        assert why in each.stderr
+    for text in (*told, daemon.log(), *(each.stderr for each in denied)):
+        assert MARK not in text
 
 
 # --- the settings of a repository ------------------------------------------------------------

@@ -18,7 +18,6 @@ import click
 from credward import __version__
 from credward.account import account_home
 from credward.cli.config import checked
-from credward.cli.get import client_flags
 from credward.cli.helper_probe import find_helper, kind_of, probe
 from credward.cli.names import complete_credentials
 from credward.cli.output import format_duration, print_json
@@ -31,6 +30,7 @@ from credward.errors import BrokerError, Kind
 from credward.issuing.asking import find_credential
 from credward.policy.base_url import check_base_url
 from credward.policy.claude_settings import read_folder
+from credward.policy.client_variables import read_claims, told
 from credward.policy.redirects import check_folder, shown
 from credward.tokens import Folder
 from credward.wire import StatusList
@@ -315,7 +315,7 @@ def _claude_code(known: _Known, _name: str) -> Iterator[Finding]:
     home = next(iter(credential.base_urls), None)
     # The run above had a clean environment; what an agent started from here has is another matter.
     denial = check_base_url(
-        credential.base_urls, credential.allowed_flags, home, client_flags(said)
+        credential.base_urls, credential.allowed_flags, home, read_claims(told(said)).flags
     )
     if denial is not None:
         text = f'an agent of this shell gets nothing, for "{credential.name}" {denial}'

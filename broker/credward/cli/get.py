@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 
 import click
 
@@ -13,10 +12,10 @@ from credward.cli.surroundings import folder_body
 from credward.clock import SystemClock
 from credward.config import environment
 from credward.errors import BrokerError, Kind
-from credward.policy.destinations import claimed
+from credward.policy.client_variables import mcp_server, told
 from credward.tokens import TokenRequest
 
-__all__ = ["client_flags", "command"]
+__all__ = ["command"]
 
 # No answer comes sooner (seconds).
 _LEAST = 0.3
@@ -63,22 +62,11 @@ def command(
             scopes=scopes,
             min_remaining=min_remaining,
             timeout=timeout,
-            client_base_url=base_url or claimed(environ),
-            client_flags=client_flags(environ),
-            in_tool="CLAUDECODE" in environ,
+            client_base_url=base_url,
+            mcp_server=mcp_server(environ) if shape == "headers" else None,
         ),
         folder,
+        told(environ),
     )
     sys.stdout.buffer.write(body)
     sys.stdout.buffer.flush()
-
-
-def client_flags(environ: Mapping[str, str]) -> frozenset[str]:
-    """Return what *environ* puts between a caller and the host that it sends a token to."""
-    proxies = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
-    found = {
-        "proxy": any(environ.get(name) for name in proxies),
-        "tls-off": environ.get("NODE_TLS_REJECT_UNAUTHORIZED") == "0",
-        "extra-ca": bool(environ.get("NODE_EXTRA_CA_CERTS")),
-    }
-    return frozenset(name for name, present in found.items() if present)

@@ -1,8 +1,8 @@
 """Where Claude Code sends its requests under a set of variables.
 
-Pure. The table is the helper's (`claims.c`), but each variable may have several values here, and
-what only a settings file would set counts too. Source: code.claude.com, the pages of each cloud,
-and what Claude Code 2.1.332 does.
+Pure. Each variable may have several values here, and what only a settings file would set counts
+too. What a caller tells of its environment is `client_variables`. Source: code.claude.com, the
+pages of each cloud, and what Claude Code 2.1.332 does.
 """
 
 from __future__ import annotations

@@ -18,8 +18,7 @@ import pytest
 from credward.cli import surroundings
 from credward.cli.surroundings import folder_body
 from credward.errors import BrokerError
-from credward.folder import FOLDER_HEADER, MEDIA_TYPE, Record, decode
-from credward.policy.destinations import VARIABLES
+from credward.folder import FOLDER_HEADER, MEDIA_TYPE, decode
 from fakes.daemon import CannedDaemon, answer
 from fakes.fuse_server import SilentFileSystem, cannot_mount
 
@@ -487,35 +486,6 @@ def test_s2_a_main_tree_that_nobody_may_look_at(
     assert (before.returncode, done.returncode) == (0, 0), before.stderr + done.stderr
     assert found_in(open_body, root) == [("file", f"locked/{LOCAL}")]
     assert locked_body == b""
-
-
-def test_s2_the_variables_come_along(
-    helper: list[str], environment: dict[str, str], socket_path: Path, root: Path
-) -> None:
-    """All that say where requests go, and nothing else of the environment."""
-    said = {name: f"value of {name}" for name in VARIABLES} | {"ANTHROPIC_BASE_URL": ""}
-    with CannedDaemon(socket_path, [JUDGED]) as daemon:
-        done = ask(helper, {**environment, **said, "ANTHROPIC_API_KEY": "sk"}, both(root))
-    (body,) = daemon.bodies
-    variables = {
-        each.name.decode(): each.content for each in decode(body) if each.kind == "variable"
-    }
-
-    assert done.returncode == 0, done.stderr
-    assert variables == {name: value.encode() for name, value in said.items() if value}
-    ours = body_from(root / "a", said)
-    assert sorted(decode(body), key=repr) == sorted(decode(ours), key=repr)
-
-
-def test_s2_variables_that_do_not_fit(
-    helper: list[str], environment: dict[str, str], socket_path: Path, root: Path
-) -> None:
-    """Are said to be too large, like a file."""
-    with CannedDaemon(socket_path, [JUDGED]) as daemon:
-        done = ask(helper, {**environment, "AWS_REGION": "x" * LIMIT}, both(root))
-
-    assert done.returncode == 0, done.stderr
-    assert list(decode(daemon.bodies[0])) == [Record(kind="too-large", name=b"AWS_REGION")]
 
 
 @pytest.mark.parametrize("status", [200, 404, 405, 415])

@@ -49,6 +49,6 @@ def test_s6_the_twin_looks_where_the_configuration_says(
         monkeypatch.delenv(variable, raising=False)
     for variable, value in environ.items():
         monkeypatch.setenv(variable, value)
-    looked_at = [Path(path) for _, path in twin.find_paths()]
+    looked_at = [Path(path) for _, path in twin.find_places()]
 
     assert looked_at == list(find_paths(environ).sockets)

@@ -25,6 +25,7 @@ from credward.doors.unix_api.service import Issued, Service
 from credward.errors import BrokerError, Kind
 from credward.folder import FOLDER_HEADER, MEDIA_TYPE
 from credward.http.messages import Handler, HttpRequest, HttpResponse, RefusedRequest, wipe
+from credward.policy.client_variables import VARIABLES_HEADER
 from credward.tokens import TokenRequest
 
 __all__ = ["ROUTES", "Issued", "Service", "build_handler"]
@@ -185,6 +186,8 @@ def _token_response(issued: Issued, token_request: TokenRequest) -> HttpResponse
     if token_request.folder is not None:
         # A daemon that knows nothing of folders would not say so.
         headers.append((FOLDER_HEADER, "judged"))
+    if token_request.variables_told:
+        headers.append((VARIABLES_HEADER, "judged"))
     return HttpResponse(
         status=200,
         body=issued.body,
@@ -217,7 +220,7 @@ def _route(verb_and_path: str, call: Call, summary: str, **facts: Any) -> Route:
 
 _ASK = ("min_remaining", "cache_ttl", "timeout", "audience", "scope", "client_base_url")
 _ISSUE: dict[str, Any] = {
-    "query": (*_ASK, "client_flags", "in_tool", "mcp_server", "not"),
+    "query": (*_ASK, "client_flags", "variables", "in_tool", "mcp_server", "not"),
     "media": "text/plain",
 }
 

@@ -3,7 +3,7 @@
  * and SDKs, often, with whatever environment and descriptors they have.
  *
  * 1. Standard output MUST hold the credential and nothing else, or stay empty; exit 0 only with a
- *    credential. (With --folder: what would be handed over, and a NUL that says that it is whole.)
+ *    credential.
  * 2. For the format "token" it MUST be one token of printable ASCII (0x21-0x7E), at most 16,384
  *    characters.
  * 3. Standard input MUST never be read: harnesses keep it open and never close it.
@@ -14,7 +14,7 @@
  * 6. All waiting MUST end at one deadline, for whoever reads what is printed too; harnesses give
  *    5 s and hang on what outlives them. So a child waits for file systems (look.c); only that of
  *    the working directory itself, where the kernel lets no signal in, may hold us for longer.
- * 7. A socket MUST NOT be trusted where another user could have put it (places.c).
+ * 7. A socket MUST NOT be trusted where another user could have put it (paths.c).
  * 8. Standard error MUST be one line of at most 500 characters with cause and command; hints only
  *    on a terminal. One end says nothing: that by SIGALRM, where the file system of the working
  *    directory does not answer (look.c).
@@ -28,7 +28,7 @@
 #include "failure.h"
 #include "folder.h"
 #include "look.h"
-#include "places.h"
+#include "paths.h"
 #include "request.h"
 #include "start.h"
 #include "text.h"
@@ -205,10 +205,6 @@ static void ask(
 
 	if (options->check == NULL && !look_around(&folder, end, failure))
 		return;
-	if (options->folder) {
-		(void)print_all(folder.bytes, folder.body.used + 1, end, failure);
-		return;
-	}
 	descriptor = connect_or_start(options, end, failure);
 	if (descriptor < 0)
 		return;

@@ -49,7 +49,7 @@ class HelperBuildHook(BuildHookInterface[Any]):
             )
         else:
             self.app.display_warning(f"{NAME}: no C compiler works, installing its Python twin")
-            copy_twin(helpers, target, self.metadata.version)
+            copy_twin(helpers, target)
         build_data["shared_scripts"][str(target)] = NAME
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
@@ -82,12 +82,9 @@ def compile_helper(helpers: Path, target: Path, version: str) -> list[str]:
     return tried
 
 
-def copy_twin(helpers: Path, target: Path, version: str) -> None:
-    """Copy the twin, its version filled in, and executable: pip keeps the mode that it finds."""
-    text = (helpers / "helper.py").read_text(encoding="utf-8")
-    target.write_text(
-        text.replace('VERSION = "dev"', f'VERSION = "{version}"', 1), encoding="utf-8"
-    )
+def copy_twin(helpers: Path, target: Path) -> None:
+    """Copy the twin, and make it executable: pip keeps the mode that it finds."""
+    shutil.copyfile(helpers / "helper.py", target)
     target.chmod(0o755)
 
 

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import msgspec
 
@@ -25,6 +25,7 @@ __all__ = ["Client"]
 
 # An audit log is the longest answer there is; what is longer than this is not ours.
 _LONGEST_ANSWER = 64 * 1024 * 1024
+_LONGEST_TOKEN = 16_384
 _REFRESH_TIMEOUT = 30.0
 # Opening the store may ask the keychain, and a passphrase takes its time (seconds).
 _STORE_TIMEOUT = 75.0
@@ -73,7 +74,7 @@ class Client:
             and VARIABLES_HEADER.lower() not in answer.headers
         ):
             raise _too_old("the environment")
-        return answer.body, answer.headers
+        return _checked(answer.body, token_request.format), answer.headers
 
     def statuses(self) -> wire.StatusList:
         """Return the states of all credentials."""
@@ -224,7 +225,7 @@ class Client:
         confiding: bool = False,
     ) -> _Answer:
         deadline = self._clock.elapsed() + (self._timeout if timeout is None else timeout)
-        target = f"{path}?{urlencode(query, quote_via=quote, safe='=,')}" if query else path
+        target = f"{path}?{_encoded(query)}" if query else path
         described = f"Content-Type: {media}\r\n" if body else ""
         head = (
             f"{method} {target} HTTP/1.1\r\nHost: credward\r\nAccept: application/json\r\n"
@@ -316,7 +317,9 @@ class _Answer(msgspec.Struct, frozen=True):
     @property
     def is_problem(self) -> bool:
         """Whether it is a failure; `ready` answers 503 with a body of its own."""
-        return self.status >= 400 and self.headers.get("content-type") != "application/json"
+        return (
+            not 200 <= self.status < 300 and self.headers.get("content-type") != "application/json"
+        )
 
 
 def _path(credential: str) -> str:
@@ -352,6 +355,14 @@ def _query(token_request: TokenRequest, variables: str | None) -> dict[str, str]
     return query
 
 
+def _encoded(query: Mapping[str, str]) -> str:
+    # The list of variables has its own encoding inside, and stays legible.
+    safe = {"variables": "=,"}
+    return "&".join(
+        f"{name}={quote(value, safe=safe.get(name, ''))}" for name, value in query.items()
+    )
+
+
 def _parse(received: bytes) -> _Answer:
     if not received:
         raise ConnectionResetError("closed without an answer")
@@ -376,8 +387,30 @@ def _failure(answer: _Answer) -> BrokerError:
     try:
         return wire.decode(answer.body, wire.Problem).to_error()
     except BrokerError:
-        kind = Kind.from_slug(answer.headers.get("credward-kind", ""))
-        return BrokerError(kind, f"the daemon answered {answer.status} without saying why")
+        slug, status = answer.headers.get("credward-kind", ""), answer.status
+        # A kind that is not known here (a newer daemon's) is judged by the status.
+        known = [kind for kind in Kind if kind.slug == slug]
+        kind = next(
+            iter([*known, *(each for each in Kind if each.status == status)]), Kind.INTERNAL
+        )
+        return BrokerError(
+            kind, f"the daemon answered {status} without saying why: run credward status"
+        )
+
+
+def _checked(body: bytes, format_name: str) -> bytes:
+    """Return what may be printed: never nothing, and for `token` what a harness takes for one."""
+    token = body.removesuffix(b"\n")
+    if format_name != "token" and body:
+        return body
+    if 0 < len(token) <= _LONGEST_TOKEN and all(0x21 <= byte <= 0x7E for byte in token):
+        return token + b"\n"
+    shape = "one token of printable ASCII" if format_name == "token" else "a credential"
+    raise BrokerError(
+        Kind.INTERNAL,
+        f"the daemon's answer is not {shape}: "
+        "run credward version and reinstall if command and daemon differ",
+    )
 
 
 def _too_old(what: str) -> BrokerError:

@@ -308,13 +308,14 @@ def test_s2_the_settings_of_a_home_are_its_owners(start_daemon: DaemonFactory) -
     assert posted(other) == 403
 
 
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 def test_s2_a_body_that_is_not_in_its_frame(daemon: RunningDaemon, repository: Path) -> None:
     """Is an error, whatever is in it, and so is another body; old helpers are answered as ever."""
     path = f"/v1/credentials/gateway/token?timeout=60&client_base_url={quote(GATEWAY, safe='')}"
     media = {"Content-Type": MEDIA_TYPE}
     settings(repository)
     with contextlib.chdir(repository):
-        whole = folder_body({}, 30)
+        whole = folder_body(30)
     judged = daemon.request("POST", path, body=whole, headers=media)
 
     assert judged.status == 200

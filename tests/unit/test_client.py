@@ -103,7 +103,7 @@ def test_gets_a_token_and_its_headers(directory, daemon):
     expected = (
         b"GET /v1/credentials/gateway/json?timeout=200.000&client_base_url=https%3A%2F%2Fh%2F%2B"
         b"&min_remaining=930.000&cache_ttl=300.000&audience=api%3A%2F%2Fx%20y&scope=a%20b"
-        b"&client_flags=extra-ca,proxy&in_tool=1 HTTP/1.1\r\nHost: credward\r\n"
+        b"&client_flags=extra-ca%2Cproxy&in_tool=1 HTTP/1.1\r\nHost: credward\r\n"
         b"Accept: application/json\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     )
 
@@ -244,7 +244,7 @@ def test_a_problem_is_the_error_that_it_says(directory, daemon):
     ("answer", "kind"),
     [
         (http(403, b"plain\n", "text/plain", "Credward-Kind: denied"), Kind.DENIED),
-        (http(500, b"oops", "text/html"), Kind.INTERNAL),
+        (http(500, b"oops", "text/html"), Kind.FIX_CONFIGURATION),
         (http(200, b"{}"), Kind.INTERNAL),
         (b"SSH-2.0-OpenSSH_9\r\n\r\n", Kind.INTERNAL),
         (b"HTTP/1.1 200 OK\r\n\r\n", Kind.INTERNAL),

@@ -9,7 +9,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -45,7 +45,7 @@ _SLOW = 1.0
 _COSTS = {
     "static glibc": "takes about half as long again for each ask",
     "dynamic glibc": "takes about twice as long for each ask",
-    "Python": "takes about fifty times as long for each ask",
+    "Python": "takes about two hundred times as long for each ask",
 }
 # What a question has by default (seconds).
 _PATIENCE = 4.0
@@ -328,15 +328,17 @@ def _folder(known: _Known, _name: str) -> Iterator[Finding]:
     """Say what an agent that is started here would hear, because of a repository's settings."""
     assert known.credential is not None
     credential = known.credential
-    body = folder_body(environment(), _PATIENCE)
+    body = folder_body(_PATIENCE)
     if not body:
         return
     try:
-        folder = read_folder(body, home=account_home(os.geteuid()))
+        found = read_folder(body, home=account_home(os.geteuid()))
     except ValueError as error:
         text = f"the settings files here cannot be looked at, for {error}: ask in another folder"
         yield Finding(check="folder", mark="fail", text=text, kind=Kind.BAD_REQUEST)
         return
+    said = read_claims(told(environment())).variables
+    folder = replace(found, variables=tuple(said.items()))
     denial = check_folder(credential.base_urls, credential.allowed_flags, folder)
     if denial is not None:
         text = f'"{credential.name}" {denial}'

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import click
 
+from credward.cli.handing_out import check_output, hand_out
 from credward.cli.names import complete_credentials
 from credward.cli.start import reach
 from credward.cli.surroundings import folder_body
 from credward.clock import SystemClock
-from credward.config import environment
-from credward.errors import BrokerError, Kind
+from credward.paths import environment
 from credward.policy.client_variables import mcp_server, told
 from credward.tokens import TokenRequest
 
-__all__ = ["command"]
+__all__ = ["command", "hand_over"]
 
 # No answer comes sooner (seconds).
 _LEAST = 0.3
@@ -46,27 +47,29 @@ def command(
 
     Nothing but the credential goes to standard output.
     """
-    if sys.stdout is None:
-        raise BrokerError(Kind.INTERNAL, "standard output is closed: check who reads it")
+    token_request = TokenRequest(
+        credential=name,
+        format=shape,
+        audience=audience,
+        scopes=scopes,
+        min_remaining=min_remaining,
+        timeout=timeout,
+        client_base_url=base_url,
+    )
+    hand_over(token_request, start=not no_start)
+
+
+def hand_over(token_request: TokenRequest, *, start: bool) -> None:
+    """Ask from where this process is, with what its environment says, and print the answer."""
+    check_output(sys.stdout)
     environ = environment()
     clock = SystemClock()
-    end = clock.elapsed() + timeout
-    folder = folder_body(environ, timeout)
+    end = clock.elapsed() + token_request.timeout
+    folder = folder_body(token_request.timeout)
     timeout = max(_LEAST, end - clock.elapsed())
-    client = reach(start=not no_start, timeout=timeout)
-    body, _headers = client.get_token(
-        TokenRequest(
-            credential=name,
-            format=shape,
-            audience=audience,
-            scopes=scopes,
-            min_remaining=min_remaining,
-            timeout=timeout,
-            client_base_url=base_url,
-            mcp_server=mcp_server(environ) if shape == "headers" else None,
-        ),
-        folder,
-        told(environ),
+    server = mcp_server(environ) if token_request.format == "headers" else None
+    token_request = replace(token_request, timeout=timeout, mcp_server=server)
+    body, _headers = reach(start=start, timeout=timeout).get_token(
+        token_request, folder, told(environ)
     )
-    sys.stdout.buffer.write(body)
-    sys.stdout.buffer.flush()
+    hand_out(body, end - clock.elapsed())

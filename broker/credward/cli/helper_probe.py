@@ -14,8 +14,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from credward.config import environment
 from credward.errors import BrokerError, Kind
+from credward.paths import environment
 
 __all__ = ["Probe", "find_helper", "kind_of", "probe"]
 

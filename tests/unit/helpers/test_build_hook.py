@@ -15,6 +15,7 @@ import venv
 import zipfile
 from pathlib import Path
 
+import click
 import pytest
 
 from transcripts.programs import ROOT, build_hook
@@ -60,6 +61,9 @@ def install(checkout: Path) -> Path:
     (wheel,) = (checkout / "dist").glob("*.whl")
     place = checkout / "venv"
     venv.create(place, symlinks=True)
+    # What the package depends on, without a network: that of this environment.
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(place)}))
+    (packages / "dependencies.pth").write_text(f"{Path(click.__file__).parents[1]}\n")
     subprocess.run(
         [
             sys.executable,

@@ -67,7 +67,7 @@ static void look_in(struct folder *folder, const struct text *path)
 	/* Most folders have none: one look is enough there. */
 	text_add(&inner, "/.claude");
 	if (stat(path->at, &status) == 0 || !file_is_missing()) {
-		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && !folder->full; i++) {
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 			inner.used = path->used;
 			text_add(&inner, names[i]);
 			if (inner.overflow)
@@ -97,7 +97,7 @@ static void look_in_main_trees(struct folder *folder, const struct text *path)
 
 	if (count < 0)
 		report_git(folder, path, "unreadable ");
-	for (int i = 0; i < count && !folder->full; i++)
+	for (int i = 0; i < count; i++)
 		look_in(folder, &trees[i]);
 }
 

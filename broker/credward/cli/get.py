@@ -66,10 +66,11 @@ def hand_over(token_request: TokenRequest, *, start: bool) -> None:
     clock = SystemClock()
     end = clock.elapsed() + token_request.timeout
     folder = folder_body(token_request.timeout)
-    timeout = max(_LEAST, end - clock.elapsed())
-    server = mcp_server(environ) if token_request.format == "headers" else None
-    token_request = replace(token_request, timeout=timeout, mcp_server=server)
-    body, _headers = reach(start=start, timeout=timeout).get_token(
-        token_request, folder, told(environ)
+    client = reach(start=start, timeout=max(_LEAST, end - clock.elapsed()))
+    token_request = replace(
+        token_request,
+        timeout=max(_LEAST, end - clock.elapsed()),
+        mcp_server=mcp_server(environ) if token_request.format == "headers" else None,
     )
+    body, _headers = client.get_token(token_request, folder, told(environ))
     hand_out(body, end - clock.elapsed())

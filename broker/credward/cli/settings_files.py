@@ -7,6 +7,7 @@ judged by the daemon. It waits for file systems, for ever where they do not answ
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -36,13 +37,14 @@ def find_settings(start: str) -> bytes:
     """
     body = b""
     for name, record in _records(start.rstrip("/")):
-        body += record
-        if len(body) > _LIMIT:
+        if record is None or len(body) + len(record) > _LIMIT:
             return encode("too-large", name)
+        body += record
     return body
 
 
-def _records(folder: str) -> Iterator[tuple[str, bytes]]:
+def _records(folder: str) -> Iterator[tuple[str, bytes | None]]:
+    """Yield the name and the record of each, None for a file that is too large by itself."""
     for _ in range(_LEVELS):
         git = f"{folder}/.git"
         kind = _kind_of(git)
@@ -59,21 +61,20 @@ def _records(folder: str) -> Iterator[tuple[str, bytes]]:
     yield git, encode("too-large", f"{folder}/.git")
 
 
-def _settings_in(folder: str) -> Iterator[tuple[str, bytes]]:
+def _settings_in(folder: str) -> Iterator[tuple[str, bytes | None]]:
     for path in (f"{folder}/{name}" for name in _NAMES):
         try:
             with opened(path) as descriptor:
-                # One byte more than fits tells that it does not.
-                content = os.read(descriptor, _LIMIT + 1)
+                content = read_all(descriptor, _LIMIT)
         except (FileNotFoundError, NotADirectoryError):
             continue
-        except OSError:
-            yield path, encode("unreadable", path)
+        except OSError as error:
+            yield path, None if error.errno == errno.EFBIG else encode("unreadable", path)
         else:
             yield path, encode("file", path, content)
 
 
-def _settings_of_main(folder: str) -> Iterator[tuple[str, bytes]]:
+def _settings_of_main(folder: str) -> Iterator[tuple[str, bytes | None]]:
     try:
         trees = _main_trees(folder)
     except ValueError:

@@ -12,7 +12,7 @@ built=()
 for compiler in gcc clang musl-gcc; do
 	command -v "$compiler" >/dev/null || continue
 	"$compiler" "${warnings[@]}" -Os '-DCREDWARD_VERSION="ci"' -o "$work/$compiler" helpers/*.c
-	[ "$("$work/$compiler" --version)" = "credward-helper ci" ]
+	[[ "$("$work/$compiler" --version)" == "credward-helper ci ("*")" ]]
 	built+=("$compiler")
 done
 [ ${#built[@]} -gt 0 ] || {

@@ -104,7 +104,11 @@ def round_trips(report: Report, work: Path) -> None:
             str(daemon.socket),
         ]
         if (ROOT / "helpers/helper.py").exists():
-            programs["the helper's Python twin"] = [*python, str(ROOT / "helpers/helper.py")]
+            programs["the helper's Python twin"] = [
+                sys.executable,
+                "-I",
+                str(ROOT / "helpers/helper.py"),
+            ]
         times = processes.time_programs(
             programs,
             environment=daemon.environment,

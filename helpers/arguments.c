@@ -5,6 +5,17 @@
 #include "text.h"
 
 #include <stdlib.h>
+#ifdef __linux__
+#include <sys/auxv.h>
+#endif
+
+#if defined(__GLIBC__)
+#define LIBC "glibc"
+#elif defined(__linux__)
+#define LIBC "musl"
+#else
+#define LIBC "libc"
+#endif
 
 #define NAME_LIMIT 64
 #define LONGEST_TIMEOUT_MS 600000
@@ -19,8 +30,18 @@ static const char usage[]
 	  "  --no-start          do not start the daemon when it is not running\n"
 	  "  --check ready       exit 0 when the daemon is ready, 1 when it is not\n"
 	  "  --base-url URL      where the token will be sent, instead of what the environment says\n"
-	  "  --folder            print only what the daemon is told of .claude/settings.json here\n"
 	  "  --help, --version   print this, print the version\n";
+
+/* How it is linked decides what a start costs, so it is said; the kernel knows whether a loader was
+ * needed (getauxval(3)). */
+static const char *version(void)
+{
+#ifdef __linux__
+	if (getauxval(AT_BASE) == 0)
+		return "credward-helper " CREDWARD_VERSION " (static " LIBC ")\n";
+#endif
+	return "credward-helper " CREDWARD_VERSION " (dynamic " LIBC ")\n";
+}
 
 static bool misused(struct failure *failure, const char *what, const char *word, const char *rest)
 {
@@ -58,12 +79,10 @@ static bool read_option(struct options *options, char **arguments, int *at, stru
 
 	if (strcmp(option, "--no-start") == 0)
 		options->no_start = true;
-	else if (strcmp(option, "--folder") == 0)
-		options->folder = true;
 	else if (strcmp(option, "--help") == 0)
 		options->print = usage;
 	else if (strcmp(option, "--version") == 0)
-		options->print = "credward-helper " CREDWARD_VERSION "\n";
+		options->print = version();
 	else if (place == NULL)
 		return misused(failure, "unknown option ", option, "");
 	else if (option[length] == '=')
@@ -140,8 +159,6 @@ bool check_options(struct options *options, struct failure *failure)
 		options->timeout_ms = read_seconds(options->timeout);
 	if (options->timeout_ms <= 0 || options->timeout_ms > LONGEST_TIMEOUT_MS)
 		return misused(failure, "--timeout takes seconds up to 600, not ", options->timeout, "");
-	if (options->check != NULL && options->folder)
-		return misused(failure, "", "--folder", " and --check are two questions");
 	if (options->check != NULL && strcmp(options->check, "ready") != 0)
 		return misused(failure, "--check knows only \"ready\", not ", options->check, "");
 	return true;

@@ -22,7 +22,6 @@ struct options {
 	const char *timeout;
 	int64_t timeout_ms;
 	bool no_start;
-	bool folder;
 	const char *print; /* text that answers --help or --version */
 };
 

@@ -8,14 +8,10 @@
 #include "text.h"
 
 /*
- * Add cache_ttl (only for the format "token", which is what apiKeyHelper asks for), client_base_url,
- * client_flags, in_tool and mcp_server (only for "headers") to a query, each with a leading '&'.
- * `base_url` from the command line wins.
+ * Add the base URL of the command line (NULL: none), the variables and, for the format "headers",
+ * the MCP server to a query. Return whether a daemon must have looked at the variables.
  */
-void claims_add(struct text *query, const char *base_url, const char *format);
-
-/* The name of each variable that says where requests go, from 0 on; NULL behind the last one. */
-const char *claims_variable(size_t index);
+bool claims_add(struct text *query, const char *base_url, const char *format);
 
 /* The value of an environment variable, NULL when unset or empty. */
 const char *variable(const char *name);

@@ -4,7 +4,6 @@
  * which the daemon has. They can only make it deny, so what cannot be read is said, not left out.
  */
 #include "folder.h"
-#include "claims.h"
 #include "files.h"
 #include "worktree.h"
 
@@ -19,18 +18,21 @@ static const char *const names[] = { "/.claude/settings.json", "/.claude/setting
 
 static char content[FOLDER_LIMIT + 1];
 
-/* Add a record; where it makes the body too long, the body becomes the word of that. */
-static void add_record(
+/* Add a record of something that was found; where it makes the body too long, the body becomes the
+ * word of that, and stays so. */
+static void report(
 	struct folder *folder, const char *kind, const char *name, const char *bytes, size_t count)
 {
 	struct text *body = &folder->body;
 
+	if (folder->full)
+		return;
 	text_add(body, kind);
 	if (bytes != NULL) {
 		text_add_number(body, count);
 		text_add(body, " ");
 	}
-	text_add_encoded(body, name);
+	text_add_encoded(body, name, "%");
 	text_add(body, "\n");
 	if (bytes != NULL) {
 		text_add_bytes(body, bytes, count);
@@ -42,31 +44,8 @@ static void add_record(
 	body->overflow = false;
 	folder->full = true;
 	text_add(body, "too-large ");
-	text_add_encoded(body, name);
+	text_add_encoded(body, name, "%");
 	text_add(body, "\n");
-}
-
-/* The variables by which the daemon knows what the files change. */
-static void add_variables(struct folder *folder)
-{
-	const char *name;
-
-	for (size_t i = 0; (name = claims_variable(i)) != NULL && !folder->full; i++) {
-		const char *value = variable(name);
-
-		if (value != NULL)
-			add_record(folder, "variable ", name, value, strlen(value));
-	}
-}
-
-/* Add a record of something that was found, the first behind the variables. */
-static void report(
-	struct folder *folder, const char *kind, const char *name, const char *bytes, size_t count)
-{
-	if (folder->body.used == 0)
-		add_variables(folder);
-	if (!folder->full)
-		add_record(folder, kind, name, bytes, count);
 }
 
 static void look_at(struct folder *folder, const char *path)
@@ -88,7 +67,7 @@ static void look_in(struct folder *folder, const struct text *path)
 	/* Most folders have none: one look is enough there. */
 	text_add(&inner, "/.claude");
 	if (stat(path->at, &status) == 0 || !file_is_missing()) {
-		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && !folder->full; i++) {
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 			inner.used = path->used;
 			text_add(&inner, names[i]);
 			if (inner.overflow)
@@ -118,7 +97,7 @@ static void look_in_main_trees(struct folder *folder, const struct text *path)
 
 	if (count < 0)
 		report_git(folder, path, "unreadable ");
-	for (int i = 0; i < count && !folder->full; i++)
+	for (int i = 0; i < count; i++)
 		look_in(folder, &trees[i]);
 }
 

@@ -23,9 +23,8 @@ struct folder {
 
 /*
  * Put records of the settings files from the folder `start` (an absolute path) up to the first with
- * a `.git` that is no link into the body, and of each `.git` that is not understood, behind records
- * of the variables that say where requests go; the body stays empty where nothing is found. The
- * frame is described in broker/credward/folder.py.
+ * a `.git` that is no link into the body, and of each `.git` that is not understood; the body stays
+ * empty where nothing is found. The frame is described in broker/credward/folder.py.
  *
  * It waits for the file systems that links lead to, for ever where they do not answer.
  */

@@ -3,7 +3,7 @@
  * and SDKs, often, with whatever environment and descriptors they have.
  *
  * 1. Standard output MUST hold the credential and nothing else, or stay empty; exit 0 only with a
- *    credential. (With --folder: what would be handed over, and a NUL that says that it is whole.)
+ *    credential.
  * 2. For the format "token" it MUST be one token of printable ASCII (0x21-0x7E), at most 16,384
  *    characters.
  * 3. Standard input MUST never be read: harnesses keep it open and never close it.
@@ -14,13 +14,13 @@
  * 6. All waiting MUST end at one deadline, for whoever reads what is printed too; harnesses give
  *    5 s and hang on what outlives them. So a child waits for file systems (look.c); only that of
  *    the working directory itself, where the kernel lets no signal in, may hold us for longer.
- * 7. A socket MUST NOT be trusted where another user could have put it (places.c).
+ * 7. A socket MUST NOT be trusted where another user could have put it (paths.c).
  * 8. Standard error MUST be one line of at most 500 characters with cause and command; hints only
  *    on a terminal. One end says nothing: that by SIGALRM, where the file system of the working
  *    directory does not answer (look.c).
  * 9. A worker of the daemon MUST be refused: it would wait for its own flight.
- * 10. Where settings of a repository could send the token elsewhere, the daemon MUST have judged
- *     them (folder.c).
+ * 10. Where settings of a repository or variables could send the token elsewhere, the daemon MUST
+ *     have judged them (folder.c, claims.c).
  */
 #include "arguments.h"
 #include "claims.h"
@@ -28,7 +28,7 @@
 #include "failure.h"
 #include "folder.h"
 #include "look.h"
-#include "places.h"
+#include "paths.h"
 #include "request.h"
 #include "start.h"
 #include "text.h"
@@ -41,8 +41,8 @@
 #define DEFAULT_TIMEOUT_MS 4000
 
 /* The request target. The time left goes with it: the daemon answers before it is over. */
-static bool write_target(
-	const struct options *options, int64_t end, struct text *target, struct failure *failure)
+static bool write_target(const struct options *options, int64_t end, struct text *target,
+	bool *decides, struct failure *failure)
 {
 	/* Full tenths: what a start cost shows, a scheduler's hiccup does not. */
 	int64_t left = (left_ms(end) + 50) / 100 * 100;
@@ -52,21 +52,19 @@ static bool write_target(
 		return true;
 	}
 	text_add(target, "/v1/credentials/");
-	text_add_encoded(target, options->name);
+	text_add_encoded(target, options->name, "%");
 	text_add(target, "/");
 	text_add(target, options->format);
 	text_add(target, "?timeout=");
 	text_add_seconds(target, (unsigned long long)(left > 0 ? left : 100));
-	claims_add(target, options->base_url, options->format);
+	*decides = claims_add(target, options->base_url, options->format);
 	if (options->min_remaining != NULL) {
 		text_add(target, "&min_remaining=");
 		text_add_seconds(target, (unsigned long long)read_seconds(options->min_remaining));
 	}
 	if (target->overflow)
 		failure_note(failure, CODE_BAD_REQUEST,
-			"the base URL is longer than 2047 characters: "
-			"set a shorter one",
-			NULL);
+			"the base URL, or a variable that decides it, is too long: set a shorter one", NULL);
 	return failure->code == CODE_OK;
 }
 
@@ -179,38 +177,40 @@ static int connect_or_start(const struct options *options, int64_t end, struct f
 	return -1;
 }
 
-/* A daemon of before takes the body for nothing and hands the token out all the same. */
-static bool was_judged(
-	const struct folder *folder, const struct answer *answer, struct failure *failure)
+/* A daemon of before does not look at what it was told and hands the token out all the same. */
+static bool was_judged(const struct folder *folder, bool decides, const struct answer *answer,
+	struct failure *failure)
 {
-	if (folder->body.used > 0 && answer->status == 200 && !answer->judged)
+	const char *missed = NULL;
+
+	if (folder->body.used > 0 && !answer->folder_judged)
+		missed = "the .claude/settings.json here";
+	else if (decides && !answer->variables_judged)
+		missed = "the environment";
+	if (missed != NULL && answer->status == 200)
 		failure_note(failure, CODE_FIX_CONFIGURATION,
-			"the daemon is older than this helper and does not look at the "
-			".claude/settings.json here: stop it, then run credward serve --detach",
-			NULL);
+			"the daemon is older than this helper and does not look at ", missed,
+			": stop it, then run credward serve --detach", NULL);
 	return failure->code == CODE_OK;
 }
 
 static void ask(
 	const struct options *options, int64_t end, struct answer *answer, struct failure *failure)
 {
-	static char bytes[7 * 1024];
+	static char bytes[QUESTION_ROOM - 512];
 	static struct folder folder;
 	struct text target = TEXT_IN(bytes);
+	bool decides = false;
 	int descriptor;
 
 	if (options->check == NULL && !look_around(&folder, end, failure))
 		return;
-	if (options->folder) {
-		(void)print_all(folder.bytes, folder.body.used + 1, end, failure);
-		return;
-	}
 	descriptor = connect_or_start(options, end, failure);
 	if (descriptor < 0)
 		return;
-	if (write_target(options, end, &target, failure)
+	if (write_target(options, end, &target, &decides, failure)
 		&& request_exchange(descriptor, bytes, &folder.body, end, answer, failure)
-		&& options->check == NULL && was_judged(&folder, answer, failure))
+		&& options->check == NULL && was_judged(&folder, decides, answer, failure))
 		use_answer(options, answer, end, failure);
 }
 

@@ -69,7 +69,7 @@ static bool send_all(int descriptor, const char *bytes, size_t count, int64_t en
 static void send_question(
 	int descriptor, const char *target, const struct text *body, int64_t end)
 {
-	static char bytes[8 * 1024];
+	static char bytes[QUESTION_ROOM];
 	struct text question = TEXT_IN(bytes);
 
 	text_add(&question, body->used > 0 ? "POST " : "GET ");
@@ -120,7 +120,9 @@ static bool read_header(
 	} else if ((value = value_of(line, "Credward-Kind")) != NULL) {
 		answer->kind = value;
 	} else if (value_of(line, "Credward-Folder") != NULL) {
-		answer->judged = true;
+		answer->folder_judged = true;
+	} else if (value_of(line, "Credward-Variables") != NULL) {
+		answer->variables_judged = true;
 	} else if ((value = value_of(line, "Content-Type")) != NULL) {
 		answer->plain = strncasecmp(value, "text/plain", strlen("text/plain")) == 0;
 	}

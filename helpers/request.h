@@ -13,11 +13,14 @@
 /* Head and body of the largest answer; the daemon's own limits are far below. */
 #define ANSWER_ROOM (96 * 1024)
 
+/* The daemon reads a head of 16 KiB. */
+#define QUESTION_ROOM (15 * 1024)
+
 struct answer {
 	int status;
 	bool plain;       /* text/plain */
 	bool measured;    /* the body's length was announced, so that a cut one was noticed */
-	bool judged;      /* the daemon looked at the body of the question */
+	bool folder_judged, variables_judged; /* the daemon looked at what it was told of them */
 	const char *kind; /* Credward-Kind, "" when absent */
 	char *body;
 	size_t length;

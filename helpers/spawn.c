@@ -7,7 +7,7 @@
  *    the end of our standard error, and a daemon holding it would hang that harness.
  */
 #include "spawn.h"
-#include "places.h"
+#include "paths.h"
 #include "text.h"
 
 #include <fcntl.h>

@@ -5,7 +5,7 @@
 #define CREDWARD_START_H
 
 #include "failure.h"
-#include "places.h"
+#include "paths.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -73,8 +73,8 @@ static inline void text_add_seconds(struct text *text, unsigned long long millis
 		text_add_bytes(text, digits, count);
 }
 
-/* Percent-encoding (RFC 3986): all but the unreserved characters. */
-static inline void text_add_encoded(struct text *text, const char *string)
+/* Percent-encoding (RFC 3986): all but the unreserved characters, each behind the sign `percent`. */
+static inline void text_add_encoded(struct text *text, const char *string, const char *percent)
 {
 	static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 									 "0123456789-._~";
@@ -82,12 +82,14 @@ static inline void text_add_encoded(struct text *text, const char *string)
 
 	for (; *string != '\0'; string++) {
 		unsigned char byte = (unsigned char)*string;
-		char encoded[3] = { '%', hex[byte >> 4], hex[byte & 15] };
+		char digits[2] = { hex[byte >> 4], hex[byte & 15] };
 
-		if (strchr(unreserved, byte) != NULL)
+		if (strchr(unreserved, byte) != NULL) {
 			text_add_bytes(text, string, 1);
-		else
-			text_add_bytes(text, encoded, sizeof(encoded));
+		} else {
+			text_add(text, percent);
+			text_add_bytes(text, digits, sizeof(digits));
+		}
 	}
 }
 

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import msgspec
 
@@ -18,12 +18,14 @@ from credward import trust, wire
 from credward.clock import Clock, SystemClock
 from credward.errors import BrokerError, Failure, Kind
 from credward.folder import FOLDER_HEADER, MEDIA_TYPE
+from credward.policy.client_variables import VARIABLES_HEADER, must_be_judged
 from credward.tokens import TokenRequest
 
 __all__ = ["Client"]
 
 # An audit log is the longest answer there is; what is longer than this is not ours.
 _LONGEST_ANSWER = 64 * 1024 * 1024
+_LONGEST_TOKEN = 16_384
 _REFRESH_TIMEOUT = 30.0
 # Opening the store may ask the keychain, and a passphrase takes its time (seconds).
 _STORE_TIMEOUT = 75.0
@@ -52,26 +54,27 @@ class Client:
         self._clock = clock or SystemClock()
 
     def get_token(
-        self, token_request: TokenRequest, folder: bytes = b""
+        self, token_request: TokenRequest, folder: bytes = b"", variables: str | None = None
     ) -> tuple[bytes, Mapping[str, str]]:
         """Return the body in the format asked for, and the answer's headers in lower case.
 
-        *folder*: what there is around the asker (`credward.folder`). Raise `fix-configuration`
-        where the daemon did not look at it: it is older than this.
+        *folder*: what there is around the asker (`credward.folder`). *variables*: what is told of
+        its environment (`policy.client_variables`), None where nobody says anything about it. Raise
+        `fix-configuration` where the daemon did not look at one of them: it is older than this.
         """
         path = f"{_path(token_request.credential)}/{quote(token_request.format, safe='')}"
-        query, timeout = _query(token_request), token_request.timeout
-        if not folder:
-            answer = self._ask("GET", path, query, timeout=timeout)
-            return answer.body, answer.headers
-        answer = self._ask("POST", path, query, body=folder, media=MEDIA_TYPE, timeout=timeout)
-        if FOLDER_HEADER.lower() not in answer.headers:
-            raise BrokerError(
-                Kind.FIX_CONFIGURATION,
-                "the daemon is older than this command and does not look at the "
-                ".claude/settings.json here: stop it, then run credward serve --detach",
-            )
-        return answer.body, answer.headers
+        query, timeout = _query(token_request, variables), token_request.timeout
+        method = "POST" if folder else "GET"
+        answer = self._ask(method, path, query, body=folder, media=MEDIA_TYPE, timeout=timeout)
+        if folder and FOLDER_HEADER.lower() not in answer.headers:
+            raise _too_old("the .claude/settings.json here")
+        if (
+            variables
+            and must_be_judged(variables)
+            and VARIABLES_HEADER.lower() not in answer.headers
+        ):
+            raise _too_old("the environment")
+        return _checked(answer.body, token_request.format), answer.headers
 
     def statuses(self) -> wire.StatusList:
         """Return the states of all credentials."""
@@ -222,7 +225,7 @@ class Client:
         confiding: bool = False,
     ) -> _Answer:
         deadline = self._clock.elapsed() + (self._timeout if timeout is None else timeout)
-        target = f"{path}?{urlencode(query, quote_via=quote)}" if query else path
+        target = f"{path}?{_encoded(query)}" if query else path
         described = f"Content-Type: {media}\r\n" if body else ""
         head = (
             f"{method} {target} HTTP/1.1\r\nHost: credward\r\nAccept: application/json\r\n"
@@ -314,7 +317,9 @@ class _Answer(msgspec.Struct, frozen=True):
     @property
     def is_problem(self) -> bool:
         """Whether it is a failure; `ready` answers 503 with a body of its own."""
-        return self.status >= 400 and self.headers.get("content-type") != "application/json"
+        return (
+            not 200 <= self.status < 300 and self.headers.get("content-type") != "application/json"
+        )
 
 
 def _path(credential: str) -> str:
@@ -325,8 +330,14 @@ def _grant(name: str, action: str) -> str:
     return f"/v1/grants/{quote(name, safe='')}/{action}"
 
 
-def _query(token_request: TokenRequest) -> dict[str, str]:
+def _query(token_request: TokenRequest, variables: str | None) -> dict[str, str]:
     query = {"timeout": f"{token_request.timeout:.3f}"}
+    if token_request.client_base_url is not None:
+        query["client_base_url"] = token_request.client_base_url
+    if variables is not None:
+        query["variables"] = variables
+    if token_request.mcp_server is not None:
+        query["mcp_server"] = token_request.mcp_server
     if token_request.min_remaining is not None:
         query["min_remaining"] = f"{token_request.min_remaining:.3f}"
     if token_request.cache_ttl is not None:
@@ -335,17 +346,21 @@ def _query(token_request: TokenRequest) -> dict[str, str]:
         query["audience"] = token_request.audience
     if token_request.scopes:
         query["scope"] = " ".join(token_request.scopes)
-    if token_request.client_base_url is not None:
-        query["client_base_url"] = token_request.client_base_url
     if token_request.client_flags:
         query["client_flags"] = ",".join(sorted(token_request.client_flags))
     if token_request.in_tool:
         query["in_tool"] = "1"
-    if token_request.mcp_server is not None:
-        query["mcp_server"] = token_request.mcp_server
     if token_request.other_than is not None:
         query["not"] = token_request.other_than
     return query
+
+
+def _encoded(query: Mapping[str, str]) -> str:
+    # The list of variables has its own encoding inside, and stays legible.
+    safe = {"variables": "=,"}
+    return "&".join(
+        f"{name}={quote(value, safe=safe.get(name, ''))}" for name, value in query.items()
+    )
 
 
 def _parse(received: bytes) -> _Answer:
@@ -372,8 +387,38 @@ def _failure(answer: _Answer) -> BrokerError:
     try:
         return wire.decode(answer.body, wire.Problem).to_error()
     except BrokerError:
-        kind = Kind.from_slug(answer.headers.get("credward-kind", ""))
-        return BrokerError(kind, f"the daemon answered {answer.status} without saying why")
+        slug, status = answer.headers.get("credward-kind", ""), answer.status
+        # A kind that is not known here (a newer daemon's) is judged by the status.
+        known = [kind for kind in Kind if kind.slug == slug]
+        kind = next(
+            iter([*known, *(each for each in Kind if each.status == status)]), Kind.INTERNAL
+        )
+        return BrokerError(
+            kind, f"the daemon answered {status} without saying why: run credward status"
+        )
+
+
+def _checked(body: bytes, format_name: str) -> bytes:
+    """Return what may be printed: never nothing, and for `token` what a harness takes for one."""
+    token = body.removesuffix(b"\n")
+    if format_name != "token" and body:
+        return body
+    if 0 < len(token) <= _LONGEST_TOKEN and all(0x21 <= byte <= 0x7E for byte in token):
+        return token + b"\n"
+    shape = "one token of printable ASCII" if format_name == "token" else "a credential"
+    raise BrokerError(
+        Kind.INTERNAL,
+        f"the daemon's answer is not {shape}: "
+        "run credward version and reinstall if command and daemon differ",
+    )
+
+
+def _too_old(what: str) -> BrokerError:
+    return BrokerError(
+        Kind.FIX_CONFIGURATION,
+        f"the daemon is older than this command and does not look at {what}: "
+        "stop it, then run credward serve --detach",
+    )
 
 
 def _timed_out() -> BrokerError:

@@ -1,11 +1,11 @@
 """What a caller hands over about the folder that it asks from, as bytes: variables and files, raw.
 
 The frame alone, which the helper writes in C as well; what the files say is read by
-`policy.claude_settings`, which files there are by the helper (`folder.c`).
+`policy.claude_settings`, which files there are by the helper (`folder.c`) and `cli.settings_files`.
 
 A body is a row of records:
 
-    variable LENGTH NAME       and LENGTH bytes, a newline
+    variable LENGTH NAME       and LENGTH bytes, a newline (older helpers)
     file LENGTH PATH           and LENGTH bytes, a newline
     unreadable PATH
     too-large PATH
@@ -15,13 +15,14 @@ Each head ends in a newline; a path is percent-encoded (RFC 3986).
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
-__all__ = ["FOLDER_HEADER", "MEDIA_TYPE", "Record", "decode"]
+__all__ = ["FOLDER_HEADER", "MEDIA_TYPE", "Record", "decode", "encode"]
 
 MEDIA_TYPE = "application/vnd.credward.folder"
 # In an answer: the daemon looked at what was handed over.
@@ -40,6 +41,15 @@ class Record:
     kind: Literal["variable", "file", "unreadable", "too-large"]
     name: bytes = field(repr=False)
     content: bytes = field(default=b"", repr=False)
+
+
+def encode(
+    kind: Literal["file", "unreadable", "too-large"], path: str, content: bytes | None = None
+) -> bytes:
+    """Return one record of a body; *content* is that of a file."""
+    length = "" if content is None else f"{len(content)} "
+    head = f"{kind} {length}{quote(os.fsencode(path), safe='')}\n".encode()
+    return head if content is None else head + content + b"\n"
 
 
 def decode(body: bytes | bytearray) -> Iterator[Record]:

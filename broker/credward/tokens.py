@@ -78,8 +78,9 @@ class TokenRequest:
     Durations are in seconds. *min_remaining* is the life that the token must still have when handed
     out (None: the default of the format); *cache_ttl* is how long the caller will keep it before
     asking again. The two `client_…` fields and *folder* are claims of the caller about where it
-    will send the token: they can only deny, never grant. *other_than* is the id of a token that was
-    refused where it is used: another one is waited for.
+    will send the token: they can only deny, never grant. *variables_told*: some of them come from
+    what it told of its environment, and the answer says that this was looked at. *other_than* is
+    the id of a token that was refused where it is used: another one is waited for.
     """
 
     credential: str
@@ -89,9 +90,10 @@ class TokenRequest:
     min_remaining: float | None = None
     cache_ttl: float | None = None
     timeout: float = 4.0
-    client_base_url: str | None = None
+    client_base_url: str | None = field(default=None, repr=False)
     client_flags: frozenset[str] = frozenset()
     folder: Folder | None = None
+    variables_told: bool = False
     other_than: str | None = None
     # The sender's environment says that a tool runs it (CLAUDECODE): switches the rejection
     # inference off.

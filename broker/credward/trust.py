@@ -1,4 +1,4 @@
-"""Whose socket is trusted, and connecting to it: the rules of helpers/places.c, for Python clients.
+"""Whose socket is trusted, and connecting to it: the rules of helpers/paths.c, for Python clients.
 
 Where sockets may be is `paths`. Whoever could put a daemon of their own at one of these places
 would be handed every secret that is stored through it, and could hand out tokens of their choice.

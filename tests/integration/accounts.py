@@ -191,7 +191,7 @@ def install(client: str, folder: Path) -> list[str]:
     program.chmod(0o755)
     if client == "twin":
         copy = shutil.copy(HELPERS / "helper.py", folder / "credward-helper")
-        return [sys.executable, "-I", "-S", str(copy), "--timeout", "60"]
+        return [sys.executable, "-I", str(copy), "--timeout", "60"]
     binary = native_helper(client)
     if binary is None:
         pytest.skip(f"no compiler for {client}")

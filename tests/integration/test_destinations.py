@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import pytest
 
+from canaries import MARK, canary
 from credward.cli.surroundings import folder_body
 from credward.folder import MEDIA_TYPE
 from fakes.entra_server import unsigned
@@ -94,6 +95,38 @@ def test_s1_a_token_that_is_held_is_for_the_hosts_that_it_was_minted_for(
 
     assert held == "opaque-1"
     assert daemon.get("gateway").text == "opaque-2"
+
+
+@pytest.mark.parametrize("build", ["musl", "twin", "credward"])
+def test_s15_the_daemon_decides_by_the_callers_variables(
+    start_daemon: DaemonFactory, tmp_path: Path, build: str
+) -> None:
+    """The asker knows their names alone; a password in one of them is nowhere afterwards."""
+    upstream = MintProgram(tmp_path / "upstream")
+    daemon = start_daemon(upstream.block("gateway", base_url=f'"{FOUNDRY}"'))
+    foundry = {"CLAUDE_CODE_USE_FOUNDRY": " yes", "ANTHROPIC_FOUNDRY_RESOURCE": "my-res"}
+    elsewhere = {**foundry, "ANTHROPIC_FOUNDRY_BASE_URL": "https://evil.example"}
+    hidden = {**foundry, "ANTHROPIC_FOUNDRY_BASE_URL": f"https://{canary('user')}@evil.example"}
+    proxied = {**foundry, "HTTPS_PROXY": f"http://{canary('proxy')}@proxy.example"}
+    well = ask(daemon, build, tmp_path, **foundry)
+    denied = [ask(daemon, build, tmp_path, **each) for each in (elsewhere, hidden, proxied, {})]
+    told = [daemon.request("GET", path).text for path in ("/metrics", "/v1/audit")]
+
+    assert (well.returncode, well.stdout) == (0, "opaque-1\n"), well.stderr
+    for each, why in zip(
+        denied,
+        (
+            "not for https://evil.example:",
+            "base URL is invalid:",
+            "HTTPS_PROXY and its kin set:",
+            GATEWAY,
+        ),
+        strict=True,
+    ):
+        assert (each.returncode, each.stdout) == (77, "")
+        assert why in each.stderr
+    for text in (*told, daemon.log(), *(each.stderr for each in denied)):
+        assert MARK not in text
 
 
 # --- the settings of a repository ------------------------------------------------------------
@@ -275,13 +308,14 @@ def test_s2_the_settings_of_a_home_are_its_owners(start_daemon: DaemonFactory) -
     assert posted(other) == 403
 
 
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 def test_s2_a_body_that_is_not_in_its_frame(daemon: RunningDaemon, repository: Path) -> None:
     """Is an error, whatever is in it, and so is another body; old helpers are answered as ever."""
     path = f"/v1/credentials/gateway/token?timeout=60&client_base_url={quote(GATEWAY, safe='')}"
     media = {"Content-Type": MEDIA_TYPE}
     settings(repository)
     with contextlib.chdir(repository):
-        whole = folder_body({}, 30)
+        whole = folder_body(30)
     judged = daemon.request("POST", path, body=whole, headers=media)
 
     assert judged.status == 200

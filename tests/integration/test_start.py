@@ -389,6 +389,8 @@ def test_a_restricted_place_may_ask_a_daemon_that_runs(owner: Account, client: l
     "forbid",
     [
         {"CREDWARD_NO_START": "1"},
+        {"CREDWARD_NO_START": "no"},
+        {"CREDWARD_NO_START": " 0"},
         {"CREDWARD_URL": "http://127.0.0.1:1"},
         {"CREDWARD_SOCKET": "/nowhere/credward.sock"},
     ],
@@ -402,6 +404,14 @@ def test_a_daemon_that_is_not_wanted_is_not_started(
 
     assert (done.returncode, done.stdout) == (69, "")
     assert owner.daemons() == []
+
+
+def test_no_start_that_is_off_is_no_word_against_it(owner: Account, client: list[str]) -> None:
+    """CREDWARD_NO_START=0 is as good as unset."""
+    done = owner.run(*client, "gateway", CREDWARD_NO_START="0")
+
+    assert (done.returncode, done.stdout) == (0, "the-owners-token\n"), done.stderr
+    assert len(owner.daemons()) == 1
 
 
 def test_a_daemon_of_another_place_is_named(owner: Account, client: list[str]) -> None:

@@ -48,7 +48,7 @@ def program(name: str) -> list[str] | None:
     """Return the command of the program called *name*; None where its compiler is missing."""
     match name:
         case "twin":
-            return [sys.executable, "-I", "-S", str(HELPERS / "helper.py")]
+            return [sys.executable, "-I", str(HELPERS / "helper.py")]
         case "credward get":
             return [sys.executable, "-m", "credward", "get"]
         case "credward":

@@ -101,8 +101,8 @@ def test_gets_a_token_and_its_headers(directory, daemon):
     assert body == b"abc\n"
     assert headers["expires-at"] == "7"
     expected = (
-        b"GET /v1/credentials/gateway/json?timeout=200.000&min_remaining=930.000&cache_ttl=300.000"
-        b"&audience=api%3A%2F%2Fx%20y&scope=a%20b&client_base_url=https%3A%2F%2Fh%2F%2B"
+        b"GET /v1/credentials/gateway/json?timeout=200.000&client_base_url=https%3A%2F%2Fh%2F%2B"
+        b"&min_remaining=930.000&cache_ttl=300.000&audience=api%3A%2F%2Fx%20y&scope=a%20b"
         b"&client_flags=extra-ca%2Cproxy&in_tool=1 HTTP/1.1\r\nHost: credward\r\n"
         b"Accept: application/json\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     )
@@ -129,6 +129,32 @@ def test_s2_s11_a_daemon_that_looked_at_no_folder(directory, daemon):
         Client([directory / "s"]).get_token(GATEWAY, b"unreadable .\n")
 
     assert caught.value.kind is Kind.FIX_CONFIGURATION
+
+
+@pytest.mark.parametrize("variables", ["ANTHROPIC_BASE_URL=https%3A%2F%2Fh", "https_proxy"])
+def test_s11_a_daemon_that_looked_at_no_variables(directory, daemon, variables):
+    """Its token is not taken where they decide where it goes; one that looked says so."""
+    daemon(http(200, b"abc\n", "text/plain"))
+    with pytest.raises(BrokerError, match="does not look at the environment") as caught:
+        Client([directory / "s"]).get_token(GATEWAY, variables=variables)
+
+    assert caught.value.kind is Kind.FIX_CONFIGURATION
+
+
+def test_what_the_environment_says_goes_with_the_question(directory, daemon):
+    """Encoded once more, as a value of the query."""
+    running = daemon(http(200, b"abc\n", "text/plain", "Credward-Variables: judged"))
+    Client([directory / "s"]).get_token(GATEWAY, variables="ANTHROPIC_BASE_URL=https%3A%2F%2Fh,x")
+
+    assert b"&variables=ANTHROPIC_BASE_URL=https%253A%252F%252Fh,x HTTP/1.1\r\n" in running.asked[0]
+
+
+@pytest.mark.parametrize("variables", ["", "CLAUDECODE", "CLAUDE_CODE_API_KEY_HELPER_TTL_MS=1"])
+def test_s11_what_decides_nothing_an_older_daemon_may_overlook(directory, daemon, variables):
+    """Whoever has no such variable is served as before."""
+    daemon(http(200, b"abc\n", "text/plain"))
+
+    assert Client([directory / "s"]).get_token(GATEWAY, variables=variables)[0] == b"abc\n"
 
 
 def test_names_cannot_leave_their_place(directory, daemon):
@@ -218,7 +244,7 @@ def test_a_problem_is_the_error_that_it_says(directory, daemon):
     ("answer", "kind"),
     [
         (http(403, b"plain\n", "text/plain", "Credward-Kind: denied"), Kind.DENIED),
-        (http(500, b"oops", "text/html"), Kind.INTERNAL),
+        (http(500, b"oops", "text/html"), Kind.FIX_CONFIGURATION),
         (http(200, b"{}"), Kind.INTERNAL),
         (b"SSH-2.0-OpenSSH_9\r\n\r\n", Kind.INTERNAL),
         (b"HTTP/1.1 200 OK\r\n\r\n", Kind.INTERNAL),

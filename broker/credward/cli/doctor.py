@@ -9,7 +9,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,8 +18,7 @@ import click
 from credward import __version__
 from credward.account import account_home
 from credward.cli.config import checked
-from credward.cli.get import client_flags
-from credward.cli.helper_probe import find_helper, is_native, probe
+from credward.cli.helper_probe import find_helper, kind_of, probe
 from credward.cli.names import complete_credentials
 from credward.cli.output import format_duration, print_json
 from credward.cli.recording import unrecorded_places
@@ -31,6 +30,7 @@ from credward.errors import BrokerError, Kind
 from credward.issuing.asking import find_credential
 from credward.policy.base_url import check_base_url
 from credward.policy.claude_settings import read_folder
+from credward.policy.client_variables import read_claims, told
 from credward.policy.redirects import check_folder, shown
 from credward.tokens import Folder
 from credward.wire import StatusList
@@ -41,6 +41,12 @@ _Mark = Literal["ok", "warn", "fail"]
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 # Claude Code shows a notice at ten seconds; a warm answer takes milliseconds.
 _SLOW = 1.0
+# What a helper of another kind than static musl costs (`benchmarks/run.py`; `helpers/README.md`).
+_COSTS = {
+    "static glibc": "takes about half as long again for each ask",
+    "dynamic glibc": "takes about twice as long for each ask",
+    "Python": "takes about two hundred times as long for each ask",
+}
 # What a question has by default (seconds).
 _PATIENCE = 4.0
 
@@ -189,14 +195,7 @@ def _daemon(known: _Known, name: str) -> Iterator[Finding]:
 def _helper(known: _Known, _name: str) -> Iterator[Finding]:
     assert known.credential is not None
     helper = find_helper()
-    native = is_native(helper)
-    yield Finding(
-        check="helper",
-        mark="ok" if native else "warn",
-        text=str(helper)
-        if native
-        else f"{helper} is the slower Python twin: install a C compiler, then credward again",
-    )
+    yield _kind(helper)
     line = claude_code.wanted(helper, known.credential, 240)[claude_code.HELPER]
     known.in_force = found = _in_force(known, helper)
     # A line for another credential says nothing about this one.
@@ -225,6 +224,19 @@ def _helper(known: _Known, _name: str) -> Iterator[Finding]:
             mark="ok" if seen.seconds < _SLOW else "warn",
             text=f"a token of {seen.length} characters in {seen.seconds * 1000:.1f} ms",
         )
+
+
+def _kind(helper: Path) -> Finding:
+    """Say how the helper is built, and what that costs."""
+    kind = kind_of(helper)
+    if (cost := _COSTS.get(kind)) is None:
+        text = f"{helper} ({kind})" if kind else str(helper)
+        return Finding(check="helper", mark="ok", text=text)
+    text = (
+        f"{helper} ({kind}) {cost}: install musl-gcc or the Python package ziglang, "
+        "then credward again"
+    )
+    return Finding(check="helper", mark="warn", text=text)
 
 
 def _in_force(known: _Known, helper: Path) -> _InForce | None:
@@ -303,7 +315,7 @@ def _claude_code(known: _Known, _name: str) -> Iterator[Finding]:
     home = next(iter(credential.base_urls), None)
     # The run above had a clean environment; what an agent started from here has is another matter.
     denial = check_base_url(
-        credential.base_urls, credential.allowed_flags, home, client_flags(said)
+        credential.base_urls, credential.allowed_flags, home, read_claims(told(said)).flags
     )
     if denial is not None:
         text = f'an agent of this shell gets nothing, for "{credential.name}" {denial}'
@@ -316,15 +328,17 @@ def _folder(known: _Known, _name: str) -> Iterator[Finding]:
     """Say what an agent that is started here would hear, because of a repository's settings."""
     assert known.credential is not None
     credential = known.credential
-    body = folder_body(environment(), _PATIENCE)
+    body = folder_body(_PATIENCE)
     if not body:
         return
     try:
-        folder = read_folder(body, home=account_home(os.geteuid()))
+        found = read_folder(body, home=account_home(os.geteuid()))
     except ValueError as error:
         text = f"the settings files here cannot be looked at, for {error}: ask in another folder"
         yield Finding(check="folder", mark="fail", text=text, kind=Kind.BAD_REQUEST)
         return
+    said = read_claims(told(environment())).variables
+    folder = replace(found, variables=tuple(said.items()))
     denial = check_folder(credential.base_urls, credential.allowed_flags, folder)
     if denial is not None:
         text = f'"{credential.name}" {denial}'

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from dataclasses import replace
 
 import click
 
+from credward.cli.handing_out import check_output, hand_out
 from credward.cli.names import complete_credentials
 from credward.cli.start import reach
 from credward.cli.surroundings import folder_body
 from credward.clock import SystemClock
-from credward.config import environment
-from credward.errors import BrokerError, Kind
-from credward.policy.destinations import claimed
+from credward.paths import environment
+from credward.policy.client_variables import mcp_server, told
 from credward.tokens import TokenRequest
 
-__all__ = ["client_flags", "command"]
+__all__ = ["command", "hand_over"]
 
 # No answer comes sooner (seconds).
 _LEAST = 0.3
@@ -47,38 +47,30 @@ def command(
 
     Nothing but the credential goes to standard output.
     """
-    if sys.stdout is None:
-        raise BrokerError(Kind.INTERNAL, "standard output is closed: check who reads it")
+    token_request = TokenRequest(
+        credential=name,
+        format=shape,
+        audience=audience,
+        scopes=scopes,
+        min_remaining=min_remaining,
+        timeout=timeout,
+        client_base_url=base_url,
+    )
+    hand_over(token_request, start=not no_start)
+
+
+def hand_over(token_request: TokenRequest, *, start: bool) -> None:
+    """Ask from where this process is, with what its environment says, and print the answer."""
+    check_output(sys.stdout)
     environ = environment()
     clock = SystemClock()
-    end = clock.elapsed() + timeout
-    folder = folder_body(environ, timeout)
-    timeout = max(_LEAST, end - clock.elapsed())
-    client = reach(start=not no_start, timeout=timeout)
-    body, _headers = client.get_token(
-        TokenRequest(
-            credential=name,
-            format=shape,
-            audience=audience,
-            scopes=scopes,
-            min_remaining=min_remaining,
-            timeout=timeout,
-            client_base_url=base_url or claimed(environ),
-            client_flags=client_flags(environ),
-            in_tool="CLAUDECODE" in environ,
-        ),
-        folder,
+    end = clock.elapsed() + token_request.timeout
+    folder = folder_body(token_request.timeout)
+    client = reach(start=start, timeout=max(_LEAST, end - clock.elapsed()))
+    token_request = replace(
+        token_request,
+        timeout=max(_LEAST, end - clock.elapsed()),
+        mcp_server=mcp_server(environ) if token_request.format == "headers" else None,
     )
-    sys.stdout.buffer.write(body)
-    sys.stdout.buffer.flush()
-
-
-def client_flags(environ: Mapping[str, str]) -> frozenset[str]:
-    """Return what *environ* puts between a caller and the host that it sends a token to."""
-    proxies = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
-    found = {
-        "proxy": any(environ.get(name) for name in proxies),
-        "tls-off": environ.get("NODE_TLS_REJECT_UNAUTHORIZED") == "0",
-        "extra-ca": bool(environ.get("NODE_EXTRA_CA_CERTS")),
-    }
-    return frozenset(name for name, present in found.items() if present)
+    body, _headers = client.get_token(token_request, folder, told(environ))
+    hand_out(body, end - clock.elapsed())

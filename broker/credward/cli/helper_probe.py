@@ -5,7 +5,7 @@ Measures and reports; what a finding means is `doctor`.
 
 from __future__ import annotations
 
-import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,11 +14,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from credward.config import environment
 from credward.errors import BrokerError, Kind
-from credward.named_files import opened
+from credward.paths import environment
 
-__all__ = ["Probe", "find_helper", "is_native", "probe"]
+__all__ = ["Probe", "find_helper", "kind_of", "probe"]
 
 _NAME = "credward-helper"
 # Claude Code waits longer; whoever is asked for ten seconds has a user looking at a notice.
@@ -53,10 +52,19 @@ def find_helper() -> Path:
     return found.absolute()
 
 
-def is_native(helper: Path) -> bool:
-    """Return whether the helper is the compiled one (an ELF or Mach-O file), not its twin."""
-    with opened(helper) as descriptor:
-        return os.read(descriptor, 4) in {b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"}
+def kind_of(helper: Path) -> str:
+    """Return how the helper is built, in its own words: `static musl`, `Python`, ...
+
+    Empty where it does not say so.
+    """
+    try:
+        done = subprocess.run(
+            [helper, "--version"], capture_output=True, text=True, timeout=_PATIENCE, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    said = re.fullmatch(r"credward-helper \S+ \((.+)\)\n", done.stdout)
+    return "" if said is None else said[1]
 
 
 def probe(command_line: str, extra: dict[str, str]) -> Probe:

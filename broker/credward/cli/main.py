@@ -11,10 +11,10 @@ import sys
 import click
 
 from credward.cli.output import print_error
-from credward.config import environment
 from credward.errors import BrokerError, Kind
+from credward.paths import environment
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["COMMANDS", "main", "run"]
 
 # In the order in which a new user meets them.
 COMMANDS = {
@@ -68,8 +68,12 @@ def credward() -> None:
 
 
 def main() -> None:
-    """Run the command line; errors of ours are one line on stderr and a documented exit code."""
-    arguments = sys.argv[1:]
+    """Run the command line."""
+    run(credward, sys.argv[1:], "credward")
+
+
+def run(command: click.Command, arguments: list[str], name: str) -> None:
+    """Run *command*; errors of ours are one line on stderr and a documented exit code."""
     try:
         if environment().get("CREDWARD_WORKER") and not _HARMLESS & set(arguments[:1]):
             raise BrokerError(  # noqa: TRY301 - one place that prints and exits
@@ -77,7 +81,7 @@ def main() -> None:
                 "called from within one of its own workers: "
                 "take credward out of the program that the provider runs",
             )
-        credward(arguments, prog_name="credward", standalone_mode=False)
+        command(arguments, prog_name=name, standalone_mode=False)
     except BrokerError as error:
         print_error(error)
         sys.exit(error.kind.exit_code)
@@ -91,12 +95,10 @@ def main() -> None:
         click.echo(error.format_message(), err=True)
         sys.exit(Kind.BAD_REQUEST.exit_code)
     except click.ClickException as error:
-        command = (
-            error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
-        )
+        path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
         text = error.format_message().rstrip(".")
         text = text[:1].lower() + text[1:]
-        print_error(BrokerError(Kind.BAD_REQUEST, f"{text}: run {command or 'credward'} --help"))
+        print_error(BrokerError(Kind.BAD_REQUEST, f"{text}: run {path or name} --help"))
         sys.exit(Kind.BAD_REQUEST.exit_code)
     except BrokenPipeError:
         # Whoever read us has gone; nothing is wrong with us.

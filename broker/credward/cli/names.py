@@ -1,20 +1,22 @@
 """What a shell may complete: names out of the configuration, and those of the store's secrets.
 
 Starts no daemon and complains of nothing: a name that cannot be found out is not proposed. The
-script that asks is `completion`.
+script that asks is `completion`. `get` imports this, and whoever waits for it waits for that.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import click
 
 from credward.cli.start import client_of, paths
-from credward.config import CredentialConfig, load_config
 from credward.errors import BrokerError
-from credward.settings.registry import SETTINGS
+
+if TYPE_CHECKING:
+    from credward.config import CredentialConfig
 
 __all__ = ["complete_credentials", "complete_grants", "complete_providers", "complete_secrets"]
 
@@ -47,6 +49,8 @@ def complete_providers(
     incomplete: str,
 ) -> list[str]:
     """Return the providers that come with credward."""
+    from credward.settings.registry import SETTINGS
+
     return _beginning(incomplete, SETTINGS)
 
 
@@ -64,6 +68,8 @@ def complete_secrets(
 
 def _credentials() -> list[CredentialConfig]:
     try:
+        from credward.config import load_config
+
         return list(load_config(paths()).credentials.values())
     except (BrokerError, OSError):
         return []

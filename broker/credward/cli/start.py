@@ -11,8 +11,8 @@ import click
 
 from credward.client import Client
 from credward.clock import SystemClock
-from credward.config import Paths, environment, find_paths
 from credward.errors import BrokerError, Failure, Kind
+from credward.paths import Paths, environment, find_paths
 
 __all__ = ["client_of", "command", "paths", "reach"]
 

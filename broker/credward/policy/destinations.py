@@ -1,8 +1,8 @@
 """Where Claude Code sends its requests under a set of variables.
 
-Pure. The table is the helper's (`claims.c`), but each variable may have several values here, and
-what only a settings file would set counts too. Source: code.claude.com, the pages of each cloud,
-and what Claude Code 2.1.332 does.
+Pure. Each variable may have several values here, and what only a settings file would set counts
+too. What a caller tells of its environment is `client_variables`. Source: code.claude.com, the
+pages of each cloud, and what Claude Code 2.1.332 does.
 """
 
 from __future__ import annotations
@@ -146,9 +146,10 @@ def trimmed(text: str) -> str:
 def in_use(values: Values) -> list[Client]:
     """Return the clients that may be in use; two clouds that are switched on are two."""
     plain, *clouds = CLIENTS
-    switched = [each for each in clouds if any(map(_is_yes, values(each.switch)))]
-    # Of a switch that is not known, too, `all` says yes: then nobody can tell that it is off.
-    off = not any(all(map(_is_yes, values(each.switch))) for each in clouds)
+    said = [(each, [_is_yes(value) for value in values(each.switch)]) for each in clouds]
+    switched = [each for each, yes in said if True in yes]
+    # Of a switch that is not known, too, nothing says no: then nobody can tell that it is off.
+    off = all(False in yes for _, yes in said)
     return [plain, *switched] if off else switched
 
 
@@ -163,9 +164,10 @@ def destinations(client: Client, values: Values) -> Iterator[Destination]:
 
 def claimed(environ: Mapping[str, str]) -> str | None:
     """Return where the client of *environ* sends its requests, None where that is not clear."""
+    deciding = {name: environ[name] for name in VARIABLES if name in environ}
 
     def values(name: str) -> Collection[str]:
-        return (environ.get(name, ""),) if name in VARIABLES else ("",)
+        return (deciding.get(name, ""),)
 
     found = {each.address for client in in_use(values) for each in destinations(client, values)}
     return found.pop() if len(found) == 1 else None
@@ -189,4 +191,4 @@ def _at_places(client: Client, name: str, values: Values) -> Iterator[Destinatio
 
 
 def _is_yes(value: str) -> bool:
-    return trimmed(value).lower() in _YES
+    return bool(value) and trimmed(value).lower() in _YES

@@ -3,6 +3,10 @@
 import json
 from pathlib import Path
 
+import pytest
+
+from credward.cli import doctor
+from credward.cli.doctor import Finding
 from unit.cli.conftest import Run
 
 
@@ -44,3 +48,26 @@ def test_what_all_share_is_looked_at_before_one_is_named(run: Run, config_file: 
 
     assert ran.code == 69
     assert "run credward serve --detach" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("kind", "mark", "words"),
+    [
+        ("static musl", "ok", "/x/credward-helper (static musl)"),
+        ("dynamic libc", "ok", "/x/credward-helper (dynamic libc)"),
+        ("", "ok", "/x/credward-helper"),
+        ("static glibc", "warn", "takes about half as long again for each ask: install musl-gcc"),
+        ("dynamic glibc", "warn", "takes about twice as long for each ask: install musl-gcc"),
+        ("Python", "warn", "takes about two hundred times as long for each ask: install musl-gcc"),
+    ],
+)
+def test_a_slow_helper_is_named_with_its_price(
+    monkeypatch: pytest.MonkeyPatch, kind: str, mark: str, words: str
+) -> None:
+    """And what to install; where there is no quicker one nothing is said."""
+    monkeypatch.setattr(doctor, "kind_of", lambda _: kind)
+    found = doctor._kind(Path("/x/credward-helper"))
+
+    assert isinstance(found, Finding)
+    assert found.mark == mark
+    assert words in found.text

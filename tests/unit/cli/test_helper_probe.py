@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from credward.cli.helper_probe import is_native, probe
+from credward.cli.helper_probe import kind_of, probe
 
 
 @pytest.mark.parametrize(
@@ -45,10 +45,24 @@ def test_a_child_that_holds_the_output_is_found(home: Path) -> None:
     assert seen.held_open
 
 
-def test_native_and_twin_are_told_apart(tmp_path: Path) -> None:
-    """By the file itself."""
-    script = tmp_path / "helper"
-    script.write_text("#!/usr/bin/python3\n")
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("credward-helper 1.2 (static musl)", "static musl"),
+        ("credward-helper 1.2 (Python)", "Python"),
+        ("credward-helper 1.2", ""),
+        ("something else (static musl)", ""),
+    ],
+)
+def test_the_helper_says_how_it_is_built(tmp_path: Path, said: str, kind: str) -> None:
+    """An older one does not, and a program of another name is not asked about."""
+    script = tmp_path / "credward-helper"
+    script.write_text(f"#!/bin/sh\n[ $1 = --version ] && echo '{said}'\n")
+    script.chmod(0o755)
 
-    assert not is_native(script)
-    assert is_native(Path("/bin/sh"))
+    assert kind_of(script) == kind
+
+
+def test_a_helper_that_does_not_run_says_nothing(tmp_path: Path) -> None:
+    """It is told where it is run for a token."""
+    assert kind_of(tmp_path / "missing") == ""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import venv
 import zipfile
 from pathlib import Path
 
+import click
 import pytest
 
 from transcripts.programs import ROOT, build_hook
@@ -58,6 +61,9 @@ def install(checkout: Path) -> Path:
     (wheel,) = (checkout / "dist").glob("*.whl")
     place = checkout / "venv"
     venv.create(place, symlinks=True)
+    # What the package depends on, without a network: that of this environment.
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(place)}))
+    (packages / "dependencies.pth").write_text(f"{Path(click.__file__).parents[1]}\n")
     subprocess.run(
         [
             sys.executable,
@@ -98,7 +104,9 @@ def test_a_wheel_carries_the_native_helper(checkout: Path, target: str) -> None:
         # An editable wheel never travels, and hatchling names it its own way.
         assert wheel.name == f"credward-{VERSION}-py3-none-{PLATFORM}.whl"
     assert not helper.read_bytes().startswith(b"#!")
-    assert version_of(helper) == f"credward-helper {VERSION}\n"
+    assert re.fullmatch(
+        rf"credward-helper {VERSION} \((static|dynamic) \w+\)\n", version_of(helper)
+    )
 
 
 def test_without_a_compiler_the_wheel_carries_the_twin(checkout: Path) -> None:
@@ -110,7 +118,7 @@ def test_without_a_compiler_the_wheel_carries_the_twin(checkout: Path) -> None:
 
     assert wheel.name == f"credward-{VERSION}-py3-none-any.whl"
     assert helper.read_text().startswith(f"#!{checkout}/venv/bin/python")
-    assert version_of(helper) == f"credward-helper {VERSION}\n"
+    assert version_of(helper) == f"credward-helper {VERSION} (Python)\n"
     with zipfile.ZipFile(wheel) as archive:
         (script,) = [
             each for each in archive.infolist() if each.filename.endswith("credward-helper")
@@ -162,4 +170,34 @@ def test_the_named_compiler_may_have_flags(tmp_path: Path, monkeypatch: pytest.M
     target = tmp_path / "credward-helper"
 
     assert build_hook().compile_helper(ROOT / "helpers", target, VERSION) == []
-    assert version_of(target) == f"credward-helper {VERSION}\n"
+    assert version_of(target).startswith(f"credward-helper {VERSION} (")
+
+
+def stand_in(folder: Path, name: str) -> None:
+    """Put a compiler into *folder* that notes how it was called, and fails."""
+    compiler = folder / name
+    compiler.write_text(f'#!/bin/sh\necho "{name} $*" >>{folder}/calls\nexit 1\n')
+    compiler.chmod(0o755)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="musl is for Linux")
+@pytest.mark.parametrize("zig", [True, False])
+def test_the_quickest_helper_is_tried_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zig: bool
+) -> None:
+    """Static musl, by gcc or by zig where that package is installed; then static, then any."""
+    names = ["musl-gcc", *(["python-zig"] if zig else []), "cc", "gcc", "clang"]
+    for name in names:
+        stand_in(tmp_path, name)
+    monkeypatch.delenv("CREDWARD_CC", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    hook = build_hook()
+    monkeypatch.setattr(hook.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(hook.shutil, "which", lambda name: name if name in names else None)
+    tried = hook.compile_helper(ROOT / "helpers", tmp_path / "helper", VERSION)
+    calls = (tmp_path / "calls").read_text().splitlines()
+
+    musl = [f"python-zig cc -target {platform.machine()}-linux-musl -static -s"] if zig else []
+    wanted = ["musl-gcc -static -s", *musl, "cc -static -s", "cc -s", "gcc -s", "clang -s"]
+    assert [each.partition(" -std=")[0] for each in calls] == wanted
+    assert len(tried) == len(wanted)

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from credward.cli import surroundings
 from credward.cli.surroundings import folder_body
-from credward.errors import BrokerError
-from credward.folder import FOLDER_HEADER, MEDIA_TYPE, Record, decode
-from credward.policy.destinations import VARIABLES
+from credward.folder import FOLDER_HEADER, MEDIA_TYPE, decode
 from fakes.daemon import CannedDaemon, answer
 from fakes.fuse_server import SilentFileSystem, cannot_mount
+
+# The command line has one thread when it looks; who runs tests may have more (from Python 3.12 on).
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 
 TOKEN = answer(body=b"token-1\n")
 JUDGED = answer(body=b"token-1\n", headers=[(FOLDER_HEADER, "judged")])
@@ -374,10 +374,10 @@ def ask(
     )
 
 
-def body_from(folder: Path, environ: Mapping[str, str]) -> bytes:
+def body_from(folder: Path) -> bytes:
     """Return what `credward get` hands over in *folder*."""
     with contextlib.chdir(folder):
-        return folder_body(environ, 30)
+        return folder_body(30)
 
 
 def found_in(body: bytes, root: Path) -> list[tuple[str, str]]:
@@ -405,7 +405,7 @@ def test_s2_what_is_handed_over(
 
     assert (done.returncode, done.stdout) == (0, "token-1\n"), done.stderr
     assert found_in(body, root) == wanted
-    assert body == body_from(folder, {})
+    assert body == body_from(folder)
     assert asked.startswith("POST " if wanted else "GET ")
     assert (f"\r\nContent-Type: {MEDIA_TYPE}\r\n" in asked) == bool(wanted)
     for each in decode(body):
@@ -428,7 +428,7 @@ def test_s2_a_git_file_that_git_would_write_otherwise(
 
     assert (done.returncode, done.stdout) == (0, "token-1\n"), done.stderr
     assert found_in(daemon.bodies[0], root) == [("unreadable", "a/.git")]
-    assert daemon.bodies[0] == body_from(folder, {})
+    assert daemon.bodies[0] == body_from(folder)
 
 
 @pytest.fixture
@@ -489,35 +489,6 @@ def test_s2_a_main_tree_that_nobody_may_look_at(
     assert locked_body == b""
 
 
-def test_s2_the_variables_come_along(
-    helper: list[str], environment: dict[str, str], socket_path: Path, root: Path
-) -> None:
-    """All that say where requests go, and nothing else of the environment."""
-    said = {name: f"value of {name}" for name in VARIABLES} | {"ANTHROPIC_BASE_URL": ""}
-    with CannedDaemon(socket_path, [JUDGED]) as daemon:
-        done = ask(helper, {**environment, **said, "ANTHROPIC_API_KEY": "sk"}, both(root))
-    (body,) = daemon.bodies
-    variables = {
-        each.name.decode(): each.content for each in decode(body) if each.kind == "variable"
-    }
-
-    assert done.returncode == 0, done.stderr
-    assert variables == {name: value.encode() for name, value in said.items() if value}
-    ours = body_from(root / "a", said)
-    assert sorted(decode(body), key=repr) == sorted(decode(ours), key=repr)
-
-
-def test_s2_variables_that_do_not_fit(
-    helper: list[str], environment: dict[str, str], socket_path: Path, root: Path
-) -> None:
-    """Are said to be too large, like a file."""
-    with CannedDaemon(socket_path, [JUDGED]) as daemon:
-        done = ask(helper, {**environment, "AWS_REGION": "x" * LIMIT}, both(root))
-
-    assert done.returncode == 0, done.stderr
-    assert list(decode(daemon.bodies[0])) == [Record(kind="too-large", name=b"AWS_REGION")]
-
-
 @pytest.mark.parametrize("status", [200, 404, 405, 415])
 def test_s2_s11_a_daemon_of_before(
     helper: list[str], environment: dict[str, str], socket_path: Path, root: Path, status: int
@@ -534,7 +505,7 @@ def test_s2_s11_a_daemon_of_before(
     assert here.stderr.count("\n") == 1
     if status == 200:
         assert here.returncode == 78
-        assert "the daemon is older than this helper" in here.stderr
+        assert "the daemon is older than this " in here.stderr
         assert "credward serve --detach" in here.stderr
     assert (elsewhere.returncode, elsewhere.stdout) == (0, "token-1\n")
 
@@ -559,7 +530,7 @@ def test_s2_readiness_needs_no_folder(
     helper: list[str], environment: dict[str, str], socket_path: Path, root: Path
 ) -> None:
     """`--check ready` prints no token."""
-    with CannedDaemon(socket_path, [answer(body=b"{}")]) as daemon:
+    with CannedDaemon(socket_path, [answer(body=b'{"ready": true}')]) as daemon:
         done = ask(helper, environment, both(root), "--check", "ready")
 
     assert done.returncode == 0, done.stderr
@@ -660,7 +631,7 @@ def test_s2_s11_a_file_system_that_falls_silent(
 def test_s2_s11_get_outlives_no_silent_file_system(root: Path) -> None:
     """`credward get` says so and ends: who waits for it, or reads it to the end, goes on."""
     folder = put(root, "a/.git/HEAD", "a/.claude/x") / "a"
-    code = "from credward.cli.surroundings import folder_body; folder_body({}, 4)"
+    code = "from credward.cli.surroundings import folder_body; folder_body(4)"
     with SilentFileSystem(root / "mount", Path("/bin/true")) as silent:
         (folder / SETTINGS).symlink_to(silent.program)
         silent.be_silent()
@@ -686,21 +657,11 @@ def test_s2_s11_get_finds_them_whatever_signals_are_ignored(
     folder = put(root, f"a/{SETTINGS}", "a/.git/HEAD") / "a"
     code = (
         f"import signal; signal.signal({int(ignored)}, signal.SIG_IGN);"
-        "from credward.cli.surroundings import folder_body; print(len(folder_body({}, 30)))"
+        "from credward.cli.surroundings import folder_body; print(len(folder_body(30)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
     )
 
-    assert (done.stdout, done.stderr) == (f"{len(body_from(folder, {}))}\n", "")
+    assert (done.stdout, done.stderr) == (f"{len(body_from(folder))}\n", "")
     assert int(done.stdout) > 0
-
-
-def test_s2_get_says_why_the_look_failed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is no reason to take nothing for the answer."""
-    monkeypatch.setattr(surroundings, "find_helper", lambda: root)
-    with pytest.raises(BrokerError, match=r"in this folder failed: Permission denied: try again"):
-        body_from(root, {})
-    monkeypatch.undo()
-    with pytest.raises(BrokerError, match="in this folder failed: a worker of the daemon asked"):
-        body_from(root, {"CREDWARD_WORKER": "1"})

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from transcripts.programs import HELPERS, ROOT, native_helper
+from transcripts.programs import ROOT, native_helper
 from waiting import PATIENCE, until
 
 
@@ -58,21 +58,17 @@ class Installation:
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-@pytest.fixture(params=["musl", "gcc-sanitized", "twin"])
+@pytest.fixture(params=["musl", "gcc-sanitized"])
 def installed(
     request: pytest.FixtureRequest, directory: Path, environment: dict[str, str], socket_path: Path
 ) -> Iterator[Installation]:
     """The helper of one implementation; the socket is at a place where it does not look by itself."""
     folder = directory / "bin"
     folder.mkdir()
-    if request.param == "twin":
-        copy = shutil.copy(HELPERS / "helper.py", folder / "credward-helper")
-        command = [sys.executable, "-I", "-S", str(copy)]
-    else:
-        binary = native_helper(request.param)
-        if binary is None:
-            pytest.skip(f"no compiler for {request.param}")
-        command = [str(shutil.copy(binary, folder / "credward-helper"))]
+    binary = native_helper(request.param)
+    if binary is None:
+        pytest.skip(f"no compiler for {request.param}")
+    command = [str(shutil.copy(binary, folder / "credward-helper"))]
     stand_in = (ROOT / "tests/fakes/credward_start.py").read_text()
     (folder / "credward").write_text(f"#!{sys.executable}\n{stand_in}")
     (folder / "credward").chmod(0o755)

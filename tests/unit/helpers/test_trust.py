@@ -219,7 +219,7 @@ def test_a_socket_of_another_group_is_named(helper, environment, directory) -> N
     """A machine's daemon that this user may not ask: the line says what to ask for."""
     if shutil.which("setpriv") is None:
         pytest.skip("needs setpriv")
-    if "get" in helper:
+    if len(helper) > 1:
         pytest.skip("another user may not run this interpreter: see test_a_locked_out_client")
     path = directory / "locked/credward.sock"
     environment["CREDWARD_SOCKET"] = str(path)
@@ -230,8 +230,7 @@ def test_a_socket_of_another_group_is_named(helper, environment, directory) -> N
         identity = ["--reuid", str(STRANGER), "--regid", str(STRANGER), "--clear-groups"]
         visible = shutil.copy(helper[-1], directory / "credward-helper")
         Path(visible).chmod(0o755)
-        command = [visible] if len(helper) == 1 else ["/usr/bin/python3", "-I", "-S", visible]
-        done = run(command, environment, "setpriv", *identity)
+        done = run([visible], environment, "setpriv", *identity)
 
     assert done.returncode == 77
     assert done.stderr.decode() == (

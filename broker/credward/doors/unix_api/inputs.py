@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import PurePath
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from credward import wire
 from credward.errors import BrokerError, Kind
 from credward.folder import MEDIA_TYPE
 from credward.policy.claude_settings import read_folder
+from credward.policy.client_variables import Claims, read_claims
 from credward.tokens import Folder, TokenRequest
 
 __all__ = [
@@ -40,6 +42,9 @@ _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _LONGEST_LIFE = 366 * 86_400.0
 _LONGEST_WAIT = 900.0
 _LONGEST_TEXT = 2048
+
+# Who tells nothing, not even that nothing is set, has said nothing about where a token will go.
+_NO_CLAIMS = Claims(variables={}, base_url=None)
 
 _S = TypeVar("_S", bound=msgspec.Struct)
 
@@ -119,21 +124,40 @@ def read_token_request(
     flags = frozenset(flag for flag in query.get("client_flags", "").split(",") if flag)
     if not all(_FLAG.fullmatch(flag) for flag in flags):
         raise BrokerError(Kind.BAD_REQUEST, "client_flags is not a list of words")
+    told = query.get("variables")
+    claims = _NO_CLAIMS if told is None else read_claims(told)
+    if folder is not None and told is not None:
+        # What the body holds of them beside is of an older helper, or the same.
+        folder = replace(folder, variables=tuple(claims.variables.items()))
+    cache_ttl = number(query, "cache_ttl", most=_LONGEST_LIFE)
+    if cache_ttl is None and format_name == "token" and claims.cache_ttl is not None:
+        cache_ttl = min(claims.cache_ttl, _LONGEST_LIFE)
     return TokenRequest(
         credential=check_name(name),
         format=check_format_name(format_name),
         audience=_text(query, "audience"),
         scopes=tuple((_text(query, "scope") or "").split()),
         min_remaining=number(query, "min_remaining", most=_LONGEST_LIFE),
-        cache_ttl=number(query, "cache_ttl", most=_LONGEST_LIFE),
+        cache_ttl=cache_ttl,
         timeout=read_timeout(query),
-        client_base_url=_text(query, "client_base_url"),
-        client_flags=flags,
+        client_base_url=_text(query, "client_base_url") or _bounded(claims.base_url),
+        client_flags=flags | claims.flags,
         folder=folder,
-        in_tool=query.get("in_tool") == "1",
+        variables_told=bool(told),
+        in_tool=claims.in_tool or query.get("in_tool") == "1",
         mcp_server=_digest(query, "mcp_server"),
         other_than=_digest(query, "not"),
     )
+
+
+def _bounded(base_url: str | None) -> str | None:
+    """Return an address of the caller's environment, which is not quoted: it may hold a secret."""
+    if base_url is not None and len(base_url) > _LONGEST_TEXT:
+        raise BrokerError(
+            Kind.BAD_REQUEST,
+            f"the base URL is longer than {_LONGEST_TEXT} characters: set a shorter one",
+        )
+    return base_url
 
 
 def _digest(query: Mapping[str, str], name: str) -> str | None:

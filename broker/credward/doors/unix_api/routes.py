@@ -33,6 +33,7 @@ from credward.issuing.asking import NOTHING
 from credward.issuing.issuer import Issuer, Report
 from credward.issuing.released import Released
 from credward.lifecycle.vocabulary import Reason
+from credward.policy.client_variables import VARIABLES_HEADER
 from credward.tokens import Secret, Token, TokenRequest
 
 __all__ = ["ROUTES", "Services", "build_handler"]
@@ -195,6 +196,8 @@ def _token_response(released: Released, token_request: TokenRequest) -> HttpResp
     if token_request.folder is not None:
         # A daemon that knows nothing of folders would not say so.
         headers.append((FOLDER_HEADER, "judged"))
+    if token_request.variables_told:
+        headers.append((VARIABLES_HEADER, "judged"))
     return HttpResponse(
         status=200,
         body=shaped.body,
@@ -244,7 +247,7 @@ def _route(verb_and_path: str, call: Call, summary: str, **facts: Any) -> Route:
 
 _ASK = ("min_remaining", "cache_ttl", "timeout", "audience", "scope", "client_base_url")
 _ISSUE: dict[str, Any] = {
-    "query": (*_ASK, "client_flags", "in_tool", "mcp_server", "not"),
+    "query": (*_ASK, "client_flags", "variables", "in_tool", "mcp_server", "not"),
     "media": "text/plain",
 }
 

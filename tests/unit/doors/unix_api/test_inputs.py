@@ -7,8 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from credward import wire
-from credward.doors.unix_api.inputs import number, read_body, read_timeout, read_token_request
+from credward.doors.unix_api.inputs import (
+    number,
+    read_body,
+    read_folder_claim,
+    read_timeout,
+    read_token_request,
+)
 from credward.errors import BrokerError, Kind
+from credward.folder import MEDIA_TYPE
 from credward.tokens import TokenRequest
 
 
@@ -41,6 +48,66 @@ def test_reads_every_parameter():
         in_tool=True,
         mcp_server="00ff",
         other_than="0123456789abcdef",
+    )
+
+
+def test_what_the_environment_says_counts_where_the_caller_says_nothing_else():
+    """The base URL of the command line wins, flags come together, and the answer is to say so."""
+    variables = "ANTHROPIC_BASE_URL=https%3A%2F%2Fh,https_proxy,CLAUDECODE"
+    ttl = ",CLAUDE_CODE_API_KEY_HELPER_TTL_MS=1500"
+    found = read_token_request("gateway", "token", {"variables": variables + ttl})
+    outright = {"client_base_url": "https://x", "client_flags": "tls-off", "cache_ttl": "2"}
+    named = read_token_request("gateway", "token", {"variables": variables + ttl, **outright})
+
+    assert found == TokenRequest(
+        credential="gateway",
+        client_base_url="https://h",
+        client_flags=frozenset({"proxy"}),
+        cache_ttl=1.5,
+        in_tool=True,
+        variables_told=True,
+    )
+    assert (named.client_base_url, named.cache_ttl) == ("https://x", 2.0)
+    assert named.client_flags == {"proxy", "tls-off"}
+    assert read_token_request("gateway", "json", {"variables": ttl}).cache_ttl is None
+
+
+def test_nothing_that_is_set_is_a_word_of_its_own():
+    """Then requests go where they go by default; who does not say so has said nothing."""
+    found = read_token_request("gateway", "token", {"variables": ""})
+
+    assert found.client_base_url == "https://api.anthropic.com"
+    assert not found.variables_told
+    assert read_token_request("gateway", "token", {"timeout": "4"}).client_base_url is None
+
+
+def test_the_variables_of_a_folder_are_those_of_the_question():
+    """An older helper has them in the body alone."""
+    body = b"variable 1 AWS_REGION\na\nunreadable .\n"
+    headers = {"content-type": MEDIA_TYPE}
+    folder = read_folder_claim(body, headers, None)
+    older = read_token_request("gateway", "token", {}, folder)
+    newer = read_token_request("gateway", "token", {"variables": "AWS_REGION=b"}, folder)
+
+    assert older.folder == folder
+    assert newer.folder is not None
+    assert (older.folder.variables, newer.folder.variables) == (
+        (("AWS_REGION", "a"),),
+        (("AWS_REGION", "b"),),
+    )
+
+
+def test_an_endless_base_url_is_refused_without_a_word_of_it():
+    """It may hold a password."""
+    query = {"variables": "ANTHROPIC_BASE_URL=https%3A%2F%2Fuser%3Acanary%40" + "h" * 2049}
+    with pytest.raises(BrokerError, match="base URL is longer than 2048 characters") as caught:
+        read_token_request("gateway", "token", query)
+
+    assert "canary" not in str(caught.value)
+    assert "canary" not in repr(
+        read_token_request(
+            "gateway", "token", {"variables": "ANTHROPIC_BASE_URL=https%3A%2F%2Fcanary%40h"}
+        )
     )
 
 

@@ -1,8 +1,8 @@
 /*
- * places.h: where a daemon may listen, whether that place can be trusted, and connecting to it.
+ * paths.h: where a daemon may listen, whether that place can be trusted, and connecting to it.
  */
-#ifndef CREDWARD_PLACES_H
-#define CREDWARD_PLACES_H
+#ifndef CREDWARD_PATHS_H
+#define CREDWARD_PATHS_H
 
 #include "failure.h"
 

@@ -1,10 +1,10 @@
 /*
- * places.c: the search order of the socket, alike in the daemon, the command line and both
+ * paths.c: the search order of the socket, alike in the daemon, the command line and both
  * helpers: CREDWARD_SOCKET alone; else $XDG_RUNTIME_DIR/credward, /run/user/UID/credward,
  * ~/.local/state/credward/run (on macOS ~/Library/Application Support/credward/run instead of
  * these two), /run/credward. The socket is called credward.sock.
  */
-#include "places.h"
+#include "paths.h"
 #include "claims.h"
 #include "deadline.h"
 #include "files.h"

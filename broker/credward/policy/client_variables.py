@@ -1,0 +1,115 @@
+"""What a caller tells of its environment, as it is: which variables, in which frame, what follows.
+
+Pure. Callers know the names alone, the helper (`claims.c`) as well as `credward get`; where a
+client goes under its variables is `destinations`. All of it are claims that can only deny.
+
+The frame is a list with commas: `NAME=VALUE`, the value percent-encoded, or `NAME` alone where it
+is only told that the variable is set. What is empty counts as not set.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote, unquote_to_bytes
+
+from credward.policy.destinations import VARIABLES, claimed, trimmed
+
+__all__ = ["VARIABLES_HEADER", "Claims", "mcp_server", "must_be_judged", "read_claims", "told"]
+
+# In an answer: the daemon looked at the variables that were told.
+VARIABLES_HEADER = "Credward-Variables"
+
+_TLS, _CACHE_TTL, _TOOL = (
+    "NODE_TLS_REJECT_UNAUTHORIZED",
+    "CLAUDE_CODE_API_KEY_HELPER_TTL_MS",
+    "CLAUDECODE",
+)
+_PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+_EXTRA_CA = "NODE_EXTRA_CA_CERTS"
+_WITH_VALUE = (*VARIABLES, _TLS, _CACHE_TTL)
+# The address of a proxy may hold a password, and nobody needs it.
+_BY_NAME = (*_PROXIES, _EXTRA_CA, _TOOL)
+# Of these a daemon that does not look at them would know too little to deny.
+_DECIDING = frozenset({*VARIABLES, _TLS, *_PROXIES, _EXTRA_CA})
+_LONGEST_NUMBER = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """What follows from what a caller told; *variables* say where requests go.
+
+    *base_url* is where they go, None where that is not clear; *cache_ttl* is in seconds.
+    """
+
+    variables: Mapping[str, str] = field(repr=False)
+    base_url: str | None = field(repr=False)
+    flags: frozenset[str] = frozenset()
+    cache_ttl: float | None = None
+    in_tool: bool = False
+
+
+def told(environ: Mapping[str, str]) -> str:
+    """Return what is told of *environ*, in its frame."""
+    values = [f"{name}={_quoted(environ[name])}" for name in _WITH_VALUE if environ.get(name)]
+    return ",".join([*values, *(name for name in _BY_NAME if environ.get(name))])
+
+
+def must_be_judged(text: str) -> bool:
+    """Return whether no token must be taken of a daemon that did not look at this."""
+    return any(name in _DECIDING for name, _ in _items(text))
+
+
+def read_claims(text: str) -> Claims:
+    """Return what follows; unknown names are ignored, for the caller may be newer than this."""
+    if not text:
+        return _NOTHING
+    items = dict(_items(text))
+    variables = {name: items[name] for name in VARIABLES if items.get(name)}
+    found = {
+        "proxy": any(name in items for name in _PROXIES),
+        "tls-off": items.get(_TLS) == "0",
+        "extra-ca": _EXTRA_CA in items,
+    }
+    return Claims(
+        variables=variables,
+        base_url=claimed(variables),
+        flags=frozenset(flag for flag, is_set in found.items() if is_set),
+        cache_ttl=_seconds(items.get(_CACHE_TTL, "")),
+        in_tool=_TOOL in items,
+    )
+
+
+def mcp_server(environ: Mapping[str, str]) -> str | None:
+    """Return what tells the MCP server that headers are for from others; None where there is none.
+
+    FNV-1a: tells apart, hides nothing; only that the URL may hold a secret is why it is not told.
+    """
+    name = environ.get("CLAUDE_CODE_MCP_SERVER_NAME")
+    url = environ.get("CLAUDE_CODE_MCP_SERVER_URL")
+    if not name or not url:
+        return None
+    total = 14695981039346656037
+    for byte in os.fsencode(f"{name}\n{url}"):
+        total = (total ^ byte) * 1099511628211 % 2**64
+    return f"{total:016x}"
+
+
+def _items(text: str) -> Iterator[tuple[str, str]]:
+    for item in filter(None, text.split(",")):
+        name, _, value = item.partition("=")
+        yield name, trimmed(unquote_to_bytes(value).decode("utf-8", "replace"))
+
+
+def _quoted(value: str) -> str:
+    return quote(os.fsencode(value), safe="")
+
+
+def _seconds(milliseconds: str) -> float | None:
+    """Return a time; for what is no plain number Claude Code takes its default, which is known."""
+    plain = milliseconds.isascii() and milliseconds.isdigit()
+    return int(milliseconds) / 1000 if plain and len(milliseconds) <= _LONGEST_NUMBER else None
+
+
+_NOTHING = Claims(variables={}, base_url=claimed({}))

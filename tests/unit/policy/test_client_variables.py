@@ -1,0 +1,113 @@
+"""What a caller tells of its environment, and what follows."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from credward.policy.client_variables import (
+    Claims,
+    mcp_server,
+    must_be_judged,
+    read_claims,
+    told,
+)
+from credward.policy.destinations import VARIABLES
+
+API = "https://api.anthropic.com"
+# What the environment of a process may hold (environ(7)).
+VALUES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
+
+
+@given(st.dictionaries(st.sampled_from(VARIABLES), VALUES))
+def test_values_arrive_as_they_are(environ: dict[str, str]) -> None:
+    """But for white space at their ends, which Claude Code does not count."""
+    text = told(environ)
+    found = read_claims(text).variables
+
+    assert text.isascii()
+    assert text.isprintable()
+    assert not set(found) - set(environ)
+    assert all(environ[name].find(value) >= 0 for name, value in found.items())
+
+
+@pytest.mark.parametrize(
+    ("environ", "wanted"),
+    [
+        ({}, Claims(variables={}, base_url=API)),
+        ({"ANTHROPIC_BASE_URL": "", "HTTPS_PROXY": ""}, Claims(variables={}, base_url=API)),
+        (
+            {"ANTHROPIC_BASE_URL": " https://h,\u00fc\n", "NODE_TLS_REJECT_UNAUTHORIZED": "0"},
+            Claims(
+                variables={"ANTHROPIC_BASE_URL": "https://h,\u00fc"},
+                base_url="https://h,\u00fc",
+                flags=frozenset({"tls-off"}),
+            ),
+        ),
+        (
+            {"NODE_TLS_REJECT_UNAUTHORIZED": "1", "all_proxy": "x", "NODE_EXTRA_CA_CERTS": "/x"},
+            Claims(variables={}, base_url=API, flags=frozenset({"proxy", "extra-ca"})),
+        ),
+        (
+            {"CLAUDECODE": "1", "CLAUDE_CODE_API_KEY_HELPER_TTL_MS": "240000"},
+            Claims(variables={}, base_url=API, cache_ttl=240.0, in_tool=True),
+        ),
+        (
+            {"CLAUDE_CODE_USE_BEDROCK": "1", "CLAUDE_CODE_USE_VERTEX": "on"},
+            Claims(
+                variables={"CLAUDE_CODE_USE_BEDROCK": "1", "CLAUDE_CODE_USE_VERTEX": "on"},
+                base_url=None,
+            ),
+        ),
+    ],
+)
+def test_what_follows(environ: dict[str, str], wanted: Claims) -> None:
+    """Of what is told, and of nothing else in an environment."""
+    assert read_claims(told({**environ, "ANTHROPIC_API_KEY": "sk", "PATH": "/bin"})) == wanted
+
+
+@pytest.mark.parametrize("value", ["5m", "-1", "1.5", "1e3", "\u0663", "9" * 13, " "])
+def test_a_time_that_is_no_plain_number_is_none(value: str) -> None:
+    """Claude Code then keeps a token for its default time, which the daemon knows."""
+    text = told({"CLAUDE_CODE_API_KEY_HELPER_TTL_MS": value})
+
+    assert read_claims(text).cache_ttl is None
+
+
+def test_of_a_proxy_no_address_is_told() -> None:
+    """It may hold a password, and nobody needs it."""
+    environ = {"HTTPS_PROXY": "http://user:canary@h", "NODE_EXTRA_CA_CERTS": "/canary"}
+
+    assert "canary" not in told(environ)
+    assert "canary" not in repr(read_claims(told({"ANTHROPIC_BASE_URL": "https://u:canary@h"})))
+
+
+def test_what_a_newer_caller_tells_is_ignored() -> None:
+    """As are unknown names everywhere; what is broken is told to the end."""
+    text = "FUTURE=1,FUTURE,,ANTHROPIC_BASE_URL=https%3A%2F%2Fh%ff%zz"
+
+    assert read_claims(text).variables == {"ANTHROPIC_BASE_URL": "https://h\ufffd%zz"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "wanted"),
+    [
+        ({}, False),
+        ({"CLAUDECODE": "1", "CLAUDE_CODE_API_KEY_HELPER_TTL_MS": "1"}, False),
+        ({"AWS_REGION": "x"}, True),
+        ({"http_proxy": "x"}, True),
+    ],
+)
+def test_s11_what_decides_must_be_looked_at(environ: dict[str, str], wanted: bool) -> None:
+    """How long a token is kept decides nothing about where it goes."""
+    assert must_be_judged(told(environ)) is wanted
+
+
+def test_an_mcp_server_is_told_by_a_digest() -> None:
+    """The same as the helper's; none without a name and a URL."""
+    url = {"CLAUDE_CODE_MCP_SERVER_URL": "https://mcp.example/?key=s%C3%A9cret"}
+
+    assert mcp_server({**url, "CLAUDE_CODE_MCP_SERVER_NAME": "linear"}) == "1ab089359a639a4e"
+    assert mcp_server(url) is None
+    assert mcp_server({}) is None

@@ -109,7 +109,7 @@ def line(far: Far) -> Iterator[Callable[[str], Fault]]:
         url = f"{server.url}/{what}"
 
         def fail(http_request: HttpRequest, _ask: Callable[[], HttpResponse]) -> HttpResponse:
-            timeout = 0.5 if what in {"silent", "slow"} else 20
+            timeout = 0.05 if what in {"silent", "slow"} else 20
             asked = replace(http_request, url=url, timeout=timeout, client_certificate=None)
             return far.transport.send(asked, credential="gateway")
 

@@ -127,7 +127,7 @@ class Mint:
             transport=lambda: self,
             keep_grant=lambda grant: self.grants.append(grant.secret.reveal()),
         )
-        token: Token = (provider or load_provider(way.provider)).mint(
+        token: Token = (provider or _provider(way.provider)()).mint(
             ProviderRequest(
                 credential="gateway",
                 settings=msgspec.convert(way.settings, SETTINGS[way.provider]),
@@ -137,6 +137,12 @@ class Mint:
             io,
         )
         return token
+
+
+@functools.cache
+def _provider(name: str) -> type:
+    """Return the class of a provider: to find it, the metadata of all that is installed is read."""
+    return type(load_provider(name))
 
 
 # --- oauth

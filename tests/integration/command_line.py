@@ -14,8 +14,9 @@ from typing import Any, Self
 
 import pytest
 
-from credward.callers.programs import harness_name
+from credward.callers.programs import MARKS, harness_name
 from integration.daemon import RunningDaemon
+from integration.warm import run_warm
 
 __all__ = ["Terminal", "by_owner", "cli", "grant", "login_events", "status"]
 
@@ -51,10 +52,14 @@ def cli(
     **environment: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, in *folder* or the daemon's home; *given* is its standard input."""
+    environ, folder = {**daemon.environment, **environment}, folder or daemon.home
+    # An interpreter reads some itself, and the daemon the mark of a harness, from the kernel.
+    if not any(name in MARKS or name.startswith("PYTHON") for name in environment):
+        return run_warm(arguments, environ, folder, given or "", _PATIENCE)
     return subprocess.run(
         command(*arguments),
-        env={**daemon.environment, **environment},
-        cwd=folder or daemon.home,
+        env=environ,
+        cwd=folder,
         input=given or "",
         capture_output=True,
         text=True,

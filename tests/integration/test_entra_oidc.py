@@ -21,9 +21,10 @@ from credward.settings.network import NetworkSettings
 from fakes.login_io import FakeLoginIo
 from integration.oidc import OidcProvider, User
 
-pytestmark = pytest.mark.skipif(
-    OidcProvider.missing() is not None, reason=str(OidcProvider.missing())
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(OidcProvider.missing() is not None, reason=str(OidcProvider.missing())),
+]
 
 
 @pytest.fixture(scope="module")

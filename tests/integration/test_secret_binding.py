@@ -15,6 +15,7 @@ from fakes.vault_server import serving
 from integration.command_line import by_owner, cli
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.old_stores import put_store
+from marks import slow
 from waiting import until
 
 pytestmark = by_owner
@@ -153,7 +154,7 @@ def servers() -> Iterator[tuple[OAuthServer, OAuthServer]]:
         yield good, evil
 
 
-@pytest.mark.parametrize("what", ["issuer", "token_endpoint", "client", "proxy"])
+@pytest.mark.parametrize("what", ["issuer", *slow("token_endpoint", "client", "proxy")])
 def test_s1_a_client_secret_goes_to_its_server(
     start_daemon: DaemonFactory, servers: tuple[OAuthServer, OAuthServer], what: str
 ) -> None:

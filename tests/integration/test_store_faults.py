@@ -17,6 +17,7 @@ from integration.faults import (
     without_rights_of_root,
 )
 from integration.test_kills import workers
+from marks import slow
 from waiting import PATIENCE, until
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
@@ -66,8 +67,8 @@ def test_login_when_the_disk_has_become_full_is_kept_in_memory_and_saved_later(o
     ("words", "said"),
     [
         (("logout", "one"), "logged out: one"),
-        (("revoke", "one"), "revoked: one"),
-        (("revoke", "--all"), "revoked: one"),
+        pytest.param(("revoke", "one"), "revoked: one", marks=pytest.mark.slow),
+        pytest.param(("revoke", "--all"), "revoked: one", marks=pytest.mark.slow),
     ],
 )
 def test_a_logout_that_the_disk_does_not_take_is_said_and_kept_until_it_does(
@@ -131,7 +132,7 @@ def test_first_mint_on_a_full_disk_starts_no_exchange(one) -> None:
     assert not one.revoked
 
 
-@pytest.mark.parametrize("how", ["full", "read_only"])
+@pytest.mark.parametrize("how", ["full", *slow("read_only")])
 def test_rotation_goes_on_in_the_journal_while_the_store_cannot_be_written(one, how: str) -> None:
     """Every mint gives a new token, status says unsaved; saved by itself when that is possible again."""
     one.daemon.start()
@@ -156,7 +157,7 @@ def test_rotation_goes_on_in_the_journal_while_the_store_cannot_be_written(one, 
     assert "failed unexpectedly" not in one.daemon.log()
 
 
-@pytest.mark.parametrize("how", ["full", "read_only"])
+@pytest.mark.parametrize("how", ["full", *slow("read_only")])
 def test_a_daemon_killed_while_the_store_cannot_be_written_finds_the_grant_in_the_journal(
     one, how: str
 ) -> None:
@@ -303,7 +304,7 @@ def test_journals_that_may_not_be_read_at_start(one) -> None:
     assert not one.revoked
 
 
-@pytest.mark.parametrize("how", ["cut", "flip", "empty", "gone"])
+@pytest.mark.parametrize("how", ["cut", *slow("flip", "empty"), "gone"])
 @pytest.mark.parametrize("which", ["store.sealed", "store.sealed.last", "journal"])
 def test_damaged_files_cost_no_login(one, how: str, which: str) -> None:
     """Any one file damaged while the daemon is down: reported, kept aside, and the grant is still there."""
@@ -330,7 +331,7 @@ def test_damaged_files_cost_no_login(one, how: str, which: str) -> None:
         assert list(one.daemon.state_dir.glob("store.sealed.corrupt-*"))
 
 
-@pytest.mark.parametrize("how", ["cut", "flip", "empty", "gone"])
+@pytest.mark.parametrize("how", ["cut", *slow("flip", "empty", "gone")])
 def test_damaged_files_below_a_running_daemon_are_written_anew(one, how: str) -> None:
     """What is in memory counts: the next save replaces whatever lies there."""
     one.daemon.start()

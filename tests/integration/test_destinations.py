@@ -22,7 +22,7 @@ from fakes.entra_server import unsigned
 from integration.command_line import cli
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.minting import MintProgram
-from transcripts.programs import program
+from transcripts.programs import program, variants
 from waiting import until
 
 FOUNDRY = "https://my-res.services.ai.azure.com"
@@ -99,11 +99,13 @@ def test_s1_a_token_that_is_held_is_for_the_hosts_that_it_was_minted_for(
 # --- the settings of a repository ------------------------------------------------------------
 
 
-@pytest.fixture
-def daemon(start_daemon: DaemonFactory, tmp_path: Path) -> RunningDaemon:
+@pytest.fixture(scope="module")
+def daemon(
+    start_shared_daemon: DaemonFactory, tmp_path_factory: pytest.TempPathFactory
+) -> RunningDaemon:
     """Run a daemon with a credential for one host, and one for any."""
-    upstream = MintProgram(tmp_path / "upstream")
-    return start_daemon(
+    upstream = MintProgram(tmp_path_factory.mktemp("upstream") / "upstream")
+    return start_shared_daemon(
         upstream.block("gateway", base_url=f'"{GATEWAY}"')
         + upstream.block("free")
         + upstream.block("spare", base_url=f'"{GATEWAY}"')
@@ -149,7 +151,7 @@ def ask(
     )
 
 
-@pytest.mark.parametrize("build", ["musl", "twin", "credward"])
+@pytest.mark.parametrize("build", variants("musl", "twin", "credward"))
 def test_s2_a_token_does_not_follow_a_repositorys_settings(
     daemon: RunningDaemon, repository: Path, build: str
 ) -> None:
@@ -179,7 +181,7 @@ def test_s2_a_token_does_not_follow_a_repositorys_settings(
     assert [each["rule"] for each in lines if each["outcome"] == "denied"] == ["settings-file"] * 3
 
 
-@pytest.mark.parametrize("build", ["musl", "twin", "credward"])
+@pytest.mark.parametrize("build", variants("musl", "twin", "credward"))
 def test_s2_what_an_agent_hands_on_is_still_the_repositorys(
     daemon: RunningDaemon, repository: Path, build: str
 ) -> None:

@@ -96,13 +96,23 @@ def client(request: pytest.FixtureRequest, folder: Path) -> list[str]:
     return install(request.param, folder / "bin")
 
 
+@pytest.fixture(scope="module")
+def home_of_owner() -> Iterator[Path]:
+    """A home with a configuration, and a secret in a store that a daemon made."""
+    folder = Path(tempfile.mkdtemp(prefix="cw-", dir="/tmp"))
+    with account_of_its_own(folder) as account:
+        account.write_config(OURS)
+        stored = account.cli("secret", "set", "key", given=canary("stored"))
+        assert stored.returncode == 0, stored.stderr
+        account.stop_daemon()
+    yield account.home
+    shutil.rmtree(folder)
+
+
 @pytest.fixture
-def owner(account: Account) -> Account:
+def owner(account: Account, home_of_owner: Path) -> Account:
     """The account with its configuration, a secret in its store, and no daemon that runs."""
-    account.write_config(OURS)
-    stored = account.cli("secret", "set", "key", given=canary("stored"))
-    assert stored.returncode == 0, stored.stderr
-    account.stop_daemon()
+    shutil.copytree(home_of_owner, account.home, dirs_exist_ok=True)
     return account
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,7 +19,7 @@ from credward.callers.programs import MARKS, harness_name
 from integration.daemon import RunningDaemon
 from integration.warm import run_warm
 
-__all__ = ["Terminal", "by_owner", "cli", "grant", "login_events", "status"]
+__all__ = ["Terminal", "by_owner", "cli", "grant", "log_in", "login_events", "status"]
 
 _PATIENCE = 60.0
 
@@ -92,6 +93,26 @@ def login_events(daemon: RunningDaemon, login_id: str) -> list[dict[str, Any]]:
     """Return what happened in a login so far."""
     answer = daemon.request("GET", f"/v1/logins/{login_id}/events?timeout=0")
     return [json.loads(line) for line in answer.body.splitlines()]
+
+
+def log_in(daemon: RunningDaemon, credential: str, follow: Callable[[str], None]) -> dict[str, Any]:
+    """Log in by `credward login`, with *follow* for a browser; return the last event, `done`."""
+    login = subprocess.Popen(
+        command("login", credential, "--json", "--no-browser"),
+        env=daemon.environment | {"CREDWARD_SOCKET": str(daemon.socket)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    )
+    event: dict[str, Any] = {}
+    with login:
+        assert login.stdout is not None
+        for line in login.stdout:
+            event = json.loads(line)
+            if event["event"] == "open_url":
+                follow(event["url"])
+    assert login.returncode == 0
+    assert event["event"] == "done"
+    return event
 
 
 class Terminal:

@@ -176,6 +176,7 @@ def test_a_login_of_its_own(daemon: RunningDaemon) -> None:
     assert ended[0] == 202
 
 
+@pytest.mark.slow
 def test_a_login_of_its_own_as_somebody_else(
     daemon: RunningDaemon, server: OAuthServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

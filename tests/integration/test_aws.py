@@ -254,6 +254,7 @@ def test_the_proof_may_be_another_credential(moto, start_daemon):
     assert "assumed-role/second/" in moto.caller(answer.json()["token"])
 
 
+@pytest.mark.slow
 def test_a_code_is_asked_for_once(moto, start_daemon):
     """The login with MFA starts the session; moto has it made, but knows its keys no more."""
     daemon = start_daemon(

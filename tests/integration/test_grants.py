@@ -182,6 +182,7 @@ def test_giving_up(daemon: RunningDaemon, upstream: OAuthServer, words: tuple[st
     assert cli(daemon, "get", "demo").returncode == 0
 
 
+@pytest.mark.slow
 def test_giving_up_while_upstream_is_down(daemon: RunningDaemon, upstream: OAuthServer) -> None:
     """Forgotten all the same, and said so: the server may still take it."""
     import_grant(daemon, upstream.grant())
@@ -441,6 +442,7 @@ def test_g6_a_lock_keeps_what_failed(start_daemon: DaemonFactory, upstream: OAut
     assert cli(daemon, "status", "program", "--check").returncode == 1
 
 
+@pytest.mark.slow
 def test_g6_after_a_login_or_a_logout_nothing_has_expired(
     daemon: RunningDaemon, upstream: OAuthServer
 ) -> None:
@@ -459,6 +461,7 @@ def test_g6_after_a_login_or_a_logout_nothing_has_expired(
     assert cli(daemon, "status", "--check").returncode == 0
 
 
+@pytest.mark.slow
 def test_h6_locked_from_the_first_moment(daemon: RunningDaemon) -> None:
     """A daemon that has just started refuses before it has opened the file."""
     cli(daemon, "get", "demo")
@@ -516,6 +519,7 @@ def test_h6_a_malformed_request_locks(bare: RunningDaemon, body: bytes) -> None:
     assert bare.get("demo").status == 200
 
 
+@pytest.mark.slow
 def test_h6_a_malformed_request_locks_with_the_passphrase_there_is(
     start_daemon: DaemonFactory,
 ) -> None:
@@ -634,6 +638,7 @@ def ask(daemon: RunningDaemon, name: str) -> tuple[str, float]:
     return (answer.json()["detail"] if answer.status != 200 else "", took)
 
 
+@pytest.mark.slow
 def test_t9_network_failures_delete_nothing(daemon: RunningDaemon, upstream: OAuthServer) -> None:
     """Refused connections are no verdict on the grant, over a restart too."""
     hand_over_alone(daemon, upstream.grant())

@@ -155,6 +155,7 @@ def test_a_browser_that_does_not_start(daemon: RunningDaemon, user: User) -> Non
         assert login.end() == 0, login.text
 
 
+@pytest.mark.slow
 @with_browser
 def test_device(daemon: RunningDaemon, idp: OidcProvider, tmp_path: Path) -> None:
     """A code, its page in a browser, and polls until it was typed."""

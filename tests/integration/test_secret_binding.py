@@ -93,11 +93,20 @@ def test_s1_a_configuration_without_the_base_url_prints_nothing(
     [
         (static("renamed", HOST), 'which is bound to "gateway"'),
         (static("gateway", HOST, OTHER), f"bound to {HOST}, not to {OTHER}"),
-        (static("gateway", OTHER), f"bound to {HOST}, not to {OTHER}"),
-        (static("gateway", HOST, more='allow_client_flags = ["proxy"]'), "allow_client_flags"),
-        (
+        pytest.param(
+            static("gateway", OTHER),
+            f"bound to {HOST}, not to {OTHER}",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            static("gateway", HOST, more='allow_client_flags = ["proxy"]'),
+            "allow_client_flags",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
             CHAIN + static("inner", HOST),
             "which was used with other settings than are configured now",
+            marks=pytest.mark.slow,
         ),
     ],
     ids=["another credential", "wider", "elsewhere", "flags", "another way"],

@@ -492,6 +492,7 @@ def test_s1_what_the_owner_says_at_set_up_holds_for_all_later_starts(
     assert not account.state_dir.exists()
 
 
+@pytest.mark.slow
 def test_s1_a_unit_runs_the_daemon_that_an_automatic_start_would(
     account: Account, folder: Path
 ) -> None:
@@ -511,6 +512,7 @@ def test_s1_a_unit_runs_the_daemon_that_an_automatic_start_would(
     assert not account.state_dir.exists()
 
 
+@pytest.mark.slow
 def test_doctor_says_by_what_an_automatic_start_does_not_go(account: Account, folder: Path) -> None:
     """Before somebody wonders which configuration is in force."""
     added = add(account, XDG_CONFIG_HOME=str(folder / "c"))
@@ -565,6 +567,7 @@ def test_s1_only_the_owners_word_is_recorded(
     assert not account.record.exists()
 
 
+@pytest.mark.slow
 def test_the_last_set_up_decides(account: Account, folder: Path) -> None:
     """One without unusual places takes back what an earlier one recorded."""
     add(account, XDG_CONFIG_HOME=str(folder / "c"))

@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# pytest-xdist: one process per core; `make test PYTEST="-x -k herd -n 0"` for anything else.
-PYTEST ?= -n auto
+# pytest-xdist: one process per core, which takes over what another has left; `make test PYTEST="-x -k herd -n 0"`
+# for anything else.
+PYTEST ?= -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test test-slow test-all lint format bench chaos fleet soak ci clean

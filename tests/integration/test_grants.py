@@ -197,6 +197,7 @@ def test_giving_up_while_upstream_is_down(daemon: RunningDaemon, upstream: OAuth
     assert cli(daemon, "get", "one").returncode == 67
 
 
+@pytest.mark.slow
 def test_a_mint_that_is_out_brings_nothing_back(
     daemon: RunningDaemon, upstream: OAuthServer
 ) -> None:
@@ -653,7 +654,7 @@ def test_t9_network_failures_delete_nothing(daemon: RunningDaemon, upstream: OAu
     assert not upstream.families[0].revoked
 
 
-@pytest.mark.parametrize("warm", [True, False], ids=["warm", "cold"])
+@pytest.mark.parametrize("warm", [True, *slow(False)], ids=["warm", "cold"])
 def test_t15_captive_portal(
     start_daemon: DaemonFactory, upstream: OAuthServer, *, warm: bool
 ) -> None:
@@ -840,6 +841,7 @@ def test_an_agent_does_not_manage(
     assert settled.get("one").status == 200
 
 
+@pytest.mark.slow
 def test_an_agent_starts_one_login_a_minute(daemon: RunningDaemon, harness: Path) -> None:
     """It may have its user asked, and join what is under way, but not again and again."""
     first = below(harness, daemon, "login", "one", "--no-browser", "--wait", "0")

@@ -210,6 +210,7 @@ def test_h4_after_its_end_no_token_is_left(bench: Callable[[OAuthServer], Bench]
         assert gone(one.daemon, needles) == {}
 
 
+@pytest.mark.slow
 def test_s12_a_parked_credential_that_is_asked_for_in_a_loop_costs_no_memory(
     bench: Callable[[OAuthServer], Bench],
 ) -> None:

@@ -105,7 +105,7 @@ def test_without_the_word_nothing_is_kept(
     assert daemon.get("one").text == "opaque-1"
 
 
-@pytest.mark.parametrize("how", ["refreshed", "changed", *slow("expired"), "removed"])
+@pytest.mark.parametrize("how", [*slow("refreshed", "changed", "expired"), "removed"])
 def test_what_is_not_good_any_more_is_not_taken_up(
     start_daemon: DaemonFactory, tmp_path: Path, program: MintProgram, how: str
 ) -> None:

@@ -139,6 +139,7 @@ def test_s1_a_configuration_that_is_put_right_wakes_it(daemon: RunningDaemon) ->
     assert daemon.get("gateway", client_base_url=HOST).status == 200
 
 
+@pytest.mark.slow
 def test_s1_narrowing_is_remembered(start_daemon: DaemonFactory) -> None:
     """From any host to one: there is no way back without its owner."""
     daemon = start_daemon(static("gateway"))
@@ -291,6 +292,7 @@ def test_s1_only_its_owner_allows(daemon: RunningDaemon) -> None:
     assert outcomes == ["secret-set", "secret-allowed"]
 
 
+@pytest.mark.slow
 def test_s1_a_store_of_before(start_daemon: DaemonFactory) -> None:
     """One without any record works: its secrets become bound at their first use."""
     used = static("gateway").replace('"key"', '"gateway-key"')

@@ -20,6 +20,7 @@ import pytest
 
 from canaries import canary
 from integration.accounts import CLIENTS, Account, account_of_its_own, install
+from marks import slow
 from waiting import PATIENCE, until
 
 # What the owner configured: a token of a program, and a secret that is bound to a host.
@@ -529,7 +530,7 @@ def test_doctor_says_by_what_an_automatic_start_does_not_go(account: Account, fo
 
 
 @pytest.mark.parametrize(
-    "named", ["/run/user/0/credward/credward.sock", ""], ids=["named", "found"]
+    "named", ["/run/user/0/credward/credward.sock", *slow("")], ids=["named", "found"]
 )
 def test_s1_a_user_without_a_home_is_served_by_a_daemon_that_runs(
     account: Account, named: str

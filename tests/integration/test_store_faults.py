@@ -230,6 +230,7 @@ def test_without_a_writable_journal_no_exchange_starts_and_the_valid_token_is_se
     assert not one.revoked
 
 
+@pytest.mark.slow
 def test_everything_unwritable_when_the_answer_comes(one) -> None:
     """The new grant lives in memory alone: its token is not handed out, the old one is; saved when that works."""
     one.daemon.start()
@@ -310,7 +311,7 @@ def test_journals_that_may_not_be_read_at_start(one) -> None:
     assert not one.revoked
 
 
-@pytest.mark.parametrize("how", ["cut", *slow("flip", "empty"), "gone"])
+@pytest.mark.parametrize("how", ["cut", *slow("flip", "empty", "gone")])
 @pytest.mark.parametrize("which", ["store.sealed", "store.sealed.last", "journal"])
 def test_damaged_files_cost_no_login(one, how: str, which: str) -> None:
     """Any one file damaged while the daemon is down: reported, kept aside, and the grant is still there."""

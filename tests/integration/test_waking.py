@@ -135,6 +135,7 @@ def test_g2_a_grant_that_is_handed_over_serves_the_chain(
     assert {chain.get(name).status for name in ("api", "exchange", "cli")} == {200}
 
 
+@pytest.mark.slow
 @by_owner
 def test_g2_a_new_secret_serves_the_chain(start_daemon: DaemonFactory, server: OAuthServer) -> None:
     """Of the credential at its end, whose secret was missing."""
@@ -243,6 +244,7 @@ def test_g2_a_replaced_secret_id_is_tried_at_once(
     until(lambda: daemon.get("llm").text == vault.kv2["llm"]["api_key"])
 
 
+@pytest.mark.slow
 def test_g2_a_fresh_wrapping_token_is_unwrapped_at_once(
     start_daemon: DaemonFactory, vault: VaultServer, tmp_path: Path
 ) -> None:
@@ -258,6 +260,7 @@ def test_g2_a_fresh_wrapping_token_is_unwrapped_at_once(
     until(lambda: daemon.get("llm").text == vault.kv2["llm"]["api_key"])
 
 
+@pytest.mark.slow
 def test_g2_what_was_missing_on_this_machine_is_found(
     start_daemon: DaemonFactory, tmp_path: Path
 ) -> None:

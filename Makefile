@@ -4,14 +4,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# pytest-xdist: one process per core; `make test PYTEST="-x -k herd -n 0"` for anything else.
-PYTEST ?= -n auto
+# pytest-xdist: one process per core, which takes over what another has left; `make test PYTEST="-x -k herd -n 0"`
+# for anything else.
+PYTEST ?= -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format bench chaos fleet soak ci clean
+.PHONY: help venv demo test test-slow test-all lint format bench chaos fleet soak ci clean
 
 help: ## list the tasks
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 venv: $(STAMP) ## make .venv with credward and the tools of its developers
 
@@ -23,8 +24,17 @@ $(STAMP): pyproject.toml constraints.txt packaging/build_helper.py .ci/venv.sh $
 demo: $(STAMP) ## see it work: a token refreshed ahead of its end while callers keep asking
 	@$(BIN)/credward demo
 
-test: $(STAMP) ## run the tests, without network
-	@$(BIN)/python -m pytest $(PYTEST)
+# With byte code of the tests, which a later run does without compiling them.
+RUN_TESTS = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
+
+test: $(STAMP) ## run the tests but the slow ones, without network (6 minutes on two cores)
+	@$(RUN_TESTS) -m "not slow" $(PYTEST)
+
+test-slow: $(STAMP) ## run what `make test` leaves out: other compilers, sanitizers, real programs, long runs
+	@CREDWARD_REQUIRE_EXAMPLES=1 $(RUN_TESTS) -m "slow or examples" $(PYTEST)
+
+test-all: $(STAMP) ## run both
+	@CREDWARD_REQUIRE_EXAMPLES=1 $(RUN_TESTS) $(PYTEST)
 
 lint: $(STAMP) ## ruff, mypy, import contracts
 	@.ci/lint.sh $(BIN)

@@ -27,6 +27,7 @@ from credward.providers.provider import HttpRequest, HttpResponse
 from credward.providers.registry import load_provider, provider_entry_points
 from credward.tokens import Token
 from fakes.http_server import Handler, HttpServer
+from marks import quick
 
 __all__ = ["far"]
 
@@ -109,7 +110,7 @@ def line(far: Far) -> Iterator[Callable[[str], Fault]]:
         url = f"{server.url}/{what}"
 
         def fail(http_request: HttpRequest, _ask: Callable[[], HttpResponse]) -> HttpResponse:
-            timeout = 0.5 if what in {"silent", "slow"} else 20
+            timeout = 0.05 if what in {"silent", "slow"} else 20
             asked = replace(http_request, url=url, timeout=timeout, client_certificate=None)
             return far.transport.send(asked, credential="gateway")
 
@@ -265,7 +266,13 @@ def _may_do_without(request: HttpRequest) -> bool:
     return request.url.endswith("/renew-self") or "/sys/internal/ui/mounts/" in request.url
 
 
-@pytest.fixture(params=WAYS)
+def _ways() -> list[Any]:
+    """Return all ways as parameters; but for the first of each provider they are slow."""
+    first = {name.partition("-")[0]: name for name in reversed(WAYS)}
+    return quick(*first.values(), among=WAYS)
+
+
+@pytest.fixture(params=_ways())
 def way(request: pytest.FixtureRequest, far: Far) -> Callable[[], Any]:
     """Return what makes the way anew: some of what is presented counts once."""
     return lambda: WAYS[request.param](far)

@@ -42,6 +42,7 @@ from fakes.oauth_server import OAuthServer
 from fakes.vault_server import VaultServer
 from fakes.vault_server import serving as serving_vault
 from fakes.watching import gone
+from marks import quick
 from waiting import PATIENCE
 
 ENVIRON = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C"}
@@ -436,7 +437,7 @@ def test_calls_nothing_before_mint_and_never_sleeps(provider, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="watches processes in /proc")
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", quick("command", "oauth", among=PROVIDERS))
 async def test_t18_a_hang_is_killed_at_the_deadline(provider, tmp_path):
     """Wherever the worker stands: here the kernel holds it."""
     pool = WorkerPool(clock=SystemClock(), environ=ENVIRON)

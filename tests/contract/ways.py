@@ -29,7 +29,6 @@ from canaries import canary
 from credward.clock import SystemClock
 from credward.providers.io import Machine, WorkerIo
 from credward.providers.provider import HttpRequest, HttpResponse, ProviderRequest
-from credward.providers.registry import load_provider
 from credward.providers.transport import Transport
 from credward.settings.network import NetworkSettings
 from credward.settings.registry import SETTINGS
@@ -42,6 +41,7 @@ from fakes import (
     oauth_server,
     vault_server,
 )
+from provider_classes import provider_class
 
 __all__ = ["WAYS", "Far", "Fault", "Mint", "Way"]
 
@@ -134,7 +134,7 @@ class Mint:
             credential="gateway",
             keep_grant=lambda grant: self.grants.append(grant.secret.reveal()),
         )
-        token: Token = (provider or load_provider(way.provider)).mint(
+        token: Token = (provider or provider_class(way.provider)()).mint(
             ProviderRequest(
                 credential="gateway",
                 settings=msgspec.convert(way.settings, SETTINGS[way.provider]),

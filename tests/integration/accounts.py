@@ -19,13 +19,13 @@ from pathlib import Path
 
 import pytest
 
-from transcripts.programs import HELPERS, native_helper
+from transcripts.programs import HELPERS, native_helper, variants
 from waiting import PATIENCE, until
 
 __all__ = ["CLIENTS", "Account", "account_of_its_own", "install"]
 
 # Who asks: the native helper, its twin, the command line.
-CLIENTS = ("musl", "twin", "command line")
+CLIENTS = variants("musl", "twin", "command line")
 # $0 is the folder of the account. Configuration of this machine must not show through. The shell reaps what ends.
 INSIDE = """
 mount --make-rprivate /

@@ -9,15 +9,17 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
 
-from credward.callers.programs import harness_name
+from credward.callers.programs import MARKS, harness_name
 from integration.daemon import RunningDaemon
+from integration.warm import run_warm
 
-__all__ = ["Terminal", "by_owner", "cli", "grant", "login_events", "status"]
+__all__ = ["Terminal", "by_owner", "cli", "grant", "log_in", "login_events", "status"]
 
 _PATIENCE = 60.0
 
@@ -51,10 +53,14 @@ def cli(
     **environment: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, in *folder* or the daemon's home; *given* is its standard input."""
+    environ, folder = {**daemon.environment, **environment}, folder or daemon.home
+    # An interpreter reads some itself, and the daemon the mark of a harness, from the kernel.
+    if not any(name in MARKS or name.startswith("PYTHON") for name in environment):
+        return run_warm(arguments, environ, folder, given or "", _PATIENCE)
     return subprocess.run(
         command(*arguments),
-        env={**daemon.environment, **environment},
-        cwd=folder or daemon.home,
+        env=environ,
+        cwd=folder,
         input=given or "",
         capture_output=True,
         text=True,
@@ -87,6 +93,26 @@ def login_events(daemon: RunningDaemon, login_id: str) -> list[dict[str, Any]]:
     """Return what happened in a login so far."""
     answer = daemon.request("GET", f"/v1/logins/{login_id}/events?timeout=0")
     return [json.loads(line) for line in answer.body.splitlines()]
+
+
+def log_in(daemon: RunningDaemon, credential: str, follow: Callable[[str], None]) -> dict[str, Any]:
+    """Log in by `credward login`, with *follow* for a browser; return the last event, `done`."""
+    login = subprocess.Popen(
+        command("login", credential, "--json", "--no-browser"),
+        env=daemon.environment | {"CREDWARD_SOCKET": str(daemon.socket)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    )
+    event: dict[str, Any] = {}
+    with login:
+        assert login.stdout is not None
+        for line in login.stdout:
+            event = json.loads(line)
+            if event["event"] == "open_url":
+                follow(event["url"])
+    assert login.returncode == 0
+    assert event["event"] == "done"
+    return event
 
 
 class Terminal:

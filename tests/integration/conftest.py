@@ -14,7 +14,18 @@ from integration.other_account import Account, open_account
 @pytest.fixture
 def start_daemon(tmp_path: Path) -> Iterator[DaemonFactory]:
     """Start daemons from configuration text; all are stopped and searched for canaries afterwards."""
-    factory = DaemonFactory(tmp_path)
+    yield from daemons_in(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def start_shared_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonFactory]:
+    """Do the same for all tests of a module: for those that leave a daemon as they found it."""
+    yield from daemons_in(tmp_path_factory.mktemp("shared"))
+
+
+def daemons_in(folder: Path) -> Iterator[DaemonFactory]:
+    """Give a factory of daemons below *folder*."""
+    factory = DaemonFactory(folder)
     try:
         yield factory
     finally:

@@ -176,6 +176,7 @@ def test_a_login_of_its_own(daemon: RunningDaemon) -> None:
     assert ended[0] == 202
 
 
+@pytest.mark.slow
 def test_a_login_of_its_own_as_somebody_else(
     daemon: RunningDaemon, server: OAuthServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,6 +198,7 @@ def test_a_login_of_its_own_as_somebody_else(
     assert finish(daemon, begin(daemon))["account"] == "evil@example.com"
 
 
+@pytest.mark.slow
 def test_what_its_owner_does_is_written_down(daemon: RunningDaemon) -> None:
     """What opens, closes and changes the store, and a wrong passphrase; never what was typed."""
     for verb, path, body in (

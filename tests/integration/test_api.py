@@ -21,6 +21,7 @@ from credward.doors.unix_api.routes import ROUTES
 from fakes.watching import listening
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.minting import MintProgram
+from marks import slow
 from waiting import PATIENCE, until
 
 
@@ -223,8 +224,9 @@ def test_managing_is_denied_below_a_harness_and_asking_is_not(
     assert done.returncode == 77
 
 
-def test_s10_fifty_starters_give_one_daemon(
-    start_daemon: DaemonFactory, program: MintProgram
+@pytest.mark.parametrize("count", [5, *slow(50)])
+def test_s10_many_starters_give_one_daemon(
+    start_daemon: DaemonFactory, program: MintProgram, count: int
 ) -> None:
     """S10: one serves, the others say so and leave it alone."""
     daemon = start_daemon.prepare(program.block("gateway"))
@@ -238,7 +240,7 @@ def test_s10_fifty_starters_give_one_daemon(
             stderr=subprocess.PIPE,
             text=True,
         )
-        for _ in range(50)
+        for _ in range(count)
     ]
     try:
         until(lambda: sum(child.poll() is None for child in children) == 1, 240)

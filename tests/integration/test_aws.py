@@ -185,6 +185,7 @@ def test_t6_what_sts_refuses_is_said_clearly(mint, moto, changes, complaint):
     assert moto.secret_access_key not in caught.value.message
 
 
+@pytest.mark.slow
 def test_profiles_of_the_command_line(mint, moto, tmp_path, monkeypatch):
     """Written out, by program, and by roles through source_profile, from the two files."""
     monkeypatch.delenv("AWS_PROFILE", raising=False)
@@ -242,6 +243,7 @@ def test_the_whole_way(moto, start_daemon):
     assert denied.kind == "fix-configuration"
 
 
+@pytest.mark.slow
 def test_the_proof_may_be_another_credential(moto, start_daemon):
     """A web identity that is minted for this, and keys that are another credential's."""
     daemon = start_daemon(
@@ -260,6 +262,7 @@ def test_the_proof_may_be_another_credential(moto, start_daemon):
     assert "assumed-role/second/" in moto.caller(answer.json()["token"])
 
 
+@pytest.mark.slow
 def test_a_code_is_asked_for_once(moto, start_daemon):
     """The login with MFA starts the session; moto has it made, but knows its keys no more."""
     daemon = start_daemon(

@@ -13,6 +13,7 @@ import urllib.request
 import pytest
 
 from fakes.aws_sso import START_URL, AwsSso, serving_sso
+from integration.command_line import cli
 from transcripts.programs import native_helper
 
 CONFIG = f"""
@@ -34,18 +35,6 @@ def sso():
 @pytest.fixture
 def daemon(start_daemon, sso):
     return start_daemon(CONFIG, environment={"AWS_ENDPOINT_URL": sso.url})
-
-
-def cli(daemon, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "credward", *arguments],
-        env=daemon.environment,
-        cwd=daemon.home,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
 
 
 def test_what_is_derived_of_another_credentials_keys_ends_with_them(start_daemon, sso):
@@ -130,6 +119,7 @@ def test_t9_one_login_lasts(daemon, sso: AwsSso):
     assert "credward login deploy" in json.dumps(daemon.status("deploy"))
 
 
+@pytest.mark.slow
 def test_logs_in_by_the_browser(daemon, sso: AwsSso):
     """The redirect comes to loopback, wherever the browser was opened."""
     with subprocess.Popen(

@@ -7,9 +7,10 @@ import pytest
 from integration.chaos import ASKERS, run
 from integration.oidc import OidcProvider
 
-pytestmark = pytest.mark.skipif(
-    OidcProvider.missing() is not None, reason=str(OidcProvider.missing())
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(OidcProvider.missing() is not None, reason=str(OidcProvider.missing())),
+]
 
 ROUNDS = 4
 

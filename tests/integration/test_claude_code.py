@@ -18,6 +18,8 @@ from integration.claude_code import OLDEST, ClaudeCode, install, newest
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.minting import MintProgram
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(slots=True)
 class Bench:

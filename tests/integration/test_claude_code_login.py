@@ -17,6 +17,7 @@ from integration.oidc import OidcProvider
 from waiting import until
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(OidcProvider.missing() is not None, reason=str(OidcProvider.missing())),
     pytest.mark.skipif(chromium.missing() is not None, reason=str(chromium.missing())),
     pytest.mark.timeout(600),

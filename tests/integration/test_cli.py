@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from credward.cli.helper_probe import find_helper
+from integration import command_line
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.minting import MintProgram
 
@@ -18,18 +18,27 @@ from integration.minting import MintProgram
 def cli(
     daemon: RunningDaemon, *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    # The home of a test is not its account's: what lies there would count as a repository's.
-    folder = daemon.home / "work"
-    (folder / ".git").mkdir(parents=True, exist_ok=True)
+    return command_line.cli(daemon, *arguments, folder=work(daemon), **environment)
+
+
+def started(daemon: RunningDaemon, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in an interpreter of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "credward", *arguments],
-        env={**daemon.environment, **environment},
-        cwd=folder,
+        command_line.command(*arguments),
+        env=daemon.environment,
+        cwd=work(daemon),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=60,
     )
+
+
+def work(daemon: RunningDaemon) -> Path:
+    # The home of a test is not its account's: what lies there would count as a repository's.
+    folder = daemon.home / "work"
+    (folder / ".git").mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def status(daemon: RunningDaemon, name: str) -> dict[str, Any]:
@@ -49,13 +58,13 @@ def test_get_prints_the_token_and_nothing_else(
     """Also without a name, where there is only one credential."""
     daemon = start_daemon(program.block("gateway"))
 
-    assert cli(daemon, "get", "gateway").stdout == "opaque-1\n"
-    assert cli(daemon, "get").stdout == "opaque-1\n"
-    assert json.loads(cli(daemon, "get", "--format", "headers").stdout) == {
+    assert started(daemon, "get", "gateway").stdout == "opaque-1\n"
+    assert started(daemon, "get").stdout == "opaque-1\n"
+    assert json.loads(started(daemon, "get", "--format", "headers").stdout) == {
         "Authorization": "Bearer opaque-1"
     }
-    assert json.loads(cli(daemon, "get", "--format", "json").stdout)["token"] == "opaque-1"
-    assert "opaque-1" in cli(daemon, "get", "--format", "env").stdout
+    assert json.loads(started(daemon, "get", "--format", "json").stdout)["token"] == "opaque-1"
+    assert "opaque-1" in started(daemon, "get", "--format", "env").stdout
 
 
 def test_errors_are_one_line_with_the_documented_code(
@@ -64,10 +73,10 @@ def test_errors_are_one_line_with_the_documented_code(
     """Unknown name 78, unknown format 64, several without a default 64, upstream down 75."""
     daemon = start_daemon(program.block("gateway") + program.block("other"))
     program.set(exit=75)
-    unknown = cli(daemon, "get", "gatway")
-    no_format = cli(daemon, "get", "gateway", "--format", "yaml")
-    nameless = cli(daemon, "get")
-    down = cli(daemon, "get", "gateway")
+    unknown = started(daemon, "get", "gatway")
+    no_format = started(daemon, "get", "gateway", "--format", "yaml")
+    nameless = started(daemon, "get")
+    down = started(daemon, "get", "gateway")
 
     assert (unknown.returncode, no_format.returncode) == (78, 64)
     assert 'perhaps "gateway"' in unknown.stderr

@@ -69,6 +69,7 @@ def claims_asked(daemon: RunningDaemon, login: dict[str, Any]) -> Any:
     return json.loads(query["claims"][0]) if "claims" in query else None
 
 
+@pytest.mark.slow
 def test_the_next_login_meets_what_a_renewal_was_refused_for(
     daemon: RunningDaemon, entra: EntraServer
 ) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,11 +17,13 @@ from credward.providers.transport import Transport
 from credward.settings.entra import Settings
 from credward.settings.network import NetworkSettings
 from fakes.login_io import FakeLoginIo
+from integration.command_line import log_in
 from integration.oidc import OidcProvider, User
 
-pytestmark = pytest.mark.skipif(
-    OidcProvider.missing() is not None, reason=str(OidcProvider.missing())
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(OidcProvider.missing() is not None, reason=str(OidcProvider.missing())),
+]
 
 
 @pytest.fixture(scope="module")
@@ -146,20 +146,11 @@ def test_a_whole_daemon(start_daemon, files, idp, user):
     asked = daemon.get("gateway")
     assert (asked.status, asked.kind) == (401, "login-required")
 
-    login = subprocess.Popen(
-        [sys.executable, "-m", "credward", "login", "gateway", "--json", "--no-browser"],
-        env=daemon.environment | {"CREDWARD_SOCKET": str(daemon.socket)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-    )
-    with login:
-        for line in login.stdout:
-            event = json.loads(line)
-            if event["event"] == "open_url":
-                redirect = parse_qs(urlsplit(event["url"]).query)["redirect_uri"][0] + "/"
-                requests.get(user.go(event["url"], end=redirect), timeout=60).raise_for_status()
-    assert login.returncode == 0
-    assert (event["event"], event["account"]) == ("done", "alice")
+    def follow(url):
+        redirect = parse_qs(urlsplit(url).query)["redirect_uri"][0] + "/"
+        requests.get(user.go(url, end=redirect), timeout=60).raise_for_status()
+
+    assert log_in(daemon, "gateway", follow)["account"] == "alice"
 
     first = daemon.get("gateway")
     assert first.status == 200

@@ -92,6 +92,7 @@ def test_a_failing_entry_cools_down_while_the_next_one_serves(
     assert 0 < window["remaining"] <= 30
 
 
+@pytest.mark.slow
 def test_an_entry_that_hangs_leaves_time_for_the_next_one(
     start_daemon: DaemonFactory, main: MintProgram, spare: MintProgram
 ) -> None:

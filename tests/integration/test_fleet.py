@@ -9,7 +9,10 @@ import pytest
 
 from integration.fleet import Size, run
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
+]
 
 
 def test_a_fleet_is_kept_fresh_at_an_even_pace(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from fakes.oauth_server import OAuthServer
 from integration.daemon import DaemonFactory, RunningDaemon
+from marks import slow
 
 CONFIG = """
 [policy]
@@ -71,7 +72,7 @@ def posted(server: OAuthServer) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("what", ["issuer", "token_endpoint", "client"])
-@pytest.mark.parametrize("restart", [False, True], ids=["reload", "restart"])
+@pytest.mark.parametrize("restart", [False, *slow(True)], ids=["reload", "restart"])
 def test_another_server_under_the_same_name(
     world: World, evil: OAuthServer, what: str, restart: bool
 ) -> None:

@@ -20,6 +20,7 @@ from fakes.oauth_server import Answer, Family, OAuthServer
 from integration.command_line import by_owner, cli, command, grant, status
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.old_stores import put_store
+from marks import slow
 from waiting import PATIENCE, until
 
 pytestmark = by_owner
@@ -48,6 +49,12 @@ def upstream() -> Iterator[OAuthServer]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def shared_upstream() -> Iterator[OAuthServer]:
+    with OAuthServer() as running:
+        yield running
+
+
 def config(upstream: OAuthServer, *names: str) -> str:
     return "".join(BLOCK.format(name=name, issuer=upstream.issuer) for name in names or NAMES)
 
@@ -56,6 +63,21 @@ def config(upstream: OAuthServer, *names: str) -> str:
 def daemon(start_daemon: DaemonFactory, upstream: OAuthServer) -> RunningDaemon:
     """Three credentials on one grant that nobody has given yet, and one that needs none."""
     return start_daemon(config(upstream) + LOCAL)
+
+
+@pytest.fixture(scope="module")
+def bare(start_shared_daemon: DaemonFactory, shared_upstream: OAuthServer) -> RunningDaemon:
+    """The same for tests that give it nothing: they share it."""
+    return start_shared_daemon(config(shared_upstream) + LOCAL)
+
+
+@pytest.fixture(scope="module")
+def settled(start_shared_daemon: DaemonFactory, shared_upstream: OAuthServer) -> RunningDaemon:
+    """A daemon with a grant and a secret, for tests in which nothing may change."""
+    daemon = start_shared_daemon(config(shared_upstream) + LOCAL)
+    import_grant(daemon, shared_upstream.grant())
+    assert cli(daemon, "secret", "set", "team-key", given="sk-1").returncode == 0
+    return daemon
 
 
 def import_grant(daemon: RunningDaemon, secret: str, name: str = "one") -> str:
@@ -122,23 +144,25 @@ def test_g7_a_grant_that_is_no_good(daemon: RunningDaemon, upstream: OAuthServer
 @pytest.mark.parametrize(
     "given", ["", "\n", "two\nlines\n", "x" * 40_000], ids=["none", "blank", "two", "long"]
 )
-def test_what_is_no_grant(daemon: RunningDaemon, given: str) -> None:
+def test_what_is_no_grant(bare: RunningDaemon, given: str) -> None:
     """Refused in one line, and nothing is kept of it."""
-    done = cli(daemon, "login", "one", "--grant-stdin", given=given)
+    done = cli(bare, "login", "one", "--grant-stdin", given=given)
 
     assert (done.returncode, done.stdout) == (64, "")
     assert done.stderr.count("\n") == 1
-    assert grant(daemon, "one")["given_at"] is None
+    assert grant(bare, "one")["given_at"] is None
 
 
-def test_a_grant_for_what_needs_none(daemon: RunningDaemon) -> None:
+def test_a_grant_for_what_needs_none(bare: RunningDaemon) -> None:
     """A credential without a grant says so."""
-    done = cli(daemon, "login", "demo", "--grant-stdin", given="rt")
+    done = cli(bare, "login", "demo", "--grant-stdin", given="rt")
     assert done.returncode == 64
     assert '"demo" needs no grant' in done.stderr
 
 
-@pytest.mark.parametrize("words", [("logout", "two"), ("revoke", "two"), ("revoke", "--all")])
+@pytest.mark.parametrize(
+    "words", [("logout", "two"), *slow(("revoke", "two"), ("revoke", "--all"))]
+)
 def test_giving_up(daemon: RunningDaemon, upstream: OAuthServer, words: tuple[str, ...]) -> None:
     """Revoked upstream, forgotten here with its tokens, and still so after a crash."""
     import_grant(daemon, upstream.grant())
@@ -158,6 +182,7 @@ def test_giving_up(daemon: RunningDaemon, upstream: OAuthServer, words: tuple[st
     assert cli(daemon, "get", "demo").returncode == 0
 
 
+@pytest.mark.slow
 def test_giving_up_while_upstream_is_down(daemon: RunningDaemon, upstream: OAuthServer) -> None:
     """Forgotten all the same, and said so: the server may still take it."""
     import_grant(daemon, upstream.grant())
@@ -172,6 +197,7 @@ def test_giving_up_while_upstream_is_down(daemon: RunningDaemon, upstream: OAuth
     assert cli(daemon, "get", "one").returncode == 67
 
 
+@pytest.mark.slow
 def test_a_mint_that_is_out_brings_nothing_back(
     daemon: RunningDaemon, upstream: OAuthServer
 ) -> None:
@@ -209,14 +235,16 @@ def test_a_mint_that_is_out_brings_nothing_back(
 
 
 @pytest.mark.parametrize("words", [("logout", "two"), ("revoke", "team"), ("revoke", "--all")])
-def test_giving_up_what_there_is_not(daemon: RunningDaemon, words: tuple[str, ...]) -> None:
+def test_giving_up_what_there_is_not(bare: RunningDaemon, words: tuple[str, ...]) -> None:
     """Is no failure, and no success is claimed."""
-    done = cli(daemon, *words)
+    done = cli(bare, *words)
     assert (done.returncode, done.stdout) == (0, "there was no login: one, two, three\n")
 
 
 def test_status_knows_before_anybody_asks(daemon: RunningDaemon, upstream: OAuthServer) -> None:
     """Which login is missing, whose there is and since when: in the table, in JSON and as a verdict."""
+    # It is ready before it has looked into the store.
+    until(lambda: daemon.status("two")["state"] == "parked")
     shown = cli(daemon, "status", "two")
     told = grant(daemon, "two")
     assert re.search(r"^two +oauth +parked ", shown.stdout, re.MULTILINE), shown.stdout
@@ -249,12 +277,12 @@ def test_status_knows_before_anybody_asks(daemon: RunningDaemon, upstream: OAuth
     }
 
 
-def test_revoke_wants_one_or_all(daemon: RunningDaemon) -> None:
+def test_revoke_wants_one_or_all(bare: RunningDaemon) -> None:
     """Nothing is dropped by a slip of the fingers."""
-    assert cli(daemon, "revoke").returncode == 64
-    assert cli(daemon, "revoke", "one", "--all").returncode == 64
-    assert cli(daemon, "logout", "nobody").returncode == 78
-    near = cli(daemon, "logout", "thre").stderr
+    assert cli(bare, "revoke").returncode == 64
+    assert cli(bare, "revoke", "one", "--all").returncode == 64
+    assert cli(bare, "logout", "nobody").returncode == 78
+    near = cli(bare, "logout", "thre").stderr
     assert near.startswith('credward: "thre" is neither a credential nor a grant, perhaps "three":')
 
 
@@ -292,9 +320,9 @@ def test_secrets(start_daemon: DaemonFactory) -> None:
 @pytest.mark.parametrize(
     ("name", "given"), [("team-key", ""), ("no/name", "x"), ("team-key", "x" * 40_000)]
 )
-def test_what_is_no_secret(daemon: RunningDaemon, name: str, given: str) -> None:
+def test_what_is_no_secret(bare: RunningDaemon, name: str, given: str) -> None:
     """Refused in one line."""
-    done = cli(daemon, "secret", "set", name, given=given)
+    done = cli(bare, "secret", "set", name, given=given)
     assert done.returncode == 64, done.stdout
     assert done.stderr.count("\n") == 1
     assert (
@@ -302,7 +330,7 @@ def test_what_is_no_secret(daemon: RunningDaemon, name: str, given: str) -> None
         or "pipe it in" in done.stderr
         or "no slash" in done.stderr
     )
-    assert cli(daemon, "secret", "list").stdout == ""
+    assert cli(bare, "secret", "list").stdout == ""
 
 
 # --- locked ----------------------------------------------------------------------------------
@@ -415,6 +443,7 @@ def test_g6_a_lock_keeps_what_failed(start_daemon: DaemonFactory, upstream: OAut
     assert cli(daemon, "status", "program", "--check").returncode == 1
 
 
+@pytest.mark.slow
 def test_g6_after_a_login_or_a_logout_nothing_has_expired(
     daemon: RunningDaemon, upstream: OAuthServer
 ) -> None:
@@ -433,6 +462,7 @@ def test_g6_after_a_login_or_a_logout_nothing_has_expired(
     assert cli(daemon, "status", "--check").returncode == 0
 
 
+@pytest.mark.slow
 def test_h6_locked_from_the_first_moment(daemon: RunningDaemon) -> None:
     """A daemon that has just started refuses before it has opened the file."""
     cli(daemon, "get", "demo")
@@ -443,6 +473,7 @@ def test_h6_locked_from_the_first_moment(daemon: RunningDaemon) -> None:
         assert daemon.get("demo").kind == "store-locked"
 
 
+@pytest.mark.slow
 def test_h6_wrong_passphrases(daemon: RunningDaemon, upstream: OAuthServer) -> None:
     """Each wrong one is answered later than the one before; nobody else waits for it."""
     import_grant(daemon, upstream.grant())
@@ -476,19 +507,20 @@ def test_h6_wrong_passphrases(daemon: RunningDaemon, upstream: OAuthServer) -> N
 @pytest.mark.parametrize(
     "body", [b"nonsense", b'{"passphrase": 7}', b"[]", b"\xff\xfe", b"{}", b'{"passphrase": ""}']
 )
-def test_h6_a_malformed_request_locks(daemon: RunningDaemon, body: bytes) -> None:
+def test_h6_a_malformed_request_locks(bare: RunningDaemon, body: bytes) -> None:
     """Whoever asks for a lock and cannot say how is locked all the same, and told what is missing."""
-    cli(daemon, "get", "demo")
-    answer = daemon.request("POST", "/v1/lock", body=body)
+    assert bare.get("demo").status == 200
+    answer = bare.request("POST", "/v1/lock", body=body)
 
     assert (answer.status, answer.kind) == (400, "bad-request")
-    assert daemon.get("demo").kind == "store-locked"
-    assert status(daemon)["locked"] is True
+    assert bare.get("demo").kind == "store-locked"
+    assert status(bare)["locked"] is True
     # There is no passphrase that could be asked for.
-    assert unlock(daemon, "").returncode == 0
-    assert daemon.get("demo").status == 200
+    assert unlock(bare, "").returncode == 0
+    assert bare.get("demo").status == 200
 
 
+@pytest.mark.slow
 def test_h6_a_malformed_request_locks_with_the_passphrase_there_is(
     start_daemon: DaemonFactory,
 ) -> None:
@@ -607,6 +639,7 @@ def ask(daemon: RunningDaemon, name: str) -> tuple[str, float]:
     return (answer.json()["detail"] if answer.status != 200 else "", took)
 
 
+@pytest.mark.slow
 def test_t9_network_failures_delete_nothing(daemon: RunningDaemon, upstream: OAuthServer) -> None:
     """Refused connections are no verdict on the grant, over a restart too."""
     hand_over_alone(daemon, upstream.grant())
@@ -621,7 +654,7 @@ def test_t9_network_failures_delete_nothing(daemon: RunningDaemon, upstream: OAu
     assert not upstream.families[0].revoked
 
 
-@pytest.mark.parametrize("warm", [True, False], ids=["warm", "cold"])
+@pytest.mark.parametrize("warm", [True, *slow(False)], ids=["warm", "cold"])
 def test_t15_captive_portal(
     start_daemon: DaemonFactory, upstream: OAuthServer, *, warm: bool
 ) -> None:
@@ -660,7 +693,13 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param(bad, id=name, marks=() if name in {"500", "200-html"} else pytest.mark.slow)
+        for name, bad in BAD.items()
+    ],
+)
 def test_upstream_misbehaves(daemon: RunningDaemon, upstream: OAuthServer, bad: Answer) -> None:
     """Callers with a valid token notice nothing, and the grant is there when it is over."""
     import_grant(daemon, upstream.grant())
@@ -789,21 +828,20 @@ def below(
     ids=" ".join,
 )
 def test_an_agent_does_not_manage(
-    daemon: RunningDaemon, upstream: OAuthServer, harness: Path, words: tuple[str, ...]
+    settled: RunningDaemon, harness: Path, words: tuple[str, ...]
 ) -> None:
     """Whatever it asks for, nothing changes."""
-    import_grant(daemon, upstream.grant())
-    cli(daemon, "secret", "set", "team-key", given="sk-1")
-    before = status(daemon)["grants"]
-    done = below(harness, daemon, *words, given="something\n")
+    before = status(settled)["grants"]
+    done = below(harness, settled, *words, given="something\n")
 
     assert (done.returncode, done.stdout) == (77, ""), done.stderr
     assert done.stderr.count("\n") == 1
-    assert status(daemon)["grants"] == before
-    assert json.loads(cli(daemon, "secret", "list", "--json").stdout)["names"] == ["team-key"]
-    assert daemon.get("one").status == 200
+    assert status(settled)["grants"] == before
+    assert json.loads(cli(settled, "secret", "list", "--json").stdout)["names"] == ["team-key"]
+    assert settled.get("one").status == 200
 
 
+@pytest.mark.slow
 def test_an_agent_starts_one_login_a_minute(daemon: RunningDaemon, harness: Path) -> None:
     """It may have its user asked, and join what is under way, but not again and again."""
     first = below(harness, daemon, "login", "one", "--no-browser", "--wait", "0")

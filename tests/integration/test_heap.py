@@ -22,6 +22,7 @@ from credward.store.store import Store
 from fakes.oauth_server import Answer, OAuthServer
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.minting import MintProgram
+from marks import slow
 from memory_scan import count_in_memory, private_kib
 
 PERMIT = "permit (principal is Caller, action, resource is Credential);\n"
@@ -159,6 +160,7 @@ def test_h4_after_a_lock_no_secret_is_left(bench: Callable[[OAuthServer], Bench]
         assert gone(one.daemon, one.needles) == {}
 
 
+@pytest.mark.slow
 def test_h4_a_lock_sends_idle_workers_home(bench: Callable[[OAuthServer], Bench]) -> None:
     """They hold what they minted with, in libraries that nobody can wipe."""
     with OAuthServer() as server:
@@ -175,7 +177,7 @@ def test_h4_a_lock_sends_idle_workers_home(bench: Callable[[OAuthServer], Bench]
     assert children.read_text() == ""
 
 
-@pytest.mark.parametrize("path", ["/v1/revoke-all", "/v1/grants/login/logout"])
+@pytest.mark.parametrize("path", ["/v1/revoke-all", *slow("/v1/grants/login/logout")])
 def test_h4_after_a_revoke_no_grant_is_left(
     bench: Callable[[OAuthServer], Bench], path: str
 ) -> None:
@@ -192,6 +194,7 @@ def test_h4_after_a_revoke_no_grant_is_left(
         assert gone(one.daemon, needles) == {}
 
 
+@pytest.mark.slow
 def test_h4_after_its_end_no_token_is_left(bench: Callable[[OAuthServer], Bench]) -> None:
     """Expired and not asked for again."""
     with OAuthServer() as server:
@@ -207,6 +210,7 @@ def test_h4_after_its_end_no_token_is_left(bench: Callable[[OAuthServer], Bench]
         assert gone(one.daemon, needles) == {}
 
 
+@pytest.mark.slow
 def test_s12_a_parked_credential_that_is_asked_for_in_a_loop_costs_no_memory(
     bench: Callable[[OAuthServer], Bench],
 ) -> None:
@@ -228,6 +232,7 @@ def test_s12_a_parked_credential_that_is_asked_for_in_a_loop_costs_no_memory(
     assert grown < 2048
 
 
+@pytest.mark.slow
 def test_s12_nothing_of_a_failed_mint_or_a_refused_secret_stays_in_memory(
     bench: Callable[[OAuthServer], Bench],
 ) -> None:

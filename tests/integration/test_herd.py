@@ -74,6 +74,7 @@ def test_t1_a_thousand_askers_on_a_cold_credential(
     assert program.mints == 1
 
 
+@pytest.mark.slow
 def test_t1_a_thousand_askers_on_an_expiring_credential(
     start_daemon: DaemonFactory, program: MintProgram
 ) -> None:

@@ -28,6 +28,7 @@ from fakes.oauth_server import OAuthServer
 from fakes.relay import Relay
 from integration.daemon import Answer, DaemonFactory, RunningDaemon
 from integration.minting import MintProgram
+from marks import quick
 from waiting import PATIENCE, until
 
 # Where tokens are to be sent, which counts for those that are bound to it.
@@ -319,7 +320,8 @@ class Asking(threading.Thread):
         return self.answer
 
 
-@pytest.mark.parametrize("kind", KINDS)
+# The one with a grant has the most to lose.
+@pytest.mark.parametrize("kind", quick("oauth", among=KINDS))
 def test_t18_a_provider_that_never_answers(
     kind: str, start_daemon: DaemonFactory, stack: ExitStack, tmp_path: Path
 ) -> None:
@@ -367,8 +369,9 @@ def test_t18_a_provider_that_never_answers(
     until(lambda: get("cold", "json", timeout=10).status == 200)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "command"])
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"command"}))
 def test_t18_a_provider_that_answers_a_byte_at_a_time(
     kind: str, start_daemon: DaemonFactory, stack: ExitStack, tmp_path: Path
 ) -> None:

@@ -18,10 +18,13 @@ from credward.store.kek import decode_key
 BROKER = Path(__file__).parents[2] / "broker"
 ASKER = Path(__file__).parents[1] / "fakes" / "keychain_asker.py"
 
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("gnome-keyring-daemon") and shutil.which("dbus-run-session")),
-    reason="needs gnome-keyring and dbus",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (shutil.which("gnome-keyring-daemon") and shutil.which("dbus-run-session")),
+        reason="needs gnome-keyring and dbus",
+    ),
+]
 pytest.importorskip("secretstorage")
 
 # Answers nothing from here on, as a keychain does that waits for a human. The bus knows its pid.

@@ -13,10 +13,13 @@ import pytest
 
 BROKER = Path(__file__).parents[2] / "broker"
 
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("gnome-keyring-daemon") and shutil.which("dbus-run-session")),
-    reason="needs gnome-keyring and dbus",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (shutil.which("gnome-keyring-daemon") and shutil.which("dbus-run-session")),
+        reason="needs gnome-keyring and dbus",
+    ),
+]
 pytest.importorskip("secretstorage")
 
 _SESSION = """

@@ -109,6 +109,7 @@ def token(daemon: RunningDaemon, name: str = "gateway") -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 @with_browser
 def test_browser(daemon: RunningDaemon, idp: OidcProvider, tmp_path: Path) -> None:
     """The CLI opens the browser, the pages end at ours, and what waits is served again."""
@@ -132,6 +133,7 @@ def test_browser(daemon: RunningDaemon, idp: OidcProvider, tmp_path: Path) -> No
     assert grant(daemon, "gateway")["account"] == "alice@example.com"
 
 
+@pytest.mark.slow
 @with_browser
 def test_a_browser_in_the_foreground(daemon: RunningDaemon, tmp_path: Path) -> None:
     """A browser that is not closed afterwards holds nothing up."""
@@ -144,6 +146,7 @@ def test_a_browser_in_the_foreground(daemon: RunningDaemon, tmp_path: Path) -> N
         assert login.end() == 0
 
 
+@pytest.mark.slow
 def test_a_browser_that_does_not_start(daemon: RunningDaemon, user: User) -> None:
     """The address is there to be opened by hand."""
     with Terminal(daemon, "login", BROWSER="/nonexistent/browser") as login:
@@ -152,6 +155,7 @@ def test_a_browser_that_does_not_start(daemon: RunningDaemon, user: User) -> Non
         assert login.end() == 0, login.text
 
 
+@pytest.mark.slow
 @with_browser
 def test_device(daemon: RunningDaemon, idp: OidcProvider, tmp_path: Path) -> None:
     """A code, its page in a browser, and polls until it was typed."""
@@ -166,6 +170,7 @@ def test_device(daemon: RunningDaemon, idp: OidcProvider, tmp_path: Path) -> Non
     assert token(daemon)
 
 
+@pytest.mark.slow
 def test_device_elsewhere(daemon: RunningDaemon, user: User, idp: OidcProvider) -> None:
     """On another machine: the code is typed there, after some polls."""
     with Terminal(daemon, "login", "--device", "--no-browser", "--json") as login:
@@ -177,6 +182,7 @@ def test_device_elsewhere(daemon: RunningDaemon, user: User, idp: OidcProvider) 
     assert token(daemon)
 
 
+@pytest.mark.slow
 def test_a_pasted_address(daemon: RunningDaemon) -> None:
     """The browser is on another machine, where our address leads nowhere."""
     said = log_in(daemon)
@@ -185,6 +191,7 @@ def test_a_pasted_address(daemon: RunningDaemon) -> None:
     assert token(daemon)
 
 
+@pytest.mark.slow
 def test_nonsense_is_pasted(daemon: RunningDaemon, user: User) -> None:
     """Is told so, and may paste again."""
     with Terminal(daemon, "login", "--no-browser") as login:
@@ -195,6 +202,7 @@ def test_nonsense_is_pasted(daemon: RunningDaemon, user: User) -> None:
         assert login.end() == 0, login.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", ["another", None])
 @pytest.mark.parametrize("way", ["pasted", "redirect"])
 def test_the_end_of_another_login(
@@ -215,6 +223,7 @@ def test_the_end_of_another_login(
         assert login.end() == 0, login.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
@@ -279,6 +288,7 @@ def test_t17_ctrl_c(daemon: RunningDaemon, user: User) -> None:
     assert token(daemon)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGHUP, signal.SIGTERM], ids=["closed", "ended"])
 def test_the_terminal_is_closed(daemon: RunningDaemon, how: signal.Signals) -> None:
     """Or the command is ended: as Ctrl-C, so that the next login is free to go another way."""
@@ -295,6 +305,7 @@ def test_the_terminal_is_closed(daemon: RunningDaemon, how: signal.Signals) -> N
     assert "type the code" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_login_begun_elsewhere_is_given_up(daemon: RunningDaemon) -> None:
     """By any name of its grant; all who watch hear it, and the next login is a new one."""
     none = cli(daemon, "login", "gateway-2", "--cancel")
@@ -319,6 +330,7 @@ def test_a_login_begun_elsewhere_is_given_up(daemon: RunningDaemon) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_what_goes_with_no_cancel(daemon: RunningDaemon) -> None:
     """Options of a login that is begun: which was meant is not guessed."""
     done = cli(daemon, "login", "gateway", "--cancel", "--device")
@@ -326,6 +338,7 @@ def test_what_goes_with_no_cancel(daemon: RunningDaemon) -> None:
     assert "--cancel begins no login" in done.stderr
 
 
+@pytest.mark.slow
 def test_nobody_logs_in(daemon: RunningDaemon, user: User) -> None:
     """`--wait` ends the watching, not the login: it is joined by the next command."""
     began = time.monotonic()
@@ -341,6 +354,7 @@ def test_nobody_logs_in(daemon: RunningDaemon, user: User) -> None:
         assert login.end() == 0, login.text
 
 
+@pytest.mark.slow
 def test_wait_0(daemon: RunningDaemon) -> None:
     """Says what there is to do, and that is all."""
     began = time.monotonic()
@@ -351,6 +365,7 @@ def test_wait_0(daemon: RunningDaemon) -> None:
     assert "goes on" in done.stderr
 
 
+@pytest.mark.slow
 def test_json_and_an_answer_through_the_api(daemon: RunningDaemon, user: User) -> None:
     """Another program shows the prompt and answers it; each event is one line."""
     with Terminal(daemon, "login", "--json") as login:
@@ -376,6 +391,7 @@ def test_json_and_an_answer_through_the_api(daemon: RunningDaemon, user: User) -
     assert login_events(daemon, started["login_id"]) == lines
 
 
+@pytest.mark.slow
 def test_the_agents_that_waited_are_counted(daemon: RunningDaemon) -> None:
     """Each once, whichever of the four it asked for."""
     for name in ("gateway", "gateway-2", "gateway-id"):
@@ -385,6 +401,7 @@ def test_the_agents_that_waited_are_counted(daemon: RunningDaemon) -> None:
     assert re.search(r", \d+ agents? (is|are) served again$", said.strip()), said
 
 
+@pytest.mark.slow
 def test_another_account(daemon: RunningDaemon, idp: OidcProvider) -> None:
     """What was minted for the one before is dropped; the same account keeps its tokens."""
     log_in(daemon, "alice")
@@ -404,6 +421,7 @@ def test_another_account(daemon: RunningDaemon, idp: OidcProvider) -> None:
     assert userinfo.json()["sub"] == "bob"
 
 
+@pytest.mark.slow
 def test_a_login_outlives_the_daemon(daemon: RunningDaemon) -> None:
     """Kept before it is announced: a kill -9 right after takes nothing away."""
     log_in(daemon)
@@ -414,6 +432,7 @@ def test_a_login_outlives_the_daemon(daemon: RunningDaemon) -> None:
     assert status(daemon)["credentials"][0]["state"] == "fresh"
 
 
+@pytest.mark.slow
 def test_the_daemon_ends_in_mid_login(daemon: RunningDaemon, user: User) -> None:
     """The watcher is told; the login worker is gone, and so is its port."""
     with Terminal(daemon, "login", "--no-browser") as login:
@@ -424,6 +443,7 @@ def test_the_daemon_ends_in_mid_login(daemon: RunningDaemon, user: User) -> None
         requests.get(address, timeout=PATIENCE)
 
 
+@pytest.mark.slow
 def test_a_method_that_there_is_not(daemon: RunningDaemon) -> None:
     """One line each, and nothing is started."""
     unknown = cli(daemon, "login", "gatewya")

@@ -128,6 +128,7 @@ def test_a_program_that_hangs_keeps_nobody_waiting(
         until(lambda: not running(told.path))
 
 
+@pytest.mark.slow
 def test_an_end_that_is_known_is_told_ahead(
     start_daemon: DaemonFactory, tmp_path: Path, told: Told
 ) -> None:

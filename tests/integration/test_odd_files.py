@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from integration.command_line import cli
+from marks import slow
 from waiting import until
 
 LOCAL = '[credentials.demo]\nprovider = "local"\n'
@@ -34,7 +35,7 @@ def odd(path: Path, kind: str) -> None:
         os.close(int(name.split("/")[4]))
 
 
-KINDS = ["pipe", "directory", "socket"]
+KINDS = ["pipe", *slow("directory", "socket")]
 
 
 @pytest.mark.parametrize("kind", KINDS)

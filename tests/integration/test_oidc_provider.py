@@ -21,9 +21,10 @@ from credward.tokens import Secret
 from fakes.login_io import FakeLoginIo
 from integration.oidc import OidcProvider, User
 
-pytestmark = pytest.mark.skipif(
-    OidcProvider.missing() is not None, reason=str(OidcProvider.missing())
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(OidcProvider.missing() is not None, reason=str(OidcProvider.missing())),
+]
 
 SCOPE = "openid offline_access email"
 KEY = ec.generate_private_key(ec.SECP256R1())

@@ -19,7 +19,10 @@ from fakes.io import FakeIo
 from integration.openbao import OpenBao
 from waiting import until
 
-pytestmark = pytest.mark.skipif(OpenBao.missing() is not None, reason=str(OpenBao.missing()))
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(OpenBao.missing() is not None, reason=str(OpenBao.missing())),
+]
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from fakes.vault_server import serving
 from integration.command_line import by_owner, cli
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.old_stores import put_store
+from marks import slow
 from waiting import until
 
 pytestmark = by_owner
@@ -92,11 +93,20 @@ def test_s1_a_configuration_without_the_base_url_prints_nothing(
     [
         (static("renamed", HOST), 'which is bound to "gateway"'),
         (static("gateway", HOST, OTHER), f"bound to {HOST}, not to {OTHER}"),
-        (static("gateway", OTHER), f"bound to {HOST}, not to {OTHER}"),
-        (static("gateway", HOST, more='allow_client_flags = ["proxy"]'), "allow_client_flags"),
-        (
+        pytest.param(
+            static("gateway", OTHER),
+            f"bound to {HOST}, not to {OTHER}",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            static("gateway", HOST, more='allow_client_flags = ["proxy"]'),
+            "allow_client_flags",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
             CHAIN + static("inner", HOST),
             "which was used with other settings than are configured now",
+            marks=pytest.mark.slow,
         ),
     ],
     ids=["another credential", "wider", "elsewhere", "flags", "another way"],
@@ -129,6 +139,7 @@ def test_s1_a_configuration_that_is_put_right_wakes_it(daemon: RunningDaemon) ->
     assert daemon.get("gateway", client_base_url=HOST).status == 200
 
 
+@pytest.mark.slow
 def test_s1_narrowing_is_remembered(start_daemon: DaemonFactory) -> None:
     """From any host to one: there is no way back without its owner."""
     daemon = start_daemon(static("gateway"))
@@ -153,7 +164,7 @@ def servers() -> Iterator[tuple[OAuthServer, OAuthServer]]:
         yield good, evil
 
 
-@pytest.mark.parametrize("what", ["issuer", "token_endpoint", "client", "proxy"])
+@pytest.mark.parametrize("what", ["issuer", *slow("token_endpoint", "client", "proxy")])
 def test_s1_a_client_secret_goes_to_its_server(
     start_daemon: DaemonFactory, servers: tuple[OAuthServer, OAuthServer], what: str
 ) -> None:
@@ -281,6 +292,7 @@ def test_s1_only_its_owner_allows(daemon: RunningDaemon) -> None:
     assert outcomes == ["secret-set", "secret-allowed"]
 
 
+@pytest.mark.slow
 def test_s1_a_store_of_before(start_daemon: DaemonFactory) -> None:
     """One without any record works: its secrets become bound at their first use."""
     used = static("gateway").replace('"key"', '"gateway-key"')

@@ -20,6 +20,7 @@ import pytest
 
 from canaries import canary
 from integration.accounts import CLIENTS, Account, account_of_its_own, install
+from marks import slow
 from waiting import PATIENCE, until
 
 # What the owner configured: a token of a program, and a secret that is bound to a host.
@@ -96,13 +97,23 @@ def client(request: pytest.FixtureRequest, folder: Path) -> list[str]:
     return install(request.param, folder / "bin")
 
 
+@pytest.fixture(scope="module")
+def home_of_owner() -> Iterator[Path]:
+    """A home with a configuration, and a secret in a store that a daemon made."""
+    folder = Path(tempfile.mkdtemp(prefix="cw-", dir="/tmp"))
+    with account_of_its_own(folder) as account:
+        account.write_config(OURS)
+        stored = account.cli("secret", "set", "key", given=canary("stored"))
+        assert stored.returncode == 0, stored.stderr
+        account.stop_daemon()
+    yield account.home
+    shutil.rmtree(folder)
+
+
 @pytest.fixture
-def owner(account: Account) -> Account:
+def owner(account: Account, home_of_owner: Path) -> Account:
     """The account with its configuration, a secret in its store, and no daemon that runs."""
-    account.write_config(OURS)
-    stored = account.cli("secret", "set", "key", given=canary("stored"))
-    assert stored.returncode == 0, stored.stderr
-    account.stop_daemon()
+    shutil.copytree(home_of_owner, account.home, dirs_exist_ok=True)
     return account
 
 
@@ -492,6 +503,7 @@ def test_s1_what_the_owner_says_at_set_up_holds_for_all_later_starts(
     assert not account.state_dir.exists()
 
 
+@pytest.mark.slow
 def test_s1_a_unit_runs_the_daemon_that_an_automatic_start_would(
     account: Account, folder: Path
 ) -> None:
@@ -511,6 +523,7 @@ def test_s1_a_unit_runs_the_daemon_that_an_automatic_start_would(
     assert not account.state_dir.exists()
 
 
+@pytest.mark.slow
 def test_doctor_says_by_what_an_automatic_start_does_not_go(account: Account, folder: Path) -> None:
     """Before somebody wonders which configuration is in force."""
     added = add(account, XDG_CONFIG_HOME=str(folder / "c"))
@@ -527,7 +540,7 @@ def test_doctor_says_by_what_an_automatic_start_does_not_go(account: Account, fo
 
 
 @pytest.mark.parametrize(
-    "named", ["/run/user/0/credward/credward.sock", ""], ids=["named", "found"]
+    "named", ["/run/user/0/credward/credward.sock", *slow("")], ids=["named", "found"]
 )
 def test_s1_a_user_without_a_home_is_served_by_a_daemon_that_runs(
     account: Account, named: str
@@ -565,6 +578,7 @@ def test_s1_only_the_owners_word_is_recorded(
     assert not account.record.exists()
 
 
+@pytest.mark.slow
 def test_the_last_set_up_decides(account: Account, folder: Path) -> None:
     """One without unusual places takes back what an earlier one recorded."""
     add(account, XDG_CONFIG_HOME=str(folder / "c"))

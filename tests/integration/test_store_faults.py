@@ -17,6 +17,7 @@ from integration.faults import (
     without_rights_of_root,
 )
 from integration.test_kills import workers
+from marks import slow
 from waiting import PATIENCE, until
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
@@ -42,6 +43,7 @@ def test_login_on_a_full_disk_says_what_to_do_and_works_once_there_is_room(one) 
     assert one.daemon.get("one").status == 200
 
 
+@pytest.mark.slow
 def test_login_when_the_disk_has_become_full_is_kept_in_memory_and_saved_later(one) -> None:
     """The login works, its answer says that it is not durable, and it is once there is room."""
     one.daemon.start()
@@ -62,12 +64,13 @@ def test_login_when_the_disk_has_become_full_is_kept_in_memory_and_saved_later(o
     assert one.warnings == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("logout", "one"), "logged out: one"),
-        (("revoke", "one"), "revoked: one"),
-        (("revoke", "--all"), "revoked: one"),
+        pytest.param(("revoke", "one"), "revoked: one", marks=pytest.mark.slow),
+        pytest.param(("revoke", "--all"), "revoked: one", marks=pytest.mark.slow),
     ],
 )
 def test_a_logout_that_the_disk_does_not_take_is_said_and_kept_until_it_does(
@@ -93,6 +96,7 @@ def test_a_logout_that_the_disk_does_not_take_is_said_and_kept_until_it_does(
     assert cli(one.daemon, *words).stderr == ""
 
 
+@pytest.mark.slow
 def test_the_end_of_the_daemon_is_one_more_try_to_save(one) -> None:
     """Whoever made room need not wait for the next one, which comes after a minute at most."""
     one.daemon.start()
@@ -131,7 +135,7 @@ def test_first_mint_on_a_full_disk_starts_no_exchange(one) -> None:
     assert not one.revoked
 
 
-@pytest.mark.parametrize("how", ["full", "read_only"])
+@pytest.mark.parametrize("how", ["full", *slow("read_only")])
 def test_rotation_goes_on_in_the_journal_while_the_store_cannot_be_written(one, how: str) -> None:
     """Every mint gives a new token, status says unsaved; saved by itself when that is possible again."""
     one.daemon.start()
@@ -156,7 +160,8 @@ def test_rotation_goes_on_in_the_journal_while_the_store_cannot_be_written(one, 
     assert "failed unexpectedly" not in one.daemon.log()
 
 
-@pytest.mark.parametrize("how", ["full", "read_only"])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["full", *slow("read_only")])
 def test_a_daemon_killed_while_the_store_cannot_be_written_finds_the_grant_in_the_journal(
     one, how: str
 ) -> None:
@@ -225,6 +230,7 @@ def test_without_a_writable_journal_no_exchange_starts_and_the_valid_token_is_se
     assert not one.revoked
 
 
+@pytest.mark.slow
 def test_everything_unwritable_when_the_answer_comes(one) -> None:
     """The new grant lives in memory alone: its token is not handed out, the old one is; saved when that works."""
     one.daemon.start()
@@ -259,6 +265,7 @@ def test_everything_unwritable_when_the_answer_comes(one) -> None:
     assert not one.revoked
 
 
+@pytest.mark.slow
 def test_a_state_directory_that_may_not_be_written_any_more(one) -> None:
     """Its mode changed: memory goes on, the message names the file, and it heals by itself."""
     without_rights_of_root(one.daemon)
@@ -281,6 +288,7 @@ def test_a_state_directory_that_may_not_be_written_any_more(one) -> None:
     assert not one.revoked
 
 
+@pytest.mark.slow
 def test_journals_that_may_not_be_read_at_start(one) -> None:
     """Not the end of the daemon: it says which file, and does not mint on what may be used up."""
     without_rights_of_root(one.daemon)
@@ -303,7 +311,7 @@ def test_journals_that_may_not_be_read_at_start(one) -> None:
     assert not one.revoked
 
 
-@pytest.mark.parametrize("how", ["cut", "flip", "empty", "gone"])
+@pytest.mark.parametrize("how", ["cut", *slow("flip", "empty", "gone")])
 @pytest.mark.parametrize("which", ["store.sealed", "store.sealed.last", "journal"])
 def test_damaged_files_cost_no_login(one, how: str, which: str) -> None:
     """Any one file damaged while the daemon is down: reported, kept aside, and the grant is still there."""
@@ -330,7 +338,8 @@ def test_damaged_files_cost_no_login(one, how: str, which: str) -> None:
         assert list(one.daemon.state_dir.glob("store.sealed.corrupt-*"))
 
 
-@pytest.mark.parametrize("how", ["cut", "flip", "empty", "gone"])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["cut", *slow("flip", "empty", "gone")])
 def test_damaged_files_below_a_running_daemon_are_written_anew(one, how: str) -> None:
     """What is in memory counts: the next save replaces whatever lies there."""
     one.daemon.start()
@@ -350,6 +359,7 @@ def test_damaged_files_below_a_running_daemon_are_written_anew(one, how: str) ->
     assert not one.revoked
 
 
+@pytest.mark.slow
 def test_a_store_opened_to_others_is_refused_with_the_command(one) -> None:
     """Mode 0644 by somebody: asks are answered with what to type, and it goes on by itself afterwards."""
     one.daemon.start()

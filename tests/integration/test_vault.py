@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import time
 from urllib.parse import parse_qs, urlencode, urlsplit
 from urllib.request import urlopen
@@ -14,6 +11,7 @@ import pytest
 from canaries import canary
 from fakes.ports import kept_port
 from fakes.vault_server import serving
+from integration.command_line import log_in
 from waiting import until
 
 LOGIN = "auth/approle/login"
@@ -128,21 +126,13 @@ def test_t9_a_human_logs_in_once(server, start_daemon, port):
         """
     )
     assert daemon.get("llm").kind == "login-required"
-    login = subprocess.Popen(
-        [sys.executable, "-m", "credward", "login", "llm", "--json", "--no-browser"],
-        env=daemon.environment | {"CREDWARD_SOCKET": str(daemon.socket)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-    )
-    with login:
-        for line in login.stdout:
-            event = json.loads(line)
-            if event["event"] == "open_url":
-                asked = parse_qs(urlsplit(event["url"]).query)
-                answer = urlencode({"state": asked["state"][0], "code": "code-1"})
-                urlopen(f"{asked['redirect_uri'][0]}?{answer}", timeout=60).close()
-    assert login.returncode == 0
-    assert (event["event"], event["account"]) == ("done", "me@example.com")
+
+    def follow(url):
+        asked = parse_qs(urlsplit(url).query)
+        answer = urlencode({"state": asked["state"][0], "code": "code-1"})
+        urlopen(f"{asked['redirect_uri'][0]}?{answer}", timeout=60).close()
+
+    assert log_in(daemon, "llm", follow)["account"] == "me@example.com"
 
     assert daemon.get("llm").text == server.kv2["llm"]["api_key"]
     daemon.kill9()

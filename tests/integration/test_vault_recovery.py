@@ -128,6 +128,7 @@ def _stand_in() -> Iterator[Sealable]:
         yield StandIn()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [_real, _stand_in], ids=["openbao", "stand-in"])
 def test_g5_an_unsealed_server_is_noticed_by_whoever_asks(
     start_daemon: DaemonFactory, kind: Any

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,7 @@ def test_g2_a_grant_that_is_handed_over_serves_the_chain(
     assert {chain.get(name).status for name in ("api", "exchange", "cli")} == {200}
 
 
+@pytest.mark.slow
 @by_owner
 def test_g2_a_new_secret_serves_the_chain(start_daemon: DaemonFactory, server: OAuthServer) -> None:
     """Of the credential at its end, whose secret was missing."""
@@ -156,29 +158,56 @@ def test_g2_a_new_secret_serves_the_chain(start_daemon: DaemonFactory, server: O
     assert {daemon.get(name).status for name in ("api", "exchange")} == {200}
 
 
-@pytest.mark.parametrize("asked", [("end",), ("cli", "end"), ("end", "cli", "middle")])
-@pytest.mark.parametrize("refreshed", ["cli", "middle", "end"])
+# Who is asked for, and which one is refreshed then: each has a chain of its own in one daemon.
+ASKED = [("end",), ("cli", "end"), ("end", "cli", "middle")]
+LINKS = ["cli", "middle", "end"]
+
+
+@dataclass(frozen=True)
+class Chains:
+    """A daemon, and the folder in which the file `0` is the login of the first chain."""
+
+    daemon: RunningDaemon
+    logins: Path
+
+
+@pytest.fixture(scope="module")
+def chains(start_shared_daemon: DaemonFactory, tmp_path_factory: pytest.TempPathFactory) -> Chains:
+    """Run a daemon whose chains end at a program that wants a login of its own."""
+    folder = tmp_path_factory.mktemp("chains")
+    program = folder / "print-token"
+    program.write_text(f'#!/bin/sh\n[ -e "{folder}/$1" ] || exit 67\necho a.b.c\n')
+    program.chmod(0o700)
+    text = ""
+    for number in range(len(ASKED) * len(LINKS)):
+        text += (
+            f'[credentials.cli-{number}]\nprovider = "command"\n'
+            f'command = ["{program}", "{number}"]\nlifetime = 600\n'
+            f'[credentials.middle-{number}]\nprovider = "static"\n'
+            f'secret = {{ credential = "cli-{number}" }}\n'
+            f'[credentials.end-{number}]\nprovider = "static"\n'
+            f'secret = {{ credential = "middle-{number}" }}\n'
+        )
+    return Chains(start_shared_daemon(text), folder)
+
+
+@pytest.mark.parametrize("asked", ASKED)
+@pytest.mark.parametrize("refreshed", LINKS)
 def test_g2_a_login_of_another_tool_serves_the_chain(
-    start_daemon: DaemonFactory, tmp_path: Path, asked: tuple[str, ...], refreshed: str
+    chains: Chains, asked: tuple[str, ...], refreshed: str
 ) -> None:
     """Whoever was asked for, and whichever is refreshed: one word of its owner is enough."""
-    logged_in, program = tmp_path / "logged-in", tmp_path / "print-token"
-    program.write_text(f"#!/bin/sh\n[ -e {logged_in} ] || exit 67\necho a.b.c\n")
-    program.chmod(0o700)
-    daemon = start_daemon(
-        f'[credentials.cli]\nprovider = "command"\ncommand = ["{program}"]\nlifetime = 600\n'
-        '[credentials.middle]\nprovider = "static"\nsecret = { credential = "cli" }\n'
-        '[credentials.end]\nprovider = "static"\nsecret = { credential = "middle" }\n'
-    )
+    daemon = chains.daemon
+    number = ASKED.index(asked) * len(LINKS) + LINKS.index(refreshed)
     for name in asked:
-        answer = daemon.get(name)
+        answer = daemon.get(f"{name}-{number}")
         assert answer.kind == "login-required"
-        assert "after that login run credward refresh cli" in answer.json()["hint"]
-    logged_in.touch()
-    assert daemon.get(asked[0]).kind == "login-required", "nobody told us"
-    assert daemon.request("POST", f"/v1/credentials/{refreshed}/refresh").status == 200
+        assert f"after that login run credward refresh cli-{number}" in answer.json()["hint"]
+    (chains.logins / str(number)).touch()
+    assert daemon.get(f"{asked[0]}-{number}").kind == "login-required", "nobody told us"
+    assert daemon.request("POST", f"/v1/credentials/{refreshed}-{number}/refresh").status == 200
 
-    assert {daemon.get(name).text for name in ("end", "middle", "cli")} == {"a.b.c"}
+    assert {daemon.get(f"{name}-{number}").text for name in LINKS} == {"a.b.c"}
 
 
 @pytest.fixture
@@ -215,6 +244,7 @@ def test_g2_a_replaced_secret_id_is_tried_at_once(
     until(lambda: daemon.get("llm").text == vault.kv2["llm"]["api_key"])
 
 
+@pytest.mark.slow
 def test_g2_a_fresh_wrapping_token_is_unwrapped_at_once(
     start_daemon: DaemonFactory, vault: VaultServer, tmp_path: Path
 ) -> None:
@@ -230,6 +260,7 @@ def test_g2_a_fresh_wrapping_token_is_unwrapped_at_once(
     until(lambda: daemon.get("llm").text == vault.kv2["llm"]["api_key"])
 
 
+@pytest.mark.slow
 def test_g2_what_was_missing_on_this_machine_is_found(
     start_daemon: DaemonFactory, tmp_path: Path
 ) -> None:

@@ -23,6 +23,7 @@ from hypothesis.stateful import (
 
 from credward.errors import Failure, Kind
 from credward.workers.link import MintedToken
+from examples import examples
 from fakes.grant_world import GRANTS, Chain, Deed, Flight, World
 
 grants = st.sampled_from(GRANTS)
@@ -278,7 +279,7 @@ def main() -> None:
     run_state_machine_as_test(
         GrantModel,
         settings=settings(
-            max_examples=2000 if thorough else 250,
+            max_examples=2000 if thorough else examples(250),
             stateful_step_count=60,
             deadline=None,
             database=None,

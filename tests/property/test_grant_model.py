@@ -12,6 +12,7 @@ import pytest
 TESTS = Path(__file__).parents[1]
 
 
+@pytest.mark.examples
 @pytest.mark.timeout(600)
 def test_promises_hold_on_any_history() -> None:
     """In a process of its own: whatever other tests left running would make histories differ."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -39,6 +40,7 @@ from credward.lifecycle.vocabulary import (
     WaiterLeft,
     Woke,
 )
+from examples import examples
 
 KEYS = [
     TokenKey("a", "e"),
@@ -754,11 +756,11 @@ class LifecycleModel(RuleBasedStateMachine):
         assert self.waiting == {}, "somebody was never answered"
 
 
-TestLifecycleModel = LifecycleModel.TestCase
+TestLifecycleModel = pytest.mark.examples(LifecycleModel.TestCase)
 # A nightly run sets CREDWARD_REQUIRE_THOROUGH=1.
 _THOROUGH = bool(os.environ.get("CREDWARD_REQUIRE_THOROUGH"))
 TestLifecycleModel.settings = settings(
-    max_examples=3000 if _THOROUGH else 150,
+    max_examples=3000 if _THOROUGH else examples(150),
     stateful_step_count=60,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

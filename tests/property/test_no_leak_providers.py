@@ -33,13 +33,14 @@ from credward.providers.provider import (
     HttpResponse,
     ProviderRequest,
 )
-from credward.providers.registry import load_provider
 from credward.settings.meaning import meaning_of
 from credward.settings.references import references_in
 from credward.settings.registry import SETTINGS
 from credward.tokens import Secret
+from examples import examples
 from fakes.google_server import KEY, PEM, service_account
 from fakes.io import NOW, FakeIo
+from provider_classes import provider_class
 
 # As a phrase, as an error code of each fashion, and as what a URL makes of it.
 CANARIES = ["canary-4dk7", "canary 4dk7!", "canary_4dk7", "Canary4dk7", "CANARY4DK7"]
@@ -619,9 +620,15 @@ def test_every_provider_has_its_samples() -> None:
     assert known - used == {("vault", "aws_credentials")}
 
 
+@pytest.mark.examples
 @pytest.mark.parametrize(("provider", "words"), CASES)
 @given(data=st.data())
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(
+    max_examples=examples(40),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=True,
+)
 def test_h3_no_provider_lets_a_secret_out(provider: str, words: dict[str, Any], data: Any) -> None:
     """In a mint, a login or a revocation, however it ends."""
     shape = msgspec.convert(words, SETTINGS[provider])
@@ -644,7 +651,7 @@ def test_h3_no_provider_lets_a_secret_out(provider: str, words: dict[str, Any], 
         grant=None if grant is None else Secret(grant),
         secrets=secrets,
     )
-    object_ = load_provider(provider)
+    object_ = provider_class(provider)()
     acts: list[Callable[[], object]] = [lambda: object_.mint(token_request, io)]
     acts += [
         lambda method=method: object_.login(token_request, io, method)  # type: ignore[misc, attr-defined]

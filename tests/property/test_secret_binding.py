@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from credward.grants.secret_binding import Binding, Use, judge
+from examples import examples
 
 HOSTS = ("https://a.example", "https://b.example", "https://c.example")
 # Where a token of a credential with these base URLs may end up.
@@ -72,4 +75,5 @@ class Secrets(RuleBasedStateMachine):
         assert {each.credential for each in uses} == set(self.allowed or {})
 
 
-TestSecrets = Secrets.TestCase
+TestSecrets = pytest.mark.examples(Secrets.TestCase)
+TestSecrets.settings = settings(TestSecrets.settings, max_examples=examples(100))

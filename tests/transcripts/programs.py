@@ -15,8 +15,11 @@ import sys
 import tempfile
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-__all__ = ["BUILDS", "ROOT", "build_hook", "native_helper", "program"]
+from marks import quick
+
+__all__ = ["BUILDS", "ROOT", "build_hook", "first_here", "native_helper", "program", "variants"]
 
 ROOT = Path(__file__).resolve().parents[2]
 HELPERS = ROOT / "helpers"
@@ -56,6 +59,17 @@ def program(name: str) -> list[str] | None:
         case _:
             binary = native_helper(name)
             return None if binary is None else [str(binary)]
+
+
+def first_here(*names: str) -> str | None:
+    """Return which of these programs every run of the tests goes by: the first that can be had."""
+    here = (name for name in names if name not in BUILDS or shutil.which(BUILDS[name][0]))
+    return next(here, None)
+
+
+def variants(*names: str) -> list[Any]:
+    """Return these programs as parameters of a test; all but the quick one are slow."""
+    return quick(first_here(*names), among=names)
 
 
 def native_helper(build: str) -> Path | None:

@@ -21,7 +21,7 @@ import pytest
 
 from fakes.daemon import CannedDaemon
 from transcripts.dialogue import Dialogue, matches, read_dialogues
-from transcripts.programs import BUILDS, ROOT, VERSION, program
+from transcripts.programs import BUILDS, ROOT, VERSION, first_here, program
 
 HERE = Path(__file__).resolve().parent
 HELPER = "credward-helper"
@@ -47,8 +47,14 @@ def _is_for_all(dialogue: Dialogue) -> bool:
 # sees of it: exit code, standard output, one line.
 _WORD_FOR_WORD = ("helper_places:", "helper_claims:")
 
+# The others of `BUILDS`, and what takes an interpreter with all of its modules, are slow.
+QUICK = {first_here(*BUILDS), "twin", "credward"}
 RUNS = [
-    pytest.param(dialogue, name, id=f"{dialogue.origin}-{name}")
+    pytest.param(
+        *(dialogue, name),
+        id=f"{dialogue.origin}-{name}",
+        marks=() if name in QUICK else pytest.mark.slow,
+    )
     for dialogue in DIALOGUES
     for name in _programs(dialogue)
 ]

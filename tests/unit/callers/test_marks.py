@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -33,9 +34,16 @@ async def test_what_is_hidden_or_gone_cannot_be_ruled_out() -> None:
     assert await MarkReader().read(pid) == UNKNOWN_HARNESS
 
 
-async def test_s16_nobody_waits_longer_than_the_deadline() -> None:
+async def test_s16_nobody_waits_longer_than_the_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """S-16: what did not answer by then is killed."""
+    # The kernel waits for the memory of that process, say.
+    hangs = tmp_path / "python"
+    hangs.write_text("#!/bin/sh\nexec sleep 600\n")
+    hangs.chmod(0o700)
     with running() as pid:
+        monkeypatch.setattr(sys, "executable", str(hangs))
         slow = MarkReader(deadline=0.0, most=1)
         assert await slow.read(pid) == UNKNOWN_HARNESS
         (killed,) = slow._running

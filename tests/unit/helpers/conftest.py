@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from transcripts.programs import program
+from transcripts.programs import program, variants
 
 
-@pytest.fixture(params=["musl", "clang-sanitized", "twin"])
+@pytest.fixture(params=variants("musl", "clang-sanitized", "twin"))
 def helper(request: pytest.FixtureRequest) -> list[str]:
     """The command of one implementation."""
     command = program(request.param)

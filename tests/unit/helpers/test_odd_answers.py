@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from credward.errors import Kind
+from examples import examples
 from fakes.daemon import CannedDaemon
 from transcripts.programs import program
 
@@ -79,8 +80,11 @@ def ask(command: list[str], daemon: CannedDaemon) -> tuple[int, bytes, bytes]:
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.examples
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(ANSWERS)
 @example(

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from transcripts.programs import ROOT, native_helper
+from transcripts.programs import ROOT, native_helper, variants
 from waiting import PATIENCE, until
 
 
@@ -58,7 +58,7 @@ class Installation:
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-@pytest.fixture(params=["musl", "gcc-sanitized"])
+@pytest.fixture(params=variants("musl", "gcc-sanitized"))
 def installed(
     request: pytest.FixtureRequest, directory: Path, environment: dict[str, str], socket_path: Path
 ) -> Iterator[Installation]:

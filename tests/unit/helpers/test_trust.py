@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fakes.daemon import CannedDaemon, answer
-from transcripts.programs import ROOT, program
+from transcripts.programs import ROOT, program, variants
 
 TOKEN = answer(200, b"abc\n")
 STRANGER = 12345
@@ -21,7 +21,7 @@ STRANGER = 12345
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to act as another user")
 
 
-@pytest.fixture(params=["musl", "clang-sanitized", "twin", "credward get"])
+@pytest.fixture(params=variants("musl", "clang-sanitized", "twin", "credward get"))
 def helper(request: pytest.FixtureRequest) -> list[str]:
     """The command of each program that asks: one set of rules holds for all."""
     command = program(request.param)

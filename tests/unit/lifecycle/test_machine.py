@@ -1380,6 +1380,7 @@ def test_t15_an_hour_offline_costs_little_and_ends_by_itself(seed: int) -> None:
     assert bench.ask(6000) == [Serve(bench.waiter, KEY, f"n{token}")]
 
 
+@pytest.mark.slow
 def test_t16_a_hundred_thousand_refreshes_leave_no_trace() -> None:
     """T16: refreshed ahead, forced, rejected and asked by ever new askers; nothing grows."""
     bench = Bench()

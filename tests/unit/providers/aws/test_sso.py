@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -12,22 +11,9 @@ from credward.providers.aws.client import Aws
 from credward.providers.aws.provider import AwsProvider
 from credward.providers.aws.sso import read_login, refresh
 from credward.providers.aws.sso_login import log_in_device
-from fakes.aws_sso import START_URL, AwsSso, serving_sso
-from unit.providers.aws.sso_world import REGION, World, aged, mint, request
+from fakes.aws_sso import START_URL
+from unit.providers.aws.sso_world import REGION, aged, mint, request
 from waiting import PATIENCE
-
-
-@pytest.fixture
-def sso() -> Iterator[AwsSso]:
-    with serving_sso() as server:
-        yield server
-
-
-@pytest.fixture
-def io(sso):
-    world = World(sso)
-    yield world
-    world.transport.close()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,21 +13,8 @@ from credward.providers.aws.client import Aws
 from credward.providers.aws.provider import AwsProvider
 from credward.providers.aws.sso import read_login
 from credward.providers.aws.sso_login import log_in_browser, log_in_device
-from fakes.aws_sso import START_URL, AwsSso, serving_sso
-from unit.providers.aws.sso_world import REGION, World, mint, request
-
-
-@pytest.fixture
-def sso() -> Iterator[AwsSso]:
-    with serving_sso() as server:
-        yield server
-
-
-@pytest.fixture
-def io(sso):
-    world = World(sso)
-    yield world
-    world.transport.close()
+from fakes.aws_sso import START_URL
+from unit.providers.aws.sso_world import REGION, mint, request
 
 
 @pytest.fixture

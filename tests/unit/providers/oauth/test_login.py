@@ -10,28 +10,11 @@ import pytest
 from credward.errors import BrokerError, Kind
 from credward.providers.oauth.login import log_in_by_browser, log_in_by_device
 from credward.providers.provider import ProviderRequest
-from credward.providers.transport import Transport
-from credward.settings.network import NetworkSettings
 from credward.settings.oauth import Settings
-from fakes.login_io import FakeLoginIo, follow_once
+from fakes.login_io import follow_once
 from fakes.oauth_server import OAuthServer
 
 SCOPE = "openid offline_access"
-
-
-@pytest.fixture
-def server():
-    with OAuthServer() as running:
-        yield running
-
-
-@pytest.fixture
-def io():
-    transport = Transport(NetworkSettings())
-    yield FakeLoginIo(
-        server=lambda request: transport.send(request, credential="gateway"), user=follow_once
-    )
-    transport.close()
 
 
 def request(server, **words):

@@ -19,28 +19,11 @@ from credward.settings.network import NetworkSettings
 from credward.settings.oauth import Settings
 from credward.tokens import Secret
 from fakes.io import NOW
-from fakes.login_io import FakeLoginIo, follow_once
 from fakes.oauth_server import Answer, OAuthServer
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 PEM = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 USER = {"client_id": "client-1", "scope": "openid offline_access"}
-
-
-@pytest.fixture
-def server():
-    with OAuthServer() as running:
-        yield running
-
-
-@pytest.fixture
-def io():
-    """Return the world of a login, over the real transport."""
-    transport = Transport(NetworkSettings())
-    yield FakeLoginIo(
-        server=lambda request: transport.send(request, credential="gateway"), user=follow_once
-    )
-    transport.close()
 
 
 def request(server, *, grant=None, audience=None, scopes=(), secrets=None, **words):

@@ -95,12 +95,12 @@ class Daemon:
 
 
 @contextlib.contextmanager
-def bare_server(folder: Path) -> Iterator[Path]:
-    """Run the floor: the same server with a constant answer."""
+def constant_server(folder: Path, program: str) -> Iterator[Path]:
+    """Run a server with a constant answer: our own (`bare_server`) or the `yardstick`."""
     folder.mkdir(mode=0o700)
-    path = folder / "bare.sock"
+    path = folder / "s"
     process = subprocess.Popen(
-        [sys.executable, str(HERE / "bare_server.py"), str(path)],
+        [sys.executable, str(HERE / f"{program}.py"), str(path)],
         env={**os.environ, "PYTHONPATH": str(ROOT / "broker")},
         stdout=subprocess.PIPE,
     )
@@ -179,6 +179,12 @@ def spawn(command: Sequence[str], environment: Mapping[str, str], stdin: Path | 
         (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
     ]
     return os.posix_spawnp(command[0], list(command), dict(environment), file_actions=files)
+
+
+def processor_seconds(pid: int) -> float:
+    """Return what a process has used so far (proc_pid_stat(5): utime and stime)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory(pid: int) -> dict[str, float]:

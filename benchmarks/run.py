@@ -131,7 +131,8 @@ def round_trips(report: Report, work: Path) -> None:
 def throughput(report: Report, work: Path) -> None:
     """The daemon under load, against its own server with nothing behind it."""
     report.heading(
-        "Load: a cached token with attestation, policy and audit, against a constant answer"
+        "Load: a cached token with attestation, policy and audit, against a constant answer "
+        "of our server (bare) and of one that shares no code with it (yardstick)"
     )
     compiler = next((each for each in ("cc", "gcc", "clang") if shutil.which(each)), None)
     if compiler is None:
@@ -141,19 +142,27 @@ def throughput(report: Report, work: Path) -> None:
     subprocess.run([compiler, "-O2", "-std=c11", "-o", str(load), str(HERE / "load.c")], check=True)
     with (
         Daemon(work / "load-daemon", _CONFIG) as daemon,
-        processes.bare_server(work / "bare") as bare,
+        processes.constant_server(work / "bare", "bare_server") as bare,
+        processes.constant_server(work / "yardstick", "yardstick") as yardstick,
     ):
         daemon.ask_for("demo")
         for mode in ("a connection each", "kept alive"):
             for clients in _CLIENTS:
+                most = run_load(load, yardstick, clients, mode)
                 floor = run_load(load, bare, clients, mode)
+                before = processes.processor_seconds(daemon.pid)
                 ours = run_load(load, daemon.socket, clients, mode)
+                used = processes.processor_seconds(daemon.pid) - before
                 name = f"{clients} clients, {mode}"
                 if ours["errors"]:
                     report.skip(name, f"{ours['errors']} errors")
                     continue
+                report.row(f"yardstick, {name}", most["rps"], "/s")
                 report.row(f"bare server, {name}", floor["rps"], "/s")
                 report.row(f"daemon, {name}", ours["rps"], "/s", ours["rps"] / floor["rps"], "bare")
+                report.row("  the same", ours["rps"], "/s", ours["rps"] / most["rps"], "yardstick")
+                # The generator asks for two seconds.
+                report.row("  processor per answer", used / 2 / ours["rps"] * 1e6, "us")
                 report.row(
                     "  latency p50",
                     ours["p50_us"] / 1e3,

@@ -172,7 +172,7 @@ class GrantService:
         if not text or len(text) > LONGEST_SECRET or not text.isprintable():
             raise BrokerError(
                 Kind.BAD_REQUEST,
-                "what came is no refresh token (one line, at most 32 KiB): pipe the bare token in",
+                "this is not a refresh token (one line, at most 32 KiB): pipe the bare token in",
             )
         await self._opened_store.open(self._config)
         before, trial = self._keeper.peek(credential.grant), new_family()

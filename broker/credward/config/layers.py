@@ -30,7 +30,7 @@ class ConfigErrors(BrokerError):  # noqa: N818 - several, by design
         if len(lines) > 1:
             text += f" (and {len(lines) - 1} more): run credward config check for the list"
         elif ": run " not in text:
-            text += ": mend it, then run credward config check"
+            text += ": correct it, then run credward config check"
         super().__init__(Kind.FIX_CONFIGURATION, text)
         self.lines = tuple(lines)
 

@@ -192,7 +192,7 @@ def _credentials(
         where = layer.at("credentials", name)
         if not _NAME.match(name):
             complaints.errors.append(
-                f'{where}: "{name}" is no name: letters, digits, dot, dash, underscore, '
+                f'{where}: "{name}" is not a valid name: letters, digits, dot, dash, underscore, '
                 "at most 64, beginning with a letter or digit"
             )
         elif not isinstance(table, dict):

@@ -84,7 +84,7 @@ def load_policies(files: list[Path], *, mode: str) -> Loaded:
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         raise BrokerError(
-            Kind.FIX_CONFIGURATION, f"{errors[0]}{more}: mend it, then run credward config check"
+            Kind.FIX_CONFIGURATION, f"{errors[0]}{more}: correct it, then run credward config check"
         )
     text = "\n".join(each.text for each in statements)
     return Loaded(

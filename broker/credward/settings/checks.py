@@ -59,7 +59,7 @@ def check_base_urls(base_urls: tuple[str, ...]) -> None:
     for url in base_urls:
         if origin_of(url) is None:
             raise ValueError(
-                f'"{url}" is no base URL: write one such as "https://llm.example.com", with '
+                f'"{url}" is not a base URL: write one such as "https://llm.example.com", with '
                 "nothing but scheme, host, port and path"
             )
 

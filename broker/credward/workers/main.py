@@ -207,7 +207,7 @@ class _Worker:
         if not text or len(text) > MAX_LINE // 4 or find_unprintable(text.encode()) >= 0:
             raise BrokerError(
                 Kind.PROVIDER_REFUSED,
-                f'"{credential}" got something that is no token ({len(text)} characters, expected '
+                f'"{credential}" got no valid token ({len(text)} characters, expected '
                 f"printable ASCII, at most {MAX_LINE // 4}): run credward doctor",
             )
         return Minted(

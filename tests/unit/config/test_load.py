@@ -97,7 +97,7 @@ GOOD = '[credentials.a]\nprovider = "local"\n'
             GOOD + "[grants.g]\nprovider = 'oauth'\nclaims = {}\n",
             '5: unknown key "claims"',
         ),
-        ('[credentials."a b"]\nprovider = "local"\n', '1: "a b" is no name'),
+        ('[credentials."a b"]\nprovider = "local"\n', '1: "a b" is not a valid name'),
         ("[credential.a]\n", '1: unknown key "credential", perhaps "credentials"'),
         ("sinks = []\n", '1: "sinks" is not read by this version of credward'),
         (

@@ -89,7 +89,7 @@ def test_pages_that_may_not(url):
 )
 def test_a_base_url_that_none_could_match_is_refused(url):
     """It would deny every ask, and look right in the configuration."""
-    with pytest.raises(ValueError, match="is no base URL: write one"):
+    with pytest.raises(ValueError, match="is not a base URL: write one"):
         check_base_urls(("https://llm.example.com/v1", url))
 
 
@@ -128,5 +128,5 @@ def test_s11_port_0_makes_a_bad_url_wherever_one_is_written(url):
 
     assert origin_of(url) is None
     assert not is_page(url)
-    with pytest.raises(ValueError, match="is no base URL"):
+    with pytest.raises(ValueError, match="is not a base URL"):
         check_base_urls((url,))

@@ -91,7 +91,7 @@ def claude_code_command(
     except BrokerError as error:
         if "JSON" in error.message and not error.message.startswith('"'):
             raise BrokerError(
-                error.kind, f'"{target}" {error.message}: mend it, nothing was changed'
+                error.kind, f'"{target}" {error.message}: correct it, nothing was changed'
             ) from error
         raise
     backup = None
@@ -227,7 +227,9 @@ def _tell(
         click.echo(plan.diff(target))
         click.echo("dry run: nothing was changed")
     elif plan.whole:
-        click.echo(f"{target}: {'removed, there was none' if plan.after is None else 'as it was'}")
+        click.echo(
+            f"{target}: {'removed, as before' if plan.after is None else 'as it was before'}"
+        )
     else:
         click.echo(f"{target}: changed" + (f", the old one is {backup}" if backup else ""))
         if plan.changes is not None:

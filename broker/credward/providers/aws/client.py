@@ -75,8 +75,7 @@ class Aws:
             return min(left, self._timeout)
         raise BrokerError(
             Kind.TIMED_OUT,
-            f'"{self.credential}" got no token, its steps took longer than {self._timeout:g} s '
-            "together: raise timeout",
+            f'"{self.credential}" timed out after {self._timeout:g} s: raise timeout',
         )
 
     def session(self, profile: str | None = None) -> botocore.session.Session:

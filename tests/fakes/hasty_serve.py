@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import sys
 
-from credward.workers.pool import WorkerPool
+from credward.workers.pool import PoolLimits
 
-assert WorkerPool.__init__.__kwdefaults__ is not None
-WorkerPool.__init__.__kwdefaults__["idle_after"] = float(sys.argv.pop(1))
+_defaults = PoolLimits.__init__.__kwdefaults__
+assert _defaults is not None
+assert "idle_after" in _defaults
+_defaults["idle_after"] = float(sys.argv.pop(1))
 
 from credward.cli.main import main  # noqa: E402 - the default comes first
 

@@ -6,16 +6,27 @@ process is looked at is the business of the platform (`linux`, `macos`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from credward.callers.caller import Ancestor, Process
 from credward.callers.programs import harness_name, is_transparent, relay_name
 
-__all__ = ["Ancestry", "ProcessTable", "Stat", "walk"]
+__all__ = [
+    "DEEPEST",
+    "Above",
+    "Ancestry",
+    "ProcessTable",
+    "Stat",
+    "ancestor",
+    "below",
+    "conclude",
+    "walk",
+]
 
 # Nobody nests deeper; a loop in a broken process table must end too.
-_DEEPEST = 64
+DEEPEST = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,51 @@ class _Seen:
     seen: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Above:
+    """What all that is above a process says of it; the fields are explained at `Caller`."""
+
+    agent: Process | None
+    harness: str | None
+    ancestors: tuple[Ancestor, ...]
+
+
+def ancestor(pid: int, stat: Stat, path: str | None) -> _Seen:
+    """Return one process of a chain, whose program need not be certain."""
+    return _Seen(pid=pid, stat=stat, path=path, seen=False)
+
+
+def conclude(ancestors: Sequence[_Seen]) -> tuple[Above, int]:
+    """Return what *ancestors*, nearest first, say together, and how many of them count for that.
+
+    Those up to the agent and the nearest harness; all where there is no harness. Above them any
+    program could be any other.
+    """
+    names = [harness_name(each.stat.name, each.path) for each in ancestors]
+    asks = next((at for at, each in enumerate(ancestors) if _asks(each)), None)
+    harness = next((at for at, name in enumerate(names) if name is not None), None)
+    above = Above(
+        agent=None if asks is None else _process(ancestors[asks]),
+        harness=None if harness is None else names[harness],
+        ancestors=tuple(Ancestor(each.pid, each.stat.start_time) for each in ancestors),
+    )
+    counting = len(ancestors) if harness is None or asks is None else max(harness, asks) + 1
+    return above, counting
+
+
+def below(pid: int, stat: Stat, path: str | None, above: Above) -> Ancestry:
+    """Return what *pid* is and what is *above* it, all of it; its own program is certain."""
+    own = harness_name(stat.name, path)
+    itself = Process(pid=pid, start_time=stat.start_time, name=stat.name)
+    return Ancestry(
+        agent=above.agent if own is None else itself,
+        harness=own or above.harness,
+        relay=relay_name(stat.name, path),
+        ancestors=above.ancestors,
+        complete=True,
+    )
+
+
 def walk(
     pid: int,
     stat: Stat,
@@ -99,7 +155,7 @@ def _climb(
     """Return the ancestors, nearest first, and whether that is all of them."""
     found: list[_Seen] = []
     child, child_stat = pid, stat
-    for _ in range(_DEEPEST):
+    for _ in range(DEEPEST):
         parent = child_stat.parent
         if parent == 0:
             # The end of the line: init, or the first process of our pid namespace.

@@ -11,13 +11,17 @@ import socket
 from dataclasses import dataclass
 
 from credward.callers import linux
-from credward.callers.ancestry import walk
+from credward.callers.ancestry import below, walk
 from credward.callers.caller import Caller, Handle
+from credward.callers.chains import Chains
 from credward.callers.marks import MarkReader
 from credward.callers.mounts import MountTable
 from credward.errors import BrokerError, Kind
 
 __all__ = ["LinuxIdentifier", "LinuxPeer"]
+
+# Ancestors that are kept; each takes three descriptors.
+_KEPT = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,7 @@ class LinuxPeer:
         connected: Connected,
         *,
         processes: linux.Processes,
+        chains: Chains,
         marks: MarkReader,
         own_uid: int,
         relays_above: bool,
@@ -51,6 +56,7 @@ class LinuxPeer:
         self.uid, self.gid, self.pid = connected.uid, connected.gid, connected.pid
         self._handle, self._kind = connected.handle, connected.kind
         self._processes = processes
+        self._chains = chains
         self._marks = marks
         self._relays_above = relays_above
         pinned = None if self._handle is None else self.pid
@@ -60,6 +66,10 @@ class LinuxPeer:
 
     def identify(self) -> Caller:
         """Return the caller as it is now; raises `denied` if the one who connected is gone."""
+        return self._look(by_chain=True)
+
+    def _look(self, *, by_chain: bool) -> Caller:
+        """Return the caller; *by_chain*: what is above it may be known, and is proved anew."""
         if self._handle is None or self.pid is None:
             return Caller(uid=self.uid, gid=self.gid, pid=self.pid)
         self._check_alive()
@@ -71,10 +81,17 @@ class LinuxPeer:
             # For good: what wrote on this connection meanwhile, nobody knows.
             self._pinned = None
         executable = self._pinned
-        above = walk(
-            *(self.pid, stat, path, self._processes),
-            seen=executable is not None,
-            relays_above=self._relays_above,
+        above = None
+        if by_chain and (executable is not None or not self._relays_above):
+            above = self._chains.above(self.pid, stat)
+        found = (
+            below(self.pid, stat, path, above)
+            if above is not None
+            else walk(
+                *(self.pid, stat, path, self._processes),
+                seen=executable is not None,
+                relays_above=self._relays_above,
+            )
         )
         # Only now is it certain that all of that was about the process that connected.
         self._check_alive()
@@ -85,11 +102,11 @@ class LinuxPeer:
             start_time=stat.start_time,
             handle=self._kind,
             executable=executable,
-            agent=above.agent,
-            harness=above.harness,
-            relay=above.relay,
-            ancestry_complete=above.complete,
-            ancestors=above.ancestors,
+            agent=found.agent,
+            harness=found.harness,
+            relay=found.relay,
+            ancestry_complete=found.complete,
+            ancestors=found.ancestors,
         )
 
     async def identify_closely(self) -> Caller:
@@ -98,7 +115,8 @@ class LinuxPeer:
         This takes a program of ours some 50 ms, so it is for what only owners do. A mark may have
         been taken off; what cannot be read in time counts as an unknown harness.
         """
-        caller = self.identify()
+        # Each ancestor is looked at: what owners do may take that time.
+        caller = self._look(by_chain=False)
         if caller.harness is not None or caller.handle is None or self.pid is None:
             return caller
         if self.uid != self._own_uid:
@@ -106,7 +124,7 @@ class LinuxPeer:
             return caller
         mark = await self._marks.read(self.pid)
         # Anew: it may have ended meanwhile, and somebody else's environment been read.
-        caller = self.identify()
+        caller = self._look(by_chain=False)
         if mark is None or caller.harness is not None:
             return caller
         return dataclasses.replace(caller, harness=mark)
@@ -135,6 +153,7 @@ class LinuxIdentifier:
         self._user_mode = user_mode
         self._mounts = MountTable()
         self._processes = linux.Processes(self._mounts)
+        self._chains = Chains(self._processes, most=_KEPT)
         self._marks = MarkReader()
 
     def open(self, peer: socket.socket) -> LinuxPeer:
@@ -146,6 +165,7 @@ class LinuxIdentifier:
         return LinuxPeer(
             connected,
             processes=self._processes,
+            chains=self._chains,
             marks=self._marks,
             own_uid=self._own_uid,
             relays_above=self._user_mode and uid == self._own_uid,
@@ -153,6 +173,7 @@ class LinuxIdentifier:
 
     def close(self) -> None:
         """Close the files that are kept open."""
+        self._chains.close()
         self._processes.close()
         self._mounts.close()
 

@@ -211,6 +211,7 @@ def test_a_peer_outside_our_pid_namespace_is_unattested(identifier: LinuxIdentif
     peer = LinuxPeer(
         Connected(uid=1, gid=1, pid=None, handle=None, kind=None),
         processes=identifier._processes,
+        chains=identifier._chains,
         marks=identifier._marks,
         own_uid=0,
         relays_above=True,

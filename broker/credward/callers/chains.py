@@ -1,17 +1,16 @@
 """What is above a parent process, kept and proved anew for each request (Linux).
 
-Kept of each ancestor: a process handle, its `exe` link and its `comm`, each of which belongs to one
+Kept of each ancestor: a process handle, its `exe` link and its `stat`, each of which belongs to one
 process for good. A chain stands while all handles are silent and the facts that count are what they
-were, which the kernel says each time; whatever differs has everything forgotten and learned anew.
-Who the peer itself is, is `linux_peer`; a walk that keeps nothing, `ancestry`.
+were: program, name and parent, by the kernel's word of now. What differs, and whatever is below it,
+is forgotten and learned anew. Who the peer itself is, is `linux_peer`; a walk that keeps nothing is
+`ancestry`.
 
 Why that is enough:
 
-* A living process keeps its parent while that lives (credentials(7), wait(2)), so a link that was
-  seen once stands while both are alive. It was seen after the parent's handle was opened.
+* Each link that counts is read anew. Above the agent and the nearest harness nothing but life does.
 * A pid is given away only after its process was reaped, and a handle tells of the end before that.
-* An exec or a rename of a process that counts shows in `exe` or `comm`, which are read anew. Above
-  the agent and the nearest harness nothing but life counts.
+* An exec or a rename of a process that counts shows in `exe` or `stat`.
 * A death that is seen late shows more ancestors, not fewer, and a harness only restricts.
 """
 
@@ -19,38 +18,38 @@ from __future__ import annotations
 
 import os
 import select
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from credward.callers.ancestry import DEEPEST, Above, Stat, ancestor, conclude
-from credward.callers.linux import Processes, read_stat
+from credward.callers.linux import Processes, parse_stat
 
 __all__ = ["Chains"]
 
-# The kernel keeps 15 characters of a name.
-_COMM = 64
+_PAGE = 4096
+# Parents that had too much above them are remembered, so that nobody makes us climb in vain.
+_MOST_DEEP = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kept:
-    """One ancestor: descriptors of its handle, `exe` (-1: none) and `comm`, and what they said."""
+    """One ancestor: descriptors of its *handle*, `exe` and `stat`, and what the last two said."""
 
-    stat: Stat
     pid: int
+    stat: Stat
+    path: str | None
     handle: int
     exe: int
-    comm: int
-    path: str | None
-    name: bytes
+    file: int
 
     def is_as_before(self) -> bool:
-        """Whether it still is the program that it was, by the kernel's word of now."""
-        return _read_name(self.comm) == self.name and _read_path(self.exe) == self.path
+        """Whether it still is the program that it was, below the same parent."""
+        return _read_stat(self.file) == self.stat and _read_path(self.exe) == self.path
 
     def close(self) -> None:
-        for descriptor in (self.handle, self.exe, self.comm):
-            if descriptor >= 0:
-                os.close(descriptor)
+        for descriptor in (self.handle, self.exe, self.file):
+            os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,122 +68,123 @@ class Chains:
         self._most = most
         self._kept: dict[int, _Kept] = {}
         self._chains: dict[int, _Chain] = {}
+        self._by_handle: dict[int, int] = {}
+        self._deep: set[int] = set()
         self._ends = select.epoll()
 
     def above(self, pid: int, stat: Stat) -> Above | None:
         """Return what is above *pid*, whose *stat* was read just now; None where it is not sure."""
         chain = self._chains.get(stat.parent)
-        if chain is not None and self._stands(chain):
-            return chain.above
         if chain is not None:
-            self.forget()
+            changed = {each.pid for each in chain.counting if not each.is_as_before()}
+            # Life last: what was read before was of these very processes then.
+            self._forget(changed | self._ended())
+            if self._chains.get(stat.parent) is chain:
+                return chain.above
         learned = self._learn(pid, stat)
         return None if learned is None else learned.above
 
-    def forget(self) -> None:
-        """Keep nothing."""
-        self._chains.clear()
-        while self._kept:
-            self._kept.popitem()[1].close()
-
     def close(self) -> None:
-        """Keep nothing more."""
-        self.forget()
-        self._ends.close()
+        """Keep nothing."""
+        self._forget(set(self._kept))
 
-    def _stands(self, chain: _Chain) -> bool:
-        # Life last: what was read before was of these very processes then.
-        return all(each.is_as_before() for each in chain.counting) and not self._ends.poll(0)
+    def _ended(self) -> set[int]:
+        """Return who has ended."""
+        return {self._by_handle[handle] for handle, _ in self._ends.poll(0)}
+
+    def _forget(self, pids: Collection[int]) -> None:
+        """Forget these, those that are kept below them, and every chain with one of them in it."""
+        gone = set(pids)
+        while below := {
+            pid for pid, each in self._kept.items() if each.stat.parent in gone and pid not in gone
+        }:
+            gone |= below
+        for pid in gone & self._kept.keys():
+            kept = self._kept.pop(pid)
+            # A chain has its key in it, and all above that.
+            self._chains.pop(pid, None)
+            del self._by_handle[kept.handle]
+            self._ends.unregister(kept.handle)
+            kept.close()
 
     def _learn(self, pid: int, stat: Stat) -> _Chain | None:
+        if stat.parent in self._deep:
+            return None
+        self._forget(self._ended())
         found: list[_Kept] = []
         child, child_stat = pid, stat
         while child_stat.parent != 0:
+            if len(found) == min(self._most, DEEPEST):
+                self._deep = {*(self._deep if len(self._deep) < _MOST_DEEP else ()), stat.parent}
+                return None
             parent = self._keep(child_stat.parent)
             # Asked after the parent's handle was there: it was that process, and no later owner of
             # its pid.
             again = None if parent is None else self._processes.stat(child)
-            if (
-                parent is None
-                or again is None
-                or (again.parent, again.start_time) != (parent.pid, child_stat.start_time)
-                or len(found) == DEEPEST
-            ):
-                self.forget()
+            if parent is None or again is None or again.parent != parent.pid:
+                return None
+            if again.start_time != child_stat.start_time:
                 return None
             found.append(parent)
             child, child_stat = parent.pid, parent.stat
-        if len(self._kept) > self._most or self._ends.poll(0):
-            self.forget()
+        # Some were kept before: what they said then may have changed.
+        changed = {each.pid for each in found if not each.is_as_before()}
+        self._forget(changed | self._ended())
+        if any(self._kept.get(each.pid) is not each for each in found):
             return None
-        ancestors = [ancestor(each.pid, each.stat, each.path) for each in found]
-        above, counting = conclude(ancestors)
+        above, counting = conclude([ancestor(each.pid, each.stat, each.path) for each in found])
         chain = _Chain(above, found[:counting])
-        self._chains[stat.parent] = chain
+        if found:
+            self._chains[stat.parent] = chain
         return chain
 
     def _keep(self, pid: int) -> _Kept | None:
         if (kept := self._kept.get(pid)) is not None:
             return kept
+        if len(self._kept) >= self._most:
+            # Callers with different parents, one after another: begin anew.
+            self._forget(set(self._kept))
+            return None
         if (opened := _open(pid)) is None:
             return None
+        try:
+            self._ends.register(opened.handle, select.EPOLLIN)
+        except OSError:
+            opened.close()
+            return None
         self._kept[pid] = opened
-        self._ends.register(opened.handle, select.EPOLLIN)
+        self._by_handle[opened.handle] = pid
         return opened
 
 
 def _open(pid: int) -> _Kept | None:
+    """Open one; None where any of it cannot be had."""
     descriptors: list[int] = []
-    try:
+    with suppress(OSError):
         descriptors.append(os.pidfd_open(pid))
-        descriptors.append(os.open(f"/proc/{pid}/comm", os.O_RDONLY | os.O_CLOEXEC))
-    except OSError:
-        for each in descriptors:
-            os.close(each)
-        return None
-    handle, comm = descriptors
-    try:
         # The link itself; where it leads is read each time.
-        exe = os.open(f"/proc/{pid}/exe", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        exe = -1
-    name = _read_name(comm)
-    stat = _read_stat(pid, name)
-    if stat is None:
-        for each in (handle, comm, exe):
-            if each >= 0:
-                os.close(each)
-        return None
-    return _Kept(
-        stat=stat,
-        pid=pid,
-        handle=handle,
-        exe=exe,
-        comm=comm,
-        path=_read_path(exe),
-        name=name,
-    )
+        flags = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptors.append(os.open(f"/proc/{pid}/exe", flags))
+        descriptors.append(os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC))
+        handle, exe, file = descriptors
+        if (stat := _read_stat(file)) is not None:
+            path = _read_path(exe)
+            return _Kept(pid=pid, stat=stat, path=path, handle=handle, exe=exe, file=file)
+    for each in descriptors:
+        os.close(each)
+    return None
 
 
-def _read_stat(pid: int, name: bytes) -> Stat | None:
-    """Return the stat with the name that is compared later, whatever it is called meanwhile."""
-    stat = read_stat(pid)
-    if stat is None or not name:
-        return None
-    return Stat(name[:-1].decode("utf-8", "replace"), stat.parent, stat.start_time)
-
-
-def _read_name(descriptor: int) -> bytes:
+def _read_stat(descriptor: int) -> Stat | None:
     try:
-        return os.pread(descriptor, _COMM, 0)
+        return parse_stat(os.pread(descriptor, _PAGE, 0))
     except OSError:
-        return b""
+        return None
 
 
 def _read_path(descriptor: int) -> str | None:
-    if descriptor < 0:
-        return None
     try:
         return os.readlink("", dir_fd=descriptor)
     except OSError:
+        # Of another user, or of one whose first thread has ended.
         return None

@@ -23,6 +23,11 @@ __all__ = ["PeerIdentifier", "peer_identifier", "process_table"]
 class PeerIdentifier(Protocol):
     """Opens peers."""
 
+    @property
+    def descriptors(self) -> int:
+        """How many it may keep open beside those of its peers."""
+        ...
+
     def open(self, peer: socket.socket) -> Peer:
         """Ask the kernel who connected to this end."""
         ...

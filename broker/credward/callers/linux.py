@@ -20,6 +20,7 @@ __all__ = [
     "Processes",
     "executable",
     "is_dead",
+    "parse_stat",
     "peer_credentials",
     "peer_handle",
     "program_path",
@@ -65,7 +66,7 @@ def read_stat(pid: int) -> Stat | None:
     except OSError:
         return None
     try:
-        return _parse(os.pread(descriptor, _PAGE, 0))
+        return parse_stat(os.pread(descriptor, _PAGE, 0))
     except OSError:
         return None
     finally:
@@ -121,7 +122,7 @@ class Processes:
                 os.close(self._files.pop(pid))
             else:
                 self._files.move_to_end(pid)
-                return _parse(raw)
+                return parse_stat(raw)
         try:
             self._files[pid] = descriptor = _open_stat(pid)
             raw = os.pread(descriptor, _PAGE, 0)
@@ -129,7 +130,7 @@ class Processes:
             return None
         if len(self._files) > self._most:
             os.close(self._files.popitem(last=False)[1])
-        return _parse(raw)
+        return parse_stat(raw)
 
     def path(self, pid: int) -> str | None:
         """Return what `program_path` does."""
@@ -153,7 +154,8 @@ def _open_stat(pid: int) -> int:
     return os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
 
 
-def _parse(raw: bytes) -> Stat | None:
+def parse_stat(raw: bytes) -> Stat | None:
+    """Return what the content of a stat file says (proc_pid_stat(5)); None where it is cut off."""
     # The name stands in parentheses and may hold anything, parentheses and line breaks included.
     begin, end = raw.find(b"("), raw.rfind(b")")
     fields = raw[end + 2 :].split()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import resource
 import socket
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ __all__ = ["LinuxIdentifier", "LinuxPeer"]
 
 # Ancestors that are kept; each takes three descriptors.
 _KEPT = 32
+# Where there are few descriptors, one in so many is an ancestor's (`RLIMIT_NOFILE`).
+_SHARE = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +156,10 @@ class LinuxIdentifier:
         self._user_mode = user_mode
         self._mounts = MountTable()
         self._processes = linux.Processes(self._mounts)
-        self._chains = Chains(self._processes, most=_KEPT)
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = min(_KEPT, max(0, limit) // _SHARE)
+        self._chains = Chains(self._processes, most=most)
+        self.descriptors = 3 * most
         self._marks = MarkReader()
 
     def open(self, peer: socket.socket) -> LinuxPeer:

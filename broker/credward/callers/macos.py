@@ -203,6 +203,7 @@ class MacIdentifier:
     def __init__(self, kernel: Kernel, *, own_uid: int, user_mode: bool) -> None:
         self._processes = MacProcesses(kernel)
         self._own_uid = own_uid
+        self.descriptors = 0
         self._user_mode = user_mode
 
     def open(self, peer: socket.socket) -> MacPeer:

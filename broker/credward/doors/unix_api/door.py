@@ -10,6 +10,7 @@ from credward.doors.door import Door
 from credward.doors.unix_api.listen import bind_socket
 from credward.doors.unix_api.problems import render_problem
 from credward.doors.unix_api.routes import Services, build_handler
+from credward.http.limits import Limits
 
 __all__ = ["unix_api"]
 
@@ -30,4 +31,5 @@ def unix_api(
         open_peer=peers.open,
         handler=build_handler(services, home),
         render_error=render_problem,
+        limits=Limits(spare_descriptors=Limits().spare_descriptors + peers.descriptors),
     )

@@ -157,7 +157,7 @@ class LinuxIdentifier:
         self._mounts = MountTable()
         self._processes = linux.Processes(self._mounts)
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        most = min(_KEPT, max(0, limit) // _SHARE)
+        most = _KEPT if limit == resource.RLIM_INFINITY else min(_KEPT, limit // _SHARE)
         self._chains = Chains(self._processes, most=most)
         self.descriptors = 3 * most
         self._marks = MarkReader()

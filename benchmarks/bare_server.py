@@ -34,7 +34,7 @@ async def _serve(path: str) -> None:
     listener.bind(path)
     listener.listen(1024)
     server = HttpServer(_answer, open_peer=lambda _: _Nobody(), render_error=render_problem)
-    await server.start(listener)
+    server.start(listener)
     print("ready", flush=True)
     await asyncio.Event().wait()
 

@@ -38,10 +38,10 @@ class Listener:
         if activated is not None:
             # The file belongs to the service manager: never watched, never removed.
             self.address = os.fsdecode(activated.getsockname())
-            await server.start(activated)
+            server.start(activated)
         else:
             self._opening = self._door.make_opening()
-            await server.start(self._opening.socket)
+            server.start(self._opening.socket)
         self._server = server
 
     async def watch(self) -> None:
@@ -64,6 +64,6 @@ class Listener:
         lost.release()
         old, self._server = self._server, self._door.serve()
         self._opening = self._door.make_opening()
-        await self._server.start(self._opening.socket)
+        self._server.start(self._opening.socket)
         if old is not None:
             await old.close(_GRACE)

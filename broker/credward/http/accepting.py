@@ -1,92 +1,78 @@
-"""Accepting that can be paused: a loop's server on a dup of the listener, closed and made anew.
+"""Accepting that can be paused: whoever comes meanwhile waits in the kernel's queue.
 
-When to pause is `http11`. The two loops differ in what closing does to connections half made, and
-this is the only place that knows.
+When to pause is `http11`; what becomes of a connection is `connection`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
+import errno
 import socket
-import sys
 from collections.abc import Callable
-from typing import Any
 
 __all__ = ["Acceptor"]
 
-_CLOSED_BY_NAME = sys.version_info >= (3, 13)
-
-
-class _Listening(socket.socket):
-    """Listens already: a loop that shortens the queue, be it for a moment, turns clients away."""
-
-    def listen(self, backlog: int = 0, /) -> None:
-        """Leave it as it is."""
+# In one turn of the loop, so that others get theirs in between.
+_BURST = 16
+# So long nothing is accepted when the process or the machine has no descriptor left (seconds).
+_RETRY = 1.0
+_NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class Acceptor:
-    """Makes a protocol for each connection on *listener*, at most *burst* at one go."""
+    """Hands each connection on *listener* to *take*, at once; *queue* is how many may wait."""
 
     def __init__(
-        self,
-        listener: socket.socket,
-        make_protocol: Callable[[], asyncio.BaseProtocol],
-        *,
-        burst: int,
-        queue: int,
+        self, listener: socket.socket, take: Callable[[socket.socket], None], *, queue: int
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._is_standard = isinstance(self._loop, asyncio.SelectorEventLoop)
         self._listener = listener
-        self._make_protocol = make_protocol
-        self._burst = burst
-        self._queue = queue
-        self._server: asyncio.Server | None = None
-        self._wanted = False
+        self._take = take
+        self._accepting = False
+        self._retry: asyncio.TimerHandle | None = None
         listener.listen(queue)
+        # Of those that wait, one may have left before it is accepted.
+        listener.setblocking(False)
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """Accept from now on."""
-        self._wanted = True
-        if self._server is not None:
-            return
-        extra: dict[str, Any] = {}
-        if _CLOSED_BY_NAME:
-            # From 3.13 on closing a server removes its socket file, and pausing closes the server.
-            extra["cleanup_socket"] = False
-        # The standard loop takes `backlog` connections at one go, before anyone counts; for uvloop
-        # it is the length of the queue alone.
-        backlog = self._burst if self._is_standard else self._queue
-        # A dup: closing what the loop accepts on must not close what clients queue on.
-        taken = _Listening(fileno=os.dup(self._listener.fileno()))
-        if self._listener.family == socket.AF_UNIX:
-            self._server = await self._loop.create_unix_server(
-                self._make_protocol, sock=taken, backlog=backlog, **extra
-            )
-        else:
-            self._server = await self._loop.create_server(
-                self._make_protocol, sock=taken, backlog=backlog
-            )
-        if not self._wanted:
-            self.stop()
+        self._forget_retry()
+        if not self._accepting:
+            self._accepting = True
+            self._loop.add_reader(self._listener, self._accept)
 
     def stop(self) -> None:
-        """Accept no more; connections already made stay, later ones wait in the kernel's queue."""
-        self._wanted = False
-        server, self._server = self._server, None
-        if server is None:
-            return
-        if self._is_standard:
-            # Connections that it has taken become transports a turn later, and need the server.
-            for each in server.sockets:
-                self._loop.remove_reader(each.fileno())
-            self._loop.call_soon(self._loop.call_soon, server.close)
-        else:
-            # uvloop still holds the connection that it is making a protocol for.
-            self._loop.call_soon(server.close)
+        """Accept no more for now."""
+        self._forget_retry()
+        if self._accepting:
+            self._accepting = False
+            self._loop.remove_reader(self._listener)
 
     def close(self) -> None:
         """Stop, and close the listener: whoever waits in its queue learns that nobody comes."""
         self.stop()
         self._listener.close()
+
+    def _accept(self) -> None:
+        for _ in range(_BURST):
+            if not self._accepting:
+                return
+            try:
+                connected, _ = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _NO_ROOM:
+                    # Not to be asked again and again meanwhile.
+                    self.stop()
+                    self._retry = self._loop.call_later(_RETRY, self.start)
+                # Else it is gone already (accept(2), "Error handling").
+                return
+            if connected.family != socket.AF_UNIX:
+                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._take(connected)
+
+    def _forget_retry(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None

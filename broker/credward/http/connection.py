@@ -1,8 +1,9 @@
 """One connection: read a request, have it answered, write, wipe; each step with a deadline.
 
-One request is in hand at a time and reading is paused meanwhile, so a client's memory here is
-bounded by one head, one body and one answer. Counting connections is `http11`, the meaning of
-bytes is `reading`.
+A request that is there at once, with its answer at hand, is answered before the loop turns: no
+task, no timer, no callback. One request is in hand at a time and reading is paused meanwhile, so a
+client's memory here is bounded by one head, one body and one answer. Counting connections is
+`http11`, the socket `stream`, the meaning of bytes `reading`.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
+import socket
 from collections.abc import Awaitable
 from functools import partial
-from typing import Protocol, cast
+from typing import Protocol
 
 from credward.callers.peer import Peer
 from credward.errors import BrokerError, Kind
@@ -28,6 +30,7 @@ from credward.http.messages import (
     wipe,
 )
 from credward.http.reading import RequestReader
+from credward.http.stream import Stream
 
 __all__ = ["Connection", "Host"]
 
@@ -52,7 +55,7 @@ class Host(Protocol):
         """Whether connections are wanted back."""
         ...
 
-    def admit(self, transport: asyncio.Transport) -> Peer:
+    def admit(self, connected: socket.socket) -> Peer:
         """Return who connected, or raise `BrokerError`."""
         ...
 
@@ -73,33 +76,36 @@ class _State(enum.Enum):
     CLOSED = enum.auto()
 
 
-class Connection(asyncio.BufferedProtocol):
-    """The protocol object that the event loop talks to; its callbacks are those of asyncio."""
+class Connection:
+    """One client, from `begin` until it is closed by either side."""
 
     __slots__ = (
         "_deadline",
         "_discarded",
-        "_half_closed",
         "_head_only",
         "_host",
         "_keep_alive",
+        "_output",
         "_polite",
         "_reader",
+        "_sent",
         "_state",
-        "_transport",
-        "_unsent",
+        "_stream",
         "answers",
         "peer",
     )
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, connected: socket.socket) -> None:
         self._host = host
         self._reader = RequestReader(host.limits)
         self._state = _State.READING
-        self._transport: asyncio.Transport | None = None
+        self._stream = Stream(
+            host.loop, connected, host.scratch, can_read=self._read, can_write=self._write
+        )
         self._deadline = Deadline(host.loop, self._expire)
-        self._unsent: bytearray | None = None
-        self._half_closed = False
+        # The answer, and how many bytes of it the kernel has taken.
+        self._output = bytearray()
+        self._sent = 0
         self._head_only = False
         self._keep_alive = False
         self._polite = False
@@ -107,94 +113,81 @@ class Connection(asyncio.BufferedProtocol):
         self.answers = 0
         self.peer: Peer | None = None
 
-    # --- what the loop calls ------------------------------------------------------------------
+    # --- what the server calls ----------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Find out who connected; a peer that is not welcome hears why."""
-        self._transport = cast("asyncio.Transport", transport)
-        # Zero: the loop writes at once and tells when it could not, for then wiping has to wait.
-        self._transport.set_write_buffer_limits(high=0)
-        self._deadline.set(self._host.limits.read_deadline)
+    def begin(self, connected: socket.socket) -> None:
+        """Find out who connected, and take what is there; a peer that is not welcome hears why."""
         try:
-            self.peer = self._host.admit(self._transport)
+            self.peer = self._host.admit(connected)
         except BrokerError as error:
             self._refuse(error)
-
-    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - asyncio's signature
-        """Return where to put bytes; the loop's own buffer would keep them."""
-        return self._host.scratch
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """Take bytes, and answer if they complete a request."""
-        scratch = self._host.scratch
-        data = scratch[:nbytes]
-        scratch[:nbytes] = bytes(nbytes)
-        try:
-            self._received(data)
-        finally:
-            wipe(data)
-
-    def _received(self, data: bytearray) -> None:
-        if self._state is _State.DISCARDING:
-            self._discarded += len(data)
-            if self._discarded > _DISCARD:
-                self.abort()
-            return
-        if self._state is _State.CLOSED:
-            return
-        reader = self._reader
-        if self.answers and not reader.pending:
-            # The first byte after idling: from here on it is a request, with a request's deadline.
-            self._deadline.set(self._host.limits.read_deadline)
-        reader.feed(data)
-        if self._state is _State.READING:
-            self._advance()
-
-    def eof_received(self) -> bool:
-        """Return whether an answer is still to be written."""
-        self._half_closed = True
-        # A client may close its half and still wait for its answer.
-        return self._state in {_State.ANSWERING, _State.WRITING}
-
-    def pause_writing(self) -> None:
-        """Nothing to do: there is never more than one answer to write."""
-
-    def resume_writing(self) -> None:
-        """Go on: the kernel has taken everything."""
-        if self._state is _State.WRITING:
-            self._sent()
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """Give everything back; an answer still being made will find nobody and be wiped."""
-        self._state = _State.CLOSED
-        self._deadline.close()
-        self._wipe_unsent()
-        self._reader.wipe()
-        if self.peer is not None:
-            self.peer.close()
-        self._host.forget(self)
-
-    # --- what the server calls ----------------------------------------------------------------
+        else:
+            self._read()
 
     @property
     def idle(self) -> bool:
         """Whether it was answered and has not begun another request."""
-        return self._state is _State.READING and self.answers > 0 and not self._reader.pending
+        return self.answers > 0 and not self.begun
 
     @property
     def begun(self) -> bool:
         """Whether a request has begun to come, or is being answered."""
         return self._reader.pending or self._state not in {_State.READING, _State.CLOSED}
 
-    def abort(self) -> None:
-        """Drop the connection and whatever is unsent."""
-        if self._transport is not None:
-            self._transport.abort()
-
     def hang_up(self) -> None:
-        """Close once what was written has left."""
-        if self._transport is not None:
-            self._transport.close()
+        """Close, but for a request that has begun meanwhile."""
+        if not self.begun:
+            self.close()
+
+    def close(self) -> None:
+        """Give everything back; an answer still being made will find nobody and be wiped."""
+        if self._state is _State.CLOSED:
+            return
+        self._state = _State.CLOSED
+        self._stream.close()
+        self._deadline.close()
+        self._wipe_output()
+        self._reader.wipe()
+        if self.peer is not None:
+            self.peer.close()
+        self._host.forget(self)
+
+    # --- reading ------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        """Take bytes, and answer if they complete a request."""
+        try:
+            received = self._stream.receive()
+        except OSError:
+            self.close()
+            return
+        if received is None:
+            self._wait_for_bytes()
+            return
+        try:
+            self._received(received)
+        finally:
+            wipe(received)
+
+    def _received(self, data: bytearray) -> None:
+        if not data:
+            # A client may close its half and still wait for its answer: nothing is read then.
+            self.close()
+        elif self._state is _State.DISCARDING:
+            self._discarded += len(data)
+            if self._discarded > _DISCARD:
+                self.close()
+        elif self._state is _State.READING:
+            if self.answers and not self._reader.pending:
+                # The first byte after idling: from here on it is a request, with its deadline.
+                self._deadline.clear()
+            self._reader.feed(data)
+            self._advance()
+
+    def _wait_for_bytes(self) -> None:
+        if not self._deadline.is_set:
+            self._deadline.set(self._host.limits.read_deadline)
+        self._stream.wait_to_read()
 
     # --- answering ----------------------------------------------------------------------------
 
@@ -208,10 +201,7 @@ class Connection(asyncio.BufferedProtocol):
             self._refuse(error)
             return
         if http_request is None:
-            if self._half_closed:
-                self.hang_up()
-            elif self._transport is not None:
-                self._transport.resume_reading()
+            self._wait_for_bytes()
             return
         self._state = _State.ANSWERING
         self._deadline.clear()
@@ -224,8 +214,7 @@ class Connection(asyncio.BufferedProtocol):
             wipe(http_request.body)
             self._send(answer)
             return
-        if self._transport is not None:
-            self._transport.pause_reading()
+        self._stream.pause_reading()
         self._host.own(answer).add_done_callback(partial(self._answered, http_request))
 
     def _answered(self, http_request: HttpRequest, answer: asyncio.Future[HttpResponse]) -> None:
@@ -253,84 +242,84 @@ class Connection(asyncio.BufferedProtocol):
     # --- writing ------------------------------------------------------------------------------
 
     def _send(self, response: HttpResponse) -> None:
-        transport = self._transport
-        if transport is None or self._state is _State.CLOSED or transport.is_closing():
+        if self._state is _State.CLOSED:
             if response.wipe:
                 wipe(response.body)
             return
         host = self._host
         self._keep_alive = (
-            self._reader.keep_alive
-            and not (self._polite or self._half_closed)
-            and not (host.closing or host.crowded)
+            self._reader.keep_alive and not self._polite and not (host.closing or host.crowded)
         )
         try:
             output = bytearray(encode_head(response, keep_alive=self._keep_alive))
         except ValueError:
             _log.exception("an answer could not be written")
             wipe(response.body)
-            self.abort()
+            self.close()
             return
         if not self._head_only:
             output += response.body
         if response.wipe:
             wipe(response.body)
-            self._unsent = output
         self.answers += 1
         self._state = _State.WRITING
-        transport.write(output)
-        # With a full send buffer the loop keeps a view of these bytes: wiping now would send zeros.
-        if transport.get_write_buffer_size() == 0:
-            self._sent()
-        else:
-            transport.pause_reading()
-            self._deadline.set(host.limits.write_deadline)
+        self._output = output
+        self._write()
 
-    def _sent(self) -> None:
-        """Go on after the kernel has taken the whole answer."""
-        self._wipe_unsent()
-        transport = self._transport
-        if transport is None:
+    def _write(self) -> None:
+        """Give the kernel what it takes of the answer."""
+        try:
+            self._sent += self._stream.send(memoryview(self._output)[self._sent :])
+        except OSError:
+            self.close()
             return
+        if self._sent == len(self._output):
+            self._after_answer()
+            return
+        if not self._deadline.is_set:
+            self._deadline.set(self._host.limits.write_deadline)
+        self._stream.pause_reading()
+        self._stream.wait_to_write()
+
+    def _after_answer(self) -> None:
+        """Go on after the kernel has taken the whole answer."""
+        self._wipe_output()
+        self._stream.pause_writing()
+        self._deadline.clear()
         if self._polite:
-            self._linger(transport)
+            self._linger()
         elif not self._keep_alive:
-            transport.close()
+            self.close()
         else:
             self._state = _State.READING
             if self._reader.pending:
                 # Pipelined: one request per turn of the loop, so that others get theirs in between.
-                self._deadline.set(self._host.limits.read_deadline)
-                transport.pause_reading()
+                self._stream.pause_reading()
                 self._host.loop.call_soon(self._advance)
             else:
                 self._deadline.set(self._host.limits.idle_deadline)
-                transport.resume_reading()
+                self._stream.wait_to_read()
 
-    def _linger(self, transport: asyncio.Transport) -> None:
+    def _linger(self) -> None:
         # Closing with unread bytes makes the kernel reset the connection: the answer would be lost.
         self._state = _State.DISCARDING
         self._deadline.set(self._host.limits.linger)
-        if self._half_closed or not transport.can_write_eof():
-            transport.close()
-            return
         try:
-            transport.write_eof()
-            transport.resume_reading()
-        except (OSError, RuntimeError):
-            transport.abort()
+            self._stream.end_sending()
+        except OSError:
+            self.close()
+        else:
+            self._stream.wait_to_read()
 
-    def _wipe_unsent(self) -> None:
-        if self._unsent is not None:
-            wipe(self._unsent)
-            self._unsent = None
+    def _wipe_output(self) -> None:
+        # All of it, sent or not.
+        wipe(self._output)
+        self._output, self._sent = bytearray(), 0
 
     def _expire(self) -> None:
         if self._state is _State.READING and self._reader.pending:
             seconds = self._host.limits.read_deadline
             text = f"request was not whole after {seconds:g} s"
             self._refuse(RefusedRequest(408, text, Kind.TIMED_OUT))
-        elif self._state is _State.READING:
-            self.hang_up()
         else:
-            self.abort()
+            self.close()

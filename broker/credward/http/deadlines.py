@@ -27,6 +27,11 @@ class Deadline:
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
 
+    @property
+    def is_set(self) -> bool:
+        """Whether it will expire."""
+        return self._at is not None
+
     def set(self, seconds: float) -> None:
         """Expire in *seconds* from now, whatever was set before."""
         at = self._loop.time() + seconds

@@ -12,7 +12,7 @@ import logging
 import resource
 import socket
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ class HttpServer:
         """Whether accepting is paused."""
         return self._paused
 
-    async def start(self, listener: socket.socket) -> None:
+    def start(self, listener: socket.socket) -> None:
         """Accept on *listener*, the server's own from here on, in place of an earlier one."""
         if self._acceptor is not None:
             self._acceptor.close()
@@ -82,33 +82,24 @@ class HttpServer:
             descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
             already_open=_open_descriptors(),
         )
-        self._acceptor = Acceptor(
-            listener,
-            self._new_connection,
-            burst=min(self._budget.burst, self.limits.accept_queue),
-            queue=self.limits.accept_queue,
-        )
+        self._acceptor = Acceptor(listener, self._take, queue=self.limits.accept_queue)
         if not self._paused:
-            await self._acceptor.start()
+            self._acceptor.start()
 
     async def close(self, grace: float = 1.2) -> None:
         """Stop accepting, let answers in progress finish for *grace* seconds, then close all."""
         self.closing = True
         if self._acceptor is not None:
             self._acceptor.close()
-            # Connections that the loop is just making are made before they are counted below.
-            for _ in range(3):
-                await asyncio.sleep(0)
         for connection in list(self._connections):
             if connection.idle:
-                connection.hang_up()
+                connection.close()
         await self._wait_until_gone(min(grace, _SILENT_GRACE))
         for connection in list(self._connections):
-            if not connection.begun:
-                connection.hang_up()
+            connection.hang_up()
         await self._wait_until_gone(grace - _SILENT_GRACE)
         for connection in list(self._connections):
-            connection.abort()
+            connection.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -116,10 +107,10 @@ class HttpServer:
 
     # --- what connections call ----------------------------------------------------------------
 
-    def admit(self, transport: asyncio.Transport) -> Peer:
+    def admit(self, connected: socket.socket) -> Peer:
         """Return who connected, or raise `BrokerError`: not welcome, or too many already."""
         try:
-            peer = self._open_peer(transport.get_extra_info("socket"))
+            peer = self._open_peer(connected)
         except BrokerError:
             raise
         except OSError as error:
@@ -161,32 +152,27 @@ class HttpServer:
 
     # --- accepting ----------------------------------------------------------------------------
 
-    def _new_connection(self) -> Connection:
-        connection = Connection(self)
+    def _take(self, connected: socket.socket) -> None:
+        connection = Connection(self, connected)
         self._connections.add(connection)
         self._all_gone.clear()
         if len(self._connections) >= self._budget.pause_at and not self._paused:
             self._pause()
-        return connection
+        connection.begin(connected)
 
     def _pause(self) -> None:
         self._paused = True
         _log.warning("%d connections: accepting is paused", len(self._connections))
         if self._acceptor is not None:
             self._acceptor.stop()
-        for connection in self._connections:
+        for connection in list(self._connections):
             if connection.idle:
-                self.loop.call_soon(connection.hang_up)
+                connection.close()
 
     def _resume(self) -> None:
         self._paused = False
         if self._acceptor is not None and not self.closing:
-            self._keep(self._acceptor.start())
-
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self.loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            self._acceptor.start()
 
     async def _wait_until_gone(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

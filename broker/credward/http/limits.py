@@ -32,25 +32,17 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """How many connections there may be: accepting stops at *pause_at* and goes on at *resume_at*.
-
-    *burst* bounds what one turn of the loop may accept before anybody counts.
-    """
+    """How many connections there may be: accepting stops at *pause_at*, goes on at *resume_at*."""
 
     pause_at: int
     resume_at: int
-    burst: int
 
 
 def budget_for(limits: Limits, *, descriptors: int, already_open: int) -> Budget:
     """Return the budget under a limit of *descriptors*, of which *already_open* are in use.
 
-    A connection takes two: its socket and the process handle of its peer. Below the hard wall a
-    quarter is left for a burst, because the wall itself is never to be met: at EMFILE uvloop closes
-    connections without a word.
+    A connection takes two: its socket and the process handle of its peer.
     """
     room = max(4, (descriptors - already_open - limits.spare_descriptors) // 2)
-    most = min(limits.connections, room)
-    burst = max(1, most // 4)
-    pause_at = most - burst
-    return Budget(pause_at=pause_at, resume_at=max(1, pause_at - burst), burst=burst)
+    pause_at = min(limits.connections, room)
+    return Budget(pause_at=pause_at, resume_at=max(1, pause_at - pause_at // 4))

@@ -46,7 +46,7 @@ async def main(path: str, read_deadline: float) -> None:
     )
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    await server.start(listener)
+    server.start(listener)
     print("ready", flush=True)
     await stop.wait()
     await server.close()

@@ -79,7 +79,7 @@ async def open_door(
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     server = HttpServer(handler, open_peer=open_peer, render_error=render_problem, limits=limits)
-    await server.start(listener)
+    server.start(listener)
     try:
         yield Door(server, path)
     finally:

@@ -98,7 +98,7 @@ def test_serves_a_new_listener_in_place_of_the_old(run, short_dir):
             reader, writer = await door.connect()
             other = socket.socket(socket.AF_UNIX)
             other.bind(str(short_dir / "other"))
-            await door.server.start(other)
+            door.server.start(other)
             await asyncio.sleep(0.05)
             with pytest.raises(ConnectionRefusedError):
                 await door.connect()

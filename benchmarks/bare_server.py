@@ -33,7 +33,12 @@ async def _serve(path: str) -> None:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(path)
     listener.listen(1024)
-    server = HttpServer(_answer, open_peer=lambda _: _Nobody(), render_error=render_problem)
+    server = HttpServer(
+        _answer,
+        open_peer=lambda _: _Nobody(),
+        render_error=render_problem,
+        is_plain=lambda _: True,
+    )
     server.start(listener)
     print("ready", flush=True)
     await asyncio.Event().wait()

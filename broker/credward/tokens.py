@@ -9,6 +9,8 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn
 
+import msgspec
+
 __all__ = ["Folder", "Secret", "SettingsFile", "Token", "TokenKind", "TokenRequest"]
 
 TokenKind = Literal["bearer", "aws", "basic", "api-key"]
@@ -102,8 +104,7 @@ class TokenRequest:
     mcp_server: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
+class Token(msgspec.Struct, frozen=True, kw_only=True):
     """A minted token; times are Unix seconds, *expires_at* None only where the source knows none.
 
     *secret* is the bearer value; for kind `aws` it is the JSON text of `AccessKeyId`,

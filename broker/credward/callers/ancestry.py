@@ -7,8 +7,9 @@ process is looked at is the business of the platform (`linux`, `macos`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from credward.callers.caller import Ancestor, Process
 from credward.callers.programs import harness_name, is_transparent, relay_name
@@ -29,8 +30,7 @@ __all__ = [
 DEEPEST = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Stat:
+class Stat(msgspec.Struct, frozen=True):
     """One process at one moment; *start_time* as in `Process`, *parent* is 0 at the very top."""
 
     name: str
@@ -54,8 +54,7 @@ class ProcessTable(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ancestry:
+class Ancestry(msgspec.Struct, frozen=True, kw_only=True):
     """What a process and those above it are; the fields are explained at `Caller`."""
 
     agent: Process | None
@@ -65,8 +64,7 @@ class Ancestry:
     complete: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
+class _Seen(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     stat: Stat
     path: str | None
@@ -74,8 +72,7 @@ class _Seen:
     seen: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Above:
+class Above(msgspec.Struct, frozen=True, kw_only=True):
     """What all that is above a process says of it; the fields are explained at `Caller`."""
 
     agent: Process | None

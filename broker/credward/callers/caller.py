@@ -5,23 +5,22 @@ How the facts are read is `linux.py` and `macos.py`; what they permit is `policy
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
+
+import msgspec
 
 __all__ = ["Ancestor", "Caller", "Executable", "Handle", "Process"]
 
 Handle = Literal["peerpidfd", "pidfd_open"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Executable:
+class Executable(msgspec.Struct, frozen=True, kw_only=True):
     """A program file that was proved to be the one at *path* in the daemon's mount namespace."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
+class Process(msgspec.Struct, frozen=True, kw_only=True):
     """A process; *start_time* tells it from another one that had the same pid.
 
     On Linux these are clock ticks since boot (proc_pid_stat(5), field 22), on macOS a number that
@@ -40,8 +39,7 @@ class Ancestor(NamedTuple):
     start_time: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Who is asking. `None` means "could not be established", never "does not exist".
 
     *agent* is a harness that asks by itself, else the nearest ancestor that is not a shell (for a

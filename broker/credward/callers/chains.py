@@ -1,16 +1,17 @@
 """What is above a parent process, kept and proved anew for each request (Linux).
 
-Kept of each ancestor: a process handle, its `exe` link and its `stat`, each of which belongs to one
+Kept of each ancestor: a process handle, its `exe` link and its `comm`, each of which belongs to one
 process for good. A chain stands while all handles are silent and the facts that count are what they
-were: program, name and parent, by the kernel's word of now. What differs, and whatever is below it,
-is forgotten and learned anew. Who the peer itself is, is `linux_peer`; a walk that keeps nothing is
+were: program and name, by the kernel's word of now. What differs, and whatever is below it, is
+forgotten and learned anew. Who the peer itself is, is `linux_peer`; a walk that keeps nothing is
 `ancestry`.
 
 Why that is enough:
 
-* Each link that counts is read anew. Above the agent and the nearest harness nothing but life does.
+* A process keeps its parent while both live. Above the agent and the nearest harness nothing but
+  life counts.
 * A pid is given away only after its process was reaped, and a handle tells of the end before that.
-* An exec or a rename of a process that counts shows in `exe` or `stat`.
+* An exec or a rename of a process that counts shows in `exe` or `comm`.
 * A death that is seen late shows more ancestors, not fewer, and a harness only restricts.
 """
 
@@ -23,32 +24,34 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from credward.callers.ancestry import DEEPEST, Above, Stat, ancestor, conclude
-from credward.callers.linux import Processes, parse_stat
+from credward.callers.linux import Processes, read_stat
 
 __all__ = ["Chains"]
 
-_PAGE = 4096
+# A name is 15 bytes and a line break (TASK_COMM_LEN); those of the kernel's own may be longer.
+_NAME = 64
 # Parents that had too much above them are remembered, so that nobody makes us climb in vain.
 _MOST_DEEP = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kept:
-    """One ancestor: descriptors of its *handle*, `exe` and `stat`, and what the last two said."""
+    """One ancestor: descriptors of its *handle*, `exe` and `comm`, and what the last two said."""
 
     pid: int
     stat: Stat
     path: str | None
+    name: bytes
     handle: int
     exe: int
-    file: int
+    comm: int
 
     def is_as_before(self) -> bool:
-        """Whether it still is the program that it was, below the same parent."""
-        return _read_stat(self.file) == self.stat and _read_path(self.exe) == self.path
+        """Whether it still is the program that it was, by the same name."""
+        return _read_name(self.comm) == self.name and _read_path(self.exe) == self.path
 
     def close(self) -> None:
-        for descriptor in (self.handle, self.exe, self.file):
+        for descriptor in (self.handle, self.exe, self.comm):
             os.close(descriptor)
 
 
@@ -165,21 +168,25 @@ def _open(pid: int) -> _Kept | None:
         # The link itself; where it leads is read each time.
         flags = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptors.append(os.open(f"/proc/{pid}/exe", flags))
-        descriptors.append(os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC))
-        handle, exe, file = descriptors
-        if (stat := _read_stat(file)) is not None:
-            path = _read_path(exe)
-            return _Kept(pid=pid, stat=stat, path=path, handle=handle, exe=exe, file=file)
+        descriptors.append(os.open(f"/proc/{pid}/comm", os.O_RDONLY | os.O_CLOEXEC))
+        handle, exe, comm = descriptors
+        name, path = _read_name(comm), _read_path(exe)
+        # Read after the name: where one was taken between the two, the next look finds another.
+        if name and (stat := read_stat(pid)) is not None:
+            return _Kept(
+                pid=pid, stat=stat, path=path, name=name, handle=handle, exe=exe, comm=comm
+            )
     for each in descriptors:
         os.close(each)
     return None
 
 
-def _read_stat(descriptor: int) -> Stat | None:
+def _read_name(comm: int) -> bytes:
     try:
-        return parse_stat(os.pread(descriptor, _PAGE, 0))
+        return os.pread(comm, _NAME, 0)
     except OSError:
-        return None
+        # It has ended.
+        return b""
 
 
 def _read_path(descriptor: int) -> str | None:

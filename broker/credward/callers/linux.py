@@ -10,7 +10,6 @@ import os
 import select
 import socket
 import struct
-from collections import OrderedDict
 
 from credward.callers.ancestry import Stat
 from credward.callers.caller import Executable
@@ -62,7 +61,7 @@ def is_dead(handle: int) -> bool:
 def read_stat(pid: int) -> Stat | None:
     """Return name, parent and start time of *pid*; None if it is gone or hidden."""
     try:
-        descriptor = _open_stat(pid)
+        descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
@@ -99,38 +98,14 @@ def executable(pid: int | str, mounts: MountTable) -> Executable | None:
 
 
 class Processes:
-    """The process table; *mounts* are those of our own namespace.
+    """The process table; *mounts* are those of our own namespace."""
 
-    Keeps a few stat files open, because opening costs most: ancestors are looked at by every
-    request, and who asks four times by its own. An open one belongs to its process for good: once
-    that has ended, reading fails (ESRCH), also when the pid has a new owner. So what is read is
-    always of now, never of a cache.
-    """
-
-    def __init__(self, mounts: MountTable, *, most: int = 16) -> None:
+    def __init__(self, mounts: MountTable) -> None:
         self._mounts = mounts
-        self._most = most
-        self._files: OrderedDict[int, int] = OrderedDict()
 
     def stat(self, pid: int) -> Stat | None:
-        """Return what `read_stat` would; its file stays open for the next time."""
-        descriptor = self._files.get(pid)
-        if descriptor is not None:
-            try:
-                raw = os.pread(descriptor, _PAGE, 0)
-            except OSError:
-                os.close(self._files.pop(pid))
-            else:
-                self._files.move_to_end(pid)
-                return parse_stat(raw)
-        try:
-            self._files[pid] = descriptor = _open_stat(pid)
-            raw = os.pread(descriptor, _PAGE, 0)
-        except OSError:
-            return None
-        if len(self._files) > self._most:
-            os.close(self._files.popitem(last=False)[1])
-        return parse_stat(raw)
+        """Return what `read_stat` does."""
+        return read_stat(pid)
 
     def path(self, pid: int) -> str | None:
         """Return what `program_path` does."""
@@ -144,21 +119,13 @@ class Processes:
         """Return whether the program file is certain."""
         return self.executable(pid) is not None
 
-    def close(self) -> None:
-        """Close all files."""
-        while self._files:
-            os.close(self._files.popitem()[1])
-
-
-def _open_stat(pid: int) -> int:
-    return os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-
 
 def parse_stat(raw: bytes) -> Stat | None:
     """Return what the content of a stat file says (proc_pid_stat(5)); None where it is cut off."""
     # The name stands in parentheses and may hold anything, parentheses and line breaks included.
     begin, end = raw.find(b"("), raw.rfind(b")")
-    fields = raw[end + 2 :].split()
+    # What comes behind the start time, the 22nd field, is of no interest.
+    fields = raw[end + 2 :].split(b" ", 20)
     if begin < 0 or len(fields) < 20:
         return None
     name = raw[begin + 1 : end].decode("utf-8", "replace")

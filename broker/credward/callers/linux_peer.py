@@ -5,11 +5,11 @@ How one fact is read is `linux`, the walk upwards `ancestry`, the marks of harne
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import resource
 import socket
-from dataclasses import dataclass
+
+import msgspec
 
 from credward.callers import linux
 from credward.callers.ancestry import below, walk
@@ -27,8 +27,7 @@ _KEPT = 32
 _SHARE = 32
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connected:
+class Connected(msgspec.Struct, frozen=True, kw_only=True):
     """What the kernel said at `accept`; *handle* is a pidfd of the *kind*, if there is one."""
 
     uid: int
@@ -63,9 +62,12 @@ class LinuxPeer:
         self._marks = marks
         self._relays_above = relays_above
         pinned = None if self._handle is None else self.pid
-        stat = None if pinned is None else processes.stat(pinned)
-        self._start_time = None if stat is None else stat.start_time
         self._pinned = None if pinned is None else processes.executable(pinned)
+        self._start_time: int | None = None
+        if pinned is not None and self._kind == "pidfd_open":
+            stat = processes.stat(pinned)
+            # None of them is that of a process.
+            self._start_time = -1 if stat is None else stat.start_time
 
     def identify(self) -> Caller:
         """Return the caller as it is now; raises `denied` if the one who connected is gone."""
@@ -75,9 +77,8 @@ class LinuxPeer:
         """Return the caller; *by_chain*: what is above it may be known, and is proved anew."""
         if self._handle is None or self.pid is None:
             return Caller(uid=self.uid, gid=self.gid, pid=self.pid)
-        self._check_alive()
         stat = self._processes.stat(self.pid)
-        if stat is None or stat.start_time != self._start_time:
+        if stat is None or self._start_time not in {None, stat.start_time}:
             raise self._gone()
         path = linux.program_path(self.pid)
         if self._pinned is not None and self._pinned.path != path:
@@ -130,7 +131,7 @@ class LinuxPeer:
         caller = self._look(by_chain=False)
         if mark is None or caller.harness is not None:
             return caller
-        return dataclasses.replace(caller, harness=mark)
+        return msgspec.structs.replace(caller, harness=mark)
 
     def close(self) -> None:
         """Give the process handle back."""
@@ -180,7 +181,6 @@ class LinuxIdentifier:
     def close(self) -> None:
         """Close the files that are kept open."""
         self._chains.close()
-        self._processes.close()
         self._mounts.close()
 
 

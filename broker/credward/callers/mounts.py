@@ -34,8 +34,13 @@ class MountTable:
         self._files: list[int] = []
         # Without /proc nothing is known of any process: then no mount is ours either.
         with contextlib.suppress(OSError):
-            for name in ("mountinfo", "fd", "fdinfo"):
-                self._files.append(os.open(f"/proc/self/{name}", os.O_RDONLY | os.O_CLOEXEC))
+            self._open("/proc/self/mountinfo")
+            # What is asked about is put under one number: opening what /proc says of another
+            # number each time costs more than all the rest.
+            self._slot = self._open(os.devnull)
+            self._nothing = self._open(os.devnull)
+            self._links = self._open("/proc/self/fd")
+            self._info = self._open(f"/proc/self/fdinfo/{self._slot}")
             self._poller.register(self._files[0], select.POLLPRI)
             self._points = self._read(self._files[0])
 
@@ -45,18 +50,21 @@ class MountTable:
         Both come from the kernel's knowledge of the descriptor (proc_pid_fdinfo(5)): no file system
         is asked, as even fstat would, and O_PATH is enough to have opened it with.
         """
-        if len(self._files) < 3:
+        if not self._points:
             return None
-        mounts, links, infos = self._files
-        name = b"%d" % descriptor
         try:
-            path = os.readlink(name, dir_fd=links).decode()
-            mount = _mount_in(infos, name)
+            os.dup2(descriptor, self._slot, inheritable=False)
+            try:
+                path = os.readlink(b"%d" % self._slot, dir_fd=self._links).decode()
+                mount = _mount_in(os.pread(self._info, _PAGE, 0))
+            finally:
+                # Who holds a file holds up whoever wants to take its disk away.
+                os.dup2(self._nothing, self._slot, inheritable=False)
         except (OSError, UnicodeDecodeError):
             return None
         # Asked last: while the file is open, the id of its mount cannot become another mount's.
         if self._poller.poll(0):
-            self._points = self._read(mounts)
+            self._points = self._read(self._files[0])
         point = self._points.get(mount)
         # One that was moved out of a bind mount has a path that leads elsewhere; the path of one
         # that was deleted may be another's by now.
@@ -67,8 +75,13 @@ class MountTable:
 
     def close(self) -> None:
         """Close the files; nothing is known afterwards."""
+        self._points = {}
         while self._files:
             os.close(self._files.pop())
+
+    def _open(self, path: str) -> int:
+        self._files.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        return self._files[-1]
 
     @staticmethod
     def _read(file: int) -> dict[int, str]:
@@ -84,12 +97,7 @@ class MountTable:
         return points
 
 
-def _mount_in(infos: int, name: bytes) -> int:
+def _mount_in(info: bytes) -> int:
     """Return the id of the mount that the file is on; that of no mount where it is not told."""
-    info = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=infos)
-    try:
-        raw = os.read(info, _PAGE)
-    finally:
-        os.close(info)
-    _, _, after = raw.partition(b"mnt_id:")
+    _, _, after = info.partition(b"mnt_id:")
     return int(after.split(None, 1)[0]) if after else -1

@@ -6,6 +6,8 @@ restricts, and being taken for a shell only moves the look one ancestor up.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 __all__ = ["MARKS", "UNKNOWN_HARNESS", "harness_name", "is_transparent", "relay_name"]
 
 # Agent harnesses by the name of their process; the value is what policies and people call them.
@@ -58,10 +60,13 @@ _SHELLS = frozenset(
 )
 # Programs that only start another one and wait for it.
 _WRAPPERS = frozenset({"env", "timeout", "nohup", "setsid", "xargs", "stdbuf", "nice", "time"})
+# Answers about programs that are asked about again and again.
+_REMEMBERED = 512
 # What asks in somebody's name: the helper itself and the command line.
 _HELPERS = frozenset({"credward", "credward-helper"})
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def harness_name(process_name: str, executable: str | None) -> str | None:
     """Return which harness a process is, by its name or its file; None if it is none."""
     if (found := _HARNESSES.get(process_name)) is not None:
@@ -73,6 +78,7 @@ def harness_name(process_name: str, executable: str | None) -> str | None:
     return next((name for folder, name in _FOLDERS.items() if folder in executable), None)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def relay_name(process_name: str, executable: str | None) -> str | None:
     """Return which relay a process is, by its name or its file; None if it is none.
 
@@ -82,6 +88,7 @@ def relay_name(process_name: str, executable: str | None) -> str | None:
     return next((_RELAY_NAMES[name] for name in names if name in _RELAY_NAMES), None)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def is_transparent(process_name: str, executable: str | None) -> bool:
     """Return whether to look one ancestor further up for who really asks."""
     base = executable.rpartition("/")[2] if executable else process_name

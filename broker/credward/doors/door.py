@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from credward.http.heads import IsPlain
 from credward.http.http11 import HttpServer, Limits, OpenPeer
 from credward.http.messages import Handler, RenderError
 
@@ -37,11 +38,17 @@ class Opening(Protocol):
         ...
 
 
+def never_plain(_target: bytes) -> bool:
+    """Return that anything may be a secret."""
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
     """One way in. *name* is what people call it, *address* where it is.
 
     *make_opening* makes the listener, anew when it was removed underneath us; raises `BrokerError`.
+    *is_plain* as in `HttpServer`.
     """
 
     name: str
@@ -50,6 +57,7 @@ class Door:
     open_peer: OpenPeer
     handler: Handler
     render_error: RenderError
+    is_plain: IsPlain = never_plain
     limits: Limits | None = None
 
     def serve(self) -> HttpServer:
@@ -58,5 +66,6 @@ class Door:
             self.handler,
             open_peer=self.open_peer,
             render_error=self.render_error,
+            is_plain=self.is_plain,
             limits=self.limits,
         )

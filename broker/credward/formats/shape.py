@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from credward.errors import BrokerError, Kind
 from credward.tokens import Token
 
@@ -16,8 +18,7 @@ __all__ = ["Format", "ShapeRequest", "Shaped", "one_line_secret"]
 _LONGEST = 16_384
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShapeRequest:
+class ShapeRequest(msgspec.Struct, frozen=True, kw_only=True):
     """How a credential is handed out by configuration; None: the default of its kind."""
 
     credential: str

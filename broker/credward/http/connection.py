@@ -19,6 +19,7 @@ from typing import Protocol
 from credward.callers.peer import Peer
 from credward.errors import BrokerError, Kind
 from credward.http.deadlines import Deadline
+from credward.http.heads import Heads
 from credward.http.limits import Limits
 from credward.http.messages import (
     Handler,
@@ -45,6 +46,7 @@ class Host(Protocol):
 
     loop: asyncio.AbstractEventLoop
     limits: Limits
+    heads: Heads
     handler: Handler
     render_error: RenderError
     closing: bool
@@ -97,7 +99,7 @@ class Connection:
 
     def __init__(self, host: Host, connected: socket.socket) -> None:
         self._host = host
-        self._reader = RequestReader(host.limits)
+        self._reader = RequestReader(host.limits, host.heads)
         self._state = _State.READING
         self._stream = Stream(
             host.loop, connected, host.scratch, can_read=self._read, can_write=self._write

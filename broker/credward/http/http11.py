@@ -20,6 +20,7 @@ from credward.callers.peer import Peer
 from credward.errors import BrokerError, Kind
 from credward.http.accepting import Acceptor
 from credward.http.connection import Connection
+from credward.http.heads import Heads, IsPlain
 from credward.http.limits import Budget, Limits, budget_for
 from credward.http.messages import Handler, HttpRequest, HttpResponse, RenderError
 
@@ -36,7 +37,10 @@ _READ = 64 * 1024
 
 
 class HttpServer:
-    """Serves one listening socket. Made and used inside a running loop."""
+    """Serves one listening socket. Made and used inside a running loop.
+
+    *is_plain*: nothing in this request target may be a secret, so that it may be remembered.
+    """
 
     def __init__(
         self,
@@ -44,10 +48,12 @@ class HttpServer:
         *,
         open_peer: OpenPeer,
         render_error: RenderError,
+        is_plain: IsPlain,
         limits: Limits | None = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.limits = limits or Limits()
+        self.heads = Heads(self.limits.body, is_plain)
         self.handler = handler
         self.render_error = render_error
         self.closing = False

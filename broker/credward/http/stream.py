@@ -16,7 +16,8 @@ __all__ = ["Stream"]
 class Stream:
     """A socket that tells its owner when it *can_read* and when it *can_write*.
 
-    *scratch* takes what one read brings, of any stream. It never blocks. `OSError` out of any of these means that the other end is gone.
+    *scratch* takes what one read brings, of any stream. It never blocks. `OSError` out of any of
+    these means that the other end is gone.
     """
 
     __slots__ = ("_can_read", "_can_write", "_loop", "_reading", "_scratch", "_socket", "_writing")

@@ -5,7 +5,7 @@ Made by `gate`, written down by `recording`, answered by `issuer`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from credward.callers.caller import Caller
 from credward.config import CredentialConfig
@@ -15,8 +15,7 @@ from credward.tokens import TokenRequest
 __all__ = ["Authorized"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Authorized:
+class Authorized(msgspec.Struct, frozen=True, kw_only=True):
     """A request that policy allowed; all that the audit line needs of it.
 
     *rules* are all that permitted it, *obligations* what they demand together.

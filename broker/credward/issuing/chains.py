@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from credward.config import CredentialConfig
 from credward.errors import BrokerError, Failure
 from credward.issuing.authorized import Authorized
@@ -105,7 +107,7 @@ class Chains:
         shaped_as = replace(
             entry.credential, header=asked.credential.header, env_name=asked.credential.env_name
         )
-        return replace(entry, credential=shaped_as)
+        return msgspec.structs.replace(entry, credential=shaped_as)
 
     def _served(self, chain: _Chain, entry: Authorized) -> None:
         asked = chain.asked.credential

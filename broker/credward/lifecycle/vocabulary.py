@@ -11,6 +11,8 @@ import enum
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from credward.errors import Failure
 
 __all__ = [
@@ -76,8 +78,7 @@ class Reason(enum.StrEnum):
         return self in {Reason.UNAUTHORIZED, Reason.REVOKED}
 
 
-@dataclass(frozen=True, slots=True)
-class TokenKey:
+class TokenKey(msgspec.Struct, frozen=True):
     """What makes two asks the same token; *scopes* are sorted, *narrowing* is a digest."""
 
     credential: str
@@ -119,8 +120,7 @@ class Configured:
     plans: tuple[Plan, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """A caller that policy allowed wants a token now.
 
     *waiter* names the ask (unique). *asker* is the identity by which an early re-ask is taken to
@@ -271,8 +271,7 @@ class StartMint:
     flight: int
 
 
-@dataclass(frozen=True, slots=True)
-class Serve:
+class Serve(msgspec.Struct, frozen=True):
     """Give this waiter this token; *short*: it lasts less long than was asked."""
 
     waiter: int

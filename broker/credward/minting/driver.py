@@ -11,8 +11,9 @@ import logging
 import math
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
-from dataclasses import dataclass
 from typing import Any, Protocol, assert_never
+
+import msgspec
 
 from credward.clock import Clock
 from credward.errors import BrokerError, Failure, Kind
@@ -98,8 +99,7 @@ class Owner(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """A token that may be handed out now. *short*: it lasts less long than was asked."""
 
     held: Held

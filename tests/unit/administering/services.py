@@ -73,7 +73,7 @@ class Peer:
 
 
 PERSON = Peer()
-AGENT = Peer(dataclasses.replace(OWNER, harness="claude"))
+AGENT = Peer(msgspec.structs.replace(OWNER, harness="claude"))
 
 
 class Services:

@@ -25,7 +25,6 @@ def above(pid: int) -> Ancestry:
     try:
         return walk(*(pid, stat, linux.program_path(pid), processes), seen=True, relays_above=True)
     finally:
-        processes.close()
         mounts.close()
 
 

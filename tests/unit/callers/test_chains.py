@@ -30,9 +30,7 @@ def puppets() -> Iterator[Puppets]:
 @pytest.fixture
 def processes() -> Iterator[linux.Processes]:
     mounts = MountTable()
-    made = linux.Processes(mounts)
-    yield made
-    made.close()
+    yield linux.Processes(mounts)
     mounts.close()
 
 

@@ -225,23 +225,3 @@ def test_s16_a_program_on_a_dead_file_system_is_looked_at_without_asking_it(
 
     assert asked == []
     assert seen.split() == [f"Executable(path={str(files.program)!r})", str(files.program)]
-
-
-def test_open_stat_files_never_speak_of_a_dead_process() -> None:
-    """What is kept is a descriptor, not an answer: a dead process reads as gone, at once."""
-    table = MountTable()
-    files = linux.Processes(table, most=2)
-    child = subprocess.Popen(["sleep", "300"])
-    first = files.stat(child.pid)
-    child.kill()
-    child.wait()
-
-    assert first is not None
-    assert files.stat(child.pid) is None
-    assert files.stat(os.getpid()) == linux.read_stat(os.getpid())
-    assert files.stat(os.getppid()) is not None
-    assert files.stat(1) is not None
-    assert len(files._files) == 2
-    files.close()
-    table.close()
-    assert not files._files

@@ -223,10 +223,51 @@ def test_a_peer_outside_our_pid_namespace_is_unattested(identifier: LinuxIdentif
     assert not caller.ancestry_complete
 
 
-def test_a_reused_pid_is_not_attributed(
+LAST_PID = Path("/proc/sys/kernel/ns_last_pid")
+
+
+@contextlib.contextmanager
+def owner_of(pid: int) -> Iterator[None]:
+    """Start another process with a pid that has just been given back."""
+    for _ in range(200):
+        try:
+            LAST_PID.write_text(str(pid - 1))
+        except OSError:
+            pytest.skip("only root may say which pid is next")
+        started = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        try:
+            if started.pid == pid:
+                yield
+                return
+        finally:
+            started.communicate(b"\n")
+    pytest.skip("others took that pid each time")
+
+
+@pytest.mark.parametrize("kind", ["peerpidfd", "pidfd_open"])
+def test_p2_a_reused_pid_is_not_attributed(
+    listener: socket.socket,
+    identifier: LinuxIdentifier,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    """P2: the connection lives on in a child, and its pid belongs to another process."""
+    if kind == "pidfd_open":
+        monkeypatch.setattr(linux, "peer_handle", lambda _: None)
+    leaves = "print(os.fork() or input(), flush=True); os._exit(0)"
+    with connected(listener, identifier, leaves, stdout=subprocess.PIPE) as (child, peer):
+        assert peer.identify().handle == kind
+        child.wait()
+        with owner_of(child.pid), pytest.raises(BrokerError) as caught:
+            peer.identify()
+        assert caught.value.kind is Kind.DENIED
+
+
+def test_p2_without_a_handle_of_the_kernel_the_start_time_is_the_one_at_accept(
     identifier: LinuxIdentifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """P2: the start time has to be the one seen at accept."""
+    """P2: the handle that we opened ourselves may be that of a later owner of the pid."""
+    monkeypatch.setattr(linux, "peer_handle", lambda _: None)
     left, right = socket.socketpair()
     with left, right:
         peer = identifier.open(left)

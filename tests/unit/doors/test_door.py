@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 
+import msgspec
 import pytest
 
 from credward.daemon.listener import Listener
@@ -28,7 +28,7 @@ async def get(address: str, bearer: str, name: str = GRANT) -> tuple[int, bytes]
 
 async def test_another_door_leads_the_same_way(services: Services) -> None:
     """Decided, minted once, recorded with the door's own word, and closed in order."""
-    caller = dataclasses.replace(OWNER, door="bearer")
+    caller = msgspec.structs.replace(OWNER, door="bearer")
     door = bearer_door(services.asked.issuer, "open-sesame", caller, Loopback())
     listener = Listener(door)
     await listener.open()

@@ -42,6 +42,7 @@ async def main(path: str, read_deadline: float) -> None:
         hello,
         open_peer=Peer,
         render_error=render_problem,
+        is_plain=lambda _: True,
         limits=Limits(read_deadline=read_deadline, connections_per_pid=10**6, spare_descriptors=12),
     )
     stop = asyncio.Event()

@@ -78,7 +78,13 @@ async def open_door(
     path = Path(directory) / "s"
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
-    server = HttpServer(handler, open_peer=open_peer, render_error=render_problem, limits=limits)
+    server = HttpServer(
+        handler,
+        open_peer=open_peer,
+        render_error=render_problem,
+        is_plain=lambda _: True,
+        limits=limits,
+    )
     server.start(listener)
     try:
         yield Door(server, path)

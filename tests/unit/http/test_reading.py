@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from credward.http.heads import Heads
 from credward.http.limits import Limits
 from credward.http.messages import HttpRequest, RefusedRequest
 from credward.http.reading import RequestReader
@@ -20,7 +21,7 @@ GOOD = b"GET /v1/health HTTP/1.1\r\nHost: credward\r\n\r\n"
 
 def read_all(parts: list[bytes]) -> tuple[list[HttpRequest], int | None]:
     """Return the requests in *parts* fed one after the other, and the status of a refusal."""
-    reader = RequestReader(Limits())
+    reader = RequestReader(Limits(), Heads(Limits().body, lambda _: True))
     found = []
     for part in parts:
         reader.feed(part)
@@ -121,7 +122,7 @@ def test_r1_limits_are_exact():
 
 def test_gives_out_pipelined_requests_one_at_a_time():
     """A second request in the same bytes waits until it is asked for."""
-    reader = RequestReader(Limits())
+    reader = RequestReader(Limits(), Heads(Limits().body, lambda _: True))
     reader.feed(GOOD + GOOD)
 
     assert reader.next_request(PEER) is not None
@@ -133,7 +134,7 @@ def test_gives_out_pipelined_requests_one_at_a_time():
 
 def test_says_whether_the_client_wants_to_stay():
     """`Connection: close` holds for its own request only."""
-    reader = RequestReader(Limits())
+    reader = RequestReader(Limits(), Heads(Limits().body, lambda _: True))
     reader.feed(head("Host: x", "Connection: close") + GOOD)
     reader.next_request(PEER)
     assert not reader.keep_alive
@@ -232,7 +233,7 @@ def test_r1_survives_any_bytes(parts):
 
 def test_h4_what_was_taken_is_not_kept_in_the_buffer():
     """Deleting from the front would leave the bytes where they are."""
-    reader = RequestReader(Limits())
+    reader = RequestReader(Limits(), Heads(Limits().body, lambda _: True))
     reader.feed(head("Host: x", "Content-Length: 6", first="POST / HTTP/1.1") + b"secret" + GOOD)
     buffer = reader._buffer
     end = len(buffer) - len(GOOD)
@@ -241,3 +242,48 @@ def test_h4_what_was_taken_is_not_kept_in_the_buffer():
             reader.next_request(PEER)
         # It could not be shortened while it is looked at, but it is overwritten first.
         assert set(view[: end - 6]) == {0}
+
+
+def known(heads: Heads, raw: bytes) -> bool:
+    """Whether this head is answered from memory the second time."""
+    first = heads.read(raw, {})
+    return heads.read(raw, {}) is first
+
+
+@pytest.mark.parametrize(
+    ("raw", "kept"),
+    [
+        (head("Host: x", "User-Agent: helper", "Accept: text/plain", "Connection: close"), True),
+        (head("Host: x", "Authorization: Bearer canary"), False),
+        (head("Host: x", "Cookie: canary"), False),
+        (head("Host: x", "Content-Length: 6"), False),
+        (head("Host: x", f"User-Agent: {'a' * 600}"), False),
+        (head("Host: x", first="GET /?secret=canary HTTP/1.1"), False),
+    ],
+)
+def test_h4_only_a_head_that_holds_no_secret_is_remembered(raw, kept):
+    """H4: by its headers, its length, and what the door says of the target."""
+    heads = Heads(Limits().body, lambda target: b"secret" not in target)
+
+    assert known(heads, raw) is kept
+    assert (raw in heads._known) is kept
+
+
+def test_a_remembered_head_says_the_same_and_cannot_be_changed():
+    """Its headers are shared by all requests with it."""
+    heads = Heads(Limits().body, lambda _: True)
+    raw = head("Host: x", first="GET /a%2Db?timeout=4 HTTP/1.1")
+    before = heads.read(raw, {})
+
+    assert (before.method, before.path, before.query) == ("GET", "/a-b", {"timeout": "4"})
+    with pytest.raises(TypeError):
+        heads.read(raw, {}).headers["host"] = "y"
+
+
+def test_no_flood_of_heads_is_kept():
+    """Different ones, one after another, take no more than so much memory."""
+    heads = Heads(Limits().body, lambda _: True)
+    for number in range(1000):
+        heads.read(head("Host: x", first=f"GET /{number} HTTP/1.1"), {})
+
+    assert len(heads._known) <= 256

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import msgspec
 import pytest
 
 from credward.callers.caller import Caller, Executable, Process
@@ -107,8 +108,8 @@ def test_g11_an_agent_is_an_asker_in_the_shapes_that_it_asks_for_itself() -> Non
     assert None not in {asker(shape, CLAUDE) for shape in shapes}
     for shape in shapes:
         assert asker(shape, SHELL) is None
-        assert asker(shape, dataclasses.replace(CLAUDE, harness=None)) is None
-        assert asker(shape, dataclasses.replace(CLAUDE, handle=None)) is None
+        assert asker(shape, msgspec.structs.replace(CLAUDE, harness=None)) is None
+        assert asker(shape, msgspec.structs.replace(CLAUDE, handle=None)) is None
         assert asker(dataclasses.replace(shape, in_tool=True), CLAUDE) is None
     assert asker(TokenRequest(credential="g", format="env"), CLAUDE) is None
 
@@ -125,7 +126,7 @@ def test_g11_each_mcp_server_of_an_agent_asks_for_itself() -> None:
 
 def test_s8_a_harness_that_asks_by_itself_is_an_asker_too() -> None:
     """S-8: its own process, as it is for the helper that it runs; and its cache time is the same."""
-    itself = dataclasses.replace(
+    itself = msgspec.structs.replace(
         CLAUDE, pid=9, start_time=77, executable=Executable(path="/usr/bin/node")
     )
 

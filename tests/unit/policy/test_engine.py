@@ -1,8 +1,8 @@
 """Every error is a deny, and one caller's decision is never another's."""
 
-import dataclasses
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from credward.callers.caller import Caller, Executable
@@ -28,7 +28,7 @@ def engine() -> PolicyEngine:
 def test_the_deciding_rule_is_named_with_its_place(engine: PolicyEngine) -> None:
     """For the audit log and for people."""
     allowed = engine.decide(OWNER, "Issue", GATEWAY)
-    denied = engine.decide(dataclasses.replace(OWNER, harness="claude"), "Manage", GATEWAY)
+    denied = engine.decide(msgspec.structs.replace(OWNER, harness="claude"), "Manage", GATEWAY)
 
     assert (allowed.allowed, allowed.rules) == (True, ("owner-may-use",))
     assert (denied.allowed, denied.rules) == (False, ("no-manage-under-harness",))
@@ -39,8 +39,8 @@ def test_a_denial_says_what_helps(engine: PolicyEngine, tmp_path: Path) -> None:
     """By the rule's advice; where it has none, its place and a command."""
     (tmp_path / "x.cedar").write_text('@id("mine")\nforbid (principal, action, resource);\n')
     mine = PolicyEngine.load(mode="sidecar", owner_uid=1000, directory=tmp_path)
-    relayed = engine.decide(dataclasses.replace(OWNER, relay="socat"), "Issue", GATEWAY)
-    perhaps = engine.decide(dataclasses.replace(OWNER, harness="unknown"), "Manage", GATEWAY)
+    relayed = engine.decide(msgspec.structs.replace(OWNER, relay="socat"), "Issue", GATEWAY)
+    perhaps = engine.decide(msgspec.structs.replace(OWNER, harness="unknown"), "Manage", GATEWAY)
 
     assert relayed.reason.startswith('denied by policy "no-relays": who asks through')
     assert "the environment of your process cannot be read" in perhaps.reason
@@ -51,7 +51,7 @@ def test_a_denial_says_what_helps(engine: PolicyEngine, tmp_path: Path) -> None:
 
 def test_no_permit_is_a_deny(engine: PolicyEngine) -> None:
     """Another uid, and an action that does not exist."""
-    assert not engine.decide(dataclasses.replace(OWNER, uid=1001), "Issue", GATEWAY).allowed
+    assert not engine.decide(msgspec.structs.replace(OWNER, uid=1001), "Issue", GATEWAY).allowed
     unknown = engine.decide(OWNER, "Destroy", GATEWAY)
 
     assert not unknown.allowed
@@ -74,8 +74,8 @@ def test_a_policy_that_fails_while_deciding_denies(tmp_path: Path) -> None:
 def test_decisions_are_remembered_per_set_of_facts(engine: PolicyEngine) -> None:
     """A thousand pids share one decision; a changed fact does not."""
     first = engine.decide(OWNER, "Issue", GATEWAY)
-    again = engine.decide(dataclasses.replace(OWNER, pid=6), "Issue", GATEWAY)
-    other = engine.decide(dataclasses.replace(OWNER, uid=1001), "Issue", GATEWAY)
+    again = engine.decide(msgspec.structs.replace(OWNER, pid=6), "Issue", GATEWAY)
+    other = engine.decide(msgspec.structs.replace(OWNER, uid=1001), "Issue", GATEWAY)
 
     assert again is first
     assert other is not first
@@ -94,8 +94,8 @@ def test_listed_users_are_served_where_policy_says_so() -> None:
     """allow_uids is a fact that policies read."""
     engine = PolicyEngine.load(mode="user", owner_uid=1000, allow_uids=[1001])
 
-    assert engine.decide(dataclasses.replace(OWNER, uid=1001), "Issue", GATEWAY).allowed
-    assert not engine.decide(dataclasses.replace(OWNER, uid=1001), "Manage", GATEWAY).allowed
+    assert engine.decide(msgspec.structs.replace(OWNER, uid=1001), "Issue", GATEWAY).allowed
+    assert not engine.decide(msgspec.structs.replace(OWNER, uid=1001), "Manage", GATEWAY).allowed
 
 
 def test_a_directory_that_is_not_there_is_no_directory_without_rules(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path, PurePath
 from credward.callers.identify import PeerIdentifier
 from credward.config import ListenConfig
 from credward.doors.door import Door
+from credward.doors.unix_api.inputs import is_plain
 from credward.doors.unix_api.listen import bind_socket
 from credward.doors.unix_api.problems import render_problem
 from credward.doors.unix_api.routes import Services, build_handler
@@ -31,5 +32,6 @@ def unix_api(
         open_peer=peers.open,
         handler=build_handler(services, home),
         render_error=render_problem,
+        is_plain=is_plain,
         limits=Limits(spare_descriptors=Limits().spare_descriptors + peers.descriptors),
     )

@@ -25,6 +25,7 @@ __all__ = [
     "check_format_name",
     "check_name",
     "check_secret_name",
+    "is_plain",
     "number",
     "read_body",
     "read_folder_claim",
@@ -37,6 +38,12 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}|-")
 _FORMAT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _DIGEST = re.compile(r"[0-9a-f]{1,64}")
 _FLAG = re.compile(r"[a-z0-9-]{1,32}")
+# The question of most callers: of their variables only names, and numbers of a few digits.
+_PLAIN_PATH = re.compile(rb"/v1/credentials/[A-Za-z0-9._-]{1,64}/[a-z0-9-]{1,32}")
+_PLAIN_PAIR = re.compile(
+    rb"(timeout|min_remaining|cache_ttl)=[0-9.]{1,19}"
+    rb"|variables=([A-Za-z_]{1,64}(=[0-9]{1,12})?(,|$))*"
+)
 # No sign, no exponent, no NaN: what `float` would take beyond this is no duration.
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _LONGEST_LIFE = 366 * 86_400.0
@@ -47,6 +54,14 @@ _LONGEST_TEXT = 2048
 _NO_CLAIMS = Claims(variables={}, base_url=None)
 
 _S = TypeVar("_S", bound=msgspec.Struct)
+
+
+def is_plain(target: bytes) -> bool:
+    """Return whether nothing in this request target may be a secret."""
+    path, _, query = target.partition(b"?")
+    return _PLAIN_PATH.fullmatch(path) is not None and all(
+        _PLAIN_PAIR.fullmatch(pair) for pair in query.split(b"&") if pair
+    )
 
 
 def check_name(name: str) -> str:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from credward import wire
 from credward.doors.unix_api.inputs import (
+    is_plain,
     number,
     read_body,
     read_folder_claim,
@@ -223,3 +224,31 @@ def test_r1_refuses_bodies_with_two_meanings(body):
 
     assert caught.value.kind is Kind.BAD_REQUEST
     assert len(caught.value.message) < 100
+
+
+@pytest.mark.parametrize(
+    ("target", "plain"),
+    [
+        ("/v1/credentials/-/token", True),
+        ("/v1/credentials/gateway/token?timeout=4&variables=", True),
+        ("/v1/credentials/gateway/json?min_remaining=600&cache_ttl=240.5", True),
+        (
+            "/v1/credentials/g/token?variables=CLAUDE_CODE_API_KEY_HELPER_TTL_MS=240000,CLAUDECODE",
+            True,
+        ),
+        (
+            "/v1/credentials/g/token?variables=ANTHROPIC_BASE_URL=https%253A//user:canary@host",
+            False,
+        ),
+        ("/v1/credentials/g/token?variables=AWS_REGION=canary", False),
+        ("/v1/credentials/g/token?client_base_url=https://canary@host", False),
+        ("/v1/credentials/g/token?audience=canary", False),
+        ("/v1/credentials/g/token?not=0123456789abcdef", False),
+        ("/v1/credentials/g/token?timeout=4&timeout=canary", False),
+        ("/v1/secrets/canary", False),
+        ("/v1/credentials/%63anary/token", False),
+    ],
+)
+def test_h4_a_target_that_may_hold_a_secret_is_not_plain(target, plain):
+    """H4: what is plain is remembered, so only names, durations and short numbers are."""
+    assert is_plain(target.encode()) is plain

@@ -68,7 +68,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         outcome: str,
         **facts: str | None,
     ) -> AuditEntry:
-        """Return the entry about *caller* at *now*."""
+        """Return the entry about *caller* at *now*; *facts* are the other fields."""
         return cls(
             time=round(now, 3),
             action=action,

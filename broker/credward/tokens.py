@@ -73,8 +73,7 @@ class Folder:
     files: tuple[SettingsFile, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenRequest:
+class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One ask: which credential, in which shape, and for how long it must last.
 
     Durations are in seconds. *min_remaining* is the life that the token must still have when handed
@@ -92,7 +91,7 @@ class TokenRequest:
     min_remaining: float | None = None
     cache_ttl: float | None = None
     timeout: float = 4.0
-    client_base_url: str | None = field(default=None, repr=False)
+    client_base_url: str | None = None
     client_flags: frozenset[str] = frozenset()
     folder: Folder | None = None
     variables_told: bool = False
@@ -102,6 +101,10 @@ class TokenRequest:
     in_tool: bool = False
     # A digest of the MCP server that headers are for, which is an asker of its own.
     mcp_server: str | None = None
+
+    def __repr__(self) -> str:
+        # An address of the caller's may hold a password.
+        return f"TokenRequest({self.credential}, {self.format})"
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):

@@ -77,10 +77,9 @@ def token_key(credential: CredentialConfig, token_request: TokenRequest) -> Toke
     audience = token_request.audience
     if audience is not None and audience not in credential.audiences:
         raise _not_served(credential, "audience", audience)
-    unlisted = sorted(set(token_request.scopes) - set(credential.scopes))
-    if unlisted:
+    scopes = tuple(sorted(set(token_request.scopes))) if token_request.scopes else ()
+    if unlisted := [each for each in scopes if each not in credential.scopes]:
         raise _not_served(credential, "scope", unlisted[0])
-    scopes = tuple(sorted(set(token_request.scopes)))
     return TokenKey(credential.name, credential.epoch, audience, scopes)
 
 

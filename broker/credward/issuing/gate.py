@@ -6,9 +6,11 @@ Denials are written down here; what is handed out afterwards is `issuer`.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Awaitable, Callable, Container
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from credward.callers.caller import Caller
 from credward.callers.peer import Peer
@@ -59,7 +61,7 @@ class Gate:
         *,
         holder: Holder,
         recorder: Recorder,
-        worker_pids: Callable[[], Container[int]],
+        worker_pids: Callable[[], Collection[int]],
         locked: Callable[[], bool],
         asked: Callable[[], None] = lambda: None,
     ) -> None:
@@ -86,7 +88,7 @@ class Gate:
 
     def authorize_instead(self, asked: Authorized, name: str) -> Authorized:
         """Decide on another credential for the caller of *asked*, as if it had been named."""
-        token_request = replace(asked.token_request, credential=name)
+        token_request = msgspec.structs.replace(asked.token_request, credential=name)
         return self._authorize(asked.action, asked.caller, token_request)
 
     def require(self, action: str, peer: Peer) -> Caller:
@@ -127,7 +129,7 @@ class Gate:
             # nothing of the kind.
             self._require(action, caller, subject=f'"{asked_as}"')
             raise
-        token_request = replace(token_request, credential=found.name)
+        token_request = msgspec.structs.replace(token_request, credential=found.name)
         return self._authorize(action, caller, token_request, asked_as=asked_as)
 
     def _authorize(
@@ -207,7 +209,9 @@ class Gate:
     def _check_recursion(self, caller: Caller) -> Caller:
         workers = self._worker_pids()
         # A worker that asks us would wait for the very flight that it is in.
-        if caller.pid in workers or any(each.pid in workers for each in caller.ancestors):
+        if workers and (
+            caller.pid in workers or any(each.pid in workers for each in caller.ancestors)
+        ):
             raise BrokerError(
                 Kind.RECURSION,
                 "a worker of this daemon asked this daemon: "

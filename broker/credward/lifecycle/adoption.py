@@ -26,7 +26,7 @@ def adopt(record: KeyRecord, event: Minted, ends_at: float, now: float) -> list[
         record.look_again_at = now + schedule.look_again_in(old.ends_at - now)
         return [] if event.token_id == old.token_id else [Drop(event.key, event.token_id)]
     verdict, record.verdict = record.verdict, None
-    record.lives.append(ends_at - now)
+    record.lived(ends_at - now)
     record.jitter = event.jitter
     record.look_again_at = -math.inf
     record.current = Current(
@@ -70,7 +70,7 @@ def take_up(records: Records, event: Restored, now: float) -> list[Drop]:
         expires_at=event.expires_at,
         ends_at=ends_at,
     )
-    record.lives.append(life)
+    record.lived(life)
     record.jitter = event.jitter
     record.minted_at = min(event.minted_at, now)
     records.schedule(record, now)

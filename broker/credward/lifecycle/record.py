@@ -77,6 +77,7 @@ class Waiting:
 class KeyRecord:
     """One token key. *waiters* are asks that a flight will answer.
 
+    *life*: the longest among the *lives* of its last mints; zero before the first.
     *flight_at*: when the last flight began. *outdated*: what it waited for came while it was out.
     *not_before*: the end of the pause that the server asked for. *sluggish*: the last failure took
     so long to come that nobody is kept waiting for the next. *verdict*: what was reported of its
@@ -93,6 +94,7 @@ class KeyRecord:
     forced: bool = False
     waiters: dict[int, Waiting] = field(default_factory=dict)
     lives: deque[float] = field(default_factory=lambda: deque(maxlen=_LIVES))
+    life: float = 0.0
     needs: Needs = field(default_factory=Needs)
     jitter: float = 0.0
     last_asked_at: float | None = None
@@ -112,10 +114,10 @@ class KeyRecord:
     failures: int = 0
     waits: int = 0
 
-    @property
-    def life(self) -> float:
-        """The longest life among the last mints; zero before the first."""
-        return max(self.lives, default=0.0)
+    def lived(self, seconds: float) -> None:
+        """Note how long the token of another mint lasts."""
+        self.lives.append(seconds)
+        self.life = max(self.lives)
 
     @property
     def busy(self) -> bool:

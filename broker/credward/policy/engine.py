@@ -6,16 +6,15 @@ Facts come from `entities`, files from `load`; what a denial is called towards c
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import cedarpy
 import msgspec
 
 from credward.callers.caller import Caller
 from credward.errors import BrokerError, Kind
-from credward.policy.entities import Resource, caller_facts, entity
+from credward.policy.entities import CallerFacts, Resource, caller_facts, entity
 from credward.policy.load import Loaded, Obligation, Statement, load_policies
 
 __all__ = ["Decision", "Obligation", "PolicyEngine", "Resource"]
@@ -24,8 +23,7 @@ __all__ = ["Decision", "Obligation", "PolicyEngine", "Resource"]
 _MEMO = 4096
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """What was decided, and by which *rules*: all that determined it, by `@id`, else `file:line`.
 
     *obligations*: what those that permit demand, together. *reason* goes on from what was asked
@@ -45,8 +43,7 @@ class PolicyEngine:
         self._loaded = loaded
         self._owner_uid = owner_uid
         self._allow_uids = frozenset(allow_uids)
-        self._encoder = msgspec.json.Encoder(order="sorted")
-        self._memo: dict[bytes, Decision] = {}
+        self._memo: dict[tuple[CallerFacts, str, Resource], Decision] = {}
         self.epoch = loaded.epoch
 
     @classmethod
@@ -77,16 +74,16 @@ class PolicyEngine:
         """Return whether *caller* may do *action* to *resource*; raises nothing."""
         facts = caller_facts(caller, owner_uid=self._owner_uid, allow_uids=self._allow_uids)
         # The pid is no fact that a policy can read, so a thousand helpers share one decision.
-        digest = self._encoder.encode((facts, action, resource.credential, resource.provider))
-        found = self._memo.get(digest)
+        question = (facts, action, resource)
+        found = self._memo.get(question)
         if found is None:
             found = self._decide(facts, action, resource)
             if len(self._memo) >= _MEMO:
                 self._memo.clear()
-            self._memo[digest] = found
+            self._memo[question] = found
         return found
 
-    def _decide(self, facts: dict[str, Any], action: str, resource: Resource) -> Decision:
+    def _decide(self, facts: CallerFacts, action: str, resource: Resource) -> Decision:
         request = {
             "principal": {"type": "Caller", "id": "caller"},
             "action": {"type": "Action", "id": action},
@@ -94,7 +91,7 @@ class PolicyEngine:
             "context": {},
         }
         entities = [
-            entity("Caller", "caller", facts),
+            entity("Caller", "caller", msgspec.to_builtins(facts)),
             entity("Credential", resource.credential, {"provider": resource.provider}),
         ]
         loaded = self._loaded

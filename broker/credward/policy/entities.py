@@ -5,43 +5,56 @@ Facts in, entities out; deciding is `engine`. An absent fact is an absent attrib
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from credward.callers.caller import Caller
 
-__all__ = ["Resource", "caller_facts", "entity"]
+__all__ = ["CallerFacts", "Resource", "caller_facts", "entity"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resource:
+class Resource(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked for: a credential, or everything (`*`) for actions about no single one."""
 
     credential: str
     provider: str = ""
 
 
-def caller_facts(caller: Caller, *, owner_uid: int, allow_uids: frozenset[int]) -> dict[str, Any]:
-    """Return the attributes of *caller* that policies can read, apart from its pid."""
-    facts: dict[str, Any] = {
-        "uid": caller.uid,
-        "gid": caller.gid,
-        "is_owner": caller.uid == owner_uid,
-        "is_listed": caller.uid in allow_uids,
-        "attestable": caller.attestable,
-        "attested": caller.attested,
-        "ancestry_complete": caller.ancestry_complete,
-    }
-    if caller.executable is not None:
-        facts["executable"] = caller.executable.path
-        facts["program"] = caller.executable.path.rpartition("/")[2]
-    if caller.agent is not None:
-        facts["agent"] = caller.agent.name
-    if caller.harness is not None:
-        facts["harness"] = caller.harness
-    if caller.relay is not None:
-        facts["relay"] = caller.relay
-    return facts
+class CallerFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The attributes of a caller that policies can read, apart from its pid; None: absent."""
+
+    uid: int
+    gid: int
+    is_owner: bool
+    is_listed: bool
+    attestable: bool
+    attested: bool
+    ancestry_complete: bool
+    executable: str | None = None
+    program: str | None = None
+    agent: str | None = None
+    harness: str | None = None
+    relay: str | None = None
+
+
+def caller_facts(caller: Caller, *, owner_uid: int, allow_uids: frozenset[int]) -> CallerFacts:
+    """Return what policies can read of *caller*."""
+    path = None if caller.executable is None else caller.executable.path
+    return CallerFacts(
+        uid=caller.uid,
+        gid=caller.gid,
+        is_owner=caller.uid == owner_uid,
+        is_listed=caller.uid in allow_uids,
+        attestable=caller.attestable,
+        attested=caller.attested,
+        ancestry_complete=caller.ancestry_complete,
+        executable=path,
+        program=None if path is None else path.rpartition("/")[2],
+        agent=None if caller.agent is None else caller.agent.name,
+        harness=caller.harness,
+        relay=caller.relay,
+    )
 
 
 def entity(kind: str, name: str, attributes: dict[str, Any]) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from credward.doors.unix_api.inputs import read_token_request
 from credward.http.targets import read_target

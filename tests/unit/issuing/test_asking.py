@@ -98,7 +98,7 @@ def test_lifetime_follows_the_callers_cache() -> None:
     as_json = TokenRequest(credential="g", format="json")
     assert (cache_ttl(as_json, CLAUDE), min_remaining(as_json, CLAUDE)) == (300, 0)
     assert cache_ttl(TokenRequest(credential="g", format="env"), CLAUDE) is None
-    assert min_remaining(dataclasses.replace(as_json, cache_ttl=20), CLAUDE) == 650
+    assert min_remaining(msgspec.structs.replace(as_json, cache_ttl=20), CLAUDE) == 650
 
 
 def test_g11_an_agent_is_an_asker_in_the_shapes_that_it_asks_for_itself() -> None:
@@ -110,7 +110,7 @@ def test_g11_an_agent_is_an_asker_in_the_shapes_that_it_asks_for_itself() -> Non
         assert asker(shape, SHELL) is None
         assert asker(shape, msgspec.structs.replace(CLAUDE, harness=None)) is None
         assert asker(shape, msgspec.structs.replace(CLAUDE, handle=None)) is None
-        assert asker(dataclasses.replace(shape, in_tool=True), CLAUDE) is None
+        assert asker(msgspec.structs.replace(shape, in_tool=True), CLAUDE) is None
     assert asker(TokenRequest(credential="g", format="env"), CLAUDE) is None
 
 

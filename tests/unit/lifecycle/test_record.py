@@ -60,7 +60,7 @@ def test_the_life_is_the_longest_of_the_last_eight() -> None:
     """A source that shortens its tokens is believed after a while."""
     key = record()
     for life in (100, *[50] * 8):
-        key.lives.append(life)
+        key.lived(life)
 
     assert key.life == 50
 
@@ -68,7 +68,7 @@ def test_the_life_is_the_longest_of_the_last_eight() -> None:
 def test_usable_means_above_the_floor() -> None:
     """And there is a token at all."""
     key = record(current=Current(token_id="t", issued_at=0, expires_at=100, ends_at=100))
-    key.lives.append(100)
+    key.lived(100)
 
     assert key.usable(90)
     assert not key.usable(90.1)

@@ -69,7 +69,7 @@ def test_g11_only_another_fresh_token_that_was_minted_for_a_report_was_no_help(
 ) -> None:
     """One that was good for a while is replaced again at once, and so is the same one again."""
     key = record(minted_at=minted_at, current=current(instead_of))
-    key.lives.append(3600)
+    key.lived(3600)
 
     assert refusals.judge(key, report(), 1000).final is final
 
@@ -77,7 +77,7 @@ def test_g11_only_another_fresh_token_that_was_minted_for_a_report_was_no_help(
 def test_g11_the_same_token_at_once_again_is_left_alone_for_longer_each_time() -> None:
     """It has an end, so that another one comes some day: 2 minutes, 4, 8, 10."""
     key = record(minted_at=0.0, current=current("t"))
-    key.lives.append(3600)
+    key.lived(3600)
     pauses = []
     for at in (1000, 2000, 3000, 4000):
         key.minted_at = at
@@ -93,7 +93,7 @@ def test_g11_the_same_token_at_once_again_is_left_alone_for_longer_each_time() -
 def test_g9_the_same_token_again_is_a_verdict_on_the_key() -> None:
     """For good, or for half a life where the source will give another one some day."""
     key = record(refusals=1)
-    key.lives.append(100)
+    key.lived(100)
     key.verdict = refusals.judge(key, report(), 1000)
     assert refusals.repeated(key, None, ends=False, now=1001) is None
     for ends, until in ((False, None), (True, 1051)):

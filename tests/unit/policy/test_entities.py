@@ -1,5 +1,7 @@
 """Facts as Cedar sees them."""
 
+import msgspec
+
 from credward.callers.caller import Caller, Executable, Process
 from credward.policy.entities import caller_facts, entity
 
@@ -8,7 +10,7 @@ def test_absent_facts_are_absent_attributes() -> None:
     """Never a guess, never an empty string."""
     facts = caller_facts(Caller(uid=7, gid=8, pid=None), owner_uid=1, allow_uids=frozenset({7}))
 
-    assert facts == {
+    assert msgspec.to_builtins(facts) == {
         "uid": 7,
         "gid": 8,
         "is_owner": False,
@@ -32,7 +34,7 @@ def test_established_facts_are_there_and_the_pid_is_not() -> None:
         relay="ssh",
         ancestry_complete=True,
     )
-    facts = caller_facts(caller, owner_uid=1, allow_uids=frozenset())
+    facts = msgspec.to_builtins(caller_facts(caller, owner_uid=1, allow_uids=frozenset()))
 
     assert (facts["executable"], facts["program"]) == ("/usr/bin/curl", "curl")
     assert (facts["agent"], facts["harness"], facts["attested"]) == ("make", "claude", True)

@@ -9,8 +9,6 @@ import asyncio
 import socket
 import sys
 
-import uvloop
-
 from credward.doors.unix_api.problems import render_problem
 from credward.http.http11 import HttpRequest, HttpResponse, HttpServer
 
@@ -45,5 +43,4 @@ async def _serve(path: str) -> None:
 
 
 if __name__ == "__main__":
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(sys.argv[1]))
+    asyncio.run(_serve(sys.argv[1]))

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvloop
 
 from credward.store import store as store_module
 from credward.store.passphrases import Argon2idTerms
@@ -71,16 +70,10 @@ async def services(
         services.driver.close()
 
 
-@pytest.fixture(params=["uvloop", "asyncio"])
-def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, None]], None]:
-    """Run a coroutine on each of the two loops that the daemon may use."""
-    factory = uvloop.new_event_loop if request.param == "uvloop" else None
-
-    def in_loop(main: Coroutine[Any, Any, None]) -> None:
-        with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(main)
-
-    return in_loop
+@pytest.fixture
+def run() -> Callable[[Coroutine[Any, Any, None]], None]:
+    """Run a coroutine on a loop of its own."""
+    return asyncio.run
 
 
 @pytest.fixture

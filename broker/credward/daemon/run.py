@@ -59,7 +59,7 @@ def run(
     try:
         harden_process(no_new_privs=False)
         configure_logging(log_level, log_file)
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner() as runner:
             runner.run(
                 _with_one_failure(_serve(paths, config_path, socket or paths.socket, parent))
             )
@@ -70,15 +70,6 @@ def run(
             report_failure(parent, error.kind.exit_code, error.message)
         return error.kind.exit_code
     return 0
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    # The standard loop serves the same protocol at a third of the rate where uvloop has no wheel.
-    try:
-        import uvloop  # noqa: PLC0415
-    except ImportError:
-        return asyncio.new_event_loop
-    return uvloop.new_event_loop
 
 
 async def _with_one_failure(work: Coroutine[Any, Any, None]) -> None:

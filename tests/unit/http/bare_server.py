@@ -1,4 +1,4 @@
-"""A server in a process of its own: `bare_server.py SOCKET READ_DEADLINE LOOP [NOFILE]`, ends at SIGTERM."""
+"""A server in a process of its own: `bare_server.py SOCKET READ_DEADLINE [NOFILE]`, ends at SIGTERM."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import signal
 import socket
 import sys
 from typing import Any
-
-import uvloop
 
 from credward.doors.unix_api.problems import render_problem
 from credward.http.http11 import HttpRequest, HttpResponse, HttpServer, Limits
@@ -54,8 +52,6 @@ async def main(path: str, read_deadline: float) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 4:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[4]), int(sys.argv[4])))
-    factory = uvloop.new_event_loop if sys.argv[3] == "uvloop" else None
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(main(sys.argv[1], float(sys.argv[2])))
+    if len(sys.argv) > 3:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[3]), int(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], float(sys.argv[2])))

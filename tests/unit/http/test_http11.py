@@ -179,10 +179,10 @@ def test_a_future_of_the_handler_needs_no_task(run):
 
 @contextlib.contextmanager
 def bare_server(
-    directory: Path, loop: str, *, read_deadline: float = 5.0, descriptors: int | None = None
+    directory: Path, *, read_deadline: float = 5.0, descriptors: int | None = None
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     path = str(directory / "s")
-    arguments = [path, str(read_deadline), loop, *([str(descriptors)] if descriptors else [])]
+    arguments = [path, str(read_deadline), *([str(descriptors)] if descriptors else [])]
     process = subprocess.Popen(
         [sys.executable, str(BARE_SERVER), *arguments],
         env={"PYTHONPATH": str(Path(credward.__file__).parents[1])},
@@ -250,12 +250,11 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 @linux
-@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-def test_r6_few_descriptors_and_five_hundred_clients(short_dir, loop):
+def test_r6_few_descriptors_and_five_hundred_clients(short_dir):
     """R6: with 64 descriptors accepting pauses without a busy loop, everybody is served, nobody cut off."""
     # Whoever connects early asks late on a slow machine, and is not to be cut off for that.
     slow = {"read_deadline": PATIENCE, "descriptors": 64}
-    with bare_server(short_dir, loop, **slow) as (process, path):
+    with bare_server(short_dir, **slow) as (process, path):
         idle = [connect(path) for _ in range(500)]
         # Once it has taken in what it can; a busy loop never comes to rest.
         until(lambda: resting(process.pid))
@@ -274,10 +273,9 @@ def test_r6_few_descriptors_and_five_hundred_clients(short_dir, loop):
 
 
 @linux
-@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-def test_r6_idle_clients_are_replaced_by_those_who_ask(short_dir, loop):
+def test_r6_idle_clients_are_replaced_by_those_who_ask(short_dir):
     """R6: clients that hold a place without asking lose it at the deadline; the one who asks gets through."""
-    with bare_server(short_dir, loop, descriptors=64, read_deadline=0.2) as (_, path):
+    with bare_server(short_dir, descriptors=64, read_deadline=0.2) as (_, path):
         idle = [connect(path) for _ in range(60)]
         assert ask(path) == 200
         for connection in idle:
@@ -287,7 +285,7 @@ def test_r6_idle_clients_are_replaced_by_those_who_ask(short_dir, loop):
 @linux
 def test_r7_nothing_leaks_in_a_burst(short_dir):
     """R7, short: thousands of connections leave no descriptor, thread or memory behind."""
-    with bare_server(short_dir, "uvloop") as (process, path):
+    with bare_server(short_dir) as (process, path):
         for _ in range(2000):
             ask(path)
         before, threads = memory_and_threads(process.pid)

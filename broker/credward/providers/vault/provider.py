@@ -6,7 +6,6 @@ Decides between renewing and starting over; the requests are made by `login`, `o
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from functools import partial
 
@@ -293,7 +292,7 @@ class _Mint:
 def _until(minted: Token, token: VaultToken) -> Token:
     """Return *minted* with the smaller end: a lease dies with the token that took it."""
     ends = [end for end in (minted.expires_at, token.expires_at) if end is not None]
-    return dataclasses.replace(minted, expires_at=min(ends, default=None))
+    return msgspec.structs.replace(minted, expires_at=min(ends, default=None))
 
 
 def _revoke(vault: VaultClient, call: Callable[[], object]) -> None:

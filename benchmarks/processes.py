@@ -6,6 +6,7 @@ Starts, times and ends them; what is measured against what is `run`.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -24,10 +25,73 @@ _REST = b" HTTP/1.1\r\nHost: credward\r\nConnection: close\r\n\r\n"
 _READY = b"GET /v1/ready" + _REST
 
 
-class Daemon:
-    """A daemon in a folder of its own, with this configuration."""
+# Before callers were looked at by what is kept of their ancestors, and doors answered at once.
+BEFORE = "d8574695b0618fd569e6fd379cd6175ed180f8ce"
 
-    def __init__(self, folder: Path, config: str) -> None:
+
+def earlier(folder: Path) -> Path | None:
+    """Unpack the source tree that today's is compared with; None where the history lacks it."""
+    packed = subprocess.run(
+        ["git", "-C", str(ROOT), "archive", BEFORE, "broker", "policies", "benchmarks"],
+        capture_output=True,
+        check=False,
+    )
+    if packed.returncode != 0:
+        return None
+    folder.mkdir()
+    subprocess.run(["tar", "-x", "-C", str(folder)], input=packed.stdout, check=True)
+    return folder
+
+
+def below(folder: Path, command: Sequence[str], *, harness: bool) -> list[str]:
+    """Return a command that runs *command* below five shells, the second called claude or not.
+
+    With what runs the benchmark that makes six ancestors or more.
+    """
+    claude = folder / "claude"
+    if not claude.exists():
+        shutil.copy(Path("/bin/sh").resolve(), claude)
+    nested = list(command)
+    for shell in ("sh", str(claude) if harness else "sh", "sh", "sh", "sh"):
+        # What follows a command keeps the shell from becoming it.
+        nested = [shell, "-c", '"$@"; exit $?', "sh", *nested]
+    return nested
+
+
+def compiled(folder: Path, name: str) -> Path | None:
+    """Compile one of our programs in C; None without a compiler."""
+    compiler = next((each for each in ("cc", "gcc", "clang") if shutil.which(each)), None)
+    if compiler is None:
+        return None
+    program, source = folder / name, HERE / f"{name}.c"
+    if not program.exists():
+        command = [compiler, "-O2", "-std=c11", "-o", str(program), str(source)]
+        subprocess.run(command, check=True)
+    return program
+
+
+def looks(knock: Path, tree: Path, *, harness: bool, count: int) -> list[float]:
+    """Return how long a look of *tree* at a new caller takes (microseconds, sorted)."""
+    folder = knock.parent
+    path = folder / "looked-at"
+    path.unlink(missing_ok=True)
+    with subprocess.Popen(
+        [sys.executable, str(HERE / "looks.py"), str(path), str(count)],
+        env={**os.environ, "PYTHONPATH": str(tree / "broker")},
+        stdout=subprocess.PIPE,
+    ) as looker:
+        assert looker.stdout is not None
+        looker.stdout.readline()
+        again = ["sh", "-c", 'while "$@"; do :; done', "sh", str(knock), str(path)]
+        subprocess.run(below(folder, again, harness=harness), check=False)
+        found: list[float] = json.loads(looker.stdout.read())
+    return found
+
+
+class Daemon:
+    """A daemon of one source tree, in a folder of its own, with this configuration."""
+
+    def __init__(self, folder: Path, config: str, tree: Path = ROOT) -> None:
         folder.mkdir(mode=0o700)
         self.socket = folder / "run/credward/credward.sock"
         self.environment = {
@@ -37,7 +101,7 @@ class Daemon:
             "XDG_CONFIG_HOME": str(folder / "config"),
             "XDG_STATE_HOME": str(folder / "state"),
             "CREDWARD_SOCKET": str(self.socket),
-            "PYTHONPATH": str(ROOT / "broker"),
+            "PYTHONPATH": str(tree / "broker"),
         }
         self._config = folder / "config.toml"
         self._config.write_text(config)
@@ -95,13 +159,13 @@ class Daemon:
 
 
 @contextlib.contextmanager
-def constant_server(folder: Path, program: str) -> Iterator[Path]:
+def constant_server(folder: Path, program: str, tree: Path = ROOT) -> Iterator[Path]:
     """Run a server with a constant answer: our own (`bare_server`) or the `yardstick`."""
     folder.mkdir(mode=0o700)
     path = folder / "s"
     process = subprocess.Popen(
-        [sys.executable, str(HERE / f"{program}.py"), str(path)],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "broker")},
+        [sys.executable, str(tree / f"benchmarks/{program}.py"), str(path)],
+        env={**os.environ, "PYTHONPATH": str(tree / "broker")},
         stdout=subprocess.PIPE,
     )
     try:
@@ -139,12 +203,14 @@ def time_programs(
     environment: Mapping[str, str],
     stdin: Mapping[str, Path],
     seconds: float,
+    pause: float = 0.0,
 ) -> dict[str, list[float]]:
-    """Run all in turn for so long; return how long each took, in seconds, sorted."""
+    """Run all in turn for so long, with a *pause* before each; return their seconds, sorted."""
     times: dict[str, list[float]] = {name: [] for name in programs}
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         for name, command in programs.items():
+            time.sleep(pause)
             began = time.perf_counter()
             pid = spawn(command, environment, stdin.get(name))
             _, status = os.waitpid(pid, 0)

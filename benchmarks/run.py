@@ -6,6 +6,7 @@ Says what is compared with what; starting and timing is `processes`, the lifecyc
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -73,110 +74,141 @@ class Report:
         return path
 
 
+def helper(report: Report, work: Path) -> None:
+    """The helper and /bin/true in turn, alone: in a rotation with others the daemon is cold."""
+    report.heading("A whole helper process: start, ask, print, end (median)")
+    found = find_helper(report)
+    if not found:
+        return
+    with Daemon(work / "helper", _CONFIG) as daemon:
+        daemon.ask_for("demo")
+        for name, pause, seconds in (("back to back", 0.0, 8.0), ("50 ms apart", 0.05, 16.0)):
+            times = processes.time_programs(
+                {"true": ["true"], "ours": [found]},
+                environment=daemon.environment,
+                stdin={},
+                seconds=seconds,
+                pause=pause,
+            )
+            floor, ours = (statistics.median(times[each]) * 1e3 for each in ("true", "ours"))
+            report.row(f"/bin/true, {name}", floor, "ms")
+            report.row(f"credward-helper, {name}", ours, "ms", ours / floor, "/bin/true")
+
+
 def round_trips(report: Report, work: Path) -> None:
-    """A whole process each: what a hook of a tool costs its user."""
-    report.heading("One question, a process each (median)")
-    helper = find_helper(report)
+    """A whole process each, in rotation: what other ways to ask cost."""
+    report.heading("Other ways to ask, in rotation (median)")
+    found = find_helper(report)
     with Daemon(work / "trips", _CONFIG) as daemon, processes.git_cache(work / "git") as git:
         daemon.ask_for("demo")
-        url = "http://credward/v1/credentials/-/token"
-        programs: dict[str, list[str]] = {"/bin/true": ["true"]}
-        if helper:
-            programs["credward-helper"] = [helper]
+        python = [sys.executable, "-I"]
+        programs: dict[str, list[str]] = {
+            "python -I -S client": [
+                *python,
+                "-S",
+                str(HERE / "python_client.py"),
+                str(daemon.socket),
+            ],
+            "the helper's Python twin": [*python, str(ROOT / "helpers/helper.py")],
+        }
+        if found:
+            programs["credward-helper"] = [found]
         if git:
             programs["git credential-cache"] = git
         else:
             report.skip("git credential-cache", "git is missing or has none")
         if shutil.which("curl"):
-            programs["curl --unix-socket"] = [
-                "curl",
-                "-sf",
-                "--unix-socket",
-                str(daemon.socket),
-                url,
-            ]
+            url = "http://credward/v1/credentials/-/token"
+            curl = ["curl", "-sf", "--unix-socket", str(daemon.socket), url]
+            programs["curl --unix-socket"] = curl
         else:
             report.skip("curl --unix-socket", "curl is missing")
-        python = [sys.executable, "-I", "-S"]
-        programs["python -I -S client"] = [
-            *python,
-            str(HERE / "python_client.py"),
-            str(daemon.socket),
-        ]
-        if (ROOT / "helpers/helper.py").exists():
-            programs["the helper's Python twin"] = [
-                sys.executable,
-                "-I",
-                str(ROOT / "helpers/helper.py"),
-            ]
         times = processes.time_programs(
             programs,
             environment=daemon.environment,
             stdin={"git credential-cache": work / "git/question"},
             seconds=12.0,
         )
-    floor = statistics.median(times["/bin/true"])
+    floor = statistics.median(times["python -I -S client"])
     for name, each in times.items():
         median = statistics.median(each)
-        report.row(name, median * 1e3, "ms", median / floor, "/bin/true")
-    if helper:
-        ours = statistics.median(times["credward-helper"])
-        report.row("credward-helper over /bin/true", (ours - floor) * 1e3, "ms")
-        for name in ("git credential-cache", "curl --unix-socket", "python -I -S client"):
-            if name in times:
-                theirs = statistics.median(times[name])
-                report.row(f"{name} compared", theirs * 1e3, "ms", theirs / ours, "credward-helper")
+        report.row(name, median * 1e3, "ms", median / floor, "python client")
+
+
+def callers(report: Report, work: Path) -> None:
+    """What it costs to find out who a new process is."""
+    report.heading("A look at a new caller, six ancestors deep: open, identify, close")
+    knock = processes.compiled(work, "knock")
+    if knock is None:
+        report.skip("callers", "no C compiler for knock.c")
+        return
+    before = processes.earlier(work / "before")
+    if before is None:
+        report.skip("the earlier look", "the history of this clone does not reach that far back")
+    for harness, name in ((True, "below a harness"), (False, "no harness")):
+        found: dict[str, list[float]] = {"before": [], "today": []}
+        for _ in range(4):
+            for when, tree in (("before", before), ("today", ROOT)):
+                if tree is not None:
+                    found[when] += processes.looks(knock, tree, harness=harness, count=250)
+        then, now = sorted(found["before"]), sorted(found["today"])
+        for share, label in ((2, "p50"), (10, "p10")):
+            value = now[len(now) // share]
+            compared = value / then[len(then) // share] if then else None
+            report.row(f"{name}, {label}", value, "us", compared, "before")
 
 
 def throughput(report: Report, work: Path) -> None:
-    """The daemon under load, against its own server with nothing behind it."""
+    """The daemon under load, from below a harness."""
     report.heading(
-        "Load: a cached token with attestation, policy and audit, against a constant answer "
-        "of our server (bare) and of one that shares no code with it (yardstick)"
+        "Load: a cached token with attestation, policy and audit, against a constant answer of a "
+        "server that shares no code with it (yardstick), of our server (bare), and against before"
     )
-    compiler = next((each for each in ("cc", "gcc", "clang") if shutil.which(each)), None)
-    if compiler is None:
+    load = processes.compiled(work, "load")
+    if load is None:
         report.skip("load", "no C compiler for load.c")
         return
-    load = work / "load"
-    subprocess.run([compiler, "-O2", "-std=c11", "-o", str(load), str(HERE / "load.c")], check=True)
-    with (
-        Daemon(work / "load-daemon", _CONFIG) as daemon,
-        processes.constant_server(work / "bare", "bare_server") as bare,
-        processes.constant_server(work / "yardstick", "yardstick") as yardstick,
-    ):
+    with contextlib.ExitStack() as running:
+        daemon = running.enter_context(Daemon(work / "load-daemon", _CONFIG))
+        bare = processes.constant_server(work / "bare", "bare_server")
+        sockets = {"bare": running.enter_context(bare)}
+        yardstick = processes.constant_server(work / "yardstick", "yardstick")
+        sockets["yardstick"] = running.enter_context(yardstick)
         daemon.ask_for("demo")
+        earlier = None
+        if (tree := processes.earlier(work / "load-before")) is not None:
+            earlier = running.enter_context(Daemon(work / "load-earlier", _CONFIG, tree))
+            earlier.ask_for("demo")
+            frozen = processes.constant_server(work / "bare-before", "bare_server", tree)
+            sockets["bare before"] = running.enter_context(frozen)
         for mode in ("a connection each", "kept alive"):
             for clients in _CLIENTS:
-                most = run_load(load, yardstick, clients, mode)
-                floor = run_load(load, bare, clients, mode)
-                before = processes.processor_seconds(daemon.pid)
-                ours = run_load(load, daemon.socket, clients, mode)
-                used = processes.processor_seconds(daemon.pid) - before
+                floors = {
+                    name: run_load(load, socket, clients, mode)["rps"]
+                    for name, socket in sockets.items()
+                }
+                used, ours = cost(load, daemon, clients, mode)
                 name = f"{clients} clients, {mode}"
                 if ours["errors"]:
                     report.skip(name, f"{ours['errors']} errors")
                     continue
-                report.row(f"yardstick, {name}", most["rps"], "/s")
-                report.row(f"bare server, {name}", floor["rps"], "/s")
-                report.row(f"daemon, {name}", ours["rps"], "/s", ours["rps"] / floor["rps"], "bare")
-                report.row("  the same", ours["rps"], "/s", ours["rps"] / most["rps"], "yardstick")
-                # The generator asks for two seconds.
-                report.row("  processor per answer", used / 2 / ours["rps"] * 1e6, "us")
-                report.row(
-                    "  latency p50",
-                    ours["p50_us"] / 1e3,
-                    "ms",
-                    ours["p50_us"] / max(floor["p50_us"], 1),
-                    "bare",
-                )
-                report.row(
-                    "  latency p99",
-                    ours["p99_us"] / 1e3,
-                    "ms",
-                    ours["p99_us"] / max(floor["p99_us"], 1),
-                    "bare",
-                )
+                for floor, rps in floors.items():
+                    report.row(name, ours["rps"], "/s", ours["rps"] / rps, floor)
+                before = None
+                if earlier is not None:
+                    before, _ = cost(load, earlier, clients, mode)
+                ratio = None if before is None else used / before
+                report.row("  processor per answer", used, "us", ratio, "before")
+                report.row("  latency p50", ours["p50_us"] / 1e3, "ms")
+                report.row("  latency p99", ours["p99_us"] / 1e3, "ms")
+
+
+def cost(load: Path, daemon: Daemon, clients: int, mode: str) -> tuple[float, dict[str, Any]]:
+    """Return the processor time per answer (microseconds), and what the generator counted."""
+    before = processes.processor_seconds(daemon.pid)
+    counted = run_load(load, daemon.socket, clients, mode)
+    used = processes.processor_seconds(daemon.pid) - before
+    return used / counted["requests"] * 1e6, counted
 
 
 def run_load(load: Path, socket: Path, clients: int, mode: str) -> dict[str, Any]:
@@ -184,6 +216,7 @@ def run_load(load: Path, socket: Path, clients: int, mode: str) -> dict[str, Any
     command = [str(load), str(socket), "/v1/credentials/-/token", str(clients), "2"]
     if mode == "kept alive":
         command.append("keepalive")
+    command = processes.below(load.parent, command, harness=True)
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
     counted: dict[str, Any] = json.loads(done.stdout)
     return counted
@@ -192,13 +225,13 @@ def run_load(load: Path, socket: Path, clients: int, mode: str) -> dict[str, Any
 def herd(report: Report, work: Path) -> None:
     """Many helpers at once, as a machine full of agents starts them."""
     report.heading("4,000 helper processes, 32 at a time")
-    helper = find_helper(report)
-    if helper is None:
+    found = find_helper(report)
+    if found is None:
         return
     with Daemon(work / "herd", _CONFIG) as daemon:
         daemon.ask_for("demo")
         floor = processes.run_many(["true"], daemon.environment, count=4000, at_once=32)
-        taken = processes.run_many([helper], daemon.environment, count=4000, at_once=32)
+        taken = processes.run_many([found], daemon.environment, count=4000, at_once=32)
     report.row("/bin/true", 4000 / floor, "/s")
     report.row("credward-helper", 4000 / taken, "/s", floor / taken, "/bin/true")
 
@@ -279,7 +312,7 @@ def find_helper(report: Report) -> str | None:
 
 
 _SECTIONS: tuple[Callable[[Report, Path], None], ...] = (
-    round_trips, throughput, herd, starting, memory, lifecycle,
+    helper, round_trips, callers, throughput, herd, starting, memory, lifecycle,
 )  # fmt: skip
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 
 import click
+import msgspec
 
 from credward.cli.handing_out import check_output, hand_out
 from credward.cli.names import complete_credentials
@@ -67,7 +67,7 @@ def hand_over(token_request: TokenRequest, *, start: bool) -> None:
     end = clock.elapsed() + token_request.timeout
     folder = folder_body(token_request.timeout)
     client = reach(start=start, timeout=max(_LEAST, end - clock.elapsed()))
-    token_request = replace(
+    token_request = msgspec.structs.replace(
         token_request,
         timeout=max(_LEAST, end - clock.elapsed()),
         mcp_server=mcp_server(environ) if token_request.format == "headers" else None,

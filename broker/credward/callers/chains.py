@@ -120,11 +120,17 @@ class Chains:
             if len(found) == min(self._most, DEEPEST):
                 self._deep = {*(self._deep if len(self._deep) < _MOST_DEEP else ()), stat.parent}
                 return None
+            if child_stat.parent not in self._kept and len(self._kept) >= self._most:
+                # Callers with different parents, one after another: begin anew, with this one.
+                self._forget(set(self._kept))
+                return self._learn(pid, stat)
             parent = self._keep(child_stat.parent)
             # Asked after the parent's handle was there: it was that process, and no later owner of
             # its pid.
             again = None if parent is None else self._processes.stat(child)
             if parent is None or again is None or again.parent != parent.pid:
+                # The child may be kept, with a parent that it has no more.
+                self._forget({child})
                 return None
             if again.start_time != child_stat.start_time:
                 return None
@@ -144,10 +150,6 @@ class Chains:
     def _keep(self, pid: int) -> _Kept | None:
         if (kept := self._kept.get(pid)) is not None:
             return kept
-        if len(self._kept) >= self._most:
-            # Callers with different parents, one after another: begin anew.
-            self._forget(set(self._kept))
-            return None
         if (opened := _open(pid)) is None:
             return None
         try:

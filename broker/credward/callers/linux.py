@@ -6,6 +6,7 @@ look here asks the file system that a program lies on, which may be a server tha
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -42,11 +43,16 @@ def peer_credentials(peer: socket.socket) -> tuple[int, int, int]:
 
 
 def peer_handle(peer: socket.socket) -> int | None:
-    """Return a pidfd of whoever connected; None where the kernel has no such thing."""
+    """Return a pidfd of whoever connected; None where the kernel has no such thing.
+
+    Raises `OSError` for one that it does not give.
+    """
     try:
         raw = peer.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD, _DESCRIPTOR.size)
-    except OSError:
-        return None
+    except OSError as error:
+        if error.errno == errno.ENOPROTOOPT:
+            return None
+        raise
     descriptor: int = _DESCRIPTOR.unpack(raw)[0]
     return descriptor
 

@@ -80,11 +80,12 @@ class LinuxPeer:
         stat = self._processes.stat(self.pid)
         if stat is None or self._start_time not in {None, stat.start_time}:
             raise self._gone()
-        path = linux.program_path(self.pid)
-        if self._pinned is not None and self._pinned.path != path:
+        executable = self._processes.executable(self.pid)
+        # A name is had also where it proves nothing.
+        path = linux.program_path(self.pid) if executable is None else executable.path
+        if executable != self._pinned:
             # For good: what wrote on this connection meanwhile, nobody knows.
-            self._pinned = None
-        executable = self._pinned
+            executable = self._pinned = None
         above = None
         if by_chain and (executable is not None or not self._relays_above):
             above = self._chains.above(self.pid, stat)
@@ -169,14 +170,19 @@ class LinuxIdentifier:
         handle, kind = _open_handle(peer, pid)
         # A process outside of our pid namespace: the kernel has no number for it here.
         connected = Connected(uid=uid, gid=gid, pid=pid or None, handle=handle, kind=kind)
-        return LinuxPeer(
-            connected,
-            processes=self._processes,
-            chains=self._chains,
-            marks=self._marks,
-            own_uid=self._own_uid,
-            relays_above=self._user_mode and uid == self._own_uid,
-        )
+        try:
+            return LinuxPeer(
+                connected,
+                processes=self._processes,
+                chains=self._chains,
+                marks=self._marks,
+                own_uid=self._own_uid,
+                relays_above=self._user_mode and uid == self._own_uid,
+            )
+        except BaseException:
+            if handle is not None:
+                os.close(handle)
+            raise
 
     def close(self) -> None:
         """Close the files that are kept open."""
@@ -187,7 +193,10 @@ class LinuxIdentifier:
 def _open_handle(peer: socket.socket, pid: int) -> tuple[int | None, Handle | None]:
     if pid == 0:
         return None, None
-    handle = linux.peer_handle(peer)
+    try:
+        handle = linux.peer_handle(peer)
+    except OSError:
+        return None, None
     if handle is not None:
         return handle, "peerpidfd"
     # Kernel before 6.5: between accept and here the pid may have changed hands, so this counts

@@ -42,7 +42,7 @@ class MountTable:
             self._links = self._open("/proc/self/fd")
             self._info = self._open(f"/proc/self/fdinfo/{self._slot}")
             self._poller.register(self._files[0], select.POLLPRI)
-            self._points = self._read(self._files[0])
+            self._read_again()
 
     def path_of(self, descriptor: int) -> str | None:
         """Return the path of an open file; None unless that path leads to it in our namespace.
@@ -50,7 +50,7 @@ class MountTable:
         Both come from the kernel's knowledge of the descriptor (proc_pid_fdinfo(5)): no file system
         is asked, as even fstat would, and O_PATH is enough to have opened it with.
         """
-        if not self._points:
+        if not self._files:
             return None
         try:
             os.dup2(descriptor, self._slot, inheritable=False)
@@ -63,8 +63,8 @@ class MountTable:
         except (OSError, UnicodeDecodeError):
             return None
         # Asked last: while the file is open, the id of its mount cannot become another mount's.
-        if self._poller.poll(0):
-            self._points = self._read(self._files[0])
+        if self._poller.poll(0) or not self._points:
+            self._read_again()
         point = self._points.get(mount)
         # One that was moved out of a bind mount has a path that leads elsewhere; the path of one
         # that was deleted may be another's by now.
@@ -75,13 +75,18 @@ class MountTable:
 
     def close(self) -> None:
         """Close the files; nothing is known afterwards."""
-        self._points = {}
         while self._files:
             os.close(self._files.pop())
 
     def _open(self, path: str) -> int:
         self._files.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
         return self._files[-1]
+
+    def _read_again(self) -> None:
+        """Take in what is mounted now; nothing is known where that cannot be read."""
+        self._points = {}
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            self._points = self._read(self._files[0])
 
     @staticmethod
     def _read(file: int) -> dict[int, str]:
@@ -90,7 +95,8 @@ class MountTable:
         while part := os.read(file, _PAGE):
             raw += part
         points = {}
-        for line in raw.splitlines():
+        # Any other control character stands in a name as it is, a carriage return too.
+        for line in raw.rstrip(b"\n").split(b"\n"):
             fields = line.split(b" ", 5)
             point = _OCTAL.sub(lambda found: bytes([int(found[1], 8)]), fields[4])
             points[int(fields[0])] = point.decode("utf-8", "surrogateescape")

@@ -6,12 +6,15 @@ When to pause is `http11`; what becomes of a connection is `connection`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 from collections.abc import Callable
 
 __all__ = ["Acceptor"]
 
+# asm-generic/socket.h; Linux 6.16 and later. The socket module has no name for it.
+_SO_PASSRIGHTS = 83
 # In one turn of the loop, so that others get theirs in between.
 _BURST = 16
 # So long nothing is accepted when the process or the machine has no descriptor left (seconds).
@@ -30,6 +33,11 @@ class Acceptor:
         self._take = take
         self._accepting = False
         self._retry: asyncio.TimerHandle | None = None
+        if listener.family == socket.AF_UNIX:
+            # Closing a descriptor that a client passed may take as long as the client likes. Nobody
+            # has to pass one; kernels before 6.16 cannot refuse them.
+            with contextlib.suppress(OSError):
+                listener.setsockopt(socket.SOL_SOCKET, _SO_PASSRIGHTS, 0)
         listener.listen(queue)
         # Of those that wait, one may have left before it is accepted.
         listener.setblocking(False)

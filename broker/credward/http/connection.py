@@ -12,7 +12,7 @@ import asyncio
 import enum
 import logging
 import socket
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol
 
@@ -102,7 +102,11 @@ class Connection:
         self._reader = RequestReader(host.limits, host.heads)
         self._state = _State.READING
         self._stream = Stream(
-            host.loop, connected, host.scratch, can_read=self._read, can_write=self._write
+            host.loop,
+            connected,
+            host.scratch,
+            can_read=partial(self._safely, self._read),
+            can_write=partial(self._safely, self._write),
         )
         self._deadline = Deadline(host.loop, self._expire)
         # The answer, and how many bytes of it the kernel has taken.
@@ -119,12 +123,7 @@ class Connection:
 
     def begin(self, connected: socket.socket) -> None:
         """Find out who connected, and take what is there; a peer that is not welcome hears why."""
-        try:
-            self.peer = self._host.admit(connected)
-        except BrokerError as error:
-            self._refuse(error)
-        else:
-            self._read()
+        self._safely(partial(self._begin, connected))
 
     @property
     def idle(self) -> bool:
@@ -154,7 +153,23 @@ class Connection:
             self.peer.close()
         self._host.forget(self)
 
+    def _safely(self, step: Callable[[], None]) -> None:
+        """Take one step; a defect of ours costs this connection, and not its place for good."""
+        try:
+            step()
+        except Exception:  # noqa: BLE001 - whatever it is
+            _log.exception("a connection failed, and is closed")
+            self.close()
+
     # --- reading ------------------------------------------------------------------------------
+
+    def _begin(self, connected: socket.socket) -> None:
+        try:
+            self.peer = self._host.admit(connected)
+        except BrokerError as error:
+            self._refuse(error)
+        else:
+            self._read()
 
     def _read(self) -> None:
         """Take bytes, and answer if they complete a request."""
@@ -227,7 +242,7 @@ class Connection:
             response = self._render(error, http_request)
         else:
             response = answer.result()
-        self._send(response)
+        self._safely(partial(self._send, response))
 
     def _render(self, error: BaseException, http_request: HttpRequest) -> HttpResponse:
         if not isinstance(error, BrokerError):
@@ -297,7 +312,7 @@ class Connection:
             if self._reader.pending:
                 # Pipelined: one request per turn of the loop, so that others get theirs in between.
                 self._stream.pause_reading()
-                self._host.loop.call_soon(self._advance)
+                self._host.loop.call_soon(self._safely, self._advance)
             else:
                 self._deadline.set(self._host.limits.idle_deadline)
                 self._stream.wait_to_read()

@@ -13,6 +13,10 @@ from collections.abc import Callable
 __all__ = ["Stream"]
 
 
+def _nothing() -> None:
+    pass
+
+
 class Stream:
     """A socket that tells its owner when it *can_read* and when it *can_write*.
 
@@ -92,3 +96,5 @@ class Stream:
         self.pause_reading()
         self.pause_writing()
         self._socket.close()
+        # Its owner is gone; without this the two would wait for the cycle collector.
+        self._can_read = self._can_write = _nothing

@@ -138,6 +138,51 @@ def test_too_many_are_not_kept(puppets, processes):
     assert not chains._kept
 
 
+def test_one_that_is_too_deep_costs_the_usual_ones_their_place_once(
+    puppets, processes, monkeypatch
+):
+    """In turn with another caller it is still remembered as such, and nobody is learned again."""
+    opened = []
+    real = chains_module._open
+    monkeypatch.setattr(chains_module, "_open", lambda pid: opened.append(pid) or real(pid))
+    *_, usual = line(puppets, 2)
+    *_, deep = line(puppets, 6)
+    above_usual = len(fresh(usual, processes).ancestors)
+    chains = Chains(processes, most=above_usual + 2)
+    for _ in range(3):
+        assert by_chain(usual, chains) == fresh(usual, processes)
+        assert by_chain(deep, chains) is None
+    before = len(opened)
+    for _ in range(3):
+        assert by_chain(usual, chains) == fresh(usual, processes)
+        assert by_chain(deep, chains) is None
+
+    assert len(opened) == before
+    chains.close()
+
+
+def test_p2_an_ancestor_whose_parent_ends_while_it_is_learned_is_not_kept_so(puppets, processes):
+    """P2: or every later look below it would be a walk."""
+    _, top, _, leaf = line(puppets, 4)
+
+    class Killing(linux.Processes):
+        armed = True
+
+        def stat(self, pid):
+            found = super().stat(pid)
+            if self.armed and pid == leaf:
+                self.armed = False
+                puppets.kill(top)
+            return found
+
+    chains = Chains(Killing(MountTable()), most=32)
+    by_chain(leaf, chains)
+    by_chain(leaf, chains)
+
+    assert by_chain(leaf, chains) == fresh(leaf, processes)
+    chains.close()
+
+
 def test_a_failure_to_keep_leaves_nothing_open(puppets, processes, chains, monkeypatch):
     """Whatever cannot be opened or watched: then it is walked, and nothing escapes."""
     *_, leaf = line(puppets)

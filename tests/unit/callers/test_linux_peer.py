@@ -2,6 +2,7 @@
 
 import array
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -17,7 +18,7 @@ import pytest
 
 from credward.callers import linux
 from credward.callers.ancestry import Stat
-from credward.callers.caller import Caller
+from credward.callers.caller import Caller, Executable
 from credward.callers.linux_peer import Connected, LinuxIdentifier, LinuxPeer
 from credward.callers.programs import MARKS, UNKNOWN_HARNESS
 from credward.errors import BrokerError, Kind
@@ -223,6 +224,47 @@ def test_a_peer_outside_our_pid_namespace_is_unattested(identifier: LinuxIdentif
     assert not caller.ancestry_complete
 
 
+def test_p3_s4_another_file_at_the_path_of_the_program_is_not_attested(
+    listener: socket.socket, identifier: LinuxIdentifier, tmp_path: Path
+) -> None:
+    """P3, S-4: in a mount namespace of its own a program may exec what it put at its own path."""
+    allowed, other = tmp_path / "allowed", tmp_path / "other"
+    shutil.copy(os.path.realpath(sys.executable), allowed)
+    shutil.copy("/bin/sleep", other)
+    program = (
+        "s.set_inheritable(True); input(); libc = ctypes.CDLL(None)\n"
+        # CLONE_NEWUSER and CLONE_NEWNS, MS_REC and MS_PRIVATE, MS_BIND
+        "libc.unshare(0x10000000 | 0x20000) and sys.exit(5)\n"
+        "libc.mount(None, b'/', None, 0x44000, None)\n"
+        f"libc.mount({bytes(other)!r}, {bytes(allowed)!r}, None, 0x1000, None)\n"
+        f"os.execv({str(allowed)!r}, ['allowed', '300'])"
+    )
+    with connected(listener, identifier, program, python=allowed) as (child, peer):
+        assert peer.identify().executable == Executable(path=str(allowed))
+        go_on(child)
+        if until(lambda: child.poll() or linux.read_stat(child.pid).name == "allowed") == 5:
+            pytest.skip("user namespaces are not permitted here (unshare)")
+        until(lambda: os.stat(f"/proc/{child.pid}/exe").st_ino == other.stat().st_ino)
+
+        assert linux.program_path(child.pid) == str(allowed)
+        assert not peer.identify().attested
+
+
+def test_p2_a_handle_that_the_kernel_does_not_give_is_no_reason_to_ask_by_number(
+    identifier: LinuxIdentifier,
+) -> None:
+    """P2: it is gone then, and its pid perhaps somebody else's."""
+
+    class Gone:
+        def getsockopt(self, _level: int, option: int, size: int) -> bytes:
+            if option == socket.SO_PEERCRED:
+                return linux._CREDENTIALS.pack(os.getpid(), os.geteuid(), os.getegid())
+            raise OSError(errno.ESRCH, "no such process")
+
+    peer = identifier.open(Gone())
+    assert not peer.identify().attested
+
+
 LAST_PID = Path("/proc/sys/kernel/ns_last_pid")
 
 
@@ -254,9 +296,11 @@ def test_p2_a_reused_pid_is_not_attributed(
     """P2: the connection lives on in a child, and its pid belongs to another process."""
     if kind == "pidfd_open":
         monkeypatch.setattr(linux, "peer_handle", lambda _: None)
-    leaves = "print(os.fork() or input(), flush=True); os._exit(0)"
-    with connected(listener, identifier, leaves, stdout=subprocess.PIPE) as (child, peer):
+    # The one that stays holds the connection until its input ends.
+    leaves = "os.read(0, 8); os.fork() or os.read(0, 1); os._exit(0)"
+    with connected(listener, identifier, leaves) as (child, peer):
         assert peer.identify().handle == kind
+        go_on(child)
         child.wait()
         with owner_of(child.pid), pytest.raises(BrokerError) as caught:
             peer.identify()

@@ -85,10 +85,30 @@ def test_points_are_read_as_they_are_written(tmp_path: Path) -> None:
     """With octal escapes, by the id in the first field."""
     source = tmp_path / "mountinfo"
     source.write_text(
-        "31 25 0:27 / /mnt/a\\040b rw - ext4 /dev/x rw\n25 1 8:1 / / rw shared:1 - ext4 /dev/y rw\n"
+        "31 25 0:27 / /mnt/a\\040b\rc rw - fuse x\r\x0b\x0c\u2028y rw\n25 1 8:1 / / rw - ext4 /dev/y rw\n",
+        newline="",
     )
     with source.open("rb") as file:
-        assert MountTable._read(file.fileno()) == {31: "/mnt/a b", 25: "/"}
+        assert MountTable._read(file.fileno()) == {31: "/mnt/a b\rc", 25: "/"}
+
+
+def test_s4_what_cannot_be_read_proves_nothing_until_it_can(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was mounted before may be gone: no path stands on it, and the next look reads again."""
+    table = MountTable()
+    read = MountTable._read
+
+    def broken(_: int) -> dict[int, str]:
+        raise ValueError("no number")
+
+    with Path(__file__).open() as file:
+        monkeypatch.setattr(MountTable, "_read", staticmethod(broken))
+        table._read_again()
+        assert table.path_of(file.fileno()) is None
+        monkeypatch.setattr(MountTable, "_read", staticmethod(read))
+        assert table.path_of(file.fileno()) == str(Path(__file__).resolve())
+    table.close()
 
 
 def test_a_change_of_the_mounts_is_noticed(tmp_path: Path) -> None:

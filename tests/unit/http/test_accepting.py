@@ -7,6 +7,7 @@ import contextlib
 import os
 import resource
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -164,6 +165,33 @@ def test_r6_waits_for_a_descriptor_without_a_busy_loop(run, short_dir, monkeypat
                 assert 2 <= refused <= 5
                 await _hear([client])
             acceptor.close()
+
+    run(main())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="an option of Linux")
+def test_nobody_passes_a_descriptor(run, short_dir):
+    """Closing one may block for as long as its sender likes, and the whole daemon with it."""
+
+    async def main() -> None:
+        taken = []
+        with _listening(short_dir) as listener:
+            acceptor = Acceptor(listener, taken.append, queue=64)
+            acceptor.start()
+            with _come(short_dir) as client:
+                await until_async(lambda: taken)
+                if _passes_anything(taken[0]):
+                    pytest.skip("this kernel cannot refuse descriptors (Linux 6.16 can)")
+                with pytest.raises(PermissionError):
+                    socket.send_fds(client, [b"x"], [client.fileno()])
+            taken[0].close()
+            acceptor.close()
+
+    def _passes_anything(connected: socket.socket) -> bool:
+        try:
+            return connected.getsockopt(socket.SOL_SOCKET, accepting._SO_PASSRIGHTS) != 0
+        except OSError:
+            return True
 
     run(main())
 

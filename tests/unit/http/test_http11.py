@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -16,11 +17,50 @@ from pathlib import Path
 import pytest
 
 import credward
+from credward.http.connection import Connection
 from credward.http.http11 import HttpResponse, Limits
+from credward.http.stream import Stream
 from unit.http.doors import GET, GET_AND_CLOSE, FakePeer, hello, open_door, status_of
 from waiting import PATIENCE, until, until_async
 
 BARE_SERVER = Path(__file__).with_name("bare_server.py")
+
+
+def test_a_defect_costs_its_connection_and_no_place(run, caplog):
+    """Whatever fails on the way: the client sees the end, and nothing of it stays counted."""
+
+    def fail(*_: object):
+        raise ZeroDivisionError("a defect")
+
+    async def main() -> None:
+        async with open_door(limits=Limits(connections=3), open_peer=fail) as door:
+            for _ in range(10):
+                assert await door.exchange(GET) == b""
+            assert door.server.connections == 0
+            assert not door.server.crowded
+
+    run(main())
+    assert "a connection failed" in caplog.text
+
+
+def test_an_ended_connection_leaves_nothing_to_collect(run):
+    """Its parts do not hold one another: a busy daemon would wait for the collector."""
+
+    async def main() -> None:
+        async with open_door() as door:
+            assert await door.still_serves()
+            gc.collect()
+            gc.disable()
+            try:
+                for _ in range(50):
+                    assert await door.still_serves()
+                await until_async(lambda: door.server.connections == 0)
+                left = [each for each in gc.get_objects() if isinstance(each, Connection | Stream)]
+            finally:
+                gc.enable()
+            assert left == []
+
+    run(main())
 
 
 def test_limits_connections_of_one_process(run):

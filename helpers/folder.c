@@ -6,14 +6,23 @@
  * The main working tree of a linked one is found by gitrepository-layout(5), gitdir and commondir.
  * Git writes these files in one way only. What is written in any other is not understood by us,
  * rather than by each program in another way: white space, `..` behind a name, odd characters, links.
+ *
+ * The look at other file systems is a child's that nobody has to wait for. One that does not answer
+ * may hold whoever asks it beyond any signal, SIGKILL too (FUSE, once its server has read the
+ * question), and a harness waits for us.
  */
 #include "helper.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+/* The longest body; what does not fit is said to be too large. */
+#define FOLDER_LIMIT (60 * 1024)
 
 /* So many folders are looked at; that there are more is said to be too large. */
 #define LEVELS 32
@@ -23,12 +32,15 @@
 /* For the path of a folder, one of git's behind it and the name of a file. */
 #define PATH_ROOM (PATH_MAX + LONGEST_WORD + 64)
 
+/* What the child lives longer than we wait for it. */
+#define GRACE_MS 1000
+
 enum reading { MISSING, ODD, READ };
 
-/* Add a record of something that was found (`bytes`: of a file); where it makes the body too long,
+/* Add a record of `name` in the folder `path` (`bytes`: of a file); where it makes the body too long,
  * the body becomes the word of that, and stays so. */
-static void report(
-	struct text *body, const char *kind, const char *name, const char *bytes, size_t count)
+static void report(struct text *body, const char *kind, const struct text *path, const char *name,
+	const char *bytes, size_t count)
 {
 	if (body->overflow)
 		return;
@@ -37,6 +49,7 @@ static void report(
 		text_add_number(body, count);
 		text_add(body, " ");
 	}
+	text_add_encoded(body, path->at, "%");
 	text_add_encoded(body, name, "%");
 	text_add(body, "\n");
 	if (bytes != NULL) {
@@ -47,6 +60,7 @@ static void report(
 		return;
 	text_cut(body, 0);
 	text_add(body, "too-large ");
+	text_add_encoded(body, path->at, "%");
 	text_add_encoded(body, name, "%");
 	text_add(body, "\n");
 }
@@ -63,22 +77,12 @@ static void look_in(struct text *path, struct text *body)
 
 		text_add(path, names[i]);
 		count = file_read(path->at, content, sizeof(content));
-		if (count >= 0)
-			report(body, "file ", path->at, content, (size_t)count);
-		else if (!file_is_missing())
-			report(body, "unreadable ", path->at, NULL, 0);
 		text_cut(path, used);
+		if (count >= 0)
+			report(body, "file ", path, names[i], content, (size_t)count);
+		else if (!file_is_missing())
+			report(body, "unreadable ", path, names[i], NULL, 0);
 	}
-}
-
-/* Say that `.git` in `path` is not understood, or lies too far up; `path` is left as it was. */
-static void report_git(struct text *path, const char *kind, struct text *body)
-{
-	size_t used = path->used;
-
-	text_add(path, "/.git");
-	report(body, kind, path->at, NULL, 0);
-	text_cut(path, used);
 }
 
 static bool is_plain(const char *word)
@@ -199,13 +203,21 @@ static void look_here(struct text *path, int kind, struct text *body)
 	if (kind == S_IFLNK)
 		kind = kind_of(path, "/.git", 0);
 	if (kind < 0 && errno != EACCES)
-		report_git(path, "unreadable ", body);
+		report(body, "unreadable ", path, "/.git", NULL, 0);
 	look_in(path, body);
 	if (kind == S_IFREG && !look_beyond(path, body))
-		report_git(path, "unreadable ", body);
+		report(body, "unreadable ", path, "/.git", NULL, 0);
 }
 
-bool folder_look(const char *start, struct text *body)
+/*
+ * Look from the folder `start` (an absolute path) up to the first with a `.git` that is no link.
+ *
+ * Without a `body`, only on the way to `start`: whether there may be anything to find. With one, put
+ * records into it, of the settings files and of each `.git` that is not understood; the frame is
+ * described in broker/credward/folder.py. That waits for the file systems that links lead to, for
+ * ever where they do not answer.
+ */
+static bool look_up(const char *start, struct text *body)
 {
 	static char bytes[PATH_ROOM];
 	struct text path = TEXT_IN(bytes);
@@ -225,6 +237,61 @@ bool folder_look(const char *start, struct text *body)
 		cut_to_parent(&path);
 	}
 	if (body != NULL)
-		report_git(&path, "too-large ", body);
+		report(body, "too-large ", &path, "/.git", NULL, 0);
 	return true;
+}
+
+/* With the NUL that says that it is whole. */
+static char body_bytes[FOLDER_LIMIT + 1];
+static struct text body = TEXT_IN(body_bytes);
+
+/* In the child: whoever reads what we print must not wait for it, so it keeps the pipe alone. */
+static _Noreturn void look_and_tell(const char *start, int pipe_end)
+{
+	if (dup2(pipe_end, STDIN_FILENO) < 0)
+		_exit(1);
+	close_from(STDIN_FILENO + 1);
+	/* Where the kernel lets it go, it goes: later than we do, who would not know why. */
+	alarm_in(left_ms() + GRACE_MS, SIG_DFL);
+	(void)look_up(start, &body);
+	_exit(write(STDIN_FILENO, body_bytes, body.used + 1) < 0);
+}
+
+static void look_by_child(const char *start)
+{
+	int ends[2];
+	pid_t child = pipe(ends) == 0 ? fork() : -1;
+	ssize_t count;
+
+	if (child == 0)
+		look_and_tell(start, ends[1]);
+	if (child < 0)
+		fail(CODE_INTERNAL,
+			"no process can be started to look at .claude/settings.json here: try again");
+	(void)close(ends[1]);
+	await("the file system of this folder did not answer in time, so its "
+		  ".claude/settings.json is not known: run this in another folder");
+	end_in(left_ms() / 2);
+	count = read_and_close(ends[0], body_bytes, sizeof(body_bytes));
+	if (count <= 0 || body_bytes[count - 1] != '\0')
+		fail(CODE_INTERNAL, "the look at .claude/settings.json in this folder failed: try again");
+	body.used = (size_t)count - 1;
+}
+
+const struct text *look_around(void)
+{
+	static char start[PATH_MAX];
+
+	/* The other half of the time is the daemon's. A call that waits for a file system that does not
+	 * answer is ended by a deadly signal alone: the kernel runs no handler in there. */
+	alarm_in(left_ms() / 2, SIG_DFL);
+	errno = 0;
+	if (getcwd(start, sizeof(start)) == NULL || start[0] != '/') {
+		if (errno != ENOENT)
+			/* Too long for us, perhaps not for the agent. */
+			text_add(&body, "unreadable .\n");
+	} else if (look_up(start, NULL)) {
+		look_by_child(start);
+	}
+	return body.used > 0 ? &body : NULL;
 }

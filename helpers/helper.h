@@ -20,8 +20,7 @@
 /* The daemon reads a head of 16 KiB. */
 #define QUESTION_ROOM 15000
 
-/* The longest body of a question; what does not fit is said to be too large. */
-#define FOLDER_LIMIT (60 * 1024)
+/* The body of a question. */
 #define FOLDER_MEDIA_TYPE "application/vnd.credward.folder"
 
 /* arguments.c: read a NULL-terminated argument vector into `options`, which holds what is meant
@@ -47,14 +46,14 @@ const char *variable(const char *name);
  * the MCP server to a query. Return whether a daemon must have looked at the variables. */
 bool claims_add(struct text *query, const char *base_url, const char *format);
 
-/* deadline.c: in how many milliseconds all is over, on the clock that no one sets. */
+/* failure.c: in how many milliseconds all is over, on the clock that no one sets. */
 void deadline_set(int64_t milliseconds);
 int64_t left_ms(void); /* never negative */
 
 /* Send SIGALRM to us in so many milliseconds, in place of an earlier one. */
 void alarm_in(int64_t milliseconds, void (*handler)(int));
 
-/* failure.c: note why there is no token, in one line joined from strings. The first failure noted
+/* Note why there is no token, in one line joined from strings. The first failure noted
  * stays: it is the cause. */
 #define note(code, ...) failure_note((code), __VA_ARGS__, (const char *)NULL)
 void failure_note(int code, ...) __attribute__((sentinel));
@@ -96,22 +95,10 @@ ssize_t read_and_close(int descriptor, char *bytes, size_t room);
 /* Close this descriptor and all above. */
 void close_from(int first);
 
-/*
- * folder.c: look for settings of Claude Code from the folder `start` (an absolute path) up to the
- * first with a `.git` that is no link.
- *
- * Without a `body`, only on the way to `start`: whether there may be anything to find. With one, put
- * records of the settings files into it, and of each `.git` that is not understood; the frame is
- * described in broker/credward/folder.py. That waits for the file systems that links lead to, for
- * ever where they do not answer.
- */
-bool folder_look(const char *start, struct text *body);
-
-/*
- * look.c: return the body for the working directory, NULL where nothing is found. Ends us where half
- * of the time is not enough: by SIGALRM where the working directory itself does not answer, and not
- * even so where the kernel lets no signal in there.
- */
+/* folder.c: return the settings files of Claude Code around the working directory as the body of a
+ * question, NULL where nothing is found. Ends us where half of the time is not enough: by SIGALRM
+ * where the working directory itself does not answer, and not even so where the kernel lets no signal
+ * in there. */
 const struct text *look_around(void);
 
 /* paths.c: connect to the first place of the search order where a daemon listens and return the

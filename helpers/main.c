@@ -12,12 +12,12 @@
  * 5. After a secret was read, nothing MUST be allocated, and the buffer MUST be wiped before the
  *    exit.
  * 6. All waiting MUST end at one deadline, for whoever reads what is printed too; harnesses give
- *    5 s and hang on what outlives them. So a child waits for file systems (look.c); only that of
+ *    5 s and hang on what outlives them. So a child waits for file systems (folder.c); only that of
  *    the working directory itself, where the kernel lets no signal in, may hold us for longer.
  * 7. A socket MUST NOT be trusted where another user could have put it (paths.c).
  * 8. Standard error MUST be one line of at most 500 characters with cause and command; hints only
  *    on a terminal. One end says nothing: that by SIGALRM, where the file system of the working
- *    directory does not answer (look.c).
+ *    directory does not answer (folder.c).
  * 9. A worker of the daemon MUST be refused: it would wait for its own flight.
  * 10. Where settings of a repository or variables could send the token elsewhere, the daemon MUST
  *     have judged them (folder.c, claims.c).

@@ -140,14 +140,12 @@ static int new_socket(void)
 	int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	/* Started with a standard descriptor closed: what is printed must not end up in the socket. */
-	if (descriptor >= 0 && descriptor <= STDERR_FILENO) {
-		int low = descriptor;
+	if (descriptor >= 0 && (descriptor <= STDERR_FILENO || SOCK_CLOEXEC == 0)) {
+		int other = fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 
-		descriptor = fcntl(low, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-		(void)close(low);
+		(void)close(descriptor);
+		descriptor = other;
 	}
-	if (SOCK_CLOEXEC == 0)
-		(void)fcntl(descriptor, F_SETFD, FD_CLOEXEC);
 #ifdef SO_NOSIGPIPE
 	(void)setsockopt(descriptor, SOL_SOCKET, SO_NOSIGPIPE, &(int){ 1 }, sizeof(int));
 #endif

@@ -173,12 +173,6 @@ static int start(const char *program)
 	return descriptor;
 }
 
-/* A machine's daemon that is not for this user is no reason against one of the user's own. */
-static bool may_start(void)
-{
-	return failure == CODE_OK || failure == CODE_DENIED;
-}
-
 /*
  * Fifty helpers at once would be fifty interpreters: while one has the daemon started, the others
  * look for it. The lock is the program that they would run. It only saves time, and anybody can
@@ -190,7 +184,7 @@ static int await_another(int lock)
 	bool waits = flock(lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 	int descriptor = -1;
 
-	while (waits && descriptor < 0 && may_start() && left_ms() > patience) {
+	while (waits && descriptor < 0 && left_ms() > patience) {
 		(void)poll(NULL, 0, LOOK_EVERY_MS);
 		waits = flock(lock, LOCK_SH | LOCK_NB) != 0;
 		descriptor = daemon_connect();
@@ -205,14 +199,13 @@ int daemon_reach(bool forbidden)
 
 	if (descriptor >= 0)
 		return descriptor;
-	if (!may_start())
+	/* A machine's daemon that is not for this user is no reason against one of the user's own. */
+	if (failure != CODE_OK && failure != CODE_DENIED)
 		leave();
 	check_wish(forbidden);
 	program = find_program();
 	lock = open(program, O_RDONLY | O_CLOEXEC);
 	descriptor = await_another(lock);
-	if (!may_start())
-		leave();
 	if (descriptor < 0)
 		descriptor = start(program);
 	(void)close(lock);

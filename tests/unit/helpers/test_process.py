@@ -361,6 +361,28 @@ def test_a_token_is_in_no_argument_and_no_message(helper, environment, socket_pa
         assert canary not in done.stdout + done.stderr
 
 
+def test_s11_the_deadline_holds_for_a_daemon_that_takes_nobody(
+    helper, environment, socket_path
+) -> None:
+    """Its queue is full, and stays so."""
+    socket_path.parent.mkdir(mode=0o700)
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(str(socket_path))
+        listener.listen(0)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                waiting = stack.enter_context(socket.socket(socket.AF_UNIX))
+                waiting.setblocking(False)
+                waiting.connect(str(socket_path))
+        done = run(helper, environment, "--timeout", "0.5", "x")
+
+    assert (done.returncode, done.stdout) == (75, b"")
+    assert done.stderr.count(b"\n") == 1
+    if not is_twin(helper):
+        assert done.stderr == b"credward: the daemon takes no connection: run credward status\n"
+
+
 def test_a_busy_daemon_is_waited_for(helper, environment, socket_path) -> None:
     """A full backlog is not an absent daemon."""
     # The Python client reads to the end of the connection, which it asks for.

@@ -59,20 +59,16 @@ void failure_note(int code, ...)
 
 void fail_quoting(int code, const char *words, size_t length)
 {
-	const char *end = memchr(words, '\n', length);
-	size_t first = end == NULL ? length : (size_t)(end - words);
-	struct text text = TEXT_IN(line), second = TEXT_IN(hint);
+	const char *end = memchr(words, '\n', length), *rest = end == NULL ? words + length : end + 1;
+	size_t left = length - (size_t)(rest - words);
+	struct text first = TEXT_IN(line), second = TEXT_IN(hint);
 
 	if (failure != CODE_OK)
 		leave();
-	text_add(&text, "credward: ");
-	add_clean(&text, words, first);
-	if (end != NULL) {
-		words += first + 1;
-		length -= first + 1;
-		end = memchr(words, '\n', length);
-		add_clean(&second, words, end == NULL ? length : (size_t)(end - words));
-	}
+	text_add(&first, "credward: ");
+	add_clean(&first, words, (size_t)(rest - words));
+	end = memchr(rest, '\n', left);
+	add_clean(&second, rest, end == NULL ? left : (size_t)(end - rest));
 	failure = code;
 	leave();
 }

@@ -163,11 +163,6 @@ static void ask(const struct options *options)
 	print_credential(options, answer);
 }
 
-/*
- * The name we are called by will choose the format once formats that send a body exist (git,
- * docker): a function before read_arguments that fills in `options` from the last part of
- * arguments[0].
- */
 int main(int count, char **arguments)
 {
 	struct options options = { .name = "-", .format = "token", .timeout_ms = DEFAULT_TIMEOUT_MS };

@@ -327,12 +327,12 @@ def traced(environment: dict[str, str], directory: Path, *words: str) -> list[st
     return [call for call in calls if re.match(r"\w+\(", call)]
 
 
-def test_costs_at_most_29_system_calls(environment, socket_path, directory) -> None:
+def test_costs_at_most_27_system_calls(environment, socket_path, directory) -> None:
     """A bound on calls is steadier than one on time; five of them find no settings in a repository."""
     with CannedDaemon(socket_path, [TOKEN]):
         calls = traced(environment, directory, "x")
 
-    assert len(calls) <= 24 + 5, calls
+    assert len(calls) <= 22 + 5, calls
 
 
 def test_stays_dumpable_until_the_answer_arrived(environment, socket_path, directory) -> None:

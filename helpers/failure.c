@@ -4,7 +4,6 @@
  */
 #include "helper.h"
 
-#include <signal.h>
 #include <stdarg.h>
 #include <sys/time.h>
 #include <time.h>
@@ -29,7 +28,7 @@ bool failure_means_no;
 
 static int64_t deadline;
 static const char *awaited = "";
-static volatile sig_atomic_t leaving;
+volatile sig_atomic_t alarm_only_interrupts;
 
 static void add_clean(struct text *text, const char *words, size_t count)
 {
@@ -109,14 +108,12 @@ int64_t left_ms(void)
 
 void alarm_in(int64_t milliseconds, void (*handler)(int))
 {
-	struct itimerval timer = { { 0, AGAIN_US },
-		{ (time_t)(milliseconds / 1000), (suseconds_t)(milliseconds % 1000) * 1000 } };
+	int64_t delay = milliseconds > 0 ? milliseconds : 1; /* none at all would mean no alarm */
+	struct itimerval timer
+		= { { 0, AGAIN_US }, { (time_t)(delay / 1000), (suseconds_t)(delay % 1000) * 1000 } };
 	struct sigaction action = { .sa_handler = handler }; /* no SA_RESTART */
 	sigset_t alarms;
 
-	/* No time at all would mean no alarm. */
-	if (milliseconds <= 0)
-		timer.it_value = (struct timeval){ 0, 1 };
 	/* Whoever started us may have had SIGALRM ignored or blocked, and both are inherited. */
 	(void)sigemptyset(&alarms);
 	(void)sigaddset(&alarms, SIGALRM);
@@ -146,7 +143,7 @@ static void say(void)
 
 void leave(void)
 {
-	leaving = 1;
+	alarm_only_interrupts = 1;
 	answer_wipe(failure != CODE_OK);
 	if (failure == CODE_OK)
 		_exit(CODE_OK);
@@ -156,11 +153,10 @@ void leave(void)
 	_exit(failure_means_no ? CODE_NO : failure);
 }
 
-/* Where the end is being said, the alarm only interrupts that. */
 static void time_out(int number)
 {
 	(void)number;
-	if (!leaving)
+	if (!alarm_only_interrupts)
 		fail(CODE_TIMED_OUT, awaited);
 }
 

@@ -8,6 +8,7 @@
 #include "exit_codes.h"
 #include "text.h"
 
+#include <signal.h>
 #include <sys/types.h>
 
 #ifndef CREDWARD_VERSION
@@ -78,6 +79,10 @@ _Noreturn void leave(void);
 /* End in so many milliseconds, with the words of the last await(): nothing that is waited for then
  * needs a deadline of its own. */
 void end_in(int64_t milliseconds);
+
+/* Set where something is printed: the alarm then only interrupts (EINTR) a call that blocks, for who
+ * is ended in between does not know whether all was printed. */
+extern volatile sig_atomic_t alarm_only_interrupts;
 
 /* What is said where a wait that may come now lasts too long; the string must stay where it is. */
 void await(const char *words);

@@ -83,18 +83,21 @@ static void print_all(const char *bytes, size_t count)
 {
 	struct pollfd watched = { STDOUT_FILENO, POLLOUT, 0 };
 
-	await("writing to standard output timed out: check who reads it");
+	alarm_only_interrupts = 1;
 	while (count > 0) {
 		ssize_t written = write(STDOUT_FILENO, bytes, count);
 
-		if (written < 0 && errno != EAGAIN)
-			fail(CODE_INTERNAL, "standard output cannot be written: check who reads it");
-		if (written < 0) {
-			(void)poll(&watched, 1, -1);
+		if (written >= 0) {
+			bytes += written;
+			count -= (size_t)written;
 			continue;
 		}
-		bytes += written;
-		count -= (size_t)written;
+		if (errno == EAGAIN)
+			(void)poll(&watched, 1, -1);
+		else if (errno != EINTR)
+			fail(CODE_INTERNAL, "standard output cannot be written: check who reads it");
+		if (left_ms() == 0)
+			fail(CODE_TIMED_OUT, "writing to standard output timed out: check who reads it");
 	}
 }
 

@@ -273,6 +273,22 @@ def test_r3_the_deadline_is_for_all_of_it(helper, environment, socket_path) -> N
     assert took < 0.2 * len(TOKEN)
 
 
+def test_s11_what_is_printed_fits_the_exit_code(helper, environment, socket_path) -> None:
+    """Also where the deadline comes just when the token is printed."""
+    if is_twin(helper):
+        pytest.skip("its start alone takes longer than that")
+    with CannedDaemon(socket_path, [TOKEN]):
+        ends = [
+            run(helper, environment, "--timeout", f"0.00{1 + number % 5}", "x")
+            for number in range(100)
+        ]
+
+    assert {(done.returncode == 0, done.stdout) for done in ends} <= {
+        (True, b"abc\n"),
+        (False, b""),
+    }
+
+
 def test_s7_a_removed_runtime_directory_costs_no_time(helper, environment, directory) -> None:
     """Not running is said at once; the bound leaves room for an interpreter's start."""
     shutil.rmtree(directory / "run")

@@ -1,8 +1,7 @@
 /*
  * arguments.c: the command line. What is wrong with it is said before anything is connected.
  */
-#include "arguments.h"
-#include "text.h"
+#include "helper.h"
 
 #include <stdlib.h>
 #ifdef __linux__
@@ -43,77 +42,49 @@ static const char *version(void)
 	return "credward-helper " CREDWARD_VERSION " (dynamic " LIBC ")\n";
 }
 
-static bool misused(struct failure *failure, const char *what, const char *word, const char *rest)
+static _Noreturn void misused(const char *what, const char *word, const char *rest)
 {
-	failure_note(failure, CODE_BAD_REQUEST, what, "\"", word, "\"", rest,
-		": run credward-helper --help", NULL);
-	return false;
+	fail(CODE_BAD_REQUEST, what, "\"", word, "\"", rest, ": run credward-helper --help");
 }
 
-/* Where the value of an option goes, NULL for an unknown one. */
-static const char **value_place(struct options *options, const char *option, size_t length)
+/* The value of the option called `name`, which may be the next argument; NULL where the argument is
+ * another one. */
+static const char *value_of(const char *name, char ***argument)
 {
-	const struct {
-		const char *option;
-		const char **place;
-	} known[] = {
-		{ "--format", &options->format },
-		{ "--min-remaining", &options->min_remaining },
-		{ "--timeout", &options->timeout },
-		{ "--check", &options->check },
-		{ "--base-url", &options->base_url },
-	};
+	const char *word = **argument;
+	size_t length = strlen(name);
 
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (strlen(known[i].option) == length && strncmp(known[i].option, option, length) == 0)
-			return known[i].place;
-	return NULL;
+	if (strncmp(word, name, length) != 0 || (word[length] != '=' && word[length] != '\0'))
+		return NULL;
+	if (word[length] == '=')
+		return word + length + 1;
+	if ((*argument)[1] == NULL)
+		misused("option ", word, " needs a value");
+	return *++*argument;
 }
 
-/* Read the option at arguments[*at]; its value may be the next argument. */
-static bool read_option(struct options *options, char **arguments, int *at, struct failure *failure)
+static void read_option(struct options *options, char ***argument)
 {
-	const char *option = arguments[*at];
-	size_t length = strcspn(option, "=");
-	const char **place = value_place(options, option, length);
+	const char *word = **argument, *value;
 
-	if (strcmp(option, "--no-start") == 0)
+	if ((value = value_of("--format", argument)) != NULL)
+		options->format = value;
+	else if ((value = value_of("--min-remaining", argument)) != NULL)
+		options->min_remaining = value;
+	else if ((value = value_of("--timeout", argument)) != NULL)
+		options->timeout = value;
+	else if ((value = value_of("--check", argument)) != NULL)
+		options->check = value;
+	else if ((value = value_of("--base-url", argument)) != NULL)
+		options->base_url = value;
+	else if (strcmp(word, "--no-start") == 0)
 		options->no_start = true;
-	else if (strcmp(option, "--help") == 0)
+	else if (strcmp(word, "--help") == 0)
 		options->print = usage;
-	else if (strcmp(option, "--version") == 0)
+	else if (strcmp(word, "--version") == 0)
 		options->print = version();
-	else if (place == NULL)
-		return misused(failure, "unknown option ", option, "");
-	else if (option[length] == '=')
-		*place = option + length + 1;
-	else if (arguments[*at + 1] != NULL)
-		*place = arguments[++*at];
 	else
-		return misused(failure, "option ", option, " needs a value");
-	return true;
-}
-
-bool read_arguments(struct options *options, char **arguments, struct failure *failure)
-{
-	bool options_end = false;
-
-	/* An empty argument vector is legal, and its first element may be anything. */
-	for (int i = arguments[0] != NULL ? 1 : 0; arguments[i] != NULL; i++) {
-		const char *argument = arguments[i];
-
-		if (!options_end && strcmp(argument, "--") == 0) {
-			options_end = true;
-		} else if (!options_end && argument[0] == '-' && argument[1] != '\0') {
-			if (!read_option(options, arguments, &i, failure))
-				return false;
-		} else if (options->name != NULL) {
-			return misused(failure, "unexpected argument ", argument, "");
-		} else {
-			options->name = argument;
-		}
-	}
-	return true;
+		misused("unknown option ", word, "");
 }
 
 static bool only_of(const char *word, const char *characters, size_t limit)
@@ -123,25 +94,22 @@ static bool only_of(const char *word, const char *characters, size_t limit)
 	return length > 0 && length <= limit && word[strspn(word, characters)] == '\0';
 }
 
-int64_t read_seconds(const char *word)
+/* A number of seconds such as 4 or 2.5, in milliseconds; -1 for anything else. */
+static int64_t read_seconds(const char *word)
 {
 	char *end = NULL;
 	int64_t milliseconds;
 
 	if (!only_of(word, "0123456789.", 12) || word[0] == '.')
 		return -1;
-	milliseconds = (int64_t)strtoll(word, &end, 10) * 1000;
-	if (*end == '\0')
-		return milliseconds;
-	end++;
-	if (!only_of(end, "0123456789", 3))
-		return -1;
-	for (int64_t unit = 100; *end != '\0'; end++, unit /= 10)
-		milliseconds += (*end - '0') * unit;
-	return milliseconds;
+	milliseconds = strtoll(word, &end, 10) * 1000;
+	if (*end == '.')
+		for (int64_t unit = 100; *++end != '\0' && *end != '.'; unit /= 10)
+			milliseconds += (*end - '0') * unit;
+	return *end == '\0' ? milliseconds : -1;
 }
 
-bool check_options(struct options *options, struct failure *failure)
+static void judge(struct options *options)
 {
 	static const char letters[]
 		= "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
@@ -150,16 +118,39 @@ bool check_options(struct options *options, struct failure *failure)
 	if (strcmp(options->name, "-") != 0
 		&& (!only_of(options->name, letters, NAME_LIMIT)
 			|| strchr("._-", options->name[0]) != NULL))
-		return misused(failure, "", options->name, " is not the name of a credential");
+		misused("", options->name, " is not the name of a credential");
 	if (!only_of(options->format, "abcdefghijklmnopqrstuvwxyz0123456789-", 32))
-		return misused(failure, "", options->format, " is not the name of a format");
+		misused("", options->format, " is not the name of a format");
 	if (options->min_remaining != NULL && read_seconds(options->min_remaining) < 0)
-		return misused(failure, "--min-remaining takes seconds, not ", options->min_remaining, "");
+		misused("--min-remaining takes seconds, not ", options->min_remaining, "");
 	if (options->timeout != NULL)
 		options->timeout_ms = read_seconds(options->timeout);
 	if (options->timeout_ms <= 0 || options->timeout_ms > LONGEST_TIMEOUT_MS)
-		return misused(failure, "--timeout takes seconds up to 600, not ", options->timeout, "");
+		misused("--timeout takes seconds up to 600, not ", options->timeout, "");
 	if (options->check != NULL && strcmp(options->check, "ready") != 0)
-		return misused(failure, "--check knows only \"ready\", not ", options->check, "");
-	return true;
+		misused("--check knows only \"ready\", not ", options->check, "");
+}
+
+void read_arguments(struct options *options, char **arguments)
+{
+	const char *name = NULL;
+	bool options_end = false;
+
+	/* An empty argument vector is legal, and its first element may be anything. */
+	for (char **argument = arguments + (arguments[0] != NULL); *argument != NULL; argument++) {
+		const char *word = *argument;
+
+		if (!options_end && strcmp(word, "--") == 0)
+			options_end = true;
+		else if (!options_end && word[0] == '-' && word[1] != '\0')
+			read_option(options, &argument);
+		else if (name == NULL)
+			name = word;
+		else
+			misused("unexpected argument ", word, "");
+	}
+	if (name != NULL)
+		options->name = name;
+	if (options->print == NULL)
+		judge(options);
 }

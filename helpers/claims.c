@@ -3,9 +3,8 @@
  * follows from them the daemon knows (broker/credward/policy/client_variables.py, where the frame is
  * described); it can only deny for it, so nothing here is judged.
  */
-#include "claims.h"
+#include "helper.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 
 /* VALUE: the value is told, else only that there is one: a proxy's may hold a password. DECIDES: a

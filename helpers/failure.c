@@ -1,13 +1,16 @@
 /*
- * failure.c: words for people. Whatever a daemon says is cleaned before a terminal sees it.
+ * failure.c: the end, with words for people, and the alarm that sees to it. Whatever a daemon says is
+ * cleaned before a terminal sees it.
  */
-#include "failure.h"
-#include "text.h"
-#include "utf8.h"
+#include "helper.h"
 
 #include <stdarg.h>
-#include <stdint.h>
+#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
+
+/* Again and again: the first one may come just before the call that is to be interrupted. */
+#define AGAIN_US 50000
 
 static const struct {
 	const char *slug;
@@ -19,104 +22,150 @@ static const struct {
 #undef CREDWARD_ROW
 };
 
-/* Control characters (C0, DEL, C1) move cursors; bidirectional overrides make a line read as
- * another. */
-static bool harmless(uint32_t point)
+static char line[LINE_LIMIT + 1], hint[LINE_LIMIT + 1];
+int failure = CODE_OK;
+bool failure_means_no;
+
+static int64_t deadline;
+static const char *awaited = "";
+volatile sig_atomic_t alarm_only_interrupts;
+
+static void add_clean(struct text *text, const char *words, size_t count)
 {
-	return point >= 0x20 && !(point >= 0x7f && point < 0xa0) && point != 0x200e && point != 0x200f
-		&& !(point >= 0x2028 && point <= 0x202e) && !(point >= 0x2066 && point <= 0x2069);
-}
+	for (size_t i = 0; i < count && !text->overflow;) {
+		size_t length = plain_length(words + i, count - i);
 
-static void add_clean(struct text *line, const char *words, size_t count)
-{
-	const unsigned char *bytes = (const unsigned char *)words;
-	uint32_t point = 0;
-
-	for (size_t i = 0; i < count && !line->overflow;) {
-		size_t length = utf8_length(bytes + i, count - i, &point);
-
-		if (length > 0 && harmless(point))
-			text_add_bytes(line, words + i, length);
+		text_add_bytes(text, words + i, length);
 		i += length > 0 ? length : 1;
 	}
 }
 
-static struct text begin_line(struct failure *failure, int code)
+void failure_note(int code, ...)
 {
-	struct text line = TEXT_IN(failure->line);
-
-	failure->code = code;
-	failure->hint[0] = '\0';
-	text_add(&line, "credward: ");
-	return line;
-}
-
-void failure_note(struct failure *failure, int code, ...)
-{
+	struct text text = TEXT_IN(line);
 	va_list parts;
-	struct text line;
 
-	if (failure->code != CODE_OK)
+	if (failure != CODE_OK)
 		return;
-	line = begin_line(failure, code);
+	text_add(&text, "credward: ");
 	va_start(parts, code);
 	for (const char *part; (part = va_arg(parts, const char *)) != NULL;)
-		add_clean(&line, part, strlen(part));
+		add_clean(&text, part, strlen(part));
 	va_end(parts);
+	/* Last, for an alarm in between notes its own. */
+	failure = code;
 }
 
-void failure_quote(struct failure *failure, int code, const char *words, size_t length)
+void fail_quoting(int code, const char *words, size_t length)
 {
-	const char *end = memchr(words, '\n', length);
-	size_t first = end == NULL ? length : (size_t)(end - words);
-	struct text hint = TEXT_IN(failure->hint);
-	struct text line;
+	const char *end = memchr(words, '\n', length), *rest = end == NULL ? words + length : end + 1;
+	size_t left = length - (size_t)(rest - words);
+	struct text first = TEXT_IN(line), second = TEXT_IN(hint);
 
-	if (failure->code != CODE_OK)
-		return;
-	line = begin_line(failure, code);
-	add_clean(&line, words, first);
-	if (end == NULL)
-		return;
-	length -= first + 1;
-	end = memchr(words + first + 1, '\n', length);
-	add_clean(&hint, words + first + 1, end == NULL ? length : (size_t)(end - words) - first - 1);
+	if (failure != CODE_OK)
+		leave();
+	text_add(&first, "credward: ");
+	add_clean(&first, words, (size_t)(rest - words));
+	end = memchr(rest, '\n', left);
+	add_clean(&second, rest, end == NULL ? left : (size_t)(end - rest));
+	failure = code;
+	leave();
 }
 
-void failure_forget(struct failure *failure)
+int failure_code(const char *kind, int status)
 {
-	failure->code = CODE_OK;
-	failure->line[0] = '\0';
-	failure->hint[0] = '\0';
+	int code = CODE_INTERNAL;
+
+	/* The first kind of a status is what it usually means. */
+	for (size_t i = sizeof(kinds) / sizeof(kinds[0]); i-- > 0;) {
+		if (strcmp(kinds[i].slug, kind) == 0)
+			return kinds[i].code;
+		if (kinds[i].status == status)
+			code = kinds[i].code;
+	}
+	return code;
 }
 
-int failure_report(const struct failure *failure)
+static int64_t now_ms(void)
+{
+	struct timespec now = { 0, 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void deadline_set(int64_t milliseconds)
+{
+	deadline = now_ms() + milliseconds;
+}
+
+int64_t left_ms(void)
+{
+	int64_t left = deadline - now_ms();
+
+	return left > 0 ? left : 0;
+}
+
+void alarm_in(int64_t milliseconds, void (*handler)(int))
+{
+	int64_t delay = milliseconds > 0 ? milliseconds : 1; /* none at all would mean no alarm */
+	struct itimerval timer
+		= { { 0, AGAIN_US }, { (time_t)(delay / 1000), (suseconds_t)(delay % 1000) * 1000 } };
+	struct sigaction action = { .sa_handler = handler }; /* no SA_RESTART */
+	sigset_t alarms;
+
+	/* Whoever started us may have had SIGALRM ignored or blocked, and both are inherited. */
+	(void)sigemptyset(&alarms);
+	(void)sigaddset(&alarms, SIGALRM);
+	(void)sigaction(SIGALRM, &action, NULL);
+	(void)sigprocmask(SIG_UNBLOCK, &alarms, NULL);
+	(void)setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+static void say(void)
 {
 	static char said[2 * LINE_LIMIT + 16];
 	struct text all = TEXT_IN(said);
 	ssize_t written;
 
-	text_add(&all, failure->line);
+	text_add(&all, line);
 	text_add(&all, "\n");
-	if (failure->hint[0] != '\0' && isatty(STDERR_FILENO) == 1) {
+	if (hint[0] != '\0' && isatty(STDERR_FILENO) == 1) {
 		text_add(&all, "hint: ");
-		text_add(&all, failure->hint);
+		text_add(&all, hint);
 		text_add(&all, "\n");
 	}
 	/* One write: lines of helpers that fail together must not mix. There is nobody to tell that
 	 * it failed. */
 	written = write(STDERR_FILENO, said, all.used);
 	(void)written;
-	return failure->code;
 }
 
-int failure_code(const char *kind, int status)
+void leave(void)
 {
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (strcmp(kinds[i].slug, kind) == 0)
-			return kinds[i].code;
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (kinds[i].status == status)
-			return kinds[i].code;
-	return CODE_INTERNAL;
+	alarm_only_interrupts = 1;
+	answer_wipe(failure != CODE_OK);
+	if (failure == CODE_OK)
+		_exit(CODE_OK);
+	/* Whoever reads what is said may not. */
+	end_in(left_ms());
+	say();
+	_exit(failure_means_no ? CODE_NO : failure);
+}
+
+static void time_out(int number)
+{
+	(void)number;
+	if (!alarm_only_interrupts)
+		fail(CODE_TIMED_OUT, awaited);
+}
+
+void end_in(int64_t milliseconds)
+{
+	alarm_in(milliseconds, time_out);
+}
+
+void await(const char *words)
+{
+	awaited = words;
 }

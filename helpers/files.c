@@ -1,47 +1,55 @@
 /*
- * files.c: opened without a wait, then looked at: a link may lead to a pipe or to a device.
+ * files.c: opened without a wait for whoever is at the other end, then looked at: a link may lead to
+ * a pipe or to a device.
  */
-#include "files.h"
+#include "helper.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 
-/* Open a regular file, with nobody to wait for at the other end; -1 with errno for anything else.
- * A link is followed, as the agent does. */
-static int open_regular(const char *path)
+ssize_t file_read(const char *path, char *bytes, size_t room)
 {
 	int descriptor = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	struct stat status;
 
-	if (descriptor < 0 || (fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode)))
-		return descriptor;
-	close(descriptor);
-	errno = EINVAL;
-	return -1;
-}
-
-ssize_t file_read(const char *path, char *bytes, size_t room)
-{
-	int descriptor = open_regular(path);
-	size_t used = 0;
-	ssize_t count = 1;
-
 	if (descriptor < 0)
 		return -1;
-	while (used < room && count != 0) {
-		count = read(descriptor, bytes + used, room - used);
-		if (count > 0)
-			used += (size_t)count;
-		else if (count < 0 && errno != EINTR)
-			break;
-	}
-	close(descriptor);
-	return count < 0 ? -1 : (ssize_t)used;
+	if (fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode))
+		return read_and_close(descriptor, bytes, room);
+	(void)close(descriptor);
+	errno = EINVAL;
+	return -1;
 }
 
 bool file_is_missing(void)
 {
 	return errno == ENOENT || errno == ENOTDIR;
+}
+
+ssize_t read_and_close(int descriptor, char *bytes, size_t room)
+{
+	size_t used = 0;
+	ssize_t count = 1;
+
+	while (used < room && count > 0) {
+		count = read(descriptor, bytes + used, room - used);
+		used += count > 0 ? (size_t)count : 0;
+	}
+	(void)close(descriptor);
+	return count < 0 ? -1 : (ssize_t)used;
+}
+
+void close_from(int first)
+{
+#ifdef SYS_close_range
+	if (syscall(SYS_close_range, (unsigned)first, ~0u, 0u) == 0)
+		return;
+#endif
+	for (long descriptor = sysconf(_SC_OPEN_MAX) - 1; descriptor >= first; descriptor--)
+		(void)close((int)descriptor);
 }

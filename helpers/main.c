@@ -12,26 +12,17 @@
  * 5. After a secret was read, nothing MUST be allocated, and the buffer MUST be wiped before the
  *    exit.
  * 6. All waiting MUST end at one deadline, for whoever reads what is printed too; harnesses give
- *    5 s and hang on what outlives them. So a child waits for file systems (look.c); only that of
+ *    5 s and hang on what outlives them. So a child waits for file systems (folder.c); only that of
  *    the working directory itself, where the kernel lets no signal in, may hold us for longer.
  * 7. A socket MUST NOT be trusted where another user could have put it (paths.c).
  * 8. Standard error MUST be one line of at most 500 characters with cause and command; hints only
  *    on a terminal. One end says nothing: that by SIGALRM, where the file system of the working
- *    directory does not answer (look.c).
+ *    directory does not answer (folder.c).
  * 9. A worker of the daemon MUST be refused: it would wait for its own flight.
  * 10. Where settings of a repository or variables could send the token elsewhere, the daemon MUST
  *     have judged them (folder.c, claims.c).
  */
-#include "arguments.h"
-#include "claims.h"
-#include "deadline.h"
-#include "failure.h"
-#include "folder.h"
-#include "look.h"
-#include "paths.h"
-#include "request.h"
-#include "start.h"
-#include "text.h"
+#include "helper.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -40,32 +31,34 @@
 #define TOKEN_LIMIT 16384
 #define DEFAULT_TIMEOUT_MS 4000
 
-/* The request target. The time left goes with it: the daemon answers before it is over. */
-static bool write_target(const struct options *options, int64_t end, struct text *target,
-	bool *decides, struct failure *failure)
+static char question_bytes[QUESTION_ROOM];
+static struct text question = TEXT_IN(question_bytes);
+
+/* Write method and target; return whether the daemon must have looked at the variables. The time
+ * left goes with it: the daemon answers before it is over. */
+static bool write_question(const struct options *options, bool has_body)
 {
 	/* Full tenths: what a start cost shows, a scheduler's hiccup does not. */
-	int64_t left = (left_ms(end) + 50) / 100 * 100;
+	unsigned long long tenths = (unsigned long long)(left_ms() + 50) / 100;
+	bool decides;
 
-	if (options->check != NULL) {
-		text_add(target, "/v1/ready");
-		return true;
-	}
-	text_add(target, "/v1/credentials/");
-	text_add_encoded(target, options->name, "%");
-	text_add(target, "/");
-	text_add(target, options->format);
-	text_add(target, "?timeout=");
-	text_add_seconds(target, (unsigned long long)(left > 0 ? left : 100));
-	*decides = claims_add(target, options->base_url, options->format);
+	if (tenths == 0)
+		tenths = 1;
+	text_add(&question, has_body ? "POST" : "GET");
+	text_add(&question, " /v1/credentials/");
+	text_add_encoded(&question, options->name, "%");
+	text_add(&question, "/");
+	text_add(&question, options->format);
+	text_add(&question, "?timeout=");
+	text_add_number(&question, tenths / 10);
+	text_add(&question, ".");
+	text_add_number(&question, tenths % 10);
+	decides = claims_add(&question, options->base_url, options->format);
 	if (options->min_remaining != NULL) {
-		text_add(target, "&min_remaining=");
-		text_add_seconds(target, (unsigned long long)read_seconds(options->min_remaining));
+		text_add(&question, "&min_remaining=");
+		text_add(&question, options->min_remaining);
 	}
-	if (target->overflow)
-		failure_note(failure, CODE_BAD_REQUEST,
-			"the base URL, or a variable that decides it, is too long: set a shorter one", NULL);
-	return failure->code == CODE_OK;
+	return decides;
 }
 
 /* Whether the body is one token, with the newline that shows it to be whole. */
@@ -85,168 +78,114 @@ static bool is_token(const struct answer *answer)
 	return true;
 }
 
-static bool print_all(const char *bytes, size_t count, int64_t end, struct failure *failure)
+/* Of a descriptor that others share we must not change whether it blocks. */
+static void print_all(const char *bytes, size_t count)
 {
-	interrupt_at(end);
+	struct pollfd watched = { STDOUT_FILENO, POLLOUT, 0 };
+
+	alarm_only_interrupts = 1;
 	while (count > 0) {
 		ssize_t written = write(STDOUT_FILENO, bytes, count);
 
 		if (written >= 0) {
 			bytes += written;
 			count -= (size_t)written;
-		} else if (errno != EAGAIN && errno != EINTR) {
-			failure_note(failure, CODE_INTERNAL,
-				"standard output cannot be written: check who reads it", NULL);
-			return false;
-		} else if (errno == EAGAIN ? !wait_for(STDOUT_FILENO, POLLOUT, end) : left_ms(end) == 0) {
-			failure_note(failure, CODE_TIMED_OUT,
-				"writing to standard output timed out: check who reads it", NULL);
-			return false;
+			continue;
 		}
+		if (errno == EAGAIN)
+			(void)poll(&watched, 1, -1);
+		else if (errno != EINTR)
+			fail(CODE_INTERNAL, "standard output cannot be written: check who reads it");
+		if (left_ms() == 0)
+			fail(CODE_TIMED_OUT, "writing to standard output timed out: check who reads it");
 	}
-	return true;
 }
 
-/* Print a credential, or note why there is none. The body may hold a secret: it enters no message
- * on success. */
-static void use_answer(
-	const struct options *options, struct answer *answer, int64_t end, struct failure *failure)
+static _Noreturn void refuse(const struct answer *answer)
+{
+	int code = failure_code(answer->kind, answer->status);
+
+	if (answer->plain && answer->length > 0 && answer->body[0] != '\n')
+		fail_quoting(code, answer->body, answer->length);
+	fail(code, "the daemon refused", answer->kind[0] != '\0' ? " with " : "", answer->kind,
+		": run credward status");
+}
+
+/* Print a credential. The body may hold a secret: it enters no message on success. */
+static void print_credential(const struct options *options, struct answer *answer)
 {
 	bool token = strcmp(options->format, "token") == 0;
 
-	if (answer->status != 200) {
-		int code = failure_code(answer->kind, answer->status);
-
-		if (answer->plain && answer->length > 0 && answer->body[0] != '\n')
-			failure_quote(failure, code, answer->body, answer->length);
-		else
-			failure_note(failure, code, "the daemon refused",
-				answer->kind[0] != '\0' ? " with " : "", answer->kind, ": run credward status",
-				NULL);
-	} else if (answer->length == 0 || (token && !is_token(answer))) {
-		failure_note(failure, CODE_INTERNAL, "the daemon's answer is not ",
+	if (answer->length == 0 || (token && !is_token(answer)))
+		fail(CODE_INTERNAL, "the daemon's answer is not ",
 			token ? "one token of printable ASCII" : "a credential",
-			": run credward version and reinstall if helper and daemon differ", NULL);
-	} else {
-		if (token && answer->body[answer->length - 1] != '\n')
-			answer->body[answer->length++] = '\n';
-		(void)print_all(answer->body, answer->length, end, failure);
-	}
+			": run credward version and reinstall if helper and daemon differ");
+	if (token && answer->body[answer->length - 1] != '\n')
+		answer->body[answer->length++] = '\n';
+	print_all(answer->body, answer->length);
 }
 
 /* --check: 0 is yes, 1 is no; a daemon that cannot be asked is not ready. */
-static int judge_readiness(const struct answer *answer, struct failure *failure)
+static void ask_readiness(void)
 {
-	if (failure->code == CODE_OK && answer->status == 200)
-		return CODE_OK;
-	if (failure->code == CODE_OK)
-		failure_note(failure, CODE_NO, "the daemon is not ready: run credward status", NULL);
-	failure->code = CODE_NO;
-	return CODE_NO;
-}
-
-static bool check_caller(struct failure *failure)
-{
-	if (variable("CREDWARD_WORKER") != NULL)
-		failure_note(failure, CODE_RECURSION,
-			"a worker of the daemon asked the daemon: give the credential "
-			"being minted a source that does not run credward",
-			NULL);
-	return failure->code == CODE_OK;
-}
-
-static int connect_or_start(const struct options *options, int64_t end, struct failure *failure)
-{
-	static struct failure refused;
-	struct places places;
-	int descriptor;
-
-	if (!places_find(&places, failure))
-		return -1;
-	descriptor = places_connect(&places, end, failure);
-	if (descriptor >= 0)
-		return descriptor;
-	/* Why a place was refused says more than that nobody listens elsewhere or that nothing can be
-	 * started. */
-	refused = *failure;
-	if (places_may_start(failure)
-		&& start_allowed(&places, options->no_start || options->check != NULL, failure))
-		return start_and_connect(&places, end, failure);
-	if (refused.code != CODE_OK)
-		*failure = refused;
-	return -1;
+	failure_means_no = true;
+	end_in(left_ms());
+	text_add(&question, "GET /v1/ready");
+	if (request_exchange(daemon_reach(true), &question, NULL)->status != 200)
+		fail(CODE_NO, "the daemon is not ready: run credward status");
 }
 
 /* A daemon of before does not look at what it was told and hands the token out all the same. */
-static bool was_judged(const struct folder *folder, bool decides, const struct answer *answer,
-	struct failure *failure)
+static void check_judged(const struct answer *answer, bool has_body, bool decides)
 {
 	const char *missed = NULL;
 
-	if (folder->body.used > 0 && !answer->folder_judged)
+	if (has_body && !answer->folder_judged)
 		missed = "the .claude/settings.json here";
 	else if (decides && !answer->variables_judged)
 		missed = "the environment";
-	if (missed != NULL && answer->status == 200)
-		failure_note(failure, CODE_FIX_CONFIGURATION,
-			"the daemon is older than this helper and does not look at ", missed,
-			": stop it, then run credward serve --detach", NULL);
-	return failure->code == CODE_OK;
+	if (missed != NULL)
+		fail(CODE_FIX_CONFIGURATION, "the daemon is older than this helper and does not look at ",
+			missed, ": stop it, then run credward serve --detach");
 }
 
-static void ask(
-	const struct options *options, int64_t end, struct answer *answer, struct failure *failure)
+static void ask(const struct options *options)
 {
-	static char bytes[QUESTION_ROOM - 512];
-	static struct folder folder;
-	struct text target = TEXT_IN(bytes);
-	bool decides = false;
+	const struct text *body = look_around();
+	struct answer *answer;
+	bool decides;
 	int descriptor;
 
-	if (options->check == NULL && !look_around(&folder, end, failure))
-		return;
-	descriptor = connect_or_start(options, end, failure);
-	if (descriptor < 0)
-		return;
-	if (write_target(options, end, &target, &decides, failure)
-		&& request_exchange(descriptor, bytes, &folder.body, end, answer, failure)
-		&& options->check == NULL && was_judged(&folder, decides, answer, failure))
-		use_answer(options, answer, end, failure);
+	end_in(left_ms());
+	descriptor = daemon_reach(options->no_start);
+	decides = write_question(options, body != NULL);
+	answer = request_exchange(descriptor, &question, body);
+	if (answer->status != 200)
+		refuse(answer);
+	check_judged(answer, body != NULL, decides);
+	print_credential(options, answer);
 }
 
-/*
- * The name we are called by will choose the format once formats that send a body exist (git,
- * docker): a function before read_arguments that fills in `options` from the last part of
- * arguments[0].
- */
 int main(int count, char **arguments)
 {
-	static struct answer answer;
-	static struct failure failure;
-	struct options options = { .format = "token", .timeout_ms = DEFAULT_TIMEOUT_MS };
-	int64_t end = now_ms() + DEFAULT_TIMEOUT_MS;
-	int code = CODE_OK;
+	struct options options = { .name = "-", .format = "token", .timeout_ms = DEFAULT_TIMEOUT_MS };
 
 	(void)count;
-	if (!read_arguments(&options, arguments, &failure))
-		goto out;
+	deadline_set(DEFAULT_TIMEOUT_MS);
+	read_arguments(&options, arguments);
 	if (options.print != NULL) {
-		(void)print_all(options.print, strlen(options.print), end, &failure);
-		goto out;
+		end_in(left_ms());
+		print_all(options.print, strlen(options.print));
+		leave();
 	}
-	if (options.name == NULL)
-		options.name = "-";
-	if (!check_options(&options, &failure) || !check_caller(&failure))
-		goto out;
-	end = now_ms() + options.timeout_ms;
-	ask(&options, end, &answer, &failure);
+	if (variable("CREDWARD_WORKER") != NULL)
+		fail(CODE_RECURSION,
+			"a worker of the daemon asked the daemon: give the credential "
+			"being minted a source that does not run credward");
+	deadline_set(options.timeout_ms);
 	if (options.check != NULL)
-		code = judge_readiness(&answer, &failure);
-out:
-	wipe(answer.bytes, answer.used);
-	if (failure.code != CODE_OK) {
-		interrupt_at(end);
-		code = failure_report(&failure);
-	}
-	return code;
+		ask_readiness();
+	else
+		ask(&options);
+	leave();
 }

@@ -4,113 +4,30 @@
  * ~/.local/state/credward/run (on macOS ~/Library/Application Support/credward/run instead of
  * these two), /run/credward. The socket is called credward.sock.
  */
-#include "paths.h"
-#include "claims.h"
-#include "deadline.h"
-#include "files.h"
-#include "text.h"
+#include "helper.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
-
-#define SOCKET_NAME "/credward.sock"
-#define RETRY_MS 5
 
 #ifndef SOCK_CLOEXEC
 #define SOCK_CLOEXEC 0
-#define SOCK_NONBLOCK 0
 #endif
 
-/* Write `path` below $variable, or below ~/fallback when it is unset; false where there is neither
- * or no room. */
-static bool home_path(
-	char *at, size_t room, const char *variable_name, const char *fallback, const char *path)
-{
-	struct text text = { at, room, 0, false };
-	const char *base = variable_name != NULL ? variable(variable_name) : NULL;
+#define SOCKET "/credward.sock"
+#define BY_OTHERS (S_IWGRP | S_IWOTH)
 
-	/* The base directory specification: a relative value is invalid and ignored. */
-	if (base != NULL && base[0] == '/') {
-		text_add(&text, base);
-	} else {
-		base = variable("HOME");
-		if (base == NULL || base[0] != '/' || fallback == NULL)
-			return false;
-		text_add(&text, base);
-		text_add(&text, fallback);
-	}
-	text_add(&text, path);
-	return !text.overflow;
-}
+enum trust {
+	OWN_PLACE,    /* the directory is ours or root's, and so is the daemon */
+	SYSTEM_PLACE, /* the directory is root's, or one that root gave to somebody */
+	NAMED_PLACE,  /* CREDWARD_SOCKET: whoever set it may name another user's daemon */
+};
 
-/* Take the place in if its path fits into a socket address. */
-static void add_place(struct places *places, enum trust trust, const char *path)
-{
-	struct place *place = &places->place[places->count];
-
-	if (strlen(path) >= sizeof(place->path))
-		return;
-	place->trust = trust;
-	memcpy(place->path, path, strlen(path) + 1);
-	places->count++;
-}
-
-static bool named_place(struct places *places, const char *path, struct failure *failure)
-{
-	if (path[0] != '/')
-		failure_note(failure, CODE_FIX_CONFIGURATION, "CREDWARD_SOCKET \"", path,
-			"\" is not an absolute path: set it to one that begins with /", NULL);
-	else if (strlen(path) >= SOCKET_PATH_ROOM)
-		failure_note(failure, CODE_FIX_CONFIGURATION,
-			"the path in CREDWARD_SOCKET is longer than a "
-			"socket path may be: set it to a shorter one",
-			NULL);
-	else
-		add_place(places, NAMED_PLACE, path);
-	return failure->code == CODE_OK;
-}
-
-#ifndef __APPLE__
-/* What the login manager makes, also for those who were not told by XDG_RUNTIME_DIR. */
-static void add_login_place(struct places *places)
-{
-	char path[64];
-	struct text login = TEXT_IN(path);
-
-	text_add(&login, "/run/user/");
-	text_add_number(&login, geteuid());
-	text_add(&login, "/credward" SOCKET_NAME);
-	if (places->count == 0 || strcmp(places->place[0].path, path) != 0)
-		add_place(places, LOGIN_PLACE, path);
-}
-#endif
-
-bool places_find(struct places *places, struct failure *failure)
-{
-	static char path[PATH_ROOM];
-	const char *named = variable("CREDWARD_SOCKET");
-
-	places->count = 0;
-	if (named != NULL)
-		return named_place(places, named, failure);
-	if (home_path(path, sizeof(path), "XDG_RUNTIME_DIR", NULL, "/credward" SOCKET_NAME))
-		add_place(places, OWN_PLACE, path);
-#ifdef __APPLE__
-	if (home_path(
-			path, sizeof(path), NULL, "/Library/Application Support", "/credward/run" SOCKET_NAME))
-		add_place(places, OWN_PLACE, path);
-#else
-	add_login_place(places);
-	if (home_path(
-			path, sizeof(path), "XDG_STATE_HOME", "/.local/state", "/credward/run" SOCKET_NAME))
-		add_place(places, OWN_PLACE, path);
-#endif
-	add_place(places, SYSTEM_PLACE, "/run/credward" SOCKET_NAME);
-	return true;
-}
+static struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 /* True inside a user namespace that shows other users as the overflow uid. */
 static bool ids_are_mapped(void)
@@ -140,141 +57,94 @@ static bool is_ours(uid_t uid)
 	return (uid == geteuid() || uid == 0) && is_known(uid);
 }
 
-static bool refuse(struct failure *failure, const char *path, const char *why, const char *remedy)
+static bool refuse(const char *path, const char *why, const char *remedy)
 {
-	failure_note(failure, CODE_FIX_CONFIGURATION, "\"", path, "\" ", why,
-		", so it is not trusted: ", remedy, NULL);
+	note(CODE_FIX_CONFIGURATION, "\"", path, "\" ", why, ", so it is not trusted: ", remedy);
 	return false;
 }
 
-static void note_locked_out(const struct place *place, struct failure *failure)
-{
-	failure_note(failure, CODE_DENIED, "\"", place->path,
-		"\" may not be opened by this user: "
-		"ask for membership of its group",
-		NULL);
-}
-
-/* Only root makes names in /run: whoever owns a directory there was given it. */
-static bool given_by_root(const char *parent)
+/* Whether this is a directory of that user, and nobody else has one of these rights in it. */
+static bool is_directory_of(uid_t uid, mode_t rights, const char *path)
 {
 	struct stat status;
 
-	return lstat(parent, &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == 0
-		&& (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+	return lstat(path, &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == uid
+		&& (status.st_mode & rights) == 0;
 }
 
-static bool owner_is_right(const struct place *place, uid_t owner)
+static bool owner_is_right(enum trust trust, uid_t owner)
 {
-	if (place->trust == NAMED_PLACE || is_ours(owner))
+	if (trust == NAMED_PLACE || is_ours(owner))
 		return true;
-	/* Where root is not shown, it is whoever made this namespace that put it there. */
-	return place->trust == SYSTEM_PLACE && (given_by_root("/run") || !is_known(owner));
+	/* Only root makes names in /run: whoever owns a directory there was given it. Where root is not
+	 * shown, it is whoever made this namespace that put it there. */
+	return trust == SYSTEM_PLACE && (is_directory_of(0, BY_OTHERS, "/run") || !is_known(owner));
 }
 
-/* Write the path without its last part. */
-static void parent_of(char *at, const char *path)
+/* False with nothing noted: there is none. */
+static bool directory_is_safe(enum trust trust)
 {
-	size_t length = (size_t)(strrchr(path, '/') - path);
-
-	memcpy(at, path, length);
-	at[length] = '\0';
-}
-
-static bool is_ours_alone(const char *directory)
-{
-	char parent[SOCKET_PATH_ROOM];
+	char directory[sizeof(address.sun_path)];
 	struct stat status;
 
-	parent_of(parent, directory);
-	return lstat(parent, &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == geteuid()
-		&& (status.st_mode & (S_IRWXG | S_IRWXO)) == 0;
-}
-
-/* Check the directory of a place. False with nothing noted: there is none. */
-static bool directory_is_safe(const struct place *place, struct failure *failure)
-{
-	char directory[SOCKET_PATH_ROOM];
-	struct stat status;
-
-	parent_of(directory, place->path);
-	if (place->trust == LOGIN_PLACE && !is_ours_alone(directory))
+	memcpy(directory, address.sun_path, sizeof(directory));
+	*strrchr(directory, '/') = '\0';
+	if (lstat(directory[0] != '\0' ? directory : "/", &status) != 0)
 		return false;
-	if (lstat(directory[0] != '\0' ? directory : "/", &status) != 0) {
-		if (errno == EACCES)
-			note_locked_out(place, failure);
-		return false;
-	}
 	if (!S_ISDIR(status.st_mode))
-		return refuse(failure, directory, "is a link or no directory", "run credward doctor");
-	if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		return refuse(failure, directory, "can be written by others", "run chmod go-w on it");
-	if (!owner_is_right(place, status.st_uid))
-		return refuse(failure, directory, "belongs to another user", "run credward doctor");
-	return true;
+		return refuse(directory, "is a link or no directory", "run credward doctor");
+	if ((status.st_mode & BY_OTHERS) != 0)
+		return refuse(directory, "can be written by others", "run chmod go-w on it");
+	return owner_is_right(trust, status.st_uid)
+		|| refuse(directory, "belongs to another user", "run credward doctor");
 }
 
-static bool socket_is_safe(const struct place *place, struct failure *failure)
+static bool socket_is_safe(void)
 {
 	struct stat status;
 
-	if (lstat(place->path, &status) != 0) {
-		if (errno == EACCES)
-			note_locked_out(place, failure);
+	if (lstat(address.sun_path, &status) != 0)
 		return false;
-	}
-	if (!S_ISSOCK(status.st_mode))
-		return refuse(failure, place->path, "is a link or no socket", "run credward doctor");
-	return true;
+	return S_ISSOCK(status.st_mode)
+		|| refuse(address.sun_path, "is a link or no socket", "run credward doctor");
 }
 
+static bool peer_uid(int descriptor, uid_t *uid)
+{
 #if defined(SO_PEERCRED)
-static bool peer_uid(int descriptor, uid_t *uid)
-{
-	struct ucred peer;
+	struct ucred peer = { 0 };
 	socklen_t size = sizeof(peer);
+	bool known = getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
 
-	if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
-		return false;
 	*uid = peer.uid;
-	return true;
-}
+	return known;
 #else
-static bool peer_uid(int descriptor, uid_t *uid)
-{
 	gid_t gid;
 
 	return getpeereid(descriptor, uid, &gid) == 0;
-}
 #endif
+}
 
 /* The kernel's word for who listens: a check of names alone could be raced by swapping a parent
  * directory. */
-static bool peer_is_right(const struct place *place, int descriptor, struct failure *failure)
+static bool peer_is_right(enum trust trust, int descriptor)
 {
 	uid_t uid = 0;
 
-	if (place->trust != OWN_PLACE && place->trust != LOGIN_PLACE)
-		return true;
-	if (peer_uid(descriptor, &uid) && is_ours(uid))
-		return true;
-	return refuse(failure, place->path, "is served by another user", "run credward doctor");
+	return trust != OWN_PLACE || (peer_uid(descriptor, &uid) && is_ours(uid))
+		|| refuse(address.sun_path, "is served by another user", "run credward doctor");
 }
 
 static int new_socket(void)
 {
-	int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	/* Started with a standard descriptor closed: what is printed must not end up in the socket. */
-	if (descriptor >= 0 && descriptor <= STDERR_FILENO) {
-		int low = descriptor;
+	if (descriptor >= 0 && (descriptor <= STDERR_FILENO || SOCK_CLOEXEC == 0)) {
+		int other = fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 
-		descriptor = fcntl(low, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-		(void)close(low);
-	}
-	if (descriptor >= 0 && SOCK_CLOEXEC == 0) {
-		(void)fcntl(descriptor, F_SETFD, FD_CLOEXEC);
-		(void)fcntl(descriptor, F_SETFL, O_NONBLOCK);
+		(void)close(descriptor);
+		descriptor = other;
 	}
 #ifdef SO_NOSIGPIPE
 	(void)setsockopt(descriptor, SOL_SOCKET, SO_NOSIGPIPE, &(int){ 1 }, sizeof(int));
@@ -282,59 +152,94 @@ static int new_socket(void)
 	return descriptor;
 }
 
-/* A full backlog (EAGAIN) is a busy daemon, not an absent one. */
-static bool connect_to(int descriptor, const char *path, int64_t end)
+/* Connect to `base` with `rest` behind it, if that is a place. The base directory specification: one
+ * that is no absolute path is invalid and ignored. So is a path that is too long for a socket. */
+static int connect_to(enum trust trust, const char *base, const char *rest)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct text path = TEXT_IN(address.sun_path);
+	int descriptor = -1;
 
-	memcpy(address.sun_path, path, strlen(path) + 1);
-	while (connect(descriptor, (const struct sockaddr *)&address, sizeof(address)) != 0) {
-		if ((errno != EAGAIN && errno != EINTR) || left_ms(end) == 0)
-			return false;
-		sleep_ms(RETRY_MS);
-	}
-	return true;
-}
-
-static int place_connect(const struct place *place, int64_t end, struct failure *failure)
-{
-	int descriptor;
-
-	if (!directory_is_safe(place, failure) || !socket_is_safe(place, failure))
+	if (base == NULL || base[0] != '/')
 		return -1;
-	descriptor = new_socket();
-	if (descriptor < 0)
+	text_add(&path, base);
+	text_add(&path, rest);
+	if (path.overflow)
 		return -1;
-	if (connect_to(descriptor, place->path, end) && peer_is_right(place, descriptor, failure))
-		return descriptor;
-	else if (errno == EACCES)
-		note_locked_out(place, failure);
-	else if (errno == EAGAIN)
-		failure_note(failure, CODE_TIMED_OUT, "the daemon at \"", place->path,
-			"\" takes no connection: "
-			"run credward status",
-			NULL);
-	(void)close(descriptor);
-	return -1;
-}
-
-int places_connect(const struct places *places, int64_t end, struct failure *failure)
-{
-	for (unsigned i = 0; i < places->count; i++) {
-		int descriptor = place_connect(&places->place[i], end, failure);
-
-		if (descriptor >= 0) {
-			failure_forget(failure);
+	if (directory_is_safe(trust) && socket_is_safe() && (descriptor = new_socket()) >= 0) {
+		/* A full backlog is a busy daemon, not an absent one. */
+		await("the daemon takes no connection: run credward status");
+		if (connect(descriptor, (const struct sockaddr *)&address, sizeof(address)) == 0
+			&& peer_is_right(trust, descriptor)) {
+			failure = CODE_OK;
 			return descriptor;
 		}
 	}
+	if (errno == EACCES)
+		note(CODE_DENIED, "\"", address.sun_path,
+			"\" may not be opened by this user: ask for membership of its group");
+	if (descriptor >= 0)
+		(void)close(descriptor);
 	return -1;
 }
 
-bool places_may_start(struct failure *failure)
+static int connect_to_named(const char *path)
 {
-	/* A machine's daemon that is not for this user is no reason against one of the user's own. */
-	if (failure->code == CODE_DENIED)
-		failure_forget(failure);
-	return failure->code == CODE_OK;
+	if (path[0] != '/')
+		fail(CODE_FIX_CONFIGURATION, "CREDWARD_SOCKET \"", path,
+			"\" is not an absolute path: set it to one that begins with /");
+	if (strlen(path) >= sizeof(address.sun_path))
+		fail(CODE_FIX_CONFIGURATION,
+			"the path in CREDWARD_SOCKET is longer than a "
+			"socket path may be: set it to a shorter one");
+	return connect_to(NAMED_PLACE, path, "");
+}
+
+#ifdef __APPLE__
+static int connect_in_home(const char *told)
+{
+	(void)told;
+	return connect_to(
+		OWN_PLACE, variable("HOME"), "/Library/Application Support/credward/run" SOCKET);
+}
+#else
+/* `told`: what XDG_RUNTIME_DIR says. The login manager makes such a directory also for those who were
+ * not told. */
+static int connect_in_home(const char *told)
+{
+	const char *state = variable("XDG_STATE_HOME");
+	char path[32];
+	struct text login = TEXT_IN(path);
+	int descriptor = -1;
+
+	text_add(&login, "/run/user/");
+	text_add_number(&login, geteuid());
+	if ((told == NULL || strcmp(told, path) != 0)
+		&& is_directory_of(geteuid(), S_IRWXG | S_IRWXO, path))
+		descriptor = connect_to(OWN_PLACE, path, "/credward" SOCKET);
+	if (descriptor >= 0)
+		return descriptor;
+	if (state != NULL && state[0] == '/')
+		return connect_to(OWN_PLACE, state, "/credward/run" SOCKET);
+	return connect_to(OWN_PLACE, variable("HOME"), "/.local/state/credward/run" SOCKET);
+}
+#endif
+
+int daemon_connect(void)
+{
+	const char *named = variable("CREDWARD_SOCKET"), *runtime = variable("XDG_RUNTIME_DIR");
+	int descriptor;
+
+	if (named != NULL)
+		return connect_to_named(named);
+	descriptor = connect_to(OWN_PLACE, runtime, "/credward" SOCKET);
+	if (descriptor < 0)
+		descriptor = connect_in_home(runtime);
+	if (descriptor < 0)
+		descriptor = connect_to(SYSTEM_PLACE, "/run", "/credward" SOCKET);
+	return descriptor;
+}
+
+int daemon_connect_at(const char *path)
+{
+	return connect_to(OWN_PLACE, path, "");
 }

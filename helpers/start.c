@@ -1,150 +1,176 @@
 /*
  * start.c: auto-start. `credward start` decides what is started, whether this place may start it,
  * and sees to it that many starters give one daemon; it knows the account, this program only an
- * environment that anybody may have set. How it is run is spawn.c.
+ * environment that anybody may have set.
  *
  * 1. CREDWARD_SOCKET, CREDWARD_URL, CREDWARD_NO_START=1 or --no-start MUST mean no start.
  * 2. The socket that is found so MUST be trusted no more than any other.
+ * 3. The program MUST be of the helper's own directory, never one that the caller's PATH or
+ *    environment names.
+ * 4. It MUST get an environment from the allow-list and no descriptor of ours: a harness waits for
+ *    the end of our standard error, and a daemon holding it would hang that harness.
  */
-#include "start.h"
-#include "claims.h"
-#include "deadline.h"
-#include "spawn.h"
-#include "text.h"
+#include "helper.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#ifdef __APPLE__
+#include <mach-o/dyld.h>
+#endif
 
 #define COMMAND "run credward serve --detach"
-#define NAP_MS 1
 #define LOOK_EVERY_MS 20
 
-struct starter {
-	pid_t child;
-	int pipe;
-	/* One line: the path of a socket, or why there is none. */
-	char said[2 * LINE_LIMIT];
-	size_t used;
+/* Raw values: `credward start` judges them, and uses none that its account does not vouch for. */
+static const char *const kept_variables[] = {
+	"XDG_CONFIG_HOME",
+	"XDG_STATE_HOME",
+	"XDG_RUNTIME_DIR",
+	"DBUS_SESSION_BUS_ADDRESS",
+	"LANG",
+	"CREDWARD_SESSION",
 };
 
-static bool is_switched_off(void)
-{
-	const char *off = variable("CREDWARD_NO_START");
+#define KEPT_COUNT (sizeof(kept_variables) / sizeof(kept_variables[0]))
 
-	return variable("CREDWARD_URL") != NULL || (off != NULL && strcmp(off, "0") != 0);
+static void check_wish(bool forbidden)
+{
+	const char *named = variable("CREDWARD_SOCKET"), *off = variable("CREDWARD_NO_START");
+
+	if (named != NULL)
+		fail(CODE_NOT_RUNNING, "no daemon answers at \"", named,
+			"\", which CREDWARD_SOCKET names: start that one");
+	if (forbidden || variable("CREDWARD_URL") != NULL || (off != NULL && strcmp(off, "0") != 0))
+		fail(CODE_NOT_RUNNING, "the daemon is not running: " COMMAND);
 }
 
-bool start_allowed(const struct places *places, bool forbidden, struct failure *failure)
+/* Write the path of this very program. */
+static bool find_ourselves(char *at, size_t room)
 {
-	if (variable("CREDWARD_SOCKET") != NULL)
-		failure_note(failure, CODE_NOT_RUNNING, "no daemon answers at \"", places->place[0].path,
-			"\", which CREDWARD_SOCKET names: start that one", NULL);
-	else if (forbidden || is_switched_off())
-		failure_note(failure, CODE_NOT_RUNNING, "the daemon is not running: " COMMAND, NULL);
-	return failure->code == CODE_OK;
+#ifdef __APPLE__
+	char given[PATH_MAX];
+	uint32_t size = sizeof(given);
+
+	return room >= PATH_MAX && _NSGetExecutablePath(given, &size) == 0
+		&& realpath(given, at) != NULL;
+#else
+	ssize_t length = readlink("/proc/self/exe", at, room - 1);
+
+	at[length > 0 ? length : 0] = '\0';
+	return length > 0;
+#endif
 }
 
-/* Read what it prints, to the end. False: it takes too long. */
-static bool hear_out(struct starter *starter, int64_t end)
+/* The `credward` of our own directory. */
+static const char *find_program(void)
 {
-	for (;;) {
-		size_t room = sizeof(starter->said) - 1 - starter->used;
-		ssize_t count;
+	static char path[PATH_MAX + sizeof("/credward")];
+	char *slash = find_ourselves(path, PATH_MAX) ? strrchr(path, '/') : NULL;
 
-		if (room == 0)
-			return true;
-		if (!wait_for(starter->pipe, POLLIN, end))
-			return false;
-		count = read(starter->pipe, starter->said + starter->used, room);
-		if (count < 0 && errno == EINTR)
-			continue;
-		if (count <= 0)
-			return true;
-		starter->used += (size_t)count;
+	if (slash != NULL)
+		memcpy(slash, "/credward", sizeof("/credward"));
+	if (slash == NULL || access(path, X_OK | R_OK) != 0)
+		fail(CODE_NOT_RUNNING,
+			"the daemon is not running and is not installed beside this helper: " COMMAND);
+	return path;
+}
+
+/* The first of each name: what follows one that is set twice differs from program to program. */
+static char *const *clean_environment(void)
+{
+	static char search_path[] = "PATH=/usr/local/bin:/usr/bin:/bin";
+	static char *kept[KEPT_COUNT + 2];
+	size_t count = 0;
+
+	kept[count++] = search_path;
+	for (size_t i = 0; i < KEPT_COUNT; i++) {
+		char *value = getenv(kept_variables[i]);
+
+		if (value != NULL)
+			/* The name and its equals sign stand in front of it. */
+			kept[count++] = value - strlen(kept_variables[i]) - 1;
 	}
+	return kept;
 }
 
-/* Its exit code, -1 when it takes too long. */
-static int wait_to_the_end(const struct starter *starter, int64_t end)
+/* In the child: leave everything that belongs to the caller, and print into the pipe. */
+static _Noreturn void become(const char *program, int pipe_end)
 {
-	int status = 0;
+	static char name[] = "credward", start[] = "start";
+	char *const arguments[] = { name, start, NULL };
+	/* Above the standard ones, which may have been closed and so be the pipe's own. */
+	int output = fcntl(pipe_end, F_DUPFD, STDERR_FILENO + 1);
+	int null = open("/dev/null", O_RDWR);
+	sigset_t none;
 
-	while (waitpid(starter->child, &status, WNOHANG) != starter->child) {
-		if (left_ms(end) == 0)
-			return -1;
-		sleep_ms(NAP_MS);
-	}
+	(void)setsid();
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	if (output < 0 || null < 0 || chdir("/") != 0 || dup2(null, STDIN_FILENO) < 0
+		|| dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0)
+		_exit(127);
+	close_from(STDERR_FILENO + 1);
+	(void)execve(program, arguments, clean_environment());
+	_exit(127);
+}
+
+/* Run it, and write what it printed; its exit code. */
+static int run(const char *program, struct text *said)
+{
+	int ends[2], status = 0;
+	ssize_t count;
+	pid_t child;
+
+	await("the daemon was started but does not answer yet: try again, or run credward status");
+	/* Harnesses may ignore it, and then nobody would be told how the child ended. */
+	(void)signal(SIGCHLD, SIG_DFL);
+	child = pipe(ends) == 0 ? fork() : -1;
+	if (child == 0)
+		become(program, ends[1]);
+	if (child < 0)
+		fail(CODE_NOT_RUNNING, "the daemon is not running and cannot be started: " COMMAND);
+	(void)close(ends[1]);
+	count = read_and_close(ends[0], said->at, said->room - 1);
+	text_cut(said, count > 0 ? (size_t)count : 0);
+	(void)waitpid(child, &status, 0);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static void note_failed_start(const struct starter *starter, int code, struct failure *failure)
+static _Noreturn void fail_to_start(int code, const struct text *said)
 {
 	static const char prefix[] = "credward: ";
 	const size_t skip = sizeof(prefix) - 1;
 	char digits[16];
 	struct text number = TEXT_IN(digits);
 
-	if (strncmp(starter->said, prefix, skip) == 0) {
-		failure_quote(failure, code, starter->said + skip, starter->used - skip);
-		return;
-	}
-	text_add_number(&number, (unsigned long long)code);
-	failure_note(failure, CODE_NOT_RUNNING, "the daemon does not start (exit ", digits,
-		"): run credward start to see why", NULL);
+	if (strncmp(said->at, prefix, skip) == 0)
+		fail_quoting(code, said->at + skip, said->used - skip);
+	text_add_number(&number, (unsigned)code);
+	fail(CODE_NOT_RUNNING, "the daemon does not start (exit ", digits,
+		"): run credward start to see why");
 }
 
-static int connect_to_started(const struct starter *starter, int64_t end, struct failure *failure)
+static int start(const char *program)
 {
-	struct places found = { .count = 1 };
-	size_t length = strcspn(starter->said, "\n");
-	int descriptor = -1;
+	/* One line: the path of a socket, or why there is none. */
+	static char line[2 * LINE_LIMIT];
+	struct text said = TEXT_IN(line);
+	int descriptor, code = run(program, &said);
 
-	found.place[0].trust = OWN_PLACE;
-	if (starter->said[0] == '/' && length < sizeof(found.place[0].path)) {
-		memcpy(found.place[0].path, starter->said, length);
-		descriptor = places_connect(&found, end, failure);
-	}
+	if (code != 0)
+		fail_to_start(code, &said);
+	text_cut(&said, strcspn(line, "\n"));
+	descriptor = daemon_connect_at(line);
 	if (descriptor < 0)
-		failure_note(failure, CODE_NOT_RUNNING,
-			"the daemon was started but does not answer: run credward status", NULL);
+		fail(CODE_NOT_RUNNING, "the daemon was started but does not answer: run credward status");
 	return descriptor;
-}
-
-/* Wait for what it has to say; its exit code, -1 with `failure` noted. */
-static int run(
-	struct starter *starter, const char *program, int64_t end, struct failure *failure)
-{
-	int code;
-
-	starter->child = spawn_start(program, &starter->pipe);
-	if (starter->child < 0) {
-		failure_note(failure, CODE_NOT_RUNNING,
-			"the daemon is not running and cannot be started: " COMMAND, NULL);
-		return -1;
-	}
-	code = hear_out(starter, end) ? wait_to_the_end(starter, end) : -1;
-	(void)close(starter->pipe);
-	if (code < 0)
-		failure_note(failure, CODE_TIMED_OUT,
-			"the daemon was started but does not answer yet: try again, or run credward status",
-			NULL);
-	return code;
-}
-
-static int start(const char *program, int64_t end, struct failure *failure)
-{
-	static struct starter starter;
-	int code = run(&starter, program, end, failure);
-
-	if (code == 0)
-		return connect_to_started(&starter, end, failure);
-	if (code > 0)
-		note_failed_start(&starter, code, failure);
-	return -1;
 }
 
 /*
@@ -152,37 +178,36 @@ static int start(const char *program, int64_t end, struct failure *failure)
  * look for it. The lock is the program that they would run. It only saves time, and anybody can
  * hold it, so it is waited for no longer than a quarter of the time that is left.
  */
-static int await_another(
-	const struct places *places, int lock, int64_t end, struct failure *failure)
+static int await_another(int lock)
 {
-	int64_t patience = now_ms() + left_ms(end) / 4;
+	int64_t patience = left_ms() / 4 * 3;
 	bool waits = flock(lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 	int descriptor = -1;
 
-	while (waits && descriptor < 0 && failure->code == CODE_OK && left_ms(patience) > 0) {
-		sleep_ms(LOOK_EVERY_MS);
+	while (waits && descriptor < 0 && left_ms() > patience) {
+		(void)poll(NULL, 0, LOOK_EVERY_MS);
 		waits = flock(lock, LOCK_SH | LOCK_NB) != 0;
-		descriptor = places_connect(places, end, failure);
-		if (descriptor < 0)
-			(void)places_may_start(failure);
+		descriptor = daemon_connect();
 	}
 	return descriptor;
 }
 
-int start_and_connect(const struct places *places, int64_t end, struct failure *failure)
+int daemon_reach(bool forbidden)
 {
-	char program[PATH_ROOM];
-	int descriptor, lock;
+	int descriptor = daemon_connect(), lock;
+	const char *program;
 
-	if (!find_program(program, sizeof(program))) {
-		failure_note(failure, CODE_NOT_RUNNING,
-			"the daemon is not running and is not installed beside this helper: " COMMAND, NULL);
-		return -1;
-	}
+	if (descriptor >= 0)
+		return descriptor;
+	/* A machine's daemon that is not for this user is no reason against one of the user's own. */
+	if (failure != CODE_OK && failure != CODE_DENIED)
+		leave();
+	check_wish(forbidden);
+	program = find_program();
 	lock = open(program, O_RDONLY | O_CLOEXEC);
-	descriptor = await_another(places, lock, end, failure);
-	if (descriptor < 0 && failure->code == CODE_OK)
-		descriptor = start(program, end, failure);
+	descriptor = await_another(lock);
+	if (descriptor < 0)
+		descriptor = start(program);
 	(void)close(lock);
 	return descriptor;
 }

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 struct text {
@@ -33,17 +34,10 @@ static inline void text_add(struct text *text, const char *string)
 	text_add_bytes(text, string, strlen(string));
 }
 
-/* An absolute path of a folder, to which names with a slash in front are added: the root is empty. */
-static inline void text_add_folder(struct text *text, const char *path)
+static inline void text_cut(struct text *text, size_t used)
 {
-	text_add(text, strcmp(path, "/") == 0 ? "" : path);
-}
-
-/* Cut such a path, which is not the root, to that of the folder above. */
-static inline void text_to_parent(struct text *path)
-{
-	path->used = (size_t)(strrchr(path->at, '/') - path->at);
-	path->at[path->used] = '\0';
+	text->used = used;
+	text->at[used] = '\0';
 }
 
 static inline void text_add_number(struct text *text, unsigned long long number)
@@ -56,21 +50,6 @@ static inline void text_add_number(struct text *text, unsigned long long number)
 		number /= 10;
 	} while (number != 0);
 	text_add_bytes(text, digits + first, sizeof(digits) - first);
-}
-
-/* Seconds with milliseconds behind the point, without closing zeros: 1500 -> "1.5", 4000 -> "4". */
-static inline void text_add_seconds(struct text *text, unsigned long long milliseconds)
-{
-	unsigned long long fraction = milliseconds % 1000;
-	char digits[4] = { '.', (char)('0' + fraction / 100), (char)('0' + fraction / 10 % 10),
-		(char)('0' + fraction % 10) };
-	size_t count = sizeof(digits);
-
-	text_add_number(text, milliseconds / 1000);
-	while (count > 1 && digits[count - 1] == '0')
-		count--;
-	if (count > 1)
-		text_add_bytes(text, digits, count);
 }
 
 /* Percent-encoding (RFC 3986): all but the unreserved characters, each behind the sign `percent`. */
@@ -91,6 +70,32 @@ static inline void text_add_encoded(struct text *text, const char *string, const
 			text_add_bytes(text, digits, sizeof(digits));
 		}
 	}
+}
+
+/* Length of the character that `bytes` begin with, in UTF-8, if all programs take it for the same;
+ * else 0. Control characters (C0, DEL, C1) move cursors, white space other than the space is cut off
+ * by some, bidirectional overrides make a line read as another. */
+static inline size_t plain_length(const char *bytes, size_t count)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	static const uint32_t odd[][2] = { { 0, 0x1f }, { 0x7f, 0xa0 }, { 0x1680, 0x1680 },
+		{ 0x2000, 0x200a }, { 0x200e, 0x200f }, { 0x2028, 0x202f }, { 0x205f, 0x205f },
+		{ 0x2066, 0x2069 }, { 0x3000, 0x3000 }, { 0xd800, 0xdfff }, { 0xfeff, 0xfeff } };
+	unsigned char first = (unsigned char)bytes[0];
+	size_t length = first < 0x80 ? 1 : first < 0xc0 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+	uint32_t point = length == 1 ? first : first & (0x7fu >> length);
+
+	if (length == 0 || length > count)
+		return 0;
+	for (size_t i = 1; i < length; i++) {
+		if ((bytes[i] & 0xc0) != 0x80)
+			return 0;
+		point = point << 6 | (bytes[i] & 0x3f);
+	}
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
+		if (point >= odd[i][0] && point <= odd[i][1])
+			return 0;
+	return point >= least[length] && point <= 0x10ffff ? length : 0;
 }
 
 #endif

@@ -1,6 +1,6 @@
 """The settings files of Claude Code around a folder, handed over without a look inside.
 
-What the helper finds (`folder.c`, `worktree.c`), for those who ask in Python; what they say is
+What the helper finds (`folder.c`), for those who ask in Python; what they say is
 judged by the daemon. It waits for file systems, for ever where they do not answer: for that
 `surroundings` has a child.
 """
@@ -23,10 +23,15 @@ _LEVELS = 32
 # A path in a file of git's.
 _LONGEST_LINE = 4096
 _NAMES = (".claude/settings.json", ".claude/settings.local.json")
-# White space of JavaScript (ECMA-262, String.prototype.trim) beyond ASCII, and controls.
+# What not every program takes for the same: controls, white space other than the space
+# (ECMA-262, String.prototype.trim), bidirectional overrides. The same ones as in text.h.
 _ODD = frozenset(
-    {chr(each) for each in (*range(0x20), *range(0x7F, 0xA1), *range(0x2000, 0x200B))}
-    | set("\u1680\u2028\u2029\u202f\u205f\u3000\ufeff")
+    chr(each)
+    for first, last in (
+        *((0, 0x1F), (0x7F, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x200E, 0x200F)),
+        *((0x2028, 0x202F), (0x205F, 0x205F), (0x2066, 0x2069), (0x3000, 0x3000), (0xFEFF, 0xFEFF)),
+    )
+    for each in range(first, last + 1)
 )
 
 
@@ -76,12 +81,11 @@ def _settings_in(folder: str) -> Iterator[tuple[str, bytes | None]]:
 
 def _settings_of_main(folder: str) -> Iterator[tuple[str, bytes | None]]:
     try:
-        trees = _main_trees(folder)
+        tree = _main_tree(folder)
     except ValueError:
         yield f"{folder}/.git", encode("unreadable", f"{folder}/.git")
     else:
-        for tree in trees:
-            yield from _settings_in(tree)
+        yield from () if tree is None else _settings_in(tree)
 
 
 def _kind_of(path: str) -> int | None:
@@ -94,27 +98,25 @@ def _kind_of(path: str) -> int | None:
         return None
 
 
-# --- the main working tree of a linked one (gitrepository-layout(5)); why so strict: worktree.c ---
+# --- the main working tree of a linked one (gitrepository-layout(5)); why so strict: folder.c ---
 
 
-def _main_trees(folder: str) -> list[str]:
-    """Return the main working tree, or two where links make that depend on who looks.
+def _main_tree(folder: str) -> str | None:
+    """Return the main working tree, None where there is none that anybody could look into.
 
     Raise `ValueError` where git would have written it in other words.
     """
     word = _path_in(f"{folder}/.git", "gitdir:")
     if word is None:
         raise ValueError("it is gone")
-    gitdir = _by_words(folder, word)
-    common = _path_in(f"{gitdir}/commondir", "")
-    if common is None:
-        return []
-    try:
-        followed = os.path.realpath(os.path.join(gitdir, common), strict=True)  # noqa: PTH118
-    except OSError as error:
-        raise ValueError("it leads nowhere") from error
-    found = (_by_words(gitdir, common), _by_words("", followed))
-    return list(dict.fromkeys(each.rstrip("/").removesuffix("/.git") for each in found))
+    gitdir = _follow(folder, word)
+    common = None if gitdir is None else _path_in(f"{gitdir}/commondir", "")
+    if gitdir is None or common is None:
+        return None
+    tree = _follow(gitdir, common)
+    if tree is None:
+        raise ValueError("it leads nowhere")
+    return tree.removesuffix("/.git")
 
 
 def _path_in(name: str, mark: str) -> str | None:
@@ -127,17 +129,32 @@ def _path_in(name: str, mark: str) -> str | None:
         return None
     except OSError as error:
         raise ValueError("it cannot be read") from error
-    text = content.rstrip(b" \t\r\n").decode()
+    text = content.rstrip(b" \t\r\n").removesuffix(b"/").decode()
     path = text.removeprefix(mark).lstrip(" ")
-    names = [each for each in path.split("/") if each]
-    # `..` comes first only: behind a name it leads elsewhere where that is a link or is missing.
-    while names and names[0] == ".." and not path.startswith("/"):
-        del names[0]
-    if not text.startswith(mark) or not path or not _ODD.isdisjoint(path) or ".." in names:
+    if not text.startswith(mark) or not path or not _ODD.isdisjoint(path):
         raise ValueError("git would have written something else")
     return path
 
 
-def _by_words(base: str, path: str) -> str:
-    """Return where *path* leads from *base* by the words alone, as path.resolve() of Node.js."""
-    return "/" + os.path.normpath(os.path.join(base or "/", path)).lstrip("/")  # noqa: PTH118
+def _follow(base: str, word: str) -> str | None:
+    """Return where *word* leads from *base*, a path without links; None where nobody may look.
+
+    Raise `ValueError` where that is not the same by the words, as path.resolve() of Node.js goes,
+    and by the links.
+    """
+    path = word
+    if not word.startswith("/"):
+        while word == ".." or word.startswith("../"):
+            base, word = base.rpartition("/")[0], word[3:]
+        path = f"{base}/{word}" if word else base
+    if "/.." in word:
+        raise ValueError("behind a name it leads elsewhere where that is a link or is missing")
+    try:
+        real = os.path.realpath(path or "/", strict=True)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return None
+    except OSError as error:
+        raise ValueError("it cannot be followed") from error
+    if real != (path or "/"):
+        raise ValueError("links are on the way")
+    return path

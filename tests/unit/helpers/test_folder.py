@@ -135,6 +135,13 @@ def bare_worktree(root: Path) -> Path:
     return root / "tree"
 
 
+def worktree_of_another_tool(root: Path) -> Path:
+    """As libgit2 writes it."""
+    put(root, f"main/{LOCAL}")
+    put(root, "main/.git/worktrees/t/commondir", content=f"{root}/main/.git/\n")
+    return put(root, "tree/.git", content=f"gitdir: {root}/main/.git/worktrees/t/\n") / "tree"
+
+
 def submodule(root: Path) -> Path:
     put(root, f"{SETTINGS}", ".git/modules/sub/HEAD")
     put(root, "sub/.git", content="gitdir: ../.git/modules/sub\n")
@@ -166,7 +173,7 @@ def tree_of_main(root: Path) -> Path:
 
 
 def linked_git_folder(root: Path) -> Path:
-    """By the words it is of `main`, as Claude Code has it, by the links of `far`."""
+    """By the words it is of `main`, as Claude Code has it, by the links of `far`: not understood."""
     put(root, f"main/{LOCAL}", f"far/{SETTINGS}", "far/.git/worktrees/t/x")
     put(root, "far/.git/worktrees/t/commondir", content="../..\n")
     (root / "main/.git").symlink_to("../far/.git")
@@ -283,9 +290,10 @@ FOLDERS: dict[str, tuple[Callable[[Path], Path], list[tuple[str, str]]]] = {
         (bare_worktree, [("file", f"bare.git/{LOCAL}")]),
         (submodule, []),
         (strange_git_files, [("file", f"a/b/{LOCAL}"), ("unreadable", "a/b/.git")]),
-        (linked_git_folder, [("file", f"main/{LOCAL}"), ("file", f"far/{SETTINGS}")]),
-        (linked_worktrees, [("file", f"main/{LOCAL}"), ("file", f"far/{SETTINGS}")]),
-        (linked_worktree, [("file", f"main/{LOCAL}"), ("file", f"far/b/{SETTINGS}")]),
+        (linked_git_folder, [("unreadable", "tree/.git")]),
+        (linked_worktrees, [("unreadable", "tree/.git")]),
+        (linked_worktree, [("unreadable", "tree/.git")]),
+        (worktree_of_another_tool, [("file", f"main/{LOCAL}")]),
         (main_tree_that_is_gone, []),
         (a_git_that_loops, [("unreadable", "a/.git"), ("file", SETTINGS)]),
         (worktree_of_other_letters, [("file", f"h\u00e4user \u4fee/{LOCAL}")]),
@@ -322,6 +330,8 @@ ODD_GIT_FILES: dict[str, Callable[[Path], Path]] = {
                 b"gitdir: " + path + b"\nmore",
                 b"gitdir: missing/../" + path,
                 b"gitdir: ./" + path,
+                b"gitdir: ../" + b"/main/.git/worktrees/t",
+                b"gitdir: " + path + b"//",
                 b"gitdir: \xff/" + path,
                 b"gitdir: " + path[:-1] + b"\xed\xa0\x80",
                 b"gitdir: /../" + path,

@@ -1,0 +1,138 @@
+/*
+ * helper.h: what the files of this program offer each other. There is one run, so one deadline, one
+ * failure and one secret: they are nobody's argument.
+ */
+#ifndef CREDWARD_HELPER_H
+#define CREDWARD_HELPER_H
+
+#include "exit_codes.h"
+#include "text.h"
+
+#include <signal.h>
+#include <sys/types.h>
+
+#ifndef CREDWARD_VERSION
+#define CREDWARD_VERSION "dev"
+#endif
+
+/* What a harness shows of us: Claude Code cuts standard error at 500 characters. */
+#define LINE_LIMIT 500
+
+/* The daemon reads a head of 16 KiB. */
+#define QUESTION_ROOM 15000
+
+/* The body of a question. */
+#define FOLDER_MEDIA_TYPE "application/vnd.credward.folder"
+
+/* arguments.c: read a NULL-terminated argument vector into `options`, which holds what is meant
+ * where it does not say. */
+struct options {
+	const char *name;
+	const char *format;
+	const char *min_remaining; /* a number of seconds; NULL: not said */
+	const char *base_url;
+	const char *check;
+	const char *timeout;
+	int64_t timeout_ms;
+	bool no_start;
+	const char *print; /* text that answers --help or --version; then the others are not judged */
+};
+
+void read_arguments(struct options *options, char **arguments);
+
+/* claims.c: the value of an environment variable, NULL when unset or empty. */
+const char *variable(const char *name);
+
+/* Add the base URL of the command line (NULL: none), the variables and, for the format "headers",
+ * the MCP server to a query. Return whether a daemon must have looked at the variables. */
+bool claims_add(struct text *query, const char *base_url, const char *format);
+
+/* failure.c: in how many milliseconds all is over, on the clock that no one sets. */
+void deadline_set(int64_t milliseconds);
+int64_t left_ms(void); /* never negative */
+
+/* Send SIGALRM to us in so many milliseconds, in place of an earlier one. */
+void alarm_in(int64_t milliseconds, void (*handler)(int));
+
+/* Note why there is no token, in one line joined from strings. The first failure noted
+ * stays: it is the cause. */
+#define note(code, ...) failure_note((code), __VA_ARGS__, (const char *)NULL)
+void failure_note(int code, ...) __attribute__((sentinel));
+
+/* The exit code of what is noted, CODE_OK for nothing. */
+extern int failure;
+
+/* Whether every failure is the answer "no" to a question: --check. */
+extern bool failure_means_no;
+
+/* Note a failure and end; with fail_quoting in the daemon's own words: `length` bytes, message in
+ * the first line, hint in the second. */
+#define fail(code, ...) (note((code), __VA_ARGS__), leave())
+_Noreturn void fail_quoting(int code, const char *words, size_t length);
+
+/* The exit code for a kind; an unknown kind (a newer daemon) is judged by the status. */
+int failure_code(const char *kind, int status);
+
+/* End: without a word, or with what is noted (its hint only on a terminal) and its exit code. */
+_Noreturn void leave(void);
+
+/* End in so many milliseconds, with the words of the last await(): nothing that is waited for then
+ * needs a deadline of its own. */
+void end_in(int64_t milliseconds);
+
+/* Set where something is printed: the alarm then only interrupts (EINTR) a call that blocks, for who
+ * is ended in between does not know whether all was printed. */
+extern volatile sig_atomic_t alarm_only_interrupts;
+
+/* What is said where a wait that may come now lasts too long; the string must stay where it is. */
+void await(const char *words);
+
+/* files.c: read at most `room` bytes of a regular file whose name others chose, links followed; -1
+ * with errno for anything else. */
+ssize_t file_read(const char *path, char *bytes, size_t room);
+
+/* Whether the last call failed because there is no such file. */
+bool file_is_missing(void);
+
+/* Read to the end, or until there is no more room, and close. */
+ssize_t read_and_close(int descriptor, char *bytes, size_t room);
+
+/* Close this descriptor and all above. */
+void close_from(int first);
+
+/* folder.c: return the settings files of Claude Code around the working directory as the body of a
+ * question, NULL where nothing is found. Ends us where half of the time is not enough: by SIGALRM
+ * where the working directory itself does not answer, and not even so where the kernel lets no signal
+ * in there. */
+const struct text *look_around(void);
+
+/* paths.c: connect to the first place of the search order where a daemon listens and return the
+ * descriptor. Else -1, and what is noted says why a place was refused; nothing where simply nobody
+ * listens. */
+int daemon_connect(void);
+
+/* The same for the one place `path`, which somebody else has found. */
+int daemon_connect_at(const char *path);
+
+/* request.c: ask, and read the whole answer, HTTP/1.1. `question` holds the method and the target,
+ * `body` (NULL: none) is of FOLDER_MEDIA_TYPE. */
+struct answer {
+	int status;
+	bool plain;    /* text/plain */
+	bool measured; /* the body's length was announced, so that a cut one was noticed */
+	bool folder_judged, variables_judged; /* the daemon looked at what it was told of them */
+	const char *kind;                     /* Credward-Kind, "" when absent */
+	char *body;                           /* there is room for one more byte behind it */
+	size_t length;
+};
+
+struct answer *request_exchange(int descriptor, struct text *question, const struct text *body);
+
+/* Overwrite the answer; `in_between`: while it may be arriving. */
+void answer_wipe(bool in_between);
+
+/* start.c: connect to the daemon, and where it is not running have it started first, unless that is
+ * `forbidden` by the command line. */
+int daemon_reach(bool forbidden);
+
+#endif

@@ -75,6 +75,9 @@ class Kind(enum.Enum):
 class _Facts(TypedDict, total=False):
     """The fields of a `Failure` that most do not set."""
 
+    reason: str
+    remedy: str
+    since: float | None
     hint: str
     retry_after: float | None
     recovery: Recovery | None
@@ -87,15 +90,18 @@ class _Facts(TypedDict, total=False):
 class Failure:
     """What went wrong, as a value that can be kept: safe to show, no secret and no upstream body.
 
-    *message* is one line without the program's name that holds the cause, subject first, and ends
-    in the command that helps where there is one; *hint* is further help for a terminal.
-    *retry_after* is in seconds. *sent* says whether an upstream request may have reached the
+    *cause* is one line without the program's name, subject first; *reason* what it is put down to,
+    *remedy* the command that helps, *since* the Unix time since when. A cause without a remedy of
+    its own says it all. *hint* is further help for a terminal. *retry_after* is in seconds. *sent* says whether an upstream request may have reached the
     server. *challenge* is what the next login has to meet, as JSON; it holds no secret. *local*:
     something is missing on this machine, and no server or program was asked.
     """
 
     kind: Kind
-    message: str
+    cause: str
+    reason: str = ""
+    remedy: str = ""
+    since: float | None = None
     hint: str = ""
     retry_after: float | None = None
     recovery: Recovery
@@ -107,12 +113,22 @@ class Failure:
     def of(
         cls,
         kind: Kind,
-        message: str,
+        cause: str,
         **facts: Unpack[_Facts],
     ) -> Self:
         """Return the failure; without a recovery of its own it has the one of its kind."""
         facts["recovery"] = facts.get("recovery") or kind.recovery
-        return cls(kind=kind, message=message, **facts)  # type: ignore[arg-type]
+        return cls(kind=kind, cause=cause, **facts)  # type: ignore[arg-type]
+
+    @property
+    def message(self) -> str:
+        """The one line that people read, with the time of day as their clock has it."""
+        if not self.remedy:
+            return self.cause
+        # At nine in the morning that tells most.
+        since = "" if self.since is None else f" since {_clock(self.since)}"
+        reason = f" ({self.reason})" if self.reason else ""
+        return f"{self.cause}{since}{reason}: {self.remedy}"
 
     def unsent(self) -> Self:
         """Return the same failure of something that did not reach the server."""
@@ -129,7 +145,10 @@ class Failure:
         """
         return BrokerError(
             self.kind,
-            self.message,
+            self.cause,
+            reason=self.reason,
+            remedy=self.remedy,
+            since=self.since,
             hint=self.hint,
             retry_after=self.retry_after,
             recovery=self.recovery,
@@ -142,9 +161,9 @@ class Failure:
 class BrokerError(Exception):
     """A `Failure` on its way to whoever can tell of it; the arguments are its fields."""
 
-    def __init__(self, kind: Kind, message: str, **facts: Unpack[_Facts]) -> None:
-        super().__init__(message)
-        self.failure = Failure.of(kind, message, **facts)
+    def __init__(self, kind: Kind, cause: str, **facts: Unpack[_Facts]) -> None:
+        self.failure = Failure.of(kind, cause, **facts)
+        super().__init__(self.failure.message)
 
     @property
     def kind(self) -> Kind:
@@ -158,3 +177,17 @@ class BrokerError(Exception):
 
     def __repr__(self) -> str:
         return f"BrokerError({self.kind.slug}: {self.message})"
+
+
+def _clock(instant: float) -> str:
+    return datetime.fromtimestamp(instant).strftime("%H:%M")  # noqa: DTZ006 - the user's clock
+
+
+def login_required(name: str, remedy: str = "", **facts: Unpack[_Facts]) -> Failure:
+    """Return that *name* waits for a login; *remedy*: how to give it, if not by our command."""
+    return Failure.of(
+        Kind.LOGIN_REQUIRED,
+        f'"{name}" needs a login',
+        remedy=remedy or f"run credward login {name}",
+        **facts,
+    )

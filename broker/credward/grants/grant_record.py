@@ -20,7 +20,9 @@ class Parked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     *challenge*: what the login has to meet, as JSON.
     """
 
-    message: str
+    cause: str
+    reason: str = ""
+    remedy: str = ""
     since: float
     hint: str = ""
     challenge: str = ""
@@ -30,7 +32,10 @@ class Parked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Return what every ask on the grant is answered."""
         return Failure.of(
             Kind.from_slug(self.kind),
-            self.message,
+            self.cause,
+            reason=self.reason,
+            remedy=self.remedy,
+            since=self.since,
             hint=self.hint,
             challenge=self.challenge,
             recovery=Recovery.REAUTHORIZE,

@@ -326,27 +326,21 @@ class GrantKeeper:
         """Return the grant as it is once nobody knows whether its secret was used up."""
         self.ambiguities += 1
         if not rotation_retry:
-            ended = Failure.of(
-                Kind.LOGIN_REQUIRED,
-                f'"{grant}" needs a login (its renewal was cut off and rotation_retry is off): '
-                f"run credward login {grant}",
-            )
-            return self._parked(record, ended)
+            reason = "its renewal was cut off and rotation_retry is off"
+            return self._parked(record, login_required(grant, reason=reason))
         if record.ambiguous_at is not None:
             return record
         _log.warning("grant %s: an exchange was cut off, its secret is tried again", grant)
         return msgspec.structs.replace(record, ambiguous_at=self._clock.now())
 
     def _parked(self, record: GrantRecord, failure: Failure) -> GrantRecord:
-        now = self._clock.now()
-        # The one line that everybody gets, with since when: at nine in the morning that tells most.
-        since = datetime.fromtimestamp(now).strftime("%H:%M")  # noqa: DTZ006 - the user's clock
-        message = failure.message.replace("needs a login", f"needs a login since {since}", 1)
         parked = Parked(
-            message=message,
+            cause=failure.cause,
+            reason=failure.reason,
+            remedy=failure.remedy,
             hint=failure.hint,
             challenge=failure.challenge,
-            since=now,
+            since=self._clock.now(),
             kind=failure.kind.slug,
         )
         return msgspec.structs.replace(record, parked=parked, ambiguous_at=None)
@@ -497,16 +491,14 @@ class GrantKeeper:
 
 
 def _is_elsewhere(grant: str, *, by_itself: bool) -> BrokerError:
-    what = "is of another server or client than its settings name now"
     if by_itself:
         return BrokerError(
             Kind.FIX_CONFIGURATION,
-            f'"{grant}" {what}: correct them, or run credward logout {grant} to begin anew',
+            f'"{grant}" is of another server or client than its settings name now: '
+            f"correct them, or run credward logout {grant} to begin anew",
         )
-    return BrokerError(
-        Kind.LOGIN_REQUIRED,
-        f'"{grant}" needs a login, for it {what}: run credward login {grant}',
-    )
+    reason = "it is of another server or client than its settings name now"
+    return login_required(grant, reason=reason).error()
 
 
 def new_family() -> int:

@@ -196,10 +196,7 @@ def needs_store(credential: CredentialConfig) -> bool:
 
 def needs_login(credential: CredentialConfig) -> Failure:
     """Return the failure of a credential whose grant nobody has given yet."""
-    return Failure.of(
-        Kind.LOGIN_REQUIRED,
-        f'"{credential.name}" needs a login: run credward login {credential.name}',
-    )
+    return login_required(credential.name)
 
 
 def _with_refresh(credential: CredentialConfig, failure: Failure) -> Failure:

@@ -146,7 +146,10 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     """A mint that failed: the fields of a `Failure`, and *used_up* as in `Minted`."""
 
     kind: str
-    message: str
+    cause: str
+    reason: str = ""
+    remedy: str = ""
+    since: float | None = None
     hint: str = ""
     retry_after: float | None = None
     recovery: Recovery
@@ -160,7 +163,10 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
         """Return *failure* as it travels."""
         return cls(
             kind=failure.kind.slug,
-            message=failure.message,
+            cause=failure.cause,
+            reason=failure.reason,
+            remedy=failure.remedy,
+            since=failure.since,
             hint=failure.hint,
             retry_after=failure.retry_after,
             recovery=failure.recovery,
@@ -174,7 +180,10 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
         """Return it as it was."""
         return Failure(
             kind=Kind.from_slug(self.kind),
-            message=self.message,
+            cause=self.cause,
+            reason=self.reason,
+            remedy=self.remedy,
+            since=self.since,
             hint=self.hint,
             retry_after=self.retry_after,
             recovery=self.recovery,

@@ -195,7 +195,7 @@ def _explain_answer(
         "look it up in CloudTrail",
     )
     if kind is Kind.LOGIN_REQUIRED:
-        return _login_required(credential, f"{service} {meaning} ({shown})", login, remedy)
+        return _login_required(credential, f"{service} {meaning}, {shown}", login, remedy)
     return BrokerError(
         kind,
         f'"{credential}" got no token, {service} {meaning} ({shown}): {remedy}',
@@ -210,12 +210,9 @@ def _login_required(
 ) -> BrokerError:
     ours = login is not None and login.startswith("credward ")
     command = f"run {login}" if login else remedy or "renew the keys at their source"
-    return BrokerError(
-        Kind.LOGIN_REQUIRED,
-        f'"{credential}" needs a login, {reason}: {command}',
-        # A login elsewhere is not told to us: look again by ourselves instead of waiting for ours.
-        recovery=None if ours else Recovery.FIX_CONFIGURATION,
-    )
+    # A login elsewhere is not told to us: look again by ourselves instead of waiting for ours.
+    recovery = None if ours else Recovery.FIX_CONFIGURATION
+    return login_required(credential, command, reason=reason, recovery=recovery).error()
 
 
 def _asked_wait(error: ClientError) -> float | None:

@@ -203,10 +203,9 @@ def _read_session(aws: Aws, token_request: ProviderRequest) -> Keys:
             keys = msgspec.json.decode(token_request.grant.reveal(), type=Keys)
     if keys is not None and keys.expires_at is not None and keys.expires_at > aws.io.now():
         return keys
-    raise BrokerError(
-        Kind.LOGIN_REQUIRED,
-        f'"{aws.credential}" needs a login, its MFA session has expired: run {_login_command(aws)}',
-    )
+    raise login_required(
+        aws.credential, f"run {_login_command(aws)}", reason="its MFA session has expired"
+    ).error()
 
 
 def _sso_place(aws: Aws, settings: Settings) -> tuple[str, str]:

@@ -167,7 +167,4 @@ def _unreadable(aws: Aws, member: str) -> BrokerError:
 
 
 def _needs_login(credential: str, reason: str) -> BrokerError:
-    return BrokerError(
-        Kind.LOGIN_REQUIRED,
-        f'"{credential}" needs a login, {reason}: run credward login {credential}',
-    )
+    return login_required(credential, reason=reason).error()

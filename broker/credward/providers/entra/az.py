@@ -84,9 +84,7 @@ def _explain(result: CommandResult, source: str, asker: Asker) -> BrokerError:
     if (failure := explain(text, asker)) is not None:
         return failure
     if _NO_LOGIN.search(text):
-        return BrokerError(
-            Kind.LOGIN_REQUIRED, f'"{name}" needs a login of az: {asker.login}', sent="no"
-        )
+        return login_required(name, asker.login or "", reason="of az").error()
     if _NO_NETWORK.search(text):
         return BrokerError(
             Kind.PROVIDER_UNREACHABLE,

@@ -97,7 +97,9 @@ def _make(
     what = "needs a login" if kind is Kind.LOGIN_REQUIRED else "got no token"
     return BrokerError(
         kind,
-        f'"{asker.credential}" {what} ({named}): {remedy}',
+        f'"{asker.credential}" {what}',
+        reason=named,
+        remedy=remedy,
         hint=hint,
         sent=sent,
         # What Conditional Access wants of the user: the next login asks for it.

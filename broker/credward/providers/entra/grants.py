@@ -40,9 +40,7 @@ def read_grant(secret: Secret | None, credential: str) -> EntraGrant:
         grant = EntraGrant(refresh_token=text)
     token = grant.refresh_token
     if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise BrokerError(
-            Kind.LOGIN_REQUIRED, f'"{credential}" needs a login: run credward login {credential}'
-        )
+        raise login_required(credential).error()
     return grant
 
 

@@ -151,11 +151,8 @@ class _Login:
         wanted = self._settings.account
         if wanted is not None and wanted.casefold() not in {name.casefold() for name in known}:
             other = f'"{known[0]}"' if known and known[0].isprintable() else "somebody else"
-            raise BrokerError(
-                Kind.LOGIN_REQUIRED,
-                f'"{self._credential}" needs a login of "{wanted}", not {other}: '
-                f"run credward login {self._credential}",
-            )
+            reason = f'of "{wanted}", not {other}'
+            raise login_required(self._credential, reason=reason).error()
         refresh_token = result.get("refresh_token")
         if not isinstance(refresh_token, str) or not refresh_token:
             raise BrokerError(

@@ -116,7 +116,7 @@ def _identity(
 def _logged_in(token_request: ProviderRequest, settings: Settings, io: Io) -> Identity:
     name = token_request.credential
     if token_request.grant is None:
-        raise BrokerError(Kind.LOGIN_REQUIRED, f'"{name}" needs a login: run credward login {name}')
+        raise login_required(name).error()
     info = {
         "client_id": settings.client_id,
         "client_secret": read_secret(token_request, "client_secret", io).reveal(),

@@ -87,11 +87,8 @@ def refusal(
     says = f'"{credential}" got no token, {host} answered {shown or "an unknown error code"}'
     match meaning:
         case "login":
-            return BrokerError(
-                Kind.LOGIN_REQUIRED,
-                f'"{credential}" needs a login ({shown}): '
-                f"run {login_command(credential, grant_type)}",
-            )
+            command = login_command(credential, grant_type)
+            return login_required(credential, f"run {command}", reason=shown or "").error()
         case "configuration":
             return BrokerError(Kind.FIX_CONFIGURATION, f"{says}: {_remedy(shown, status)}")
         case "assertion":

@@ -49,7 +49,7 @@ def read_grant(token_request: ProviderRequest) -> HeldGrant:
     assert isinstance(settings, Settings)
     command = login_command(name, settings.grant_type)
     if token_request.grant is None:
-        raise BrokerError(Kind.LOGIN_REQUIRED, f'"{name}" needs a login: run {command}')
+        raise login_required(name, f"run {command}").error()
     text = token_request.grant.reveal().strip()
     if text.startswith("{"):
         try:

@@ -77,8 +77,13 @@ class OAuthProvider:
             if not 200 <= response.status < 300:
                 client.read(response, "revocation_endpoint")
         except BrokerError as error:
-            message = error.message.replace("got no token", "was not revoked", 1)
-            raise replace(error.failure, message=message).error() from error
+            raise BrokerError(
+                error.kind,
+                f'"{token_request.credential}" was not revoked: revoke it where it was given',
+                hint=error.message,
+                recovery=error.failure.recovery,
+                sent=error.failure.sent,
+            ) from error
 
 
 def _refresh(token_request: ProviderRequest, settings: Settings, io: Io) -> Token:

@@ -50,10 +50,7 @@ def settle_end(vault: VaultClient, token: VaultToken, io: Io) -> VaultToken:
 def expired_token(vault: VaultClient) -> BrokerError:
     """Return the failure of a credential whose token only its owner can replace."""
     if vault.settings.auth_method == "oidc":
-        return BrokerError(
-            Kind.LOGIN_REQUIRED,
-            f'"{vault.name}" needs a login: run credward login {vault.name}',
-        )
+        return login_required(vault.name).error()
     return RefusedError(
         403,
         Kind.FIX_CONFIGURATION,

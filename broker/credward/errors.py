@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Literal, Self, TypedDict, Unpack
 
-__all__ = ["BrokerError", "Failure", "Kind", "Recovery", "Sent"]
+__all__ = ["BrokerError", "Failure", "Kind", "Recovery", "Sent", "login_required"]
 
 Sent = Literal["no", "maybe"]
 
@@ -92,9 +93,10 @@ class Failure:
 
     *cause* is one line without the program's name, subject first; *reason* what it is put down to,
     *remedy* the command that helps, *since* the Unix time since when. A cause without a remedy of
-    its own says it all. *hint* is further help for a terminal. *retry_after* is in seconds. *sent* says whether an upstream request may have reached the
-    server. *challenge* is what the next login has to meet, as JSON; it holds no secret. *local*:
-    something is missing on this machine, and no server or program was asked.
+    its own says it all. *hint* is further help for a terminal. *retry_after* is in seconds. *sent*
+    says whether an upstream request may have reached the server. *challenge* is what the next login
+    has to meet, as JSON; it holds no secret. *local*: something is missing on this machine, and no
+    server or program was asked.
     """
 
     kind: Kind
@@ -183,11 +185,7 @@ def _clock(instant: float) -> str:
     return datetime.fromtimestamp(instant).strftime("%H:%M")  # noqa: DTZ006 - the user's clock
 
 
-def login_required(name: str, remedy: str = "", **facts: Unpack[_Facts]) -> Failure:
-    """Return that *name* waits for a login; *remedy*: how to give it, if not by our command."""
-    return Failure.of(
-        Kind.LOGIN_REQUIRED,
-        f'"{name}" needs a login',
-        remedy=remedy or f"run credward login {name}",
-        **facts,
-    )
+def login_required(name: str, **facts: Unpack[_Facts]) -> Failure:
+    """Return that *name* waits for a login; without a *remedy* of its own, for one by us."""
+    facts["remedy"] = facts.get("remedy") or f"run credward login {name}"
+    return Failure.of(Kind.LOGIN_REQUIRED, f'"{name}" needs a login', **facts)

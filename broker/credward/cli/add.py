@@ -147,8 +147,7 @@ def _try(credential: CredentialConfig) -> None:
             click.echo(f"next: credward login {name}")
             return
         click.echo(f"credward: {error.message}", err=True)
-        first = "that" if ": run credward " in error.message else "credward config edit"
-        click.echo(f"next: {first}, then credward refresh {name}", err=True)
+        click.echo(f"next: that, or credward config edit; then credward refresh {name}", err=True)
         sys.exit(error.kind.exit_code)
     life = (
         "without a known end"

@@ -84,8 +84,4 @@ class NotifySection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     def __post_init__(self) -> None:
         if self.login_required is not None:
-            try:
-                check_program(self.login_required)
-            except ValueError as error:
-                text = str(error).replace('["az", "account"]', '["notify-send", "credward"]')
-                raise ValueError(text.replace("command", "login_required", 1)) from None
+            check_program(self.login_required, "login_required", '["notify-send", "credward"]')

@@ -13,12 +13,11 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import Callable, Iterable
-from datetime import datetime
 
 import msgspec
 
 from credward.clock import Clock
-from credward.errors import BrokerError, Failure, Kind
+from credward.errors import BrokerError, Failure, Kind, login_required
 from credward.grants.grant_record import GrantRecord, GrantView, Parked
 from credward.grants.loan import Ended, Fate, Loan, cut_off, ended_by_crash, ended_with
 from credward.grants.records import GrantRecords

@@ -13,7 +13,7 @@ import msgspec
 
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig
-from credward.errors import BrokerError, Failure, Kind
+from credward.errors import BrokerError, Failure, Kind, login_required
 from credward.grants.kept import Kept
 from credward.grants.loan import Fate, Loan
 from credward.grants.opened_store import LOCKED

@@ -26,14 +26,19 @@ __all__ = [
 _PORTS = {"http": 80, "https": 443}
 
 
-def check_program(command: Sequence[str]) -> None:
-    """Refuse what cannot name a program, or would name another one in another directory."""
+def check_program(
+    command: Sequence[str], key: str = "command", example: str = '["az", "account"]'
+) -> None:
+    """Refuse what cannot name a program, or would name another one in another directory.
+
+    *key* is what the settings call it, *example* one that would do.
+    """
     if not command or not command[0].strip():
-        raise ValueError('command is a program and its arguments, such as ["az", "account"]')
+        raise ValueError(f"{key} is a program and its arguments, such as {example}")
     if any("\0" in word for word in command):
-        raise ValueError("command holds a NUL character")
+        raise ValueError(f"{key} holds a NUL character")
     if "/" in command[0] and not command[0].startswith(("/", "~/")):
-        raise ValueError("command begins with a program's name, an absolute path, or ~/…")
+        raise ValueError(f"{key} begins with a program's name, an absolute path, or ~/…")
 
 
 def check_variables(names: Iterable[str]) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from credward.cli.setup.json_text import get_member
+from credward.cli.setup.json_text import UnreadableError, get_member
 from credward.cli.setup.settings_file import read
 from credward.config import CredentialConfig
 from credward.errors import BrokerError
@@ -232,7 +232,7 @@ def _member(path: Path, member: tuple[str, ...]) -> Any:
     try:
         text = read(path)
         return get_member(text, member) if text.strip() else None
-    except BrokerError:
+    except (BrokerError, UnreadableError):
         # Claude Code skips a broken file as well.
         return None
 

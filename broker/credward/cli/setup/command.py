@@ -18,6 +18,7 @@ from credward.cli.names import complete_credentials
 from credward.cli.output import print_json
 from credward.cli.recording import record_places
 from credward.cli.setup import claude_code, settings_file
+from credward.cli.setup.json_text import UnreadableError
 from credward.cli.setup.settings_file import Change, Memory, Record
 from credward.cli.start import paths, reach
 from credward.config import CredentialConfig, environment, load_config
@@ -88,12 +89,10 @@ def claude_code_command(
                 earlier=record,
             )
         )
-    except BrokerError as error:
-        if "JSON" in error.message and not error.message.startswith('"'):
-            raise BrokerError(
-                error.kind, f'"{target}" {error.message}: correct it, nothing was changed'
-            ) from error
-        raise
+    except UnreadableError as error:
+        raise BrokerError(
+            Kind.FIX_CONFIGURATION, f'"{target}" {error}: correct it, nothing was changed'
+        ) from error
     backup = None
     if not dry_run:
         if plan.changed:

@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from credward.errors import BrokerError, Kind
-
-__all__ = ["get_member", "remove_member", "set_member"]
+__all__ = ["UnreadableError", "get_member", "remove_member", "set_member"]
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
+
+
+class UnreadableError(ValueError):
+    """The text is no JSON object; the argument says why, without a subject."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class _Member:
 
 
 def get_member(text: str, path: tuple[str, ...]) -> Any:
-    """Return the value at *path*, None where there is none; raises `bad-request` for no object."""
+    """Return the value at *path*, None where there is none; raises `UnreadableError`."""
     value: Any = _load(text)
     for key in path:
         if not isinstance(value, dict):
@@ -141,9 +143,9 @@ def _load(text: str) -> dict[str, Any]:
     except ValueError as error:
         place = f" at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         what = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-        raise BrokerError(Kind.FIX_CONFIGURATION, f"is no valid JSON{place} ({what})") from error
+        raise UnreadableError(f"is not valid JSON{place} ({what})") from error
     if not isinstance(value, dict):
-        raise BrokerError(Kind.FIX_CONFIGURATION, "holds no JSON object")
+        raise UnreadableError("does not hold a JSON object")
     return value
 
 

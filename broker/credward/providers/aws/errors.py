@@ -24,7 +24,7 @@ from botocore.exceptions import (
     UnauthorizedSSOTokenError,
 )
 
-from credward.errors import BrokerError, Kind, Recovery
+from credward.errors import BrokerError, Kind, Recovery, login_required
 from credward.providers.retry_after import read_retry_after
 
 __all__ = ["explain"]
@@ -212,7 +212,7 @@ def _login_required(
     command = f"run {login}" if login else remedy or "renew the keys at their source"
     # A login elsewhere is not told to us: look again by ourselves instead of waiting for ours.
     recovery = None if ours else Recovery.FIX_CONFIGURATION
-    return login_required(credential, command, reason=reason, recovery=recovery).error()
+    return login_required(credential, remedy=command, reason=reason, recovery=recovery).error()
 
 
 def _asked_wait(error: ClientError) -> float | None:

@@ -10,7 +10,7 @@ import contextlib
 
 import msgspec
 
-from credward.errors import BrokerError, Kind
+from credward.errors import BrokerError, Kind, login_required
 from credward.providers.aws.client import Aws
 from credward.providers.aws.derived import derive
 from credward.providers.aws.keys import Keys, keys_from_text, known_end, token_of
@@ -204,7 +204,9 @@ def _read_session(aws: Aws, token_request: ProviderRequest) -> Keys:
     if keys is not None and keys.expires_at is not None and keys.expires_at > aws.io.now():
         return keys
     raise login_required(
-        aws.credential, f"run {_login_command(aws)}", reason="its MFA session has expired"
+        aws.credential,
+        remedy=f"run {_login_command(aws)}",
+        reason="its MFA session has expired",
     ).error()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from credward.errors import BrokerError, Kind
+from credward.errors import BrokerError, Kind, login_required
 from credward.providers.aws.client import Aws, attempt
 from credward.providers.provider import Grant
 from credward.tokens import Secret

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from credward.errors import BrokerError, Kind
+from credward.errors import BrokerError, Kind, login_required
 from credward.providers.entra.answers import read_token
 from credward.providers.entra.errors import Asker, explain
 from credward.providers.provider import CommandResult, Io
@@ -84,7 +84,7 @@ def _explain(result: CommandResult, source: str, asker: Asker) -> BrokerError:
     if (failure := explain(text, asker)) is not None:
         return failure
     if _NO_LOGIN.search(text):
-        return login_required(name, asker.login or "", reason="of az").error()
+        return login_required(name, remedy=asker.login or "", reason="of az").error()
     if _NO_NETWORK.search(text):
         return BrokerError(
             Kind.PROVIDER_UNREACHABLE,

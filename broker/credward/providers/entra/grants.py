@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from credward.errors import BrokerError, Kind
+from credward.errors import login_required
 from credward.providers.provider import Grant
 from credward.tokens import Secret
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from credward.errors import BrokerError, Kind
+from credward.errors import BrokerError, Kind, login_required
 from credward.providers.entra.answers import read_number
 from credward.providers.entra.clients import make_client
 from credward.providers.entra.errors import Asker, read_refusal

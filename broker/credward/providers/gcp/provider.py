@@ -6,7 +6,7 @@ and `tokens`, and a login of its own `login`.
 
 from __future__ import annotations
 
-from credward.errors import BrokerError, Kind
+from credward.errors import BrokerError, Kind, login_required
 from credward.providers.gcp import login
 from credward.providers.gcp.credentials import (
     CLOUD_PLATFORM,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from credward.errors import BrokerError, Kind, Recovery
+from credward.errors import BrokerError, Kind, Recovery, login_required
 
 __all__ = ["login_command", "refusal", "shown_code"]
 
@@ -88,7 +88,7 @@ def refusal(
     match meaning:
         case "login":
             command = login_command(credential, grant_type)
-            return login_required(credential, f"run {command}", reason=shown or "").error()
+            return login_required(credential, remedy=f"run {command}", reason=shown or "").error()
         case "configuration":
             return BrokerError(Kind.FIX_CONFIGURATION, f"{says}: {_remedy(shown, status)}")
         case "assertion":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from credward.errors import BrokerError, Kind
+from credward.errors import BrokerError, Kind, login_required
 from credward.providers.oauth.dpop import ProofKey
 from credward.providers.oauth.errors import login_command
 from credward.providers.provider import ProviderRequest
@@ -49,7 +49,7 @@ def read_grant(token_request: ProviderRequest) -> HeldGrant:
     assert isinstance(settings, Settings)
     command = login_command(name, settings.grant_type)
     if token_request.grant is None:
-        raise login_required(name, f"run {command}").error()
+        raise login_required(name, remedy=f"run {command}").error()
     text = token_request.grant.reveal().strip()
     if text.startswith("{"):
         try:

@@ -7,7 +7,6 @@ Logins are `login`; who the client is proves `client`; answers are read by
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from credward.errors import BrokerError

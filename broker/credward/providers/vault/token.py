@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from credward.errors import BrokerError, Kind
+from credward.errors import BrokerError, Kind, login_required
 from credward.providers.provider import Io
 from credward.providers.vault.client import RefusedError, VaultClient, ask_vault
 from credward.providers.vault.state import LONGEST_LIFE, VaultToken

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from credward.cli.setup.json_text import get_member, remove_member, set_member
-from credward.errors import BrokerError
+from credward.cli.setup.json_text import UnreadableError, get_member, remove_member, set_member
 
 TEXTS = [
     "",
@@ -44,10 +43,10 @@ def test_taking_back_what_was_added_gives_the_same_bytes(text: str) -> None:
 )
 def test_what_is_no_plain_json_object_is_refused(text: str) -> None:
     """Rather no change than a wrong one."""
-    with pytest.raises(BrokerError) as caught:
+    with pytest.raises(UnreadableError) as caught:
         set_member(text, ("a",), 1)
 
-    assert "JSON" in caught.value.message
+    assert "JSON" in str(caught.value)
 
 
 JSON = st.recursive(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Literal, Self, TypedDict, Unpack
 
 __all__ = ["BrokerError", "Failure", "Kind", "Recovery", "Sent", "login_required"]
@@ -124,13 +123,16 @@ class Failure:
 
     @property
     def message(self) -> str:
-        """The one line that people read, with the time of day as their clock has it."""
+        """One line without the time; the edge says that too, by the clock of its reader."""
+        return self.line()
+
+    def line(self, since: str = "") -> str:
+        """Return one line; *since* is the time of day as people read it."""
         if not self.remedy:
             return self.cause
-        # At nine in the morning that tells most.
-        since = "" if self.since is None else f" since {_clock(self.since)}"
+        when = f" since {since}" if since else ""
         reason = f" ({self.reason})" if self.reason else ""
-        return f"{self.cause}{since}{reason}: {self.remedy}"
+        return f"{self.cause}{when}{reason}: {self.remedy}"
 
     def unsent(self) -> Self:
         """Return the same failure of something that did not reach the server."""
@@ -179,10 +181,6 @@ class BrokerError(Exception):
 
     def __repr__(self) -> str:
         return f"BrokerError({self.kind.slug}: {self.message})"
-
-
-def _clock(instant: float) -> str:
-    return datetime.fromtimestamp(instant).strftime("%H:%M")  # noqa: DTZ006 - the user's clock
 
 
 def login_required(name: str, **facts: Unpack[_Facts]) -> Failure:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import datetime
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import msgspec
@@ -49,6 +50,7 @@ __all__ = [
     "Unusable",
     "decode",
     "encode",
+    "line",
 ]
 
 RejectionReason = Literal["unauthorized", "revoked", "quota", "billing"]
@@ -57,6 +59,14 @@ _PROBLEM_TYPE = "urn:credward:problem:"
 
 # A free text of a request that is kept, compared or written down; what is longer is refused.
 Word = Annotated[str, msgspec.Meta(max_length=256)]
+
+
+def line(failure: errors.Failure) -> str:
+    """Return what people read of *failure*, with the time since when by the machine's clock."""
+    if failure.since is None:
+        return failure.message
+    since = datetime.fromtimestamp(failure.since)  # noqa: DTZ006 - the user's clock
+    return failure.line(since.strftime("%H:%M"))
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +82,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
         """Return what clients may see of *failure*."""
         return cls(
             kind=failure.kind.slug,
-            message=failure.message,
+            message=line(failure),
             recovery=failure.recovery.value,
             hint=failure.hint,
         )
@@ -399,7 +409,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
             type=_PROBLEM_TYPE + slug,
             title=slug.replace("-", " "),
             status=status or failure.kind.status or Kind.INTERNAL.status,
-            detail=failure.message,
+            detail=line(failure),
             kind=slug,
             recovery=failure.recovery.value,
             retry_after=failure.retry_after,

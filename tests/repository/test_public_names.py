@@ -13,7 +13,7 @@ from repository.tree import BROKER, modules
 FROZEN = {
     "credward": ["__version__"],
     "credward.client": ["Client"],
-    "credward.errors": ["BrokerError", "Failure", "Kind", "Recovery", "Sent"],
+    "credward.errors": ["BrokerError", "Failure", "Kind", "Recovery", "Sent", "login_required"],
     "credward.tokens": [
         "Folder",
         "Secret",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from credward.errors import BrokerError, Failure, Kind, Recovery
+from credward.errors import BrokerError, Failure, Kind, Recovery, login_required
 
 
 def test_slugs_are_unique_and_codes_are_sysexits() -> None:
@@ -55,3 +55,16 @@ def test_a_failure_is_raised_as_an_exception_of_its_own_each_time() -> None:
     assert (one.failure, other.failure) == (failure, failure)
     assert (failure.unsent().sent, failure.sent) == ("no", "maybe")
     assert Failure.of(Kind.INTERNAL, "m").on_this_machine().local
+
+
+def test_the_parts_of_a_failure_become_one_line() -> None:
+    """Cause, since when, reason, remedy; a cause without a remedy says it all."""
+    failure = login_required("gateway", reason="invalid_grant")
+
+    assert failure.message == '"gateway" needs a login (invalid_grant): run credward login gateway'
+    assert failure.line("07:58") == (
+        '"gateway" needs a login since 07:58 (invalid_grant): run credward login gateway'
+    )
+    assert login_required("az", remedy="run az login").line() == '"az" needs a login: run az login'
+    assert Failure.of(Kind.INTERNAL, "a: b", since=1.0).line("07:58") == "a: b"
+    assert failure.error().failure == failure

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from credward import wire
-from credward.errors import BrokerError, Failure, Kind, Recovery
+from credward.errors import BrokerError, Failure, Kind, Recovery, login_required
 
 
 def test_r2_unknown_fields_are_ignored():
@@ -76,3 +78,13 @@ def test_a_failure_tells_what_clears_it():
         "recovery": "reauthorize",
         "hint": "now",
     }
+
+
+def test_since_when_is_told_by_the_users_clock() -> None:
+    """And only where the failure knows it."""
+    at = datetime(2026, 11, 29, 7, 58).timestamp()
+    failure = login_required("gateway", since=at)
+
+    assert wire.line(failure) == '"gateway" needs a login since 07:58: run credward login gateway'
+    assert wire.Problem.of(failure).detail == wire.line(failure)
+    assert wire.line(login_required("gateway")) == login_required("gateway").message

@@ -67,7 +67,7 @@ class ManageService:
             credentials=list(given.credentials),
             turned_away=given.turned_away,
             works=given.untried is None,
-            message="" if given.untried is None else given.untried.message,
+            message="" if given.untried is None else wire.line(given.untried),
         )
 
     async def logout(self, peer: Peer, name: str) -> wire.GrantDropped:
@@ -133,5 +133,5 @@ def _dropped(forgotten: Forgotten) -> wire.GrantDropped:
         held=forgotten.held,
         durable=forgotten.durable,
         revoked=forgotten.revoked,
-        message="" if failure is None else failure.message,
+        message="" if failure is None else wire.line(failure),
     )

@@ -80,15 +80,14 @@ async def test_t9_a_refused_grant_is_parked_for_good(side, server, make_side):
     """No further request is sent, not by the next daemon either, until somebody logs in."""
     server.script = ["refuse"]
     for _ in range(2):
-        with pytest.raises(
-            BrokerError, match=r"needs a login since ..:..: run credward login"
-        ) as caught:
+        with pytest.raises(BrokerError, match="needs a login: run credward login") as caught:
             await side.mint()
         assert caught.value.kind is Kind.LOGIN_REQUIRED
+        assert caught.value.failure.since == side.clock.now()
     await side.end()
 
     after = make_side()
-    with pytest.raises(BrokerError, match="needs a login since"):
+    with pytest.raises(BrokerError, match="needs a login"):
         await after.mint("second")
     assert server.presented == ["grant-0"]
     await after.give()
@@ -147,11 +146,11 @@ async def test_the_first_definite_answer_ends_the_doubt(side, server, deed, secr
 async def test_a_grant_that_was_used_up_by_a_cut_off_exchange_is_parked(side, server):
     """The server rotated and nobody heard: the one try tells, and is the only one."""
     server.script = ["cut after"]
-    with pytest.raises(BrokerError, match="needs a login since"):
+    with pytest.raises(BrokerError, match="needs a login"):
         await side.mint()
 
     assert server.presented == ["grant-0", "grant-0"]
-    with pytest.raises(BrokerError, match="needs a login since"):
+    with pytest.raises(BrokerError, match="needs a login"):
         await side.mint()
     assert len(server.presented) == 2
 
@@ -328,12 +327,12 @@ async def test_t9_a_grant_that_does_not_rotate_is_parked_too(make_side, server):
     side = make_side(rotating=False)
     await side.give()
     server.script = ["refuse"]
-    with pytest.raises(BrokerError, match="needs a login since"):
+    with pytest.raises(BrokerError, match="needs a login"):
         await side.mint()
     await side.end()
 
     after = make_side(rotating=False)
-    with pytest.raises(BrokerError, match="needs a login since"):
+    with pytest.raises(BrokerError, match="needs a login"):
         await after.mint()
     assert server.presented == ["grant-0"]
     assert after.journal_files() == []

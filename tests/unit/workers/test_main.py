@@ -191,7 +191,7 @@ def test_a_request_that_is_none_is_answered(start, raw):
     line.hear()
     line.send(raw)
 
-    assert (line.hear() | {"message": ""})["kind"] == "internal"
+    assert (line.hear() | {"cause": ""})["kind"] == "internal"
     assert line.ask(command=["echo", "t"], lifetime=5)["type"] == "minted"
 
 
@@ -210,7 +210,7 @@ def test_a_token_that_is_not_printable_is_refused(hostile, text):
     answer = hostile.ask(do="mint", text=text)
 
     assert (answer["type"], answer["kind"]) == ("failed", "provider-refused")
-    assert "printable ASCII" in answer["message"]
+    assert "printable ASCII" in answer["cause"]
     if text:
         assert text not in json.dumps(answer)
 
@@ -225,7 +225,7 @@ def test_a_defect_shows_its_class_and_nothing_else(hostile):
     answer = hostile.ask(do="raise", text=canary("exception"))
 
     assert (answer["kind"], answer["sent"]) == ("internal", "maybe")
-    assert "ValueError" in answer["message"]
+    assert "ValueError" in answer["cause"]
     assert MARK not in json.dumps(answer)
 
 

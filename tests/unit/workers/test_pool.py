@@ -325,8 +325,7 @@ _USED_UP = '"used_up":{"proof":5.0}}'
     "answer",
     [
         '{"type":"minted","token":"t","kind":"bearer","issued_at":1,"expires_at":null,' + _USED_UP,
-        '{"type":"failed","kind":"internal","message":"m","recovery":"retry","sent":"no",'
-        + _USED_UP,
+        '{"type":"failed","kind":"internal","cause":"m","recovery":"retry","sent":"no",' + _USED_UP,
     ],
 )
 async def test_what_was_used_up_is_known_before_the_outcome(make_pool, ask, tmp_path, answer):

@@ -26,7 +26,7 @@ def render_problem(error: BrokerError, headers: Mapping[str, str]) -> HttpRespon
     if isinstance(error, RefusedRequest) and error.allow:
         extra.append(("Allow", error.allow))
     if _wants_text(headers.get("accept", "")):
-        lines = f"{_one_line(failure.message)}\n{_one_line(failure.hint)}\n"
+        lines = f"{_one_line(problem.detail)}\n{_one_line(failure.hint)}\n"
         return HttpResponse(
             status=problem.status,
             body=lines.encode(),

@@ -78,8 +78,7 @@ class OAuthProvider:
         except BrokerError as error:
             raise BrokerError(
                 error.kind,
-                f'"{token_request.credential}" was not revoked: revoke it where it was given',
-                hint=error.message,
+                f'"{token_request.credential}" was not revoked, for {error.message}',
                 recovery=error.failure.recovery,
                 sent=error.failure.sent,
             ) from error

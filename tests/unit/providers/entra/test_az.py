@@ -77,7 +77,7 @@ def test_a_warning_before_the_answer_is_skipped():
             "ERROR: Please run 'az login' to setup account.",
             1,
             Kind.LOGIN_REQUIRED,
-            "needs a login of az: run az login --scope https://ai.azure.com/.default",
+            "needs a login (of az): run az login --scope https://ai.azure.com/.default",
         ),
         (
             "ERROR: AADSTS70043: expired. Authentication is needed. Please run:\naz login",

@@ -73,7 +73,7 @@ def test_by_page_a_named_account(server):
     assert "prompt=" not in pages[0]
     assert failure.kind is Kind.LOGIN_REQUIRED
     assert failure.message == (
-        f'"gateway" needs a login of "{USER}", not "bob@contoso.example": '
+        f'"gateway" needs a login (of "{USER}", not "bob@contoso.example"): '
         "run credward login gateway"
     )
 

@@ -1,7 +1,7 @@
-"""Walk up from a process: who really asks, whether a harness or a relay is among them.
+"""Walk up the ancestors of a process: who really asks, and whether a harness or relay is among them.
 
-Every step is checked twice, because pids are reused: what changed under the look is absent. How one
-process is looked at is the business of the platform (`linux`, `macos`).
+Every step is checked twice, because pids are reused: a fact that changed during the check is left
+out. How to read one process is up to the platform (`linux`, `macos`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = [
     "walk",
 ]
 
-# Nobody nests deeper; a loop in a broken process table must end too.
+# No real chain is deeper; a loop in a broken process table must end too.
 DEEPEST = 64
 
 
@@ -39,14 +39,14 @@ class Stat(msgspec.Struct, frozen=True):
 
 
 class ProcessTable(Protocol):
-    """The processes of this machine, as of now; what is hidden or gone is None."""
+    """The processes of this machine now; None for one that is hidden or gone."""
 
     def stat(self, pid: int) -> Stat | None:
         """Return name, parent and start time."""
         ...
 
     def path(self, pid: int) -> str | None:
-        """Return what the system calls the program file: good for names, proves nothing."""
+        """Return the path of the program file: good for names, proves nothing."""
         ...
 
     def sees(self, pid: int) -> bool:
@@ -55,7 +55,7 @@ class ProcessTable(Protocol):
 
 
 class Ancestry(msgspec.Struct, frozen=True, kw_only=True):
-    """What a process and those above it are; the fields are explained at `Caller`."""
+    """Facts about a process and its ancestors; `Caller` explains the fields."""
 
     agent: Process | None
     harness: str | None
@@ -68,12 +68,12 @@ class _Seen(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     stat: Stat
     path: str | None
-    # Whether its program is certain; only looked at where it matters.
+    # Whether its program is certain; only checked where it matters.
     seen: bool
 
 
 class Above(msgspec.Struct, frozen=True, kw_only=True):
-    """What all that is above a process says of it; the fields are explained at `Caller`."""
+    """Facts from the ancestors of a process; `Caller` explains the fields."""
 
     agent: Process | None
     harness: str | None
@@ -86,10 +86,10 @@ def ancestor(pid: int, stat: Stat, path: str | None) -> _Seen:
 
 
 def conclude(ancestors: Sequence[_Seen]) -> tuple[Above, int]:
-    """Return what *ancestors*, nearest first, say together, and how many of them count for that.
+    """Return the facts from *ancestors*, nearest first, and how many of them count.
 
-    Those up to the agent and the nearest harness; all where there is no harness. Above them any
-    program could be any other.
+    Those up to the agent and the nearest harness count; without a harness, all do. A program above
+    them makes no difference.
     """
     names = [harness_name(each.stat.name, each.path) for each in ancestors]
     asks = next((at for at, each in enumerate(ancestors) if _asks(each)), None)
@@ -104,7 +104,7 @@ def conclude(ancestors: Sequence[_Seen]) -> tuple[Above, int]:
 
 
 def below(pid: int, stat: Stat, path: str | None, above: Above) -> Ancestry:
-    """Return what *pid* is and what is *above* it, all of it; its own program is certain."""
+    """Return the facts about *pid* and all that is *above* it; its own program is certain."""
     own = harness_name(stat.name, path)
     itself = Process(pid=pid, start_time=stat.start_time, name=stat.name)
     return Ancestry(
@@ -125,7 +125,7 @@ def walk(
     seen: bool,
     relays_above: bool,
 ) -> Ancestry:
-    """Return what *pid* is and what is above it; the caller read its *stat* and *path*.
+    """Return the facts about *pid* and its ancestors; the caller read its *stat* and *path*.
 
     *seen*: its program is certain. Otherwise *relays_above* says whether a relay above it counts
     too, up to the first program that is certain: an ssh login has `sshd` above its shell, and is no
@@ -155,15 +155,15 @@ def _climb(
     for _ in range(DEEPEST):
         parent = child_stat.parent
         if parent == 0:
-            # The end of the line: init, or the first process of our pid namespace.
+            # The top: init, or the first process of our pid namespace.
             return found, True
         parent_stat = processes.stat(parent)
         if parent_stat is None:
             break
         path = processes.path(parent)
         seen = look_closely and processes.sees(parent)
-        # Only if the child still names this parent was it the parent's pid that we looked at: a
-        # pid is not reused while a living child names it as its parent.
+        # We read the right parent only if the child still names it: a pid is not reused while a
+        # living child names it as its parent.
         again = processes.stat(child)
         if again is None or (again.parent, again.start_time) != (parent, child_stat.start_time):
             break

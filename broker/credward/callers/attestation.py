@@ -1,7 +1,7 @@
-"""How well callers can be seen: `full`, or why one sees less, for status and doctor.
+"""How well callers can be attested: `full`, or `degraded` with the reason, for status and doctor.
 
-It is said to one caller about what this daemon can see of that caller and of the users it serves.
-What is seen of one request is `linux_peer` and `macos`.
+The answer is for one caller: what this daemon can see of that caller and of the users it serves.
+What is seen of one request is up to `linux_peer` and `macos`.
 """
 
 from __future__ import annotations

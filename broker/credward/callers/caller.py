@@ -1,6 +1,6 @@
-"""The attested peer as a value: only what the kernel says, absent where it cannot be established.
+"""The attested peer as a value: only what the kernel says, None if it cannot be established.
 
-How the facts are read is `linux.py` and `macos.py`; what they permit is `policy`.
+`linux.py` and `macos.py` read the facts; `policy` decides what they permit.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     *agent* is a harness that asks by itself, else the nearest ancestor that is not a shell (for a
     helper under `claude -> sh -> helper`: claude). *harness* is the name of the nearest agent
     harness among the process and its ancestors, None when there is none; *ancestry_complete* is
-    False when the walk was broken off, and then no harness can be excluded. *relay* is the name of
-    a program that passes on what others ask (`ssh`, `socat`), *attestable* whether this system can
+    False when the walk was cut short; then a harness cannot be ruled out. *relay* is the name of a
+    program that passes on requests of others (`ssh`, `socat`), *attestable* whether this system can
     attest a program at all. *ancestors* are those that were seen, the parent first. *door* names
-    the listener that it came by, *session* the run of an agent that it belongs to.
+    the listener it came through, *session* the agent run it belongs to.
     """
 
     uid: int

@@ -1,18 +1,18 @@
-"""What is above a parent process, kept and proved anew for each request (Linux).
+"""The ancestors of a parent process, kept and checked again for each request (Linux).
 
-Kept of each ancestor: a process handle, its `exe` link and its `comm`, each of which belongs to one
-process for good. A chain stands while all handles are silent and the facts that count are what they
-were: program and name, by the kernel's word of now. What differs, and whatever is below it, is
-forgotten and learned anew. Who the peer itself is, is `linux_peer`; a walk that keeps nothing is
+For each ancestor we keep a process handle, its `exe` link and its `comm`; each belongs to one
+process for good. A chain is valid while no handle reports an end and the facts that count (program
+and name, read from the kernel now) are the same. An ancestor that differs is forgotten, with all
+below it, and read again. The peer itself is up to `linux_peer`; the walk that keeps nothing is
 `ancestry`.
 
 Why that is enough:
 
-* A process keeps its parent while both live. Above the agent and the nearest harness nothing but
-  life counts.
-* A pid is given away only after its process was reaped, and a handle tells of the end before that.
+* A process keeps its parent while both live. Above the agent and the nearest harness it only counts
+  that they live.
+* A pid is reused only after its process was reaped, and the handle reports the end before that.
 * An exec or a rename of a process that counts shows in `exe` or `comm`.
-* A death that is seen late shows more ancestors, not fewer, and a harness only restricts.
+* If we see an end late, we see more ancestors, not fewer, and a harness only restricts.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ __all__ = ["Chains"]
 
 # A name is 15 bytes and a line break (TASK_COMM_LEN); those of the kernel's own may be longer.
 _NAME = 64
-# Parents that had too much above them are remembered, so that nobody makes us climb in vain.
+# We remember parents with too many ancestors, so that nobody makes us walk up in vain.
 _MOST_DEEP = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kept:
-    """One ancestor: descriptors of its *handle*, `exe` and `comm`, and what the last two said."""
+    """One ancestor: descriptors of its *handle*, `exe` and `comm`, and what the last two say."""
 
     pid: int
     stat: Stat
@@ -47,7 +47,7 @@ class _Kept:
     comm: int
 
     def is_as_before(self) -> bool:
-        """Whether it still is the program that it was, by the same name."""
+        """Whether it is still the same program with the same name."""
         return _read_name(self.comm) == self.name and _read_path(self.exe) == self.path
 
     def close(self) -> None:
@@ -57,7 +57,7 @@ class _Kept:
 
 @dataclass(frozen=True, slots=True)
 class _Chain:
-    """What was concluded of all that is above, and who has to be as before for that."""
+    """The facts from all ancestors, and which of these must not have changed."""
 
     above: Above
     counting: Sequence[_Kept]
@@ -76,11 +76,11 @@ class Chains:
         self._ends = select.epoll()
 
     def above(self, pid: int, stat: Stat) -> Above | None:
-        """Return what is above *pid*, whose *stat* was read just now; None where it is not sure."""
+        """Return the facts above *pid*, whose *stat* was just read; None if uncertain."""
         chain = self._chains.get(stat.parent)
         if chain is not None:
             changed = {each.pid for each in chain.counting if not each.is_as_before()}
-            # Life last: what was read before was of these very processes then.
+            # Check for ends last: then all that was read before was about these processes.
             self._forget(changed | self._ended())
             if self._chains.get(stat.parent) is chain:
                 return chain.above
@@ -92,11 +92,11 @@ class Chains:
         self._forget(set(self._kept))
 
     def _ended(self) -> set[int]:
-        """Return who has ended."""
+        """Return those that have ended."""
         return {self._by_handle[handle] for handle, _ in self._ends.poll(0)}
 
     def _forget(self, pids: Collection[int]) -> None:
-        """Forget these, those that are kept below them, and every chain with one of them in it."""
+        """Forget these, the kept ones below them, and every chain that holds one of them."""
         gone = set(pids)
         while below := {
             pid for pid, each in self._kept.items() if each.stat.parent in gone and pid not in gone
@@ -104,7 +104,7 @@ class Chains:
             gone |= below
         for pid in gone & self._kept.keys():
             kept = self._kept.pop(pid)
-            # A chain has its key in it, and all above that.
+            # A chain holds its key, and all above that.
             self._chains.pop(pid, None)
             del self._by_handle[kept.handle]
             self._ends.unregister(kept.handle)
@@ -121,22 +121,22 @@ class Chains:
                 self._deep = {*(self._deep if len(self._deep) < _MOST_DEEP else ()), stat.parent}
                 return None
             if child_stat.parent not in self._kept and len(self._kept) >= self._most:
-                # Callers with different parents, one after another: begin anew, with this one.
+                # Many callers with different parents: start again, with this one.
                 self._forget(set(self._kept))
                 return self._learn(pid, stat)
             parent = self._keep(child_stat.parent)
-            # Asked after the parent's handle was there: it was that process, and no later owner of
+            # Asked after we had the parent's handle: so it is that process, not a later owner of
             # its pid.
             again = None if parent is None else self._processes.stat(child)
             if parent is None or again is None or again.parent != parent.pid:
-                # The child may be kept, with a parent that it has no more.
+                # The child may be kept with a parent that is no longer its parent.
                 self._forget({child})
                 return None
             if again.start_time != child_stat.start_time:
                 return None
             found.append(parent)
             child, child_stat = parent.pid, parent.stat
-        # Some were kept before: what they said then may have changed.
+        # Some were kept before: their facts may have changed.
         changed = {each.pid for each in found if not each.is_as_before()}
         self._forget(changed | self._ended())
         if any(self._kept.get(each.pid) is not each for each in found):
@@ -163,17 +163,17 @@ class Chains:
 
 
 def _open(pid: int) -> _Kept | None:
-    """Open one; None where any of it cannot be had."""
+    """Open one; None if any part cannot be opened."""
     descriptors: list[int] = []
     with suppress(OSError):
         descriptors.append(os.pidfd_open(pid))
-        # The link itself; where it leads is read each time.
+        # The link itself; its target is read each time.
         flags = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptors.append(os.open(f"/proc/{pid}/exe", flags))
         descriptors.append(os.open(f"/proc/{pid}/comm", os.O_RDONLY | os.O_CLOEXEC))
         handle, exe, comm = descriptors
         name, path = _read_name(comm), _read_path(exe)
-        # Read after the name: where one was taken between the two, the next look finds another.
+        # Read after the name: if it changed between the two, the next check sees a difference.
         if name and (stat := read_stat(pid)) is not None:
             return _Kept(
                 pid=pid, stat=stat, path=path, name=name, handle=handle, exe=exe, comm=comm

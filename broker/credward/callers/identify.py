@@ -1,7 +1,7 @@
-"""Who is at the other end of a connection: opened at accept, identified anew for each request.
+"""Who is at the other end of a connection: opened at accept, identified again for each request.
 
-Chooses what this system has; the facts are read in `linux`, `linux_peer` and `macos`, what they
-permit is `policy`.
+Chooses the code for this system; `linux`, `linux_peer` and `macos` read the facts, `policy` decides
+what they permit.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class PeerIdentifier(Protocol):
 
     @property
     def descriptors(self) -> int:
-        """How many it may keep open beside those of its peers."""
+        """How many descriptors it may keep open besides those of its peers."""
         ...
 
     def open(self, peer: socket.socket) -> Peer:
@@ -34,10 +34,10 @@ class PeerIdentifier(Protocol):
 
 
 def peer_identifier(*, own_uid: int, user_mode: bool) -> PeerIdentifier:
-    """Return what opens peers on this system.
+    """Return the opener of peers for this system.
 
-    *own_uid* is the daemon's. With *user_mode* a relay above one of its own processes counts: in
-    the other modes every ssh login of a user who is served has one above it.
+    *own_uid* is the daemon's. With *user_mode* a relay above one of its processes counts: in the
+    other modes every ssh login of a served user has one above it.
     """
     if sys.platform == "linux":
         return LinuxIdentifier(own_uid=own_uid, user_mode=user_mode)
@@ -45,7 +45,7 @@ def peer_identifier(*, own_uid: int, user_mode: bool) -> PeerIdentifier:
 
 
 def process_table() -> ProcessTable:
-    """Return the processes of this system, for who looks at those above itself."""
+    """Return the processes of this system, for code that looks at its own ancestors."""
     if sys.platform == "linux":
         return Processes(MountTable())
     return MacProcesses(LibProc())

@@ -1,7 +1,7 @@
-"""What Linux says of a process: /proc, read so that a reused pid cannot slip in.
+"""What Linux says about a process: /proc, read so that a reused pid cannot slip in.
 
-Facts only, absent where they cannot be established; who the peer is comes from `linux_peer`. No
-look here asks the file system that a program lies on, which may be a server that never answers.
+Only facts, and None if one cannot be established; `linux_peer` says who the peer is. Nothing here
+asks the file system that holds a program: it may be a server that never answers.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = [
 _SO_PEERPIDFD = 77
 _CREDENTIALS = struct.Struct("3i")
 _DESCRIPTOR = struct.Struct("i")
-# At most this much of a stat file is of interest (bytes).
+# We read at most this much of a stat file (bytes).
 _PAGE = 4096
 
 
@@ -43,9 +43,9 @@ def peer_credentials(peer: socket.socket) -> tuple[int, int, int]:
 
 
 def peer_handle(peer: socket.socket) -> int | None:
-    """Return a pidfd of whoever connected; None where the kernel has no such thing.
+    """Return a pidfd of the process that connected; None if the kernel has no such option.
 
-    Raises `OSError` for one that it does not give.
+    Raises `OSError` if the kernel does not give it.
     """
     try:
         raw = peer.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD, _DESCRIPTOR.size)
@@ -89,14 +89,14 @@ def program_path(pid: int) -> str | None:
 def executable(pid: int | str, mounts: MountTable) -> Executable | None:
     """Return the program file of *pid*; None if it is hidden, deleted, or not at its path for us.
 
-    The link leads to the very file that runs, and O_PATH opens nothing on its file system.
+    The link leads to the file that runs, and O_PATH opens nothing on its file system.
     """
     try:
         descriptor = os.open(f"/proc/{pid}/exe", os.O_PATH | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        # Of the descriptor, not of the process, which may be another program by now.
+        # Ask the descriptor, not the process, which may run another program by now.
         path = mounts.path_of(descriptor)
     finally:
         os.close(descriptor)
@@ -127,10 +127,10 @@ class Processes:
 
 
 def parse_stat(raw: bytes) -> Stat | None:
-    """Return what the content of a stat file says (proc_pid_stat(5)); None where it is cut off."""
-    # The name stands in parentheses and may hold anything, parentheses and line breaks included.
+    """Parse the content of a stat file (proc_pid_stat(5)); return None if it is cut off."""
+    # The name is in parentheses and may hold anything, even parentheses and line breaks.
     begin, end = raw.find(b"("), raw.rfind(b")")
-    # What comes behind the start time, the 22nd field, is of no interest.
+    # We do not need the fields after the start time, the 22nd field.
     fields = raw[end + 2 :].split(b" ", 20)
     if begin < 0 or len(fields) < 20:
         return None

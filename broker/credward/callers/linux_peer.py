@@ -1,6 +1,6 @@
-"""One connection's other end on Linux: held by its process handle, looked at anew for each request.
+"""The other end of a connection on Linux: held by its process handle, checked for each request.
 
-How one fact is read is `linux`, the walk upwards `ancestry`, the marks of harnesses `marks`.
+Reading one fact is up to `linux`, walking up to `ancestry`, the marks of harnesses to `marks`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["LinuxIdentifier", "LinuxPeer"]
 
 # Ancestors that are kept; each takes three descriptors.
 _KEPT = 32
-# Where there are few descriptors, one in so many is an ancestor's (`RLIMIT_NOFILE`).
+# With few descriptors, one in so many may be used for ancestors (`RLIMIT_NOFILE`).
 _SHARE = 32
 
 
@@ -40,8 +40,8 @@ class Connected(msgspec.Struct, frozen=True, kw_only=True):
 class LinuxPeer:
     """Who connected; the handle is closed with it.
 
-    The program is pinned here and now: one that was replaced since is not attested any more. That
-    an exec came between `connect` and this, nobody can tell.
+    The program is pinned now: one that is replaced later is no longer attested. An exec between
+    `connect` and this cannot be detected.
     """
 
     def __init__(
@@ -66,25 +66,25 @@ class LinuxPeer:
         self._start_time: int | None = None
         if pinned is not None and self._kind == "pidfd_open":
             stat = processes.stat(pinned)
-            # None of them is that of a process.
+            # Not the start time of any process.
             self._start_time = -1 if stat is None else stat.start_time
 
     def identify(self) -> Caller:
-        """Return the caller as it is now; raises `denied` if the one who connected is gone."""
+        """Return the caller as it is now; raises `denied` if the process that connected is gone."""
         return self._look(by_chain=True)
 
     def _look(self, *, by_chain: bool) -> Caller:
-        """Return the caller; *by_chain*: what is above it may be known, and is proved anew."""
+        """Return the caller; *by_chain*: use known ancestors, after checking them again."""
         if self._handle is None or self.pid is None:
             return Caller(uid=self.uid, gid=self.gid, pid=self.pid)
         stat = self._processes.stat(self.pid)
         if stat is None or self._start_time not in {None, stat.start_time}:
             raise self._gone()
         executable = self._processes.executable(self.pid)
-        # A name is had also where it proves nothing.
+        # We get a name even if it proves nothing.
         path = linux.program_path(self.pid) if executable is None else executable.path
         if executable != self._pinned:
-            # For good: what wrote on this connection meanwhile, nobody knows.
+            # For good: nobody knows which program wrote on this connection meanwhile.
             executable = self._pinned = None
         above = None
         if by_chain and (executable is not None or not self._relays_above):
@@ -98,7 +98,7 @@ class LinuxPeer:
                 relays_above=self._relays_above,
             )
         )
-        # Only now is it certain that all of that was about the process that connected.
+        # Only now is it certain that all these facts are about the process that connected.
         self._check_alive()
         return Caller(
             uid=self.uid,
@@ -115,12 +115,13 @@ class LinuxPeer:
         )
 
     async def identify_closely(self) -> Caller:
-        """Return the caller, with the mark that a harness left in its environment.
+        """Return the caller, including the mark that a harness left in its environment.
 
-        This takes a program of ours some 50 ms, so it is for what only owners do. A mark may have
-        been taken off; what cannot be read in time counts as an unknown harness.
+        A separate program of ours does this in about 50 ms, so we use it only for what owners do. A
+        process can remove its mark; an environment that cannot be read in time counts as an unknown
+        harness.
         """
-        # Each ancestor is looked at: what owners do may take that time.
+        # Check every ancestor: what owners do may take that time.
         caller = self._look(by_chain=False)
         if caller.harness is not None or caller.handle is None or self.pid is None:
             return caller
@@ -128,14 +129,14 @@ class LinuxPeer:
             # The memory of other users cannot be read.
             return caller
         mark = await self._marks.read(self.pid)
-        # Anew: it may have ended meanwhile, and somebody else's environment been read.
+        # Check again: it may have ended meanwhile, so that we read another process's environment.
         caller = self._look(by_chain=False)
         if mark is None or caller.harness is not None:
             return caller
         return msgspec.structs.replace(caller, harness=mark)
 
     def close(self) -> None:
-        """Give the process handle back."""
+        """Close the process handle."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
@@ -151,7 +152,7 @@ class LinuxPeer:
 
 
 class LinuxIdentifier:
-    """Opens peers. *own_uid* is the daemon's; what other uids may do is for policy to say."""
+    """Opens peers. *own_uid* is the daemon's; policy decides what other uids may do."""
 
     def __init__(self, *, own_uid: int, user_mode: bool) -> None:
         self._own_uid = own_uid
@@ -168,7 +169,7 @@ class LinuxIdentifier:
         """Ask the kernel who connected to this end."""
         pid, uid, gid = linux.peer_credentials(peer)
         handle, kind = _open_handle(peer, pid)
-        # A process outside of our pid namespace: the kernel has no number for it here.
+        # A process outside our pid namespace: it has no pid here.
         connected = Connected(uid=uid, gid=gid, pid=pid or None, handle=handle, kind=kind)
         try:
             return LinuxPeer(
@@ -199,8 +200,8 @@ def _open_handle(peer: socket.socket, pid: int) -> tuple[int | None, Handle | No
         return None, None
     if handle is not None:
         return handle, "peerpidfd"
-    # Kernel before 6.5: between accept and here the pid may have changed hands, so this counts
-    # for less; the start time pins it from here on.
+    # Kernel before 6.5: the pid may have been reused since accept, so this proves less; from now on
+    # the start time pins it.
     try:
         return os.pidfd_open(pid), "pidfd_open"
     except OSError:

@@ -1,7 +1,7 @@
-"""One connection's other end on macOS: the socket's word, and what libproc says of processes.
+"""The other end of a connection on macOS: what the socket says, and what libproc says of processes.
 
-Written after Apple's open kernel headers and tested against a fake of these calls; not run on a Mac
-by us. So no program counts as attested: names are good for what forbids, and permit nothing.
+Written from Apple's open kernel headers and tested against a fake of these calls; not run on a Mac
+by us. So no program counts as attested: a name can make a rule forbid, never permit.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _LONGEST_PATH = 4096
 
 
 class Kernel(Protocol):
-    """The calls that are made; what is hidden or gone is None."""
+    """The calls that we make; None for a process that is hidden or gone."""
 
     def short_info(self, pid: int) -> bytes | None:
         """Return a `struct proc_bsdshortinfo`."""
@@ -79,7 +79,7 @@ class LibProc:
         return self._info(pid, _PROC_PIDT_SHORTBSDINFO, _SHORT.size)
 
     def identity(self, pid: int) -> bytes | None:
-        """Return what tells the process from every other."""
+        """Return what identifies the process."""
         return self._info(pid, _PROC_PIDUNIQIDENTIFIERINFO, _IDENTITY.size)
 
     def path(self, pid: int) -> str | None:
@@ -104,7 +104,7 @@ class MacProcesses:
         """Return name, parent and the number that is given once."""
         identity = self.identity(pid)
         raw = self._kernel.short_info(pid)
-        # Asked again: in between the pid may have gone to another process.
+        # Ask again: the pid may have been reused in between.
         if raw is None or identity is None or self.identity(pid) != identity:
             return None
         _, parent, _, _, name, *_ = _SHORT.unpack(raw)
@@ -129,10 +129,10 @@ class MacProcesses:
 
 
 class MacPeer:
-    """Who used the socket last when it was accepted; *version* is that of its *pid*.
+    """The process that had used the socket last at accept; *version* is that of its *pid*.
 
-    The version changes with every exec and every new owner of the pid: where it is not the same
-    before and after the look, the facts are absent.
+    The version changes with every exec and every new owner of the pid: if it differs before and
+    after reading, the facts are left out.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class MacPeer:
         self._relays_above = relays_above
 
     def identify(self) -> Caller:
-        """Return the caller as it is now; raises `denied` if there is no such process any more."""
+        """Return the caller as it is now; raises `denied` if the process is gone."""
         absent = Caller(uid=self.uid, gid=self.gid, pid=self.pid, attestable=False)
         if self.pid is None or self._version is None or not self._is_same(self.pid):
             return absent
@@ -182,11 +182,11 @@ class MacPeer:
         )
 
     async def identify_closely(self) -> Caller:
-        """Return what `identify` does: environments are not looked at here."""
+        """Return the same as `identify`: environments are not read here."""
         return self.identify()
 
     def close(self) -> None:
-        """Give nothing back: there is no handle."""
+        """Do nothing: there is no handle."""
 
     def _is_same(self, pid: int) -> bool:
         identity = self._processes.identity(pid)
@@ -221,16 +221,16 @@ class MacIdentifier:
 
 
 def peer_credentials(peer: socket.socket) -> tuple[int, int]:
-    """Return uid and gid of whoever connected (LOCAL_PEERCRED)."""
+    """Return uid and gid of the user that connected (LOCAL_PEERCRED)."""
     raw = peer.getsockopt(_SOL_LOCAL, _LOCAL_PEERCRED, _XUCRED.size)
     _version, uid, _count, gid, *_ = _XUCRED.unpack(raw)
     return uid, gid
 
 
 def peer_process(peer: socket.socket) -> tuple[int | None, int | None]:
-    """Return pid and version of the pid of whoever used the other end last.
+    """Return pid and pid version of the process that used the other end last.
 
-    From its audit token (LOCAL_PEERTOKEN); where there is none, the pid alone (LOCAL_PEERPID).
+    From its audit token (LOCAL_PEERTOKEN); without one, only the pid (LOCAL_PEERPID).
     """
     try:
         words = _TOKEN.unpack(peer.getsockopt(_SOL_LOCAL, _LOCAL_PEERTOKEN, _TOKEN.size))

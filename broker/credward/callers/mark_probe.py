@@ -1,7 +1,7 @@
-"""A program of its own: its exit code says which of some variables a process began with.
+"""A separate program: its exit code says which of some variables a process started with.
 
 Run as `python -I -S mark_probe.py PID NAME...` by `marks`. It is killed when it takes too long, and
-knows nothing of the daemon; values are neither kept nor shown.
+knows nothing about the daemon. It neither keeps nor shows values.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import sys
 
 __all__ = ["FIRST", "HIDDEN", "NONE", "look"]
 
-# The exit codes: none is set; the first name, the second and so on; not all could be read.
+# Exit codes: none is set; the first name is set, the second, and so on; not all could be read.
 NONE, FIRST, HIDDEN = 0, 100, 3
-# Beyond this nobody looks for a mark, and then none can be ruled out (bytes).
+# We read no more than this, and then cannot rule out a mark (bytes).
 _MOST = 1 << 20
 
 

@@ -1,7 +1,7 @@
-"""Which harness the environment of a process names; read by a program of ours, with a deadline.
+"""Which harness the environment of a process names; a separate program reads it, with a deadline.
 
-An environment is memory of that process, and the kernel may wait for it as long as the process
-likes: so the daemon never reads it itself. What the program does is `mark_probe`.
+An environment is memory of that process, and the process can make the kernel wait for it as long as
+it likes. So the daemon never reads it itself. The program is `mark_probe`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from credward.callers.programs import MARKS, UNKNOWN_HARNESS
 
 __all__ = ["MarkReader"]
 
-# An interpreter that starts takes 50 ms, on a busy machine many times that (seconds).
+# An interpreter starts in 50 ms, on a busy machine in many times that (seconds).
 _DEADLINE = 5.0
-# So many looks at a time; others wait in line, for as long as one look may take.
+# At most so many at a time; others wait, for as long as one may take.
 _MOST = 16
 
 
@@ -30,13 +30,13 @@ class MarkReader:
         self._most = most
         self._names = sorted(MARKS)
         self._running: list[subprocess.Popen[bytes]] = []
-        # Set by each look that is over.
+        # Set each time that one ends.
         self._ended = asyncio.Event()
 
     async def read(self, pid: int) -> str | None:
-        """Return the harness whose mark is in the environment that *pid* began with, None if none.
+        """Return the harness whose mark is in the environment that *pid* started with, or None.
 
-        `unknown` stands for one that cannot be ruled out, because nothing was read in time.
+        `unknown` means: a harness cannot be ruled out, because nothing was read in time.
         """
         try:
             async with asyncio.timeout(self._deadline):
@@ -64,13 +64,13 @@ class MarkReader:
             return UNKNOWN_HARNESS
         finally:
             if process.poll() is None:
-                # It may take as long to die as it did to read: whoever comes next buries it.
+                # It may take as long to die as it did to read: the next call reaps it.
                 process.kill()
             self._ended.set()
         return self._meant(process.returncode)
 
     async def _wait_in_line(self) -> None:
-        """Return when fewer than the most run; whoever ended is buried."""
+        """Return when fewer than the maximum run; reap those that ended."""
         while len(self._bury()) >= self._most:
             self._ended.clear()
             await self._ended.wait()

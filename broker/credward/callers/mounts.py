@@ -1,8 +1,8 @@
-"""The mounts of our own namespace: whether an open file lies at a path that means it here.
+"""The mounts of our namespace: whether an open file really is the file at its path for us.
 
-A path alone proves nothing: in a mount namespace of its own a process can put any file at any path,
-and `/proc/PID/exe` then reads the same. The id of a mount is the kernel's own number and belongs to
-one namespace. Which file is asked about is `linux`.
+A path alone proves nothing: a process with its own mount namespace can put any file at any path,
+and `/proc/PID/exe` then shows that path. A mount id comes from the kernel and belongs to one
+namespace. Which file to check is up to `linux`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["MountTable"]
 # Space, tab, line break and backslash are written as three octal digits (proc_pid_mountinfo(5)).
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 _PAGE = 1 << 16
-# A file that was deleted has its old path with this behind it (proc_pid_fd(5)).
+# A deleted file has its old path, followed by this (proc_pid_fd(5)).
 _DELETED = " (deleted)"
 
 
@@ -25,17 +25,17 @@ class MountTable:
     """What /proc/self/mountinfo says, read again only when the kernel reports a change.
 
     The file stays open: poll(2) on it returns POLLERR and POLLPRI once after each change of the
-    mounts (proc_pid_mounts(5)), which makes a look that finds nothing new cost a microsecond.
+    mounts (proc_pid_mounts(5)), so a check without a change costs a microsecond.
     """
 
     def __init__(self) -> None:
         self._points: dict[int, str] = {}
         self._poller = select.poll()
         self._files: list[int] = []
-        # Without /proc nothing is known of any process: then no mount is ours either.
+        # Without /proc we know nothing about any process, so no mount is ours either.
         with contextlib.suppress(OSError):
             self._open("/proc/self/mountinfo")
-            # What is asked about is put under one number: opening what /proc says of another
+            # The file always gets the same descriptor number: opening the /proc file of another
             # number each time costs more than all the rest.
             self._slot = self._open(os.devnull)
             self._nothing = self._open(os.devnull)
@@ -47,8 +47,8 @@ class MountTable:
     def path_of(self, descriptor: int) -> str | None:
         """Return the path of an open file; None unless that path leads to it in our namespace.
 
-        Both come from the kernel's knowledge of the descriptor (proc_pid_fdinfo(5)): no file system
-        is asked, as even fstat would, and O_PATH is enough to have opened it with.
+        Both come from the kernel's data on the descriptor (proc_pid_fdinfo(5)): no file system is
+        asked (even fstat would ask it), and a descriptor opened with O_PATH is enough.
         """
         if not self._files:
             return None
@@ -58,16 +58,16 @@ class MountTable:
                 path = os.readlink(b"%d" % self._slot, dir_fd=self._links).decode()
                 mount = _mount_in(os.pread(self._info, _PAGE, 0))
             finally:
-                # Who holds a file holds up whoever wants to take its disk away.
+                # A file that we hold open keeps its disk from being unmounted.
                 os.dup2(self._nothing, self._slot, inheritable=False)
         except (OSError, UnicodeDecodeError):
             return None
-        # Asked last: while the file is open, the id of its mount cannot become another mount's.
+        # Ask last: while the file is open, no other mount can get the id of its mount.
         if self._poller.poll(0) or not self._points:
             self._read_again()
         point = self._points.get(mount)
-        # One that was moved out of a bind mount has a path that leads elsewhere; the path of one
-        # that was deleted may be another's by now.
+        # A file moved out of a bind mount has a path that leads elsewhere; the path of a deleted
+        # file may be another file's by now.
         if point is None or path.endswith(_DELETED):
             return None
         below = path == point or path.startswith(point.rstrip("/") + "/")
@@ -83,7 +83,7 @@ class MountTable:
         return self._files[-1]
 
     def _read_again(self) -> None:
-        """Take in what is mounted now; nothing is known where that cannot be read."""
+        """Read what is mounted now; if that fails, nothing is known."""
         self._points = {}
         with contextlib.suppress(OSError, ValueError, IndexError):
             self._points = self._read(self._files[0])
@@ -95,7 +95,7 @@ class MountTable:
         while part := os.read(file, _PAGE):
             raw += part
         points = {}
-        # Any other control character stands in a name as it is, a carriage return too.
+        # Any other control character is written as it is, even a carriage return.
         for line in raw.rstrip(b"\n").split(b"\n"):
             fields = line.split(b" ", 5)
             point = _OCTAL.sub(lambda found: bytes([int(found[1], 8)]), fields[4])
@@ -104,6 +104,6 @@ class MountTable:
 
 
 def _mount_in(info: bytes) -> int:
-    """Return the id of the mount that the file is on; that of no mount where it is not told."""
+    """Return the id of the file's mount; an id of no mount if the kernel gives none."""
     _, _, after = info.partition(b"mnt_id:")
     return int(after.split(None, 1)[0]) if after else -1

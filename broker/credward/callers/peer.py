@@ -1,6 +1,6 @@
 """The other end of a connection, as every door and the gate know it.
 
-How this system finds out who it is: `identify` and the files that it chooses among.
+How this system finds out who it is: `identify` and the modules that it chooses from.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["Peer"]
 
 
 class Peer(Protocol):
-    """One connection's other end, attested anew for each request."""
+    """The other end of a connection, attested again for each request."""
 
     @property
     def uid(self) -> int:
@@ -22,11 +22,11 @@ class Peer(Protocol):
 
     @property
     def pid(self) -> int | None:
-        """The process that called connect; None where the kernel has no number for it here."""
+        """The process that called connect; None if it has no pid in our namespace."""
         ...
 
     def identify(self) -> Caller:
-        """Return the caller as it is now; raises `denied` if the one who connected is gone."""
+        """Return the caller as it is now; raises `denied` if the process that connected is gone."""
         ...
 
     async def identify_closely(self) -> Caller:
@@ -34,5 +34,5 @@ class Peer(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back what is held."""
+        """Release what is held."""
         ...

@@ -1,7 +1,7 @@
-"""Names of programs that mean something: harnesses, relays and shells.
+"""Program names that mean something: harnesses, relays and shells.
 
-A name can be forged by its owner. That is why being taken for a harness or a relay only ever
-restricts, and being taken for a shell only moves the look one ancestor up.
+A name can be forged by its owner. So counting as a harness or a relay only restricts, and counting
+as a shell only moves the search one ancestor up.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ _HARNESSES = {
     "zero": "zero",
     "hermes-agent": "hermes",
 }
-# Where a harness's own file has another name: its installation folder, as a part of the path.
+# For a harness whose file has another name: its installation folder, as a part of the path.
 _FOLDERS = {
     "/claude/versions/": "claude",
     "/@anthropic-ai/claude-code": "claude",
     "/@openai/codex": "codex",
     "/@google/gemini-cli": "gemini",
 }
-# What harnesses set for the programs that they run. It stays with a program that left its harness
-# behind (`setsid --fork`); whoever means harm takes it away, so that it can only restrict.
+# Variables that harnesses set for the programs they run. A program that left its harness (`setsid
+# --fork`) still has them. An attacker can remove them, so they can only restrict.
 MARKS = {
     "CLAUDECODE": "claude",
     "CODEX_SANDBOX": "codex",
@@ -44,9 +44,9 @@ MARKS = {
     "GEMINI_CLI": "gemini",
     "OPENCODE": "opencode",
 }
-# Stands for a harness that could not be ruled out.
+# A harness that could not be ruled out.
 UNKNOWN_HARNESS = "unknown"
-# Programs that hand on, to our socket, what somebody asks whom the kernel did not name.
+# Programs that pass requests on to our socket for somebody whom the kernel does not name.
 _RELAYS = (
     *("ssh", "sshd", "sshd-session", "sshd-auth", "dropbear", "dbclient", "dropbearmulti"),
     # Upstream installs socat 1.8 as `socat1`, and `socat` as a link to it.
@@ -60,15 +60,15 @@ _SHELLS = frozenset(
 )
 # Programs that only start another one and wait for it.
 _WRAPPERS = frozenset({"env", "timeout", "nohup", "setsid", "xargs", "stdbuf", "nice", "time"})
-# Answers about programs that are asked about again and again.
+# Cached answers for programs that ask often.
 _REMEMBERED = 512
-# What asks in somebody's name: the helper itself and the command line.
+# Programs that ask for somebody else: the helper itself and the command line.
 _HELPERS = frozenset({"credward", "credward-helper"})
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def harness_name(process_name: str, executable: str | None) -> str | None:
-    """Return which harness a process is, by its name or its file; None if it is none."""
+    """Return which harness a process is, by its name or its file, or None."""
     if (found := _HARNESSES.get(process_name)) is not None:
         return found
     if executable is None:
@@ -80,9 +80,9 @@ def harness_name(process_name: str, executable: str | None) -> str | None:
 
 @lru_cache(maxsize=_REMEMBERED)
 def relay_name(process_name: str, executable: str | None) -> str | None:
-    """Return which relay a process is, by its name or its file; None if it is none.
+    """Return which relay a process is, by its name or its file, or None.
 
-    The name counts where the file is certain, too: a relay may be a link to a file of another name.
+    The name counts even if the file is certain: a relay may be a link to a file of another name.
     """
     names = (process_name, executable.rpartition("/")[2] if executable else None)
     return next((_RELAY_NAMES[name] for name in names if name in _RELAY_NAMES), None)
@@ -90,7 +90,7 @@ def relay_name(process_name: str, executable: str | None) -> str | None:
 
 @lru_cache(maxsize=_REMEMBERED)
 def is_transparent(process_name: str, executable: str | None) -> bool:
-    """Return whether to look one ancestor further up for who really asks."""
+    """Return whether to look one ancestor higher for who really asks."""
     base = executable.rpartition("/")[2] if executable else process_name
     names = {process_name.removeprefix("-"), base}
     return bool(names & (_SHELLS | _WRAPPERS | _HELPERS))

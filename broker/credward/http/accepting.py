@@ -1,6 +1,6 @@
-"""Accepting that can be paused: whoever comes meanwhile waits in the kernel's queue.
+"""Accepting that can be paused: new clients then wait in the kernel's queue.
 
-When to pause is `http11`; what becomes of a connection is `connection`.
+`http11` decides when to pause; `connection` handles each connection.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ __all__ = ["Acceptor"]
 
 # asm-generic/socket.h; Linux 6.16 and later. The socket module has no name for it.
 _SO_PASSRIGHTS = 83
-# In one turn of the loop, so that others get theirs in between.
+# At most so many per turn of the loop, so that other work gets its turn.
 _BURST = 16
-# So long nothing is accepted when the process or the machine has no descriptor left (seconds).
+# Nothing is accepted for so long when the process or the machine is out of descriptors (seconds).
 _RETRY = 1.0
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -34,12 +34,12 @@ class Acceptor:
         self._accepting = False
         self._retry: asyncio.TimerHandle | None = None
         if listener.family == socket.AF_UNIX:
-            # Closing a descriptor that a client passed may take as long as the client likes. Nobody
-            # has to pass one; kernels before 6.16 cannot refuse them.
+            # A client can make the close of a descriptor that it passed take as long as it likes.
+            # Nobody needs to pass one; kernels before 6.16 cannot refuse them.
             with contextlib.suppress(OSError):
                 listener.setsockopt(socket.SOL_SOCKET, _SO_PASSRIGHTS, 0)
         listener.listen(queue)
-        # Of those that wait, one may have left before it is accepted.
+        # A waiting client may leave before it is accepted.
         listener.setblocking(False)
 
     def start(self) -> None:
@@ -57,7 +57,7 @@ class Acceptor:
             self._loop.remove_reader(self._listener)
 
     def close(self) -> None:
-        """Stop, and close the listener: whoever waits in its queue learns that nobody comes."""
+        """Stop, and close the listener: clients in its queue see that nobody answers."""
         self.stop()
         self._listener.close()
 
@@ -71,10 +71,10 @@ class Acceptor:
                 return
             except OSError as error:
                 if error.errno in _NO_ROOM:
-                    # Not to be asked again and again meanwhile.
+                    # So that the loop does not call us again and again meanwhile.
                     self.stop()
                     self._retry = self._loop.call_later(_RETRY, self.start)
-                # Else it is gone already (accept(2), "Error handling").
+                # Otherwise it is gone already (accept(2), "Error handling").
                 return
             if connected.family != socket.AF_UNIX:
                 connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

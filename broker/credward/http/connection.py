@@ -1,9 +1,9 @@
 """One connection: read a request, have it answered, write, wipe; each step with a deadline.
 
-A request that is there at once, with its answer at hand, is answered before the loop turns: no
-task, no timer, no callback. One request is in hand at a time and reading is paused meanwhile, so a
-client's memory here is bounded by one head, one body and one answer. Counting connections is
-`http11`, the socket `stream`, the meaning of bytes `reading`.
+If the request and its answer are there at once, it is answered before the loop turns: no task, no
+timer, no callback. One request is handled at a time and reading is paused meanwhile, so one head,
+one body and one answer bound the memory that a client takes here. `http11` counts connections,
+`stream` is the socket, `reading` parses the bytes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = ["Connection", "Host"]
 
 _log = logging.getLogger(__name__)
 
-# What a refused client may still send before it is cut off instead of listened to politely (bytes).
+# How much a refused client may still send before it is cut off (bytes).
 _DISCARD = 256 * 1024
 
 
@@ -54,7 +54,7 @@ class Host(Protocol):
 
     @property
     def crowded(self) -> bool:
-        """Whether connections are wanted back."""
+        """Whether there are so many connections that idle ones should close."""
         ...
 
     def admit(self, connected: socket.socket) -> Peer:
@@ -66,7 +66,7 @@ class Host(Protocol):
         ...
 
     def own(self, answer: Awaitable[HttpResponse]) -> asyncio.Future[HttpResponse]:
-        """Drive *answer* to its end, whether or not anybody still waits for it."""
+        """Run *answer* to its end, even if nobody waits for it any more."""
         ...
 
 
@@ -122,26 +122,26 @@ class Connection:
     # --- what the server calls ----------------------------------------------------------------
 
     def begin(self, connected: socket.socket) -> None:
-        """Find out who connected, and take what is there; a peer that is not welcome hears why."""
+        """Find out who connected, and read what is there; a refused peer hears why."""
         self._safely(partial(self._begin, connected))
 
     @property
     def idle(self) -> bool:
-        """Whether it was answered and has not begun another request."""
+        """Whether it was answered and has not started another request."""
         return self.answers > 0 and not self.begun
 
     @property
     def begun(self) -> bool:
-        """Whether a request has begun to come, or is being answered."""
+        """Whether a request has started to arrive, or is being answered."""
         return self._reader.pending or self._state not in {_State.READING, _State.CLOSED}
 
     def hang_up(self) -> None:
-        """Close, but for a request that has begun meanwhile."""
+        """Close, unless a request has started meanwhile."""
         if not self.begun:
             self.close()
 
     def close(self) -> None:
-        """Give everything back; an answer still being made will find nobody and be wiped."""
+        """Release everything; an answer that is still being made is wiped."""
         if self._state is _State.CLOSED:
             return
         self._state = _State.CLOSED
@@ -154,7 +154,7 @@ class Connection:
         self._host.forget(self)
 
     def _safely(self, step: Callable[[], None]) -> None:
-        """Take one step; a defect of ours costs this connection, and not its place for good."""
+        """Take one step; a defect of ours costs this connection, but frees its place."""
         try:
             step()
         except Exception:  # noqa: BLE001 - whatever it is
@@ -188,7 +188,7 @@ class Connection:
 
     def _received(self, data: bytearray) -> None:
         if not data:
-            # A client may close its half and still wait for its answer: nothing is read then.
+            # A client may close its half and still wait for its answer: then nothing is read.
             self.close()
         elif self._state is _State.DISCARDING:
             self._discarded += len(data)
@@ -196,7 +196,7 @@ class Connection:
                 self.close()
         elif self._state is _State.READING:
             if self.answers and not self._reader.pending:
-                # The first byte after idling: from here on it is a request, with its deadline.
+                # The first byte after a pause: from here on it is a request, with its deadline.
                 self._deadline.clear()
             self._reader.feed(data)
             self._advance()
@@ -237,7 +237,9 @@ class Connection:
     def _answered(self, http_request: HttpRequest, answer: asyncio.Future[HttpResponse]) -> None:
         wipe(http_request.body)
         if answer.cancelled():
-            response = self._render(BrokerError(Kind.TIMED_OUT, "the daemon stops"), http_request)
+            response = self._render(
+                BrokerError(Kind.TIMED_OUT, "the daemon is stopping"), http_request
+            )
         elif (error := answer.exception()) is not None:
             response = self._render(error, http_request)
         else:
@@ -251,7 +253,7 @@ class Connection:
         return self._host.render_error(error, http_request.headers)
 
     def _refuse(self, error: BrokerError) -> None:
-        """Answer what was not even read, and leave."""
+        """Answer a request that was not even read, and close."""
         self._polite = True
         self._head_only = False
         self._send(self._host.render_error(error, self._reader.headers))
@@ -284,7 +286,7 @@ class Connection:
         self._write()
 
     def _write(self) -> None:
-        """Give the kernel what it takes of the answer."""
+        """Write as much of the answer as the kernel takes."""
         try:
             self._sent += self._stream.send(memoryview(self._output)[self._sent :])
         except OSError:
@@ -299,7 +301,7 @@ class Connection:
         self._stream.wait_to_write()
 
     def _after_answer(self) -> None:
-        """Go on after the kernel has taken the whole answer."""
+        """Go on after the kernel took the whole answer."""
         self._wipe_output()
         self._stream.pause_writing()
         self._deadline.clear()
@@ -310,7 +312,7 @@ class Connection:
         else:
             self._state = _State.READING
             if self._reader.pending:
-                # Pipelined: one request per turn of the loop, so that others get theirs in between.
+                # Pipelined: one request per turn of the loop, so that others get their turn.
                 self._stream.pause_reading()
                 self._host.loop.call_soon(self._safely, self._advance)
             else:
@@ -318,7 +320,7 @@ class Connection:
                 self._stream.wait_to_read()
 
     def _linger(self) -> None:
-        # Closing with unread bytes makes the kernel reset the connection: the answer would be lost.
+        # If we close with unread bytes, the kernel resets the connection and the answer is lost.
         self._state = _State.DISCARDING
         self._deadline.set(self._host.limits.linger)
         try:
@@ -336,7 +338,7 @@ class Connection:
     def _expire(self) -> None:
         if self._state is _State.READING and self._reader.pending:
             seconds = self._host.limits.read_deadline
-            text = f"request was not whole after {seconds:g} s"
+            text = f"request is not complete after {seconds:g} s"
             self._refuse(RefusedRequest(408, text, Kind.TIMED_OUT))
         else:
             self.close()

@@ -1,6 +1,6 @@
-"""One deadline that is moved often and met rarely, at the price of hardly any timers.
+"""One deadline that moves often and expires rarely, with hardly any timers.
 
-When it is due and what happens then is its owner's business.
+The owner decides when it is due and what happens then.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def _nothing() -> None:
 
 
 class Deadline:
-    """Calls *expired* once when the instant set last has come, unless it was cleared before."""
+    """Calls *expired* once at the instant that was set last, unless cleared before."""
 
     __slots__ = ("_alarm", "_alarm_at", "_at", "_expired", "_loop")
 
@@ -29,16 +29,16 @@ class Deadline:
 
     @property
     def is_set(self) -> bool:
-        """Whether it will expire."""
+        """Whether it is set."""
         return self._at is not None
 
     def set(self, seconds: float) -> None:
-        """Expire in *seconds* from now, whatever was set before."""
+        """Expire in *seconds* from now; replaces what was set before."""
         at = self._loop.time() + seconds
         self._at = at
         if self._alarm is not None:
-            # A timer that rings too early sees that it is not time yet: moving a deadline further
-            # away, which every request does, costs one assignment.
+            # A timer that fires too early sees that it is not time yet. So moving a deadline
+            # further away, which every request does, costs one assignment.
             if self._alarm_at <= at:
                 return
             self._alarm.cancel()
@@ -46,16 +46,16 @@ class Deadline:
         self._alarm = self._loop.call_later(seconds, self._ring)
 
     def clear(self) -> None:
-        """Expire no more until set again."""
+        """Do not expire until set again."""
         self._at = None
 
     def close(self) -> None:
-        """Give the timer back."""
+        """Release the timer."""
         self._at = None
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-        # Its owner is gone; without this the two would wait for the cycle collector.
+        # Its owner is gone; without this the cycle collector would have to free the two.
         self._expired = _nothing
 
     def _ring(self) -> None:

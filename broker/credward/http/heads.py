@@ -1,7 +1,7 @@
-"""What the head of a request says: parsed strictly, and remembered where the same comes often.
+"""The head of a request: parsed strictly, and remembered if the same head comes often.
 
-A head is handed to llhttp only when it is complete, and to a fresh parser each time, so no byte of
-one request can colour the next. Collecting the bytes is `reading`, the target `targets`.
+llhttp gets a head only when it is complete, in a new parser each time, so no byte of one request
+can affect the next. `reading` collects the bytes, `targets` parses the target.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from credward.http.targets import read_target
 
 __all__ = ["Head", "Heads", "IsPlain"]
 
-# Says of a request target whether nothing in it may be a secret.
+# Tells whether a request target certainly holds no secret.
 IsPlain = Callable[[bytes], object]
 
-# Headers that hold no secret. A head with another one is never kept, nor one with a body.
+# Headers that hold no secret. A head with any other header or with a body is never kept.
 _PLAIN = frozenset({"accept", "accept-encoding", "connection", "host", "user-agent"})
-# So many heads are remembered, none longer than that (bytes).
+# We remember so many heads, each at most so long (bytes).
 _MOST = 256
 _LONGEST = 512
 
@@ -39,7 +39,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Heads:
-    """Reads heads. *is_plain* says which targets may be remembered."""
+    """Reads heads. *is_plain* tells which targets may be remembered."""
 
     def __init__(self, longest_body: int, is_plain: IsPlain) -> None:
         self._longest_body = longest_body
@@ -47,9 +47,9 @@ class Heads:
         self._known: dict[bytes, Head] = {}
 
     def read(self, raw: bytes, headers: dict[str, str]) -> Head:
-        """Return what *raw* says, which ends with its empty line; raises `RefusedRequest`.
+        """Parse *raw*, which ends with its empty line; raises `RefusedRequest`.
 
-        *headers* takes those of a head that is refused, as far as they were read.
+        *headers* receives the headers of a refused head, as far as they were read.
         """
         if (known := self._known.get(raw)) is not None:
             return known
@@ -72,17 +72,19 @@ class Heads:
         return head
 
     def _check(self, method: str, headers: Mapping[str, str]) -> int:
-        """Refuse what llhttp lets pass; return the length of the body."""
+        """Refuse what llhttp still accepts; return the length of the body."""
         if "host" not in headers:
             raise RefusedRequest(400, "request has no Host header")
         if "transfer-encoding" in headers:
-            raise RefusedRequest(411, "body has no Content-Length: chunked bodies are not read")
+            raise RefusedRequest(
+                411, "body has no Content-Length: chunked bodies are not supported"
+            )
         if "expect" in headers:
-            raise RefusedRequest(417, "Expect is not spoken here: send the body at once")
+            raise RefusedRequest(417, "Expect is not supported: send the body at once")
         if "upgrade" in headers or method == "CONNECT":
-            raise RefusedRequest(400, "protocol upgrades are not spoken here")
+            raise RefusedRequest(400, "protocol upgrades are not supported")
         digits = headers.get("content-length", "0")
-        # llhttp has seen to it that these are digits; a very long number is refused unread.
+        # llhttp has checked that these are digits; a very long number is refused unread.
         length = int(digits) if len(digits) <= 10 else self._longest_body + 1
         if length > self._longest_body:
             raise RefusedRequest(413, f"request body is longer than {self._longest_body} bytes")
@@ -90,7 +92,7 @@ class Heads:
 
 
 class _Parser:
-    """Takes llhttp's notes: an exception in a callback would reach us wrapped."""
+    """Takes what llhttp reports: an exception in a callback would reach us wrapped."""
 
     __slots__ = ("_complete", "_flaw", "_headers", "_target", "method")
 
@@ -107,13 +109,13 @@ class _Parser:
         try:
             parser.feed_data(head)
         except HttpParserUpgrade as error:
-            raise RefusedRequest(400, "protocol upgrades are not spoken here") from error
+            raise RefusedRequest(400, "protocol upgrades are not supported") from error
         except HttpParserError as error:
             raise RefusedRequest(400, "not an HTTP/1.1 request") from error
         if self._flaw or not self._complete:
             raise RefusedRequest(400, self._flaw or "not an HTTP/1.1 request")
         if parser.get_http_version() != "1.1":
-            raise RefusedRequest(400, "HTTP/1.1 is the only version spoken here")
+            raise RefusedRequest(400, "only HTTP/1.1 is supported")
         self.method = parser.get_method().decode("ascii")
         return self._target
 

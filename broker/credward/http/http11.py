@@ -1,7 +1,6 @@
 """HTTP/1.1 on a listening socket: accept, count, pause before descriptors run out, close.
 
-One connection is `connection`, the meaning of its bytes `reading`; what is answered is the
-handler's business.
+`connection` handles one connection, `reading` parses its bytes; the handler decides what to answer.
 """
 
 from __future__ import annotations
@@ -30,16 +29,16 @@ _log = logging.getLogger(__name__)
 
 OpenPeer = Callable[[socket.socket], Peer]
 
-# A connection that was made but has not said a word gets this much of the grace (seconds).
+# A connection that has sent nothing yet gets this much of the grace (seconds).
 _SILENT_GRACE = 0.2
-# Of what a client sends at once, this much is taken in one turn of the loop (bytes).
+# How much of one client's data is read in one turn of the loop (bytes).
 _READ = 64 * 1024
 
 
 class HttpServer:
     """Serves one listening socket. Made and used inside a running loop.
 
-    *is_plain*: nothing in this request target may be a secret, so that it may be remembered.
+    *is_plain*: this request target certainly holds no secret, so it may be remembered.
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class HttpServer:
         self.handler = handler
         self.render_error = render_error
         self.closing = False
-        # What one read brings, of any connection: taken out and wiped before the next one.
+        # The bytes of one read, of any connection: taken out and wiped before the next one.
         self.scratch = bytearray(_READ)
         self._open_peer = open_peer
         self._connections: set[Connection] = set()
@@ -80,7 +79,7 @@ class HttpServer:
         return self._paused
 
     def start(self, listener: socket.socket) -> None:
-        """Accept on *listener*, the server's own from here on, in place of an earlier one."""
+        """Accept on *listener*, which the server now owns, instead of an earlier one."""
         if self._acceptor is not None:
             self._acceptor.close()
         self._budget = budget_for(
@@ -114,7 +113,7 @@ class HttpServer:
     # --- what connections call ----------------------------------------------------------------
 
     def admit(self, connected: socket.socket) -> Peer:
-        """Return who connected, or raise `BrokerError`: not welcome, or too many already."""
+        """Return who connected, or raise `BrokerError`: not allowed, or too many already."""
         try:
             peer = self._open_peer(connected)
         except BrokerError:
@@ -126,7 +125,7 @@ class HttpServer:
             peer.close()
             raise BrokerError(
                 Kind.RATE_LIMITED,
-                f"process {peer.pid} holds {self.limits.connections_per_pid} connections already",
+                f"process {peer.pid} already holds {self.limits.connections_per_pid} connections",
                 retry_after=1.0,
             )
         self._per_pid[key] += 1
@@ -146,7 +145,7 @@ class HttpServer:
             self._resume()
 
     def own(self, answer: Awaitable[HttpResponse]) -> asyncio.Future[HttpResponse]:
-        """Drive *answer* to its end; nobody else cancels it."""
+        """Run *answer* to its end; nobody else cancels it."""
         future: asyncio.Future[HttpResponse]
         if isinstance(answer, asyncio.Future):
             future = answer

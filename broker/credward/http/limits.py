@@ -1,7 +1,6 @@
 """How much one client and all clients together may take: sizes, deadlines, descriptors.
 
-Numbers and their arithmetic; sizes are enforced by `reading`, deadlines by `connection`, counts by
-`http11`.
+Numbers and their arithmetic; `reading` enforces sizes, `connection` deadlines, `http11` counts.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ __all__ = ["Budget", "Limits", "budget_for"]
 class Limits:
     """Limits of one server. Sizes are in bytes, deadlines in seconds.
 
-    *spare_descriptors* stay free for the rest of the process: files, pipes, links to workers.
+    *spare_descriptors* stay free for other parts of the process: files, pipes, links to workers.
     """
 
     head: int = 16 * 1024

@@ -1,6 +1,6 @@
 """One HTTP request and its response as values, and how a response looks on the wire.
 
-What is refused while reading is `reading`; limits over all connections are `http11`.
+`reading` refuses bad requests; `http11` limits all connections together.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = [
 class HttpRequest:
     """A whole request: *path* decoded once and without its query, names in *headers* lower case.
 
-    *body* may hold a secret: whoever had it answered wipes it.
+    *body* may hold a secret: the code that had it answered wipes it.
     """
 
     method: str
@@ -53,12 +53,12 @@ class HttpResponse:
 # A synchronous answer is the hot path: no task, no future.
 Handler = Callable[[HttpRequest], HttpResponse | Awaitable[HttpResponse]]
 
-# How a failure looks is the business of the door: (error, headers as far as read) -> answer.
+# The door decides how a failure looks: (error, headers as far as read) -> answer.
 RenderError = Callable[[BrokerError, Mapping[str, str]], HttpResponse]
 
 
 class RefusedRequest(BrokerError):  # noqa: N818 - named for what it is
-    """A request that no handler takes: *status* says in which way, *allow* what could be."""
+    """A request that no handler takes: *status* says why, *allow* names the allowed verbs."""
 
     def __init__(
         self, status: int, message: str, kind: Kind = Kind.BAD_REQUEST, *, allow: str = ""

@@ -1,6 +1,6 @@
-"""Bytes into requests: sans-IO, strict, and blind to where the bytes were split.
+"""Bytes into requests: sans-IO, strict; it does not matter where the bytes were split.
 
-What a complete head says is `heads`; deadlines and answers are `connection`.
+`heads` parses a complete head; `connection` handles deadlines and answers.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class RequestReader:
 
     @property
     def pending(self) -> bool:
-        """Whether bytes have come that no request has taken yet."""
+        """Whether there are bytes that belong to no request yet."""
         return self._head is not None or bool(self._buffer)
 
     def feed(self, received: bytes | bytearray) -> None:
-        """Take bytes; nothing is looked at before `next_request`."""
+        """Take bytes; nothing is parsed before `next_request`."""
         self._buffer += received
 
     def next_request(self, peer: Peer) -> HttpRequest | None:
@@ -71,16 +71,16 @@ class RequestReader:
         )
 
     def wipe(self) -> None:
-        """Overwrite what no request has taken."""
+        """Overwrite the bytes that belong to no request."""
         self._drop(len(self._buffer))
 
     def _drop(self, size: int) -> None:
-        # Deleting alone would leave the bytes where they are.
+        # Deleting alone would leave the bytes in memory.
         self._buffer[:size] = bytes(size)
         del self._buffer[:size]
 
     def _find_head(self) -> int:
-        """Return where the head ends, -1 while it does not; refuse what can never become one."""
+        """Return where the head ends, or -1 if incomplete; refuse what can never become one."""
         buffer = self._buffer
         if not buffer:
             return -1

@@ -1,7 +1,7 @@
-"""Bytes of one connected socket: taken and given at once where the kernel lets us, else waited for.
+"""Bytes of one connected socket: read and written at once if the kernel allows it, else we wait.
 
-No buffer of a loop's transport stands between, which would keep what is to be wiped. What the bytes
-mean is `connection`.
+There is no buffer of a loop's transport in between: it would keep bytes that must be wiped.
+`connection` knows what the bytes mean.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ def _nothing() -> None:
 class Stream:
     """A socket that tells its owner when it *can_read* and when it *can_write*.
 
-    *scratch* takes what one read brings, of any stream. It never blocks. `OSError` out of any of
-    these means that the other end is gone.
+    *scratch* takes the bytes of one read, of any stream. It never blocks. `OSError` from any method
+    means that the other end is gone.
     """
 
     __slots__ = ("_can_read", "_can_write", "_loop", "_reading", "_scratch", "_socket", "_writing")
@@ -44,9 +44,9 @@ class Stream:
         self._writing = False
 
     def receive(self) -> bytearray | None:
-        """Return what has come, empty at the end of it, None where there is nothing yet.
+        """Return the bytes that have come, empty at the end, None if there is nothing yet.
 
-        Who takes it wipes it.
+        The caller wipes it.
         """
         try:
             size = self._socket.recv_into(self._scratch, 0, socket.MSG_DONTWAIT)
@@ -57,24 +57,24 @@ class Stream:
         return received
 
     def send(self, output: memoryview) -> int:
-        """Give the kernel of *output* what it takes, and return how much that is (bytes)."""
+        """Write as much of *output* as the kernel takes, and return how much that is (bytes)."""
         try:
             return self._socket.send(output, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return 0
 
     def end_sending(self) -> None:
-        """Let the other end know that nothing more comes; it may still send."""
+        """Tell the other end that nothing more comes; it may still send."""
         self._socket.shutdown(socket.SHUT_WR)
 
     def wait_to_read(self) -> None:
-        """Tell the owner each time that something has come."""
+        """Tell the owner each time that bytes have come."""
         if not self._reading:
             self._reading = True
             self._loop.add_reader(self._socket, self._can_read)
 
     def pause_reading(self) -> None:
-        """Leave what comes with the kernel."""
+        """Leave new bytes in the kernel."""
         if self._reading:
             self._reading = False
             self._loop.remove_reader(self._socket)
@@ -86,15 +86,15 @@ class Stream:
             self._loop.add_writer(self._socket, self._can_write)
 
     def pause_writing(self) -> None:
-        """Tell the owner no more."""
+        """Stop telling the owner."""
         if self._writing:
             self._writing = False
             self._loop.remove_writer(self._socket)
 
     def close(self) -> None:
-        """Close it; the owner is told nothing more, and what is unsent is lost."""
+        """Close it; the owner hears nothing more, and unsent bytes are lost."""
         self.pause_reading()
         self.pause_writing()
         self._socket.close()
-        # Its owner is gone; without this the two would wait for the cycle collector.
+        # Its owner is gone; without this the cycle collector would have to free the two.
         self._can_read = self._can_write = _nothing

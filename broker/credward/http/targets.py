@@ -1,6 +1,6 @@
 """The request target into a decoded path and query, each with exactly one meaning.
 
-Which paths exist is the business of the routes.
+The routes know which paths exist.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def read_target(target: bytes) -> tuple[str, Mapping[str, str]]:
     """Return path and query of an origin-form target, percent-escapes decoded once.
 
     Absolute and authority forms, a fragment and a repeated name are refused. An escaped slash never
-    becomes a separator, because segments are split first.
+    becomes a separator, because the path is split first.
     """
     try:
         text = target.decode("ascii")
@@ -40,7 +40,7 @@ def read_target(target: bytes) -> tuple[str, Mapping[str, str]]:
 def _segment(raw: str) -> str:
     text = _unescape(raw, "path")
     if "/" in text or "%" in text:
-        raise RefusedRequest(404, "no such path: no slash and no escape is part of any name")
+        raise RefusedRequest(404, "no such path: a name holds no slash and no escape")
     return text
 
 
@@ -54,7 +54,7 @@ def _read_query(raw: str) -> dict[str, str]:
             name = _unescape(name.replace("+", " "), "query")
             value = _unescape(value.replace("+", " "), "query")
         if name in query:
-            raise RefusedRequest(400, "query names one parameter twice")
+            raise RefusedRequest(400, "query holds a parameter twice")
         query[name] = value
     return query
 

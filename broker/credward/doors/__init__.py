@@ -1,1 +1,1 @@
-"""Where requests enter: who is at the other end, which words mean what, how errors look."""
+"""Where requests enter: who is at the other end, what the words mean, how errors look."""

@@ -1,4 +1,4 @@
-"""A door: a listener, who is found at its other end, what is answered, how failures look.
+"""A door: a listener, how it finds who is at the other end, its answers, how failures look.
 
 The daemon opens and closes a list of them (`daemon.listener`); HTTP as such is `http`.
 """
@@ -18,28 +18,28 @@ __all__ = ["Door", "Opening"]
 
 
 class Opening(Protocol):
-    """A listening socket and what stands for it, such as a file."""
+    """A listening socket and what represents it, such as a file."""
 
     @property
     def socket(self) -> socket.socket:
-        """The socket; it listens, and is closed by who accepts on it."""
+        """The socket; it listens, and the code that accepts on it closes it."""
         ...
 
     def still_there(self) -> bool:
-        """Return whether clients that look for it still find this one."""
+        """Return whether clients that look for it still find this socket."""
         ...
 
     def remove(self) -> None:
-        """Have new clients learn at once that nobody is here."""
+        """Make new clients see at once that nobody is here."""
         ...
 
     def release(self) -> None:
-        """Let another one be made at the same place; what was lost is left alone."""
+        """Make room for another one at the same place; do not touch what was lost."""
         ...
 
 
 def never_plain(_target: bytes) -> bool:
-    """Return that anything may be a secret."""
+    """Return False: anything may be a secret."""
     return False
 
 
@@ -47,8 +47,8 @@ def never_plain(_target: bytes) -> bool:
 class Door:
     """One way in. *name* is what people call it, *address* where it is.
 
-    *make_opening* makes the listener, anew when it was removed underneath us; raises `BrokerError`.
-    *is_plain* as in `HttpServer`.
+    *make_opening* makes the listener, and makes it again if somebody removed it; raises
+    `BrokerError`. *is_plain* as in `HttpServer`.
     """
 
     name: str

@@ -1,6 +1,6 @@
 """Sockets that the service manager opened for us (sd_listen_fds(3)).
 
-Takes them over by name; who else would serve them is settled by the lock on the store.
+Takes them over by name; the lock on the store decides which daemon serves them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _DEFAULT_NAME = "credward"
 
 
 def activated_sockets(environ: Mapping[str, str], own_pid: int) -> dict[str, socket.socket]:
-    """Return the listening sockets handed to this process, by name; none when they are not for us.
+    """Return the listening sockets passed to this process, by name; none if they are not for us.
 
     Without names the first one is `credward`; so is one that has the name of the unit,
     `credward.socket`.
@@ -45,12 +45,12 @@ def _take(descriptor: int, name: str) -> socket.socket:
         os.set_inheritable(descriptor, False)
         listener = socket.socket(fileno=descriptor)
     except OSError as error:
-        raise _unfit(name, "is no socket") from error
+        raise _unfit(name, "is not a socket") from error
     if not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         raise _unfit(name, "does not listen: set Accept=no and ListenStream=")
     if name == _DEFAULT_NAME:
         address = listener.getsockname() if listener.family == socket.AF_UNIX else b"\0"
-        # Abstract addresses have no permissions: whoever comes first owns them.
+        # Abstract addresses have no permissions: the first process to take one owns it.
         if not isinstance(address, str) or not address.startswith("/"):
             raise _unfit(name, "is not a Unix socket with a path: set ListenStream=/path")
     return listener

@@ -1,6 +1,6 @@
-"""The directory of the socket: made in one step with its final mode, or refused.
+"""The directory of the socket: made in one step with its final mode, or else refused.
 
-Its permissions are the first gate before any policy. The socket in it is `listen`.
+Its permissions are the first gate, before any policy. `listen` makes the socket in it.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ Mode = Literal["user", "system", "sidecar"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permissions:
-    """What a mode makes, and which bits of an existing directory it does not tolerate."""
+    """What a mode creates, and which bits it does not accept on an existing directory."""
 
     directory: int
     forbidden: int
     socket: int
     root_may_own: bool
-    # A pod's shared volume is mode 0777 by design, so there only our own subdirectory is judged.
+    # A pod's shared volume has mode 0777 by design, so there we judge only our own subdirectory.
     open_parents: bool
 
 
@@ -47,13 +47,13 @@ _PERMISSIONS: dict[Mode, Permissions] = {
 
 
 def permissions_of(mode: Mode) -> Permissions:
-    """Return the permissions that *mode* stands for."""
+    """Return the permissions for *mode*."""
     return _PERMISSIONS[mode]
 
 
 @contextlib.contextmanager
 def umask(mask: int) -> Iterator[None]:
-    """Run with this umask, so that what is made has its final mode from its first instant."""
+    """Run with this umask, so that what is made has its final mode from the start."""
     before = os.umask(mask)
     try:
         yield
@@ -69,7 +69,7 @@ def prepare_directory(directory: Path, mode: Mode) -> None:
     try:
         with umask(0):
             for each in reversed(missing):
-                # Losing this race to another starter is fine: what is there then is checked below.
+                # It is fine if another process makes it first: it is checked below.
                 with contextlib.suppress(FileExistsError):
                     each.mkdir(mode=permissions.directory if each == directory else 0o700)
     except OSError as error:
@@ -104,14 +104,14 @@ def _check(directory: Path, permissions: Permissions) -> None:
 
 
 def _check_parents(directory: Path, permissions: Permissions) -> None:
-    """Refuse a path that somebody else could lead elsewhere."""
+    """Refuse a path that somebody else could redirect."""
     for each in reversed(directory.parents):
         if not os.path.lexists(each):
             return
         if each.is_symlink() and _writable_by_all(each.parent):
             raise _unfit(
                 each,
-                "is a symbolic link in a directory that everybody may write",
+                "is a symbolic link in a directory that everybody can write to",
                 f"run rm {shlex.quote(str(each))}",
             )
         if (

@@ -1,4 +1,4 @@
-"""The socket API as a door: the socket file, the kernel's word on who connects, its routes."""
+"""The socket API as a door: the socket file, the kernel's answer to who connects, the routes."""
 
 from __future__ import annotations
 

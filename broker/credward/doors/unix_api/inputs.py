@@ -1,6 +1,6 @@
 """What callers send besides the path: query values and JSON bodies, checked before use.
 
-Unknown names and fields are ignored; a wrong value of a known one is `bad-request`, never a guess.
+Unknown names and fields are ignored; a wrong value for a known one is `bad-request`, never a guess.
 """
 
 from __future__ import annotations
@@ -38,26 +38,26 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}|-")
 _FORMAT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _DIGEST = re.compile(r"[0-9a-f]{1,64}")
 _FLAG = re.compile(r"[a-z0-9-]{1,32}")
-# The question of most callers: of their variables only names, and numbers of a few digits.
+# What most callers send: only names of their variables, and numbers of a few digits.
 _PLAIN_PATH = re.compile(rb"/v1/credentials/[A-Za-z0-9._-]{1,64}/[a-z0-9-]{1,32}")
 _PLAIN_PAIR = re.compile(
     rb"(timeout|min_remaining|cache_ttl)=[0-9.]{1,19}"
     rb"|variables=([A-Za-z_]{1,64}(=[0-9]{1,12})?(,|$))*"
 )
-# No sign, no exponent, no NaN: what `float` would take beyond this is no duration.
+# No sign, no exponent, no NaN: `float` accepts these, but they are not durations.
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _LONGEST_LIFE = 366 * 86_400.0
 _LONGEST_WAIT = 900.0
 _LONGEST_TEXT = 2048
 
-# Who tells nothing, not even that nothing is set, has said nothing about where a token will go.
+# A caller that sends nothing, not even "nothing is set", has not said where a token will go.
 _NO_CLAIMS = Claims(variables={}, base_url=None)
 
 _S = TypeVar("_S", bound=msgspec.Struct)
 
 
 def is_plain(target: bytes) -> bool:
-    """Return whether nothing in this request target may be a secret."""
+    """Return whether this request target certainly holds no secret."""
     path, _, query = target.partition(b"?")
     return _PLAIN_PATH.fullmatch(path) is not None and all(
         _PLAIN_PAIR.fullmatch(pair) for pair in query.split(b"&") if pair
@@ -65,17 +65,17 @@ def is_plain(target: bytes) -> bool:
 
 
 def check_name(name: str) -> str:
-    """Return *name* if it can be one of a credential; paths and hosts cannot."""
+    """Return *name* if it can be the name of a credential; paths and hosts cannot."""
     if _NAME.fullmatch(name) is None:
         raise BrokerError(
             Kind.UNKNOWN_CREDENTIAL,
-            "no credential can have that name: run credward status for the list",
+            "the name is not valid for a credential: run credward status for the list",
         )
     return name
 
 
 def check_secret_name(name: str) -> str:
-    """Return *name* if it can be one of a secret in the store."""
+    """Return *name* if it can be the name of a secret in the store."""
     if name == "-" or _NAME.fullmatch(name) is None:
         raise BrokerError(
             Kind.BAD_REQUEST,
@@ -86,9 +86,11 @@ def check_secret_name(name: str) -> str:
 
 
 def check_format_name(name: str) -> str:
-    """Return *name* if it can be one of a format."""
+    """Return *name* if it can be the name of a format."""
     if _FORMAT.fullmatch(name) is None:
-        raise BrokerError(Kind.BAD_REQUEST, "no format can have that name: use token, json, ...")
+        raise BrokerError(
+            Kind.BAD_REQUEST, "the name is not valid for a format: use token, json, ..."
+        )
     return name
 
 
@@ -113,9 +115,9 @@ def read_timeout(query: Mapping[str, str], default: float = DEFAULT_TIMEOUT) -> 
 def read_folder_claim(
     body: bytes | bytearray, headers: Mapping[str, str], home: PurePath | None
 ) -> Folder | None:
-    """Return what a caller hands over of its folder, None where it hands nothing over.
+    """Return what a caller sends about its folder, or None.
 
-    A body of another kind is an error: whoever sends one believes that it was looked at.
+    A body of another media type is an error: its sender believes that we read it.
     Source: RFC 9110, 8.3.1 (type and subtype in any case, parameters behind them).
     """
     if headers.get("content-type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
@@ -142,7 +144,7 @@ def read_token_request(
     told = query.get("variables")
     claims = _NO_CLAIMS if told is None else read_claims(told)
     if folder is not None and told is not None:
-        # What the body holds of them beside is of an older helper, or the same.
+        # If the body holds them too, it is from an older helper, or the same.
         folder = replace(folder, variables=tuple(claims.variables.items()))
     cache_ttl = number(query, "cache_ttl", most=_LONGEST_LIFE)
     if cache_ttl is None and format_name == "token" and claims.cache_ttl is not None:
@@ -166,7 +168,7 @@ def read_token_request(
 
 
 def _bounded(base_url: str | None) -> str | None:
-    """Return an address of the caller's environment, which is not quoted: it may hold a secret."""
+    """Return an address from the caller's environment; never quote it: it may hold a secret."""
     if base_url is not None and len(base_url) > _LONGEST_TEXT:
         raise BrokerError(
             Kind.BAD_REQUEST,
@@ -176,7 +178,7 @@ def _bounded(base_url: str | None) -> str | None:
 
 
 def _digest(query: Mapping[str, str], name: str) -> str | None:
-    """Return a one-way name, as the header `Token-Id` is one."""
+    """Return a one-way name, such as the header `Token-Id`."""
     text = query.get(name)
     if text is not None and _DIGEST.fullmatch(text) is None:
         raise BrokerError(
@@ -193,5 +195,5 @@ def _text(query: Mapping[str, str], name: str) -> str | None:
 
 
 def read_body(body: bytes | bytearray, shape: type[_S]) -> _S:
-    """Return the JSON *body* as *shape*; an empty one is all defaults."""
+    """Return the JSON *body* as *shape*; an empty one means all defaults."""
     return wire.decode(body, shape) if body else shape()

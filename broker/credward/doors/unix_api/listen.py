@@ -1,7 +1,7 @@
 """The listening socket: bound with its final mode, replaced only when stale, under a lock.
 
-Never an abstract address. The directory is `directory`, sockets of a service manager `activation`,
-what is spoken on them is `http11`.
+Never an abstract address. `directory` makes the directory, `activation` takes sockets from a
+service manager, `http11` speaks on them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _BACKLOG = 1024
 
 
 class SocketFile:
-    """A bound, listening socket and the file that stands for it; holds the lock beside it."""
+    """A bound, listening socket and its file; holds the lock beside it."""
 
     def __init__(self, path: Path, listener: socket.socket, lock: int) -> None:
         self.path = path
@@ -53,7 +53,7 @@ class SocketFile:
         return (found.st_dev, found.st_ino) == self._identity
 
     def remove(self) -> None:
-        """Remove the file if it is still ours, and give the lock back; the socket stays open."""
+        """Remove the file if it is still ours, and release the lock; the socket stays open."""
         if self._lock < 0:
             return
         if self.still_there():
@@ -62,7 +62,7 @@ class SocketFile:
         self.release()
 
     def release(self) -> None:
-        """Give the lock back and leave the file alone, for a new socket at the same place."""
+        """Release the lock and leave the file alone, for a new socket at the same place."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -71,8 +71,8 @@ class SocketFile:
 def bind_socket(path: Path, mode: Mode = "user", *, group: str | None = None) -> SocketFile:
     """Make the directory and the socket at *path* and listen.
 
-    Raises `already-running` when somebody answers there, `fix-configuration` when the place is
-    unfit. In the modes `system` and `sidecar` members of *group* may connect.
+    Raises `already-running` if a daemon answers there, `fix-configuration` if the place is
+    unsuitable. In the modes `system` and `sidecar` members of *group* may connect.
     """
     _check_path(path)
     gid = _group_id(group)
@@ -109,13 +109,13 @@ def _bind(listener: socket.socket, path: Path, mode: int, gid: int | None) -> No
 def _check_path(path: Path) -> None:
     if not path.is_absolute() or "\0" in str(path):
         raise BrokerError(
-            Kind.FIX_CONFIGURATION, f'socket "{path}" is not an absolute path of a file'
+            Kind.FIX_CONFIGURATION, f'socket "{path}" is not an absolute path to a file'
         )
     length = len(os.fsencode(path))
     if length > LONGEST_PATH:
         raise BrokerError(
             Kind.FIX_CONFIGURATION,
-            f'socket path "{path}" is {length} bytes long, at most {LONGEST_PATH} are possible: '
+            f'socket path "{path}" is {length} bytes long, the maximum is {LONGEST_PATH}: '
             "name a shorter one with CREDWARD_SOCKET",
         )
 
@@ -132,7 +132,7 @@ def _group_id(group: str | None) -> int | None:
 
 
 def _take_lock(path: Path) -> int:
-    """Return the held lock beside the socket; it stays for as long as the socket is ours."""
+    """Return the held lock beside the socket; it stays as long as the socket is ours."""
     beside = path.with_name(path.name + ".lock")
     try:
         lock = open_file(beside, os.O_RDWR | os.O_CREAT, follow=False)
@@ -150,7 +150,7 @@ def _take_lock(path: Path) -> int:
 
 
 def _clear_stale(path: Path) -> None:
-    """Remove a socket that nobody answers on; anything else at *path* is left alone and refused."""
+    """Remove a socket on which nobody answers; refuse anything else at *path*, untouched."""
     try:
         found = path.lstat()
     except FileNotFoundError:
@@ -165,7 +165,8 @@ def _clear_stale(path: Path) -> None:
         outcome = probe.connect_ex(os.fspath(path))
     if outcome == errno.ENOENT:
         return
-    # Only a refused connection proves that nobody listens; a full queue (EAGAIN) disproves it.
+    # Only a refused connection proves that nobody listens; a full queue (EAGAIN) proves the
+    # opposite.
     if outcome != errno.ECONNREFUSED:
         raise _already_running(path)
     path.unlink(missing_ok=True)

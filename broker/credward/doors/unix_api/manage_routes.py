@@ -1,7 +1,7 @@
-"""The routes by which people manage grants, the store and its secrets.
+"""The routes for managing grants, the store and its secrets.
 
-What is asked of whom and how it is answered; deciding and doing is the `ManageService`. Dispatch
-and the routes of tokens are `routes`.
+Maps requests to calls and results to answers; `ManageService` decides and acts. `routes` holds
+dispatch and the routes for tokens.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from credward.http.messages import HttpRequest, HttpResponse
 
 __all__ = ["MANAGE_ROUTES", "ManageApi"]
 
-# How long a watcher's question stays open when nothing happens (seconds); it then asks again.
+# How long a watcher's request stays open when nothing happens (seconds); then it asks again.
 _WATCH = 25.0
 _LONGEST_WATCH = 60.0
 
@@ -32,7 +32,7 @@ _S = TypeVar("_S", bound=msgspec.Struct)
 
 
 class ManageApi:
-    """The handlers; each is given the request and the names in its path."""
+    """The handlers; each gets the request and the names in its path."""
 
     def __init__(self, service: ManageService) -> None:
         self._service = service
@@ -53,34 +53,34 @@ class ManageApi:
         return HttpResponse(status=200, body=lines, content_type="application/x-ndjson")
 
     async def answer(self, http_request: HttpRequest, login_id: str) -> HttpResponse:
-        """Take what the user typed."""
+        """Pass on what the user typed."""
         await self._service.login_answer(
             http_request.peer, login_id, _required(http_request.body, wire.LoginAnswer)
         )
         return _answer(wire.Nothing(), 202)
 
     async def cancel(self, http_request: HttpRequest, login_id: str) -> HttpResponse:
-        """Give a login up."""
+        """Cancel a login."""
         await self._service.login_cancel(http_request.peer, login_id)
         return _answer(wire.Nothing(), 202)
 
     async def cancel_of(self, http_request: HttpRequest, name: str) -> HttpResponse:
-        """Give up the login under way of a grant."""
+        """Cancel the current login of a grant."""
         return _answer(await self._service.login_cancel_of(http_request.peer, check_name(name)))
 
     async def import_grant(self, http_request: HttpRequest, name: str) -> HttpResponse:
-        """Take a grant over."""
+        """Take over a grant."""
         body = _required(http_request.body, wire.GrantImport)
         return _answer(
             await self._service.import_grant(http_request.peer, check_name(name), body.grant)
         )
 
     async def logout(self, http_request: HttpRequest, name: str) -> HttpResponse:
-        """Give a grant up."""
+        """Log out of a grant."""
         return _answer(await self._service.logout(http_request.peer, check_name(name)))
 
     async def revoke_all(self, http_request: HttpRequest) -> HttpResponse:
-        """Give everything up."""
+        """Revoke everything."""
         return _answer(await self._service.revoke_all(http_request.peer))
 
     async def lock(self, http_request: HttpRequest) -> HttpResponse:
@@ -111,7 +111,7 @@ class ManageApi:
         )
 
     async def secret_allow(self, http_request: HttpRequest, name: str) -> HttpResponse:
-        """Bind one anew."""
+        """Bind one again."""
         return _answer(await self._service.secret_allow(http_request.peer, check_secret_name(name)))
 
     async def secret_remove(self, http_request: HttpRequest, name: str) -> HttpResponse:
@@ -126,7 +126,7 @@ MANAGE_ROUTES: tuple[Route, ...] = (
         verb="POST",
         path="/v1/grants/{name}/login",
         call=ManageApi.login,
-        summary="Start a login, or join the one under way",
+        summary="Start a login, or join the current one",
         body=wire.LoginStart,
         answer=wire.LoginStarted,
     ),
@@ -134,14 +134,14 @@ MANAGE_ROUTES: tuple[Route, ...] = (
         verb="DELETE",
         path="/v1/grants/{name}/login",
         call=ManageApi.cancel_of,
-        summary="Give up the login under way, wherever it was begun",
+        summary="Cancel the current login, wherever it was started",
         answer=wire.LoginGivenUp,
     ),
     Route(
         verb="GET",
         path="/v1/logins/{id}/events",
         call=ManageApi.events,
-        summary="What happens in a login, one JSON line each",
+        summary="The events of a login, one JSON line each",
         query=("after", "timeout"),
         media="application/x-ndjson",
     ),
@@ -157,14 +157,14 @@ MANAGE_ROUTES: tuple[Route, ...] = (
         verb="DELETE",
         path="/v1/logins/{id}",
         call=ManageApi.cancel,
-        summary="Give a login up",
+        summary="Cancel a login",
         status=202,
     ),
     Route(
         verb="POST",
         path="/v1/grants/{name}/grant",
         call=ManageApi.import_grant,
-        summary="Give an existing refresh token into sole ownership",
+        summary="Hand over an existing refresh token for good",
         body=wire.GrantImport,
         answer=wire.GrantGiven,
     ),
@@ -218,7 +218,7 @@ MANAGE_ROUTES: tuple[Route, ...] = (
         verb="POST",
         path="/v1/secrets/{name}/allow",
         call=ManageApi.secret_allow,
-        summary="Bind a secret to what the configuration in force uses it for",
+        summary="Bind a secret to its use in the current configuration",
         answer=wire.SecretAllowed,
     ),
     Route(

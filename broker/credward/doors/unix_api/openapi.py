@@ -1,6 +1,6 @@
 """The OpenAPI document, built from the table of routes and the structs of `wire`.
 
-Describes and dispatches nothing; the table itself is in `routes`.
+Only describes; `routes` holds the table and dispatches.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _NUMBERS = {"min_remaining", "cache_ttl", "timeout"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One verb on one path: who answers, and what goes in and out.
+    """One verb on one path: its handler, and what goes in and out.
 
-    *body_media*: of a body that is not JSON and may be left out.
+    *body_media*: the media type of a body that is not JSON and is optional.
     """
 
     verb: str

@@ -1,6 +1,6 @@
-"""Failures as answers: problem+json (RFC 9457), or two plain lines for askers that parse no JSON.
+"""Failures as answers: problem+json (RFC 9457), or two plain lines for clients that parse no JSON.
 
-Which failure it is was decided elsewhere; this is only how it looks.
+Only formats the failure; other code decides which one it is.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["render_problem"]
 
 
 def render_problem(error: BrokerError, headers: Mapping[str, str]) -> HttpResponse:
-    """Return the answer that says *error* in the shape that the asker's Accept header names."""
+    """Return the answer for *error* in the shape that the Accept header asks for."""
     status = error.status if isinstance(error, RefusedRequest) else None
     failure = error.failure
     problem = wire.Problem.of(failure, status)

@@ -1,8 +1,7 @@
-"""The routes of the socket API: which verb on which path asks what of the service.
+"""The routes of the socket API: which verb on which path calls what.
 
-One table drives dispatch, 404, 405 and the OpenAPI document. What callers send is checked by
-`inputs`; deciding and obtaining is `issuing`, what owners do `administering`; how failures look is
-`problems`.
+One table drives dispatch, 404, 405 and the OpenAPI document. `inputs` checks what callers send;
+`issuing` decides and obtains tokens, `administering` serves owners; `problems` formats failures.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ _CREDENTIALS = "/v1/credentials/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What the socket API is a door to."""
+    """What the socket API gives access to."""
 
     issuer: Issuer
     status: StatusService
@@ -55,7 +54,7 @@ class Services:
 def build_handler(services: Services, home: PurePath | None = None) -> Handler:
     """Return the handler of the socket API.
 
-    *home*: whose own settings are no repository's, None where callers have homes of their own.
+    *home*: settings in it do not belong to a repository; None if callers have their own homes.
     """
     return _Api(services, home).handle
 
@@ -194,7 +193,7 @@ def _token_response(released: Released, token_request: TokenRequest) -> HttpResp
     if released.short:
         headers.append(("Lifetime-Short", "true"))
     if token_request.folder is not None:
-        # A daemon that knows nothing of folders would not say so.
+        # An older daemon that knows nothing about folders would not say so.
         headers.append((FOLDER_HEADER, "judged"))
     if token_request.variables_told:
         headers.append((VARIABLES_HEADER, "judged"))
@@ -232,7 +231,7 @@ def _shape(released: Released, format_name: str) -> Shaped:
 
 
 def _deadline(seconds: float) -> float:
-    """Return when a caller gives up that waits so long, by the loop's clock."""
+    """Return when a caller that waits so long gives up, by the loop's clock."""
     return asyncio.get_running_loop().time() + seconds
 
 
@@ -286,7 +285,7 @@ ROUTES: tuple[Route, ...] = (
     _route(
         "GET /v1/audit",
         _Api.audit,
-        "What was decided, one JSON line each",
+        "Decisions, one JSON line each",
         query=("after",),
         media="application/x-ndjson",
     ),

@@ -106,7 +106,7 @@ def test_refuses_what_does_not_listen(short_dir):
     with left, right:
         assert "does not listen" in activate([left])[1]
     with open(short_dir / "file", "w") as file:
-        assert "is no socket" in activate([file])[1]
+        assert "is not a socket" in activate([file])[1]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""The daemon itself: read its configuration again, hand out its audit log, say whether it is ready.
+"""The daemon itself: reload its configuration, return its audit log, say whether it is ready.
 
-What is read and swapped at a reload is `daemon.compose`'s.
+`daemon.compose` does the reload.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["DaemonService"]
 
 
 class DaemonService:
-    """The owner's side of the process. *stopping*: it takes no new work."""
+    """What an owner can do with the process. *stopping*: it takes no new work."""
 
     def __init__(self, *, gate: Gate, audit: AuditLog, reload: Callable[[], Config]) -> None:
         self._gate = gate
@@ -26,7 +26,7 @@ class DaemonService:
         self.stopping = False
 
     async def reload(self, peer: Peer) -> wire.ReloadResult:
-        """Read configuration and policy again; on error the old ones stay and the error says so."""
+        """Reload configuration and policy; on an error the old ones stay, and the error says so."""
         await self._gate.require_owner("Manage", peer)
         config = self._reload()
         return wire.ReloadResult(
@@ -41,6 +41,6 @@ class DaemonService:
         return self._audit.after(after)
 
     def ready(self) -> wire.Ready:
-        """Say whether requests should be sent here; the state of upstream is no part of it."""
+        """Say whether requests should be sent here, whatever the state of upstream."""
         reasons = ["stopping"] if self.stopping else []
         return wire.Ready(ready=not reasons, reasons=reasons)

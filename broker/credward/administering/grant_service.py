@@ -1,7 +1,7 @@
-"""What people do with grants: look at them, hand one over, keep what a login gave, log out, revoke.
+"""What people do with grants: list them, hand one over, keep a login's grant, log out, revoke.
 
-Decides through `gate` like everything else and records each step; the grants themselves are
-`keeper`'s, logins are `login_service`.
+Asks `gate` like everything else, and records each step; `keeper` holds the grants, `login_service`
+does logins.
 """
 
 from __future__ import annotations
@@ -46,28 +46,28 @@ _log = logging.getLogger(__name__)
 _REVOKED = Failure.of(
     Kind.PROVIDER_UNREACHABLE, "all tokens were dropped: ask again", retry_after=0.0
 )
-# A grant that is handed over is tried for as long as somebody waits (seconds).
+# How long the caller waits while a handed-over grant is tried (seconds).
 _TRIAL = 20.0
-# Revoking upstream is a courtesy that nobody waits longer for (seconds).
+# Nobody waits longer than this for revoking upstream (seconds).
 _REVOKE = 8.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forgotten:
-    """A grant that was given up; *failure*: why it could not be revoked upstream."""
+    """A grant that was dropped; *failure*: why it could not be revoked upstream."""
 
     grant: str
     credentials: tuple[str, ...]
-    # Whether there was anything to give up.
+    # Whether there was anything to drop.
     held: bool
-    # Whether the disk has forgotten it too; where not, that is tried again until it has.
+    # Whether it is gone from disk too; if not, we retry until it is.
     durable: bool
     revoked: bool
     failure: Failure | None = None
 
 
 class GrantService:
-    """The owner's side of the grants."""
+    """What an owner can do with grants."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class GrantService:
         self._notices = notices
 
     def views(self) -> Sequence[tuple[GrantView, str, tuple[str, ...]]]:
-        """Return every grant that a login gives: its view, its provider, its credentials."""
+        """Return every grant that comes from a login: its view, its provider, its credentials."""
         found: dict[str, tuple[GrantView, str, tuple[str, ...]]] = {}
         for each in self._config.credentials.values():
             terms = each.meaning.grant
@@ -102,7 +102,7 @@ class GrantService:
                 view = self._keeper.view(each.grant)
                 never = view.given_at is None and view.failure is None
                 if terms.logins and never and not self._opened_store.locked:
-                    # What whoever asks will hear.
+                    # What callers will be told.
                     view = dataclasses.replace(view, failure=needs_login(each))
                 found[each.grant] = (view, each.provider, names_on(self._config, each.grant))
         return list(found.values())
@@ -115,23 +115,23 @@ class GrantService:
         by_agent: bool = False,
         trial: int | None = None,
     ) -> Given:
-        """Keep what a login gave and serve whoever waits for it.
+        """Keep the grant of a login and serve the callers that wait for it.
 
-        *by_agent*: an agent started it, and may have ended it too, as whom it likes. So it only
-        renews the login of the account that was there. *trial*: see `GrantKeeper.give`.
+        *by_agent*: an agent started it, and may have finished it too, under any account. So it can
+        only renew the login of the account that was there. *trial*: see `GrantKeeper.give`.
         """
         before = self._keeper.peek(credential.grant)
         known = before.account if before is not None else None
-        # On trial nobody knows yet whose it is.
+        # During the trial nobody knows whose it is.
         same_account = trial is not None or before is None or before.account == fields.account
         if by_agent and known is not None and fields.account != known:
             raise BrokerError(
                 Kind.DENIED,
-                f'"{credential.name}" stays with its account, as an agent asked for the login of '
-                f"another: run credward login {credential.name} in a terminal of your own",
+                f'"{credential.name}" keeps its account, because an agent started a login with '
+                f"another one: run credward login {credential.name} in your own terminal",
             )
         if not same_account:
-            # Somebody else logged in: what was minted for the one before is not theirs.
+            # Another account logged in: tokens minted for the old one are not theirs.
             self._driver.grant_parked(credential.grant, needs_login(credential), drop=True)
         durable = await self._keeper.give(
             credential.grant,
@@ -155,10 +155,11 @@ class GrantService:
         )
 
     async def import_grant(self, peer: Peer, name: str, secret: Secret) -> tuple[str, Given]:
-        """Take an existing refresh token into sole ownership, once it has worked.
+        """Take over an existing refresh token for good, once it has worked.
 
-        It is tried at once. The login before stays beside it until then, through a restart too, and
-        is back where the server refuses the new one, which is raised.
+        It is tried at once. Until it has worked we also keep the earlier login, even through a
+        restart. If the server refuses the new one, we go back to the earlier login and raise the
+        refusal.
         """
         authorized = await settled(self._gate.authorize("Manage", peer, on_grant(name)))
         credential = authorized.credential
@@ -177,7 +178,7 @@ class GrantService:
         await self._opened_store.open(self._config)
         before, trial = self._keeper.peek(credential.grant), new_family()
         given = await self.keep(credential, GrantFields(secret=text), trial=trial)
-        # Before it is tried, so that it is written down whatever ends the daemon meanwhile.
+        # Before the trial, so that it is recorded even if the daemon ends meanwhile.
         self._recorder.managed(authorized, "grant-handed-over")
         await self._try(credential)
         record = self._keeper.peek(credential.grant)
@@ -188,19 +189,19 @@ class GrantService:
         if record is None or record.family not in known:
             raise BrokerError(
                 Kind.BAD_REQUEST,
-                f'"{credential.name}" was logged out, or got another login, while what was handed '
-                "over was tried: run credward status",
+                f'"{credential.name}" was logged out or logged in again while the token that was '
+                "handed over was tried: run credward status",
             )
         self._recorder.managed(authorized, "grant-turned-down")
         raise _turned_down(credential, record).error()
 
     async def _try(self, credential: CredentialConfig) -> None:
-        """Mint with what was handed over; what came of it stands in the record of the grant."""
+        """Mint with the token that was handed over; the record of the grant holds the result."""
         now = self._config.credentials.get(credential.name)
         if now is None or now.epoch != credential.epoch:
-            # Reloaded meanwhile: whoever asks for what it is now tries the grant.
+            # Reloaded meanwhile: the next caller for the new configuration tries the grant.
             return
-        # The mint goes on where nobody waits for it any more.
+        # The mint goes on even if nobody waits for it any more.
         with contextlib.suppress(BrokerError, TimeoutError):
             answer = self._driver.force(TokenKey(credential.name, credential.epoch))
             if isinstance(answer, asyncio.Future):
@@ -211,10 +212,10 @@ class GrantService:
         slow = Failure.of(Kind.TIMED_OUT, "the first mint with it has not ended yet")
         return self._driver.view(credential.name).failure or slow
 
-    # --- giving up --------------------------------------------------------------------------
+    # --- revoking and dropping --------------------------------------------------------------
 
     async def log_out(self, peer: Peer, name: str) -> Forgotten:
-        """Revoke a grant upstream where that is possible, and forget it in any case."""
+        """Revoke a grant upstream if that is possible, and forget it in any case."""
         authorized = await settled(self._gate.authorize("Manage", peer, on_grant(name)))
         credential = authorized.credential
         await self._opened_store.open(self._config)
@@ -240,9 +241,9 @@ class GrantService:
         return list(done)
 
     async def dropped(self, before: Config) -> None:
-        """Give up the grants that the configuration *before* had and the one in force has not.
+        """Drop the grants that the configuration *before* had and the current one does not have.
 
-        But only those whose settings say so: a table that is edited away may come back.
+        But only if their settings say so: a table that was removed may come back.
         """
         kept = {each.grant for each in self._config.credentials.values()}
         gone = {
@@ -257,22 +258,22 @@ class GrantService:
                 _log.warning("grant %s is not revoked: %s", grant, failure.message)
                 continue
             if not forgotten.durable:
-                _log.warning("grant %s is forgotten, but not on disk yet: tried again", grant)
+                _log.warning("grant %s is forgotten, but not on disk yet: retrying", grant)
             if forgotten.failure is not None:
                 _log.warning("grant %s is not revoked: %s", grant, forgotten.failure.message)
             elif forgotten.revoked:
-                _log.info("grant %s is revoked, nothing is on it any more", grant)
+                _log.info("grant %s is revoked, no credential uses it any more", grant)
 
     async def _forget(self, credential: CredentialConfig) -> Forgotten:
         grant = credential.grant
         record = self._records.load(grant)
-        # First here, before anything is waited for: from now on nobody is handed anything of it,
-        # whatever disk and upstream say.
+        # First forget it here, before we wait for anything: from now on nobody gets a token of it,
+        # whatever happens on disk or upstream.
         self._driver.grant_parked(grant, needs_login(credential), drop=True)
         login_changed(self._config, self._driver, grant, same_account=False)
         durable = await self._keeper.give_up(grant)
         if not credential.meaning.grant.logins:
-            # No human is needed: the next mint logs in by itself.
+            # Needs no human: the next mint logs in by itself.
             self._driver.grant_given(grant)
         failure, revoked = None, False
         held = record is not None and record.secret is not None
@@ -288,7 +289,7 @@ class GrantService:
             grant=grant,
             credentials=names_on(self._config, grant),
             held=held,
-            # What comes next may have been saved meanwhile.
+            # A new grant may have been saved meanwhile.
             durable=durable or not self._records.unsaved,
             revoked=revoked,
             failure=failure,
@@ -300,8 +301,8 @@ class GrantService:
         if not record.is_for(credential.provider, place):
             raise BrokerError(
                 Kind.FIX_CONFIGURATION,
-                f'"{credential.name}" was not revoked, it is of another server or client than its '
-                "settings name now: end that session there",
+                f'"{credential.name}" was not revoked, it belongs to another server or client than '
+                "its settings name now: end that session there",
             )
         request = RevokeRequest(
             credential=credential.name,
@@ -319,12 +320,12 @@ class GrantService:
 
 
 def _turned_down(credential: CredentialConfig, record: GrantRecord) -> Failure:
-    """Return what the one hears whose refresh token was refused; *record*: what there is now."""
+    """Return the error for a refused refresh token; *record*: the current grant."""
     if record.parked is not None:
         return record.parked.failure()
     name = credential.name
     return Failure.of(
         Kind.PROVIDER_REFUSED,
-        f'"{name}" keeps the login that it had, the server refused the refresh token that was '
+        f'"{name}" keeps its earlier login, the server refused the refresh token that was '
         f"handed over: hand over another one, or run credward login {name}",
     )

@@ -1,6 +1,6 @@
-"""Locks the store when nobody has asked for so long that nobody may be there.
+"""Locks the store when nobody has asked for a long time.
 
-How it is locked is `store_service`, that a locked daemon answers nothing is `gate`.
+`store_service` locks it; `gate` refuses requests while it is locked.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ __all__ = ["IdleLock"]
 
 _log = logging.getLogger(__name__)
 
-# A timer stands still while the machine sleeps, so the clock is looked at this often (seconds).
+# A timer stops while the machine sleeps, so we read the clock this often (seconds).
 _LOOK = 30.0
 
 
 class IdleLock:
-    """*after* returns how many seconds may pass without an ask, None: any number."""
+    """*after* returns how many seconds may pass without a request, None: no limit."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class IdleLock:
 
     @property
     def overdue(self) -> bool:
-        """Whether it is to be locked by now: from then on nothing is answered."""
+        """Whether it is time to lock: from then on nothing is answered."""
         after = self._after()
         return after is not None and self._clock.elapsed() - self._last >= after
 
@@ -55,7 +55,7 @@ class IdleLock:
                 self._look()
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -75,6 +75,6 @@ class IdleLock:
         try:
             await self._lock()
         except BrokerError as failure:
-            _log.error("locking for want of asks: %s", failure.message)
+            _log.error("locking the idle store failed: %s", failure.message)
         else:
-            _log.info("locked, nobody asked for %g s", self._after() or 0.0)
+            _log.info("locked: no request for %g s", self._after() or 0.0)

@@ -1,6 +1,6 @@
-"""Lock the store, whoever wants it: its owner, or nobody for too long.
+"""Lock the store: because its owner wants it, or because nobody asked for too long.
 
-Who may is decided before; how a locked file looks is `store`.
+Who may do it is decided before; `store` writes the locked file.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["Locking"]
 
 
 class Locking:
-    """Everything that a lock takes out of memory."""
+    """Everything that a lock removes from memory."""
 
     def __init__(self, *, kept: Kept, minted: Minted) -> None:
         self._tokens = minted.tokens
@@ -25,7 +25,7 @@ class Locking:
         self._scrub = kept.scrub
 
     async def lock_up(self, passphrase: Secret | None = None) -> None:
-        """Lock the store; what is kept of tokens goes first."""
+        """Lock the store; kept tokens go first."""
         self._tokens.clear()
         try:
             await self._opened_store.lock(passphrase)
@@ -33,7 +33,7 @@ class Locking:
             if self._opened_store.locked:
                 self._driver.drop_all(LOCKED)
                 self._pool.send_home()
-                # Where the disk did not take the locked store, it is tried again.
+                # If the locked store could not be written to disk, it is tried again.
                 self._records.note_change()
                 await self._records.save()
             self._scrub()

@@ -1,7 +1,7 @@
-"""What people do with logins: begin one or attach to it, look on, answer, give up.
+"""What people do with logins: start or join one, watch, answer, cancel.
 
-Decides through `gate`, and how much of it an agent may see; the conversation itself is `logins`,
-what a login gave is kept by `grant_service`.
+Asks `gate`, and decides how much of a login an agent may see; `logins` holds the conversation,
+`grant_service` keeps the grant.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from credward.settings.checks import json_object
 
 __all__ = ["LoginService"]
 
-# An agent may ask for a login of one grant this often (seconds); its owner as often as he likes.
+# An agent may ask for a login of one grant once in so many seconds; the owner at any time.
 _AGENT_LOGINS = 60.0
 _LONGEST_CLAIMS = 4 * 1024
 
 
 class LoginService:
-    """The owner's side of the logins, and what agents may do beside it."""
+    """What an owner can do with logins, and what agents may do."""
 
     def __init__(
         self, *, clock: Clock, gate: Gate, recorder: Recorder, kept: Kept, logins: Logins
@@ -43,14 +43,14 @@ class LoginService:
     async def log_in(
         self, peer: Peer, name: str, method: str | None, claims: str | None
     ) -> tuple[LoginSession, bool]:
-        """Start a login for a grant or a credential on it, or attach to the one under way.
+        """Start a login for a grant or a credential on it, or join the current one.
 
-        It meets *claims*, a challenge as JSON, else the one that the grant was parked with.
+        It answers *claims*, a challenge as JSON, else the challenge that the grant was parked with.
         """
         authorized = await settled(self._gate.authorize("Login", peer, on_grant(name)))
         config = self._gate.config
         credential = authorized.credential
-        # Before the browser opens: what could not be kept would have to be done twice.
+        # Before the browser opens: if the grant cannot be kept, the user would have to do it twice.
         await self._opened_store.open(config)
         if self._opened_store.locked:
             raise LOCKED.error()
@@ -70,28 +70,28 @@ class LoginService:
         return session, attached
 
     async def watch(self, peer: Peer, login_id: str) -> tuple[LoginSession, bool]:
-        """Return a login for somebody who looks on, and whether all of it may be seen.
+        """Return a login for somebody who watches, and whether they may see all of it.
 
-        Who has the address or the code of a login can end it as somebody else.
+        Anyone who has the URL or the code of a login can finish it under another account.
         """
         caller = await self._gate.require_owner("Login", peer)
         session = self._logins.find(login_id)
         return session, _sees_all(caller, session)
 
     async def take_part(self, peer: Peer, login_id: str) -> LoginSession:
-        """Return a login for somebody who answers it: an agent one that an agent began."""
+        """Return a login for somebody who answers it; agents get only logins of agents."""
         caller = await self._gate.require_owner("Login", peer)
         return _check_part(caller, self._logins.find(login_id))
 
     async def give_up_login(self, peer: Peer, login_id: str) -> None:
-        """End a login that is under way; one that has ended stays as it ended."""
+        """Cancel a running login; one that has ended stays as it is."""
         caller = await self._gate.require_owner("Login", peer)
         await self._end_login(caller, self._logins.find(login_id))
 
     async def give_up_login_of(self, peer: Peer, name: str) -> tuple[CredentialConfig, bool]:
-        """End the login under way of a grant or a credential on it, whoever began it and where.
+        """Cancel the current login of a grant or a credential on it, no matter who started it.
 
-        Return whom it was for, and whether there was one to end.
+        Return the credential it was for, and whether there was one.
         """
         authorized = await settled(self._gate.authorize("Login", peer, on_grant(name)))
         credential = authorized.credential
@@ -119,7 +119,7 @@ class LoginService:
             raise BrokerError(
                 Kind.RATE_LIMITED,
                 f'a login for "{grant}" was asked for a moment ago: '
-                f"run credward login {grant} in a terminal of your own",
+                f"run credward login {grant} in your own terminal",
                 retry_after=_AGENT_LOGINS - (now - last),
             )
 
@@ -132,8 +132,8 @@ def _check_part(caller: Caller, session: LoginSession) -> LoginSession:
     if not _sees_all(caller, session):
         raise BrokerError(
             Kind.DENIED,
-            f'the login of "{session.credential.name}" was begun by its owner: '
-            "go on with it in the terminal that shows it",
+            f'the login of "{session.credential.name}" was started by its owner: '
+            "continue it in the terminal that shows it",
         )
     return session
 
@@ -142,10 +142,10 @@ def _check_claims(credential: CredentialConfig, claims: str) -> None:
     if "claims" not in credential.settings.__struct_fields__:
         raise BrokerError(
             Kind.BAD_REQUEST,
-            f'"{credential.name}" has a provider that knows no claims challenges: '
+            f'the provider of "{credential.name}" does not support claims challenges: '
             f"run credward login {credential.name}",
         )
     if json_object(claims) is None or len(claims) > _LONGEST_CLAIMS:
         raise BrokerError(
-            Kind.BAD_REQUEST, "claims are a JSON object, as a claims challenge brings it"
+            Kind.BAD_REQUEST, "claims must be a JSON object, as in a claims challenge"
         )

@@ -1,6 +1,6 @@
-"""What the socket API asks of this process about grants, logins and the store.
+"""What the socket API can ask about grants, logins and the store.
 
-In the words of the wire; the services beside it decide and do.
+Speaks in types of `wire`; the services beside it decide and act.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["ManageService"]
 
 
 class ManageService:
-    """The API's view of the owner's side."""
+    """What owners can do, for the API."""
 
     def __init__(self, *, grants: GrantService, logins: LoginService, store: StoreService) -> None:
         self._grants = grants
@@ -25,7 +25,7 @@ class ManageService:
         self._store = store
 
     async def login(self, peer: Peer, name: str, start: wire.LoginStart) -> wire.LoginStarted:
-        """Start a login, or attach to the one under way."""
+        """Start a login, or join the current one."""
         session, attached = await self._logins.log_in(peer, name, start.method, start.claims)
         return wire.LoginStarted(
             login_id=session.id,
@@ -37,29 +37,29 @@ class ManageService:
     async def login_events(
         self, peer: Peer, login_id: str, after: int, seconds: float
     ) -> list[wire.LoginEvent]:
-        """Return what happened after the first *after* events."""
+        """Return the events after the first *after*."""
         session, whole = await self._logins.watch(peer, login_id)
         events = await session.events_after(after, seconds)
         return events if whole else [_outline(event) for event in events]
 
     async def login_answer(self, peer: Peer, login_id: str, answer: wire.LoginAnswer) -> None:
-        """Hand on what the user typed."""
+        """Pass on what the user typed."""
         session = await self._logins.take_part(peer, login_id)
         session.answer(answer.field, Secret(answer.value))
 
     async def login_cancel(self, peer: Peer, login_id: str) -> None:
-        """Give a login up."""
+        """Cancel a login."""
         await self._logins.give_up_login(peer, login_id)
 
     async def login_cancel_of(self, peer: Peer, name: str) -> wire.LoginGivenUp:
-        """Give the login under way of a grant up."""
+        """Cancel the current login of a grant."""
         credential, given_up = await self._logins.give_up_login_of(peer, name)
         return wire.LoginGivenUp(
             grant=credential.grant, credential=credential.name, given_up=given_up
         )
 
     async def import_grant(self, peer: Peer, name: str, grant: str) -> wire.GrantGiven:
-        """Take an existing grant into sole ownership."""
+        """Take over an existing grant for good."""
         kept, given = await self._grants.import_grant(peer, name, Secret(grant))
         return wire.GrantGiven(
             grant=kept,
@@ -71,7 +71,7 @@ class ManageService:
         )
 
     async def logout(self, peer: Peer, name: str) -> wire.GrantDropped:
-        """Revoke a grant where possible, and forget it."""
+        """Revoke a grant if possible, and forget it."""
         return _dropped(await self._grants.log_out(peer, name))
 
     async def revoke_all(self, peer: Peer) -> wire.Dropped:
@@ -98,7 +98,7 @@ class ManageService:
         )
 
     async def secret_allow(self, peer: Peer, name: str) -> wire.SecretAllowed:
-        """Bind a secret to what the configuration in force uses it for."""
+        """Bind a secret to its use in the current configuration."""
         binding, durable = await self._store.allow_secret(peer, name)
         return wire.SecretAllowed(name=name, uses=_uses(binding), durable=durable)
 
@@ -112,7 +112,7 @@ class ManageService:
 
 
 def _outline(event: wire.LoginEvent) -> wire.LoginEvent:
-    """Return what may be known of an event by somebody who is not to take part."""
+    """Return the part of an event that somebody who may not take part is allowed to know."""
     if event.event in {"done", "error", "prompt_closed"}:
         return event
     return wire.LoginEvent(event="waiting", message="its owner is logging in")

@@ -1,6 +1,6 @@
-"""What there is to see: the states of credentials and grants, keys, counters; never a secret.
+"""What can be shown: the states of credentials and grants, keys, counters; never a secret.
 
-Shown to whom policy lets look; changes nothing.
+Shown to callers whom policy allows; changes nothing.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from credward.tokens import TokenRequest
 
 __all__ = ["ProcessFacts", "StatusService"]
 
-# The state of every credential while nothing is handed out.
+# The state of every credential while no token is handed out.
 _LOCKED = "locked"
 
 
 class ProcessFacts(Protocol):
-    """What the process can tell of itself, and of what it keeps."""
+    """What the process can tell about itself and what it keeps."""
 
     def attestation(self, caller: Caller) -> str:
-        """Return how well *caller*, and the users that are served, can be seen."""
+        """Return how well *caller* and the served users can be attested."""
         ...
 
     def locked(self) -> bool:
@@ -52,24 +52,24 @@ class ProcessFacts(Protocol):
         ...
 
     def hardening(self) -> str:
-        """Return what of the hardening took effect."""
+        """Return which parts of the hardening took effect."""
         ...
 
     def gauges(self) -> list[Sample]:
-        """Return what is worth a gauge right now."""
+        """Return the current gauges."""
         ...
 
     def refusal(self, credential: CredentialConfig) -> Failure | None:
-        """Return why a stored secret is not used for *credential*, None where it may be."""
+        """Return why a stored secret is not used for *credential*, None if it may be used."""
         ...
 
     def public_key(self, credential: CredentialConfig) -> dict[str, Any]:
-        """Return what others check the signatures of a `local` credential with, as a JWK."""
+        """Return the public key of a `local` credential, as a JWK."""
         ...
 
 
 class StatusService:
-    """The daemon as those see it who may look."""
+    """The daemon as seen by callers who may look."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class StatusService:
         self._started_at = clock.now()
 
     def statuses(self, peer: Peer) -> wire.StatusList:
-        """Tell the states of all credentials."""
+        """Return the states of all credentials."""
         caller = self._gate.require("Inspect", peer)
         config = self._gate.config
         locked = self._facts.locked()
@@ -128,8 +128,8 @@ class StatusService:
         if config.provider != "local":
             raise BrokerError(
                 Kind.BAD_REQUEST,
-                f'"{config.name}" is minted by {config.provider}, which has no keys here: '
-                "ask its issuer for them",
+                f'"{config.name}" is minted by {config.provider}, whose keys are not here: '
+                "get them from its issuer",
             )
         return wire.Jwks(keys=[self._facts.public_key(config)])
 
@@ -158,7 +158,7 @@ class StatusService:
         state = view.state
         failure = wire.Failure.of(view.failure) if view.failure else None
         if state is State.EMPTY and failure is None and grant is not None and grant.failure:
-            # Nobody has asked yet, but it is known what would be answered.
+            # Nobody has asked yet, but we know what the answer would be.
             state, failure = State.PARKED, grant.failure
         if state is State.EMPTY and failure is None and (refused := self._facts.refusal(config)):
             state, failure = State.PARKED, wire.Failure.of(refused)

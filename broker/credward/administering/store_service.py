@@ -1,7 +1,7 @@
-"""What people do with the store: lock and unlock it, and keep secrets in it.
+"""What people do with the store: lock and unlock it, keep secrets in it.
 
-Decides through `gate` like everything else and records each step; the store itself is
-`opened_store`, what is kept in it for grants is `grants.records`.
+Asks `gate` like everything else, and records each step; `opened_store` is the store itself,
+`grants.records` the grants in it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SECRET = "secret:"  # noqa: S105 - the prefix of names in the store
 
 
 class StoreService:
-    """The owner's side of the store."""
+    """What an owner can do with the store."""
 
     def __init__(
         self, *, gate: Gate, recorder: Recorder, kept: Kept, minted: Minted, locking: Locking
@@ -44,22 +44,22 @@ class StoreService:
     async def lock(self, peer: Peer, passphrase: Secret | None) -> None:
         """Lock the store and drop every token from memory; durable."""
         caller = await self._gate.require_owner("Manage", peer, although_locked=True)
-        # First: whatever fails after this, nothing is handed out any more.
+        # First: even if something fails after this, no token is handed out any more.
         self._opened_store.shut()
         self._driver.drop_all(LOCKED)
         await self._opened_store.open(self._config)
         try:
             await self._locking.lock_up(passphrase)
         finally:
-            # Written down afterwards: a full disk is no reason to stay open.
+            # Recorded afterwards: a full disk is no reason to stay open.
             if self._opened_store.locked:
                 self._recorder.acted(caller, "Manage", "locked")
 
     async def unlock(self, peer: Peer, passphrase: Secret | None) -> None:
-        """Open the store, and take over what workers finished meanwhile."""
+        """Open the store, and take over the results of workers that finished meanwhile."""
         caller = await self._gate.require_owner("Manage", peer, although_locked=True)
         if self._gate.locked and not self._opened_store.locked:
-            # Idle for too long, which the timer will notice in a moment.
+            # Idle for too long; the timer will notice in a moment.
             await self._locking.lock_up()
         try:
             await self._opened_store.unlock(self._config, passphrase)
@@ -77,7 +77,7 @@ class StoreService:
         text = value.reveal()
         if not text or len(text) > LONGEST_SECRET:
             raise BrokerError(
-                Kind.BAD_REQUEST, "a secret has between 1 and 32768 characters: pipe it in"
+                Kind.BAD_REQUEST, "a secret must have 1 to 32768 characters: pipe it in"
             )
         await self._opened_store.open(self._config)
         self._recorder.acted(caller, "Manage", "secret-set", about=_SECRET + name)
@@ -91,7 +91,7 @@ class StoreService:
     async def remove_secret(self, peer: Peer, name: str) -> bool:
         """Forget a secret; return whether that is durable.
 
-        Raise `unknown-credential` where there is none of that name.
+        Raise `unknown-credential` if there is no secret of that name.
         """
         caller = await self._gate.require_owner("Manage", peer)
         await self._opened_store.open(self._config)
@@ -99,7 +99,7 @@ class StoreService:
         if not self._records.delete_raw(_SECRET + name):
             raise BrokerError(
                 Kind.UNKNOWN_CREDENTIAL,
-                f'the store holds no "{name}": run credward secret list',
+                f'no secret "{name}" in the store: run credward secret list',
             )
         self._guard.forget(name)
         secret_changed(self._config, self._driver, name)
@@ -114,23 +114,24 @@ class StoreService:
         return [(name, self._guard.binding(name)) for name in names]
 
     async def allow_secret(self, peer: Peer, name: str) -> tuple[Binding, bool]:
-        """Bind a secret to what the configuration in force uses it for, however much that is.
+        """Bind a secret to all that the current configuration uses it for.
 
-        Return that, and whether it is durable. Raise `unknown-credential` where the store has none
-        of that name, `bad-request` where no credential uses it.
+        Return that use, and whether it is durable. Raise `unknown-credential` if the store has no
+        secret of that name, `bad-request` if no credential uses it.
         """
         caller = await self._gate.require_owner("Manage", peer)
         config = self._config
         await self._opened_store.open(config)
         if _SECRET + name not in self._opened_store.names(_SECRET + name):
             raise BrokerError(
-                Kind.UNKNOWN_CREDENTIAL, f'the store holds no "{name}": run credward secret list'
+                Kind.UNKNOWN_CREDENTIAL,
+                f'no secret "{name}" in the store: run credward secret list',
             )
         found = users(config, secret=name)
         if not found:
             raise BrokerError(
                 Kind.BAD_REQUEST,
-                f'no credential refers to {{ store = "{name}" }}: run credward config edit',
+                f'no credential uses {{ store = "{name}" }}: run credward config edit',
             )
         self._recorder.acted(caller, "Manage", "secret-allowed", about=_SECRET + name)
         binding, released = self._guard.allow(config, name, found)

@@ -1,1 +1,1 @@
-"""The way of a request, and nothing else: authorize, obtain, record, release."""
+"""The way of a request: authorize, obtain, record, release."""

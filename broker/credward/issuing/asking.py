@@ -1,6 +1,6 @@
-"""What an ask means under the configuration: which credential, which key, how long.
+"""What a request means under the configuration: which credential, which key, how long.
 
-Pure functions over values; who asks and whether they may is `gate`.
+Pure functions; `gate` decides who asks and whether they may.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ __all__ = [
     "token_key",
 ]
 
-# Stands on the wire for "the default of the configuration"; no credential can be called so.
+# On the wire it means "the default of the configuration"; no credential can have this name.
 DEFAULT_NAME = "-"
-# The shape of a request by which nothing is handed out: a look, a refresh, what owners do.
+# The format of a request that gets no token: a status, a refresh, what owners do.
 NOTHING = "-"
-# The shapes that an agent asks for itself: apiKeyHelper, headersHelper, exec hooks.
+# The formats that an agent asks for itself: apiKeyHelper, headersHelper, exec hooks.
 _OF_AGENTS = frozenset({"token", "headers", "json"})
-# Claude Code keeps a helper's answer this long unless told otherwise (its documented default).
+# Claude Code keeps a helper's answer this long by default (as documented).
 _CLAUDE_CACHE_TTL = 300.0
-# On top of the cache time: 30 s in which Claude Code asks anew anyway, 600 s for one long turn.
+# Beyond the cache time: 30 s in which Claude Code asks again anyway, 600 s for one long turn.
 _TURN_MARGIN = 630.0
 
 
@@ -68,12 +68,12 @@ def find_on_grant(config: Config, name: str) -> CredentialConfig:
 
 
 def on_grant(name: str) -> TokenRequest:
-    """Return what owners ask of a grant, or of a credential on it: nothing is handed out."""
+    """Return a request of an owner for a grant or a credential on it; it gets no token."""
     return TokenRequest(credential=name, format=NOTHING)
 
 
 def token_key(credential: CredentialConfig, token_request: TokenRequest) -> TokenKey:
-    """Return the token key; an audience or scope of the caller's own must be listed in `serve`."""
+    """Return the token key; an audience or scope that the caller chooses must be in `serve`."""
     audience = token_request.audience
     if audience is not None and audience not in credential.audiences:
         raise _not_served(credential, "audience", audience)
@@ -84,7 +84,7 @@ def token_key(credential: CredentialConfig, token_request: TokenRequest) -> Toke
 
 
 def cache_ttl(token_request: TokenRequest, caller: Caller) -> float | None:
-    """Return for how long the caller will keep the answer, None where that is not known."""
+    """Return how long the caller will keep the answer, None if unknown."""
     if token_request.cache_ttl is not None:
         return token_request.cache_ttl
     if caller.harness == "claude" and token_request.format in _OF_AGENTS:
@@ -93,9 +93,9 @@ def cache_ttl(token_request: TokenRequest, caller: Caller) -> float | None:
 
 
 def min_remaining(token_request: TokenRequest, caller: Caller) -> float:
-    """Return the life that is wanted: as asked, else the caller's cache time and one long turn.
+    """Return the wanted life: as asked, else the caller's cache time plus one long turn.
 
-    Without a cache time only the shape of apiKeyHelper has a default.
+    Without a cache time, only the format of apiKeyHelper has a default.
     """
     if token_request.min_remaining is not None:
         return token_request.min_remaining
@@ -106,9 +106,9 @@ def min_remaining(token_request: TokenRequest, caller: Caller) -> float:
 
 
 def asker(token_request: TokenRequest, caller: Caller) -> Hashable | None:
-    """Return whose early re-ask means "rejected": an agent, in a shape that it asks for itself.
+    """Return who means "rejected" by an early second request: an agent, in a format of its own.
 
-    Each MCP server that it has is an asker of its own. What an agent's tools ask says nothing.
+    Each of its MCP servers is a separate asker. Requests of an agent's tools mean nothing here.
     """
     if (
         token_request.format not in _OF_AGENTS
@@ -137,7 +137,7 @@ def _default_credential(config: Config) -> CredentialConfig:
 
 
 def _not_served(credential: CredentialConfig, what: str, value: str) -> BrokerError:
-    # The value came from outside: shown, but bounded and without anything that could move a cursor.
+    # The value came from outside: shown, but cut to a length and without control characters.
     shown = "".join(each for each in value[:100] if each.isprintable())
     return BrokerError(
         Kind.BAD_REQUEST,

@@ -1,6 +1,6 @@
-"""A request that policy allowed, as a value that the rest of its way carries along.
+"""A request that policy allowed, as a value for all later steps.
 
-Made by `gate`, written down by `recording`, answered by `issuer`.
+`gate` makes it, `recording` logs it, `issuer` answers it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ __all__ = ["Authorized"]
 
 
 class Authorized(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that policy allowed; all that the audit line needs of it.
+    """A request that policy allowed, with all that the audit line needs.
 
-    *rules* are all that permitted it, *obligations* what they demand together.
+    *rules* are all rules that permitted it, *obligations* what they demand together.
     """
 
     request_id: str

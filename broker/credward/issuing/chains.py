@@ -1,6 +1,6 @@
-"""Ask the entries of a chain in turn, until one serves: each decided on as if it had been named.
+"""Ask the entries of a chain in turn until one serves; policy decides on each as if it was named.
 
-Who is left alone, and in which order they are tried, is `fallbacks`; asking one entry is `issuer`.
+`fallbacks` decides which entries to skip and in which order to try; `issuer` asks one entry.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from credward.lifecycle.failover import fails_over
 
 __all__ = ["Chains"]
 
-# Of the time that a caller still has, this much is for an entry that others can stand in for.
+# The share of the caller's remaining time for an entry that has a fallback.
 _SHARE = 0.75
 
 # Asks for the token of one credential, until an instant of the loop's clock (seconds).
@@ -31,9 +31,10 @@ _Ask = Callable[[Authorized, float], Released | Awaitable[Released]]
 
 @dataclass(slots=True)
 class _Chain:
-    """An ask on its way along the entries that may answer it; *failure* if none does.
+    """A request on its way along the chain; *failure* is raised if no entry answers.
 
-    *names*: who was not asked yet; *until*: when the caller is answered, by the loop's clock.
+    *names*: the entries not asked yet; *until*: when the caller needs an answer, by the loop's
+    clock.
     """
 
     asked: Authorized
@@ -51,19 +52,19 @@ class Chains:
         self._fallbacks = fallbacks
 
     def names(self, asked: CredentialConfig) -> list[str]:
-        """Return *asked* and all that may stand in for it."""
+        """Return *asked* and its fallbacks."""
         if not asked.fallback:
             return [asked.name]
         return self._fallbacks.names(self._gate.config, asked)
 
     def meant(self, asked: Authorized, token_id: str | None) -> str:
-        """Return whose token a caller means that knows only the name it asked for."""
+        """Return the entry whose token a caller means; it knows only the name it asked for."""
         return self._fallbacks.meant(self._gate.config, asked.credential, asked.caller, token_id)
 
     def obtain(self, asked: Authorized, until: float, ask: _Ask) -> Released | Awaitable[Released]:
-        """Return the answer of the first entry that has one, as *ask* gives it for one entry.
+        """Return the answer of the first entry that has one; *ask* asks one entry.
 
-        Where none has, the failure is the one of the entry that was named.
+        If none has, the failure is that of the named entry.
         """
         order = self._fallbacks.order(self._gate.config, asked.credential, asked.caller)
         return self._try_each(_Chain(asked, deque(order), until, ask))
@@ -82,7 +83,7 @@ class Chains:
                 return self._try_later(chain, entry, answer)
             self._served(chain, entry)
             return answer
-        # The order is never empty, and who was in it served or failed.
+        # The order is never empty, and each entry in it served or failed.
         assert chain.failure is not None
         raise chain.failure.error()
 
@@ -99,7 +100,7 @@ class Chains:
         return answer
 
     def _authorize(self, chain: _Chain, name: str) -> Authorized:
-        """Decide on an entry as if it had been named; the answer keeps the shape asked for."""
+        """Decide on an entry as if it was named; the answer keeps the requested format."""
         asked = chain.asked
         if name == asked.credential.name:
             return asked
@@ -114,15 +115,15 @@ class Chains:
         self._fallbacks.served(self._gate.config, asked, entry.credential, entry.caller)
 
     def _pass_over(self, chain: _Chain, name: str, entry: Authorized, failure: Failure) -> None:
-        """Note why *name* does not serve; raise where no other entry could."""
+        """Note why *name* does not serve; raise if no other entry could."""
         asked = chain.asked.credential
         own = name == asked.name
         if own and not fails_over(failure):
             raise failure.error()
-        # Where policy refused it, *entry* is still the one before: nothing was asked of *name*.
+        # If policy refused it, *entry* is still the previous one: *name* was not asked.
         if name == entry.credential.name:
             self._fallbacks.failed(entry.credential, failure)
-        # What callers hear is about the name that they know.
+        # Callers get an error about the name that they know.
         if own:
             chain.failure = failure
         elif chain.failure is None:
@@ -130,7 +131,7 @@ class Chains:
 
 
 def _deadline(chain: _Chain) -> float:
-    """Return until when an entry is waited for: time is left for the next one, if there is one."""
+    """Return until when to wait for an entry: leave time for the next one, if there is one."""
     if not chain.names:
         return chain.until
     now = asyncio.get_running_loop().time()

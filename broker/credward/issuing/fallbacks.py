@@ -1,7 +1,6 @@
-"""Chains of credentials that stand in for each other: who is asked next, and who is left alone.
+"""Chains of credentials that can replace each other: which one to ask next, which to skip.
 
-Knows the configuration and what the lifecycle holds; the judgement is `lifecycle.failover`, asking
-is `issuer`.
+Knows the configuration and the state of the lifecycle; `lifecycle.failover` judges, `issuer` asks.
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ _HOLDS_A_TOKEN = (State.FRESH, State.REFRESHING, State.SUSPECT, State.STALE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """An entry that is not asked now, for this *reason*; instants are Unix seconds.
+    """An entry to skip now, with the *reason*; instants are Unix seconds.
 
-    *since* is None where that is not known, *until* where it lasts until somebody acts.
+    *since* is None if unknown; *until* is None if it lasts until somebody acts.
     """
 
     credential: str
@@ -40,9 +39,9 @@ class Skipped:
 
 
 class Fallbacks:
-    """The chains of the configuration in force.
+    """The chains of the current configuration.
 
-    *holds* tells whether a credential hands out the token of that id.
+    *holds* tells whether a credential hands out the token with that id.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class Fallbacks:
         return [name for name, _ in _chain(config, asked)]
 
     def order(self, config: Config, asked: CredentialConfig, caller: Caller) -> list[str]:
-        """Return the names to be tried for an ask of *asked*, best first; never none."""
+        """Return the names to try for a request of *asked*, best first; never empty."""
         now = self._look(config)
         chain = _chain(config, asked)
         for entry in chain:
@@ -71,7 +70,7 @@ class Fallbacks:
     ) -> str:
         """Return the entry whose token this caller means: it knows only the name it asked for.
 
-        That is the one that holds *token_id*, else the one that its session is served by.
+        That is the one that holds *token_id*, else the one that serves its session.
         """
         self._look(config)
         if token_id is not None:
@@ -87,11 +86,11 @@ class Fallbacks:
     def served(
         self, config: Config, asked: CredentialConfig, entry: CredentialConfig, caller: Caller
     ) -> None:
-        """Note that an ask of *asked* was answered by *entry*."""
+        """Note that *entry* answered a request for *asked*."""
         self._failover.served(_chain(config, asked), _entry(entry), _session(caller))
 
     def failure_of(self, asked: CredentialConfig) -> Failure | None:
-        """Return why *asked* is left alone, None where it is not."""
+        """Return why *asked* is skipped, or None."""
         now = self._clock.now()
         window = self._failover.window(_entry(asked), now)
         if window is None:
@@ -103,7 +102,7 @@ class Fallbacks:
         )
 
     def unusable(self, config: Config) -> list[Skipped]:
-        """Return the credentials that give no token now, also those of no chain."""
+        """Return the credentials that give no token now, even if they are in no chain."""
         now = self._look(config)
         found = []
         for credential in config.credentials.values():
@@ -134,7 +133,7 @@ class Fallbacks:
         return self._clock.now()
 
     def _reconsider(self, entry: _Entry, now: float) -> None:
-        """Close a window whose reason has gone meanwhile: a login, a refresh in the background."""
+        """Close a window whose reason is gone: after a login, or a refresh in the background."""
         window = self._failover.window(entry, now)
         if window is None:
             return
@@ -142,7 +141,7 @@ class Fallbacks:
         if window.state is WindowState.DISABLED:
             gone = not view.state.needs_somebody
         else:
-            # What it failed with was taken away: a new secret, another login.
+            # The reason of its failure is gone: a new secret, another login.
             gone = view.state in {State.EMPTY, State.EXPIRED} and view.failure is None
         if gone or view.state in _HOLDS_A_TOKEN:
             self._failover.succeeded(entry)
@@ -153,7 +152,7 @@ def _entry(credential: CredentialConfig) -> _Entry:
 
 
 def _chain(config: Config, asked: CredentialConfig) -> list[_Entry]:
-    """Return *asked* and all that may stand in for it, each with its own after it."""
+    """Return *asked* and its fallbacks, each followed by its own fallbacks."""
     chain: list[_Entry] = []
     todo = [asked.name]
     while todo:
@@ -165,12 +164,12 @@ def _chain(config: Config, asked: CredentialConfig) -> list[_Entry]:
 
 
 def _session(caller: Caller) -> Hashable | None:
-    """Return what the asks of one session have in common: the agent; None where there is none."""
+    """Return what identifies a session: the agent, or None."""
     return None if caller.agent is None else (caller.agent.pid, caller.agent.start_time)
 
 
 def _rejected(view: View, failure: Failure, verdict: Verdict, now: float) -> Skipped:
-    """Return what is unusable because of a report, however it was found out."""
+    """Return what a report made unusable."""
     heals = failure.recovery is Recovery.RETRY
     return Skipped(
         credential=view.credential,
@@ -184,7 +183,7 @@ def _rejected(view: View, failure: Failure, verdict: Verdict, now: float) -> Ski
 
 
 def _window(view: View, now: float) -> Window | None:
-    """Return the window of a credential that nobody asked for by a chain, as its state has it."""
+    """Return the window of a credential that no chain asked for, from its state."""
     if view.failure is None or view.state in _HOLDS_A_TOKEN:
         return None
     if view.state is State.PARKED:

@@ -1,6 +1,6 @@
-"""The first half of every request: who asks, and may they. What passes is an `Authorized`.
+"""The first half of every request: who asks, and may they? The result is an `Authorized`.
 
-Denials are written down here; what is handed out afterwards is `issuer`.
+Denials are recorded here; `issuer` hands out tokens.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from credward.tokens import TokenRequest
 __all__ = ["Active", "Gate", "Holder", "settled"]
 
 _EVERYTHING = "*"
-# What owners do, and agents should not: the caller is looked at closely, which takes its time.
+# Actions for owners, not agents: the caller is checked closely, which takes time.
 _OF_OWNERS = frozenset({"Approve", "Login", "Manage"})
-# The obligations that the issuer meets. A permit with another one permits nothing.
+# The obligations that the issuer can meet. A permit with any other one permits nothing.
 _MET: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """What decides right now; replaced as one, so that each decision has one version of both."""
+    """Configuration and policy now; replaced together, so that they always match."""
 
     config: Config
     policy: PolicyEngine
@@ -49,7 +49,7 @@ class Holder(Protocol):
 
 
 async def settled(authorized: Authorized | Awaitable[Authorized]) -> Authorized:
-    """Return what was allowed, however long it takes."""
+    """Return what was allowed; may take time."""
     return authorized if isinstance(authorized, Authorized) else await authorized
 
 
@@ -75,19 +75,19 @@ class Gate:
     def authorize(
         self, action: str, peer: Peer, token_request: TokenRequest
     ) -> Authorized | Awaitable[Authorized]:
-        """Let this request through, or raise; what is denied is recorded.
+        """Allow this request, or raise; denials are recorded.
 
-        What owners do takes a closer look at the caller, and its time; the name may be that of a
-        grant then, which stands for the first credential on it. All else is decided at once. A
-        denial names only what the caller named. Where a token is to go out, the credential must
-        be allowed to go where the caller will send it.
+        For actions of owners the caller is checked closely, which takes time; the name may then be
+        a grant, which means the first credential on it. All else is decided at once. A denial names
+        only what the caller named. To hand out a token, the credential must be allowed to go where
+        the caller will send it.
         """
         if action in _OF_OWNERS:
             return self._authorize_closely(action, peer, token_request)
         return self._authorize(action, self._identify(peer), token_request)
 
     def authorize_instead(self, asked: Authorized, name: str) -> Authorized:
-        """Decide on another credential for the caller of *asked*, as if it had been named."""
+        """Decide on another credential for the caller of *asked*, as if it was named."""
         token_request = msgspec.structs.replace(asked.token_request, credential=name)
         return self._authorize(asked.action, asked.caller, token_request)
 
@@ -98,22 +98,22 @@ class Gate:
     async def require_owner(
         self, action: str, peer: Peer, *, although_locked: bool = False
     ) -> Caller:
-        """Decide on one of those that owners do, and agents should not; raise `denied`."""
+        """Decide on an action for owners, not agents; raise `denied`."""
         caller = await self._identify_closely(peer)
         return self._require(action, caller, although_locked=although_locked)
 
     @property
     def config(self) -> Config:
-        """The configuration in force."""
+        """The current configuration."""
         return self._holder.active.config
 
     @property
     def locked(self) -> bool:
-        """Whether nothing is handed out or changed."""
+        """Whether nothing may be handed out or changed."""
         return self._locked()
 
     def check_unlocked(self) -> None:
-        """Refuse all but looking and unlocking: what lies in memory is no exception."""
+        """Refuse all but status and unlock, even for tokens in memory."""
         if self.locked:
             raise LOCKED.error()
 
@@ -125,8 +125,8 @@ class Gate:
         try:
             found = find_on_grant(self._holder.active.config, asked_as)
         except BrokerError:
-            # In the same words as for one that there is: of what there is, nobody hears who may do
-            # nothing of the kind.
+            # The same words as for a name that exists: a caller without permission does not learn
+            # what exists.
             self._require(action, caller, subject=f'"{asked_as}"')
             raise
         token_request = msgspec.structs.replace(token_request, credential=found.name)
@@ -147,7 +147,7 @@ class Gate:
         if name == DEFAULT_NAME:
             subject = "the default credential"
             name = _default(active.config) or _EVERYTHING
-        # Decided before it is looked up: whoever may have nothing also learns no names.
+        # Decide before the lookup: a caller that may get nothing also learns no names.
         decision = self._decide(active, action, caller, token_request.format, name, subject)
         if action != "Inspect":
             self.check_unlocked()
@@ -166,7 +166,7 @@ class Gate:
         return authorized
 
     def _check_destination(self, authorized: Authorized) -> None:
-        """Raise `denied` where the token would go to another host than it is bound to."""
+        """Raise `denied` if the token would go to a host that it is not bound to."""
         credential, token_request = authorized.credential, authorized.token_request
         rule, reason = (
             "base-url",
@@ -208,7 +208,7 @@ class Gate:
 
     def _check_recursion(self, caller: Caller) -> Caller:
         workers = self._worker_pids()
-        # A worker that asks us would wait for the very flight that it is in.
+        # A worker that asks us would wait for its own flight.
         if workers and (
             caller.pid in workers or any(each.pid in workers for each in caller.ancestors)
         ):
@@ -238,8 +238,8 @@ class Gate:
         reason = decision.reason
         if unmet:
             reason = (
-                f"denied, a policy that permits it demands @{unmet[0].name}, which this version "
-                "cannot do: take that out of the policy"
+                f"denied, the policy that permits it needs @{unmet[0].name}, which this version "
+                "does not support: remove that from the policy"
             )
         rule = decision.rules[0] if decision.rules else None
         self._recorder.denied(action, name, format_name, caller, rule)
@@ -247,7 +247,7 @@ class Gate:
 
 
 def _default(config: Config) -> str | None:
-    """Return the name that `-` stands for, None where it stands for none."""
+    """Return the name that `-` means, or None."""
     try:
         return find_credential(config, DEFAULT_NAME).name
     except BrokerError:
@@ -255,5 +255,5 @@ def _default(config: Config) -> str | None:
 
 
 def _named(config: Config, name: str) -> CredentialConfig:
-    """Return the credential; the error lists names, and only who may have all is told those."""
+    """Return the credential; the error lists names only to a caller that may use all of them."""
     return find_credential(config, DEFAULT_NAME if name == _EVERYTHING else name)

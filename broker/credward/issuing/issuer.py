@@ -1,7 +1,7 @@
-"""The second half of every request: obtain a token for it, record that, release it.
+"""The second half of every request: obtain a token, record that, release it.
 
-In that order, always, and for every door. Who may is `gate`, when to mint is the lifecycle's
-`driver`, which credential stands in for which is `chains`; what the client gets is the door's.
+Always in that order, for every door. `gate` decides who may, the lifecycle's `driver` when to mint,
+`chains` which credential can replace which; the door shapes the answer.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from credward.tokens import TokenRequest
 
 __all__ = ["Issuer", "Refreshed", "Report"]
 
-# The daemon answers this much before the caller gives up (seconds): a late answer is no answer.
+# The daemon answers this long before the caller gives up (seconds): a late answer is useless.
 _HEAD_START = 0.2
 
 _T = TypeVar("_T")
@@ -37,10 +37,10 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A caller's word that a token was refused where it is used.
+    """A caller's report that a token was refused where it is used.
 
-    *token_id* None: the one that it was given last. *until*: when it may be used again, in Unix
-    seconds, as far as the caller was told.
+    *token_id* None: the last one it got. *until*: when it may be used again (Unix seconds), if the
+    caller knows.
     """
 
     token_id: str | None = None
@@ -49,7 +49,7 @@ class Report:
 
 
 class Refreshed(NamedTuple):
-    """What is held of a credential after a mint that was asked for outright."""
+    """The state of a credential after a forced mint."""
 
     credential: str
     held: Held
@@ -80,7 +80,7 @@ class Issuer:
     def issue(
         self, peer: Peer, token_request: TokenRequest, deadline: float
     ) -> Released | Awaitable[Released]:
-        """Hand out a token: at once from memory, else when the flight lands, or raise."""
+        """Hand out a token: at once from memory, else when the flight ends, or raise."""
         try:
             authorized = self._gate.authorize("Issue", peer, token_request)
             if isinstance(authorized, Authorized):
@@ -96,13 +96,13 @@ class Issuer:
         return self._counted(token_request, answer)
 
     def obtain(self, authorized: Authorized, deadline: float) -> Released | Awaitable[Released]:
-        """Return the token of an allowed request, recorded; of a chain from who can serve it."""
+        """Return the token of an allowed request, recorded; from any entry of a chain."""
         if stuck := self._stuck(authorized):
             return self._look_and_obtain(authorized, stuck, deadline)
         return self._obtain(authorized, _answer_at(deadline))
 
     async def refresh(self, peer: Peer, token_request: TokenRequest, deadline: float) -> Refreshed:
-        """Mint anew whatever is held; return what is held then, without handing it out."""
+        """Force a mint; return the new state, without handing out the token."""
         authorized = await settled(self._gate.authorize("Issue", peer, token_request))
         name = authorized.credential.name
         before = self._driver.view(name).token_id
@@ -112,7 +112,7 @@ class Issuer:
                 answer = await _in_time(answer, authorized, _answer_at(deadline))
             failure = self._driver.view(name).failure
             if failure is not None and answer.held.token_id == before:
-                # The one before is still good for callers, but it is not what was asked for here.
+                # The old token is still good for callers, but here a new one was asked for.
                 raise failure.error()
         except BrokerError as error:
             self._recorder.failed(authorized, error.kind)
@@ -121,7 +121,7 @@ class Issuer:
         return Refreshed(name, answer.held)
 
     async def report(self, peer: Peer, credential: str, report: Report) -> None:
-        """Take a caller's word that a token was refused where it is used."""
+        """Take a caller's report that a token was refused where it is used."""
         token_request = TokenRequest(credential=credential, format=NOTHING)
         authorized = await settled(self._gate.authorize("Issue", peer, token_request))
         meant = self._chains.meant(authorized, report.token_id)
@@ -146,7 +146,7 @@ class Issuer:
         self._metrics.asked(name, caller)
         refused = token_request.other_than
         if refused is not None and self._driver.holds(name, refused):
-            # A report, and an ask for another one.
+            # A report, and a request for another token.
             self._recorder.rejected(authorized, refused, Reason.UNAUTHORIZED.value)
             self._driver.reject(name, refused, Reason.UNAUTHORIZED)
         try:
@@ -175,7 +175,7 @@ class Issuer:
         return released if isinstance(released, Released) else await released
 
     def _release(self, authorized: Authorized, answer: Answer) -> Released | Awaitable[Released]:
-        # Recorded before anything leaves: where the line cannot be written, nothing is handed out.
+        # Record before the token leaves: if the line cannot be written, nothing is handed out.
         held = answer.held
         writing = self._recorder.release(authorized, held.token_id, held.upstream_id)
         released = Released(authorized.credential, answer, self._driver.open)
@@ -186,10 +186,10 @@ class Issuer:
         if failure.kind is Kind.LOGIN_REQUIRED:
             self._login_waiters.note(authorized.credential.grant, authorized.caller)
 
-    # --- what takes its time ----------------------------------------------------------------
+    # --- what takes time --------------------------------------------------------------------
 
     def _stuck(self, authorized: Authorized) -> list[str]:
-        """Return who of those that may answer waits for somebody, perhaps for another file."""
+        """Return the entries that wait for somebody, perhaps for another file."""
         return [
             name
             for name in self._chains.names(authorized.credential)
@@ -202,7 +202,7 @@ class Issuer:
         for name in await self._files.changed(stuck):
             if (credential := self._gate.config.credentials.get(name)) is not None:
                 self._driver.grant_given(credential.grant)
-        # Decided anew: much may have happened while files were looked at.
+        # Decide again: much may have changed while we checked files.
         again = self._gate.authorize_instead(authorized, authorized.credential.name)
         answer = self._obtain(again, _answer_at(deadline))
         return answer if isinstance(answer, Released) else await answer
@@ -225,13 +225,13 @@ class Issuer:
 
 
 def _answer_at(deadline: float) -> float:
-    """Return when a caller is answered that gives up at *deadline*."""
+    """Return when to answer a caller that gives up at *deadline*."""
     now = asyncio.get_running_loop().time()
     return now + max(deadline - now - _HEAD_START, (deadline - now) / 2)
 
 
 async def _in_time(flight: asyncio.Future[_T], authorized: Authorized, until: float) -> _T:
-    """Wait for a flight, but no longer than the caller does; the mint always goes on."""
+    """Wait for a flight, but not longer than the caller; the mint always goes on."""
     patience = max(0.0, until - asyncio.get_running_loop().time())
     try:
         async with asyncio.timeout(patience):
@@ -239,7 +239,7 @@ async def _in_time(flight: asyncio.Future[_T], authorized: Authorized, until: fl
     except TimeoutError as error:
         raise BrokerError(
             Kind.TIMED_OUT,
-            f'"{authorized.credential.name}" is not there after {patience:.3g} s, '
+            f'"{authorized.credential.name}" is not ready after {patience:.3g} s, '
             "the mint goes on: ask again",
             retry_after=1.0,
         ) from error

@@ -1,4 +1,4 @@
-"""How asks ended and who asked last, and that in the Prometheus text format.
+"""How requests ended and who asked last, also in the Prometheus text format.
 
 Counting is a dict; the client library is imported at the first scrape, so a daemon that nobody
 scrapes pays nothing.
@@ -28,7 +28,7 @@ class Sample:
 
 @dataclass(slots=True)
 class Metrics:
-    """How many asks ended how, by format; labels are words of ours, never a caller's text.
+    """Results of requests, counted by format; labels are our words, never a caller's text.
 
     *askers*: who asked for a credential last, as `status` shows it.
     """
@@ -41,12 +41,12 @@ class Metrics:
         self.askers[credential] = caller
 
     def last_asked_by(self, credential: str) -> str | None:
-        """Return a text for people, None where nobody has asked."""
+        """Return a text for people, None if nobody has asked."""
         caller = self.askers.get(credential)
         return None if caller is None else caller.describe()
 
     def answered(self, format_name: str, outcome: str) -> None:
-        """Count one ask: *outcome* is `issued` or the slug of an error kind."""
+        """Count one request: *outcome* is `issued` or the slug of an error kind."""
         self.answers[format_name, outcome] += 1
 
     def render(self, samples: list[Sample]) -> str:

@@ -1,6 +1,6 @@
 """One audit line per answer, written before the answer leaves.
 
-Knows what a line holds; how lines get to the disk is `audit`.
+Knows what a line holds; `audit` writes lines to disk.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["Recorder"]
 
 
 class Recorder:
-    """Writes what was decided and what was handed out; raises where it cannot be written."""
+    """Records decisions and tokens handed out; raises if that cannot be written."""
 
     def __init__(self, *, clock: Clock, audit: AuditLog) -> None:
         self._clock = clock
@@ -47,24 +47,24 @@ class Recorder:
     def release(
         self, authorized: Authorized, token_id: str, upstream_id: str | None
     ) -> Awaitable[None] | None:
-        """Record what is about to be handed out; where that takes time, it is to be waited for."""
+        """Record what is about to be handed out; await the result if there is one."""
         entry = self._entry(authorized, "issued", token_id=token_id, upstream_id=upstream_id)
         return self._audit.commit(entry)
 
     def refreshed(self, authorized: Authorized, token_id: str, upstream_id: str | None) -> None:
-        """Record a mint that somebody asked for outright; nothing is handed out."""
+        """Record a forced mint; nothing is handed out."""
         self._write(authorized, "refreshed", token_id=token_id, upstream_id=upstream_id)
 
     def rejected(self, authorized: Authorized, token_id: str | None, reason: str) -> None:
-        """Record a caller's word that a token was refused where it is used, and its *reason*."""
+        """Record a caller's report that a token was refused where it is used, and its *reason*."""
         self._write(authorized, "rejected", token_id=token_id, kind=reason)
 
     def managed(self, authorized: Authorized, outcome: str) -> None:
-        """Record what was done to a grant: a login begun, a grant given up."""
+        """Record an action on a grant: a login started, a grant dropped."""
         self._write(authorized, outcome)
 
     def acted(self, caller: Caller, action: str, outcome: str, *, about: str = "*") -> None:
-        """Record what was done that is *about* no single credential: a lock, a stored secret."""
+        """Record an action *about* no single credential: a lock, a stored secret."""
         self._audit.record(
             AuditEntry.of(
                 self._clock.now(),

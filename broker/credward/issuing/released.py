@@ -1,6 +1,6 @@
-"""A token on its way out: its facts, and a handle that is opened once and wiped.
+"""A token on its way out: its facts, and a handle that opens once and is wiped.
 
-Made by `issuer` once the audit line is written; the door that asked gives it its shape.
+`issuer` makes it after the audit line is written; the door gives it its format.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ __all__ = ["Released"]
 
 
 class Released:
-    """What is handed out. *credential* is the one that served, shaped as the one that was named.
+    """The token to hand out. *credential* is the one that served, in the format of the named one.
 
-    *held* has the facts of the token, with times in Unix seconds; *short*: it lasts less long than
-    was asked.
+    *held* has the facts of the token, times in Unix seconds; *short*: it lasts less long than
+    asked.
     """
 
     __slots__ = ("_open", "credential", "held", "short")
@@ -32,10 +32,10 @@ class Released:
         self._open: Callable[[Held], bytearray] | None = unseal
 
     def open(self) -> bytearray:
-        """Return the plain token, once; whoever opens it wipes it."""
+        """Return the plain token, once; the caller wipes it."""
         unseal, self._open = self._open, None
         if unseal is None:
-            raise RuntimeError("this token was opened already")
+            raise RuntimeError("this token was already opened")
         return unseal(self.held)
 
     def __repr__(self) -> str:

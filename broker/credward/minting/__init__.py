@@ -1,1 +1,1 @@
-"""Tokens: the asyncio driver of the lifecycle, what is kept of them, one mint."""
+"""Tokens: the asyncio driver of the lifecycle, the token caches, one mint."""

@@ -1,7 +1,6 @@
 """The asyncio driver of the lifecycle: events in, commands out.
 
-Decides nothing about time (that is `lifecycle`) and nothing about callers (that is `issuer`);
-where tokens lie is `token_cache`.
+`lifecycle` decides about time, `issuer` about callers; `token_cache` keeps the tokens.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ _log = logging.getLogger(__name__)
 
 
 class MintedBody(Protocol):
-    """What a mint brings: the token as bytes of ours to seal and wipe, and the facts about it."""
+    """The result of a mint: the token as bytes that we seal and wipe, and the facts about it."""
 
     body: bytearray
     kind: TokenKind
@@ -66,9 +65,9 @@ class MintedBody(Protocol):
 
 
 class Wakeups(Protocol):
-    """Calls back at a deadline and when the wall clock may have jumped; too often is no harm.
+    """Calls back at a deadline and when the wall clock may have jumped; extra calls do no harm.
 
-    The one on Linux and the one for elsewhere are in `daemon.wakeups`.
+    `daemon.wakeups` has one for Linux and one for other systems.
     """
 
     def watch(self, wake: Callable[[], None]) -> None:
@@ -76,11 +75,11 @@ class Wakeups(Protocol):
         ...
 
     def set(self, seconds: float) -> None:
-        """Call back in so many seconds (infinite: no deadline); replaces the one before."""
+        """Call back in so many seconds (infinite: no deadline); replaces the previous deadline."""
         ...
 
     def close(self) -> None:
-        """Do not call any more."""
+        """Stop calling."""
         ...
 
 
@@ -88,19 +87,19 @@ Mint = Callable[[TokenKey], Awaitable[MintedBody]]
 
 
 class Owner(Protocol):
-    """Whoever is told when only a human can help."""
+    """Gets told when only a human can help."""
 
     def login_needed(self, grant: str) -> None:
-        """Note that a mint found out that a login is needed."""
+        """Note that a mint showed that a login is needed."""
         ...
 
     def login_given(self, grant: str) -> None:
-        """Note that mints go well."""
+        """Note that mints work."""
         ...
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A token that may be handed out now. *short*: it lasts less long than was asked."""
+    """A token that may be handed out now. *short*: it lasts less long than asked."""
 
     held: Held
     short: bool
@@ -130,8 +129,7 @@ class Driver:
         self._plans: dict[str, Plan] = {}
         self._waiters: dict[int, asyncio.Future[Answer]] = {}
         self._next_waiter = 0
-        # The answer of an ask that the lifecycle gave at once, so that the hot path needs no
-        # future.
+        # The answer that the lifecycle gave at once, so that the hot path needs no future.
         self._immediate: Answer | Failure | None = None
         self._wakeups = wakeups
         self._wakes_at = math.inf
@@ -139,10 +137,10 @@ class Driver:
         wakeups.watch(self._wake)
         wakeups.set(math.inf)
 
-    # --- what the issuer asks of it ---------------------------------------------------------
+    # --- what the issuer calls --------------------------------------------------------------
 
     def configure(self, plans: Iterable[Plan]) -> None:
-        """Make these the credentials that exist; tokens of changed or vanished ones are dropped."""
+        """Set the credentials that exist; tokens of changed or removed ones are dropped."""
         self._plans = {each.credential: each for each in plans}
         self._configured()
 
@@ -154,7 +152,7 @@ class Driver:
         asker: Hashable | None,
         cache_ttl: float | None,
     ) -> Answer | asyncio.Future[Answer]:
-        """Return a token at once where there is one, else a future; raise where it is hopeless."""
+        """Return a token at once if there is one, else a future; raise if a mint cannot help."""
         self._next_waiter += 1
         waiter = self._next_waiter
         return self._ask(
@@ -169,12 +167,12 @@ class Driver:
         )
 
     def force(self, key: TokenKey) -> Answer | asyncio.Future[Answer]:
-        """Mint anew whatever is held, and return what the flight brings."""
+        """Force a mint, and return its result."""
         self._next_waiter += 1
         return self._ask(self._next_waiter, Forced(key=key, waiter=self._next_waiter))
 
     def holds(self, credential: str, token_id: str) -> bool:
-        """Return whether this is a token of *credential* that is handed out now."""
+        """Return whether this token of *credential* is handed out now."""
         return any(
             key.credential == credential and held.token_id == token_id
             for key, held in self._cache.all()
@@ -187,18 +185,18 @@ class Driver:
         self._handle(Rejected(credential=credential, token_id=token_id, reason=reason, until=until))
 
     def grant_given(self, grant: str, *, drop: bool = False, same_secret: bool = False) -> None:
-        """Note that what the grant waited for has come: a login, a secret, a file.
+        """Note that the grant got what it waited for: a login, a secret, a file.
 
-        *drop*: tokens of before are handed out no more. *same_secret*: what was reported stays.
+        *drop*: older tokens are no longer handed out. *same_secret*: reports on it stay.
         """
         self._handle(GrantCleared(grant=grant, drop=drop, same_secret=same_secret))
 
     def grant_parked(self, grant: str, failure: Failure, *, drop: bool = False) -> None:
-        """Note that the grant waits for a human; *drop*: its tokens are handed out no more."""
+        """Note that the grant waits for a human; *drop*: its tokens are no longer handed out."""
         self._handle(GrantParked(grant=grant, failure=failure, drop=drop))
 
     def restore(self) -> None:
-        """Take up the tokens that an earlier life of the daemon left."""
+        """Take the tokens that an earlier run of the daemon left."""
         for key, held in self._cache.restore():
             assert held.expires_at is not None
             self._handle(
@@ -213,7 +211,7 @@ class Driver:
             )
 
     def drop_all(self, failure: Failure) -> None:
-        """Forget every token, and what is being minted: who waits for that hears *failure*."""
+        """Forget every token and every running mint: callers that wait get *failure*."""
         self._handle(TokensDropped(failure=failure))
 
     def store_opened(self) -> None:
@@ -221,7 +219,7 @@ class Driver:
         self._handle(StoreOpened())
 
     def drop(self, credential: str) -> None:
-        """Forget the tokens of one credential, what failed of it, and the mint that is out."""
+        """Forget the tokens of one credential, its failures, and its running mint."""
         others = (each for each in self._plans.values() if each.credential != credential)
         self._handle(Configured(plans=tuple(others)))
         self._configured()
@@ -238,7 +236,7 @@ class Driver:
         return self._lifecycle.view(credential, self._clock.now())
 
     def warnings(self) -> list[str]:
-        """Return what the providers had to say about tokens that are held."""
+        """Return the providers' notes on tokens that are held."""
         return sorted(
             {
                 f'"{key.credential}" {held.warning}'
@@ -248,7 +246,7 @@ class Driver:
         )
 
     def close(self) -> None:
-        """Wake up no more."""
+        """Stop waking up."""
         self._wakeups.close()
 
     # --- the loop ---------------------------------------------------------------------------
@@ -309,11 +307,10 @@ class Driver:
         except BrokerError as error:
             self._fail(key, flight, error.failure)
         except Exception:  # noqa: BLE001 - waiters must never be left hanging
-            # A defect of ours must not leave waiters hanging; the traceback goes to the log, which
-            # is ours too.
+            # A defect of ours must not leave waiters hanging; the traceback goes to our own log.
             _log.exception("minting %s failed unexpectedly", key.credential)
             defect = Failure.of(
-                Kind.INTERNAL, f'"{key.credential}" failed by a defect: run credward doctor'
+                Kind.INTERNAL, f'"{key.credential}" failed (a bug): run credward doctor'
             )
             self._fail(key, flight, defect)
         else:
@@ -353,13 +350,13 @@ class Driver:
 
     def _set_wakeup(self, now: float) -> None:
         wake_at = self._lifecycle.wake_at()
-        # Most asks change nothing about the next deadline: it is set anew only for an earlier one.
+        # Most requests do not change the next deadline: it is set again only for an earlier one.
         if wake_at is None or wake_at >= self._wakes_at:
             return
         self._wakes_at = wake_at
         self._wakeups.set(wake_at - now)
 
     def _wake(self) -> None:
-        # By deadline or by a step of the clock: either way what was set is no longer what is due.
+        # Woken by the deadline or a clock change: either way the deadline that was set is outdated.
         self._wakes_at = math.inf
         self._handle(Woke())

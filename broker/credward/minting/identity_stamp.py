@@ -1,7 +1,7 @@
-"""A digest of who a token is minted as, beyond the settings: logins and secrets behind them.
+"""A digest of the identity that a token is minted for: the logins and secrets behind the settings.
 
-Covers what the daemon itself can read. Files, programs and keychain items are read by workers for
-one mint each and are not in it.
+Covers what the daemon itself can read. Workers read files, programs and keychain items for one mint
+each; these are not covered.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from credward.settings.references import Reference, references_in
 
 __all__ = ["identity_stamp"]
 
-# References to other credentials may lead on; a circle is a configuration error elsewhere.
+# A reference to another credential may lead to more; other code reports circles.
 _DEEPEST = 8
 
 
 def identity_stamp(
     config: Config, credential: CredentialConfig, records: GrantRecords, environ: Mapping[str, str]
 ) -> str | None:
-    """Return the digest, keyed by the store; None where the grant it needs is not there.
+    """Return the digest, keyed by the store; None if the grant it needs is missing.
 
-    Raise `store-locked` where the store is.
+    Raise `store-locked` if the store is locked.
     """
     words = _words(config, credential, records, environ, _DEEPEST)
     if words is None:
         return None
-    # Keyed: of a short secret, a bare digest would tell too much to whoever reads the memory.
+    # Keyed: a plain digest of a short secret would tell too much to anyone who reads the memory.
     key = records.derive("token-identity")
     return hmac.new(key, msgspec.json.encode(words), hashlib.sha256).hexdigest()[:32]
 
@@ -50,7 +50,7 @@ def _words(
         record = records.load(credential.grant)
         if terms.logins and (record is None or record.secret is None):
             return None
-        # Zero is the origin of a grant that no login gave.
+        # Zero is the origin of a grant that came from no login.
         words.append(record.family if record is not None else 0)
     for field, reference in sorted(references_in(credential.settings).items()):
         match reference:

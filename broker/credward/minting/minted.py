@@ -1,6 +1,6 @@
-"""What a daemon mints with: one mint, the driver that says when, the tokens, who is told.
+"""What a daemon mints with: one mint, the driver that says when, the tokens, the notices.
 
-A value: the parts by name, for who works with several of them. Who makes them is `daemon`.
+A value: the parts by name, for code that uses several of them. `daemon` makes them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""One mint from the daemon's side: its secrets gathered, its grant lent, a worker put to it.
+"""One mint from the daemon's side: gather its secrets, lend its grant, give it to a worker.
 
-Whether and when to mint is the lifecycle's business, what becomes of the grant is `keeper`'s.
+The lifecycle decides whether and when to mint; `keeper` decides what happens to the grant.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from credward.workers.token_bytes import wipe
 
 __all__ = ["Minting", "needs_login", "needs_store"]
 
-# A provider that names no limit of its own may hold a worker this long (seconds).
+# How long a provider without its own limit may use a worker (seconds).
 _DEADLINE = 30.0
-# A worker ends an exchange that rotates a grant after 90 s by itself, and so what comes before it;
-# to kill it earlier might lose the grant (seconds).
+# A worker ends an exchange that rotates a grant after 90 s by itself, and also the steps before it;
+# killing it earlier might lose the grant (seconds).
 _EXCHANGE = 182.0
 
 
 class Minting:
     """Mints for the lifecycle.
 
-    *login_found* is told of a grant whose login another tool keeps, once a mint shows that it is
-    there again.
+    *login_found* is called for a grant whose login another tool keeps, when a mint shows that the
+    login is back.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Minting:
         self._replay_cache = kept.replay_cache
         self._secrets = secrets
         self._login_found = login_found
-        # Credentials whose last mint missed a login that another tool keeps.
+        # Credentials whose last mint found no login of another tool.
         self._logged_out: set[str] = set()
 
     async def mint(
@@ -99,10 +99,10 @@ class Minting:
     async def _mint_by_itself(
         self, credential: CredentialConfig, request: MintRequest
     ) -> MintedToken:
-        """Mint without a grant of ours; where another tool keeps a login, notice what became of it.
+        """Mint without a grant of ours; if another tool keeps a login, note whether it is there.
 
-        Here, and not where a parked key is tried, because who misses the login may be another
-        credential, which is minted from this one.
+        Done here, not where a parked key is tried, because another credential that is minted from
+        this one may need the login.
         """
         limit = credential.meaning.timeout or _DEADLINE
         # Two seconds more than the provider's own limit: its report of a hung program says more
@@ -124,7 +124,7 @@ class Minting:
     async def _mint_on_grant(
         self, credential: CredentialConfig, terms: GrantTerms, request: MintRequest
     ) -> MintedToken:
-        """Mint; where an exchange was cut off, try the same secret again at once, but once."""
+        """Mint; if an exchange was cut off, try the same secret again at once, but only once."""
         doubtful = None
         while True:
             await self._journal_replay.wait_for(credential.grant)
@@ -143,7 +143,7 @@ class Minting:
                 doubtful = loan.record is not None and loan.record.ambiguous_at is not None
             outcome, fate = await self._use(credential, terms, request, loan)
             if fate is Fate.REPLACED:
-                # Nobody asked for what the grant before brings, or fails with.
+                # Nobody wants the result of the previous grant, or its failure.
                 _wipe(outcome)
                 doubtful = None
                 continue
@@ -163,7 +163,7 @@ class Minting:
         request = msgspec.structs.replace(
             request,
             grant=None if secret is None else Secret(secret),
-            # Whoever had to wait for the grant did not wait for an old clock.
+            # The wait for the grant took time, so read the clock again.
             now=self._clock.now(),
         )
         use = GrantUse(self._keeper, loan)
@@ -188,38 +188,38 @@ class Minting:
 
 
 def needs_store(credential: CredentialConfig) -> bool:
-    """Return whether nothing can be minted for *credential* while the store is not open."""
+    """Return whether *credential* can be minted only while the store is open."""
     terms = credential.meaning.grant
     references = references_in(credential.settings).values()
     return bool(terms.logins) or terms.rotating or any(each.store for each in references)
 
 
 def needs_login(credential: CredentialConfig) -> Failure:
-    """Return the failure of a credential whose grant nobody has given yet."""
+    """Return the failure of a credential that has no grant yet."""
     return login_required(credential.name)
 
 
 def _with_refresh(credential: CredentialConfig, failure: Failure) -> Failure:
-    """Return a failure that wants a login of another tool, with what to do after it.
+    """Return a failure that asks for a login of another tool, with the command to run after it.
 
-    Nobody tells us when such a login was given.
+    We do not hear when such a login is done.
     """
     after = f"after that login run credward refresh {credential.name}"
     return replace(failure, hint=f"{failure.hint}; {after}" if failure.hint else after)
 
 
 def _checked(credential: CredentialConfig, minted: MintedToken, fate: Fate) -> MintedToken:
-    """Return the token, or hold it back where its grant is not kept."""
+    """Return the token, or hold it back if its grant is not kept."""
     match fate:
         case Fate.LOCKED:
-            # Its grant may have been given up before.
+            # Its grant may have been dropped before.
             wipe(minted.body)
             raise LOCKED.error()
         case Fate.UNWRITTEN:
             wipe(minted.body)
             raise BrokerError(
                 Kind.INTERNAL,
-                f'"{credential.name}" was renewed, but its new grant can be written nowhere: '
+                f'"{credential.name}" was renewed, but its new grant cannot be written: '
                 "make room in the state directory; nothing is lost while the daemon runs",
             )
         case _:

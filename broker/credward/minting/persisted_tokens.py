@@ -1,7 +1,7 @@
-"""Tokens of credentials with `persist`: kept in the sealed store, and taken up by the next daemon.
+"""Tokens of credentials with `persist`: kept in the sealed store for the next daemon.
 
-Writes after the answer has left and never in its way; what a token may still be used for is decided
-by the lifecycle, which is told of each as `Restored`.
+Writes after the answer has left and never delays it. The lifecycle gets each token as `Restored`
+and decides what it can still be used for.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LAZILY = 1.0
 
 
 class _Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is kept beside the token itself; *identity*: as whom it was minted."""
+    """What is kept beside the token itself; *identity*: whom it was minted for."""
 
     credential: str
     epoch: str
@@ -57,7 +57,7 @@ class _Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PersistedTokens:
-    """A token cache in memory, and in the store what is to be kept of it."""
+    """A token cache in memory that keeps a part in the store."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class PersistedTokens:
         self._config = config
         self._environ = environ
         self._pending: dict[TokenKey, Held] = {}
-        # What lies in the store, or will in a moment: entry by token id.
+        # What is in the store, or will be in a moment: entry by token id.
         self._kept: dict[str, str] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -85,7 +85,7 @@ class PersistedTokens:
         return len(self._memory)
 
     def get(self, key: TokenKey, token_id: str) -> Held:
-        """Return one that is there."""
+        """Return a token that is there."""
         return self._memory.get(key, token_id)
 
     def open(self, held: Held) -> bytearray:
@@ -93,21 +93,21 @@ class PersistedTokens:
         return self._memory.open(held)
 
     def all(self) -> Iterator[tuple[TokenKey, Held]]:
-        """Yield those that are there."""
+        """Yield all tokens."""
         return self._memory.all()
 
     def put(self, key: TokenKey, facts: TokenFacts, body: bytearray) -> Held:
-        """Take one in, and write it down in a moment; *body* is wiped."""
+        """Add one, and write it in a moment; *body* is wiped."""
         held = self._memory.put(key, facts, body)
         credential = self._config().credentials.get(key.credential)
-        # Without an end nobody could tell later whether it is still good.
+        # Without an end we could not tell later whether it is still good.
         if credential is not None and credential.persist and held.expires_at is not None:
             self._pending[key] = held
             self._write_in(_LAZILY)
         return held
 
     def drop(self, key: TokenKey, token_id: str) -> None:
-        """Forget one here and there."""
+        """Forget one in memory and in the store."""
         self._memory.drop(key, token_id)
         pending = self._pending.get(key)
         if pending is not None and pending.token_id == token_id:
@@ -118,7 +118,7 @@ class PersistedTokens:
             self._write_in(0.0)
 
     def restore(self) -> Iterator[tuple[TokenKey, Held]]:
-        """Take in what the store holds and forget what is of no use; the store is open."""
+        """Load what the store holds and forget what is useless; the store is open."""
         for name in self._records.raw_names(_PREFIX):
             if self._kept.get(name) is not None:
                 continue
@@ -131,7 +131,7 @@ class PersistedTokens:
     # --- the store --------------------------------------------------------------------------
 
     def sweep(self) -> None:
-        """Forget the tokens of credentials that are not to be kept any more."""
+        """Forget the tokens of credentials that are no longer kept."""
         if self._records.locked:
             return
         persisted = {name for name, each in self._config().credentials.items() if each.persist}
@@ -145,7 +145,7 @@ class PersistedTokens:
                 self._write_in(0.0)
 
     def clear(self) -> None:
-        """Forget all in memory; durable with the next save of the store, as a lock is one."""
+        """Forget all in memory; durable with the next save of the store, such as a lock."""
         self._pending.clear()
         self._kept.clear()
         for name in self._records.raw_names(_PREFIX):
@@ -192,7 +192,7 @@ class PersistedTokens:
             and credential.persist
             and credential.epoch == facts.epoch
             and facts.expires_at > self._clock.now()
-            # Logged out meanwhile, logged in anew, or another secret behind it.
+            # Logged out meanwhile, logged in again, or another secret behind it.
             and self._identity(credential) == facts.identity
         )
 
@@ -228,7 +228,7 @@ class PersistedTokens:
                 self._put(key, held)
             await self._records.save()
         except BrokerError as failure:
-            # Nothing is lost but a mint after the next start.
+            # This only costs a mint after the next start.
             _log.info("tokens are not kept: %s", failure.message)
 
     def _put(self, key: TokenKey, held: Held) -> None:

@@ -1,7 +1,7 @@
-"""Tokens sealed while they lie in memory: AES-256-GCM under a key that is never written down.
+"""Tokens sealed in memory: AES-256-GCM under a key that is never written.
 
-Protects dumps, swap and stray copies, not against somebody who reads the whole live process; the
-threat model says so. When a token is opened is decided by `issuer`.
+Protects dumps, swap and stray copies, but not against somebody who reads the whole live process
+(see the threat model). `issuer` decides when to open a token.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 __all__ = ["Sealer"]
 
-# NIST SP 800-38D: 96 bits, drawn anew for each sealing.
+# NIST SP 800-38D: 96 bits, new random ones for each sealing.
 _NONCE = 12
 
 
@@ -23,7 +23,7 @@ class Sealer:
         self._cipher = AESGCM(AESGCM.generate_key(bit_length=256))
 
     def seal(self, plain: bytes | bytearray, name: str) -> bytes:
-        """Return *plain* sealed so that it opens under *name* only; the caller wipes *plain*."""
+        """Return *plain* sealed so that it opens only under *name*; the caller wipes *plain*."""
         nonce = os.urandom(_NONCE)
         return nonce + self._cipher.encrypt(nonce, plain, name.encode())
 

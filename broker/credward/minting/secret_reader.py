@@ -1,7 +1,7 @@
-"""The secrets that a mint needs and no worker can read: gathered from where the settings point.
+"""Gathers the secrets that a mint needs and no worker can read, from where the settings point.
 
-Environment, store, keychain, another credential, the daemon's own signing keys. What a stored
-secret may be used for is `secret_guard`; what is minted with it is `minting`.
+Environment, store, keychain, another credential, the daemon's own signing keys. `secret_guard`
+decides what a stored secret may be used for; `minting` mints with it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from credward.workers.token_bytes import wipe
 
 __all__ = ["SecretReader"]
 
-# A keychain may ask its owner (seconds).
+# A keychain may prompt its owner (seconds).
 _DEADLINE = 30.0
 
 # Mints a token of another credential: `Minting.mint`.
@@ -71,7 +71,7 @@ class SecretReader:
         return load_or_create(self._state_dir, credential.grant)
 
     def public_key(self, credential: CredentialConfig) -> dict[str, str]:
-        """Return what others check those signatures with, as a JWK (RFC 7517)."""
+        """Return the public key for those signatures, as a JWK (RFC 7517)."""
         from credward.store.signing_keys import load_or_create, public_jwk  # noqa: PLC0415 - 1 MB
 
         return public_jwk(load_or_create(self._state_dir, credential.grant))
@@ -100,7 +100,7 @@ class SecretReader:
                     return Secret(value)
                 problem = (
                     f"{name}, which is not set in the environment of the daemon: "
-                    "set it, then start credward serve again"
+                    "set it, then restart credward serve"
                 )
             case Reference(store=str(name)):
                 if (stored := self._stored(name)) is not None:
@@ -125,17 +125,17 @@ class SecretReader:
         try:
             return _take(await self._pool.mint("keychain", request, deadline=_DEADLINE))
         except BrokerError as error:
-            # Its owner may be asked each time: not for whoever happens to want a token.
+            # It may prompt its owner each time: do not do that for any caller that wants a token.
             raise replace(error.failure, local=False).error() from error
 
 
 async def _mint_for(config: Config, name: str, behalf: CredentialConfig, mint: _Mint) -> Secret:
-    """Mint a token that is used once, as an assertion for *behalf*, and kept by nobody."""
+    """Mint a token that is used once, as an assertion for *behalf*, and not kept."""
     other = config.credentials[name]
     minted = await mint(config, TokenKey(name, other.epoch), behalf=behalf)
     if minted.kind != "aws" or minted.expires_at is None:
         return _take(minted)
-    # What takes keys of AWS has to know when they end; a program would say it in them.
+    # Code that uses AWS keys needs their end; a program would include it in its output.
     members = msgspec.json.decode(_take(minted).reveal())
     members["Expiration"] = datetime.fromtimestamp(minted.expires_at, UTC)
     return Secret(msgspec.json.encode(members).decode())

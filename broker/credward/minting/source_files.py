@@ -1,8 +1,8 @@
-"""Notices that a file was replaced which a credential is minted from and which was no good before.
+"""Notices that a file behind a failed credential was replaced.
 
-Remembers what the files were like when a mint began; whether it matters is for `issuer`, which asks
-where a credential waits for somebody. It opens nothing: only the file system is asked, beside the
-loop and not for long, for it may be one that answers no more.
+Remembers the state of the files when a mint began. `issuer` asks when a credential waits for
+somebody. It opens no file: it only asks the file system, in a thread and for a short time, because
+the file system may never answer.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from credward.clock import Clock
 
 __all__ = ["SourceFiles"]
 
-# Whoever asks has files looked at this often (seconds).
+# Requests cause a check of the files at most this often (seconds).
 _PAUSE = 1.0
-# What a file system has to answer in, before its files count as unchanged (seconds).
+# How long to wait for a file system before its files count as unchanged (seconds).
 _PATIENCE = 0.5
 
-# Of each file what changes with it, None where there is none.
+# For each file, values that change with it, None if it does not exist.
 _Stamps = tuple[tuple[int, ...] | None, ...]
 
 
@@ -60,13 +60,13 @@ class SourceFiles:
             self._seen[credential] = stamps
 
     def is_due(self, credential: str) -> bool:
-        """Return whether there are files to look at, and nobody has in the last second."""
+        """Return whether there are files to check, and they were not checked in the last second."""
         if credential not in self._seen:
             return False
         return self._clock.elapsed() - self._looked_at.get(credential, -math.inf) >= _PAUSE
 
     async def changed(self, credentials: Sequence[str]) -> list[str]:
-        """Return those of which a file is another one than their last mint began with."""
+        """Return the credentials with a file that differs from the one at their last mint."""
         self._looked_at.update(dict.fromkeys(credentials, self._clock.elapsed()))
         files = {name: self._files(name) for name in credentials}
         found = await self._look(list(chain.from_iterable(files.values())))
@@ -77,7 +77,7 @@ class SourceFiles:
         return [name for name, stamp in fresh.items() if self._seen.get(name, stamp) != stamp]
 
     async def _look(self, paths: Sequence[Path]) -> _Stamps | None:
-        """Return the stamps of *paths*; None where the file system takes too long.
+        """Return the stamps of *paths*; None if the file system takes too long.
 
         While it does, all other files count as unchanged, and nobody waits.
         """
@@ -85,7 +85,7 @@ class SourceFiles:
             return None
         try:
             async with asyncio.timeout(_PATIENCE):
-                # One at a time: what hangs costs one thread, and no more.
+                # One at a time: if it hangs, it costs only one thread.
                 while self._looking is not None:
                     await asyncio.wait([self._looking])
                 self._looking = self._start(paths)
@@ -109,7 +109,7 @@ class SourceFiles:
                 # The loop may have ended meanwhile.
                 loop.call_soon_threadsafe(end, stamps)
 
-        # Not of a pool: one that hangs must keep neither others nor the daemon's end waiting.
+        # Not from a pool: a thread that hangs must not delay others or the end of the daemon.
         Thread(target=work, daemon=True).start()
         return future
 

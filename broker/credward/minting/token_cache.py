@@ -1,6 +1,6 @@
-"""Tokens that may be handed out: the protocol of a cache of them, and the one in memory.
+"""Tokens that may be handed out: the protocol of a token cache, and the one in memory.
 
-What is handed out, and for how long, is the lifecycle's; one that persists is `persisted_tokens`.
+The lifecycle decides what is handed out and for how long; `persisted_tokens` keeps tokens on disk.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["Held", "MemoryTokens", "TokenCache", "TokenFacts"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenFacts:
-    """What is known of a token and no secret; instants are Unix seconds."""
+    """The facts about a token that are not secret; instants are Unix seconds."""
 
     token_id: str
     kind: TokenKind
@@ -32,7 +32,7 @@ class TokenFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held(TokenFacts):
-    """A cached token as it lies in memory: sealed, with its facts."""
+    """A cached token in memory: sealed, with its facts."""
 
     sealed: bytes
 
@@ -41,11 +41,11 @@ class TokenCache(Protocol):
     """Keeps tokens by key and token id."""
 
     def get(self, key: TokenKey, token_id: str) -> Held:
-        """Return one that is there."""
+        """Return a token that is there."""
         ...
 
     def put(self, key: TokenKey, facts: TokenFacts, body: bytearray) -> Held:
-        """Take one in; *body*, its plain text, is wiped."""
+        """Add one; *body*, its plain text, is wiped."""
         ...
 
     def drop(self, key: TokenKey, token_id: str) -> None:
@@ -53,7 +53,7 @@ class TokenCache(Protocol):
         ...
 
     def restore(self) -> Iterable[tuple[TokenKey, Held]]:
-        """Take in what an earlier life of the daemon left, and yield it."""
+        """Load what an earlier run of the daemon left, and yield it."""
         ...
 
     def open(self, held: Held) -> bytearray:
@@ -61,12 +61,12 @@ class TokenCache(Protocol):
         ...
 
     def all(self) -> Iterator[tuple[TokenKey, Held]]:
-        """Yield those that are there."""
+        """Yield all tokens."""
         ...
 
 
 class MemoryTokens:
-    """Sealed, in this process, and gone with it."""
+    """Sealed in this process, and gone with it."""
 
     def __init__(self, sealer: Sealer) -> None:
         self._sealer = sealer
@@ -76,11 +76,11 @@ class MemoryTokens:
         return len(self._tokens)
 
     def get(self, key: TokenKey, token_id: str) -> Held:
-        """Return one that is there."""
+        """Return a token that is there."""
         return self._tokens[key, token_id]
 
     def put(self, key: TokenKey, facts: TokenFacts, body: bytearray) -> Held:
-        """Take one in; *body*, its plain text, is wiped."""
+        """Add one; *body*, its plain text, is wiped."""
         held = Held(
             sealed=self._sealer.seal(body, facts.token_id),
             token_id=facts.token_id,
@@ -101,7 +101,7 @@ class MemoryTokens:
         self._tokens.pop((key, token_id), None)
 
     def restore(self) -> Iterable[tuple[TokenKey, Held]]:
-        """Return nothing: what lies in memory ends with its daemon."""
+        """Yield nothing: memory ends with its daemon."""
         return ()
 
     def open(self, held: Held) -> bytearray:
@@ -109,7 +109,7 @@ class MemoryTokens:
         return self._sealer.open(held.sealed, held.token_id)
 
     def all(self) -> Iterator[tuple[TokenKey, Held]]:
-        """Yield those that are there."""
+        """Yield all tokens."""
         for (key, _), held in self._tokens.items():
             yield key, held
 

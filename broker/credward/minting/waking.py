@@ -1,6 +1,6 @@
-"""What waits for a login or a secret is tried again when that comes, through any number of others.
+"""Retries what waits for a login or a secret when that comes, through any number of credentials.
 
-Knows who depends on whom by the configuration (`config.sources`); how a key waits is `lifecycle`.
+Knows from the configuration (`config.sources`) what depends on what; `lifecycle` makes keys wait.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ __all__ = [
 def login_changed(
     config: Config, driver: Driver, grant: str, *, same_account: bool
 ) -> list[CredentialConfig]:
-    """Have whatever depends on the login behind *grant* tried again, and return that.
+    """Retry all that depends on the login behind *grant*, and return it.
 
-    Unless it is of the *same_account*, or was given up, tokens that came of the one before are
-    handed out no more. A grant of its own (a session at another server) is kept.
+    Unless it has the *same_account*, or was dropped, tokens from the previous login are no longer
+    handed out. A separate grant (a session at another server) is kept.
     """
     found = users(config, credentials=names_on(config, grant))
     _wake(driver, found, keep_tokens=same_account)
@@ -34,39 +34,39 @@ def login_changed(
 
 
 def login_found(config: Config, driver: Driver, grant: str) -> list[CredentialConfig]:
-    """Have tried again whatever waited for a login that another tool keeps, and return that.
+    """Retry all that waited for a login that another tool keeps, and return it.
 
-    A mint showed that it is there. Whose it is nobody knows; tokens of before are kept, as those of
-    the grant itself are.
+    A mint showed that the login is there. We do not know whose it is; older tokens are kept, like
+    those of the grant itself.
     """
     driver.grant_given(grant)
     return login_changed(config, driver, grant, same_account=True)
 
 
 def changed_hands(config: Config, driver: Driver, grant: str) -> None:
-    """Hand out no more what came of the account before; the mint that showed it goes on."""
+    """Stop handing out tokens of the previous account; the mint that showed it goes on."""
     found = users(config, credentials=names_on(config, grant))
     for each in {grant, *(each.grant for each in found)}:
         driver.grant_given(each, drop=True)
 
 
 def secret_changed(config: Config, driver: Driver, name: str) -> None:
-    """Forget what came of the old value of a secret, and what failed for want of the new one."""
+    """Forget tokens from the old value of a secret, and failures that needed the new one."""
     _wake(driver, users(config, secret=name), keep_tokens=False)
 
 
 def secret_allowed(driver: Driver, credentials: Iterable[CredentialConfig]) -> None:
-    """Have tried again what was kept from its secret; what was reported of that stays."""
+    """Retry what was not allowed to use its secret; reports on the secret stay."""
     for each in credentials:
         driver.grant_given(each.grant, same_secret=True)
 
 
 def _wake(driver: Driver, credentials: Iterable[CredentialConfig], *, keep_tokens: bool) -> None:
-    """Have what failed of *credentials* tried again at once."""
+    """Retry the failed ones of *credentials* at once."""
     for each in credentials:
         terms = each.meaning.grant
         if keep_tokens or terms.logins or terms.rotating:
-            # Its tokens are the grant's, whoever the client is.
+            # Its tokens come from the grant, with any client.
             driver.grant_given(each.grant)
         else:
             driver.drop(each.name)

@@ -41,7 +41,7 @@ def _harness() -> str | None:
 
 by_owner = pytest.mark.skipif(
     _harness() is not None,
-    reason=f"below {_harness()}, where managing is denied: run the tests in a terminal of your own",
+    reason=f"below {_harness()}, where managing is denied: run the tests in your own terminal",
 )
 
 

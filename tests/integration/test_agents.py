@@ -156,7 +156,7 @@ def test_the_login_of_its_owner(daemon: RunningDaemon, server: OAuthServer) -> N
     assert (seen[0], answered[0], ended[0], given_up[0]) == (200, 403, 403, 403)
     assert "state=" not in seen[1]
     assert server.issuer not in seen[1]
-    assert "begun by its owner" in answered[1]
+    assert "started by its owner" in answered[1]
     assert finish(daemon, login)["event"] == "done"
 
 
@@ -192,7 +192,7 @@ def test_a_login_of_its_own_as_somebody_else(
     ended = finish(daemon, json.loads(started[1])["login_id"])
 
     assert (ended["event"], ended["kind"]) == ("error", "denied")
-    assert "stays with its account" in ended["message"]
+    assert "keeps its account" in ended["message"]
     assert daemon.get("gateway").status == 200
     assert len(server.families[0].used) == used + 1
     assert finish(daemon, begin(daemon))["account"] == "evil@example.com"

@@ -855,7 +855,7 @@ def test_an_agent_starts_one_login_a_minute(daemon: RunningDaemon, harness: Path
 
     assert again.returncode == 75
     assert again.stderr.startswith("credward: a login for ")
-    assert "in a terminal of your own" in again.stderr
+    assert "in your own terminal" in again.stderr
     assert own.returncode == 67
 
 

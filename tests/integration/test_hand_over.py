@@ -93,7 +93,7 @@ def test_g7_nonsense_leaves_the_login_that_works(
         daemon.start()
 
     assert (bad.status, bad.kind) == (502, "provider-refused")
-    assert "keeps the login that it had" in bad.json()["detail"]
+    assert "keeps its earlier login" in bad.json()["detail"]
     assert "run credward login gateway" in bad.json()["detail"]
     assert daemon.request("POST", "/v1/credentials/gateway/refresh").status == 200
     assert daemon.get("gateway").status == 200
@@ -112,7 +112,7 @@ def test_g7_whatever_the_server_calls_it(
     server.script = [Answer(status=400, body=json.dumps({"error": code}).encode())]
     bad = import_grant(daemon, "nonsense")
 
-    assert "keeps the login that it had" in bad.json()["detail"], bad.text
+    assert "keeps its earlier login" in bad.json()["detail"], bad.text
     assert ("an unknown error code" if " " in code else code) in daemon.log()
     assert daemon.request("POST", "/v1/credentials/gateway/refresh").status == 200
     assert outcomes(daemon)[-2:] == ["grant-handed-over", "grant-turned-down"]

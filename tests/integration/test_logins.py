@@ -281,7 +281,7 @@ def test_t17_ctrl_c(daemon: RunningDaemon, user: User) -> None:
             assert first.end(10) == 130
             assert watching.end(10) == 67
     assert watching.err[-1] == (
-        'credward: the login of "gateway" was given up: run credward login gateway\n'
+        'credward: the login of "gateway" was cancelled: run credward login gateway\n'
     )
     # Nothing is left of it that could be in the way.
     log_in(daemon)
@@ -317,7 +317,7 @@ def test_a_login_begun_elsewhere_is_given_up(daemon: RunningDaemon) -> None:
         assert done.stdout == "gave up the login: gateway\n"
         assert login.end(10) == 67
     assert login.err[-1] == (
-        'credward: the login of "gateway" was given up: run credward login gateway\n'
+        'credward: the login of "gateway" was cancelled: run credward login gateway\n'
     )
     done = cli(daemon, "login", "--no-browser", "--wait", "0")
     assert "joining" not in done.stderr

@@ -296,8 +296,8 @@ def test_a_configuration_elsewhere_counts_once_it_is_recorded(
     assert (done.returncode, done.stdout) == (69, "")
     assert done.stderr == (
         f'credward: nothing is configured in "{account.home}/.config/credward", and '
-        "XDG_CONFIG_HOME counts only once it is recorded: run credward init in a terminal of your "
-        "own\n"
+        "XDG_CONFIG_HOME counts only once it is recorded: run credward init in your own "
+        "terminal\n"
     )
     assert account.daemons() == []
 
@@ -320,11 +320,11 @@ def test_s1_what_no_automatic_start_goes_by_is_named(
     assert refused.returncode == 69
     assert refused.stderr == (
         f'credward: nothing is configured in "{account.home}/.config/credward", and an automatic '
-        f"start does not go by {name}: run credward serve --detach in a terminal of your own\n"
+        f"start does not go by {name}: run credward serve --detach in your own terminal\n"
     )
     assert told.stderr == (
         f"warning: an automatic start does not go by {name}: "
-        "run credward serve --detach in a terminal of your own\n"
+        "run credward serve --detach in your own terminal\n"
     )
     assert followed.returncode == 0, followed.stderr
     assert account.cli("get", "gateway", **said).stdout == "the-owners-token\n"

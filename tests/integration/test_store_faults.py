@@ -253,7 +253,7 @@ def test_everything_unwritable_when_the_answer_comes(one) -> None:
 
     assert served.text == first
     assert failure["kind"] == "internal"
-    assert "its new grant can be written nowhere: make room" in failure["message"]
+    assert "its new grant cannot be written: make room" in failure["message"]
     assert grant["unsaved"]
     assert grant["rotations"] == 2
     assert again.status == 200

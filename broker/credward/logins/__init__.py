@@ -1,1 +1,1 @@
-"""Logins under way, and who is told of them."""
+"""Running logins, and who is told about them."""

@@ -1,7 +1,7 @@
-"""Logins under way: one per grant on the whole machine, watched by as many terminals as like to.
+"""Running logins: one per grant on the whole machine, watched by any number of terminals.
 
-Carries words between the login worker and whoever watches; who may start one is `gate`, how it
-looks on a terminal is `cli.login`, what the grant is kept in is `keeper`.
+Passes events between the login worker and the watchers. `gate` decides who may start one,
+`cli.login` shows it on a terminal, `keeper` keeps the grant.
 """
 
 from __future__ import annotations
@@ -30,32 +30,32 @@ __all__ = ["Given", "LoginSession", "Logins"]
 
 _log = logging.getLogger(__name__)
 
-# A login that ended is remembered for whoever comes late to hear how (seconds).
+# How long an ended login is remembered for late watchers (seconds).
 _REMEMBERED = 300.0
 _KEY_SIZE = 32
-# Nobody mistypes more often.
+# More wrong answers than a human gives.
 _MOST_ANSWERS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """What became of a grant that was given: is it durable, and for whom it is."""
+    """The result of keeping a grant: whether it is durable, and for whom it is."""
 
     durable: bool
     credentials: tuple[str, ...]
-    # Agents that were told to log in before.
+    # Agents that were refused with `login-required` before.
     turned_away: int
-    # Why what was handed over has not worked yet, None once it has; a login is not asked that.
+    # Why a handed-over grant has not worked yet, None once it has; unused for a login.
     untried: Failure | None = None
 
 
 class Keeping(Protocol):
-    """What is done with a grant that a login brought."""
+    """What happens to the grant of a login."""
 
     async def __call__(
         self, credential: CredentialConfig, fields: GrantFields, *, by_agent: bool = False
     ) -> Given:
-        """Keep it and wake whoever waits for it; raise what it is not kept for."""
+        """Keep it and wake what waits for it; raise if it is not kept."""
         ...
 
 
@@ -65,8 +65,8 @@ Secrets = Callable[[Config, CredentialConfig], Coroutine[Any, Any, Mapping[str, 
 class LoginSession:
     """One login; *events* only grows, so that a late watcher sees what it missed.
 
-    *by_agent*: an agent started it, so that it may not change whose grant this is. *claims*: the
-    challenge that it has to meet, as JSON.
+    *by_agent*: an agent started it, so it must not change the account of the grant. *claims*: the
+    challenge that it must answer, as JSON.
     """
 
     def __init__(self, credential: CredentialConfig, *, by_agent: bool, claims: str = "") -> None:
@@ -77,7 +77,8 @@ class LoginSession:
         self.events: list[LoginEvent] = []
         self.ended_at: float | None = None
         self.task: asyncio.Task[None] | None = None
-        # The grant is there: what is half kept would be neither lost nor served.
+        # The grant is there: keep it completely, a half-kept grant would be neither lost nor
+        # served.
         self.given = False
         self._changed = asyncio.Event()
         self._login: Login | None = None
@@ -85,7 +86,7 @@ class LoginSession:
         self._answers = 0
 
     def tell(self, event: LoginEvent) -> None:
-        """Add an event for everybody who watches."""
+        """Add an event for all watchers."""
         if event.event == "prompt" and event.field is not None:
             self._open_prompts.add(event.field)
         elif event.event == "prompt_closed" and event.field is not None:
@@ -95,7 +96,7 @@ class LoginSession:
         self._changed = asyncio.Event()
 
     async def events_after(self, number: int, seconds: float) -> list[LoginEvent]:
-        """Return the events after the first *number*, waiting for one *seconds* at most."""
+        """Return the events after the first *number*; wait at most *seconds* for one."""
         if len(self.events) <= number and self.ended_at is None:
             try:
                 async with asyncio.timeout(seconds):
@@ -109,24 +110,23 @@ class LoginSession:
         self._login = login
 
     def cancel(self) -> bool:
-        """Give it up and return True; False where it has ended, or its grant is being kept."""
+        """Cancel it and return True; False if it has ended, or its grant is being kept."""
         if self.ended_at is not None or self.task is None or self.given:
             return False
         return self.task.cancel()
 
     def answer(self, field: str, value: Secret) -> None:
-        """Hand on what the user typed; the first answer to a prompt counts."""
+        """Pass on what the user typed; the first answer to a prompt counts."""
         if field not in self._open_prompts or self._login is None:
             raise BrokerError(
                 Kind.BAD_REQUEST, f'this login does not ask for "{_shown(field)}" (any more)'
             )
         self._answers += 1
         if self._answers > _MOST_ANSWERS:
-            # Each may be asked for again, which is remembered.
+            # Each may be asked for again; remember that.
             raise BrokerError(
                 Kind.RATE_LIMITED,
-                "this login was answered too often: "
-                f"run credward login {self.credential.name} again",
+                f"this login got too many answers: run credward login {self.credential.name} again",
             )
         self._login.answer(link.LoginAnswer(field=field, value=value))
 
@@ -159,7 +159,7 @@ class Logins:
         by_agent: bool = False,
         claims: str = "",
     ) -> tuple[LoginSession, bool]:
-        """Return the login of this credential's grant, and whether it was under way already."""
+        """Return the login of this credential's grant, and whether it was already running."""
         self._forget_old()
         if (session := self.under_way(credential.grant)) is not None:
             return session, True
@@ -168,7 +168,7 @@ class Logins:
             behind = login_behind(config, credential)
             raise BrokerError(
                 Kind.BAD_REQUEST,
-                f'"{credential.name}" has no login of its own: log in where its secret is from, '
+                f'"{credential.name}" has no login of its own: log in where its secret comes from, '
                 f"then run credward refresh {credential.name}"
                 if behind is None
                 else f'"{credential.name}" has no login of its own, it is minted from '
@@ -177,18 +177,18 @@ class Logins:
         if method is not None and method not in ways:
             raise BrokerError(
                 Kind.BAD_REQUEST,
-                f'"{credential.name}" can be logged in by {" or ".join(ways)} only: '
+                f'"{credential.name}" supports only login by {" or ".join(ways)}: '
                 f"run credward login {credential.name} --method {ways[0]}",
             )
         session = LoginSession(credential, by_agent=by_agent, claims=claims)
         self._sessions[session.id] = session
         session.task = self._spawn(self._run(session, config, method or ways[0]))
-        # Given up before its first step, it would never end.
+        # If it is cancelled before its first step, it would never end.
         session.task.add_done_callback(lambda _: self._given_up(session))
         return session, False
 
     def under_way(self, grant: str) -> LoginSession | None:
-        """Return the login of this grant that has not ended, if there is one."""
+        """Return the running login of this grant, if there is one."""
         return next(
             (
                 each
@@ -208,9 +208,9 @@ class Logins:
         return session
 
     async def cancel(self, session: LoginSession) -> bool:
-        """Give a login up and return whether it was; everybody who watches hears it.
+        """Cancel a login and return whether that worked; all watchers hear it.
 
-        It has ended by then: whoever logs in next begins anew.
+        It has ended by then: the next login starts from the beginning.
         """
         if not session.cancel():
             return False
@@ -219,7 +219,7 @@ class Logins:
         return not session.given
 
     def close(self) -> None:
-        """Give every login up: the daemon ends."""
+        """Cancel all logins: the daemon ends."""
         for session in self._sessions.values():
             session.cancel()
 
@@ -232,13 +232,13 @@ class Logins:
         except asyncio.CancelledError:
             self._given_up(session)
         except Exception:  # noqa: BLE001 - watchers must never be left hanging
-            # Nor must the daemon end with it, as it would with any task of its own.
+            # The daemon must not end with it, as it would with any of its own tasks.
             _log.exception("the login of %s failed unexpectedly", credential.name)
             session.tell(
                 _error(
                     Failure.of(
                         Kind.INTERNAL,
-                        f'the login of "{credential.name}" failed by a defect: run credward doctor',
+                        f'the login of "{credential.name}" failed (a bug): run credward doctor',
                     )
                 )
             )
@@ -261,7 +261,7 @@ class Logins:
         name = session.credential.name
         given_up = Failure.of(
             Kind.LOGIN_REQUIRED,
-            f'the login of "{name}" was given up: run credward login {name}',
+            f'the login of "{name}" was cancelled: run credward login {name}',
         )
         session.tell(_error(given_up))
         session.ended_at = self._clock.elapsed()

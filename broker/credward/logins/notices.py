@@ -1,6 +1,6 @@
-"""When the owner is told that a login is needed, or that one ends soon: once, and never in a storm.
+"""When to tell the owner that a login is needed or ends soon: once, and never too often.
 
-Only counts and waits; the program that tells is run by whoever composes the daemon.
+Only counts and waits; `daemon` runs the program that tells the owner.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from credward.grants.grant_record import GrantView
 
 __all__ = ["LoginNotices", "Notice"]
 
-# What becomes known in this time is told in one breath, and then nothing for a while (seconds).
+# Events in this time become one notice; then there is none for a while (seconds).
 _GATHER, _PAUSE = 1.0, 30.0
-# How often ends are looked at: a timer stands still while the machine sleeps (seconds).
+# How often ends are checked: a timer stops while the machine sleeps (seconds).
 _LOOK = 60.0
-# A login is announced to end in the last tenth of its life: at least 5 minutes, at most 3 days.
+# The end of a login is announced in the last tenth of its life: 5 minutes to 3 days before.
 _LEAST, _MOST = 300.0, 3 * 86_400.0
-# Shorter ones are renewed by use; only status speaks of their end (seconds).
+# Shorter logins are renewed by use; only status shows their end (seconds).
 _WORTH_TELLING = 3600.0
 _NAMED = 5
 
@@ -33,7 +33,7 @@ Event = Literal["login-required", "login-ends"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """What the owner is told: one line for a human, and the names for a program. No secrets."""
+    """A notice for the owner: one line for a human, and the names for a program. No secrets."""
 
     event: Event
     credentials: tuple[str, ...]
@@ -41,7 +41,7 @@ class Notice:
 
 
 class LoginNotices:
-    """*view* returns what is known of a grant, *run* tells; it may fail, but raises nothing."""
+    """*view* returns the facts on a grant, *run* sends the notice and never raises."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class LoginNotices:
         self._run = run
         self._spawn = spawn
         self._pending: dict[str, Event] = {}
-        # Grants that wait for a login which was announced, and ends that were.
+        # Grants whose need for a login was announced, and announced ends.
         self._needed: set[str] = set()
         self._ends: dict[str, float] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -71,12 +71,12 @@ class LoginNotices:
     # --- what happens -----------------------------------------------------------------------
 
     def login_needed(self, grant: str) -> None:
-        """Note that nothing is minted on a grant until somebody logs in."""
+        """Note that a grant cannot be used until somebody logs in."""
         if grant in self._needed:
             return
         self._needed.add(grant)
         parked_at = self._view(grant).parked_at
-        # What was parked by a daemon before this one was told by that one.
+        # If an earlier daemon parked it, that daemon told the owner.
         if parked_at is None or parked_at >= self._since:
             self._add(grant, "login-required")
 
@@ -86,7 +86,7 @@ class LoginNotices:
         self._pending.pop(grant, None)
 
     def configured(self) -> None:
-        """Look at the ends of logins from now on, where anybody is to be told."""
+        """Check the ends of logins from now on, if notices are wanted."""
         if self._look_timer is not None:
             self._look_timer.cancel()
             self._look_timer = None
@@ -94,7 +94,7 @@ class LoginNotices:
             self._look()
 
     def close(self) -> None:
-        """Tell nothing more."""
+        """Stop."""
         self._closed = True
         for timer in (self._timer, self._look_timer):
             if timer is not None:
@@ -116,7 +116,7 @@ class LoginNotices:
                     yield credential, view
 
     def _grants(self) -> Mapping[str, CredentialConfig]:
-        """Return the grants that only a human can give, each with its first credential."""
+        """Return the grants that need a human login, each with its first credential."""
         return {
             grant: first for grant, first in self._first().items() if first.meaning.grant.logins
         }
@@ -183,7 +183,7 @@ class LoginNotices:
         return notices
 
     def _first(self) -> Mapping[str, CredentialConfig]:
-        """Return each grant with its first credential, by whose name people know it."""
+        """Return each grant with its first credential, whose name people know."""
         found: dict[str, CredentialConfig] = {}
         for each in self._config().credentials.values():
             found.setdefault(each.grant, each)
@@ -191,7 +191,7 @@ class LoginNotices:
 
 
 def _life(view: GrantView) -> float:
-    """Return how long a login lasts in all, from when it was given or last put off."""
+    """Return how long a login lasts in total, from its start or its last extension."""
     assert view.ends_at is not None
     return view.ends_at - max(view.given_at or 0.0, view.extended_at or 0.0)
 
@@ -203,7 +203,7 @@ def _lead(life: float) -> float:
 def _needed_text(config: Config, credentials: list[CredentialConfig]) -> str:
     first = credentials[0]
     if len(credentials) == 1:
-        # Where it is not ours to log in (az, ant), status says what to type.
+        # If another tool logs in (az, ant), status says what to type.
         behind = login_behind(config, first)
         command = f"status {first.name}" if behind is None else f"login {behind.name}"
         return f'"{first.name}" needs a login: run credward {command}'

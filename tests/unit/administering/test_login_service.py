@@ -29,7 +29,7 @@ async def test_an_agent_begins_one_login_a_minute_and_joins_any(services: Servic
     assert (await services.log_in(AGENT))[1]
     await services.login_service.give_up_login(AGENT, first.id)
     text = await refusal(services.log_in(AGENT), Kind.RATE_LIMITED)
-    assert "in a terminal of your own" in text
+    assert "in your own terminal" in text
     owners, attached = await services.log_in()
     assert not attached
     assert (await services.log_in(AGENT)) == (owners, True)
@@ -76,7 +76,7 @@ async def test_a_login_that_an_agent_began_does_not_change_whose_grant_it_is(
     assert await services.give("alice", AGENT) == "done"
     assert isinstance(services.clock, FakeClock)
     services.clock.advance(61)
-    assert "stays with its account" in await services.give("mallory", AGENT)
+    assert "keeps its account" in await services.give("mallory", AGENT)
     assert services.side.record.account == "alice"
     services.clock.advance(61)
     assert await services.give("alice", AGENT) == "done"
@@ -100,7 +100,7 @@ async def test_tokens_of_one_account_are_not_handed_to_another(
 async def test_claims_are_for_providers_that_know_them(services: Services) -> None:
     """And a JSON object."""
     text = await refusal(services.log_in(claims="{}"), Kind.BAD_REQUEST)
-    assert "knows no claims challenges" in text
+    assert "does not support claims challenges" in text
     services.configure(
         dataclasses.replace(
             services.config.credentials[GRANT], settings=Settings(), provider="entra"

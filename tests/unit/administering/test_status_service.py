@@ -63,7 +63,7 @@ async def test_counters_and_states_for_scrapers(services: Services) -> None:
 
 async def test_only_what_signs_itself_has_keys(services: Services) -> None:
     """Others have an issuer that tells."""
-    with pytest.raises(BrokerError, match="which has no keys here") as caught:
+    with pytest.raises(BrokerError, match="whose keys are not here") as caught:
         await services.asked.status.jwks(PERSON, GRANT)
 
     assert caught.value.kind is Kind.BAD_REQUEST

@@ -91,7 +91,7 @@ def test_s1_who_cannot_be_known_is_not_the_owner(
     assert not record_of(account).exists()
     assert capsys.readouterr().err == (
         f"warning: XDG_CONFIG_HOME not recorded from within {whose}, so a daemon that is started "
-        "automatically goes by other places: run credward init in a terminal of your own\n"
+        "automatically goes by other places: run credward init in your own terminal\n"
     )
 
 
@@ -159,5 +159,5 @@ def test_s1_what_is_never_recorded_is_named(
     assert not record_of(account).exists()
     assert capsys.readouterr().err == (
         f"warning: an automatic start does not go by {name}: "
-        "run credward serve --detach in a terminal of your own\n"
+        "run credward serve --detach in your own terminal\n"
     )

@@ -141,7 +141,7 @@ def test_all_rules_that_permit_are_named(tmp_path: Path) -> None:
 def test_a_permit_with_an_obligation_that_nobody_meets_permits_nothing(tmp_path: Path) -> None:
     """Not even where another permit demands nothing: what all of them demand applies."""
     bench = Bench(tmp_path, PERMITS + '@approve("10m") permit (principal, action, resource);')
-    with pytest.raises(BrokerError, match="demands @approve") as caught:
+    with pytest.raises(BrokerError, match="needs @approve") as caught:
         bench.issue("alpha")
 
     assert caught.value.kind is Kind.DENIED

@@ -96,7 +96,7 @@ async def test_the_caller_is_answered_before_it_gives_up(services: Services) -> 
     """The mint goes on, and whoever asks next has its token; nothing is said to be issued."""
     services.upstream.gate.clear()
     with pytest.raises(
-        BrokerError, match=r"is not there after 0\.\d+ s, the mint goes on"
+        BrokerError, match=r"is not ready after 0\.\d+ s, the mint goes on"
     ) as caught:
         await issue(services, seconds=0.1)
     assert (caught.value.kind, caught.value.failure.retry_after) == (Kind.TIMED_OUT, 1.0)

@@ -132,7 +132,7 @@ async def test_t17_a_cancel_is_heard_by_all_and_frees_the_grant(world):
     await turns()
 
     assert {(each[-1].event, each[-1].kind) for each in ends} == {("error", "login-required")}
-    assert "was given up: run credward login gateway" in ends[0][-1].message
+    assert "was cancelled: run credward login gateway" in ends[0][-1].message
     assert world.worker.cancelled == 1
     assert (again is session, attached) == (False, False)
     assert len(world.worker.requests) == 2
@@ -196,7 +196,7 @@ async def test_a_cancel_that_comes_after_the_grant_does_not_lose_it(world):
 @pytest.mark.parametrize(
     ("failure", "kind"),
     [
-        (BrokerError(Kind.DENIED, "stays with its account"), "denied"),
+        (BrokerError(Kind.DENIED, "keeps its account"), "denied"),
         (ZeroDivisionError("a defect"), "internal"),
     ],
 )
@@ -261,7 +261,11 @@ async def test_answers_without_end_are_refused(world, monkeypatch):
     ("ways", "method", "message"),
     [
         ((), None, "has no login of its own"),
-        (("device",), "browser", "by device only: run credward login gateway --method device"),
+        (
+            ("device",),
+            "browser",
+            "supports only login by device: run credward login gateway --method device",
+        ),
     ],
 )
 async def test_a_way_that_there_is_not_starts_nothing(world, ways, method, message):

@@ -410,7 +410,7 @@ async def test_a_grant_that_is_durable_nowhere_holds_its_token_back(
         return dataclasses.replace(ended, durable=False)
 
     monkeypatch.setattr(keeper, "ended_with", undurable)
-    with pytest.raises(BrokerError, match="can be written nowhere: make room"):
+    with pytest.raises(BrokerError, match="cannot be written: make room"):
         await side.mint()
     monkeypatch.undo()
 

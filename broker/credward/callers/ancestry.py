@@ -1,4 +1,4 @@
-"""Walk up the ancestors of a process: who really asks, and whether a harness or relay is among them.
+"""Walk up the ancestors of a process: who really asks, whether a harness or relay is among them.
 
 Every step is checked twice, because pids are reused: a fact that changed during the check is left
 out. How to read one process is up to the platform (`linux`, `macos`).

@@ -80,7 +80,7 @@ def test_s1_a_configuration_without_the_base_url_prints_nothing(
     assert (asked.returncode, asked.stdout) == (78, "")
     assert asked.stderr == (
         f'credward: "gateway" may not use secret "key", which is bound to {HOST}, '
-        "while the credential may go anywhere now: if that change is yours, run credward secret allow key\n"
+        "but the credential may now go anywhere: if you made that change, run credward secret allow key\n"
     )
     assert shown["kind"] == "fix-configuration"
     assert daemon.status("gateway")["state"] == "parked"
@@ -105,7 +105,7 @@ def test_s1_a_configuration_without_the_base_url_prints_nothing(
         ),
         pytest.param(
             CHAIN + static("inner", HOST),
-            "which was used with other settings than are configured now",
+            "which was used with other settings than the configured ones",
             marks=pytest.mark.slow,
         ),
     ],
@@ -123,7 +123,7 @@ def test_s1_what_is_another_use(daemon: RunningDaemon, text: str, why: str) -> N
     assert before.kind == "fix-configuration"
     assert why in before.json()["detail"]
     assert before.json()["detail"].endswith(
-        ": if that change is yours, run credward secret allow key"
+        ": if you made that change, run credward secret allow key"
     )
     assert allowed.returncode == 0, allowed.stderr
     assert f"{name} ({' '.join(urls)})" in allowed.stdout
@@ -186,7 +186,7 @@ def test_s1_a_client_secret_goes_to_its_server(
     answer = daemon.get("gateway")
 
     assert answer.kind == "fix-configuration"
-    assert "which was used with other settings than are configured now" in answer.text
+    assert "which was used with other settings than the configured ones" in answer.text
     assert evil.log == []
     assert len(good.log) == asked
 
@@ -210,7 +210,7 @@ def test_s1_a_token_of_vault_is_not_handed_out_itself(start_daemon: DaemonFactor
 
     assert first.text == SECOND
     assert after.kind == "fix-configuration"
-    assert "which was used with other settings than are configured now" in after.text
+    assert "which was used with other settings than the configured ones" in after.text
     assert allowed.text == token
 
 

@@ -42,7 +42,7 @@ def record_places() -> None:
     if (variable := account.never_followed(environ)) is not None:
         _warn(
             f"an automatic start does not go by {variable}: "
-            "run credward serve --detach in a terminal of your own"
+            "run credward serve --detach in your own terminal"
         )
         return
     wanted = unusual_values(account, environ)
@@ -52,7 +52,7 @@ def record_places() -> None:
         names = ", ".join(name for name in RECORDED if name in {*wanted, *account.recorded})
         _warn(
             f"{names} not recorded from within {whose}, so a daemon that is started "
-            "automatically goes by other places: run credward init in a terminal of your own"
+            "automatically goes by other places: run credward init in your own terminal"
         )
         return
     path = record_of(account.home)

@@ -1,1 +1,1 @@
-"""Who owns what is long-lived: records, the loan of one to a mint, recovery, the opened store."""
+"""The long-lived grants: records, the loan of one to a mint, recovery, the opened store."""

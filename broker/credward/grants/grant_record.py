@@ -1,6 +1,6 @@
-"""A grant as it lies in the store, and what may be shown of it.
+"""A grant as it is in the store, and what may be shown of it.
 
-Values only; who changes them and when is `keeper`.
+Values only; `keeper` changes them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["GrantRecord", "GrantView", "Parked"]
 class Parked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why a grant waits for a human, since when (Unix seconds); survives a restart.
 
-    *challenge*: what the login has to meet, as JSON.
+    *challenge*: the claims challenge for the login, as JSON.
     """
 
     cause: str
@@ -29,7 +29,7 @@ class Parked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: str = Kind.LOGIN_REQUIRED.slug
 
     def failure(self) -> Failure:
-        """Return what every ask on the grant is answered."""
+        """Return the failure for every request on the grant."""
         return Failure.of(
             Kind.from_slug(self.kind),
             self.cause,
@@ -46,12 +46,12 @@ class GrantRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """One grant; instants are Unix seconds.
 
     *family* is the random name of the login that it comes from, *generation* counts its rotations
-    since: together they are the version that a rotation is checked against. *bound_to* names the
-    server and the client that it is for (`settings.grants`). *ambiguous_at*: since when nobody
-    knows whether the secret was used up (DESIGN: ambiguous exchanges). *extended_at*: when a
-    rotation last put *ends_at* off. A record without a secret only remembers why it is parked.
-    *untried*: it was handed over, and has not worked yet; *before*: the login whose place it takes
-    once it has, and which is back where it is refused.
+    since then: together they are the version that a rotation is checked against. *bound_to* names
+    its server and client (`settings.grants`). *ambiguous_at*: since when it is unknown whether the
+    secret was used up (DESIGN: ambiguous exchanges). *extended_at*: when a rotation last extended
+    *ends_at*. A record without a secret only remembers why it is parked. *untried*: it was handed
+    over and has not worked yet; *before*: the earlier login, which comes back if the new one is
+    refused.
     """
 
     secret: str | None = None
@@ -60,7 +60,7 @@ class GrantRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     account: str | None = None
     ends_at: float | None = None
     extended_at: float | None = None
-    # The name that it has on disk is from before.
+    # Its name on disk is from an older version.
     family: int = msgspec.field(name="origin")
     generation: int = 0
     given_at: float
@@ -70,7 +70,7 @@ class GrantRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     before: GrantRecord | None = None
 
     def is_for(self, provider: str, bound_to: str) -> bool:
-        """Return whether it may be presented there; one of an older store does not tell."""
+        """Return whether it may be presented there; a grant of an older store does not say."""
         return self.provider == provider and self.bound_to in {None, bound_to}
 
     def __repr__(self) -> str:
@@ -81,8 +81,8 @@ class GrantRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 class GrantView:
     """What `status` shows of a grant; instants are Unix seconds.
 
-    *untried*: it was handed over and has not worked yet; *account* is of the login before then.
-    *unsaved*: it is in memory and in a journal, but the store could not be written.
+    *untried*: it was handed over and has not worked yet; *account* is then that of the earlier
+    login. *unsaved*: it is in memory and in a journal, but the store could not be written.
     """
 
     name: str

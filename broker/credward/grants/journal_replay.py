@@ -1,6 +1,6 @@
-"""What an earlier daemon left behind: journals of dead workers, and workers that still finish.
+"""What an earlier daemon left behind: journals of dead workers, and workers that are still running.
 
-Finds and waits; what a journal means for its grant is `keeper`.
+Finds and waits; `keeper` decides what a journal means for its grant.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ __all__ = ["JournalReplay"]
 
 _log = logging.getLogger(__name__)
 
-# A worker in an exchange ends within its own 90 s; it is looked at this often (seconds).
+# A worker in an exchange ends within 90 s; we check it this often (seconds).
 _FIRST, _LAST = 0.02, 0.5
 
 
 class Journals(Protocol):
-    """Where the journals of the store lie."""
+    """The journals of the store."""
 
     def leftovers(self) -> Iterable[Path]:
-        """Return those that were there at start."""
+        """Return the journals that were there at start."""
         ...
 
     def open(self, path: Path) -> Journal | None:
-        """Return one, None if it is gone meanwhile; raise `OSError`."""
+        """Return one, None if it is gone; raise `OSError`."""
         ...
 
 
@@ -44,7 +44,7 @@ class _Survivor:
 
 
 class JournalReplay:
-    """The journals of earlier daemons, until the last one is dealt with."""
+    """The journals of earlier daemons, until the last one is done."""
 
     def __init__(
         self,
@@ -63,9 +63,9 @@ class JournalReplay:
         self._unreadable: list[Path] = []
 
     async def begin(self) -> None:
-        """Replay the journals that nobody holds, and the others as their workers end.
+        """Replay the journals that no worker holds, and the others when their workers end.
 
-        To be called when the store opens; later calls do nothing.
+        Call this when the store opens; later calls do nothing.
         """
         async with self._turn:
             if self._begun:
@@ -74,10 +74,10 @@ class JournalReplay:
                 _log.error("%s", problem)
             self._begun = True
         if self._survivors:
-            _log.warning("%d workers of an earlier daemon still finish", len(self._survivors))
+            _log.warning("%d workers of an earlier daemon are still running", len(self._survivors))
 
     async def _take_over(self, paths: Iterable[Path]) -> list[str]:
-        """Replay what nobody writes any more; keep what cannot be read, and return what to say."""
+        """Replay journals that nobody writes to; keep unreadable ones, and return warnings."""
         dead: list[Journal] = []
         problems = []
         self._unreadable = []
@@ -94,7 +94,7 @@ class JournalReplay:
         return problems
 
     def _look_at(self, path: Path) -> list[Journal]:
-        """Return the journal if nobody writes it any more; raise `OSError` if it cannot be read."""
+        """Return the journal if nobody writes to it; raise `OSError` if it cannot be read."""
         if (journal := self._journals.open(path)) is None:
             return []
         try:
@@ -118,7 +118,7 @@ class JournalReplay:
                     survivor.journal.read()
                     dead.append(survivor.journal)
                 except OSError as error:
-                    # It may hold a successor: until it can be read, nothing is lent.
+                    # It may hold a new grant: until it can be read, nothing is lent.
                     survivor.journal.close()
                     self._unreadable.append(survivor.path)
                     _log.error("%s", _unread(survivor.path, error))
@@ -133,12 +133,12 @@ class JournalReplay:
         self._watched = False
 
     async def wait_for(self, grant: str) -> None:
-        """Return when no worker of an earlier daemon can be using *grant* any more.
+        """Return when no worker of an earlier daemon can use *grant* any more.
 
-        To be called right before each loan, for the store may have been opened just now; raise
-        `store-locked`. A journal without a lease belongs to a worker that had nothing to do. One
-        that cannot be read may hold the successor of any grant: raise `internal` until it can, or
-        is gone.
+        Call this right before each loan, because the store may have been opened just now; raises
+        `store-locked`. A journal without a lease belongs to a worker that had nothing to do. An
+        unreadable one may hold the new version of any grant: raises `internal` until it is readable
+        or gone.
         """
         self._keeper.check_open()
         await self.begin()
@@ -161,7 +161,7 @@ def _uses(survivor: _Survivor, grant: str) -> bool:
 
 
 def _has_ended(journal: Journal) -> bool:
-    """Whether the worker behind *journal* can write no more; False where nobody can tell."""
+    """Whether the worker behind *journal* can no longer write; False if unknown."""
     try:
         return journal.lock()
     except OSError:
@@ -173,9 +173,9 @@ def _not_renewed(grant: str, problem: str) -> BrokerError:
 
 
 def _unread(path: Path, error: OSError) -> str:
-    # What is no matter of rights is one of the disk, and there is no command for that.
+    # If permissions are not the problem, the disk is, and there is no command for that.
     rights = isinstance(error, PermissionError)
-    remedy = f"run chmod 0600 {path}" if rights else "look at the disk that it lies on"
+    remedy = f"run chmod 0600 {path}" if rights else "check its disk"
     return (
         f"rotation journal {path} of an earlier daemon cannot be read ({error.strerror}): {remedy}"
     )

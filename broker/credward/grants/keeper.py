@@ -1,9 +1,9 @@
-"""Keeps the grants: lends one to a mint, takes back what came of it, parks it, gives it up.
+"""Keeps the grants: lends one to a mint, takes the result back, parks it, drops it.
 
-The order is the promise: what a rotation brings is durable before its token is released, a grant
-that was deleted or replaced meanwhile is never brought back, and a secret that may be used up is
-tried again only until the first definite answer. Which mint uses which grant is `minting`, what a
-dead daemon left behind is `recovery`.
+The order is the promise: a rotated grant is durable before its token is released, a grant that was
+deleted or replaced meanwhile never comes back, and a secret that may be used up is tried again only
+until the first definite answer. `minting` decides which mint uses which grant; `recovery` handles
+what a dead daemon left behind.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["GrantKeeper", "new_family"]
 _log = logging.getLogger(__name__)
 
 _WINDOWS = 1024
-# Ends that are counted from each answer differ by what the answer took on its way (seconds).
+# Ends counted from each answer differ by how long the answer took (seconds).
 _SAME_END = 30.0
 
 
@@ -47,13 +47,13 @@ class GrantKeeper:
         self._clock = clock
         self._records = records
         self._release = release
-        # Told of a grant that was handed over and worked, where it is another account's.
+        # Called when a handed-over grant worked and belongs to another account.
         self._changed_hands = changed_hands
         self._turns: dict[str, asyncio.Lock] = {}
-        # Journals that hold what the store may not, by the number of the change that they are kept
-        # for, and what they say.
+        # Journals with data that may not be in the store yet, by the number of the change they are
+        # kept for, and their content.
         self._held: list[tuple[int, Ended, Journal]] = []
-        # What ended while the store was locked, or is newer than the grant that is known.
+        # Mints that ended while the store was locked, or are newer than the known grant.
         self._unread: deque[tuple[Ended, Journal]] = deque()
         self._doubted = False
         records.when_saved(self._release_journals)
@@ -62,15 +62,15 @@ class GrantKeeper:
         self.windows: deque[float] = deque(maxlen=_WINDOWS)
 
     def check_open(self) -> None:
-        """Raise `store-locked` where nothing can be lent."""
+        """Raise `store-locked` if nothing can be lent."""
         self._records.check_open()
 
     def turn(self, grant: str) -> asyncio.Lock:
         """Return the lock under which one grant is used.
 
-        The lifecycle lets one key of a rotating grant mint at a time, so that none waits while its
-        time runs; but a mint may need another credential's token on its way, of which the lifecycle
-        knows nothing, and that mint takes its turn here.
+        The lifecycle lets only one key of a rotating grant mint at a time, so that none waits while
+        its time runs. But a mint may need the token of another credential first; the lifecycle does
+        not know about that mint, so it waits here.
         """
         return self._turns.setdefault(grant, asyncio.Lock())
 
@@ -94,12 +94,12 @@ class GrantKeeper:
         )
 
     def parked(self, grant: str) -> Failure | None:
-        """Return why a grant waits for a human, None where it does not; raise `store-locked`."""
+        """Return why a grant waits for a human, or None; raise `store-locked`."""
         record = self._records.load(grant)
         return record.parked.failure() if record and record.parked else None
 
     def peek(self, grant: str) -> GrantRecord | None:
-        """Return the record of a grant, None where there is none or the store is locked."""
+        """Return the record of a grant, None if there is none or the store is locked."""
         try:
             return None if self._records.locked else self._records.load(grant)
         except BrokerError as failure:
@@ -119,17 +119,17 @@ class GrantKeeper:
         rotation_retry: bool = True,
         by_itself: bool = False,
     ) -> Loan:
-        """Return a loan of the grant as it is now; raise what it is parked with, or `store-locked`.
+        """Return a loan of the grant as it is now; raise why it is parked, or `store-locked`.
 
-        One that is for another server or client than *bound_to* is not lent: the configuration was
-        changed, or exchanged, and its secret is not for whoever that names now. *by_itself*: no
-        login gives this grant, it begins with its first use. Nothing is awaited after the record
-        was read: whoever sends at once sends the secret that is current.
+        A grant for another server or client than *bound_to* is not lent: the configuration was
+        changed or replaced, and the secret is not for the server it names now. *by_itself*: this
+        grant needs no login, it starts with its first use. Nothing is awaited after the record is
+        read: a caller that sends at once sends the current secret.
         """
         self._take_unread()
         record = self._records.load(grant)
         elsewhere = record is not None and not record.is_for(provider, bound_to)
-        # Again where somebody logs out while the first use is written down.
+        # Again if somebody logs out while the first use is recorded.
         while by_itself and (record is None or (elsewhere and record.secret is None)):
             await self._begin(grant, provider, bound_to)
             record = self._records.load(grant)
@@ -152,7 +152,7 @@ class GrantKeeper:
         )
 
     async def _begin(self, grant: str, provider: str, bound_to: str) -> None:
-        """Remember a grant before its first use: a journal is replayed into what is known only."""
+        """Record a grant before its first use: a journal is replayed only for known grants."""
         begun = GrantRecord(
             provider=provider,
             bound_to=bound_to,
@@ -170,10 +170,10 @@ class GrantKeeper:
     async def settle(
         self, loan: Loan, outcome: MintedToken | Failure, journal: Journal
     ) -> tuple[bool, Fate]:
-        """Take a loan back when its worker can write no more.
+        """Take a loan back when its worker can no longer write.
 
-        Return whether the journal is free, and what became of the grant. What the worker sealed
-        counts even if it died before it could answer.
+        Return whether the journal is free, and what happened to the grant. A grant that the worker
+        sealed counts even if the worker died before it could answer.
         """
         ended = ended_with(loan.lease, outcome, _read(journal))
         before = self._records.changes
@@ -182,14 +182,14 @@ class GrantKeeper:
         except BrokerError as failure:
             if failure.kind is not Kind.STORE_LOCKED:
                 raise
-            # Locked in mid-mint: kept sealed until the store is open again.
+            # Locked during the mint: kept sealed until the store is open again.
             self._unread.append((ended, journal))
             return False, Fate.LOCKED
         change = self._records.changes
-        # Where nothing was changed the journal may still matter: to a grant that was given up or
-        # replaced, and comes back with the daemon's death because that is not on disk.
+        # Even if nothing was changed the journal may matter: a grant that was dropped or replaced
+        # comes back if the daemon dies before that is on disk.
         saved = (change == before and ended.uneventful) or await self._records.save()
-        # After the wait: whoever gave the grant up meanwhile was told that it is gone.
+        # After the wait: a user that dropped the grant meanwhile was told that it is gone.
         fate = self._fate(loan, brought=brought)
         unwritten = ended.sealed is not None and not (brought and (saved or ended.durable))
         if fate is Fate.KEPT and unwritten:
@@ -205,7 +205,7 @@ class GrantKeeper:
         return True, fate
 
     async def conclude(self, loan: Loan, outcome: MintedToken | Failure) -> Fate:
-        """Take back the loan of a grant that its mint could not replace."""
+        """Take back the loan of a grant that its mint does not replace."""
         ended = ended_with(loan.lease, outcome)
         try:
             self._take(ended)
@@ -217,7 +217,7 @@ class GrantKeeper:
             return Fate.LOCKED
 
     def _fate(self, loan: Loan, *, brought: bool) -> Fate:
-        """Return whether the grant was given up or given anew since it was lent."""
+        """Return whether the grant was dropped or replaced by a login since it was lent."""
         record = self.peek(loan.lease.grant)
         if record is None and self._records.locked:
             return Fate.LOCKED
@@ -229,16 +229,16 @@ class GrantKeeper:
     # --- what follows from an end -----------------------------------------------------------
 
     def _take(self, ended: Ended) -> bool:
-        """Change the grant as its use demands; return whether that brought a new one.
+        """Change the grant after its use; return whether there is a new one.
 
-        All at once or, where the store is locked, not at all. A grant that was given up, given
-        anew or rotated further since stays as it is.
+        All at once or, if the store is locked, not at all. A grant that was dropped, replaced or
+        rotated further since then stays as it is.
         """
         lease = ended.lease
         record = self._records.load(lease.grant)
         fields = self._open(ended)
         if fields is None and ended.sealed is not None:
-            # It was rotated, and that is all that is known.
+            # It was rotated; nothing else is known.
             ended = cut_off(ended)
         after = None if record is None else self._after(record, ended, fields)
         if record is not None and after is not None and after != record:
@@ -247,7 +247,7 @@ class GrantKeeper:
                 self._count_rotation(ended)
             before = record.before
             if before is not None and after.before is None and after.family == record.family:
-                _log.info("grant %s: what was handed over works", lease.grant)
+                _log.info("grant %s: the grant that was handed over works", lease.grant)
                 if before.account != after.account:
                     self._changed_hands(lease.grant)
         return fields is not None
@@ -255,10 +255,10 @@ class GrantKeeper:
     def _after(
         self, record: GrantRecord, ended: Ended, fields: GrantFields | None
     ) -> GrantRecord | None:
-        """Return what the use of a grant makes of its record, None where it is not about that."""
+        """Return the record of a grant after its use, None if the use was not of this record."""
         lease = ended.lease
         if record.family != lease.family:
-            # A mint may still be out with the login that waits beside the one that is tried.
+            # A mint may still use the earlier login while the new one is on trial.
             before = record.before and self._after(record.before, ended, fields)
             return before and msgspec.structs.replace(record, before=before)
         if record.generation > lease.generation:
@@ -276,14 +276,17 @@ class GrantKeeper:
         return after
 
     def _refused(self, record: GrantRecord, failure: Failure) -> GrantRecord:
-        """Return the grant that waits for a login, or the login before where one was kept."""
+        """Return the grant that waits for a login, or the earlier login if one was kept."""
         if record.before is None:
             return self._parked(record, failure)
-        _log.warning("what was handed over is refused, the login before stays: %s", failure.message)
+        _log.warning(
+            "the new grant is refused, the earlier login stays: %s",
+            failure.message,
+        )
         return record.before
 
     def _rotated(self, record: GrantRecord, lease: Lease, fields: GrantFields) -> GrantRecord:
-        """Return the generation that follows the one that was lent."""
+        """Return the generation after the one that was lent."""
         put_off = fields.ends_at is not None and (
             record.ends_at is None or fields.ends_at > record.ends_at + _SAME_END
         )
@@ -306,8 +309,8 @@ class GrantKeeper:
         try:
             return open_grant(ended.sealed, self._records.mint_key(ended.sealed.mint))
         except ValueError:
-            # Sealed under the key of another store, or damaged: nothing of it can be used.
-            _log.error("grant %s: what its rotation brought cannot be opened", ended.lease.grant)
+            # Sealed under the key of another store, or damaged: useless.
+            _log.error("grant %s: the result of its rotation cannot be opened", ended.lease.grant)
             return None
 
     def _count_rotation(self, ended: Ended) -> None:
@@ -322,7 +325,7 @@ class GrantKeeper:
         )
 
     def _in_doubt(self, grant: str, record: GrantRecord, *, rotation_retry: bool) -> GrantRecord:
-        """Return the grant as it is once nobody knows whether its secret was used up."""
+        """Return the grant after an exchange that may have used up its secret."""
         self.ambiguities += 1
         if not rotation_retry:
             reason = "its renewal was cut off and rotation_retry is off"
@@ -347,7 +350,7 @@ class GrantKeeper:
     # --- after a crash, or while the store was locked ---------------------------------------
 
     async def replay(self, journals: Iterable[Journal]) -> None:
-        """Take over what journals say that nobody writes any more; remove them once durable.
+        """Take over the content of journals that nobody writes to; remove them once durable.
 
         All of them at once: in between nothing is lent.
         """
@@ -365,7 +368,7 @@ class GrantKeeper:
         await self._records.save()
 
     async def unlocked(self, *, recovered: bool) -> None:
-        """Take over what the workers finished while the store was locked.
+        """Take over the results of workers that finished while the store was locked.
 
         *recovered*: the store is an older copy of itself, so any secret in it may be used up.
         """
@@ -379,7 +382,7 @@ class GrantKeeper:
         await self._records.save()
 
     def _doubt(self, grant: str, record: GrantRecord) -> GrantRecord:
-        """Return the grant of an older store, whose secret may have been rotated since."""
+        """Return a grant of an older store; its secret may have been rotated since."""
         if record.before is not None:
             before = self._doubt(grant, record.before)
             record = msgspec.structs.replace(record, before=before)
@@ -388,7 +391,7 @@ class GrantKeeper:
         return self._in_doubt(grant, record, rotation_retry=True)
 
     def _take_unread(self) -> None:
-        """Take over what ended while the store was locked, before anything else is lent."""
+        """Take over mints that ended while the store was locked, before anything else is lent."""
         while (found := next(filter(self._is_due, self._unread), None)) is not None:
             ended, journal = found
             try:
@@ -401,13 +404,13 @@ class GrantKeeper:
             except BrokerError as failure:
                 if failure.kind is Kind.STORE_LOCKED:
                     raise
-                # A damaged entry is its own grant's trouble; a login puts it right.
+                # A damaged entry affects only its own grant; a login repairs it.
                 _log.error("grant %s: %s", ended.lease.grant, failure.message)
             self._unread.remove(found)
             self._hold(self._records.changes, ended, journal)
 
     def _is_due(self, unread: tuple[Ended, Journal]) -> bool:
-        """Whether an end can be taken over: not before that which brought the grant lent for it."""
+        """Whether an end can be taken over: not before the end that made the lent grant."""
         ended, _ = unread
         if ended.sealed is not None:
             return True
@@ -420,15 +423,15 @@ class GrantKeeper:
         )
 
     def _hold(self, change: int, ended: Ended, journal: Journal) -> None:
-        """Keep a journal until the disk has the change with this number.
+        """Keep a journal until the change with this number is on disk.
 
-        Those that say no more than this one are given back: room for the next mint is worth more.
+        Journals that say no more than this one are returned: the next mint needs the room more.
         """
         self._held.append((change, ended, journal))
         self._release_journals(ended)
 
     def _release_journals(self, newest: Ended | None = None) -> None:
-        """Give back the journals whose changes the disk has, and those that *newest* supersedes."""
+        """Return the journals whose changes are on disk, and those that *newest* replaces."""
         held, self._held = self._held, []
         needless = []
         for each in held:
@@ -454,11 +457,10 @@ class GrantKeeper:
         bound_to: str,
         trial: int | None = None,
     ) -> bool:
-        """Put what a login brought in place of whatever there was; return whether it is durable.
+        """Replace the grant by the one of a login; return whether it is durable.
 
-        Waits for no mint: one that is out with the grant before it will find itself replaced.
-        *trial*: its origin, where nobody knows whether it is any good. Until it has worked, the
-        login before is kept beside it.
+        Does not wait for mints: a mint with the old grant will find it replaced. *trial*: the
+        origin of a grant that may not work. Until it has worked, the earlier login is kept too.
         """
         self._records.put(
             grant,
@@ -477,14 +479,14 @@ class GrantKeeper:
         return await self._records.save()
 
     def _proven(self, grant: str) -> GrantRecord | None:
-        """Return the login that stays until another one has worked, None where there is none."""
+        """Return the login that stays until another one has worked, or None."""
         record = self._records.load(grant)
         if record is None or record.untried:
             return record and record.before
         return record if record.secret is not None and record.parked is None else None
 
     async def give_up(self, grant: str) -> bool:
-        """Forget a grant; a mint that is out with it brings nothing back. Return if durable."""
+        """Forget a grant; a mint that still uses it changes nothing. Return if durable."""
         self._records.delete(grant)
         return await self._records.save()
 
@@ -493,20 +495,20 @@ def _is_elsewhere(grant: str, *, by_itself: bool) -> BrokerError:
     if by_itself:
         return BrokerError(
             Kind.FIX_CONFIGURATION,
-            f'"{grant}" is of another server or client than its settings name now: '
-            f"correct them, or run credward logout {grant} to begin anew",
+            f'"{grant}" belongs to another server or client than its settings name now: '
+            f"correct them, or run credward logout {grant} to start again",
         )
-    reason = "it is of another server or client than its settings name now"
+    reason = "it belongs to another server or client than its settings name now"
     return login_required(grant, reason=reason).error()
 
 
 def new_family() -> int:
-    """Return a name for a login that no other one has."""
+    """Return a unique name for a login."""
     return secrets.randbits(62) + 1
 
 
 def _read(journal: Journal) -> JournalState:
-    """Return what a journal says; one that the disk does not give back says nothing."""
+    """Return the content of a journal; nothing if the disk cannot read it."""
     try:
         return journal.read()
     except OSError as error:

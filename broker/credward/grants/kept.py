@@ -1,6 +1,6 @@
-"""What a daemon keeps beyond a token: its store, the grants in it, what their uses left on disk.
+"""What a daemon keeps besides tokens: its store, the grants in it, the journals on disk.
 
-A value: the parts by name, for who works with several of them. Who makes them is `daemon`.
+A value: the parts by name, for code that uses several of them. `daemon` makes them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Kept"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """The parts. *scrub* has freed memory overwritten, where something was given up."""
+    """The parts. *scrub* overwrites freed memory after something was dropped."""
 
     pool: WorkerPool
     journals: JournalDirectory

@@ -1,6 +1,6 @@
-"""One use of a grant: what was lent, and how it ended as far as anybody can tell.
+"""One use of a grant: what was lent, and how it ended as far as we can tell.
 
-Reads outcomes and journals; what follows from an end for the grant is `keeper`.
+Reads outcomes and journals; `keeper` decides what an end means for the grant.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _PASSING = frozenset(
 
 
 class Fate(enum.Enum):
-    """What became of a grant while a mint used it."""
+    """What happened to a grant while a mint used it."""
 
-    # It is as its use left it, and written down as far as it has to be.
+    # It is as its use left it, and recorded as far as needed.
     KEPT = enum.auto()
-    # It was given up or given anew meanwhile: nobody wants the token.
+    # It was dropped or replaced meanwhile: nobody wants the token.
     REPLACED = enum.auto()
-    # A new one could be made durable nowhere.
+    # A new one could not be made durable.
     UNWRITTEN = enum.auto()
-    # The store was locked before it could be said whether the token is still wanted.
+    # The store was locked before we could tell whether the token is still wanted.
     LOCKED = enum.auto()
 
 
@@ -53,9 +53,9 @@ class Loan:
 class Ended:
     """How one use ended.
 
-    *sealed* is the grant that it brought, *durable* whether a journal keeps that, *window* how long
-    the exchange was open (seconds). *failure*: None where the server gave what was asked for.
-    *opened*: the grant may have reached the server.
+    *sealed* is the new grant, *durable* whether a journal keeps it, *window* how long the exchange
+    was open (seconds). *failure*: None if the server granted the request. *opened*: the grant may
+    have reached the server.
     """
 
     lease: Lease
@@ -67,7 +67,7 @@ class Ended:
 
     @property
     def refused(self) -> bool:
-        """Whether the server said that the grant is of no use any more."""
+        """Whether the server said that the grant is no longer valid."""
         return self.failure is not None and self.failure.recovery is Recovery.REAUTHORIZE
 
     @property
@@ -82,17 +82,17 @@ class Ended:
 
     @property
     def cut_off(self) -> bool:
-        """Whether nobody knows what the server did with the grant."""
+        """Whether it is unknown what the server did with the grant."""
         return self.failure is not None and self.opened and self.failure.sent == "maybe"
 
     @property
     def uneventful(self) -> bool:
-        """Whether the grant is what it was before, for sure."""
+        """Whether the grant is certainly unchanged."""
         failed = self.failure is not None and self.sealed is None
         return failed and not self.refused and not self.cut_off
 
     def supersedes(self, other: Ended) -> bool:
-        """Whether who reads this one in a journal needs that of *other* no more."""
+        """Whether a journal with this end makes that of *other* unnecessary."""
         return (
             self is not other
             and (self.lease.grant, self.lease.family) == (other.lease.grant, other.lease.family)
@@ -104,15 +104,15 @@ class Ended:
 def ended_with(
     lease: Lease, outcome: MintedToken | Failure, state: JournalState | None = None
 ) -> Ended:
-    """Return the end that a worker told, or that was told of it; *state*: of its journal, if any.
+    """Return the end that a worker reported, or from its failure; *state*: of its journal, if any.
 
-    What the worker sealed counts even if it died before it could answer.
+    A grant that the worker sealed counts even if the worker died before it could answer.
     """
     sealed = state.sealed if state is not None else None
     durable = sealed is not None and sealed.mint == lease.mint
     window = None
     if isinstance(outcome, MintedToken) and (rotated := outcome.rotated) is not None:
-        # The worker knows whether the disk took it; what can be read need not be on it.
+        # The worker knows whether the disk has it; readable data need not be on disk.
         durable, window = rotated.durable, rotated.window
         sealed = SealedGrant(
             mint=lease.mint,
@@ -127,13 +127,13 @@ def ended_with(
         durable=durable,
         window=window,
         failure=outcome if isinstance(outcome, Failure) else None,
-        # We wrote a lease ourselves: where there is none, it is damaged and might say anything.
+        # We wrote a lease ourselves: without one, the journal is damaged and proves nothing.
         opened=state is not None and (state.lease is None or _is_open(state.lease, lease.mint)),
     )
 
 
 def ended_by_crash(state: JournalState) -> list[Ended]:
-    """Return the ends that a dead worker's journal tells of, oldest first; none if it idled."""
+    """Return the ends in a dead worker's journal, oldest first; none if it was idle."""
     found = []
     lease, sealed = state.lease, state.sealed
     if sealed is not None:
@@ -155,7 +155,7 @@ def ended_by_crash(state: JournalState) -> list[Ended]:
 
 
 def cut_off(ended: Ended) -> Ended:
-    """Return the same end without what it brought: nobody knows more."""
+    """Return the same end without its grant: nothing more is known."""
     failure = Failure.of(
         Kind.INTERNAL, f'"{ended.lease.grant}": its exchange was cut off', sent="maybe"
     )

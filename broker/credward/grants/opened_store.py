@@ -1,7 +1,7 @@
-"""The store once its key is there: opened at its first need, locked and unlocked by its owner.
+"""The store with its key: opened at first need, locked and unlocked by its owner.
 
-Finds the key's source by the configuration (the keychain is read by a worker), and slows down
-whoever guesses passphrases; what lies in the store is the business of `records` and `minting`.
+Finds the key's source from the configuration (a worker reads the keychain), and slows down
+passphrase guessing; `records` and `minting` know what is in the store.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ LOCKED = Failure.of(Kind.STORE_LOCKED, "the store is locked: run credward unlock
 _log = logging.getLogger(__name__)
 
 _SERVICE, _ACCOUNT = "credward", "store-key"
-# A keychain may show a prompt of its own; whoever waits for the store hears earlier (seconds).
+# A keychain may show a prompt; callers that wait for the store get an answer earlier (seconds).
 _KEYCHAIN = 60.0
-# Wrong passphrases: the first costs a second, each further one twice as much, ten at most.
+# Wrong passphrases: the first costs a second, each further one twice as much, at most ten.
 _FIRST_DELAY, _LAST_DELAY = 1.0, 10.0
 _ASK_AGAIN = 5.0
 
@@ -70,12 +70,13 @@ class OpenedStore:
         self._opening = asyncio.Lock()
         self._failure: Failure | None = None
         self._failed_at = -math.inf
-        # The type of the network file system that the store lies on; empty: it is local.
+        # The type of the store's network file system; empty: it is local.
         self._network: str | None = None
         self._hooks: list[Callable[[], Awaitable[None]]] = []
         self._attempts = asyncio.Lock()
         self._wrong = 0
-        # Until it is opened the file says whether its owner locked it; nothing is served meanwhile.
+        # Before it is opened, the file says whether its owner locked it; until then nothing is
+        # served.
         self._left_locked = set(sources_of(self._path) or ()) == {"passphrase"}
         self._shut = False
 
@@ -88,7 +89,7 @@ class OpenedStore:
 
     @property
     def locked_by_owner(self) -> bool:
-        """Whether it was locked, by this daemon or before it, or opens with a passphrase only."""
+        """Whether it was locked, by this or an earlier daemon, or opens only with a passphrase."""
         if self._shut:
             return True
         return self._left_locked if self._store is None else self._store.locked
@@ -123,13 +124,13 @@ class OpenedStore:
         self._opened().save()
 
     def warnings(self) -> list[str]:
-        """Return what people should know of the store."""
+        """Return warnings about the store."""
         found = [] if self._store is None else list(self._store.warnings)
         return found if self._failure is None else [*found, self._failure.message]
 
     @property
     def recovered(self) -> bool:
-        """Whether the content is older than the last save was."""
+        """Whether the content is older than the last save."""
         return self._store is not None and self._store.recovered
 
     def describe(self) -> str:
@@ -139,7 +140,7 @@ class OpenedStore:
         return self._store.describe() + (", locked" if self.locked else "")
 
     def check_rotation(self, config: Config, credential: str) -> None:
-        """Raise `fix-configuration` where a rotated grant could be overwritten by another host."""
+        """Raise `fix-configuration` if another host could overwrite a rotated grant."""
         if config.store.shared:
             return
         if self._network is None:
@@ -147,7 +148,7 @@ class OpenedStore:
         if self._network:
             raise BrokerError(
                 Kind.FIX_CONFIGURATION,
-                f'"{credential}" rotates its grant, but {self._path.parent} lies on '
+                f'"{credential}" rotates its grant, but {self._path.parent} is on '
                 f"{self._network}: set XDG_STATE_HOME to a local disk, or store.shared = true "
                 "if only one host uses it",
             )
@@ -155,14 +156,14 @@ class OpenedStore:
     # --- opening ----------------------------------------------------------------------------
 
     def on_open(self, hook: Callable[[], Awaitable[None]]) -> None:
-        """Have *hook* called each time the store opens, before anything else is done with it."""
+        """Call *hook* each time the store opens, before any other use of it."""
         self._hooks.append(hook)
 
     async def open(self, config: Config, *, again: bool = False) -> None:
-        """Open the store, or make it; raise `BrokerError` where that cannot be done now.
+        """Open the store, or make it; raise `BrokerError` if that cannot be done now.
 
-        A failure is remembered for a few seconds, unless *again*: a locked keychain must not be
-        asked by every caller.
+        A failure is remembered for a few seconds, unless *again*: not every caller may ask a locked
+        keychain.
         """
         async with self._opening:
             if self._store is not None:
@@ -178,7 +179,7 @@ class OpenedStore:
                     Store.open, self._path, source, clock=self._clock
                 )
             except BrokerError as error:
-                # Whoever corrects a file tells nobody: no reload, so no pause of an hour.
+                # Nobody tells us when a file is corrected: no reload, so no pause of an hour.
                 self._failure = replace(error.failure, recovery=Recovery.RETRY)
                 self._failed_at = self._clock.elapsed()
                 raise self._failure.error() from error
@@ -208,12 +209,12 @@ class OpenedStore:
                 return await self._keychain(config, chosen=settings.key is not None)
 
     def _source_by_itself(self) -> str:
-        """Return what a store without a word in the configuration uses: what made it, first."""
+        """Return the key source without a setting: first the one that made the store."""
         made_with = [each for each in sources_of(self._path) or () if each != "passphrase"]
         return made_with[0] if made_with else self._reachable()
 
     def _reachable(self) -> str:
-        # Linux reaches a keychain by the session bus: without one there is nothing to ask.
+        # Linux reaches a keychain through the session bus: without one there is nothing to ask.
         if sys.platform == "darwin" or self._environ.get("DBUS_SESSION_BUS_ADDRESS"):
             return "keychain or key_file"
         return "key_file"
@@ -235,7 +236,7 @@ class OpenedStore:
             locked = failure.kind is Kind.STORE_LOCKED
             if chosen or locked or sources_of(self._path) is not None:
                 raise
-            _log.warning("no keychain, a key file is used: %s", failure.message)
+            _log.warning("no keychain, using a key file: %s", failure.message)
             return KeyFileSource(self._key_file)
         try:
             return KeychainSource(minted.body, service=_SERVICE, account=_ACCOUNT)
@@ -245,19 +246,19 @@ class OpenedStore:
     # --- locking ----------------------------------------------------------------------------
 
     def shut(self) -> None:
-        """Refuse from now on, whatever becomes of the lock that was asked for."""
+        """Refuse from now on, even if the lock itself fails."""
         self._shut = True
 
     async def lock(self, passphrase: Secret | None) -> None:
         """Forget the key; durable, so that the next daemon starts locked too.
 
-        Where there is no passphrase it is only `shut`, and `bad-request` says so.
+        Without a passphrase it is only `shut`, and `bad-request` says so.
         """
         store = self._opened()
         if passphrase is None and not store.has_passphrase:
             raise BrokerError(
                 Kind.BAD_REQUEST,
-                "locked only until the daemon starts again, for there is no passphrase yet: "
+                "locked only until the daemon restarts, because there is no passphrase yet: "
                 "run credward lock and type one",
             )
         if passphrase is None:
@@ -272,7 +273,7 @@ class OpenedStore:
         self._shut = False
 
     async def unlock(self, config: Config, passphrase: Secret | None) -> None:
-        """Open the store again. One guess at a time, each wrong one slower than the one before."""
+        """Open the store again. One guess at a time, each wrong one slower than the last."""
         await self.open(config, again=True)
         assert self._store is not None
         if not self.locked:
@@ -288,7 +289,7 @@ class OpenedStore:
                 Kind.STORE_LOCKED, "the store opens with its passphrase: run credward unlock"
             )
         async with self._attempts:
-            # Counted first: a guess that is given up was one too.
+            # Count first: a guess that is cancelled counts too.
             before, self._wrong = self._wrong, self._wrong + 1
             if before:
                 await asyncio.sleep(min(_LAST_DELAY, _FIRST_DELAY * 2.0 ** min(before - 1, 10)))
@@ -299,7 +300,7 @@ class OpenedStore:
             except WrongPassphraseError:
                 raise
             except BrokerError:
-                # Nothing was tried: the disk, or the library that stretches.
+                # Not tried: a problem with the disk, or with the key-stretching library.
                 self._wrong = before
                 raise
             finally:
@@ -317,7 +318,7 @@ class OpenedStore:
 
 
 async def _in_own_thread(work: Callable[[bytearray], Stretched], plain: bytearray) -> Stretched:
-    """Run *work* in a thread that ends with it: a thread keeps what it freed to itself."""
+    """Run *work* in a thread that ends with it: a thread holds on to the memory it freed."""
     threads = ThreadPoolExecutor(1)
     try:
         return await asyncio.get_running_loop().run_in_executor(threads, work, plain)

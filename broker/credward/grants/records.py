@@ -1,6 +1,6 @@
-"""The grants in the store: read, changed, and made durable, again and again if need be.
+"""The grants in the store: read, changed, and made durable, with retries.
 
-What a change means is `keeper`; the format at rest is `store`.
+`keeper` knows what a change means; `store` knows the format at rest.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ __all__ = ["LONGEST_SECRET", "GrantRecords", "SecretStore", "StoreEntry"]
 
 _log = logging.getLogger(__name__)
 
-# What people hand in to be kept is no longer than this (characters).
+# The maximum length of a secret that people store (characters).
 LONGEST_SECRET = 32 * 1024
 _PREFIX = "grant:"
-# A store that cannot be written is tried again this soon, then twice as long each time (seconds).
+# A failed write of the store is retried this soon, then after twice as long each time (seconds).
 _SAVE_AGAIN, _SAVE_AGAIN_LAST = 1.0, 60.0
 
 
 class StoreEntry(Protocol):
-    """One entry in the clear; whoever reads it wipes it."""
+    """One entry in the clear; the caller wipes it."""
 
     plain: bytearray
 
 
 class SecretStore(Protocol):
-    """The sealed store, as far as it is needed here."""
+    """The part of the sealed store that is used here."""
 
     @property
     def locked(self) -> bool:
@@ -67,13 +67,13 @@ class SecretStore(Protocol):
 
 
 class GrantRecords:
-    """Grants by name. Changes are in force at once and durable after `save`."""
+    """Grants by name. Changes count at once and are durable after `save`."""
 
     def __init__(self, store: SecretStore) -> None:
         self._store = store
         self._saving = asyncio.Lock()
-        # How many changes were made, and how many of them the disk has: counted, for a save may be
-        # under way in another thread.
+        # How many changes were made, and how many are on disk: counted, because another thread may
+        # be saving.
         self.changes = 0
         self.saved = 0
         self._again: asyncio.TimerHandle | None = None
@@ -89,15 +89,15 @@ class GrantRecords:
 
     @property
     def unsaved(self) -> bool:
-        """Whether memory holds what the disk does not."""
+        """Whether memory holds changes that are not on disk."""
         return self.saved < self.changes
 
     def when_saved(self, tell: Callable[[], None]) -> None:
-        """Have *tell* called after each save that worked."""
+        """Call *tell* after each successful save."""
         self._when_saved.append(tell)
 
     def load(self, name: str) -> GrantRecord | None:
-        """Return the record of a grant, None where there is none; raise `store-locked`."""
+        """Return the record of a grant, or None; raise `store-locked`."""
         self.check_open()
         entry = self._store.get(_PREFIX + name)
         if entry is None:
@@ -122,17 +122,17 @@ class GrantRecords:
         self.delete_raw(_PREFIX + name)
 
     def raw_names(self, prefix: str) -> list[str]:
-        """Return the whole names of other things that begin with *prefix*."""
+        """Return the full names of other entries that begin with *prefix*."""
         return self._store.names(prefix)
 
     def load_raw(self, name: str) -> bytearray | None:
-        """Return something else by its whole name; the caller wipes it."""
+        """Return another entry by its full name; the caller wipes it."""
         self.check_open()
         entry = self._store.get(name)
         return None if entry is None else entry.plain
 
     def put_raw(self, name: str, plain: bytearray) -> None:
-        """Keep something else under its whole name; *plain* is wiped."""
+        """Keep another entry under its full name; *plain* is wiped."""
         try:
             self._store.put(name, plain)
         finally:
@@ -140,7 +140,7 @@ class GrantRecords:
         self.changes += 1
 
     def delete_raw(self, name: str) -> bool:
-        """Forget something else; return whether it was there."""
+        """Forget another entry; return whether it was there."""
         found = self._store.delete(name)
         self.changes += 1
         return found
@@ -151,17 +151,17 @@ class GrantRecords:
         return self._store.derive(purpose)
 
     def mint_key(self, mint: str) -> bytes:
-        """Return the key that seals what one mint brings; raise `store-locked`."""
+        """Return the key that seals the new grant of one mint; raise `store-locked`."""
         return self.derive(f"mint:{mint}")
 
     def note_change(self) -> None:
-        """Note a change that the store made by itself, to be saved with the others."""
+        """Note a change that the store made itself, to save it with the others."""
         self.changes += 1
 
     async def save(self) -> bool:
-        """Make all that was changed so far durable; return False where that failed.
+        """Make all changes so far durable; return False if that failed.
 
-        It is then tried again. The failure is logged and kept in *failure*, for status.
+        It is then retried. The failure is logged and kept in *failure*, for status.
         """
         async with self._saving:
             wanted = self.changes
@@ -201,6 +201,6 @@ class GrantRecords:
         task.add_done_callback(self._tasks.discard)
 
     def check_open(self) -> None:
-        """Raise `store-locked` where nothing can be read."""
+        """Raise `store-locked` if nothing can be read."""
         if self._store.locked:
             raise LOCKED.error()

@@ -1,8 +1,8 @@
-"""Remembers which one-time proofs are used up, through restarts of workers and of the daemon.
+"""Remembers which one-time proofs are used up, even after restarts of workers and the daemon.
 
-A JWT with a `jti` is taken once and then refused for good; whoever forgets that it was presented
-presents it again. Kept are one-way names and ends, nothing that anybody could present. Which proofs
-count once is said by the providers.
+A server accepts a JWT with a `jti` once and then refuses it for good, so we must not present it
+again. We keep one-way names and ends, nothing that anyone could present. The providers say which
+proofs work only once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["ReplayCache"]
 
 _log = logging.getLogger(__name__)
 
-# More than this in the life of one proof come of no source that rotates (entries).
+# No rotating source makes more than this in the life of one proof (entries).
 _MEMORY = 512
 
 
@@ -37,7 +37,7 @@ class ReplayCache:
         self._turn = asyncio.Lock()
 
     def alive(self) -> list[str]:
-        """Return the names of those that would not be refused as expired anyway."""
+        """Return the names of those that have not expired."""
         now = self._clock.now()
         self._until = {name: end for name, end in self._load().items() if end > now}
         return list(self._until)
@@ -49,7 +49,7 @@ class ReplayCache:
         self._until = dict(kept[-_MEMORY:])
 
     async def save(self) -> None:
-        """Make durable what was added; where that fails it is remembered until the daemon ends."""
+        """Make additions durable; if that fails they are remembered until the daemon ends."""
         if self._until is None or self._until.keys() <= self._saved.keys():
             return
         async with self._turn:
@@ -72,6 +72,6 @@ class ReplayCache:
             content = read_private(self._path, "record of used proofs")
             return {} if content is None else msgspec.json.decode(content, type=dict[str, float])
         except (BrokerError, msgspec.DecodeError) as error:
-            # What is forgotten costs one refusal each.
-            _log.error("%s is not read: %s", self._path, error)
+            # Each forgotten one costs one refusal.
+            _log.error("%s cannot be read: %s", self._path, error)
             return {}

@@ -1,7 +1,7 @@
-"""What a stored secret may be used for: the credentials that it was first used for, and no wider.
+"""What a stored secret may be used for: only the credentials that used it first.
 
-Pure. The record is made at the first use and narrows with the configuration; widening it takes its
-owner's word (`credward secret allow`). Keeping it is `secret_guard`.
+Pure. The binding is made at the first use and narrows with the configuration; only the owner can
+widen it (`credward secret allow`). `secret_guard` keeps it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ __all__ = ["Binding", "Use", "judge", "use_of", "ways_into"]
 class Use(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One credential that a secret goes into, directly or through others.
 
-    *base_urls*: where its tokens may be sent, none: anywhere. *flags*: what may be in force at
-    their callers. *settings*: a digest for each way that the secret takes, of what is set on it
-    but for shape and time: what is asked for, of whom, by which client.
+    *base_urls*: where its tokens may be sent, none: anywhere. *flags*: client flags that its
+    callers may use. *settings*: a digest for each path of the secret, over its settings except
+    format and time: what is requested, from whom, by which client.
     """
 
     credential: str
@@ -34,7 +34,7 @@ class Use(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     settings: tuple[str, ...] = ()
 
     def covers(self, now: Use) -> bool:
-        """Return whether *now* goes nowhere that this use did not go."""
+        """Return whether *now* allows nothing more than this use."""
         if not set(now.settings) <= set(self.settings):
             return False
         if not self.base_urls:
@@ -49,20 +49,20 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True):
     uses: tuple[Use, ...] = ()
 
     def of(self, credential: str) -> Use | None:
-        """Return the use for *credential*, None where it is not for that."""
+        """Return the use for *credential*, or None."""
         return next((each for each in self.uses if each.credential == credential), None)
 
     def narrowed(self, use: Use) -> Binding:
-        """Return the binding with *use* in place of the one for the same credential."""
+        """Return the binding with *use* instead of the old one for the same credential."""
         return Binding(
             uses=tuple(use if each.credential == use.credential else each for each in self.uses)
         )
 
 
 def judge(binding: Binding | None, secret: str, use: Use) -> Binding | str:
-    """Return the binding after *use*, or why the secret is not for that: one line to show.
+    """Return the binding after *use*, or why it is not allowed: one line to show.
 
-    Without a *binding* the secret was never used, and becomes bound to this use.
+    Without a *binding* the secret was never used; then it becomes bound to this use.
     """
     if binding is None:
         return Binding(uses=(use,))
@@ -91,10 +91,10 @@ def _reason(binding: Binding, before: Use | None, now: Use) -> str:
         names = " and ".join(f'"{each.credential}"' for each in binding.uses)
         return f"which is bound to {names}"
     if not set(now.settings) <= set(before.settings):
-        return "which was used with other settings than are configured now"
+        return "which was used with other settings than the configured ones"
     bound = " and ".join(before.base_urls)
     if not now.base_urls:
-        return f"which is bound to {bound}, while the credential may go anywhere now"
+        return f"which is bound to {bound}, but the credential may now go anywhere"
     wider = [each for each in now.base_urls if origin_of(each) not in _origins(before.base_urls)]
     if wider:
         return f"which is bound to {bound}, not to {' and '.join(wider)}"
@@ -103,13 +103,13 @@ def _reason(binding: Binding, before: Use | None, now: Use) -> str:
 
 
 def _allow(secret: str) -> str:
-    return f"if that change is yours, run credward secret allow {secret}"
+    return f"if you made that change, run credward secret allow {secret}"
 
 
 def ways_into(
     config: Config, credential: CredentialConfig, outer: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield each stored secret that goes into *credential*, and by way of which credentials."""
+    """Yield each stored secret that goes into *credential*, and the credentials on the way."""
     if credential.name in outer:
         return
     path = (*outer, credential.name)
@@ -124,10 +124,10 @@ def ways_into(
 def _digest(config: Config, credential: CredentialConfig, through: Iterable[str]) -> str:
     hops = [credential, *(config.credentials[name] for name in through)]
     words: list[Any] = [[[each.provider, bound_settings(each.settings)] for each in hops]]
-    # What callers may ask for beside what is set.
+    # What callers may ask for besides the settings.
     words.append([sorted(credential.audiences), sorted(credential.scopes)])
     if any(each.meaning.handed_out is None for each in hops):
-        # Whoever chooses proxy and authorities can stand in for any server that is asked.
+        # Anyone who chooses the proxy and the certificate authorities can act as any server.
         words.append(words_of(config.network))
     return hashlib.sha256(msgspec.json.encode(words, order="sorted")).hexdigest()[:32]
 

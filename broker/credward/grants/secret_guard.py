@@ -1,7 +1,7 @@
-"""Keeps what each stored secret is bound to, and lets it go nowhere else before its owner says so.
+"""Keeps what each stored secret is bound to, and allows no other use before its owner does.
 
-Decides before a worker gets the secret; what a binding means is `secret_binding`, who may widen one
-is `store_service`.
+Decides before a worker gets the secret; `secret_binding` knows what a binding means,
+`store_service` who may widen one.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ class SecretGuard:
     def __init__(self, records: GrantRecords) -> None:
         self._records = records
         self._refused: set[str] = set()
-        # By secret, the number of the last change of its binding that the disk has to have.
+        # By secret, the number of the last change of its binding that must be on disk.
         self._changes: dict[str, int] = {}
 
     async def admit(self, config: Config, credential: CredentialConfig, secret: str) -> None:
-        """Let *secret* go into *credential*, or raise `fix-configuration`.
+        """Allow *secret* for *credential*, or raise `fix-configuration`.
 
-        What it is bound to from now on is durable when this returns. Nothing is awaited between the
-        look and the change.
+        The new binding is durable when this returns. Nothing is awaited between the check and the
+        change.
         """
         before = self.binding(secret)
         found = judge(before, secret, use_of(config, credential, secret))
@@ -46,7 +46,7 @@ class SecretGuard:
             raise (self._records.failure or unwritten).error()
 
     def refusal(self, config: Config, credential: CredentialConfig) -> Failure | None:
-        """Return what a mint of *credential* would be refused with, None where nothing is known."""
+        """Return why a mint of *credential* would be refused, None if no reason is known."""
         if self._records.locked:
             return None
         for secret in {secret for secret, _ in ways_into(config, credential)}:
@@ -56,7 +56,7 @@ class SecretGuard:
         return None
 
     def released(self, config: Config) -> list[CredentialConfig]:
-        """Return the credentials that were refused and would not be now; each is named once."""
+        """Return the credentials that were refused and would be allowed now; each once."""
         found = [
             each
             for each in config.credentials.values()
@@ -70,18 +70,18 @@ class SecretGuard:
     ) -> tuple[Binding, list[CredentialConfig]]:
         """Bind *secret* to what *users* use it for under *config*; durable with the next save.
 
-        Return that, and who is `released` by it.
+        Return that use, and the credentials that it `released`.
         """
         binding = Binding(uses=tuple(use_of(config, each, secret) for each in users))
         self._put(secret, binding)
         return binding, self.released(config)
 
     def forget(self, secret: str) -> None:
-        """Have another value of this name, or none, begin anew."""
+        """Start again for a new value of this name, or none."""
         self._records.delete_raw(_PREFIX + secret)
 
     def binding(self, secret: str) -> Binding | None:
-        """Return what *secret* is bound to, None before its first use; raise `store-locked`."""
+        """Return the binding of *secret*, None before its first use; raise `store-locked`."""
         plain = self._records.load_raw(_PREFIX + secret)
         return None if plain is None else msgspec.json.decode(plain, type=Binding)
 

@@ -1,6 +1,6 @@
-"""One use of a grant by one mint: lent to its worker, run, taken back; and what became of it.
+"""One use of a grant by one mint: lent to its worker, run, taken back, with the result.
 
-What an end means for the grant is `keeper`, whether to try again `minting`.
+`keeper` knows what an end means for the grant; `minting` decides whether to retry.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ class GrantUse:
     def __init__(self, keeper: GrantKeeper, loan: Loan) -> None:
         self._keeper = keeper
         self._loan = loan
-        # Where no worker could be had, nothing was lent, and nothing became of it.
+        # If there was no worker, nothing was lent and nothing changed.
         self._fate = Fate.KEPT
 
     async def run(self, mint: Callable[[Rotating], Awaitable[MintedToken]]) -> tuple[Outcome, Fate]:
-        """Mint where that may replace the grant; return what came of it."""
+        """Mint in a way that may replace the grant; return the result."""
         try:
             return await mint(self), self._fate
         except BrokerError as error:
             return error.failure, self._fate
 
     async def run_fixed(self, mint: Callable[[], Awaitable[MintedToken]]) -> tuple[Outcome, Fate]:
-        """Mint on a grant that no mint replaces; return what came of it."""
+        """Mint on a grant that no mint replaces; return the result."""
         outcome: Outcome
         try:
             outcome = await mint()

@@ -74,7 +74,7 @@ def _unconfigured(account: Account, paths: Paths, caller: Mapping[str, str]) -> 
         why = "XDG_CONFIG_HOME counts only once it is recorded: run credward init"
     return BrokerError(
         Kind.NOT_RUNNING,
-        f'nothing is configured in "{paths.config_dir}", and {why} in a terminal of your own',
+        f'nothing is configured in "{paths.config_dir}", and {why} in your own terminal',
     )
 
 

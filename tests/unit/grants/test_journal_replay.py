@@ -176,7 +176,7 @@ async def test_t10_a_survivor_whose_journal_cannot_be_read_is_in_the_way_of_ever
     assert caught.value.kind is Kind.INTERNAL
     assert caught.value.message == (
         f'"b" is not renewed, rotation journal {worker.path} of an earlier daemon cannot be read '
-        "(Input/output error): look at the disk that it lies on"
+        "(Input/output error): check its disk"
     )
 
 

@@ -32,7 +32,7 @@ def use(*base_urls: str, **words: Any) -> Use:
         (use(), use(A, flags=("proxy",)), None),
         (use(A, flags=("proxy",)), use(A), None),
         (use(settings=("x", "y")), use(settings=("y",)), None),
-        (use(A), use(), "may go anywhere now"),
+        (use(A), use(), "may now go anywhere"),
         (use(A), use(A, B), f"not to {B}"),
         (use(A), use(B), f"not to {B}"),
         (use(A), use(f"{A}:8443"), f"not to {A}:8443"),
@@ -51,7 +51,7 @@ def test_s1_no_wider_than_before(before: Use, now: Use, why: str | None) -> None
         assert isinstance(found, str)
         assert why in found
         assert found.startswith(f'"{now.credential}" may not use secret "key", ')
-        assert found.endswith(": if that change is yours, run credward secret allow key")
+        assert found.endswith(": if you made that change, run credward secret allow key")
 
 
 def test_s1_the_first_use_binds() -> None:
@@ -140,8 +140,8 @@ def test_s1_a_record_of_before_takes_its_owners_word() -> None:
     found = judge(old, "key", use(A))
 
     assert found == (
-        '"gateway" may not use secret "key", which was used with other settings than are '
-        "configured now: if that change is yours, run credward secret allow key"
+        '"gateway" may not use secret "key", which was used with other settings than the '
+        "configured ones: if you made that change, run credward secret allow key"
     )
 
 

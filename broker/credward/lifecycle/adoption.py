@@ -1,6 +1,6 @@
-"""What becomes of a token that a mint brought, or that an earlier life of the daemon left.
+"""What happens to a token from a mint, or from an earlier run of the daemon.
 
-Pure; whether it is wanted at all, and who is served with it, is `machine`.
+Pure; `machine` decides whether it is wanted at all and who gets it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ __all__ = ["adopt", "take_up"]
 
 
 def adopt(record: KeyRecord, event: Minted, ends_at: float, now: float) -> list[Drop]:
-    """Put what was minted in place of the current token, if it is better; return what goes."""
+    """Replace the current token by the minted one, if that is better; return the token to drop."""
     old = record.current
     progress = old is None or ends_at > old.ends_at or not record.usable(now)
-    # Where somebody asked for another token than the one we hold, another one is better.
+    # If somebody asked for a token other than ours, another one is better.
     replaces = record.forced and old is not None and event.token_id != old.token_id
     if old is not None and not progress and not replaces:
-        # The source gave back what it had cached: looking again soon would change nothing.
+        # The source returned its cached token: asking again soon would change nothing.
         record.look_again_at = now + schedule.look_again_in(old.ends_at - now)
         return [] if event.token_id == old.token_id else [Drop(event.key, event.token_id)]
     verdict, record.verdict = record.verdict, None
@@ -42,7 +42,7 @@ def adopt(record: KeyRecord, event: Minted, ends_at: float, now: float) -> list[
 
 
 def take_up(records: Records, event: Restored, now: float) -> list[Drop]:
-    """Take up a token of an earlier life, unless this one knows better already."""
+    """Take a token of an earlier run, unless this run has a newer state."""
     key = event.key
     plan = records.plans.get(key.credential)
     at_mint = schedule.ends_at(event.issued_at, event.expires_at, event.minted_at)

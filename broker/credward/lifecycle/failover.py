@@ -1,16 +1,16 @@
-"""Which entry of a chain to ask: the windows in which one is left alone, and who stays with whom.
+"""Which entry of a chain to ask: windows in which an entry is skipped, and sessions that stay.
 
-Pure, like `machine`: failures and asks in, an order out, `now` passed in (Unix seconds). It asks
-nobody; whether an entry may be had at all is for policy, per entry.
+Pure, like `machine`: failures and requests in, an order out, `now` passed in (Unix seconds). It
+asks nobody; policy decides for each entry whether it may be used at all.
 
 Rules:
 
-1. A failure that time heals opens a *cooldown*: 30 s, after the next one 60 s, then 5 min, and
-   never shorter than the source asked for.
-2. A failure that needs somebody opens *disabled*: until a login, or until a changed configuration,
-   which is tried anyway every hour, or when the failure says.
-3. Failures while a window is open change nothing; success closes it and counts from the beginning.
-4. A session that was served by another entry stays with it while that one is usable.
+1. A temporary failure opens a *cooldown*: 30 s, after the next one 60 s, then 5 min, and never
+   shorter than the source asked for.
+2. A failure that needs a human opens *disabled*: until a login, or until a changed configuration
+   (retried anyway every hour), or until the time that the failure names.
+3. Failures while a window is open change nothing; success closes it and resets the count.
+4. A session that another entry served stays with it while that one is usable.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from credward.lifecycle import schedule
 
 __all__ = ["Failover", "Window", "WindowState", "fails_over"]
 
-# Sessions remembered at most; the one that asked longest ago goes first.
+# The most sessions to remember; the one that asked longest ago goes first.
 _MOST_SESSIONS = 4096
 _FAILS_OVER = frozenset(
     {
@@ -44,7 +44,7 @@ _FAILS_OVER = frozenset(
 
 
 class WindowState(enum.StrEnum):
-    """Why an entry is left alone: time heals it, or somebody has to."""
+    """Why an entry is skipped: it recovers with time, or needs somebody."""
 
     COOLDOWN = "cooldown"
     DISABLED = "disabled"
@@ -52,7 +52,7 @@ class WindowState(enum.StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class Window:
-    """An entry is left alone *until* then; infinite: until it is cleared."""
+    """An entry is skipped *until* then; infinite: until it is cleared."""
 
     state: WindowState
     failure: Failure
@@ -70,14 +70,14 @@ _Entry = TypeVar("_Entry", bound=Hashable)
 
 
 def fails_over(failure: Failure) -> bool:
-    """Return whether another entry may help: not where the ask itself was wrong or not allowed."""
+    """Return whether another entry may help: not if the request itself was wrong or not allowed."""
     return failure.kind in _FAILS_OVER
 
 
 class Failover(Generic[_Entry]):
-    """The windows of all entries, and the sessions that do not ask where they were sent to.
+    """The windows of all entries, and which entry each moved session uses.
 
-    An entry is named by anything hashable that changes with its configuration.
+    The name of an entry is anything hashable that changes with its configuration.
     """
 
     def __init__(self) -> None:
@@ -102,24 +102,24 @@ class Failover(Generic[_Entry]):
         )
 
     def succeeded(self, entry: _Entry) -> None:
-        """Note that *entry* gave a token, or could: by a login, by a refresh in the background."""
+        """Note that *entry* gave a token, or could: after a login or a background refresh."""
         self._windows.pop(entry, None)
         self._failed.pop(entry, None)
 
     def window(self, entry: _Entry, now: float) -> Window | None:
-        """Return the open window of *entry*, None where it may be asked."""
+        """Return the open window of *entry*, None if it may be asked."""
         window = self._windows.get(entry)
         if window is not None and window.remaining(now) <= 0:
-            # Over, but the next one is longer: only success starts from the beginning.
+            # It has ended, but the next one is longer: only success resets the count.
             del self._windows[entry]
             return None
         return window
 
     def order(self, chain: Sequence[_Entry], session: Hashable | None, now: float) -> list[_Entry]:
-        """Return the entries of *chain* to be tried, best first; never none.
+        """Return the entries of *chain* to try, best first; never empty.
 
-        Where none is usable, those that time heals are tried anyway (back-off still holds for
-        each), and where a human has to act, the first one, which says so.
+        If none is usable, we still try those with a cooldown (each keeps its back-off); if all need
+        a human, we try the first one, which says so.
         """
         first = self.serving(chain, session)
         wished = [first, *(each for each in chain if each != first)]
@@ -133,7 +133,7 @@ class Failover(Generic[_Entry]):
         return usable or cooling or [chain[0]]
 
     def serving(self, chain: Sequence[_Entry], session: Hashable | None) -> _Entry:
-        """Return the entry that *session* stays with: the first, unless it was sent on."""
+        """Return the entry that *session* stays with: the first, unless it was moved."""
         sent_to = None if session is None else self._sessions.get((session, chain[0]))
         return sent_to if sent_to is not None and sent_to in chain else chain[0]
 

@@ -1,21 +1,23 @@
 """The lifecycle of every token: when to mint, serve, refresh, back off and forget.
 
 Pure: events in, commands out, `now` passed in; it awaits nothing, reads no clock and logs nothing.
-Arithmetic is `schedule`, memory `record` and `records`, taking up tokens `adoption`; when a failure
-is tried again is `pauses`, a guess that a token was refused `rejection`, a report of it `refusals`.
+`schedule` has the arithmetic, `record` and `records` the memory, `adoption` takes tokens; `pauses`
+decides when to retry, `rejection` guesses that a token was refused, `refusals` handles reports of
+it.
 
-Rules for whoever changes this:
+Rules for anyone who changes this:
 
-1. `handle` with an event that cannot be raises `LifecycleError` and leaves everything as it was.
+1. `handle` with an impossible event raises `LifecycleError` and changes nothing.
 2. At most one flight per key; on a rotating grant at most one flight over all its keys.
 3. Every waiter gets exactly one `Serve` or `Fail`, unless it left.
-4. No `Serve` of a token past its end or below the hand-out floor, nor of one that was reported.
-   No `Drop` of the token that its key goes on holding.
-5. No `StartMint` on a parked grant. Unless forced, none before the server's own pause, none before
-   `retry_at` but for an ask, and for asks only the one in five seconds and server (see `pauses`).
+4. No `Serve` of a token past its end or below the hand-out floor, nor of a reported one. No `Drop`
+   of a token that its key still holds.
+5. No `StartMint` on a parked grant. Unless forced: none before the end of the pause that the server
+   asked for; before `retry_at` only for a request, and then only one per server in five seconds
+   (see `pauses`).
 6. Early or doubled `Woke` events do nothing.
-7. The clock may jump either way between any two events: nothing remembered lies in the future
-   because of it, no expired token goes out, and what is due after a long gap is spread out.
+7. The clock may jump either way between any two events: this leaves no remembered time in the
+   future, no expired token goes out, and work that is due after a long gap is spread out.
 
 Transitions of a key (row: state, event → state; commands):
 
@@ -114,10 +116,10 @@ from credward.lifecycle.vocabulary import (
 
 __all__ = ["Lifecycle", "LifecycleError", "TooManyKeysError"]
 
-# Refreshes that became due while the machine slept are spread over at most this long (seconds).
+# Refreshes that became due while the machine slept are spread over this time (seconds).
 _CATCH_UP = 30.0
 _LATE = 60.0
-# A clock that goes back by less than this is being trimmed, not set (seconds).
+# A clock that goes back by less than this is adjusted, not set (seconds).
 _TRIMMED = 1.0
 
 
@@ -129,12 +131,12 @@ class Lifecycle:
         self._inference = Inference()
         self._pauses = Pauses()
         self._flights = itertools.count(1)
-        # Flights whose key was taken away meanwhile, by the grant that they hold.
+        # Flights whose key was removed meanwhile, by the grant that they hold.
         self._orphans: dict[int, str] = {}
         self._latest = -math.inf
 
     def handle(self, event: Event, now: float) -> list[Command]:
-        """Take one event at *now* and return what is to be done, in order."""
+        """Take one event at *now* and return what to do, in order."""
         self._notice_time(now)
         match event:
             case Asked():
@@ -176,7 +178,7 @@ class Lifecycle:
         return self._records.wake_at()
 
     def awaits(self, key: TokenKey, flight: int) -> bool:
-        """Return whether what this flight brings is for *key*; not if it was taken away."""
+        """Return whether the result of this flight is for *key*; not if the key was removed."""
         record = self._records.by_key.get(key)
         return record is not None and record.flight == flight
 
@@ -190,7 +192,7 @@ class Lifecycle:
 
     def _record_of(self, event: Asked | Forced) -> KeyRecord:
         if self._records.is_waiting(event.waiter):
-            raise LifecycleError(f"waiter {event.waiter} waits already")
+            raise LifecycleError(f"waiter {event.waiter} already waits")
         return self._records.find_or_make(event.key)
 
     # --- asks -------------------------------------------------------------------------------
@@ -201,7 +203,7 @@ class Lifecycle:
         waiting = Waiting(event.min_remaining, asker)
         lapsed = not record.wanted(now)
         record.last_asked_at = now
-        # Where demand had lapsed, only the token's end was in the books.
+        # Without demand, only the token's end was scheduled.
         if record.needs.add(now, event.min_remaining) or lapsed or record.wake_at is None:
             self._records.schedule(record, now)
         commands: list[Command] = []
@@ -257,7 +259,7 @@ class Lifecycle:
         return self._records.grant_of(record).parked is None and now >= opens_at
 
     def _hopeless(self, record: KeyRecord, now: float) -> Failure | None:
-        """Return the failure of an ask that no flight will answer in time."""
+        """Return the failure of a request that no flight will answer in time."""
         parked = self._records.grant_of(record).parked
         return self._pauses.standing(record, now) if parked is None else parked
 
@@ -267,11 +269,11 @@ class Lifecycle:
         grant = self._records.grant_of(record)
         if grant.parked is not None and record.plan.login:
             return [Fail(event.waiter, grant.parked)]
-        # Nobody tells when a login was given that another tool keeps: whoever says so is believed.
+        # We do not hear when the login of another tool is done, so we believe the caller.
         self._unpark(grant, now)
         self._records.forget_verdicts(event.key.credential)
         for each in self._records.of_credential(event.key.credential).values():
-            # What was reported of a token holds for all keys that it may come to; so does this.
+            # A report on a token counts for all keys that may get it; so does this.
             if each.verdict is not None:
                 each.verdict = None
                 self._pauses.ended(each)
@@ -282,7 +284,7 @@ class Lifecycle:
         return commands
 
     def _rejected(self, event: Rejected, now: float) -> list[Command]:
-        """Hand out no more what was reported, and mint another one where that may help."""
+        """Stop handing out a reported token, and mint another one if that may help."""
         holders = self._records.holders(event.credential, event.token_id)
         commands: list[Command] = [Drop(each.key, event.token_id) for each in holders]
         verdicts = [refusals.judge(each, event, now) for each in holders]
@@ -301,7 +303,7 @@ class Lifecycle:
     def _suspect(
         self, record: KeyRecord, token_id: str, now: float, commands: list[Command]
     ) -> None:
-        """Force one mint for a token that upstream seems to refuse; it is served meanwhile."""
+        """Force one mint for a token that upstream seems to refuse; serve it meanwhile."""
         if self._records.grant_of(record).parked or now < record.retry_at:
             return
         if self._inference.may_force(record.key.credential, token_id, record.life, now):
@@ -336,15 +338,15 @@ class Lifecycle:
         commands.append(StartMint(record.key, record.flight))
 
     def _landed(self, key: TokenKey, flight: int) -> tuple[KeyRecord | None, GrantQueue | None]:
-        """Take a flight off the books; the record is None if nobody wants its token any more.
+        """Remove a flight; the record is None if nobody wants its token any more.
 
-        The lease goes back too, but who is next on the grant may go only when the outcome has
-        been dealt with: a dead grant must not see another flight.
+        Its lease ends too, but the next flight on the grant may start only after the outcome was
+        handled: a dead grant must not get another flight.
         """
         record = self._records.by_key.get(key)
         known = self.awaits(key, flight)
         if not known and flight not in self._orphans:
-            raise LifecycleError(f"no flight {flight} is out for {key.credential}")
+            raise LifecycleError(f"no flight {flight} is running for {key.credential}")
         grant_name = record.plan.grant if record and known else self._orphans.pop(flight)
         grant = self._records.grant(grant_name)
         if record and known:
@@ -365,7 +367,7 @@ class Lifecycle:
         if not ends_at > now:
             dead = Failure.of(
                 Kind.PROVIDER_REFUSED,
-                f'"{event.key.credential}" was given a token that is expired already: '
+                f'"{event.key.credential}" got a token that has already expired: '
                 "check the clock of this machine, then run credward doctor",
             )
             failed = MintFailed(
@@ -399,16 +401,16 @@ class Lifecycle:
         return commands
 
     def _discard(self, event: Minted) -> list[Command]:
-        """Drop what came for nobody, unless its key holds the same: a source may have but one.
+        """Drop a token that nobody wants, unless its key holds the same one.
 
-        Outside, a token is known by its key and id alone.
+        Outside, a token is known only by its key and id.
         """
         record = self._records.by_key.get(event.key)
         held = record is not None and record.holds(event.token_id)
         return [] if held else [Drop(event.key, event.token_id)]
 
     def _lose(self, event: Minted) -> list[Command]:
-        """Drop what came too late; its source knows best where its key holds the same."""
+        """Drop a token that came too late; if its key holds the same one, trust the source."""
         if not self.awaits(event.key, event.flight):
             return self._discard(event)
         record = self._records.by_key[event.key]
@@ -426,7 +428,7 @@ class Lifecycle:
         outdated, record.outdated = record.outdated, False
         parked = self._records.grant_of(record).parked is not None
         if outdated and not parked and failure.recovery is not Recovery.RETRY:
-            # What failed is what was there before: whoever waits, waits for what has come since.
+            # The failure is about the old login or secret; the waiters want the new one.
             self._start(record, now, commands)
             self._next_on(grant, now, commands)
             return commands
@@ -452,7 +454,7 @@ class Lifecycle:
         *,
         but: KeyRecord | None = None,
     ) -> None:
-        """Park a grant; who waits on it hears so, unless a flight is out for it."""
+        """Park a grant; its waiters hear it, unless a flight is running for it."""
         grant.parked = failure
         for other in self._records.on(grant.name):
             if other is not but and other.flight is None:
@@ -483,10 +485,10 @@ class Lifecycle:
     # --- time -------------------------------------------------------------------------------
 
     def _notice_time(self, now: float) -> None:
-        """Where the clock was set back, move back all that is remembered, by as much.
+        """If the clock was set back, move all remembered times back by as much.
 
-        Then what was past is past and what is to wait waits as long as before: neither a storm
-        nor a standstill. A token loses no life by it and gains none, whichever clock was right.
+        Then what was past stays past, and a wait takes as long as before: neither a storm nor a
+        standstill. A token neither loses nor gains life, no matter which clock was right.
         """
         back = self._latest - now
         if back <= _TRIMMED:
@@ -511,7 +513,7 @@ class Lifecycle:
         parked = self._records.grant_of(record).parked is not None
         if not parked and not record.busy and record.wanted(now):
             if late and record.jitter > 0:
-                # The machine slept: what nobody waits for is renewed one after the other.
+                # The machine slept: tokens that nobody waits for are renewed one after the other.
                 within = record.remaining(now) / 4 if record.usable(now) else _CATCH_UP
                 record.look_again_at = now + record.jitter * min(_CATCH_UP, within)
             elif self._due(record, now):
@@ -541,7 +543,7 @@ class Lifecycle:
             if fresh is None or fresh.epoch != old.epoch:
                 self._inference.forget(name)
                 self._records.forget_verdicts(name)
-                # A changed entry may be what its grant was waiting for.
+                # Its grant may have waited for this change.
                 self._records.grant(old.grant).parked = None
         self._records.plans = plans
         self._records.forget_grants_but({plan.grant for plan in event.plans})
@@ -571,20 +573,20 @@ class Lifecycle:
             self._drop_token(record, commands)
 
     def _drop_token(self, record: KeyRecord, commands: list[Command]) -> None:
-        """Take the token away, as if none had been minted."""
+        """Remove the token, as if none had been minted."""
         if record.current is not None:
             commands.append(Drop(record.key, record.current.token_id))
         record.current = record.suspect = record.minted_at = None
 
     def _tokens_dropped(self, failure: Failure, now: float) -> list[Command]:
-        """Forget every token, and what is being minted; what failed before, and why, stays."""
+        """Forget every token and every running mint; earlier failures stay."""
         commands: list[Command] = []
         for grant in self._records.grants():
             grant.queue.clear()
         for record in self._records.by_key.values():
             self._drop_token(record, commands)
             if record.flight is not None:
-                # Its lease goes back when it lands; its token is for nobody.
+                # Its lease ends when it lands; nobody gets its token.
                 self._orphans[record.flight] = record.plan.grant
             record.flight = None
             record.queued = record.forced = record.outdated = False
@@ -615,7 +617,7 @@ class Lifecycle:
             if event.drop:
                 self._drop_token(record, commands)
             if record.current is None:
-                # Nothing was minted of what has come.
+                # Nothing was minted from the new login or secret.
                 record.minted_at = None
         self._unpark(grant, now)
         self._next_on(grant, now, commands)

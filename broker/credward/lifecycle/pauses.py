@@ -1,14 +1,14 @@
-"""When a key that failed is tried again: by itself, and by whoever asks.
+"""When a failed key is tried again: by itself, and for callers that ask.
 
 Pure, like `machine`, which starts the mints.
 
-1. By itself a key is tried at the pace of its own pauses, `retry_at`.
-2. Those who ask have a server that fails tried once in five seconds, all of them together, during
-   the pause of a key or after it. The first success lets everybody through.
-3. Nothing is tried before the pause that the server asked for itself.
-4. Whoever has the bad luck to ask just after others, again and again, has its turn half a minute
-   after its own pause: what fails may be only theirs.
-5. A key that never failed is tried: that others failed says nothing for sure about it.
+1. By itself, a key is tried after its own pauses, at `retry_at`.
+2. Requests cause one try of a failing server in five seconds, all requests together, during the
+   pause of a key or after it. The first success lets all through.
+3. Nothing is tried before the end of a pause that the server asked for.
+4. A key whose requests always come just after others gets its turn half a minute after its own
+   pause: the failure may be only with the others.
+5. A key that never failed is tried: failures of others prove nothing about it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from credward.lifecycle.record import KeyRecord
 
 __all__ = ["Pauses"]
 
-# A failure that took longer to come than this keeps nobody waiting for the next one (seconds).
+# After a failure that took longer than this, callers do not wait for the next one (seconds).
 _PROMPT = 2.0
-# The turn of a key comes this long after its own pause, whoever else was tried meanwhile (seconds).
+# A key gets its turn this long after its own pause, even if others were tried (seconds).
 _TURN = 30.0
 
 
@@ -51,18 +51,18 @@ class Pauses:
             self._quiet_until[_place(record)] = now + schedule.PROBE_INTERVAL
 
     def ended(self, record: KeyRecord) -> None:
-        """Note that nothing keeps the key from being minted, by a success or by what it needed."""
+        """Note that the key can be minted: after a success, or because it got what it needed."""
         record.failure = None
         record.failures_in_row = 0
         record.retry_at = record.not_before = -math.inf
         record.sluggish = False
 
     def answered(self, record: KeyRecord) -> None:
-        """Note that the server gave a token: whoever else waits for it may try at once."""
+        """Note that the server gave a token: all others that wait for it may try at once."""
         self._quiet_until.pop(record.plan.upstream, None)
 
     def standing(self, record: KeyRecord, now: float) -> Failure | None:
-        """Return the failure that whoever asks now is told, None where a mint is worth its wait."""
+        """Return the failure to tell a caller that asks now, None if a mint is worth the wait."""
         failure = record.failure
         if failure is None:
             return None
@@ -72,14 +72,14 @@ class Pauses:
         return None if now >= again else replace(failure, retry_after=again - now)
 
     def opens_at(self, record: KeyRecord) -> float:
-        """Return the earliest instant at which an ask may have the key tried."""
+        """Return the earliest instant at which a request may cause a try of the key."""
         if record.failure is None or not _passes(record.failure):
             return record.retry_at
         quiet_until = self._quiet_until.get(_place(record), -math.inf)
         return max(record.not_before, min(quiet_until, record.retry_at + _TURN))
 
     def tried(self, record: KeyRecord, now: float) -> None:
-        """Note that an ask has the key tried: where its server fails, that is for all who ask."""
+        """Note that a request causes a try of the key; for a failing server it counts for all."""
         if _place(record) in self._quiet_until:
             self._quiet_until[_place(record)] = now + schedule.PROBE_INTERVAL
 
@@ -89,19 +89,19 @@ class Pauses:
         self._quiet_until = {each: at for each, at in self._quiet_until.items() if each in kept}
 
     def shift(self, seconds: float) -> None:
-        """Move everything remembered by *seconds* in time: the clock was set by as much."""
+        """Move all remembered times by *seconds*: the clock was set by as much."""
         self._quiet_until = {each: at + seconds for each, at in self._quiet_until.items()}
 
 
 def _passes(failure: Failure) -> bool:
-    """Return whether a failure may be gone by now: time heals it, or something was missing here."""
+    """Return whether a failure may be gone now: temporary, or something was missing here."""
     return failure.recovery is Recovery.RETRY or (
         failure.local and failure.recovery is Recovery.FIX_CONFIGURATION
     )
 
 
 def _place(record: KeyRecord) -> Hashable:
-    """Return what is probed: a server, or what one credential misses on this machine."""
+    """Return what is probed: a server, or what one credential lacks on this machine."""
     if record.failure is not None and record.failure.local:
         return ("local", record.key.credential)
     return record.plan.upstream

@@ -1,6 +1,6 @@
-"""What the machine remembers of a token key, of a grant and of a credential.
+"""What the machine remembers about a token key, a grant and a credential.
 
-Values and small judgements on them; who changes them and when is `machine`.
+Values and small judgements on them; `machine` changes them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from credward.lifecycle.vocabulary import Plan, TokenKey, Verdict
 __all__ = ["Current", "GrantQueue", "KeyRecord", "Needs", "Waiting"]
 
 _LIVES = 8
-# Different wishes remembered per key at most.
+# The most different wishes to remember per key.
 _MOST_WISHES = 64
 
 
@@ -25,9 +25,9 @@ _MOST_WISHES = 64
 class Current:
     """The token that is handed out.
 
-    *expires_at* is what the source said (None: no end is known). *ends_at* is what we go by:
-    infinite where no end is known, earlier than *expires_at* where a clock was wrong. *instead_of*:
-    the reported token in whose place it was minted.
+    *expires_at* is what the source said (None: no known end). *ends_at* is what we use: infinite
+    without a known end, earlier than *expires_at* if a clock was wrong. *instead_of*: the reported
+    token that it replaces.
     """
 
     token_id: str
@@ -39,7 +39,7 @@ class Current:
 
 @dataclass(slots=True)
 class Needs:
-    """The largest wish of late: a sliding maximum, so that a wish nobody repeats is forgotten."""
+    """The largest recent wish: a sliding maximum, so a wish that nobody repeats is forgotten."""
 
     entries: deque[tuple[float, float]] = field(default_factory=deque)
 
@@ -49,7 +49,7 @@ class Needs:
         while self.entries and self.entries[-1][1] <= wish:
             self.entries.pop()
         if len(self.entries) >= _MOST_WISHES:
-            # Ever smaller wishes: the smallest one kept stands for those below it too.
+            # Smaller and smaller wishes: the smallest kept one also covers those below it.
             wish = self.entries.pop()[1]
         self.entries.append((now, wish))
         return self.entries[0][1] != before
@@ -61,13 +61,13 @@ class Needs:
         return self.entries[0][1] if self.entries else 0.0
 
     def shift(self, seconds: float) -> None:
-        """Move every wish by *seconds* in time."""
+        """Move the time of every wish by *seconds*."""
         self.entries = deque((at + seconds, wish) for at, wish in self.entries)
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An ask that a flight will answer: the life that it wants, and who it is for the inference."""
+    """A request that a flight will answer: the wanted life, and the asker for the inference."""
 
     wish: float
     asker: Hashable | None = None
@@ -75,13 +75,13 @@ class Waiting:
 
 @dataclass(slots=True, kw_only=True)
 class KeyRecord:
-    """One token key. *waiters* are asks that a flight will answer.
+    """One token key. *waiters* are requests that a flight will answer.
 
-    *life*: the longest among the *lives* of its last mints; zero before the first.
-    *flight_at*: when the last flight began. *outdated*: what it waited for came while it was out.
-    *not_before*: the end of the pause that the server asked for. *sluggish*: the last failure took
-    so long to come that nobody is kept waiting for the next. *verdict*: what was reported of its
-    token, *refusals* how many reports there were in a row, *refused_at* when the last one came.
+    *life*: the longest among the *lives* of its last mints; zero before the first. *flight_at*:
+    when the last flight began. *outdated*: what it waited for came during the flight. *not_before*:
+    the end of the pause that the server asked for. *sluggish*: the last failure took so long that
+    callers do not wait for the next. *verdict*: the report on its token, *refusals* the number of
+    reports in a row, *refused_at* when the last one came.
     """
 
     key: TokenKey
@@ -121,15 +121,15 @@ class KeyRecord:
 
     @property
     def busy(self) -> bool:
-        """Whether a flight is out or waits for the lease of its grant."""
+        """Whether a flight is running or waits for the lease of its grant."""
         return self.flight is not None or self.queued
 
     def holds(self, token_id: str) -> bool:
-        """Return whether the current token is called so."""
+        """Return whether this is the id of the current token."""
         return self.current is not None and self.current.token_id == token_id
 
     def remaining(self, now: float) -> float:
-        """Return the life that is left of the current token."""
+        """Return the remaining life of the current token."""
         return self.current.ends_at - now if self.current else -math.inf
 
     def usable(self, now: float) -> bool:
@@ -138,7 +138,7 @@ class KeyRecord:
         return remaining > 0 and remaining >= schedule.floor(self.life)
 
     def rejected(self, now: float) -> bool:
-        """Return whether the secret itself is refused, so that no mint helps."""
+        """Return whether the secret itself is refused, so no mint helps."""
         return self.verdict is not None and self.verdict.final and self.verdict.holds(now)
 
     def wanted(self, now: float) -> bool:
@@ -150,16 +150,16 @@ class KeyRecord:
         return now - self.last_asked_at <= schedule.demand_ends_in(self.plan.idle_after, self.life)
 
     def wanted_anew(self, now: float) -> bool:
-        """Return whether a key without a token is minted before anybody asks again.
+        """Return whether to mint for a key without a token before anybody asks again.
 
-        That is what is always kept, and what was in use until upstream failed: so it recovers by
-        itself, at the pace of the back-off.
+        True for keys that are always kept, and keys in use until upstream failed: they recover by
+        themselves, with back-off.
         """
         failed = self.failure is not None and self.failure.recovery is Recovery.RETRY
         return self.plan.always or (failed and self.minted_at is not None and self.wanted(now))
 
     def refresh_at(self, now: float) -> float:
-        """Return when to mint anew: what the arithmetic says, held back by spacing and back-off."""
+        """Return when to mint again: from the arithmetic, delayed by spacing and back-off."""
         if self.current is None:
             return max(self.retry_at, self.look_again_at)
         since = now - schedule.demand_ends_in(self.plan.idle_after, self.life)
@@ -168,7 +168,7 @@ class KeyRecord:
         return max(due, self.may_mint_at())
 
     def mints_by_itself_at(self, now: float) -> float:
-        """Return when to mint although nobody asks, infinite where somebody has to."""
+        """Return when to mint without a request; infinite if it needs one."""
         if not self.wanted(now):
             return math.inf
         if self.current is not None:
@@ -176,14 +176,14 @@ class KeyRecord:
         return max(self.refresh_at(now), now) if self.wanted_anew(now) else math.inf
 
     def may_mint_at(self) -> float:
-        """Return the earliest instant for a mint that nobody forces."""
+        """Return the earliest instant for a mint that is not forced."""
         spaced = (
             -math.inf if self.minted_at is None else self.minted_at + schedule.spacing(self.life)
         )
         return max(self.retry_at, self.look_again_at, spaced)
 
     def shift(self, seconds: float) -> None:
-        """Move everything remembered by *seconds* in time: the clock was set by as much."""
+        """Move all remembered times by *seconds*: the clock was set by as much."""
         if self.current is not None:
             self.current = replace(self.current, ends_at=self.current.ends_at + seconds)
         if self.last_asked_at is not None:
@@ -204,7 +204,7 @@ class KeyRecord:
 
 @dataclass(slots=True, kw_only=True)
 class GrantQueue:
-    """One grant: who holds its lease, who waits for it, and whether it is parked."""
+    """One grant: which flight holds its lease, which wait for it, and whether it is parked."""
 
     name: str
     holder: TokenKey | None = None

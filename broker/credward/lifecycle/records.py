@@ -1,6 +1,6 @@
-"""The books of the lifecycle: which keys and grants there are, who waits, and when to look again.
+"""The records of the lifecycle: which keys and grants there are, who waits, when to look again.
 
-Finds, makes, forgets and schedules records; what happens to them is decided by `machine`.
+Finds, makes, forgets and schedules records; `machine` decides what happens to them.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from credward.lifecycle.vocabulary import Plan, TokenKey, Verdict
 __all__ = ["LifecycleError", "Records", "TooManyKeysError"]
 
 _MOST_KEYS = 64
-# Reported tokens remembered per credential; the oldest go first.
+# Reported tokens to remember per credential; the oldest go first.
 _MOST_REPORTED = 64
-# The heap of deadlines is swept when most of it is passed over, but not for a handful.
+# The heap of deadlines is rebuilt when most of it is outdated, but not if it is small.
 _SMALL_HEAP = 64
 
 
 class LifecycleError(ValueError):
-    """An event that cannot be: the driver is at fault, and nothing has changed."""
+    """An impossible event: a defect of the driver; nothing was changed."""
 
 
 class TooManyKeysError(LifecycleError):
@@ -45,7 +45,7 @@ class Records:
     # --- keys -------------------------------------------------------------------------------
 
     def find_or_make(self, key: TokenKey) -> KeyRecord:
-        """Return the record of *key*; raises `LifecycleError` where it is not configured."""
+        """Return the record of *key*; raises `LifecycleError` if it is not configured."""
         if (found := self.by_key.get(key)) is not None:
             return found
         plan = self.plans.get(key.credential)
@@ -63,13 +63,13 @@ class Records:
         return self._by_credential.get(credential, {})
 
     def holders(self, credential: str, token_id: str) -> list[KeyRecord]:
-        """Return the keys of *credential* that hold this token: a source may have but one."""
+        """Return the keys of *credential* that hold this token: a source may have only one."""
         return [each for each in self.of_credential(credential).values() if each.holds(token_id)]
 
     # --- reports ----------------------------------------------------------------------------
 
     def note_verdict(self, credential: str, verdict: Verdict) -> None:
-        """Remember what holds for a token, whichever key it comes to next."""
+        """Remember the verdict on a token, for any key that gets it next."""
         reported = self._reported.setdefault(credential, {})
         reported.pop(verdict.token_id, None)
         reported[verdict.token_id] = verdict
@@ -77,18 +77,18 @@ class Records:
             del reported[next(iter(reported))]
 
     def verdict_on(self, credential: str, token_id: str, now: float) -> Verdict | None:
-        """Return what was reported of a token, if it holds."""
+        """Return the verdict on a token, if it is still valid."""
         verdict = self._reported.get(credential, {}).get(token_id)
         return verdict if verdict is not None and verdict.holds(now) else None
 
     def forget_verdicts(self, credential: str) -> None:
-        """Forget what was reported of the tokens of *credential*."""
+        """Forget the reports on tokens of *credential*."""
         self._reported.pop(credential, None)
 
     # --- the end of keys --------------------------------------------------------------------
 
     def remove(self, record: KeyRecord) -> list[int]:
-        """Forget a record and return who waited for it."""
+        """Forget a record and return its waiters."""
         waiters = list(record.waiters)
         for waiter in waiters:
             self.stop_waiting(waiter)
@@ -102,7 +102,7 @@ class Records:
         return waiters
 
     def _evict(self, siblings: dict[TokenKey, KeyRecord]) -> None:
-        """Make room by forgetting the key that was asked for longest ago and holds nothing."""
+        """Make room: forget an empty key, the one that was asked for longest ago."""
         idle = [each for each in siblings.values() if not each.busy and each.current is None]
         if not idle:
             raise TooManyKeysError(f"more than {_MOST_KEYS} token keys are in use")
@@ -111,7 +111,7 @@ class Records:
     # --- grants -----------------------------------------------------------------------------
 
     def grant(self, name: str) -> GrantQueue:
-        """Return the record of a grant, made where it is new."""
+        """Return the record of a grant; make it if it is new."""
         found = self._grants.get(name)
         if found is None:
             found = self._grants[name] = GrantQueue(name=name)
@@ -122,7 +122,7 @@ class Records:
         return self.grant(record.plan.grant)
 
     def grants(self) -> list[GrantQueue]:
-        """Return the grants that there are."""
+        """Return all grants."""
         return list(self._grants.values())
 
     def on(self, grant: str) -> list[KeyRecord]:
@@ -130,18 +130,18 @@ class Records:
         return [each for each in self.by_key.values() if each.plan.grant == grant]
 
     def forget_grants_but(self, names: set[str]) -> None:
-        """Keep only the grants called so."""
+        """Keep only the grants with these names."""
         self._grants = {name: each for name, each in self._grants.items() if name in names}
 
     # --- waiters ----------------------------------------------------------------------------
 
     def wait(self, record: KeyRecord, waiter: int, waiting: Waiting) -> None:
-        """Note that *waiter* will be answered by a flight of *record*."""
+        """Note that a flight of *record* will answer *waiter*."""
         record.waiters[waiter] = waiting
         self._waiting[waiter] = record
 
     def is_waiting(self, waiter: int) -> bool:
-        """Return whether somebody waits by this number."""
+        """Return whether there is a waiter with this number."""
         return waiter in self._waiting
 
     def stop_waiting(self, waiter: int) -> None:
@@ -160,14 +160,14 @@ class Records:
             return
         record.wake_at = None if math.isinf(at) else at
         if record.wake_at is not None:
-            # Older entries stay where they are and are passed over: cheaper than finding them.
+            # Older entries stay and are skipped: cheaper than finding them.
             if len(self._heap) > _SMALL_HEAP + 2 * len(self.by_key):
                 self._sweep()
             else:
                 heapq.heappush(self._heap, (at, next(self._sequence), record))
 
     def _sweep(self) -> None:
-        """Make the heap anew from the deadlines that count."""
+        """Rebuild the heap from the valid deadlines."""
         self._heap = [
             (each.wake_at, next(self._sequence), each)
             for each in self.by_key.values()
@@ -176,7 +176,7 @@ class Records:
         heapq.heapify(self._heap)
 
     def shift(self, seconds: float) -> None:
-        """Move everything remembered by *seconds* in time: the clock was set by as much."""
+        """Move all remembered times by *seconds*: the clock was set by as much."""
         for record in self.by_key.values():
             record.shift(seconds)
         for reported in self._reported.values():
@@ -185,14 +185,14 @@ class Records:
         self._sweep()
 
     def wake_at(self) -> float | None:
-        """Return the earliest instant at which anything may be due."""
+        """Return the earliest instant at which something may be due."""
         heap = self._heap
         while heap and heap[0][2].wake_at != heap[0][0]:
             heapq.heappop(heap)
         return heap[0][0] if heap else None
 
     def take_due(self, now: float) -> tuple[KeyRecord, float] | None:
-        """Return the next record that is due and since when it is, None if there is none."""
+        """Return the next record that is due and since when, or None."""
         at = self.wake_at()
         if at is None or at > now:
             return None

@@ -1,8 +1,8 @@
-"""Infer from an early re-ask that upstream refused a token: Claude Code never says so.
+"""Infer from an early second request that upstream refused a token: Claude Code never says so.
 
-A harness runs its helper again before its cache time is over only when the API answered 401 or
-403. The inference costs one mint at most, is throttled, and never turns into an error. What is
-reported for sure is judged by `refusals`.
+A harness runs its helper before its cache time ends only if the API answered 401 or 403. The
+inference costs at most one mint, is throttled, and never becomes an error. `refusals` judges
+explicit reports.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from credward.lifecycle import schedule
 
 __all__ = ["Inference"]
 
-# Askers and refused tokens remembered at most; the oldest go first.
+# The most askers and refused tokens to remember; the oldest go first.
 _MOST = 4096
-# Asked this much before its cache time is over, an asker may simply have been early (seconds).
+# This close to the end of its cache time, an asker may simply be early (seconds).
 _EARLY = 5.0
-# After this long without one, rejections of a credential are counted from the beginning.
+# After this long without a rejection of a credential the count restarts.
 _CALM = 3600.0
 
 
@@ -37,7 +37,7 @@ class _Forced:
 
 
 class Inference:
-    """Remembers what each asker was given last and which tokens were already replaced."""
+    """Remembers what each asker got last and which tokens were already replaced."""
 
     def __init__(self) -> None:
         self._given: OrderedDict[Hashable, _Given] = OrderedDict()
@@ -52,14 +52,14 @@ class Inference:
             self._given.popitem(last=False)
 
     def failed(self, asker: Hashable) -> None:
-        """Note that it was answered with a failure: asking again soon says nothing then."""
+        """Note that the answer was a failure: then asking again soon means nothing."""
         self._given.pop(asker, None)
 
     def is_rejection(self, asker: Hashable, token_id: str, cache_ttl: float, now: float) -> bool:
-        """Return whether this asker, asking again now, says that *token_id* was refused.
+        """Return whether this asker, by asking again now, says that *token_id* was refused.
 
-        A client that can read the token (a JWT) asks anew by itself near its end: not in the first
-        half of the life that was left.
+        A client that can read the token (a JWT) asks again by itself near its end: never in the
+        first half of the remaining life.
         """
         given = self._given.get(asker)
         if given is None or given.token_id != token_id:
@@ -85,7 +85,7 @@ class Inference:
         return True
 
     def shift(self, seconds: float) -> None:
-        """Move everything remembered by *seconds* in time: the clock was set by as much."""
+        """Move all remembered times by *seconds*: the clock was set by as much."""
         for given in self._given.values():
             given.at += seconds
         for forced in self._forced.values():

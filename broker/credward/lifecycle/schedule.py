@@ -1,7 +1,7 @@
-"""The arithmetic on times: when a token is refreshed, still handed out, tried again.
+"""The arithmetic on times: when to refresh a token, still hand it out, or retry.
 
-Plain numbers in, plain numbers out; instants are Unix seconds, durations seconds, jitter lies in
-[0, 1). What happens at those instants is `machine`.
+Numbers in, numbers out; instants are Unix seconds, durations seconds, jitter is in [0, 1).
+`machine` acts at those instants.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ __all__ = [
     "untried_for",
 ]
 
-# A broken configuration is tried again this often; a reload that changes it is quicker.
+# How often to retry a broken configuration; a reload that changes it is quicker.
 FIX_INTERVAL = 3600.0
-# Of those who ask while a server fails, one in so many seconds has it tried again.
+# While a server fails, requests cause one try in so many seconds.
 PROBE_INTERVAL = 5.0
 _FIRST_BACKOFF = 2.0
 _LONGEST_BACKOFF = 300.0
@@ -39,12 +39,12 @@ _UNTRIED = 30.0
 
 
 def need(min_remaining: float, life: float) -> float:
-    """Return how much of a wish counts: one caller cannot set the pace beyond half the life."""
+    """Return the part of a wish that counts: one caller cannot want more than half the life."""
     return max(0.0, min(min_remaining, life / 2))
 
 
 def floor(life: float) -> float:
-    """Return the remaining life below which a token is not handed out any more."""
+    """Return the remaining life below which a token is no longer handed out."""
     return min(30.0, life / 10)
 
 
@@ -56,10 +56,10 @@ def refresh_at(expires_at: float, life: float, largest_need: float, jitter: floa
 
 
 def ends_at(issued_at: float, expires_at: float | None, now: float) -> float:
-    """Return the end of a token by our clock: no later than its life from now.
+    """Return the end of a token by our clock: at most its life from now.
 
-    A token issued in our future comes from a clock that is ahead of ours (another machine, or ours
-    before it was set back), and so does its end. No end known is infinite.
+    A token issued in our future comes from a clock ahead of ours (another machine, or ours before
+    it was set back), and so does its end. An unknown end is infinite.
     """
     if expires_at is None:
         return math.inf
@@ -68,22 +68,22 @@ def ends_at(issued_at: float, expires_at: float | None, now: float) -> float:
 
 
 def spacing(life: float) -> float:
-    """Return the least time between two successful mints of one key."""
+    """Return the minimum time between two successful mints of one key."""
     return max(min(5.0, life / 2), life / 10)
 
 
 def look_again_in(remaining: float) -> float:
-    """Return when to ask a source again that gave back a token that lasts no longer."""
+    """Return when to ask a source again that returned a token that lasts no longer."""
     return max(30.0, remaining / 4)
 
 
 def backoff(failures: int, retry_after: float | None, jitter: float) -> float:
     """Return how long to wait after the nth failure in a row: doubling, full jitter, capped.
 
-    Never before what the server asked for.
+    Never shorter than the server asked for.
     """
     longest = min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2.0 ** min(failures - 1, 16))
-    # Full jitter may draw nearly nothing: half a second keeps a crowd of keys from hammering.
+    # Full jitter may be nearly zero: half a second keeps many keys from hammering the server.
     wait = max(0.5, longest * jitter)
     return max(wait, asked_for(retry_after))
 
@@ -91,13 +91,13 @@ def backoff(failures: int, retry_after: float | None, jitter: float) -> float:
 def asked_for(retry_after: float | None) -> float:
     """Return the pause that a server asked for (Retry-After, RFC 9110 section 10.2.3).
 
-    An absurd one is cut to a day.
+    At most a day.
     """
     return min(retry_after or 0.0, _LONGEST_ASKED_FOR)
 
 
 def cooldown(failures: int) -> float:
-    """Return how long what others can stand in for is left alone after its nth failure in a row."""
+    """Return how long to skip an entry with fallbacks after its nth failure in a row."""
     return _COOLDOWNS[min(max(failures, 1), len(_COOLDOWNS)) - 1]
 
 
@@ -109,14 +109,14 @@ def demand_ends_in(idle_after: float | None, life: float) -> float:
 
 
 def forced_spacing(forced_before: int, life: float) -> float:
-    """Return the least time from one mint for a refused token to the next, per credential.
+    """Return the minimum time between two mints for refused tokens, per credential.
 
-    Two minutes, or half the *life* of its tokens where that is shorter; doubling to ten minutes.
+    Two minutes, or half the *life* of its tokens if that is shorter; doubling up to ten minutes.
     """
     first = min(_FIRST_FORCED, life / 2) if life > 0 else _FIRST_FORCED
     return min(_LONGEST_FORCED, first * 2.0 ** min(max(forced_before - 1, 0), 16))
 
 
 def untried_for(life: float) -> float:
-    """Return the age up to which a token that is refused has never been any good."""
+    """Return the age up to which a refused token counts as never accepted."""
     return min(_UNTRIED, life / 2) if life > 0 else _UNTRIED

@@ -1,4 +1,4 @@
-"""What `status` shows of the lifecycle. Looks and changes nothing."""
+"""What `status` shows of the lifecycle. Changes nothing."""
 
 from __future__ import annotations
 

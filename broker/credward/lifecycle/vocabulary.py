@@ -1,6 +1,6 @@
-"""The words of the lifecycle: events that come in, commands that go out, values that both carry.
+"""The words of the lifecycle: events in, commands out, and the values in both.
 
-Nouns only. What they do to each other is `machine.py`; the arithmetic on times is `schedule.py`.
+Nouns only. `machine.py` has the transitions; `schedule.py` has the arithmetic on times.
 All instants are Unix seconds, all durations seconds. Nothing here holds a secret: a token is its
 *token_id*.
 """
@@ -46,7 +46,7 @@ __all__ = [
 
 
 class State(enum.StrEnum):
-    """Where a token key stands; shouted in the table, lower case on the wire."""
+    """The state of a token key; upper case in the table, lower case on the wire."""
 
     EMPTY = "empty"
     MINTING = "minting"
@@ -60,12 +60,12 @@ class State(enum.StrEnum):
 
     @property
     def needs_somebody(self) -> bool:
-        """Whether it lasts until somebody acts, or its time is over."""
+        """Whether it lasts until somebody acts, or until a time."""
         return self in {State.PARKED, State.REJECTED}
 
 
 class Reason(enum.StrEnum):
-    """What a server said of a token that it refused, as whoever used the token reports it."""
+    """Why a server refused a token, as reported by the user of the token."""
 
     UNAUTHORIZED = "unauthorized"
     REVOKED = "revoked"
@@ -74,12 +74,12 @@ class Reason(enum.StrEnum):
 
     @property
     def another_helps(self) -> bool:
-        """Whether another token of the same source may be accepted."""
+        """Whether another token from the same source may be accepted."""
         return self in {Reason.UNAUTHORIZED, Reason.REVOKED}
 
 
 class TokenKey(msgspec.Struct, frozen=True):
-    """What makes two asks the same token; *scopes* are sorted, *narrowing* is a digest."""
+    """Two requests with equal keys share a token; *scopes* are sorted, *narrowing* is a digest."""
 
     credential: str
     epoch: str
@@ -90,13 +90,13 @@ class TokenKey(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How one configured credential is to be kept: its grant, and how long demand lasts.
+    """How to keep one configured credential: its grant, and how long demand lasts.
 
-    *rotating*: mints on this grant are serialised. *login*: a login given here ends its parking; if
-    not, another tool keeps the login, and only a try shows that it was given. *upstream* names the
-    server that is asked; one that fails is probed for all that share the name. *remedy* is what to
-    do where the secret itself is refused. *idle_after* None: two lifetimes, at least an hour.
-    *always*: refreshed whether or not anybody asks, minted as soon as it is configured.
+    *rotating*: mints on this grant run one at a time. *login*: a login here ends its parking; if
+    False, another tool keeps the login, and only a try shows that it is there. *upstream* names the
+    server to ask; a failing one is probed once for all that share the name. *remedy* is what to do
+    if the secret itself is refused. *idle_after* None: two lifetimes, at least an hour. *always*:
+    minted as soon as it is configured, and refreshed even if nobody asks.
     """
 
     credential: str
@@ -123,9 +123,9 @@ class Configured:
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """A caller that policy allowed wants a token now.
 
-    *waiter* names the ask (unique). *asker* is the identity by which an early re-ask is taken to
-    mean a rejection, None for whoever may ask as often as it likes (see `issuing.asking`).
-    *cache_ttl* is how long the asker keeps what it gets, None where that is not known.
+    *waiter* is the unique name of the request. *asker* identifies who means a rejection by an early
+    second request, None for callers that may ask as often as they like (see `issuing.asking`).
+    *cache_ttl* is how long the asker keeps the answer, None if unknown.
     """
 
     key: TokenKey
@@ -144,7 +144,7 @@ class WaiterLeft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Minted:
-    """A flight ended well; *expires_at* None: no end is known; *jitter* lies in [0, 1)."""
+    """A flight succeeded; *expires_at* None: no known end; *jitter* is in [0, 1)."""
 
     key: TokenKey
     flight: int
@@ -156,7 +156,7 @@ class Minted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """An earlier life of the daemon minted this token at *minted_at*; *jitter* lies in [0, 1)."""
+    """An earlier run of the daemon minted this token at *minted_at*; *jitter* is in [0, 1)."""
 
     key: TokenKey
     token_id: str
@@ -168,7 +168,7 @@ class Restored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MintFailed:
-    """A flight ended badly. *jitter* is in [0, 1)."""
+    """A flight failed. *jitter* is in [0, 1)."""
 
     key: TokenKey
     flight: int
@@ -178,10 +178,9 @@ class MintFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forced:
-    """Somebody wants a new token (`credward refresh`); *waiter* gets what the flight brings.
+    """Somebody wants a new token (`credward refresh`); *waiter* gets the result of the flight.
 
-    It also ends what was reported of the credential's tokens, and tries a login that another tool
-    keeps.
+    It also clears reports on the credential's tokens, and tries a login that another tool keeps.
     """
 
     key: TokenKey
@@ -190,9 +189,9 @@ class Forced:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """A caller says that the token was refused where it is used: a fact, where a re-ask is a guess.
+    """A caller reports that the token was refused where it is used: a fact, not a guess.
 
-    *until*: when it may be used again, in Unix seconds, None where that was not said.
+    *until*: when it may be used again, in Unix seconds, None if not reported.
     """
 
     credential: str
@@ -203,10 +202,10 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantCleared:
-    """What the grant waited for has come (a login, a secret): parking, pauses and verdicts end.
+    """The grant got what it waited for (a login, a secret): parking, pauses and verdicts end.
 
-    *drop*: it is another account's, so tokens of before are handed out no more; mints go on.
-    *same_secret*: it may be used now, but it is the one of before, so verdicts stay.
+    *drop*: it belongs to another account, so older tokens are no longer handed out; mints go on.
+    *same_secret*: it may be used now, but it is the same as before, so verdicts stay.
     """
 
     grant: str
@@ -216,9 +215,9 @@ class GrantCleared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantParked:
-    """The grant waits for a human: since an earlier life of the daemon, or because it was given up.
+    """The grant waits for a human: since an earlier run of the daemon, or because it was dropped.
 
-    *drop*: its tokens are not handed out any more either (a logout, where parking serves on).
+    *drop*: its tokens are no longer handed out (a logout; plain parking still serves them).
     """
 
     grant: str
@@ -228,19 +227,19 @@ class GrantParked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokensDropped:
-    """No token may be held (a lock): who waits hears *failure*; what failed before stays known."""
+    """No token may be held (a lock): waiters get *failure*; earlier failures stay known."""
 
     failure: Failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreOpened:
-    """The store can be read: what failed for want of it need not wait any longer."""
+    """The store can be read: failures because of the locked store end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Woke:
-    """Time has passed (or the clock was set): do what is due. Extra ones do nothing."""
+    """Time has passed (or the clock was set): do what is due. Extra events do nothing."""
 
 
 Event = (
@@ -272,7 +271,7 @@ class StartMint:
 
 
 class Serve(msgspec.Struct, frozen=True):
-    """Give this waiter this token; *short*: it lasts less long than was asked."""
+    """Give this waiter this token; *short*: it lasts less long than asked."""
 
     waiter: int
     key: TokenKey
@@ -290,7 +289,7 @@ class Fail:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Wipe this token from memory: the key does not refer to it any more."""
+    """Wipe this token from memory: the key no longer refers to it."""
 
     key: TokenKey
     token_id: str
@@ -298,7 +297,7 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """The grant needs a human: every ask on it fails with this until `GrantCleared`."""
+    """The grant needs a human: every request on it fails with this until `GrantCleared`."""
 
     grant: str
     failure: Failure
@@ -309,10 +308,10 @@ Command = StartMint | Serve | Fail | Drop | Park
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What was reported of a token, *since* then; instants are Unix seconds.
+    """The verdict on a reported token, *since* then; instants are Unix seconds.
 
     *final*: another mint does not help, so nothing is handed out *until* then (None: until the
-    secret is replaced). Before that a mint is under way that may bring another token.
+    secret is replaced). If not final, a running mint may bring another token.
     """
 
     token_id: str
@@ -322,11 +321,11 @@ class Verdict:
     final: bool = False
 
     def holds(self, now: float) -> bool:
-        """Return whether its time is not over yet."""
+        """Return whether it is still valid."""
         return self.until is None or now < self.until
 
     def shifted(self, seconds: float) -> Verdict:
-        """Return the same, moved by *seconds* in time."""
+        """Return the same verdict, moved by *seconds*."""
         until = None if self.until is None else self.until + seconds
         return replace(self, since=self.since + seconds, until=until)
 
@@ -335,8 +334,8 @@ class Verdict:
 class View:
     """What `status` shows of one credential (its default key, else the most recently asked one).
 
-    *life*: how long its tokens last, in seconds, as far as mints have shown. *verdict*: set where
-    the state is `rejected`.
+    *life*: how long its tokens last, in seconds, as seen in mints. *verdict*: set if the state is
+    `rejected`.
     """
 
     credential: str

@@ -1,11 +1,11 @@
 """`python -I -m credward.workers PROVIDER DESCRIPTOR JOURNAL [DIRECTORY]`: one worker process.
 
 JOURNAL is the descriptor of its rotation journal, or -1.
-Shuts itself off and makes the package importable; all else is the job of `main`.
+Makes the process unreadable and the package importable; `main` does the rest.
 """
 
-# Nobody of the same user may read this process or attach to it: before anything else, for `exec`
-# has just reset that.
+# No process of the same user may read this one or attach to it. Done first, because `exec` has just
+# reset it.
 import ctypes
 import sys
 

@@ -1,7 +1,7 @@
 """What a worker gives up before it touches a secret.
 
-Each step is best effort, since none exists everywhere; what a provider is spared is said in
-`environment`. That the process cannot be looked into is done even earlier, in `__main__`.
+Each step is best effort, because none exists everywhere; `environment` lists the exceptions of each
+provider. `__main__` makes the process unreadable even earlier.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ def confine(rules: WorkerRules) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if rules.programs:
-        # Not SIGKILL: what runs below must go too, see `_leave`.
+        # Not SIGKILL: child processes must end too, see `_leave`.
         signal.signal(signal.SIGTERM, _leave)
     if not rules.dies_with_daemon:
-        # An exchange that rotates a grant is ended by its own deadline and by nothing softer.
+        # Only its own deadline ends an exchange that rotates a grant.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
     if sys.platform != "linux":
@@ -50,10 +50,9 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
-    """Kill what runs below, then end by an exception, so that nothing of ours is left lying about.
+    """Kill child processes, then end by an exception, so that cleanup runs.
 
-    The exception alone is not enough: where a program is just being started, nobody knows it yet
-    who could kill it on the way out.
+    The exception alone is not enough: cleanup does not know a program that is just being started.
     """
     kill_below(os.getpid())
     raise SystemExit

@@ -1,6 +1,6 @@
-"""The one table of what a worker of each provider sees of its surroundings, and may do in them.
+"""The table of what a worker of each provider can see and do.
 
-Read by both ends: `pool` builds the environment from it, `main` confines itself by it.
+Both ends read it: `pool` builds the environment from it, `main` confines itself with it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 __all__ = ["RULES", "WorkerRules", "build_environment", "build_program_environment", "rules_of"]
 
-# What text looks like and where the time zone is: harmless, and wrong when missing.
+# Text encoding and time zone: harmless, and needed.
 _LOCALE = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
 # What the command line tools of the vendors need to find their own logins.
 _HOME = (
@@ -26,8 +26,8 @@ _HOME = (
     "XDG_RUNTIME_DIR",
     "DBUS_SESSION_BUS_ADDRESS",
 )
-# Through these an SDK asks an endpoint on this machine, perhaps one of ours: a worker would wait
-# for the flight that it is in.
+# With these an SDK asks an endpoint on this machine, perhaps ours: then a worker would wait for its
+# own flight.
 _DOORS = (
     "AWS_CONTAINER_*",
     "AWS_EC2_METADATA_SERVICE_ENDPOINT",
@@ -56,7 +56,7 @@ _AZURE_IDENTITY = ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "MSI_ENDPOINT", "MSI_
 _GITHUB = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 _NOWHERE = "/nonexistent"
-# How a program reaches the desktop of whoever started the daemon.
+# How a program reaches the desktop of the user that started the daemon.
 _DESKTOP = ("DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_CURRENT_DESKTOP", "XDG_SESSION_TYPE")
 
 
@@ -64,12 +64,12 @@ _DESKTOP = ("DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_CURRENT_DESKTOP", "
 class WorkerRules:
     """How the workers of one provider live.
 
-    *variables* are handed down from the daemon's environment; so are *doors*, endpoints on this
-    machine that the provider exists to ask, and which the daemon itself refuses to be
-    (`recursion`). *programs*: it runs programs of the user's, which need a real HOME and may be
-    set-uid (no "no new privileges"); what is below such a worker dies with it. *size*: workers at
-    once; *spare*: more of them while that many mints hang. *rotates*: its mints may replace their
-    grant: each worker has a journal, and outlives a killed daemon.
+    *variables* come from the daemon's environment; so do *doors*, endpoints on this machine that
+    the provider has to ask; the daemon refuses to be one of them (`recursion`). *programs*: it runs
+    programs of the user, which need a real HOME and may be set-uid (no "no new privileges"); they
+    die with the worker. *size*: workers at once; *spare*: additional ones while that many mints
+    hang. *rotates*: its mints may replace their grant: each worker has a journal, and outlives a
+    killed daemon.
     """
 
     variables: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ class WorkerRules:
 
 RULES: Mapping[str, WorkerRules] = {
     # Profiles are files below HOME and may name programs. The endpoints are for private networks:
-    # whoever sets the daemon's environment is its owner.
+    # only its owner sets the daemon's environment.
     "aws": WorkerRules(variables=(*_HOME, *_AWS), programs=True, size=4, rotates=True),
     "command": WorkerRules(variables=_HOME, programs=True, size=8),
     # A static secret may be read by a program (`op read`) or from a file below HOME.
@@ -123,7 +123,7 @@ RULES: Mapping[str, WorkerRules] = {
 
 
 def rules_of(provider: str) -> WorkerRules:
-    """Return the rules for *provider*; one that is not in the table is trusted with nothing."""
+    """Return the rules for *provider*; one that is not in the table gets nothing."""
     return RULES.get(provider, WorkerRules())
 
 
@@ -137,14 +137,14 @@ def build_environment(provider: str, environ: Mapping[str, str]) -> dict[str, st
     }
     allowed |= {name: environ[name] for name in rules.doors if name in environ}
     if "HOME" not in rules.variables:
-        # Else the SDKs look around by themselves, in profiles and on the network.
+        # Otherwise the SDKs search profiles and the network themselves.
         allowed |= {"HOME": _NOWHERE, "AWS_EC2_METADATA_DISABLED": "true"}
-    # Helper and command line refuse on this mark.
+    # Helper and command line refuse to run with this mark.
     return allowed | {"PATH": _path(), "CREDWARD_WORKER": "1"}
 
 
 def build_program_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what a program sees that is started by the daemon itself and mints nothing."""
+    """Return the environment of a program that the daemon starts itself, not for a mint."""
     names = (*_LOCALE, *_HOME, *_DESKTOP)
     return {name: environ[name] for name in names if name in environ} | {"PATH": _path()}
 

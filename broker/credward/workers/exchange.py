@@ -1,7 +1,7 @@
-"""One use of a rotating grant, seen from the worker: the open window, and what it brings, sealed.
+"""One use of a rotating grant, seen from the worker: the open window, and the new grant, sealed.
 
-Opens the window before the first request leaves and makes a new grant durable before anybody hears
-of it; what happens after a crash is decided by the daemon.
+Opens the window before the first request leaves, and makes a new grant durable before anybody hears
+of it; the daemon decides what happens after a crash.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Exchange:
         self._sealed: SealedGrant | None = None
         self._durable = False
         self._window = 0.0
-        # Whoever started this process may be gone by now and cannot end what hangs: neither what
-        # comes before the exchange nor, counted anew, the exchange.
+        # The daemon may be gone and cannot end what hangs. So this limits the steps before the
+        # exchange and then, counted again, the exchange.
         signal.alarm(_DEADLINE)
 
     def before(self, http_request: HttpRequest) -> None:
@@ -59,7 +59,7 @@ class Exchange:
         signal.alarm(_DEADLINE)
 
     def keep(self, grant: Grant) -> None:
-        """Seal a new grant into the journal; where that fails the answer still carries it."""
+        """Seal a new grant into the journal; if that fails the answer still carries it."""
         self._sealed = seal(grant, self._lease, self._key)
         if self._journal is not None:
             try:
@@ -81,7 +81,7 @@ class Exchange:
 
     @property
     def rotated(self) -> Rotated | None:
-        """What the daemon is told of the new grant."""
+        """What the daemon hears about the new grant."""
         if self._sealed is None:
             return None
         return Rotated(sealed=self._sealed.sealed, durable=self._durable, window=self._window)

@@ -1,7 +1,6 @@
-"""The workers of one provider: who is idle, who is out, and how one mint goes through one of them.
+"""The workers of one provider: which are idle, which are busy, and how one runs a mint.
 
-How many are out at once is `slots`, how long a mint may take is for `pool` to say; one process is
-`worker`.
+`slots` limits how many are busy, `pool` how long a mint may take; `worker` is one process.
 """
 
 from __future__ import annotations
@@ -35,19 +34,19 @@ class Rotating(Protocol):
     """What the keeper of a grant does around a mint that may replace it."""
 
     def lend(self, journal: JournalFile) -> None:
-        """Write the lease into the worker's journal; raise `OSError` where that cannot be done."""
+        """Write the lease into the worker's journal; raise `OSError` if that fails."""
         ...
 
     async def settle(self, outcome: MintedToken | Failure, journal: JournalFile) -> bool:
-        """Take the outcome when the worker can write no more, being idle or dead.
+        """Take the outcome when the worker can no longer write, because it is idle or dead.
 
-        Return whether the journal is of no more use and the worker may have another mint.
+        Return whether the journal is no longer needed and the worker may get another mint.
         """
         ...
 
 
 class TimeAllowed:
-    """The *seconds* that a mint has, and how far it got in them; *timeout* counts them."""
+    """The *seconds* of a mint, and how far it got; *timeout* counts them."""
 
     def __init__(self, seconds: float, timeout: asyncio.Timeout) -> None:
         self._seconds = seconds
@@ -60,7 +59,7 @@ class TimeAllowed:
         return self._timeout.expired()
 
     def starts(self) -> None:
-        """It has a place; a worker is looked for or started."""
+        """It has a place and needs a worker."""
         self._stage = "start"
 
     def is_minted(self) -> None:
@@ -68,22 +67,22 @@ class TimeAllowed:
         self._stage = "mint"
 
     def begin_again(self) -> None:
-        """Count from now: an exchange has its time to itself."""
+        """Count from now: an exchange gets the full time."""
         self._timeout.reschedule(asyncio.get_running_loop().time() + self._seconds)
 
     def stop(self) -> None:
-        """Count no more: an outcome is there, and settling it must not be cut short."""
+        """Stop counting: an outcome is there, and settling it must not be cut short."""
         self._timeout.reschedule(None)
 
     def exceeded(self, credential: str, provider: str) -> Failure:
-        """Return what to tell whoever waited for it."""
+        """Return the failure for the callers that waited."""
         match self._stage:
             case "queue":
                 what = f"all workers for provider {provider} were busy"
             case "start":
-                what = f"no worker for provider {provider} had started"
+                what = f"no worker for provider {provider} started"
             case _:
-                what = f"provider {provider} had not answered and was killed"
+                what = f"provider {provider} did not answer and was killed"
         return Failure.of(
             Kind.TIMED_OUT,
             f'"{credential}" got no token within {self._seconds:g} s, {what}; retrying by itself',
@@ -92,11 +91,10 @@ class TimeAllowed:
 
 
 class Lane:
-    """The workers of *provider*; *greet* starts one and raises `BrokerError` where it cannot.
+    """The workers of *provider*; *greet* starts one, or raises `BrokerError`.
 
-    Whoever mints holds one of the *slots* and has a worker of its own. *idle_after*: seconds until
-    one that nobody needs leaves. *on_left* is called when one has ended, *on_used_up* as
-    `WorkerPool` says.
+    Each mint holds one of the *slots* and has its own worker. *idle_after*: seconds until an idle
+    one leaves. *on_left* is called when one has ended; for *on_used_up* see `WorkerPool`.
     """
 
     def __init__(
@@ -133,22 +131,22 @@ class Lane:
         return bool(self._rotating)
 
     def is_busy(self, worker: Worker) -> bool:
-        """Whether it is out."""
+        """Whether it is busy."""
         return worker not in self._idle
 
     def send_home(self) -> None:
-        """End the workers, each after what it does just now."""
+        """End the workers, each after its current task."""
         for worker in self._all:
             worker.leaving = True
         for worker in list(self._idle):
             worker.retire()
 
     def begin_nothing(self) -> None:
-        """Start no worker any more."""
+        """Start no more workers."""
         self._closing = True
 
     def let_go(self) -> list[Worker]:
-        """Return whom to kill; those that hold a rotating grant finish into their journals."""
+        """Return the workers to kill; those with a rotating grant finish into their journals."""
         going_on = [worker for worker in self._all if worker in self._rotating]
         for worker in going_on:
             worker.abandon()
@@ -157,7 +155,7 @@ class Lane:
     async def mint(
         self, mint_request: MintRequest, allowed: TimeAllowed, rotating: Rotating | None
     ) -> MintedToken:
-        """Have one token minted; cancelled, the worker is killed, or goes on with its exchange."""
+        """Mint one token; if cancelled, the worker is killed, or goes on with its exchange."""
         while True:
             allowed.starts()
             worker, fresh = await self._take(
@@ -172,7 +170,7 @@ class Lane:
             except BrokerError as error:
                 unsent = error.failure.sent == "no"
                 if not worker.alive and not fresh and unsent and not self._closing:
-                    # It died in its sleep, before it was asked: that costs the caller nothing.
+                    # It died while idle, before it was asked: the caller does not notice.
                     continue
                 raise
             return minted
@@ -223,8 +221,8 @@ class Lane:
             await self._settle(worker, rotating, hung, journal)
             raise
         if self._closing and isinstance(outcome, Failure) and not worker.alive:
-            # The link was closed by us: the outcome will be in the journal, which is from now on
-            # locked by the worker alone.
+            # We closed the link: the outcome will be in the journal; from now on only the worker
+            # holds its lock.
             journal.close()
             raise outcome.error()
         allowed.stop()
@@ -243,7 +241,7 @@ class Lane:
         reusable = False
         try:
             if not worker.alive:
-                # Until it is dead for good it may still be writing what it was brought.
+                # Until it is dead it may still write the new grant.
                 await worker.reaped.wait()
             reusable = await rotating.settle(outcome, journal)
         finally:
@@ -253,7 +251,7 @@ class Lane:
             elif reusable:
                 journal.remove()
             else:
-                # The journal is all there is of a grant: whoever keeps grants removes it later.
+                # The journal holds the only copy of a grant: the keeper removes it later.
                 worker.journal = None
                 worker.retire()
 
@@ -269,7 +267,7 @@ class Lane:
 
     async def _start(self, credential: str, *, journaled: bool) -> Worker:
         journal = None
-        # A provider that is not in the table may rotate too: its first mint that does says so.
+        # A provider that is not in the table may rotate too: its first such mint shows it.
         if (journaled or rules_of(self._provider).rotates) and self._journals is not None:
             try:
                 # In a thread: it waits for the disk.
@@ -307,7 +305,7 @@ class Lane:
             with contextlib.suppress(ValueError):
                 workers.remove(worker)
         if worker.journal is not None and worker not in self._rotating:
-            # It died idle: nothing is in it.
+            # It died idle: the journal is empty.
             worker.journal.remove()
         self._on_left()
 

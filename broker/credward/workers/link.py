@@ -1,9 +1,9 @@
-"""What daemon and worker say to each other: JSON lines over a socketpair.
+"""Messages between daemon and worker: JSON lines over a socketpair.
 
-A mint is one line each way. A login is a conversation: the worker tells what the user is to see
+A mint is one line each way. A login is a conversation: the worker says what to show to the user
 (`LoginStep`), the daemon passes on what the user types (`LoginAnswer`), and `GrantGiven` ends it.
-Both ends import this. It moves and checks bytes; when to start, wait or kill is `pool`, and what a
-mint does is `main`.
+Both ends import this. It moves and checks bytes; `pool` decides when to start, wait or kill, and
+`main` mints.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ __all__ = [
     "encode_request",
 ]
 
-# No token, request or failure is nearly as long (bytes, newline included).
+# Much longer than any token, request or failure (bytes, newline included).
 MAX_LINE = 128 * 1024
 
 
 class Rotation(msgspec.Struct, frozen=True, kw_only=True):
     """The lease of a grant that this mint may replace (see `store.journal`).
 
-    *key*: the one-mint key in base64, good for sealing what this mint brings and for nothing else.
+    *key*: the one-mint key in base64, only for sealing the new grant of this mint.
     """
 
     mint: str
@@ -63,8 +63,8 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True):
 class _Request(msgspec.Struct, frozen=True, kw_only=True):
     """What every request to a provider holds.
 
-    *settings* are the validated ones as plain values; *grant* the one that it needs; *secrets*
-    those that the settings refer to and only the daemon can read, by field. *now* is the daemon's
+    *settings* are the validated ones as plain values; *grant* is the one it needs; *secrets*, by
+    field, are those that the settings refer to and only the daemon can read. *now* is the daemon's
     wall clock, so that both ends count from the same instant.
     """
 
@@ -86,9 +86,9 @@ class MintRequest(_Request, frozen=True, kw_only=True, tag="mint"):
 
 
 class LoginRequest(_Request, frozen=True, kw_only=True, tag="login"):
-    """One login to bring a user through; what it gives comes back sealed under *key* (base64).
+    """One login of a user; the grant comes back sealed under *key* (base64).
 
-    *claims*: the challenge that it has to meet, as JSON; empty where there is none.
+    *claims*: the challenge that it must answer, as JSON; empty if there is none.
     """
 
     method: str
@@ -108,14 +108,14 @@ class LoginAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="answer"):
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
-    """The first line of a worker: which version of the code it runs."""
+    """The first line of a worker: the version of its code."""
 
     version: str
     provider: str
 
 
 class Rotated(msgspec.Struct, frozen=True, kw_only=True):
-    """A grant that a mint replaced, sealed under the one-mint key as it lies in the journal.
+    """A new grant from a mint, sealed under the one-mint key as in the journal.
 
     *durable*: whether the journal took it. *window*: seconds in which the exchange was open.
     """
@@ -126,9 +126,9 @@ class Rotated(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Minted(msgspec.Struct, frozen=True, kw_only=True, tag="minted"):
-    """A mint that went well; *token* is a JSON string still in place in the buffer it came in.
+    """A successful mint; *token* is a JSON string, still in the buffer it came in.
 
-    *used_up*: names of one-time proofs that count no more, and their ends in Unix seconds.
+    *used_up*: names of one-time proofs that are used up, and their ends in Unix seconds.
     """
 
     token: msgspec.Raw
@@ -160,7 +160,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
 
     @classmethod
     def of(cls, failure: Failure, used_up: Mapping[str, float] = {}) -> Failed:
-        """Return *failure* as it travels."""
+        """Return *failure* in its form on the wire."""
         return cls(
             kind=failure.kind.slug,
             cause=failure.cause,
@@ -177,7 +177,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
         )
 
     def failure(self) -> Failure:
-        """Return it as it was."""
+        """Return the failure."""
         return Failure(
             kind=Kind.from_slug(self.kind),
             cause=self.cause,
@@ -194,7 +194,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
 
 
 class LoginStep(msgspec.Struct, frozen=True, kw_only=True, tag="event"):
-    """Something that the user is to see or do; *event* says which of the fields are set."""
+    """Something for the user to see or do; *event* says which fields are set."""
 
     event: Literal["open_url", "user_code", "prompt", "prompt_closed", "waiting"]
     url: str | None = None
@@ -207,21 +207,21 @@ class LoginStep(msgspec.Struct, frozen=True, kw_only=True, tag="event"):
 
 
 class GrantGiven(msgspec.Struct, frozen=True, kw_only=True, tag="granted"):
-    """A login that went well; the grant is sealed under the key of its request."""
+    """A successful login; the grant is sealed under the key of its request."""
 
     sealed: bytes
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
-    """What was asked for is done, and there is nothing to hand over."""
+    """The request is done, with no result."""
 
 
 @dataclass(slots=True, kw_only=True)
 class MintedToken:
-    """A minted token in the daemon. *body* is the plain text: whoever receives this wipes it.
+    """A minted token in the daemon. *body* is the plain text: the receiver wipes it.
 
-    *warning* is for people who look at the credential's state, such as a rotation reminder.
-    *rotated* is the grant that this mint replaced, if it did; *used_up* as in `Minted`.
+    *warning* is shown with the credential's state, such as a rotation reminder. *rotated* is the
+    new grant of this mint, if any; *used_up* as in `Minted`.
     """
 
     body: bytearray = field(repr=False)
@@ -256,7 +256,7 @@ _answer_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 
 
 def encode_request(request: Request) -> bytearray:
-    """Return the line; it may hold a secret, so whoever sends it wipes it."""
+    """Return the line; it may hold a secret, so the sender wipes it."""
     return _encode_line(request)
 
 
@@ -266,14 +266,14 @@ def decode_request(line: memoryview | bytearray) -> Request:
 
 
 def encode_answer(answer: Message) -> bytearray:
-    """Return the line; it may hold the token, so whoever sends it wipes it."""
+    """Return the line; it may hold the token, so the sender wipes it."""
     return _encode_line(answer)
 
 
 def decode_answer(line: memoryview | bytearray) -> Message:
     """Read a line of a worker; raise `msgspec.DecodeError` for anything else.
 
-    A token in it stays where it is: release it before the buffer is wiped.
+    A token in it stays in place: release it before the buffer is wiped.
     """
     return _answer_decoder.decode(line)
 

@@ -1,7 +1,7 @@
 """The worker's side of the link: reads one request, has the provider work, answers, wipes.
 
-One request at a time and no deadline of its own: the daemon kills this process when it takes too
-long. Only an exchange that rotates a grant outlives the daemon, see `exchange`.
+One request at a time, without a deadline: the daemon kills this process when it takes too long.
+Only an exchange that rotates a grant outlives the daemon, see `exchange`.
 """
 
 from __future__ import annotations
@@ -69,14 +69,14 @@ def main(provider: str, descriptor: int, journal: int | None = None) -> int:
     *journal* is the descriptor of this worker's rotation journal.
     """
     rules = rules_of(provider)
-    # Who has a journal may be asked to rotate, in the table or not.
+    # A worker with a journal may be asked to rotate, even if it is not in the table.
     confine(rules if journal is None else dataclasses.replace(rules, rotates=True))
     for inherited in (descriptor, journal):
         if inherited is not None:
             os.set_inheritable(inherited, False)
     with socket.socket(fileno=descriptor) as link:
         talk = _Link(link)
-        # Before the provider is loaded, which is where another version would fail strangely.
+        # Before loading the provider, where another version would fail in strange ways.
         talk.send(Hello(version=__version__, provider=provider))
         worker = _Worker(provider, talk, None if journal is None else Journal(journal))
         while worker.serve():
@@ -107,7 +107,7 @@ class _Link:
         try:
             self._link.sendall(line)
         except OSError:
-            # The daemon is gone, and this process is about to find out.
+            # The daemon is gone, and this process will notice soon.
             pass
         finally:
             wipe(line)
@@ -152,7 +152,7 @@ class _Worker:
             answer = Failed.of(
                 Failure.of(
                     Kind.INTERNAL,
-                    f'provider "{self._name}" failed by a defect ({type(error).__name__}): '
+                    f'provider "{self._name}" failed (a bug, {type(error).__name__}): '
                     "run credward doctor",
                     sent="maybe",
                 ),
@@ -172,7 +172,7 @@ class _Worker:
             case RevokeRequest():
                 return self._revoke(request)
             case LoginAnswer():
-                # To a prompt of a login that has ended meanwhile.
+                # For a prompt of a login that has ended.
                 return None
 
     def _mint(self, request: MintRequest) -> Message:
@@ -186,7 +186,7 @@ class _Worker:
         except BrokerError as error:
             if exchange.opened:
                 raise
-            # Whatever it was, the grant stayed in this process.
+            # In any case the grant stayed in this process.
             raise error.failure.unsent().error() from error
         finally:
             exchange.close()
@@ -239,14 +239,14 @@ class _Worker:
         grant = cast("LoginProvider", provider).login(
             self._provider_request(request), io, cast("LoginMethod", request.method)
         )
-        # Sealed as nobody's rotation: the daemon alone knows which grant this login is for.
+        # Sealed without a grant name: only the daemon knows which grant this login is for.
         lease = Lease(mint="login", grant=request.credential, family=0, generation=-1)
         return GrantGiven(sealed=seal(grant, lease, base64.b64decode(request.key.reveal())).sealed)
 
     def _hear(self) -> tuple[str, str | None]:
         answer = self._link.receive()
         if not isinstance(answer, LoginAnswer):
-            # The daemon is gone, or gave the login up.
+            # The daemon is gone, or cancelled the login.
             raise SystemExit
         return answer.field, None if answer.value is None else answer.value.reveal()
 
@@ -299,7 +299,7 @@ class _Worker:
         )
 
     def _transport(self, network: NetworkSettings) -> Callable[[], Transport]:
-        """Return what makes the transport, at its first use: most providers dial nowhere."""
+        """Return a maker of the transport, for its first use: most providers do not dial."""
 
         def make() -> Transport:
             from credward.providers.transport import Transport  # noqa: PLC0415 - 15 MB, 40 ms
@@ -312,11 +312,11 @@ class _Worker:
 
 
 def _leave_grant(_grant: Grant) -> None:
-    """Keep no new grant where the old one is known to stay good: nobody here could store it."""
+    """Keep no new grant if the old one stays valid: nobody here could store it."""
 
 
 def _reap() -> None:
-    """Bury what programs left behind: as a subreaper this process inherits their orphans."""
+    """Reap the orphans of programs: as a subreaper this process inherits them."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass

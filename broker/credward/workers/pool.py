@@ -1,7 +1,7 @@
 """The daemon's side of the workers: starts them on demand, hands out mints, kills at the deadline.
 
-Decides how long anybody waits; the workers of one provider are a `lane`, one process is `worker`,
-what a mint does is the worker's business, when to mint is the lifecycle's.
+Decides how long to wait; a `lane` has the workers of one provider, `worker` is one process. The
+worker knows how to mint, the lifecycle when.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from credward.workers.worker import Worker
 
 __all__ = ["Login", "WorkerPool", "WorkerView"]
 
-# A human who has not logged in by then went to lunch (seconds).
+# A human who has not logged in by then is away (seconds).
 _LOGIN = 900.0
-# How often a daemon that is about to end looks for exchanges (seconds).
+# How often an ending daemon checks for exchanges (seconds).
 _LOOK = 0.05
-# At the end of the daemon nobody waits longer than this for the dead (seconds).
+# How long an ending daemon waits for killed workers (seconds).
 _CLOSE = 1.5
 
 
@@ -51,22 +51,22 @@ class WorkerView:
 
 
 class Login:
-    """A login that is under way; *answer* hands on what the user typed."""
+    """A running login; *answer* passes on what the user typed."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
 
     def answer(self, answer: LoginAnswer) -> None:
-        """Hand on what the user typed."""
+        """Pass on what the user typed."""
         self._worker.tell(answer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolLimits:
-    """At most *size* workers per provider, None: what `environment` says of the provider.
+    """At most *size* workers per provider, None: as `environment` says.
 
-    Some more while mints hang, see `slots`. A worker ends when it had nothing to do for
-    *idle_after* seconds, and is given up that says nothing for *hello_timeout* at its start.
+    Some more while mints hang, see `slots`. A worker ends after *idle_after* idle seconds, and is
+    given up if it says nothing for *hello_timeout* at its start.
     """
 
     size: int | None = None
@@ -77,9 +77,9 @@ class PoolLimits:
 class WorkerPool:
     """The processes that dial.
 
-    *environ* is the daemon's own environment, of which a worker is handed very little. *on_used_up*
-    is told, before the mint that it comes of ends, which one-time proofs count no more; *on_left*,
-    that a worker has ended, whose buffers are free then.
+    *environ* is the daemon's own environment; a worker gets very little of it. *on_used_up* hears
+    which one-time proofs are used up, before their mint ends; *on_left* hears that a worker has
+    ended and its buffers are free.
     """
 
     def __init__(
@@ -112,10 +112,10 @@ class WorkerPool:
         deadline: float,
         rotating: Rotating | None = None,
     ) -> MintedToken:
-        """Have one token minted within *deadline* seconds; raise `BrokerError` where that fails.
+        """Mint one token within *deadline* seconds, or raise `BrokerError`.
 
-        *rotating*: the mint may replace its grant; it then goes on when the daemon ends, and has
-        its deadline to itself, whatever it waited for a worker.
+        *rotating*: the mint may replace its grant; then it goes on when the daemon ends, and its
+        wait for a worker does not count against its deadline.
         """
         lane = self._lane(provider)
         timeout = asyncio.timeout(deadline)
@@ -134,7 +134,7 @@ class WorkerPool:
         on_event: Callable[[LoginStep], None],
         on_start: Callable[[Login], None],
     ) -> GrantGiven:
-        """Have a user brought through a login, by a worker of its own that ends with it."""
+        """Run a login of a user in a separate worker that ends with it."""
         over = Failure.of(
             Kind.TIMED_OUT,
             f'"{request.credential}" was not logged in within {_LOGIN / 60:.0f} minutes: '
@@ -145,7 +145,7 @@ class WorkerPool:
             return await worker.login(request, on_event)
 
     async def revoke(self, provider: str, request: RevokeRequest, *, deadline: float) -> None:
-        """Have a grant revoked upstream; raise `BrokerError` where that fails."""
+        """Revoke a grant upstream, or raise `BrokerError`."""
         over = Failure.of(
             Kind.TIMED_OUT,
             f'"{request.credential}" was not revoked within {deadline:g} s, '
@@ -171,26 +171,26 @@ class WorkerPool:
         return frozenset([*minting, *(worker.pid for worker in self._errands)])
 
     def send_home(self) -> None:
-        """End the workers, each after what it does just now: they hold what they minted with."""
+        """End the workers, each after its current task: they hold the secrets they minted with."""
         for lane in self._lanes.values():
             lane.send_home()
 
     async def finish(self, patience: float) -> None:
-        """Begin nothing more, and wait until no worker holds a rotating grant.
+        """Start nothing more, and wait until no worker holds a rotating grant.
 
-        *patience*: seconds at most. For a daemon whose end is the end of its workers too.
+        *patience*: at most so many seconds. For a daemon whose workers end with it.
         """
         self._begin_nothing()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):
-                # Once, at the end of a process: nothing that deserves an event of its own.
+                # Only once, at the end of a process: not worth an event.
                 while any(lane.exchanges for lane in self._lanes.values()):  # noqa: ASYNC110
                     await asyncio.sleep(_LOOK)
 
     async def close(self) -> None:
         """Kill the workers and wait for their end, 1.5 s at most.
 
-        But those that hold a rotating grant just now: they finish into their journals.
+        Workers that hold a rotating grant are not killed: they finish into their journals.
         """
         self._begin_nothing()
         workers = [*self._errands]
@@ -214,7 +214,7 @@ class WorkerPool:
 
     @contextlib.asynccontextmanager
     async def _errand(self, provider: str, seconds: float, over: Failure) -> AsyncIterator[Worker]:
-        """Lend a worker of its own that ends with the block; raise *over* after *seconds*."""
+        """Lend a separate worker that ends with the block; raise *over* after *seconds*."""
         worker = Worker(provider, on_end=self._forget_errand)
         self._errands.add(worker)
         try:
@@ -241,13 +241,13 @@ class WorkerPool:
             raise
 
     def _checked(self, minted: MintedToken, credential: str) -> MintedToken:
-        """Refuse a token that is over already: whatever a provider believes, it is no success."""
+        """Refuse a token that has already expired, whatever the provider says."""
         if minted.expires_at is None or minted.expires_at > self._clock.now():
             return minted
         wipe(minted.body)
         raise BrokerError(
             Kind.PROVIDER_REFUSED,
-            f'"{credential}" got a token that has expired already (clock wrong?): '
+            f'"{credential}" got a token that has already expired (clock wrong?): '
             "check the date of this machine",
             sent="maybe",
         )

@@ -1,4 +1,4 @@
-"""The daemon's ear on one worker: lines received in a buffer of our own, taken out, wiped.
+"""The receiving side of one worker's link: lines go into our own buffer, are taken out and wiped.
 
 The event loop's streams would leave copies of every token behind. Sending is `worker`.
 """
@@ -29,7 +29,7 @@ Answer = Hello | Failed | MintedToken | GrantGiven | Done
 
 
 class LinkBrokenError(Exception):
-    """The worker ended, or said something that no worker of ours says."""
+    """The worker ended, or sent something invalid."""
 
 
 class AnswerReceiver(asyncio.BufferedProtocol):
@@ -47,7 +47,7 @@ class AnswerReceiver(asyncio.BufferedProtocol):
         self._expected: asyncio.Future[Answer] | None = None
 
     def expect(self) -> asyncio.Future[Answer]:
-        """Return what the next line will fulfil, or fail with `LinkBrokenError`."""
+        """Return a future for the next line; it may fail with `LinkBrokenError`."""
         self._expected = asyncio.get_running_loop().create_future()
         if self._broken:
             self._expected.set_exception(LinkBrokenError("ended"))
@@ -58,7 +58,7 @@ class AnswerReceiver(asyncio.BufferedProtocol):
         return memoryview(self._buffer)[self._used :]
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take out the lines that are whole."""
+        """Take out the complete lines."""
         start = self._used
         self._used += nbytes
         try:
@@ -72,31 +72,31 @@ class AnswerReceiver(asyncio.BufferedProtocol):
             self._break(error)
         if self._used >= MAX_LINE:
             self._drop(self._used)
-            self._break(LinkBrokenError("said too much"))
+            self._break(LinkBrokenError("sent too much"))
 
     def _take(self, answer: Answer | LoginStep, *, more: bool) -> None:
         waiting = self._expected is not None and not self._expected.done()
         if isinstance(answer, LoginStep) and self.on_event is not None and waiting:
             self.on_event(answer)
         elif isinstance(answer, LoginStep) or not waiting or more:
-            # One answer per request: anything behind it is not ours.
+            # One answer per request: anything after it is invalid.
             if isinstance(answer, MintedToken):
                 wipe(answer.body)
-            raise LinkBrokenError("spoke out of turn")
+            raise LinkBrokenError("sent an answer without a request")
         elif self._expected is not None:
             self._expected.set_result(answer)
 
     def _drop(self, size: int) -> None:
-        """Take the first *size* bytes out of the buffer and leave no trace of them."""
+        """Take the first *size* bytes out of the buffer and wipe them there."""
         rest = self._used - size
         self._buffer[:rest] = self._buffer[size : self._used]
         wipe(memoryview(self._buffer)[rest : self._used])
         self._used = rest
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """Fail what is expected."""
+        """Fail the expected answer."""
         wipe(self._buffer)
-        # Given back at once: what refers to us may form a cycle, which lives until it is collected.
+        # Released at once: references to us may form a cycle, which lives until it is collected.
         self._buffer = bytearray()
         self._break(LinkBrokenError("ended"))
 
@@ -106,7 +106,7 @@ class AnswerReceiver(asyncio.BufferedProtocol):
         self._broken = True
         if self._expected is not None and not self._expected.done():
             self._expected.set_exception(error)
-            # Whoever waited may have left just now; the failure is then nobody's to hear.
+            # The waiter may have just left; then nobody needs the failure.
             self._expected.exception()
         self._on_break()
 
@@ -119,7 +119,7 @@ def _read(line: memoryview) -> Answer | LoginStep:
         body = take_token(message.token)
     except (msgspec.DecodeError, ValueError) as error:
         # Without the cause's text, which might quote the line.
-        raise LinkBrokenError(f"said what is no answer ({type(error).__name__})") from None
+        raise LinkBrokenError(f"sent an invalid answer ({type(error).__name__})") from None
     return MintedToken(
         body=body,
         token_id=token_id(body),

@@ -1,6 +1,6 @@
-"""How many mints of one provider are out at once, so that those that hang do not keep out the rest.
+"""How many mints of one provider run at once, so that hanging ones do not block the others.
 
-Counts and waits; processes and deadlines are `pool`.
+Counts and waits; `pool` handles processes and deadlines.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 __all__ = ["Slots"]
 
-# A mint that has taken longer is waiting for somebody who may never answer (seconds).
+# A mint that takes longer waits for a server that may never answer (seconds).
 _PATIENCE = 2.0
 
 
 class Slots:
-    """*size* places for mints that get on, and *spare* ones for those that do not.
+    """*size* places for normal mints, and *spare* places for slow ones.
 
-    A mint that overstays moves to a spare place as soon as there is one. From then on its
-    credential begins in a spare place, until a mint of it ends in time.
+    A slow mint moves to a spare place as soon as there is one. From then on its credential starts
+    in a spare place, until one of its mints ends in time.
     """
 
     def __init__(self, *, size: int, spare: int, patience: float = _PATIENCE) -> None:

@@ -1,6 +1,6 @@
-"""A token as bytes of our own, from the JSON string in which a worker sends it; no copy is left.
+"""A token as our own bytes, from the JSON string that a worker sends; no copy is left.
 
-Bytes only: where they come from is `receiver`, what they mean is nobody's business here.
+Bytes only, without a meaning; `receiver` gets them.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ __all__ = ["find_unprintable", "take_token", "token_id", "wipe"]
 
 
 def take_token(token: msgspec.Raw) -> bytearray:
-    """Return the text of a JSON string of printable ASCII as bytes of our own, with no other copy.
+    """Return the text of a JSON string of printable ASCII as our own bytes, with no other copy.
 
-    Raise `ValueError` for anything else: such a token could not go into a header either.
+    Raise `ValueError` for anything else: such a token would not fit into a header either.
     """
     view = memoryview(token)
     size = len(view) - 2
@@ -26,13 +26,13 @@ def take_token(token: msgspec.Raw) -> bytearray:
     if (at := find_unprintable(memoryview(body)[:length])) >= 0:
         wipe(body)
         raise ValueError(f"a token is printable ASCII (character {at + 1} is not)")
-    # Cut from behind: what follows was set to zero by `_unescape`.
+    # Cut at the end: `_unescape` set the rest to zero.
     del body[length:]
     return body
 
 
 def token_id(body: bytearray) -> str:
-    """Return the same short one-way name as `Secret.token_id`, without making a text of it."""
+    """Return the same short one-way name as `Secret.token_id`, without making a `str`."""
     return hashlib.sha256(body).hexdigest()[:16]
 
 
@@ -47,10 +47,10 @@ def wipe(buffer: bytearray | memoryview) -> None:
 
 
 def _unescape(body: bytearray) -> int:
-    """Undo JSON's escapes in place, return the new length, and zero what is left behind it.
+    """Undo JSON's escapes in place, return the new length, and zero the bytes after it.
 
     Printable ASCII needs two escapes only, of the quote and of the backslash (tokens of kind `aws`
-    are JSON themselves); every other one stands for something that is not printable.
+    are JSON themselves); every other escape means something that is not printable.
     """
     read, write, size = 0, 0, len(body)
     while (found := body.find(b"\\", read)) >= 0:

@@ -1,6 +1,6 @@
-"""One worker process seen from the daemon: its birth, its requests, its end.
+"""One worker process seen from the daemon: its start, its requests, its end.
 
-Carries one request at a time; how many workers there are and who gets which is `pool`.
+Handles one request at a time; `pool` decides how many workers there are and who gets which.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ from credward.workers.token_bytes import wipe
 
 __all__ = ["JournalFile", "Worker"]
 
-# A request goes out by one write, so the socket must hold a whole line; macOS's default does not.
+# A request is one write, so the socket must hold a whole line; the default of macOS does not.
 _SOCKET_BUFFER = 4 * MAX_LINE
-# A dead process is looked for this soon, then twice as long each time (seconds).
+# When to check first for a dead process; then after twice as long each time (seconds).
 _REAP_FIRST, _REAP_LAST = 0.002, 0.5
-# A worker that was told to leave has this long until it is killed (seconds).
+# How long a worker that was told to leave has until it is killed (seconds).
 _LEAVE = 1.0
 
 
 class JournalFile(Protocol):
-    """A rotation journal, as far as the life of its worker goes."""
+    """The part of a rotation journal that its worker's life needs."""
 
     def fileno(self) -> int:
         """Return the descriptor that the worker inherits."""
         ...
 
     def remove(self) -> None:
-        """Delete it: everything in it is in the store, or nothing was."""
+        """Delete it: all of its content is in the store, or it had none."""
         ...
 
     def close(self) -> None:
@@ -62,9 +62,9 @@ class JournalFile(Protocol):
 
 
 class Worker:
-    """A process and the socketpair to it; *on_end* is called when it can do no more.
+    """A process and the socketpair to it; *on_end* is called when it has ended.
 
-    *on_used_up* is told which one-time proofs count no more, and their ends.
+    *on_used_up* hears which one-time proofs are used up, and their ends.
     """
 
     def __init__(
@@ -96,11 +96,11 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        """Whether it can be given another mint."""
+        """Whether it can take another mint."""
         return not self._ended
 
     async def start(self, executable: str, environ: Mapping[str, str]) -> None:
-        """Start the process and hear its hello, or raise `BrokerError`."""
+        """Start the process and wait for its hello, or raise `BrokerError`."""
         hello = self._receiver.expect()
         try:
             await self._spawn(executable, environ)
@@ -122,7 +122,7 @@ class Worker:
             )
 
     async def mint(self, request: MintRequest) -> MintedToken:
-        """Send one request and wait for its token; `BrokerError` where the mint failed."""
+        """Send one request and wait for its token; `BrokerError` if the mint failed."""
         message = await self._ask(request, "mint")
         if not isinstance(message, MintedToken):
             raise self._wrong("mint")
@@ -131,7 +131,7 @@ class Worker:
     async def login(
         self, request: LoginRequest, on_event: Callable[[LoginStep], None]
     ) -> GrantGiven:
-        """Have one user brought through a login; *on_event* hears what is to be shown."""
+        """Run one login of a user; *on_event* hears what to show."""
         self._receiver.on_event = on_event
         message = await self._ask(request, "login")
         if not isinstance(message, GrantGiven):
@@ -139,12 +139,12 @@ class Worker:
         return message
 
     def tell(self, answer: LoginAnswer) -> None:
-        """Hand on what the user typed; a login that has ended meanwhile does not hear it."""
+        """Pass on what the user typed; a login that has ended ignores it."""
         if self.alive:
             self._send(answer)
 
     async def revoke(self, request: RevokeRequest) -> None:
-        """Have the grant of *request* revoked upstream."""
+        """Revoke the grant of *request* upstream."""
         if not isinstance(await self._ask(request, "revocation"), Done):
             raise self._wrong("revocation")
 
@@ -157,7 +157,7 @@ class Worker:
         try:
             message = await answer
         except LinkBrokenError as error:
-            raise self._failure(f"{error} in mid-{what}", "maybe") from error
+            raise self._failure(f"{error} during a {what}", "maybe") from error
         if isinstance(message, MintedToken | Failed) and message.used_up and self._on_used_up:
             self._on_used_up(message.used_up)
         match message:
@@ -173,7 +173,7 @@ class Worker:
         return self._failure(f"gave the wrong answer to a {what}", "maybe")
 
     def retire(self) -> None:
-        """Let an idle worker leave by itself: it ends when its link does."""
+        """Let an idle worker leave by itself: it ends with its link."""
         self._end()
         asyncio.get_running_loop().call_later(_LEAVE, self.kill)
 
@@ -182,12 +182,12 @@ class Worker:
         self._end()
 
     def kill(self) -> None:
-        """Kill the process with everything below it."""
+        """Kill the process and its children."""
         self._end()
         if self._process is not None and self._process.returncode is None:
             kill_tree(self._process.pid, programs=rules_of(self.provider).programs)
 
-    # --- birth
+    # --- start
 
     async def _spawn(self, executable: str, environ: Mapping[str, str]) -> None:
         self._link, theirs = socket.socketpair()
@@ -206,7 +206,7 @@ class Worker:
                 env=build_environment(self.provider, environ),
                 cwd="/",
             )
-        # The loop gets a descriptor of its own: sending stays with us, see `_send`.
+        # The loop gets its own descriptor: we still send ourselves, see `_send`.
         self._transport, _ = await asyncio.get_running_loop().create_connection(
             lambda: self._receiver, sock=self._link.dup()
         )
@@ -246,7 +246,7 @@ class Worker:
     def _broke(self) -> None:
         """Clean up after a worker that ended by itself or misbehaved."""
         if self._ended:
-            # By us: the link broke because it was closed.
+            # We closed the link, so it broke.
             return
         self.kill()
         if rules_of(self.provider).programs:
@@ -266,7 +266,7 @@ class Worker:
         self._reap(_REAP_FIRST)
 
     def _reap(self, delay: float) -> None:
-        # Not waited for: a process in an uninterruptible sleep would stop the whole daemon.
+        # Do not wait: a process in an uninterruptible sleep would stop the whole daemon.
         if self._process is None or self._process.poll() is not None:
             self.reaped.set()
         else:
@@ -275,10 +275,10 @@ class Worker:
 
 
 def _arguments(provider: str, descriptor: int, journal: int) -> list[str]:
-    """Return what runs `__main__`: as a module where `-I` leaves it findable, else by path."""
+    """Return how to run `__main__`: as a module if `-I` can still find it, else by path."""
     parent = Path(credward.__file__).parent.parent
     words = [provider, str(descriptor), str(journal)]
-    # Not `sysconfig.get_path`: what that reads would hold half a megabyte for good.
+    # Not `sysconfig.get_path`: it would take half a megabyte of memory for good.
     if str(parent) in site.getsitepackages():
         return ["-m", "credward.workers", *words]
     return [str(parent / "credward" / "workers" / "__main__.py"), *words, str(parent)]

@@ -393,7 +393,7 @@ def test_t18_a_provider_that_answers_a_byte_at_a_time(
     refused = bare.end()
 
     assert refused.kind == "timed-out", refused.text
-    assert "had not answered and was killed" in refused.json()["detail"]
+    assert "did not answer and was killed" in refused.json()["detail"]
     assert SHORT < bare.seconds < 30
     assert hung in during
     # A killed process takes its time to go.

@@ -124,7 +124,7 @@ def test_t19_an_item_that_is_not_there_is_not_made(desktop):
     answer = desktop.ask(account="another")
 
     assert answer["failure"] == "fix-configuration"
-    assert "is absent" in str(answer["message"])
+    assert "is missing" in str(answer["message"])
 
 
 @pytest.mark.parametrize("password", [None, "wrong"], ids=["nobody logged in", "wrong password"])

@@ -326,7 +326,7 @@ def test_damaged_files_cost_no_login(one, how: str, which: str) -> None:
         damage(file, how)
     one.daemon.start()
     if (which, how) == ("store.sealed", "gone"):
-        command = re.search(r"run mv (\S+) (\S+) to go on", one.daemon.get("one").text)
+        command = re.search(r"run mv (\S+) (\S+) to use that", one.daemon.get("one").text)
         Path(command[1]).rename(command[2])
         until(lambda: one.daemon.get("one").status == 200)
     answer = one.daemon.get("one")
@@ -334,7 +334,7 @@ def test_damaged_files_cost_no_login(one, how: str, which: str) -> None:
     assert answer.status == 200
     assert not one.revoked
     if which == "store.sealed" and how != "gone":
-        assert any("it lies in" in each for each in one.warnings)
+        assert any("it was moved to" in each for each in one.warnings)
         assert list(one.daemon.state_dir.glob("store.sealed.corrupt-*"))
 
 

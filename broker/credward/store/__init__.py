@@ -1,1 +1,1 @@
-"""What is kept on disk: the sealed store, keys of our own, and the lock that lets one run."""
+"""What is kept on disk: the sealed store, our own keys, and the lock that allows one daemon."""

@@ -1,6 +1,6 @@
-"""What the store holds, in memory: entries that stay sealed, and the wraps of the key they need.
+"""The store in memory: sealed entries, and the wraps of the key they need.
 
-Knows no file and keeps no key: `store` hands it the key-encryption key for each use.
+Knows no file and keeps no key: `store` passes the key-encryption key for each use.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ __all__ = ["Contents", "Entry", "StaleVersionError", "unwrap_by_passphrase"]
 
 
 class StaleVersionError(BrokerError):
-    """The entry changed since it was read: what was to be written is not."""
+    """The entry changed since it was read, so nothing is written."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Entry:
-    """What is kept under a name. *plain* is wiped by whoever asked for it."""
+    """What is kept under a name. The caller wipes *plain*."""
 
     plain: bytearray = field(repr=False)
     version: int
@@ -44,7 +44,7 @@ class Entry:
 
 @dataclass(slots=True, kw_only=True)
 class Contents:
-    """The file as a thing that changes. *sequence* is the last version that was given out."""
+    """The changing content of the file. *sequence* is the last version that was given out."""
 
     store: str = field(default_factory=lambda: os.urandom(16).hex())
     sequence: int = 0
@@ -53,7 +53,7 @@ class Contents:
 
     @classmethod
     def of(cls, content: SealedFile, *, leap: int) -> Contents:
-        """Return what a file holds, its versions to go on *leap* further."""
+        """Return the content of a file; its next versions start *leap* higher."""
         return cls(
             store=content.store,
             sequence=content.sequence + leap,
@@ -67,7 +67,7 @@ class Contents:
             store=self.store,
             sequence=self.sequence,
             wraps=self.wraps,
-            # A copy in one step, for another thread may be writing.
+            # A copy in one step, because another thread may be writing.
             entries=dict(self.entries),
         )
         return encode_file(content, kek)
@@ -80,7 +80,7 @@ class Contents:
             plain = open_entry(kek, entry, store=self.store, name=name)
         except WrongKeyError as error:
             raise BrokerError(
-                Kind.INTERNAL, f'entry "{name}" of the store does not open: run credward doctor'
+                Kind.INTERNAL, f'entry "{name}" of the store cannot be opened: run credward doctor'
             ) from error
         return Entry(plain=plain, version=entry.version, meta=dict(entry.meta))
 
@@ -103,7 +103,7 @@ class Contents:
         return self.sequence
 
     def delete(self, name: str, *, expect: int | EllipsisType | None) -> bool:
-        """Forget *name* and tell whether it was there."""
+        """Forget *name* and return whether it was there."""
         self._check_version(name, expect)
         return self.entries.pop(name, None) is not None
 
@@ -127,12 +127,12 @@ class Contents:
         return wrap_kek(kek, key, store=self.store, source="passphrase", terms=terms)
 
     def passphrase_wraps(self) -> tuple[Wrap, ...]:
-        """Return the wraps that a passphrase opens."""
+        """Return the wraps that a passphrase can open."""
         return tuple(wrap for wrap in self.wraps if wrap.source == "passphrase")
 
 
 def unwrap_by_passphrase(stretched: Stretched) -> Callable[[SealedFile | Contents], bytearray]:
-    """Return what takes the key out of a file by passphrase, or raises `WrongKeyError`."""
+    """Return a function that unwraps the key of a file by passphrase, or raises `WrongKeyError`."""
 
     def unwrap(content: SealedFile | Contents) -> bytearray:
         for wrap in content.wraps:

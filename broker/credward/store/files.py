@@ -1,7 +1,7 @@
-"""State files on disk: read with distrust, replaced whole, bad ones set aside.
+"""State files on disk: checked when read, replaced as a whole, bad ones set aside.
 
-Bytes only; what they mean is `sealed`. A kill between any two steps leaves the old file or the new
-one.
+Bytes only; `sealed` knows their meaning. A kill between any two steps leaves the old file or the
+new one.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from credward.named_files import open_file, opened, read_all, sync_directory
 
 __all__ = ["last_of", "read_private", "replace", "set_aside"]
 
-# No store is nearly as long (bytes).
+# Much longer than any store (bytes).
 _MAX_SIZE = 64 * 1024 * 1024
-# What file systems answer that have no hard links.
+# Errors of file systems without hard links.
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
 
 
 def last_of(path: Path) -> Path:
-    """Return where the copy lies."""
+    """Return the path of the copy."""
     return path.with_name(f"{path.name}.last")
 
 
 def read_private(path: Path, what: str) -> bytes | None:
-    """Return the content of a file that is ours alone, None where there is none.
+    """Return the content of a file that only we can access, None if there is none.
 
-    Raise `fix-configuration`, naming *what* it is, for one that others can read or write, that
-    belongs to somebody else, or that is no file.
+    Raise `fix-configuration`, naming *what* it is, if others can read or write it, if it belongs to
+    somebody else, or if it is not a file.
     """
     try:
         with opened(path, follow=False) as descriptor:
@@ -44,19 +44,19 @@ def read_private(path: Path, what: str) -> bytes | None:
 
 
 def replace(path: Path, content: bytes, *, absent: bool = False) -> None:
-    """Put *content* in the place of *path*, mode 0600, durable on return; raise `OSError`.
+    """Replace *path* by *content*, mode 0600, durable on return; raise `OSError`.
 
-    Whatever happens on the way, *path* is the old file or the new one, whole. *absent*: there is to
-    be no old one, `FileExistsError` where it appeared meanwhile.
+    Whatever happens, *path* is the complete old file or the complete new one. *absent*: there must
+    be no old one, else `FileExistsError`.
     """
-    # One name, not a random one: what a kill leaves behind is overwritten by the next attempt.
+    # A fixed name, not a random one: the next attempt overwrites what a kill leaves behind.
     temporary = path.with_name(f"{path.name}.new")
     with contextlib.suppress(FileNotFoundError):
         temporary.unlink()
     descriptor = open_file(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, follow=False)
     try:
         try:
-            # Whatever the umask took away or the directory's default ACL gave.
+            # Corrects what the umask or the directory's default ACL changed.
             os.fchmod(descriptor, 0o600)
             left = memoryview(content)
             while left:
@@ -64,7 +64,7 @@ def replace(path: Path, content: bytes, *, absent: bool = False) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        # A link would say by itself whether there is one, where links exist.
+        # Where hard links exist, the link itself would report an existing file.
         if absent and path.exists():
             raise FileExistsError(errno.EEXIST, "it appeared just now", str(path))
         temporary.rename(path)
@@ -98,13 +98,13 @@ def _check_owner(found: os.stat_result, path: Path, what: str) -> None:
             path, what, f"belongs to uid {found.st_uid}", f"run chown {os.geteuid()} {path}"
         )
     if found.st_mode & 0o077:
-        raise _refused(path, what, "lies open to others", f"run chmod 0600 {path}")
+        raise _refused(path, what, "is open to others", f"run chmod 0600 {path}")
     if found.st_size > _MAX_SIZE:
         raise _refused(path, what, f"is longer than {_MAX_SIZE >> 20} MiB", f"move {path} away")
 
 
 def _unreadable(path: Path, what: str, error: OSError) -> BrokerError:
-    return _refused(path, what, f"cannot be read ({error.strerror})", "correct what it is")
+    return _refused(path, what, f"cannot be read ({error.strerror})", "correct that")
 
 
 def _refused(path: Path, what: str, problem: str, remedy: str) -> BrokerError:

@@ -1,8 +1,8 @@
-"""The rotation journal: where a worker makes a rotated grant durable before anybody hears of it.
+"""The rotation journal: a worker makes a rotated grant durable here before anybody hears of it.
 
-Used by both ends. The daemon makes a journal per worker and writes down which grant it lends; the
-worker, which holds the lock as long as it lives, notes that an exchange is about to begin and seals
-what it brought. What is done with a journal after a crash is decided by `grants.keeper`.
+Used by both ends. The daemon makes a journal per worker and records which grant it lends. The
+worker holds the lock as long as it lives; it records that an exchange is about to begin, and seals
+the new grant. `grants.keeper` decides what to do with a journal after a crash.
 
 Layout of a file (fixed size, so that a full disk cannot stop a rotation half-way): a block for the
 lease, then one for the sealed grant. Each holds one line: a CRC-32, a blank, JSON.
@@ -44,7 +44,7 @@ _GRANT_SIZE = 60 * 1024
 _SIZE = _LEASE_SIZE + _GRANT_SIZE
 _NONCE = 12
 
-# What file systems answer that cannot reserve room.
+# Errors of file systems that cannot reserve space.
 _NO_RESERVING = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 
 _S = TypeVar("_S", bound=msgspec.Struct)
@@ -53,8 +53,8 @@ _S = TypeVar("_S", bound=msgspec.Struct)
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
     """Which grant is lent for which mint.
 
-    *family* names the login that it comes from, *generation* counts its rotations since. *phase*
-    `leased`: nothing was sent so far; `open`: the exchange may have reached the server.
+    *family* names the login that it comes from, *generation* counts its rotations since then.
+    *phase* `leased`: nothing was sent yet; `open`: the exchange may have reached the server.
     *rotation_retry*: whether the grant may be tried again after an exchange that was cut off.
     """
 
@@ -67,7 +67,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GrantFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A grant in the clear: what a rotation or a login gives, *ends_at* in Unix seconds."""
+    """A grant in the clear: from a rotation or a login, *ends_at* in Unix seconds."""
 
     secret: str
     account: str | None = None
@@ -78,7 +78,7 @@ class GrantFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class SealedGrant(msgspec.Struct, frozen=True, kw_only=True):
-    """A rotated grant under its one-mint key; *generation* is the one that it has itself."""
+    """A rotated grant, sealed under its one-mint key; *generation* is its own."""
 
     mint: str
     grant: str
@@ -114,7 +114,7 @@ def seal_grant(lease: Lease, key: bytes, fields: GrantFields) -> SealedGrant:
 
 
 def open_grant(sealed: SealedGrant, key: bytes) -> GrantFields:
-    """Return the grant; raise `ValueError` where it is damaged or sealed under another key."""
+    """Return the grant; raise `ValueError` if it is damaged or sealed under another key."""
     size = len(sealed.sealed) - _NONCE - 16
     if size < 0:
         raise ValueError("a sealed grant is cut short")
@@ -141,7 +141,7 @@ class Journal:
         self.path = path
 
     def fileno(self) -> int:
-        """Return the descriptor, whose lock is shared with whoever inherits it."""
+        """Return the descriptor; a process that inherits it shares the lock."""
         return self._descriptor
 
     def lock(self) -> bool:
@@ -155,7 +155,7 @@ class Journal:
     # --- the daemon's half
 
     def lend(self, lease: Lease) -> None:
-        """Write down what the worker is about to be given.
+        """Record the grant that the worker is about to get.
 
         Not synced: the worker does that before it sends anything, and without a crash of the whole
         machine the next daemon reads what this one wrote.
@@ -163,13 +163,13 @@ class Journal:
         self._write(0, _LEASE_SIZE, lease)
 
     def clear(self) -> None:
-        """Forget everything: it is in the store. What a crash brings back is too old to matter."""
+        """Forget everything: it is in the store. Old data after a crash does no harm."""
         os.pwrite(self._descriptor, bytes(_SIZE), 0)
 
     def remove(self) -> None:
-        """Delete the file, where that can be done, and close it.
+        """Delete the file, if possible, and close it.
 
-        One that stays is read by the next daemon, which finds it out of date.
+        If it stays, the next daemon reads it and finds it outdated.
         """
         if self.path is not None:
             with contextlib.suppress(OSError):
@@ -197,9 +197,9 @@ class Journal:
     # --- both
 
     def read(self) -> JournalState:
-        """Return what is written here; what is torn or damaged counts as not written.
+        """Return the content; torn or damaged parts count as not written.
 
-        Raise `OSError` where the disk does not give it back.
+        Raise `OSError` if the disk cannot read it.
         """
         return JournalState(
             lease=self._read(0, _LEASE_SIZE, Lease),
@@ -227,16 +227,16 @@ class Journal:
 
 
 class JournalDirectory:
-    """Where the journals of one store lie; made at the start of a daemon, once it is the only one.
+    """The journals of one store; made at the start of a daemon, once it is the only one.
 
-    So it knows those of earlier daemons from its own.
-    *spares*: how many are kept ready for the time when no new one can be made. While the store
-    cannot be written, each rotating grant occupies one, and its next mint needs another.
+    So it can tell the journals of earlier daemons from its own. *spares*: how many are kept ready
+    in case no new one can be made. While the store cannot be written, each rotating grant needs
+    one, and its next mint another.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        # Files alone: nothing else was made here, and it must not hold up every grant.
+        # Only files: other things are not ours, and must not block every grant.
         self._earlier = sorted(each for each in path.glob("*.journal") if _is_file(each))
         self._spare: list[Journal] = []
         # Journals are made in threads.
@@ -258,7 +258,7 @@ class JournalDirectory:
             return journal
 
     def release(self, journal: Journal) -> None:
-        """Take back a journal of which nothing is needed any more."""
+        """Take back a journal that is no longer needed."""
         try:
             journal.clear()
         except OSError:
@@ -286,11 +286,11 @@ class JournalDirectory:
         return journal
 
     def leftovers(self) -> list[Path]:
-        """Return where the journals of earlier daemons lie, or lay at the start."""
+        """Return the paths of the journals of earlier daemons, as found at the start."""
         return list(self._earlier)
 
     def open(self, path: Path) -> Journal | None:
-        """Return one, to be locked, read and released; None if it is gone; raise `OSError`."""
+        """Return one, to lock, read and release; None if it is gone; raise `OSError`."""
         try:
             return Journal(open_file(path, os.O_RDWR, follow=False), path)
         except FileNotFoundError:
@@ -305,7 +305,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _allocate(descriptor: int) -> None:
-    # Where the file system cannot reserve (or the system has no call for it), zeros do it.
+    # If the file system cannot reserve space (or there is no call for it), write zeros.
     try:
         os.posix_fallocate(descriptor, 0, _SIZE)
     except (AttributeError, OSError) as error:

@@ -1,7 +1,7 @@
 """Where the key of the store comes from: a key file, systemd, the keychain, a human, memory.
 
-Each source gives 32 bytes under which `sealed` wraps the key-encryption key. The keychain is read
-by a worker (`keychain`) and handed over here; a passphrase is stretched by `passphrases`.
+Each source gives 32 bytes under which `sealed` wraps the key-encryption key. A worker reads the
+keychain (`keychain`) and passes the key to here; `passphrases` stretches a passphrase.
 """
 
 from __future__ import annotations
@@ -42,24 +42,24 @@ class KeySource(Protocol):
 
     @property
     def kind(self) -> SourceKind:
-        """Return its name, as configuration and file say it."""
+        """Return its name in configuration and file."""
         ...
 
     def key(self, *, create: bool) -> bytearray | None:
-        """Return the 32 bytes, which the caller wipes; None where a human has to give a passphrase.
+        """Return the 32 bytes, which the caller wipes; None if a human must type a passphrase.
 
-        *create*: there is no store yet, so a key that is absent may be made. Raise
-        `fix-configuration` where the key is absent, unreadable, damaged or open to others.
+        *create*: there is no store yet, so a missing key may be made. Raise `fix-configuration` if
+        the key is missing, unreadable, damaged or open to others.
         """
         ...
 
     def describe(self) -> str:
-        """Return what status says about it."""
+        """Return its description for status."""
         ...
 
 
 def decode_key(text: bytes | bytearray) -> bytearray | None:
-    """Return the 32 bytes that *text* holds in base64, None if it is anything else."""
+    """Return the 32 bytes that *text* holds in base64, else None."""
     try:
         key = bytearray(base64.b64decode(text.strip(), validate=True))
     except (binascii.Error, ValueError):
@@ -88,11 +88,12 @@ class KeyFileSource:
         except OSError as error:
             raise _refused(
                 f"{self.describe()} cannot be read or made ({error.strerror})",
-                "correct store.key_file or the rights of its directory",
+                "correct store.key_file or the permissions of its directory",
             ) from error
         if text is None:
             raise _refused(
-                f"{self.describe()} is gone", "restore it, for the store opens with no other key"
+                f"{self.describe()} is gone",
+                "restore it, because the store opens with no other key",
             )
         if (key := decode_key(text)) is None:
             raise _refused(
@@ -117,7 +118,7 @@ class SystemdSource:
         self._directory = directory
 
     def key(self, *, create: bool) -> bytearray | None:  # noqa: ARG002 - systemd-creds makes it
-        """Return the key in the credential; nobody but the administrator makes one."""
+        """Return the key in the credential; only the administrator can make one."""
         remedy = f"give the unit LoadCredentialEncrypted={CREDENTIAL}"
         if self._directory is None:
             raise _refused("CREDENTIALS_DIRECTORY is not set, so there is no store key", remedy)
@@ -129,9 +130,10 @@ class SystemdSource:
             raise _refused(
                 f"{self.describe()} cannot be read ({error.strerror})", remedy
             ) from error
-        # The manager makes it readable for the unit by owner or by ACL, which shows as group.
+        # The manager makes it readable for the unit by owner or by ACL, which looks like group
+        # access.
         if found.st_mode & 0o007 or found.st_uid not in {0, os.geteuid()}:
-            raise _refused(f"{self.describe()} lies open to others", remedy)
+            raise _refused(f"{self.describe()} is open to others", remedy)
         key = bytearray(text) if len(text) == KEY_SIZE else decode_key(text)
         if key is None:
             raise _refused(f"{self.describe()} is not 32 bytes, bare or in base64", remedy)
@@ -172,7 +174,7 @@ class PassphraseSource:
     kind: SourceKind = "passphrase"
 
     def key(self, *, create: bool) -> bytearray | None:  # noqa: ARG002 - made of the passphrase
-        """Return None: `Store.unlock` is given the passphrase."""
+        """Return None: `Store.unlock` gets the passphrase."""
         return None
 
     def describe(self) -> str:
@@ -204,7 +206,7 @@ def _read_key_file(path: Path, what: str) -> bytes | None:
             if found.st_uid != os.geteuid():
                 raise _refused(f"{what} belongs to uid {found.st_uid}", "correct store.key_file")
             if stat.S_IMODE(found.st_mode) & 0o177:
-                raise _refused(f"{what} is not of mode 0600", f"run chmod 0600 {path}")
+                raise _refused(f"{what} does not have mode 0600", f"run chmod 0600 {path}")
             return os.read(descriptor, _MAX_FILE)
     except FileNotFoundError:
         return None
@@ -215,7 +217,7 @@ def _read_key_file(path: Path, what: str) -> bytes | None:
 
 
 def _create_key_file(path: Path) -> bytes:
-    """Make the file, whole and durable or not at all, never in the place of another."""
+    """Make the file, complete and durable or not at all; never replace another file."""
     text = bytes(new_key()) + b"\n"
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     replace(path, text, absent=True)

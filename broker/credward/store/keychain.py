@@ -1,7 +1,7 @@
-"""Reads one item of the operating system's keychain; runs in a worker of its own only.
+"""Reads one item of the operating system's keychain; runs only in its own worker.
 
-Trusts no backend of `keyring` but those that really seal, and never rewrites an item. The deadline
-of the worker ends a wait for somebody who does not answer a prompt.
+Trusts only backends of `keyring` that really seal, and never rewrites an item. The deadline of the
+worker ends the wait for a prompt that nobody answers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["KeychainProvider"]
 
 # Exactly these classes: others keep plain text (keyrings.alt), keep nothing (null, fail) or ask on
-# a terminal that nobody sits at. With each, how its owner opens it.
+# a terminal without a user. For each, how its owner opens it.
 _GNOME = "log in to the desktop, or run gnome-keyring-daemon --unlock"
 _ALLOWED = {
     "keyring.backends.SecretService.Keyring": _GNOME,
@@ -34,8 +34,8 @@ _ALLOWED = {
     "keyring.backends.Windows.WinVaultKeyring": "log in again",
 }
 _CHAINER = "keyring.backends.chainer.ChainerBackend"
-# Ways of saying that a prompt was not answered with yes, by the name of the class, for these
-# classes are there on one system only.
+# Exceptions for a prompt that was not answered with yes, by class name, because each class exists
+# on one system only.
 _LOCKED = {"KeyringLocked", "LockedException", "PromptDismissedException", "KeychainDenied"}
 
 
@@ -43,10 +43,10 @@ class KeychainProvider:
     """Hands out the text of an item as a token of kind `api-key`."""
 
     def mint(self, token_request: ProviderRequest, io: Io) -> Token:
-        """Read the item; make it where the settings say so and there is none.
+        """Read the item; make it if the settings say so and there is none.
 
-        Raise `store-locked` with the command that unlocks, `fix-configuration` where no keychain
-        answers or the item is absent.
+        Raise `store-locked` with the command that unlocks it, `fix-configuration` if no keychain
+        answers or the item is missing.
         """
         settings = token_request.settings
         assert isinstance(settings, Settings)
@@ -57,14 +57,14 @@ class KeychainProvider:
         if not text:
             raise _refused(
                 token_request.credential,
-                f"{item} is {'absent' if text is None else 'empty'}",
+                f"{item} is {'missing' if text is None else 'empty'}",
                 "store the secret there",
             )
         return Token(secret=Secret(text), kind="api-key", issued_at=io.now(), expires_at=None)
 
 
 class _Item:
-    """One item of one keychain; what goes wrong with it is a `BrokerError`."""
+    """One item of one keychain; all failures are `BrokerError`."""
 
     def __init__(self, name: str, settings: Settings, keychain: KeyringBackend) -> None:
         self._name = name
@@ -82,7 +82,7 @@ class _Item:
             raise self._failure(error, "read") from error
 
     def create(self) -> str:
-        """Make the item, and believe only what is read back."""
+        """Make the item, and trust only what can be read back."""
         text = new_key().decode("ascii")
         try:
             self._keychain.set_password(self._service, self._account, text)
@@ -95,7 +95,7 @@ class _Item:
         return text
 
     def _failure(self, error: Exception, done: str) -> BrokerError:
-        """Return what *error* means; its own words may come from the item and are left out."""
+        """Return the meaning of *error*; its text may come from the item and is left out."""
         if type(error).__name__ in _LOCKED:
             remedy = _ALLOWED[_class_of(self._keychain)]
             return BrokerError(
@@ -107,19 +107,19 @@ class _Item:
         return _refused(
             self._name,
             f"{self} cannot be {done} ({type(error).__name__})",
-            "set store.key_file, or look at the keychain's own log",
+            "set store.key_file, or check the keychain's log",
         )
 
 
 def _find_keychain(token_request: ProviderRequest, io: Io) -> KeyringBackend:
-    """Return the first backend that `keyring` would use and that is trusted."""
+    """Return the first trusted backend that `keyring` would use."""
     import keyring  # noqa: PLC0415 - 90 ms, and it looks for backends at once
 
     name = token_request.credential
     try:
         found = list(_look_through(keyring.get_keyring()))
     except Exception as error:
-        # A configuration file of keyring's may name a class that is not there.
+        # A configuration file of keyring may name a missing class.
         raise _refused(
             name,
             f"finds no keychain ({type(error).__name__} in keyring)",
@@ -139,14 +139,14 @@ def _find_keychain(token_request: ProviderRequest, io: Io) -> KeyringBackend:
 
 def _look_through(backend: KeyringBackend) -> Iterator[KeyringBackend]:
     if _class_of(backend) == _CHAINER:
-        # A property of the class, which lists what is chained in the order of its use.
+        # A property of the class that lists the chained backends in order of use.
         yield from getattr(backend, "backends", ())
     else:
         yield backend
 
 
 def _class_of(backend: KeyringBackend) -> str:
-    """Return the full name of the very class: whoever derives from a trusted one is not trusted."""
+    """Return the full name of exactly this class: a subclass of a trusted one is not trusted."""
     return f"{type(backend).__module__}.{type(backend).__qualname__}"
 
 

@@ -1,7 +1,7 @@
-"""One daemon per store: a lock on the state directory, and the record of who holds it.
+"""One daemon per store: a lock on the state directory, and a record of its holder.
 
-Decides only who may run; the socket's own second lock is the job of `doors.unix_api.listen`, and
-whose the directory may be is `state_dir`.
+Decides only which daemon may run; `doors.unix_api.listen` has a second lock for the socket,
+`state_dir` checks the owner of the directory.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from credward.store.state_dir import prepare_state_dir
 __all__ = ["Holder", "StoreLock"]
 
 _FILE = "credward.lock"
-# A hand-started daemon finishes its answers in under 2 s; more than that and something is wrong
-# with it.
+# A daemon that was started by hand finishes its answers in under 2 s; a longer wait means that
+# something is wrong.
 _HAND_OVER_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
-    """Who holds the lock; *start_time* (ticks since boot) and *boot_id* unmask a reused pid."""
+    """Who holds the lock; *start_time* (ticks since boot) and *boot_id* detect a reused pid."""
 
     pid: int
     socket: str
@@ -52,7 +52,7 @@ class StoreLock:
     def acquire(cls, state_dir: Path, socket_path: Path, *, take_over: bool = False) -> StoreLock:
         """Lock *state_dir* for this process, or raise `already-running` naming the socket in use.
 
-        With *take_over* (a socket-activated start) the holder is asked to end first and given five
+        With *take_over* (a socket-activated start) the holder is first asked to end and gets five
         seconds.
         """
         path = prepare_state_dir(state_dir) / _FILE
@@ -62,7 +62,7 @@ class StoreLock:
             raise BrokerError(
                 Kind.FIX_CONFIGURATION,
                 f'lock "{path}" cannot be opened ({error.strerror}): '
-                "make room, correct its rights, or set XDG_STATE_HOME to another directory",
+                "make room, correct its permissions, or set XDG_STATE_HOME to another directory",
             ) from error
         try:
             if not _try_lock(descriptor):
@@ -74,16 +74,16 @@ class StoreLock:
         return cls(descriptor, path)
 
     def record_socket(self, socket_path: Path) -> None:
-        """Write down where this daemon really listens, once that is known."""
+        """Record where this daemon really listens, once that is known."""
         _note(self._descriptor, socket_path)
 
     def release(self) -> None:
-        """Give the lock back. The file stays: without it two daemons could lock two files."""
+        """Release the lock. The file stays: without it two daemons could lock two files."""
         os.close(self._descriptor)
 
 
 def _note(descriptor: int, socket_path: Path) -> None:
-    # On a full disk whoever comes second is told less: the lock itself needs no room.
+    # On a full disk a second daemon hears less; the lock itself needs no space.
     with contextlib.suppress(OSError):
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, msgspec.json.encode(_myself(socket_path)) + b"\n", 0)
@@ -104,7 +104,7 @@ def _try_lock(descriptor: int) -> bool:
 
 
 def _read_holder(descriptor: int) -> Holder | None:
-    # The holder writes just after it locks: an empty record is a daemon that is starting right now.
+    # The holder writes just after it locks: an empty record means a daemon that is just starting.
     for _ in range(20):
         with contextlib.suppress(msgspec.DecodeError, OSError):
             return msgspec.json.decode(os.pread(descriptor, 4096, 0), type=Holder)
@@ -119,7 +119,7 @@ def _wait_or_refuse(descriptor: int, path: Path, *, take_over: bool) -> None:
 
 
 def _ask_to_end(holder: Holder, descriptor: int) -> bool:
-    """Send SIGTERM to the holder and wait for the lock; False where the holder is uncertain."""
+    """Send SIGTERM to the holder and wait for the lock; False if the holder is uncertain."""
     if holder.host != socket.gethostname() or holder.boot_id != _boot_id():
         return False
     try:
@@ -127,7 +127,7 @@ def _ask_to_end(holder: Holder, descriptor: int) -> bool:
     except (OSError, AttributeError):
         return False
     try:
-        # Checked after the handle was opened: from here on the pid cannot become somebody else's.
+        # Check after the handle was opened: from now on no other process can get the pid.
         if _start_time(holder.pid) != holder.start_time:
             return False
         signal.pidfd_send_signal(handle, signal.SIGTERM)
@@ -164,7 +164,7 @@ def _boot_id() -> str:
 
 
 def _start_time(pid: int) -> int | None:
-    """Return field 22 of /proc/PID/stat (proc(5)), counted from behind the free-text name."""
+    """Return field 22 of /proc/PID/stat (proc(5)), counted from after the free-text name."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

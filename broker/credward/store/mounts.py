@@ -1,7 +1,6 @@
-"""On what kind of file system a path lies, as far as the kernel's list of mounts tells.
+"""The type of file system that holds a path, from the kernel's list of mounts.
 
-A network file system may be written by two hosts at once; what then is refused is the daemon's to
-say.
+Two hosts may write to a network file system at once; the daemon decides what to refuse then.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ _NETWORK_FUSE = {"ceph", "ceph-fuse", "gcsfuse", "glusterfs", "rclone", "s3fs", 
 
 
 def network_file_system(path: Path, *, mounts: Path = _MOUNTS) -> str | None:
-    """Return the type of the network file system that *path* lies on, None if it is local.
+    """Return the type of the network file system that holds *path*, None if it is local.
 
-    None too where the system keeps no such list (proc_pid_mountinfo(5)).
+    Also None if the system has no such list (proc_pid_mountinfo(5)).
     """
     try:
         lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -30,7 +29,7 @@ def network_file_system(path: Path, *, mounts: Path = _MOUNTS) -> str | None:
     for line in lines:
         fields, _, rest = line.partition(" - ")
         mount = Path(_unescape(fields.split(" ")[4]))
-        # The deepest one counts, and of several at one place the last.
+        # The deepest mount counts, and the last of several at one place.
         if real.is_relative_to(mount) and len(mount.parts) >= depth:
             depth, kind = len(mount.parts), rest.split(" ")[0]
     family, _, name = kind.partition(".")

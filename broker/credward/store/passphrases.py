@@ -1,7 +1,6 @@
-"""From a passphrase to a key: Argon2id, or scrypt where the OpenSSL at hand has no Argon2id.
+"""From a passphrase to a key: Argon2id, or scrypt if this OpenSSL has no Argon2id.
 
-What the key opens is the business of `sealed`. This is slow by design (0.1 to 1 s) and lets other
-threads run meanwhile.
+`sealed` uses the key. This is slow by design (0.1 to 1 s) and lets other threads run meanwhile.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ class Argon2idTerms(
 ):
     """Argon2id (RFC 9106), *memory* in KiB.
 
-    The bounds leave room above what is written today, and keep a forged file from taking more than
-    256 MiB and a few seconds.
+    The limits are above what we write today, and keep a forged file from taking more than 256 MiB
+    and a few seconds.
     """
 
     salt: _Salt
@@ -65,7 +64,7 @@ Terms = Argon2idTerms | ScryptTerms
 
 @dataclass(frozen=True, slots=True)
 class Stretched:
-    """The keys that a passphrase gives, by the terms under which it was stretched."""
+    """The keys of a passphrase, by the terms under which it was stretched."""
 
     keys: Mapping[Terms, bytearray] = field(repr=False)
 
@@ -76,7 +75,7 @@ class Stretched:
 
 
 def new_terms() -> Terms:
-    """Return terms for a new passphrase, with a salt of their own."""
+    """Return terms for a new passphrase, with a new salt."""
     terms = Argon2idTerms(salt=os.urandom(16))
     try:
         _argon2id(terms)
@@ -88,7 +87,7 @@ def new_terms() -> Terms:
 def stretch(passphrase: bytes | bytearray, wanted: Iterable[Terms]) -> Stretched:
     """Return the keys of *passphrase* under each of the *wanted* terms; the caller wipes both.
 
-    Raise `bad-request` for an empty one, `fix-configuration` where the OpenSSL at hand cannot.
+    Raise `bad-request` for an empty passphrase, `fix-configuration` if this OpenSSL cannot do it.
     """
     if not passphrase:
         raise BrokerError(
@@ -99,7 +98,7 @@ def stretch(passphrase: bytes | bytearray, wanted: Iterable[Terms]) -> Stretched
     except UnsupportedAlgorithm as error:
         raise BrokerError(
             Kind.FIX_CONFIGURATION,
-            "the passphrase of the store was stretched with Argon2id, which this OpenSSL has not: "
+            "the passphrase of the store needs Argon2id, which this OpenSSL does not support: "
             "install the wheel of cryptography",
         ) from error
 
@@ -110,7 +109,7 @@ def _stretch(passphrase: bytes | bytearray, terms: Terms) -> bytearray:
             kdf: Argon2id | Scrypt = _argon2id(terms)
         case ScryptTerms():
             kdf = Scrypt(salt=terms.salt, length=_KEY_SIZE, n=terms.n, r=terms.r, p=terms.p)
-    # Any buffer will do, though the annotation says less.
+    # Any buffer works, although the annotation does not say so.
     return bytearray(kdf.derive(cast("bytes", passphrase)))
 
 

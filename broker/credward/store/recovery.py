@@ -1,6 +1,6 @@
 """Which copy of the store to trust: the file itself, else its copy, else none.
 
-Reports and keeps whatever is bad; what an opened file is used for is the business of `store`.
+Reports and keeps bad files; `store` uses an opened file.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from credward.store.sealed import (
 
 __all__ = ["Loaded", "Unwrap", "load", "peek", "sources_of"]
 
-# Takes the key-encryption key out of a file; None where that has to wait for a passphrase. Raises
-# `WrongKeyError`, or `BrokerError` where the key itself is not to be had.
+# Unwraps the key-encryption key of a file; None if that needs a passphrase. Raises `WrongKeyError`,
+# or `BrokerError` if the key is not available.
 Unwrap = Callable[[SealedFile], bytearray | None]
 
 
 @dataclass(slots=True, kw_only=True)
 class Loaded:
-    """What was read. *kek* None: locked, and so nothing of the content is proven yet.
+    """What was read. *kek* None: locked, so the content is not verified yet.
 
-    *recovered*: *content* may be older than the last save; *warning* says so to people.
+    *recovered*: *content* may be older than the last save; *warning* tells people.
     """
 
     content: SealedFile
@@ -42,19 +42,19 @@ class Loaded:
 
 
 def load(path: Path, unwrap: Unwrap, *, now: float) -> Loaded | None:
-    """Return the store at *path*, None where there never was one.
+    """Return the store at *path*, None if there never was one.
 
-    A file that is damaged is set aside when its copy opens with the same key, which takes
-    its place then. Otherwise nothing is moved: raise `fix-configuration`, so that no new store can
-    quietly take the place of one that a backup may still bring back. The same goes for a wrong
-    mode or owner and for a newer format, for there the content is not in doubt.
+    A damaged file is set aside if its copy opens with the same key; then the copy replaces it.
+    Otherwise nothing is moved: raise `fix-configuration`, so that no new store silently replaces
+    one that a backup may restore. The same goes for a wrong mode or owner and for a newer format,
+    because then the content is not in doubt.
     """
     raw = read_private(path, "store")
     if raw is None:
         if last_of(path).exists():
             raise _refused(
                 f"store {path} is gone, but its copy is there",
-                f"run mv {last_of(path)} {path} to go on with that, or move it away to begin anew",
+                f"run mv {last_of(path)} {path} to use that, or move it away to start again",
             )
         return None
     try:
@@ -68,7 +68,7 @@ def load(path: Path, unwrap: Unwrap, *, now: float) -> Loaded | None:
         reason = f"is damaged, {error}"
         remedy = f"restore it from a backup, or move it and {last_of(path)} away and log in again"
     except WrongKeyError:
-        reason = "does not open with its key, one of the two is not the right one"
+        reason = "does not open with its key, one of the two is wrong"
         remedy = "restore the key, or the store from a backup"
     if (loaded := _recover(path, unwrap, reason, now=now)) is not None:
         return loaded
@@ -76,7 +76,7 @@ def load(path: Path, unwrap: Unwrap, *, now: float) -> Loaded | None:
 
 
 def peek(path: Path) -> SealedFile | None:
-    """Return the file at *path* with nothing proven, None where it cannot be read."""
+    """Return the file at *path* without verification, None if it cannot be read."""
     try:
         raw = read_private(path, "store")
         return None if raw is None else decode_file(raw)
@@ -85,9 +85,9 @@ def peek(path: Path) -> SealedFile | None:
 
 
 def sources_of(path: Path) -> tuple[SourceKind, ...] | None:
-    """Return under which sources the store at *path* says to open; nothing of it is proven.
+    """Return the key sources that the store at *path* names, without verification.
 
-    None where there never was a store, so that a key may be made; empty where it cannot be told.
+    None if there never was a store, so a key may be made; empty if it cannot be read.
     """
     if not path.exists() and not last_of(path).exists():
         return None
@@ -103,7 +103,7 @@ def _recover(path: Path, unwrap: Unwrap, reason: str, *, now: float) -> Loaded |
             return None
         loaded = _open(raw, unwrap)
     except (BrokerError, DamagedError, UnknownFormatError, WrongKeyError):
-        # The first file's trouble is the one to report.
+        # Report the problem of the first file.
         return None
     try:
         aside = set_aside(path, now)
@@ -115,8 +115,8 @@ def _recover(path: Path, unwrap: Unwrap, reason: str, *, now: float) -> Loaded |
         ) from error
     loaded.recovered = True
     loaded.warning = (
-        f"store {path} {reason}: it lies in {aside}, and its copy is in use; "
-        "where that is older, grants renewed since may need a login"
+        f"store {path} {reason}: it was moved to {aside}, and its copy is in use; "
+        "if that is older, grants renewed since then may need a login"
     )
     return loaded
 

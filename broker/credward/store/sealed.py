@@ -1,8 +1,8 @@
 """The sealed file as a value: its format, and how keys and entries are wrapped in it. Pure.
 
-Reading and replacing the file is the job of `files`, which copy to trust that of `recovery`, and
-where the keys come from is `kek`. Primitives: AES-256-GCM (NIST SP 800-38D) with a random 96-bit
-nonce before each ciphertext, HKDF-SHA256 (RFC 5869), HMAC-SHA256 (RFC 2104).
+`files` reads and replaces the file, `recovery` decides which copy to trust, `kek` gets the keys.
+Primitives: AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce before each ciphertext,
+HKDF-SHA256 (RFC 5869), HMAC-SHA256 (RFC 2104).
 """
 
 from __future__ import annotations
@@ -48,20 +48,20 @@ _TAG_SIZE = 16
 _MOST_WRAPS = 2
 
 SourceKind = Literal["key_file", "keychain", "systemd", "passphrase", "memory"]
-# Readable without a key, so nothing secret; the file's seal covers it.
+# Readable without a key, so not secret; the file's seal covers it.
 Meta = Mapping[str, str | int | float | bool | None]
 
 
 class DamagedError(ValueError):
-    """The file is not what was written; the text says in a few words what is wrong with it."""
+    """The file was changed or damaged; the text says briefly what is wrong."""
 
 
 class UnknownFormatError(ValueError):
-    """The file says a format that this version does not know."""
+    """The file has a format that this version does not know."""
 
 
 class WrongKeyError(ValueError):
-    """A key does not open what it was tried on, which may also be damaged."""
+    """A key does not open the data, or the data is damaged."""
 
 
 class Wrap(
@@ -69,7 +69,7 @@ class Wrap(
 ):
     """The key-encryption key, sealed under the key of one source.
 
-    *terms*: how a passphrase becomes that key; None for every other source.
+    *terms*: how a passphrase becomes that key; None for all other sources.
     """
 
     source: SourceKind
@@ -80,7 +80,7 @@ class Wrap(
 class SealedEntry(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """One entry: *sealed* under a key of its own, and that *key* wrapped."""
+    """One entry: *sealed* under its own key, and that *key* wrapped."""
 
     version: int
     key: bytes
@@ -91,13 +91,13 @@ class SealedEntry(
 class SealedFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file. *store* is its random name, *sequence* the last version given out.
 
-    *mac* seals all else, under a key that follows from the key-encryption key.
+    *mac* seals all the rest, under a key derived from the key-encryption key.
     """
 
     format: int = FORMAT
     store: str
     sequence: int
-    # Each that a passphrase opens is tried, and costs as much as its terms say.
+    # Each wrap for a passphrase is tried, and costs what its terms say.
     wraps: Annotated[tuple[Wrap, ...], msgspec.Meta(max_length=_MOST_WRAPS)]
     entries: dict[str, SealedEntry]
     mac: bytes = b""
@@ -118,23 +118,23 @@ def encode_file(content: SealedFile, kek: bytes | bytearray) -> bytes:
 def decode_file(raw: bytes) -> SealedFile:
     """Read what `encode_file` wrote; its seal is checked by `verify_file`, which needs the key.
 
-    Raise `UnknownFormatError`, or `DamagedError` for anything that could not have been written.
+    Raise `UnknownFormatError`, or `DamagedError` for anything that we would not write.
     """
     try:
         if (found := msgspec.json.decode(raw, type=_AnyFormat).format) != FORMAT:
             raise UnknownFormatError(f"it has format {found}")
         content = msgspec.json.decode(raw, type=SealedFile)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        reason = "it is cut off" if "truncated" in str(error) else "it is no sealed store"
+        reason = "it is cut off" if "truncated" in str(error) else "it is not a sealed store"
         raise DamagedError("it is empty" if not raw else reason) from error
-    # One value has one text: white space, repeated keys or loose base64 are somebody's doing.
+    # One value has one text: white space, repeated keys or loose base64 mean that it was changed.
     if _canonical(content) != raw or not content.wraps:
         raise DamagedError("it was changed")
     return content
 
 
 def verify_file(content: SealedFile, kek: bytes | bytearray) -> None:
-    """Raise `DamagedError` unless *content* is whole and was sealed under *kek*."""
+    """Raise `DamagedError` unless *content* is complete and was sealed under *kek*."""
     if not hmac.compare_digest(content.mac, _mac(content, kek)):
         raise DamagedError("its seal is broken")
 
@@ -152,7 +152,7 @@ def _canonical(content: SealedFile) -> bytes:
 
 
 def subkey(kek: bytes | bytearray, store: str, purpose: str) -> bytes:
-    """Return the 32-byte key of one *purpose*; none of them tells anything about another."""
+    """Return the 32-byte key of one *purpose*; no key tells anything about another."""
     kdf = HKDF(
         algorithm=hashes.SHA256(),
         length=_KEY_SIZE,
@@ -178,7 +178,7 @@ def unwrap_kek(wrap: Wrap, key: bytes | bytearray, *, store: str) -> bytearray:
     """Return the key-encryption key, which the caller wipes; raise `WrongKeyError`."""
     kek = _open(key, wrap.sealed, [store, wrap.source, "wrap"])
     if len(kek) != _KEY_SIZE:
-        raise WrongKeyError("what was wrapped is no key")
+        raise WrongKeyError("the wrapped data is not a key")
     return kek
 
 
@@ -194,7 +194,7 @@ def seal_entry(
     version: int,
     meta: Meta,
 ) -> SealedEntry:
-    """Return *plain* sealed so that it opens only as this version of this entry of this store."""
+    """Return *plain* sealed; it opens only as this version of this entry of this store."""
     key = bytearray(os.urandom(_KEY_SIZE))
     try:
         return SealedEntry(

@@ -1,6 +1,6 @@
-"""The signing keys of `local` credentials: made once, kept in a file of their own, published.
+"""The signing keys of `local` credentials: made once, each kept in its own file, published.
 
-Signing is the job of `providers.local`, which is handed a key for the one mint that needs it.
+`providers.local` signs; it gets a key for one mint.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from credward.tokens import Secret
 __all__ = ["load_or_create", "public_jwk"]
 
 _DIRECTORY = "signing_keys"
-# What a credential may be called, checked again: this name becomes a path.
+# Allowed names of a credential, checked again because the name becomes a path.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MAX_SIZE = 16 * 1024
 
@@ -32,7 +32,7 @@ _MAX_SIZE = 16 * 1024
 def load_or_create(state_dir: Path, name: str) -> Secret:
     """Return the key called *name* as PEM; made and durable on disk if it did not exist.
 
-    A key that cannot be read is reported, never replaced: whoever trusts it would refuse a new one.
+    An unreadable key is reported, never replaced: services that trust it would refuse a new one.
     """
     if not _NAME.fullmatch(name):
         raise BrokerError(Kind.FIX_CONFIGURATION, f'"{name}" cannot name a signing key')
@@ -44,7 +44,7 @@ def load_or_create(state_dir: Path, name: str) -> Secret:
         raise BrokerError(
             Kind.FIX_CONFIGURATION,
             f"signing key {path} cannot be read or written ({error.strerror}): "
-            "set XDG_STATE_HOME to a directory of yours",
+            "set XDG_STATE_HOME to your own directory",
         ) from error
     _load(text, path)
     return Secret(text)
@@ -59,7 +59,7 @@ def public_jwk(pem: Secret) -> dict[str, str]:
         "x": _encode(numbers.x.to_bytes(32, "big")),
         "y": _encode(numbers.y.to_bytes(32, "big")),
     }
-    # The RFC wants the members sorted and no white space; they stand sorted above.
+    # The RFC wants sorted members and no white space; they are sorted above.
     thumbprint = _encode(hashlib.sha256(msgspec.json.encode(members)).digest())
     return members | {"kid": thumbprint, "use": "sig", "alg": "ES256"}
 
@@ -90,7 +90,7 @@ def _create(path: Path) -> str:
     try:
         descriptor = open_file(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, follow=False)
         with os.fdopen(descriptor, "wb") as file:
-            # Whatever the umask took away or the directory's default ACL gave.
+            # Corrects what the umask or the directory's default ACL changed.
             os.fchmod(descriptor, 0o600)
             file.write(pem)
             file.flush()
@@ -99,7 +99,7 @@ def _create(path: Path) -> str:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-    # Each name on the way is durable too, or a crash could leave tokens signed by nobody's key.
+    # Make each directory entry durable too: else a crash could lose the key of signed tokens.
     for directory in (path.parent, path.parent.parent):
         sync_directory(directory)
     return pem.decode("ascii")
@@ -116,7 +116,7 @@ def _load(text: str, path: Path | None) -> ec.EllipticCurvePrivateKey:
     raise BrokerError(
         Kind.FIX_CONFIGURATION,
         f"signing key{where} is damaged (a P-256 key in PEM is expected): "
-        "restore it, or move it away and have a new one made",
+        "restore it, or move it away to get a new one",
     )
 
 

@@ -1,6 +1,6 @@
-"""Whose the state directory may be: one rule for the daemon that lives in it and for who starts it.
+"""Who may own the state directory: one rule for the daemon and for the code that starts it.
 
-What lies in it is for those who put it there.
+Its content is up to other modules.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def prepare_state_dir(state_dir: Path, *, shut: bool = True) -> Path:
-    """Make *state_dir* (0700) where it is missing; refuse one that others can write.
+    """Make *state_dir* (0700) if it is missing; refuse one that others can write to.
 
-    As ssh does: what others could have changed is not trusted. One that they can only read is shut,
-    and the log says so; without *shut* that is left to a daemon, which has a log.
+    As in ssh, a directory that others could have changed is not trusted. If they can only read it,
+    we take that right away, and log it; without *shut* that is left to a daemon, which has a log.
     """
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ def prepare_state_dir(state_dir: Path, *, shut: bool = True) -> Path:
         raise BrokerError(
             Kind.FIX_CONFIGURATION,
             f'state directory "{state_dir}" cannot be made ({error.strerror}): '
-            "set XDG_STATE_HOME to a directory of yours",
+            "set XDG_STATE_HOME to your own directory",
         ) from error
     try:
         found = os.fstat(descriptor)
@@ -43,14 +43,15 @@ def prepare_state_dir(state_dir: Path, *, shut: bool = True) -> Path:
     if not trusted:
         raise BrokerError(
             Kind.FIX_CONFIGURATION,
-            f'state directory "{state_dir}" is not yours alone: run chmod 0700 {state_dir}',
+            f'state directory "{state_dir}" is open to others: run chmod 0700 {state_dir}',
         )
     return state_dir
 
 
 def _shut(state_dir: Path, descriptor: int, mode: int) -> bool:
-    """Take the rights of others away; False where that cannot be."""
-    # Late: whoever starts a daemon prepares the directory too, and is not to wait for this.
+    """Remove the rights of others; False if that fails."""
+    # Late import: code that starts a daemon also prepares the directory, and must not wait for
+    # this.
     import logging  # noqa: PLC0415
 
     try:
@@ -58,7 +59,7 @@ def _shut(state_dir: Path, descriptor: int, mode: int) -> bool:
     except OSError:
         return False
     logging.getLogger(__name__).warning(
-        'state directory "%s" had mode %04o, so others could read it: it has %04o now',
+        'state directory "%s" had mode %04o, so others could read it: it now has %04o',
         state_dir,
         mode,
         mode & ~_OTHERS,

@@ -1,7 +1,8 @@
-"""The store itself: named secrets with versions, sealed in memory and on disk, saved whole.
+"""The store: named secrets with versions, sealed in memory and on disk, saved as a whole.
 
-One process writes it (`lock` sees to that). Formats and ciphers are `sealed`, files `files`,
-damage `recovery`, keys `kek`; when to save, lock or wait after a wrong passphrase is the daemon's.
+One process writes it (`lock` ensures that). Formats and ciphers are in `sealed`, files in `files`,
+damage in `recovery`, keys in `kek`; the daemon decides when to save, lock or wait after a wrong
+passphrase.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ from credward.store.sealed import Meta, SealedFile, Wrap, WrongKeyError, subkey,
 
 __all__ = ["Entry", "Passphrase", "StaleVersionError", "Store", "WrongPassphraseError"]
 
-# Versions that were given out but never saved must not be given out again by the next process, nor
-# those of a file that was lost: the sequence leaps over more than there can have been.
+# The next process must not reuse versions that were given out but never saved, or those of a lost
+# file: the sequence leaps further than there can have been versions.
 _LEAP = 1 << 16
 _RECOVERY_LEAP = 1 << 24
 
@@ -38,15 +39,15 @@ Passphrase = bytes | bytearray | Stretched
 
 
 class WrongPassphraseError(BrokerError):
-    """The passphrase opens nothing; whoever counts attempts counts this."""
+    """The passphrase opens nothing; this counts as an attempt."""
 
 
 class Store:
-    """Opened by `Store.open`; made, with its key, where there is none.
+    """Opened by `Store.open`; made, with its key, if there is none.
 
-    Changes are in memory at once and on disk after `save`, which may fail and be tried again.
-    *warnings* are for people; *recovered* says that the content is older than the last save was, so
-    that a rotated grant in it may have been used already.
+    Changes are in memory at once and on disk after `save`, which may fail and be retried.
+    *warnings* are for people; *recovered*: the content is older than the last save, so a rotated
+    grant in it may have been used already.
     """
 
     def __init__(self, path: Path, keys: KeySource, clock: Clock) -> None:
@@ -55,36 +56,36 @@ class Store:
         self._clock = clock
         self._contents = Contents()
         self._kek: bytearray | None = None
-        # Read while locked, so that nothing proves yet that it is whole.
+        # Read while locked, so not verified yet.
         self._unproven = False
         self._generation = 0
         self._saved_generation = 0
-        # How often something was taken away that the copy must not keep, and how many of
-        # these the disk has seen: counted, for a save may be running in another thread.
+        # How often something was removed that the copy must not keep, and how many of these are on
+        # disk: counted, because another thread may be saving.
         self._purges = 0
         self._purges_done = 0
-        # The bytes of a store that was locked, as long as the disk has not taken them.
+        # The bytes of a locked store, until they are on disk.
         self._unsaved: bytes | None = None
-        # Held while keys or files change hands; entries are written by one thread anyway.
+        # Held while keys or files are replaced; only one thread writes entries anyway.
         self._turn = threading.RLock()
-        # Held while the key is in use, and never while the disk is waited for: what is put in
-        # either is in the file of a lock or finds the store locked.
+        # Held while the key is in use, never while waiting for the disk: a new entry is either in
+        # the file of a lock or finds the store locked.
         self._key_turn = threading.Lock()
         self.recovered = False
         self.warnings: list[str] = []
 
     @classmethod
     def open(cls, path: Path, keys: KeySource, *, clock: Clock | None = None) -> Store:
-        """Open the store at *path* with the key of *keys*; it is locked if only a human has that.
+        """Open the store at *path* with the key of *keys*; it is locked if only a human has it.
 
-        Raise `fix-configuration`, naming the file, for one that is damaged beyond its last good
-        copy, open to others, of a newer format, or sealed under another source.
+        Raise `fix-configuration`, naming the file, if it is damaged together with its copy, open to
+        others, of a newer format, or sealed under another source.
         """
         store = cls(path, keys, clock or SystemClock())
         if keys.kind == "memory":
             store._begin()
             if path.exists():
-                store.warnings.append(f"store {path} is left alone, for store.key is memory")
+                store.warnings.append(f"store {path} is not used, because store.key is memory")
         elif (loaded := load(path, store._unwrap, now=store._clock.now())) is not None:
             store._take(loaded)
         elif keys.kind != "passphrase":
@@ -110,7 +111,7 @@ class Store:
         """Keep *plain*, which the caller wipes, under *name*; return the new version.
 
         *expect*: the version that must be there now, None for none; else raise
-        `StaleVersionError`. *meta* lies open in the file and replaces what was there.
+        `StaleVersionError`. *meta* is readable in the file and replaces what was there.
         """
         with self._key_turn:
             kek = self._open_kek()
@@ -119,7 +120,7 @@ class Store:
             return version
 
     def delete(self, name: str, *, expect: int | EllipsisType | None = ...) -> bool:
-        """Forget *name*, in the last good copy too once that is saved; tell whether it was there.
+        """Forget *name*, after a save in the copy too; return whether it was there.
 
         A version is never used again, not even for another entry of that name.
         """
@@ -132,21 +133,21 @@ class Store:
             return True
 
     def names(self, prefix: str = "") -> list[str]:
-        """Return the names that begin with *prefix*, sorted; also of a locked store."""
+        """Return the names that begin with *prefix*, sorted; also if the store is locked."""
         return sorted(name for name in self._contents.entries if name.startswith(prefix))
 
     def meta(self, name: str) -> dict[str, str | int | float | bool | None] | None:
-        """Return what lies open about an entry; also of a locked store."""
+        """Return the readable part of an entry; also if the store is locked."""
         entry = self._contents.entries.get(name)
         return None if entry is None else dict(entry.meta)
 
     def version(self, name: str) -> int | None:
-        """Return the version of an entry without opening it; also of a locked store."""
+        """Return the version of an entry without opening it; also if the store is locked."""
         entry = self._contents.entries.get(name)
         return None if entry is None else entry.version
 
     def derive(self, purpose: str) -> bytes:
-        """Return 32 bytes that follow from the store's key and *purpose* alone, in every process.
+        """Return 32 bytes derived from the store's key and *purpose*, the same in every process.
 
         They stay the same when the key's source changes and after a lock.
         """
@@ -157,14 +158,14 @@ class Store:
 
     @property
     def dirty(self) -> bool:
-        """Whether there is something that `save` has not brought to disk."""
+        """Whether there are changes that are not on disk."""
         return self._generation != self._saved_generation
 
     def save(self) -> None:
-        """Bring everything to disk, durable on return: the file, then the copy of it.
+        """Write everything to disk, durable on return: the file, then its copy.
 
-        Raise `internal` where the disk does not take it: memory stays right, try again. May run in
-        a thread while another one reads and writes entries.
+        Raise `internal` if that fails: memory stays correct, try again. May run in a thread while
+        another one reads and writes entries.
         """
         with self._turn:
             generation, purges = self._generation, self._purges
@@ -182,18 +183,18 @@ class Store:
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if both:
-                # First the copy: then a kill in between leaves the store that was, still whole.
+                # First the copy: then a kill in between leaves the old store, still complete.
                 replace(last_of(self._path), raw)
             replace(self._path, raw)
         except OSError as error:
             raise BrokerError(
                 Kind.INTERNAL,
                 f"store {self._path} cannot be written ({error.strerror}), changes are kept in "
-                "memory: make room or correct its rights, and it is tried again",
+                "memory: make room or correct its permissions; retrying by itself",
             ) from error
         if not both:
-            # Until here the copy was the store before, now it is this one again, in other blocks
-            # of the disk. Where that fails, the store is saved all the same.
+            # Until now the copy was the old store; now it is this one again, in other disk blocks.
+            # If that fails, the store is saved anyway.
             with contextlib.suppress(OSError):
                 replace(last_of(self._path), raw)
 
@@ -201,12 +202,12 @@ class Store:
 
     @property
     def locked(self) -> bool:
-        """Whether entries can be neither read nor written until `unlock`."""
+        """Whether entries cannot be read or written until `unlock`."""
         return self._kek is None
 
     @property
     def fresh(self) -> bool:
-        """Whether there is no passphrase yet, so that the next `unlock` chooses it."""
+        """Whether there is no passphrase yet, so the next `unlock` sets it."""
         return self.locked and not self._contents.wraps
 
     @property
@@ -219,23 +220,23 @@ class Store:
         return self._keys.describe()
 
     def stretch(self, passphrase: bytes | bytearray) -> Stretched:
-        """Return *passphrase* made ready for `unlock`, or for `lock` while it is open.
+        """Return *passphrase* prepared for `unlock`, or for `lock` while it is open.
 
-        Slow (0.1 to 1 s) and fit for a thread, where those two are quick.
+        Slow (0.1 to 1 s) and fit for a thread; those two are quick.
         """
         if self.locked and not self.fresh:
             wraps = self._contents.wraps
             if (last := peek(last_of(self._path))) is not None:
-                # Other terms are there only where one of the two files is damaged.
+                # There are other terms only if one of the two files is damaged.
                 wraps += last.wraps
             return stretch(passphrase, {wrap.terms for wrap in wraps if wrap.terms is not None})
         return stretch(passphrase, [new_terms()])
 
     def lock(self, passphrase: Passphrase | None = None) -> None:
-        """Forget the key, and leave it in both files under the *passphrase* alone: durable.
+        """Forget the key, and keep it in both files only under the *passphrase*: durable.
 
-        None: the one that the store has already. Where the disk does not take it, the store is
-        locked all the same, and `internal` is raised; `save` tries again.
+        None: the passphrase that the store already has. If the disk write fails, the store is
+        locked anyway, and `internal` is raised; `save` tries again.
         """
         with self._turn:
             kek = self._open_kek()
@@ -258,11 +259,11 @@ class Store:
             self.save()
 
     def unlock(self, passphrase: Passphrase) -> None:
-        """Open a locked store; of a fresh one, this is the passphrase from now on.
+        """Open a locked store; for a new one, this sets the passphrase.
 
-        The source that this store was opened with opens it again at the next start: another one
-        than before the lock moves the store there. Nothing but the key is sealed anew. Raise
-        `WrongPassphraseError`, and `fix-configuration` where the file turns out to be damaged.
+        The current key source opens it again at the next start; if it differs from the one before
+        the lock, the store moves there. Only the key is sealed again. Raise `WrongPassphraseError`,
+        and `fix-configuration` if the file is damaged.
         """
         with self._turn:
             if not self.locked:
@@ -313,12 +314,12 @@ class Store:
             ) from error
 
     def _reload(self, stretched: Stretched) -> None:
-        """Read the file anew, now that the passphrase can prove it."""
+        """Read the file again, now that the passphrase can verify it."""
         unwrap = unwrap_by_passphrase(stretched)
         try:
             unwrap(self._contents)
         except WrongKeyError:
-            # Either the passphrase is wrong or the file is damaged: the copy tells.
+            # Either the passphrase is wrong or the file is damaged: the copy shows which.
             if (last := peek(last_of(self._path))) is None:
                 raise
             unwrap(last)
@@ -376,11 +377,10 @@ class Store:
         self._generation += 1
 
     def _restore_source(self) -> None:
-        """Have the source of the configuration open the store again, if it can be had."""
+        """Let the configured key source open the store again, if it is available."""
         assert self._kek is not None
         try:
-            # The copy follows: a kill in between must not leave it open beside a
-            # locked store.
+            # The copy follows: a kill in between must not leave an open copy beside a locked store.
             self._set_wraps(self._wrap(self._kek, self._keys), purge=False)
             self.save()
         except BrokerError as failure:

@@ -84,7 +84,7 @@ def test_s1_a_directory_that_others_can_write_is_not_trusted(tmp_path: Path, mod
     state.chmod(mode)
     (state / "start.lock").write_text("5.0 internal the daemon is broken: run /tmp/mend\n")
 
-    with pytest.raises(BrokerError, match="is not yours alone") as caught, hold_start_lock(state):
+    with pytest.raises(BrokerError, match="is open to others") as caught, hold_start_lock(state):
         pass
     assert caught.value.kind is Kind.FIX_CONFIGURATION
 

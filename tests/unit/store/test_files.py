@@ -143,7 +143,7 @@ def test_a_file_open_to_others_is_refused(path, mode):
     """With the command that helps; it stays as it is."""
     path.chmod(mode)
 
-    assert f"lies open to others: run chmod 0600 {path}" in _refusal(path)
+    assert f"is open to others: run chmod 0600 {path}" in _refusal(path)
     assert path.stat().st_mode & 0o777 == mode
 
 

@@ -173,7 +173,7 @@ def test_a_systemd_credential_that_is_no_key_is_refused(tmp_path):
     path.write_bytes(KEY)
     path.chmod(0o444)
     shown = refusal(SystemdSource(tmp_path))
-    assert "lies open to others" in shown
+    assert "is open to others" in shown
     assert f"LoadCredentialEncrypted={CREDENTIAL}" in shown
 
 

@@ -123,7 +123,7 @@ def test_an_absent_item_is_not_made_unasked(ask):
     failure = refusal(ask, trusted(items))
 
     assert failure.kind is Kind.FIX_CONFIGURATION
-    assert 'keychain item "credward" of "store-key" is absent' in failure.message
+    assert 'keychain item "credward" of "store-key" is missing' in failure.message
     assert items.written == []
 
 

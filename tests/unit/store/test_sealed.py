@@ -95,9 +95,9 @@ def test_every_truncation_is_reported():
     [
         (b"", "it is empty"),
         (RAW[:-20], "it is cut off"),
-        (b"secret", "it is no sealed store"),
-        (b"[1]\n", "it is no sealed store"),
-        (b'{"format":1}\n', "it is no sealed store"),
+        (b"secret", "it is not a sealed store"),
+        (b"[1]\n", "it is not a sealed store"),
+        (b'{"format":1}\n', "it is not a sealed store"),
         (RAW.replace(b'"sequence"', b' "sequence"'), "it was changed"),
         (RAW.replace(b'"sequence":7', b'"sequence":8'), "its seal is broken"),
     ],
@@ -253,7 +253,7 @@ def test_more_wraps_than_are_ever_written():
         "sealed": "AAAA",
         "terms": {"kdf": "argon2id", "salt": "A" * 24},
     }
-    with pytest.raises(DamagedError, match="no sealed store"):
+    with pytest.raises(DamagedError, match="not a sealed store"):
         decode_file(forged([wrap] * 3))
 
 

@@ -63,5 +63,5 @@ def test_who_has_no_log_shuts_nothing(tmp_path: Path, caplog: pytest.LogCaptureF
     assert stat.S_IMODE(state.stat().st_mode) == 0o755
     assert caplog.records == []
     state.chmod(0o775)
-    with pytest.raises(BrokerError, match="not yours alone"):
+    with pytest.raises(BrokerError, match="is open to others"):
         prepare_state_dir(state, shut=False)

@@ -304,7 +304,7 @@ def test_memory_never_touches_the_disk(path):
 
     path.parent.mkdir()
     path.write_bytes(b"another's")
-    assert "is left alone" in Store.open(path, MemorySource()).warnings[0]
+    assert "is not used" in Store.open(path, MemorySource()).warnings[0]
     assert path.read_bytes() == b"another's"
 
 

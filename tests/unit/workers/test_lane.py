@@ -113,7 +113,7 @@ async def test_t10_a_dead_workers_mint_is_settled_once_it_is_dead_for_good(pool_
     task = mint(pool, ask, grant)
     grant.pid = await busy(pool)
     os.kill(grant.pid, signal.SIGKILL)
-    with pytest.raises(BrokerError, match="ended in mid-mint"):
+    with pytest.raises(BrokerError, match="ended during a mint"):
         await task
 
     assert grant.alive == [False]

@@ -1,1 +1,1 @@
-"""What a credential may say in the configuration: one file per provider, no SDK."""
+"""The settings of a credential in the configuration: one file per provider, no SDK."""

@@ -1,7 +1,7 @@
-"""What a credential of the provider `anthropic` may say: one of three ways to the Claude API.
+"""The settings of the provider `anthropic`: one of three ways to the Claude API.
 
-The exchange, `ant` and the key are used by `providers.anthropic`. Subscription logins of Claude.ai
-are none of the ways, see `subscriptions`.
+`providers.anthropic` does the work. Subscription logins of Claude.ai are not allowed, see
+`subscriptions`.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ _WAYS = (
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Workload identity federation, a Console profile of `ant`, or an API key.
 
-    *identity* is where the JWT comes from; a bare text names another credential, whose token it is.
-    *service_account_id* may be left out where the rule names one; *workspace_id* is needed only by
-    a rule that spans several.
+    *identity* is the source of the JWT; a plain text names another credential, whose token is the
+    JWT. *service_account_id* may be left out if the rule names one; only a rule for several
+    workspaces needs *workspace_id*.
     """
 
     federation_rule_id: str | None = None
@@ -89,7 +89,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def assertion(self) -> Reference:
-        """Where the JWT of a federation is."""
+        """The source of the JWT for federation."""
         match self:
             case Settings(identity_file=str(path)):
                 return Reference(file=path)
@@ -102,7 +102,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def _base_urls(self) -> tuple[str, ...]:
-        """The API; it takes the tokens of the endpoint that lies on the same host."""
+        """The API; it takes tokens of the endpoint on the same host."""
         if self.federation_rule_id is None:
             return (_API,)
         return (self.token_url.removesuffix(_TOKEN_PATH),)
@@ -119,21 +119,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def _server(self) -> str | None:
-        """Who is asked for a token; for a key, and by `ant`, nobody that is known."""
+        """The server that is asked for a token; unknown for a key and for `ant`."""
         return None if self.federation_rule_id is None else self.token_url
 
     @property
     def _service(self) -> Service:
-        """The API, by a key or by an access token, which it takes in another way."""
+        """The API, by a key or by an access token; it takes the two in different ways."""
         return Service.CLAUDE_LOGIN if self.api_key is None else Service.CLAUDE
 
     @property
     def _presents_once(self) -> bool:
-        """Whether a JWT is presented that counts once (see `grants.replay_cache`)."""
+        """Whether mints present a JWT that can be used once (see `grants.replay_cache`)."""
         return self.federation_rule_id is not None
 
     def _check_federation(self) -> None:
-        """Check what the exchange needs; ids are told apart by their documented prefixes."""
+        """Check what the exchange needs; each kind of id has a documented prefix."""
         if self.federation_rule_id is None or self.organization_id is None:
             raise ValueError("federation needs federation_rule_id and organization_id")
         if sum(getattr(self, name) is not None for name in _SOURCES) != 1:
@@ -144,14 +144,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                     "identity is the name of another credential, or says where the JWT is: "
                     'identity_file = "/path" or identity_command = ["…"]'
                 )
-            # One shape from here on, also where it is written out again for a worker.
+            # One shape from here on, also for a worker.
             msgspec.structs.force_setattr(self, "identity", Reference(credential=self.identity))
-        # Made anew, and so checked: paths and programs have keys of their own here.
+        # Made again, so that it is checked: paths and programs have their own keys here.
         _ = self.assertion
         if not self.federation_rule_id.startswith("fdrl_"):
             raise ValueError("federation_rule_id begins with fdrl_")
         if not _UUID.fullmatch(self.organization_id):
-            raise ValueError("organization_id is a UUID, as the Console shows it")
+            raise ValueError("organization_id is a UUID, as shown in the Console")
         if self.service_account_id is not None and not self.service_account_id.startswith("svac_"):
             raise ValueError("service_account_id begins with svac_")
         workspace = self.workspace_id

@@ -1,6 +1,6 @@
-"""What a credential of the provider `aws` may say; the words are those of an AWS profile.
+"""The settings of the provider `aws`, named as in an AWS profile.
 
-Words only: files of the AWS command line and references are read by `providers.aws` in a worker.
+Checks words only: `providers.aws` reads files of the AWS command line and references, in a worker.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SOURCES = (
 )
 
 # The endpoints that take a derived key (AWS General Reference, "Amazon Bedrock endpoints"; the
-# vendors' token generators): such a key is good in the region that it was signed for only.
+# vendors' token generators): such a key works only in the region that it was signed for.
 _HOSTS: Mapping[str, tuple[str, ...]] = {
     "bedrock-api-key": (
         "bedrock-runtime.{region}.amazonaws.com",
@@ -59,9 +59,9 @@ _ENV_NAMES = {
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the keys come from, which roles they assume on the way, and what is made of them.
+    """Where the keys come from, which roles they assume, and what is derived from them.
 
-    *profile* hands out what that profile yields; *source_profile* and *source* are keys that assume
+    *profile* hands out the keys of that profile; *source_profile* and *source* are keys that assume
     *role_arn*. *chain*: roles assumed before *role_arn*, in this order. Durations are in seconds.
     """
 
@@ -117,28 +117,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def _kind(self) -> str:
-        """What a token is, as everybody who looks at settings asks for it."""
+        """The kind of the token."""
         return {None: "aws", "ecr": "basic"}.get(self.derive, "bearer")
 
     @property
     def _service(self) -> Service:
-        """Who takes the keys, or what is derived of them."""
+        """The service that takes the keys, or what is derived from them."""
         return _SERVICES[self.derive]
 
     @property
     def _env_name(self) -> str | None:
-        """The variable in which the vendor's clients look for what is derived."""
+        """The variable that the vendor's clients read the derived key from."""
         return _ENV_NAMES.get(self.derive or "")
 
     @property
     def _base_urls(self) -> tuple[str, ...]:
-        """The endpoints of a derived key; for a registry or a cluster no setting names its host."""
+        """The endpoints of a derived key; no setting names the host of a registry or a cluster."""
         hosts = _HOSTS.get(self.derive or "", ())
         return tuple(f"https://{host.format(region=self.region)}" for host in hosts)
 
     @property
     def _grant(self) -> GrantTerms:
-        """A login at IAM Identity Center rotates; a session with an MFA code is typed in."""
+        """A login at IAM Identity Center rotates; for an MFA session the user types a code."""
         if self.by_sso:
             return GrantTerms(
                 identity=("sso_start_url", "sso_region", "sso_session"),
@@ -151,14 +151,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def _server(self) -> str | None:
-        """Where its services are asked; where the words of a profile lead is not known."""
+        """The endpoint of its services; unknown for a profile."""
         if self.profile is not None:
             return None
         return self.sso_region or self.sso_session or self.region or ""
 
     @property
     def by_sso(self) -> bool:
-        """Whether the keys come from a login of our own at IAM Identity Center."""
+        """Whether the keys come from our own login at IAM Identity Center."""
         return self.sso_session is not None or self.sso_start_url is not None
 
     @property
@@ -194,7 +194,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError(f"the keys have exactly one source: {_SOURCES}")
         if self.by_sso:
             if self.sso_account_id is None or self.sso_role_name is None:
-                raise ValueError("sso_account_id and sso_role_name say whose keys are meant")
+                raise ValueError("sso_account_id and sso_role_name are both needed")
             if self.sso_session is None and self.sso_region is None:
                 raise ValueError("sso_start_url needs sso_region")
             if self.sso_start_url is not None and not self.sso_start_url.startswith("https://"):
@@ -203,7 +203,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError("sso_… keys need sso_start_url or sso_session")
         temporary = (self.web_identity_token, self.credential_source, self.by_sso or None)
         if self.mfa_serial is not None and any(each is not None for each in temporary):
-            raise ValueError("mfa_serial belongs to long-term keys: use source_profile or source")
+            raise ValueError("mfa_serial needs long-term keys: use source_profile or source")
 
     def _check_role(self) -> None:
         if self.role_arn is None:
@@ -225,7 +225,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.web_identity_token is not None and not self.chain:
             for key in ("external_id", "session_tags", "source_identity"):
                 if getattr(self, key):
-                    raise ValueError(f"{key} cannot go with a web identity: its token carries such")
+                    raise ValueError(
+                        f"{key} cannot be used with a web identity: the token holds its own"
+                    )
         limit = _CHAIN_LIMIT if self.chain else _ROLE_LIMIT
         if (self.duration_seconds or 0) > limit:
             why = "a role reached through chain" if self.chain else "a role"
@@ -233,14 +235,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def _check_derived(self) -> None:
         if (self.cluster_name is None) == (self.derive == "eks"):
-            raise ValueError('cluster_name goes with derive = "eks", and only with it')
+            raise ValueError('derive = "eks" needs cluster_name, and nothing else takes it')
         if self.registry is not None and self.derive != "ecr":
-            raise ValueError('registry goes with derive = "ecr" only')
+            raise ValueError('registry is only for derive = "ecr"')
         if self.derive is None or self.region is not None:
             return
-        # What a profile says is read by a worker, too late to say which hosts a key is for.
+        # A worker reads the profile, too late to know which hosts a key is for.
         if self.derive in _HOSTS or self.profile is None:
-            raise ValueError("derive needs region: a derived key is good in one region only")
+            raise ValueError("derive needs region: a derived key works in one region only")
 
 
 def _check(form: re.Pattern[str], key: str, value: str | None, what: str) -> None:

@@ -1,7 +1,7 @@
-"""Which settings of a credential a stored secret is bound to: all but those of shape and time.
+"""Which settings of a credential a stored secret is bound to: all except format and time.
 
-What is asked for with a secret, whom it is shown to and what is made of it decide what is handed
-out. A setting therefore counts, unless its file says that it does not (`grants.secret_binding`).
+A setting may decide what is requested with a secret, who sees it and what is made of it. So each
+setting counts, unless its file says that it does not (`grants.secret_binding`).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ __all__ = ["bound_settings", "words_of"]
 
 
 def bound_settings(settings: msgspec.Struct) -> Mapping[str, Any]:
-    """Return the settings that count, for JSON; of settings that free none, all."""
+    """Return the settings that count, for JSON; all if none is marked as free."""
     free = meaning_of(settings).free
     return {name: value for name, value in words_of(settings).items() if name not in free}
 
 
 def words_of(struct: msgspec.Struct) -> dict[str, Any]:
-    """Return what differs from its default, for JSON: a later version may have more settings."""
+    """Return values that differ from their default, for JSON: later versions may add settings."""
     return {
         field.name: _plain(value)
         for field in msgspec.structs.fields(struct)

@@ -1,6 +1,6 @@
 """Checks that the settings of several providers share; each raises `ValueError` with what to write.
 
-Looks at words only: whether a program exists is found out by the worker that runs it.
+Checks words only: the worker that runs a program finds out whether it exists.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _PORTS = {"http": 80, "https": 443}
 def check_program(
     command: Sequence[str], key: str = "command", example: str = '["az", "account"]'
 ) -> None:
-    """Refuse what cannot name a program, or would name another one in another directory.
+    """Refuse words that name no program, or a different one in each directory.
 
-    *key* is what the settings call it, *example* one that would do.
+    *key* is its name in the settings, *example* a valid value.
     """
     if not command or not command[0].strip():
         raise ValueError(f"{key} is a program and its arguments, such as {example}")
@@ -42,16 +42,18 @@ def check_program(
 
 
 def check_variables(names: Iterable[str]) -> None:
-    """Refuse names that are no variables, and those that steer credward itself."""
+    """Refuse invalid variable names, and those that configure credward itself."""
     for name in names:
         if not name.isidentifier() or not name.isascii():
             raise ValueError(f'"{name}" in env is not the name of a variable')
         if name.startswith("CREDWARD_"):
-            raise ValueError(f"{name} in env is credward's own and cannot be set for a program")
+            raise ValueError(
+                f"{name} in env is reserved for credward and cannot be set for a program"
+            )
 
 
 def json_object(text: str) -> dict[str, Any] | None:
-    """Return the JSON object that *text* is, None where it is anything else."""
+    """Return the JSON object in *text*, else None."""
     try:
         found = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -70,23 +72,23 @@ def check_base_urls(base_urls: tuple[str, ...]) -> None:
 
 
 def check_server_url(name: str, url: str, example: str) -> None:
-    """Refuse what is no URL, and a server whose secrets would be sent in the clear.
+    """Refuse invalid URLs, and servers to which secrets would go in the clear.
 
-    Plain http is for loopback alone (RFC 8252 section 8.3).
+    Plain http is only for loopback (RFC 8252 section 8.3).
     """
     origin = origin_of(url)
     if origin is None or "#" in url:
         raise ValueError(f"{name} is a URL such as {example}")
     scheme, host, _ = origin
     if scheme != "https" and not is_loopback(host):
-        raise ValueError(f"{name} is an https URL such as {example}: http shows others the secrets")
+        raise ValueError(f"{name} is an https URL such as {example}: http would expose secrets")
 
 
 def origin_of(url: str) -> tuple[str, str, int] | None:
     """Return scheme, host and port; None for anything but a plain http(s) URL.
 
-    Everything that compares or checks where a URL leads goes by this. Port 0 is no port: it is
-    neither the default one nor one that can be dialled.
+    All code that compares URLs or checks where one leads uses this. Port 0 is not valid: it is
+    neither the default nor a port to connect to.
     """
     if not url.isascii() or not url.isprintable() or "\\" in url or " " in url:
         return None
@@ -96,14 +98,14 @@ def origin_of(url: str) -> tuple[str, str, int] | None:
     except ValueError:
         return None
     host = (parts.hostname or "").rstrip(".")
-    # With user information, http://good@evil reads like one host and is another.
+    # With user information, http://good@evil looks like one host and is another.
     if parts.scheme not in _PORTS or not host or port == 0 or "@" in parts.netloc:
         return None
     return parts.scheme, host, port or _PORTS[parts.scheme]
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether *host* is this machine: where http is as good as https (RFC 8252 8.3)."""
+    """Return whether *host* is this machine, where http is as safe as https (RFC 8252 8.3)."""
     if host.lower() == "localhost":
         return True
     try:
@@ -113,10 +115,9 @@ def is_loopback(host: str) -> bool:
 
 
 def is_page(url: object) -> bool:
-    """Return whether *url*, which a server may have sent, may be shown to a user and opened.
+    """Return whether *url*, maybe from a server, is safe to show to a user and open.
 
-    https, or on loopback; nothing that a terminal obeys, and no name before an @ to pass for the
-    host.
+    https, or on loopback; no control characters, and no name before an @ that looks like the host.
     """
     origin = origin_of(url) if isinstance(url, str) else None
     return origin is not None and (origin[0] == "https" or is_loopback(origin[1]))

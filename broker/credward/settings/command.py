@@ -1,6 +1,6 @@
-"""What a credential of the provider `command` may say.
+"""The settings of the provider `command`.
 
-Running the program and reading what it prints is the job of `providers.command`.
+`providers.command` runs the program and reads its output.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ Timeout = Annotated[float, msgspec.Meta(gt=0, le=600)]
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A program that prints a token.
 
-    *lifetime* counts where the program tells no end; *expiry* fixes where the end is looked for
-    (None: in its JSON, else in a JWT, else *lifetime*). *kind* None: `aws` for the shape of
+    *lifetime* counts if the program gives no expiry; *expiry* fixes where to look for it (None: in
+    its JSON, else in a JWT, else *lifetime*). *kind* None: `aws` for the format of
     `credential_process`, else `bearer`. *env* is added to the program's clean environment.
     """
 

@@ -1,6 +1,6 @@
-"""What a credential of the provider `entra` may say: Microsoft Entra ID, in Microsoft's own words.
+"""The settings of the provider `entra`: Microsoft Entra ID, in Microsoft's words.
 
-Words and their combinations only; talking to Entra ID is the job of `providers.entra`.
+Words and their combinations only; `providers.entra` talks to Entra ID.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ _HOSTS = {
     "usgov": "login.microsoftonline.us",
     "china": "login.partner.microsoftonline.cn",
 }
-# The audiences that the documents of Foundry name for Claude, the default first: Anthropic's
-# documents and SDKs say the one, Microsoft's page and the service's own 401 also the other.
+# The audiences for Claude in Foundry, the default first: Anthropic's documents and SDKs name the
+# first, Microsoft's page and the service's 401 also the other.
 FOUNDRY_SCOPES = (
     "https://ai.azure.com/.default",
     "https://cognitiveservices.azure.com/.default",
 )
-# The addresses of one Foundry resource: that of Anthropic's documents and clients, then Microsoft's
-# older ones, which behind private endpoints may be the only ones.
+# The addresses of one Foundry resource: first that of Anthropic's documents and clients, then
+# Microsoft's older ones; behind private endpoints there may be only those.
 _FOUNDRY_DOMAINS = ("services.ai.azure.com", "cognitiveservices.azure.com", "openai.azure.com")
 _FOUNDRY_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9-]{1,63}$")
 _GUID = re.compile(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
 _TENANT = re.compile(r"^[A-Za-z0-9][A-Za-z0-9.-]*$")
-# Tenants of anybody: there an application has no service principal of its own.
+# Tenants for any account: an application has no service principal there.
 _SHARED_TENANTS = frozenset({"common", "organizations", "consumers"})
-# What every sign-in asks for anyway (OpenID Connect Core 1.0, sections 3.1.2.1 and 11).
+# Scopes of every sign-in (OpenID Connect Core 1.0, sections 3.1.2.1 and 11).
 _SIGN_IN_SCOPES = frozenset({"openid", "profile", "email", "offline_access"})
 _GRAPH_HOSTS = (
     "graph.microsoft.com",
@@ -49,7 +49,7 @@ _GRAPH_HOSTS = (
     "dod-graph.microsoft.us",
     "microsoftgraph.chinacloudapi.cn",
 )
-# Where the APIs of Azure and of Microsoft 365 lie (learn.microsoft.com, "National clouds", and
+# The hosts of the APIs of Azure and Microsoft 365 (learn.microsoft.com, "National clouds", and
 # "Azure services that support managed identities").
 _OWN_DOMAINS = (
     "azure.com", "azure.net", "windows.net", "microsoft.com", "office.com", "office365.com",
@@ -76,7 +76,7 @@ class ManagedIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A token of Entra ID, gained in exactly one way.
+    """A token of Entra ID, obtained in exactly one way.
 
     The ways: an application by *client_secret*, *client_certificate* (PEM of certificate and key),
     *client_assertion* (a JWT made elsewhere) or *federated* (this job of GitHub Actions), each also
@@ -129,7 +129,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             self._check_scopes()
         self._check_claims()
 
-    # --- what they come to -----------------------------------------------------------------------
+    # --- what they mean --------------------------------------------------------------------------
 
     @property
     def meaning(self) -> Meaning:
@@ -147,7 +147,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def way(self) -> Way:
-        """How the token is gained."""
+        """How the token is obtained."""
         if self.source is not None:
             return "az"
         if self.managed_identity:
@@ -156,7 +156,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def proves(self) -> bool:
-        """Whether the application proves itself, be it for its own token or in a user's login."""
+        """Whether the application proves itself, for its own token or in a user's login."""
         return self.federated is not None or any(getattr(self, field) for field in _SECRETS)
 
     @property
@@ -167,14 +167,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def _server(self) -> str | None:
-        """Who is asked; what `az` and the platform ask is not known."""
+        """The server that is asked; unknown for `az` and the platform."""
         return self.authority_url if self.way in {"user", "application"} else None
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        """What is asked for; nothing for an ID token alone."""
+        """The scopes to ask for; none for only an ID token."""
         if self.scope is not None:
-            # The sign-in scopes are asked for anyway, and refused by msal where they are named.
+            # The sign-in scopes are always requested; msal refuses them if they are named.
             return tuple(each for each in self.scope.split() if each not in _SIGN_IN_SCOPES)
         if self.resource is None:
             return ()
@@ -182,7 +182,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def foundry(self) -> bool:
-        """Whether *resource* is the name of a Foundry resource rather than an audience."""
+        """Whether *resource* is the name of a Foundry resource, not an audience."""
         return (
             self.resource is not None
             and _FOUNDRY_NAME.match(self.resource) is not None
@@ -198,7 +198,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def _service(self) -> Service | None:
-        """Foundry and Microsoft's other services; an application of one's own may be anything."""
+        """Foundry and Microsoft's other services; unknown for your own application."""
         if not self.scopes or self.token == "id":  # noqa: S105 - a word, not a token
             return None
         if self.foundry or any(scope in FOUNDRY_SCOPES for scope in self.scopes):
@@ -208,9 +208,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def _audiences(self) -> tuple[str, ...]:
-        """The audiences that callers may name without `serve.audiences`: no more than is granted.
+        """The audiences that callers may name without `serve.audiences`: not more than is granted.
 
-        Those whose permissions are asked for whole, and for Foundry both of the documented ones.
+        Those with all their permissions requested, and for Foundry both documented ones.
         """
         served = FOUNDRY_SCOPES if self.foundry and self.cloud == "public" else self.scopes
         whole = (scope for scope in served if scope.endswith("/.default"))
@@ -236,9 +236,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return ("device", "browser") if self.flow == "device" else ("browser", "device")
 
     def _refuse_base_urls(self, base_urls: tuple[str, ...]) -> None:
-        """Refuse a token for Microsoft Graph that is meant for another host.
+        """Refuse a token for Microsoft Graph if its base URL is another host.
 
-        A gateway cannot verify such a token at all: it is signed for Graph alone.
+        A gateway cannot verify such a token: it is signed only for Graph.
         """
         if self.foundry and not base_urls:
             raise ValueError(
@@ -262,7 +262,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.authority is None:
             return
         if self.cloud != "public":
-            raise ValueError("authority and cloud both say where: keep one of them")
+            raise ValueError("authority and cloud both name the host: keep one of them")
         origin = origin_of(self.authority)
         if origin is None or origin[0] != "https" or {"?", "#"} & set(self.authority):
             raise ValueError("authority is an https URL such as https://login.microsoftonline.us")
@@ -306,9 +306,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def _check_managed_identity(self) -> None:
         self._refuse("flow", "account", "tenant", "authority", "on_behalf_of", "claims")
         if self.client_id is not None and self.managed_identity is not True:
-            raise ValueError("client_id and managed_identity name two identities: keep one")
+            raise ValueError("client_id and managed_identity name different identities: keep one")
         if len(self.scopes) > 1:
-            raise ValueError("scope is one audience for a managed identity")
+            raise ValueError("a managed identity needs a scope of one audience")
         self._need_default_scope("a managed identity")
 
     def _check_az(self) -> None:
@@ -341,13 +341,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def _check_claims(self) -> None:
         if self.claims is not None and json_object(self.claims) is None:
-            raise ValueError("claims is a JSON object, as a claims challenge brings it")
+            raise ValueError("claims must be a JSON object, as in a claims challenge")
 
     def _refuse(self, *fields: str) -> None:
         for field in fields:
             if getattr(self, field) is not None:
                 chosen = self._chosen()[0]
-                raise ValueError(f"{field} says nothing beside {chosen}: leave one of them out")
+                raise ValueError(f"{field} cannot be used with {chosen}: remove one of them")
 
     def _chosen(self) -> list[str]:
         return [field for field in _WAYS if getattr(self, field) not in {None, False}]
@@ -356,14 +356,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         # A resource always becomes one that does.
         for scope in self.scopes:
             if not scope.endswith("/.default"):
-                raise ValueError(
-                    f"{who} gets the permissions it was given, no chosen ones: "
-                    "end scope in /.default"
-                )
+                raise ValueError(f"{who} cannot choose its permissions: end scope in /.default")
 
 
 def _is_microsofts(scope: str) -> bool:
-    """Tell whether *scope* is of an API that lies on one of Microsoft's own domains."""
+    """Return whether *scope* is of an API on one of Microsoft's own domains."""
     host = (urlsplit(scope).hostname or "").lower()
     return any(host == domain or host.endswith(f".{domain}") for domain in _OWN_DOMAINS)
 

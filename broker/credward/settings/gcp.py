@@ -1,6 +1,6 @@
-"""What a credential of the provider `gcp` may say.
+"""The settings of the provider `gcp`.
 
-Reading keys and asking Google is the job of `providers.gcp`.
+`providers.gcp` reads keys and asks Google.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from credward.settings.services import Service
 
 __all__ = ["ADC_FILE", "AccessBoundaryRule", "AvailabilityCondition", "Settings", "Source"]
 
-# Where `gcloud auth application-default login` leaves it, unless its variables say otherwise.
+# Where `gcloud auth application-default login` stores it, unless variables say otherwise.
 ADC_FILE = "~/.config/gcloud/application_default_credentials.json"
 
 Source = Literal["adc", "metadata", "file", "key", "external_account", "login"]
 
-# Google's own limits: twelve hours where the organisation allows it, ten rules
+# Google's limits: twelve hours if the organisation allows it, ten rules
 # (cloud.google.com/iam/docs, "Create short-lived credentials" and "Downscope with CABs").
 Lifetime = Annotated[int, msgspec.Meta(ge=60, le=43_200)]
 _MAX_RULES = 10
@@ -59,15 +59,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Where a Google credential comes from, whom it impersonates, and what it is narrowed to.
 
     *lifetime* of an impersonated token and *timeout* of a request or a program are in seconds.
-    *scopes* empty: cloud-platform, and whatever the login was given for a user. *project* and
-    *region* are for the clients that are set up with this credential; *region* says where a token
-    may be sent, too.
+    *scopes* empty: cloud-platform, or for a user what the login was given. *project* and *region*
+    are for clients that are set up with this credential; *region* also says where a token may be
+    sent.
     """
 
     source: Literal["adc", "metadata"] | None = None
     metadata_host: str | None = None
     credentials_file: str | None = None
-    # Texts are let through to `__post_init__`, which can say more than "expected object".
+    # Strings reach `__post_init__`, whose message is better than "expected object".
     service_account_key: Reference | str | None = None
     external_account: dict[str, Any] | None = None
     allow_executable: bool = False
@@ -134,26 +134,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def _files(self) -> tuple[str, ...]:
-        """The file of the credentials: the one that is named, or where gcloud leaves it."""
+        """The credentials file: the named one, or where gcloud stores it."""
         if self.origin == "adc":
             return (ADC_FILE,)
         return () if self.credentials_file is None else (self.credentials_file,)
 
     @property
     def _server(self) -> str | None:
-        """Who is asked: Google, or a metadata server; the issuer of somebody else is not known."""
+        """The server that is asked: Google or a metadata server; unknown for other issuers."""
         if self.origin == "metadata":
             return self.metadata_host or "metadata"
         return None if self.origin == "external_account" else "google"
 
     @property
     def _service(self) -> Service | None:
-        """Google's APIs take access tokens; an ID token is for whoever its audience is."""
+        """Google's APIs take access tokens; an ID token is for its audience."""
         return Service.GOOGLE if self.token == "access" else None  # noqa: S105 - a kind
 
     @property
     def _grant(self) -> GrantTerms:
-        """A login of its own keeps a refresh token, which Google does not rotate."""
+        """Its own login keeps a refresh token, which Google does not rotate."""
         if self.origin != "login":
             return GrantTerms()
         return GrantTerms(identity=("client_id", "account"), logins=("browser",))
@@ -172,9 +172,9 @@ def _check_sources(settings: Settings) -> None:
         raise ValueError("credentials_file is an absolute path, or one that begins with ~/")
     if settings.client_id is None:
         if settings.client_secret is not None or settings.account is not None:
-            raise ValueError("client_secret and account belong to a login: set client_id")
+            raise ValueError("client_secret and account need a login: set client_id")
     elif settings.client_secret is None:
-        raise ValueError("client_id needs client_secret, which Google asks of desktop clients too")
+        raise ValueError("client_id needs client_secret, even for a desktop client")
     if settings.region is not None and not _REGION.fullmatch(settings.region):
         raise ValueError("region is such as europe-west1, or global")
     if settings.metadata_host is not None:
@@ -199,7 +199,7 @@ def _check_metadata_host(settings: Settings) -> None:
 def _check_external_account(info: dict[str, Any]) -> None:
     if info.get("type") != "external_account":
         raise ValueError(
-            'external_account holds what Google\'s JSON does, type = "external_account"'
+            'external_account needs the content of Google\'s JSON, type = "external_account"'
         )
     source = info.get("credential_source")
     headers = source.get("headers") if isinstance(source, dict) else None
@@ -217,7 +217,7 @@ def _check_impersonation(settings: Settings) -> None:
     if settings.impersonate_service_account is not None:
         names.append(settings.impersonate_service_account)
     elif settings.delegates or settings.lifetime is not None:
-        raise ValueError("delegates and lifetime belong to an impersonate_service_account")
+        raise ValueError("delegates and lifetime need impersonate_service_account")
     for name in names:
         # It becomes part of a path.
         if not name or not name.isascii() or set(name) & set("/:?#% ") or not name.isprintable():
@@ -237,6 +237,6 @@ def _check_narrowing(settings: Settings) -> None:
             raise ValueError('audience is for ID tokens: set token = "id" too')
         return
     if settings.access_boundary:
-        raise ValueError("access_boundary narrows access tokens: an ID token carries no access")
+        raise ValueError('access_boundary is only for access tokens: remove it, or token = "id"')
     if settings.audience is None and settings.origin != "login":
-        raise ValueError('token = "id" needs audience, whom the token is for')
+        raise ValueError('token = "id" needs audience, the receiver of the token')

@@ -1,6 +1,6 @@
-"""What the settings of a provider say about the grant behind them.
+"""What the settings of a provider say about their grant.
 
-A part of their `meaning`; keeping and using the grant is `grants.keeper`.
+A part of their `meaning`; `grants.keeper` keeps and uses the grant.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ __all__ = ["GrantTerms", "bound_to"]
 class GrantTerms:
     """What kind of grant the mints of a credential need.
 
-    *identity*: names of the settings that make it this grant and no other (issuer, client id,
-    account, start URL); credentials that agree in them share it. They are also the words that a
-    table `[grants.NAME]` may hold. *presented*: names of the settings that say to whom it is
-    presented and by which client; None: all of *identity*. *rotating*: a mint may replace it, so
-    that mints on it take turns. *logins*: the ways in which a human gives it, the default first;
-    none where it is no login. *rotation_retry*: it is tried again after an exchange that was cut
-    off. *revoke_on_drop*: it is given up when no credential is on it any more.
+    *identity*: names of the settings that identify the grant (issuer, client id, account, start
+    URL); credentials that agree in them share it. A table `[grants.NAME]` may hold the same names.
+    *presented*: names of the settings that say to whom it is presented and by which client; None:
+    all of *identity*. *rotating*: a mint may replace it, so mints on it take turns. *logins*: the
+    ways to log in, the default first; none if it is not a login. *rotation_retry*: it is tried
+    again after an exchange that was cut off. *revoke_on_drop*: it is dropped when no credential
+    uses it any more.
     """
 
     identity: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class GrantTerms:
 
 
 def bound_to(provider: str, terms: GrantTerms, settings: msgspec.Struct) -> str:
-    """Return a name for whom the grant of *settings* is for: one of another is never sent there."""
+    """Return a name for the server and client of the grant: it is never sent to another."""
     names = terms.identity if terms.presented is None else terms.presented
     words = msgspec.to_builtins({name: getattr(settings, name) for name in names})
     text = msgspec.json.encode([provider, words], order="sorted")

@@ -1,6 +1,6 @@
-"""What a credential of the provider `local` may say.
+"""The settings of the provider `local`.
 
-Signing is the job of `providers.local`; the key is made and kept by `store.signing_keys`.
+`providers.local` signs; `store.signing_keys` makes and keeps the key.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from credward.settings.meaning import Meaning
 
 __all__ = ["Settings"]
 
-# These say who, for whom and how long; a claim of this name would contradict the settings.
+# The settings set these claims; a second value would contradict them.
 _RESERVED = frozenset({"iss", "sub", "aud", "iat", "nbf", "exp", "jti", "scope"})
 
 

@@ -1,7 +1,7 @@
 """What the settings of a provider mean to the rest of the broker: one value, declared by each.
 
-`Settings.meaning` returns it. Who says nothing of a thing has its default; nobody looks for an
-attribute by its name.
+`Settings.meaning` returns it. Fields that are not set have defaults; nobody looks up attributes by
+name.
 """
 
 from __future__ import annotations
@@ -23,22 +23,20 @@ __all__ = ["HasMeaning", "Meaning", "files_in", "meaning_of", "upstream_of"]
 class Meaning:
     """What the settings of one credential say. Durations are in seconds.
 
-    *grant*: what kind of grant is behind it. *server*: a name for the server that mints ask, which
-    others share who ask the same one; None where that is not known. *timeout*: how long a mint may
-    take. *lifetime*: how long a token lasts, None where only a mint will tell. *kind*: of token,
-    None likewise.
+    *grant*: the kind of grant it uses. *server*: a name for the server that mints ask, equal for
+    all that ask the same one; None if unknown. *timeout*: how long a mint may take. *lifetime*: how
+    long a token lasts, None if only a mint can tell. *kind*: the kind of token, None likewise.
 
-    *service*: which service takes the token, None where a base URL has to say. *base_urls*: those
-    of that service, the usual one first. *refuse_base_urls* raises `ValueError` for those at which
-    the token could not be used. *audiences*: those that callers may name without `serve.audiences`.
-    *env_name*: the variable in which the vendor's clients look for it.
+    *service*: which service takes the token, None if a base URL must say so. *base_urls*: those of
+    that service, the usual one first. *refuse_base_urls* raises `ValueError` for base URLs where
+    the token would not work. *audiences*: those that callers may name without `serve.audiences`.
+    *env_name*: the variable that the vendor's clients read it from.
 
-    *handed_out*: where the secret is that is handed out as it is, None where a token is minted.
-    *presents_once*: what a mint presents may be used up, so that the next one must be told.
-    *files*: what mints read besides secrets; a path may begin with `~/`. *free*: names of settings
-    that say in which shape a token is handed out, for how long it is good or how long to wait,
-    never what it is good for or who sees a secret: they may change without the word of the
-    secret's owner (`grants.secret_binding`).
+    *handed_out*: the source of a secret that is handed out as it is, None if a token is minted.
+    *presents_once*: what a mint presents may be used up, so the next one must know. *files*: what
+    mints read besides secrets; a path may begin with `~/`. *free*: names of settings about the
+    format of a token, its life or a timeout, never about its permissions or who sees a secret: they
+    may change without the secret's owner (`grants.secret_binding`).
     """
 
     grant: GrantTerms = GrantTerms()  # noqa: RUF009 - frozen
@@ -59,7 +57,7 @@ class Meaning:
 
 @runtime_checkable
 class HasMeaning(Protocol):
-    """Settings that say what they mean."""
+    """Settings with a `meaning`."""
 
     @property
     def meaning(self) -> Meaning:
@@ -71,23 +69,23 @@ _NOTHING = Meaning()
 
 
 def meaning_of(settings: msgspec.Struct) -> Meaning:
-    """Return what *settings* mean; of those of a plug-in that say nothing, the defaults."""
-    # A setting of a plug-in may have that name: then it is the word of who configured it.
+    """Return what *settings* mean; defaults for a plug-in without a `meaning`."""
+    # A plug-in may have a setting of that name: then the user wrote its value.
     said = settings.meaning if isinstance(settings, HasMeaning) else None
     return said if isinstance(said, Meaning) else _NOTHING
 
 
 def upstream_of(provider: str, settings: msgspec.Struct) -> str | None:
-    """Return a name for the server that *settings* ask, which those of others may share.
+    """Return a name for the server that *settings* ask; other settings may share it.
 
-    None where nothing is known of it.
+    None if unknown.
     """
     server = meaning_of(settings).server
     return None if server is None else f"{provider} {server}"
 
 
 def files_in(settings: msgspec.Struct) -> tuple[str, ...]:
-    """Return the files that the settings have read: of references, and what they name themselves.
+    """Return the files that mints read: from references, and those that the settings name.
 
     A path may begin with `~/`.
     """

@@ -1,6 +1,6 @@
-"""How workers reach the outside: the table `[network]`, as it travels with every request to one.
+"""How workers reach the network: the table `[network]`, sent with every request to a worker.
 
-Words only; the connections themselves are made by `providers.transport`.
+Words only; `providers.transport` makes the connections.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """`[network]`: *proxy* for https, *no_proxy* host suffixes, *ca* a PEM file of authorities.
 
     *ca* None: the trust store of the operating system. Variables such as HTTPS_PROXY are not read:
-    a daemon has nobody's shell. *private_hosts*: host suffixes that may lie in a private network
-    though no configuration but a server's answer names them.
+    a daemon has no user's shell. *private_hosts*: host suffixes that may be in a private network
+    even if only a server's answer names them.
     """
 
     proxy: str | None = None
@@ -28,7 +28,9 @@ class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     def __post_init__(self) -> None:
         if self.proxy is not None:
             if "@" in self.proxy:
-                raise ValueError("proxy holds no name and no password: use a proxy that needs none")
+                raise ValueError(
+                    "proxy must not hold a name or password: use a proxy that needs none"
+                )
             if origin_of(self.proxy) is None:
                 raise ValueError("proxy is a URL such as http://proxy.example.com:3128")
         if self.ca is not None and not self.ca.startswith(("/", "~/")):
@@ -39,7 +41,7 @@ class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         return _ends_in(host, self.no_proxy)
 
     def may_be_private(self, host: str) -> bool:
-        """Return whether *host* may lie in a private network whoever named it."""
+        """Return whether *host* may be in a private network, no matter who named it."""
         return _ends_in(host, self.private_hosts)
 
 

@@ -1,6 +1,6 @@
-"""What a credential of the provider `oauth` may say.
+"""The settings of the provider `oauth`.
 
-Talking to the authorization server is the job of `providers.oauth` and its siblings.
+`providers.oauth` and its siblings talk to the authorization server.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _ENDPOINTS = (
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An authorization server (*issuer*, or its endpoints), a client of it, and a grant type.
 
-    *lifetime*, in seconds, counts where an answer does not tell when its token ends. The keys are
+    *lifetime*, in seconds, counts if an answer has no expiry. The keys are
     those of RFC 6749, 7523, 7591, 8414, 8628, 8693, 8705 and 8707, and of OpenID Connect.
     """
 
@@ -94,7 +94,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 if self.for_user:
                     refuse_server(url)
         if not self.client_id:
-            raise ValueError("client_id is what the authorization server knows this client by")
+            raise ValueError(
+                "client_id is empty: set the name of this client at the authorization server"
+            )
         self._check_places()
         self._check_client()
         self._check_grant()
@@ -134,17 +136,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def for_user(self) -> bool:
-        """Whether mints use a refresh token, which belongs to somebody."""
+        """Whether mints use a user's refresh token."""
         return self.grant_type in {"authorization_code", "device_code", "refresh_token"}
 
     @property
     def wants_id_token(self) -> bool:
-        """Whether the ID token is handed out in the place of the access token."""
+        """Whether the ID token is handed out instead of the access token."""
         return self.token == "id"  # noqa: S105 - which one, no token
 
     @property
     def auth_method(self) -> str | None:
-        """How the client proves who it is; None: by its secret, where the server wants it."""
+        """How the client proves who it is; None: by its secret, as the server wants it."""
         if self.token_endpoint_auth_method is not None:
             return self.token_endpoint_auth_method
         if self.client_assertion is not None or (
@@ -157,12 +159,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def signs_its_grant(self) -> bool:
-        """Whether *private_key* signs what is traded for a token rather than who the client is."""
+        """Whether *private_key* signs the traded assertion, not the client's proof."""
         return self.grant_type == "jwt_bearer" and self.assertion is None
 
     @property
     def _base_urls(self) -> tuple[str, ...]:
-        """The resource where that is an address, as RFC 8707 section 2 wants it."""
+        """The resource if it is a URL, as RFC 8707 section 2 wants it."""
         resource = self.resource
         if self.wants_id_token or resource is None or origin_of(resource) is None:
             return ()
@@ -183,7 +185,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return GrantTerms(
             rotation_retry=self.rotation_retry,
             identity=identity,
-            # Scopes and audiences may differ among those that share it; these see the secret.
+            # Scopes and audiences may differ among credentials that share it; these see the secret.
             presented=("issuer", "token_endpoint", "revocation_endpoint", "client_id"),
             rotating=True,
             logins=logins.get(self.grant_type, ()),
@@ -209,7 +211,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             if path is not None and not path.startswith(("/", "~/")):
                 raise ValueError(f"{name} is an absolute path, or one that begins with ~/")
         if self.private_key is not None and self.client_assertion is not None:
-            raise ValueError("private_key signs assertions, client_assertion is one: name one")
+            raise ValueError("private_key and client_assertion both prove the client: keep one")
         needed = {
             "client_secret_basic": ("client_secret",),
             "client_secret_post": ("client_secret",),
@@ -233,7 +235,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 "client_assertion or client_certificate"
             )
         if self.dpop and not self.for_user:
-            # The token would be bound to a key that nobody has.
+            # The token would be bound to a key that callers do not have.
             raise ValueError(
                 f'dpop binds refresh tokens, grant_type = "{self.grant_type}" has none'
             )

@@ -21,7 +21,7 @@ _RESERVED = frozenset(
 
 
 def check_endpoint(name: str, url: str) -> None:
-    """Refuse what is no https URL; plain http is for loopback (RFC 6749 section 3.2)."""
+    """Refuse anything but an https URL; plain http only on loopback (RFC 6749 section 3.2)."""
     check_server_url(name, url, "https://login.example.com")
     if name == "issuer" and "?" in url:
         raise ValueError("issuer is a URL without a query")
@@ -34,6 +34,6 @@ def check_parameters(parameters: Iterable[str]) -> None:
 
 
 def check_ports(ports: Iterable[int]) -> None:
-    """Refuse what is no port; 0 is any free one."""
+    """Refuse anything but ports; 0 means any free one."""
     if not (ports := tuple(ports)) or any(not 0 <= port <= 65_535 for port in ports):
         raise ValueError("redirect_ports is a list of ports, 0 for any free one")

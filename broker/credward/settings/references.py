@@ -1,8 +1,7 @@
-"""Where a secret is to be found: the one way in which configuration may speak of one.
+"""Where a secret is: the only way in which the configuration may name one.
 
-Parses and checks the words. Files and programs are read by `providers.references` in a worker; what
-only the daemon can reach (its own environment, the store, the keychain, another credential), the
-daemon reads and hands over.
+Parses and checks the words. `providers.references` reads files and programs in a worker; the daemon
+itself reads what only it can reach (its environment, the store, the keychain, another credential).
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _WAYS = (
 
 
 class Keychain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An item that lies in the keychain of the operating system already; read, never written."""
+    """An existing item of the operating system's keychain; read, never written."""
 
     service: str
     account: str
@@ -36,7 +35,7 @@ class Keychain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Reference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One place that holds a secret; exactly one of the fields is set.
 
-    *credential*: a token of another credential, minted for this one use and never kept.
+    *credential*: a token of another credential, minted for this use and never kept.
     """
 
     store: str | None = None

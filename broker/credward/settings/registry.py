@@ -1,7 +1,7 @@
-"""Which providers there are and what each may be told, without loading one.
+"""Which providers there are and their settings, without loading a provider.
 
-Each file is loaded at its first use: the daemon holds what its configuration names. Finding the
-provider itself is `providers.registry`, in a worker.
+Each file is loaded at its first use, so the daemon holds only what its configuration names.
+`providers.registry` finds the provider itself, in a worker.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
 __all__ = ["GROUP", "OWN_KINDS", "SETTINGS", "settings_of"]
 
-# A package that brings a provider names its settings here, under the provider's name.
+# A package with a provider registers its settings here, under the provider's name.
 GROUP = "credward.settings"
-# Kinds of worker that serve the daemon itself: no credential and no plug-in can be one.
+# Kinds of worker for the daemon itself: not for credentials or plug-ins.
 OWN_KINDS = frozenset({"keychain"})
 # Files of this folder with the class `Settings`.
 _BUILT_IN = ("anthropic", "aws", "command", "entra", "gcp", "local", "oauth", "static", "vault")
 
 
 def _announced() -> tuple[EntryPoint, ...]:
-    """Return what plug-ins announce; loaded late, for it brings a megabyte into the daemon."""
+    """Return what plug-ins register; loaded late, because it takes a megabyte."""
     from importlib.metadata import entry_points  # noqa: PLC0415
 
     return tuple(entry_points(group=GROUP))
 
 
 class _Settings(Mapping[str, type[msgspec.Struct]]):
-    """Provider name to its settings. Plug-ins are looked for only when a name is not built in."""
+    """Provider name to its settings. Plug-ins are searched only if a name is not built in."""
 
     def __getitem__(self, name: str) -> type[msgspec.Struct]:
         if name in OWN_KINDS:
@@ -73,7 +73,7 @@ def _load_plug_in(name: str) -> type[msgspec.Struct]:
         raise BrokerError(
             Kind.FIX_CONFIGURATION,
             f'settings of provider "{name}" cannot be loaded from {entry_point.value} '
-            f"({type(error).__name__}): install the package that brings it again",
+            f"({type(error).__name__}): reinstall its package",
         ) from error
     return found
 

@@ -1,6 +1,6 @@
-"""Which service the token of a credential is for, as far as its settings say.
+"""Which service the token of a credential is for, if its settings say so.
 
-What a client of that service has to be told is for who sets it up (`cli.setup`).
+`cli.setup` knows how to configure a client of that service.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ __all__ = ["Service"]
 
 
 class Service(enum.StrEnum):
-    """A service that takes the token, and to any other server it is of no use or a leak."""
+    """A service that takes the token; at any other server it is useless or a leak."""
 
     CLAUDE = "the Claude API"
     CLAUDE_LOGIN = "a login at the Claude Console"

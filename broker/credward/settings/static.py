@@ -1,6 +1,6 @@
-"""What a credential of the provider `static` may say.
+"""The settings of the provider `static`.
 
-Reading the secret is the job of `providers.static`.
+`providers.static` reads the secret.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Settings"]
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A secret that is handed out as it is; *rotate_after* is the day of a reminder."""
 
-    # A text is let through to `__post_init__`, which can say more than "expected object".
+    # A string reaches `__post_init__`, whose message is better than "expected object".
     secret: Reference | str
     kind: Literal["bearer", "api-key", "basic"] = "bearer"
     rotate_after: dt.date | None = None

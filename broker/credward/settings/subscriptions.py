@@ -1,7 +1,7 @@
-"""Knows the places of Claude.ai's subscription logins, which no credential may be made of.
+"""Knows where Claude.ai's subscription logins are kept; no credential may use them.
 
-Free, Pro, Max and Team log in to Anthropic's own applications alone (the vendor's legal page on
-authentication and credential use). Words only; what a secret turns out to be is seen by providers.
+Logins of Free, Pro, Max and Team are only for Anthropic's own applications (the vendor's legal page
+on authentication and credential use). Checks words only; providers check the secret itself.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ _FILE = ".claude/.credentials.json"
 _KEYCHAIN = "Claude Code"
 _VARIABLE = "CLAUDE_CODE_OAUTH_TOKEN"
 _MARKS = (_FILE, f"{_KEYCHAIN}-", _VARIABLE, "setup-token", "claudeAiOauth")
-# Federation and Console tokens have it too, but end within a day: nobody keeps one as a secret.
+# Federation and Console tokens have it too, but they end within a day: nobody stores them.
 _OAUTH_PREFIX = "sk-ant-oat"
 # Where such logins are made and renewed. Tokens of the Console come by federation or `ant`.
 _SERVERS = ("claude.ai", "claude.com", "anthropic.com")
 _WHY = (
-    "is a subscription login of Claude.ai, which its terms keep to Anthropic's own applications: "
+    "is a Claude.ai subscription login, which its terms allow only in Anthropic's applications: "
     'use provider = "anthropic" with an API key, federation or a Console profile'
 )
 
@@ -30,7 +30,7 @@ _WHY = (
 def refuse_place(
     *, file: str | None = None, env: str | None = None, keychain: str | None = None
 ) -> None:
-    """Raise `ValueError` where a secret would be read from a place of such a login."""
+    """Raise `ValueError` if a secret would be read from a place of such a login."""
     if file is not None and f"/{file}".endswith(f"/{_FILE}"):
         raise ValueError(f"file {file} {_WHY}")
     if env == _VARIABLE:
@@ -40,10 +40,10 @@ def refuse_place(
 
 
 def refuse_program(command: Iterable[str]) -> None:
-    """Raise `ValueError` where a program would print such a login."""
+    """Raise `ValueError` if a program would print such a login."""
     words = list(command)
     if any(mark in word for word in words for mark in _MARKS):
-        raise ValueError(f"what program {words[0]} prints {_WHY}")
+        raise ValueError(f"the output of program {words[0]} {_WHY}")
 
 
 def refuse_server(url: str) -> None:
@@ -57,5 +57,5 @@ def refuse_server(url: str) -> None:
 
 
 def may_be_subscription(text: str) -> bool:
-    """Tell whether a stored secret is a token of such a login, or the file that holds one."""
+    """Return whether a stored secret is a token of such a login, or a file that holds one."""
     return text.lstrip().startswith(_OAUTH_PREFIX) or "claudeAiOauth" in text

@@ -1,7 +1,6 @@
-"""What a credential of the provider `vault` may say: where, how to log in, what to read.
+"""The settings of the provider `vault`: where, how to log in, what to read.
 
-Logging in, reading and renewing are the job of `providers.vault`; HashiCorp Vault and OpenBao are
-told apart by nobody here.
+`providers.vault` logs in, reads and renews; HashiCorp Vault and OpenBao are treated the same.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ __all__ = ["POD_TOKEN", "TOKEN_FILE", "AuthMethod", "Settings"]
 
 # Where every pod finds its own JWT, unless a reference says otherwise.
 POD_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path
-# Where the vendors' `login` commands leave their token.
+# Where the vendors' `login` commands store their token.
 TOKEN_FILE = "~/.vault-token"  # noqa: S105 - a path
 
 AuthMethod = Literal[
@@ -39,13 +38,13 @@ AuthMethod = Literal[
     "azure",
 ]
 _SECRETS = ("token", "secret_id", "password")
-# These may be a credential's name: a bare text is no secret there.
+# These may hold the name of a credential: plain text is not a secret there.
 _CREDENTIALS = ("jwt", "aws_credentials")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Words:
-    """Which settings a way to log in needs, and which others it takes."""
+    """Which settings a login method needs, and which others it takes."""
 
     needs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
@@ -64,7 +63,7 @@ _WORDS: Mapping[AuthMethod, _Words] = {
     "gcp": _Words(needs=("role", "jwt")),
     "azure": _Words(needs=("role", "jwt"), takes=("auth_parameters",)),
 }
-# What makes it this login and no other, so that credentials that agree in it share it.
+# What identifies this login: credentials that agree in it share it.
 _IDENTITY = (
     "address",
     "namespace",
@@ -83,12 +82,12 @@ _LOGIN_WORDS = {word for each in _WORDS.values() for word in (*each.needs, *each
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One secret of a server, or without *path* the server's own token.
+    """One secret of a server; without *path*, the server's own token.
 
-    *address* and *namespace* default to the variables of the vendors' command lines.
-    *kv_version* None: found out from the mount. *revoke_on_drop*: what is not handed out any more
-    is revoked upstream rather than left to end by itself. *refresh_interval* (seconds): after how
-    long a secret without an end of its own is read again; 0: never by itself.
+    *address* and *namespace* default to the variables of the vendors' command lines. *kv_version*
+    None: read from the mount. *revoke_on_drop*: what is no longer handed out is revoked upstream
+    and does not just expire. *refresh_interval* (seconds): when to read a secret without an end
+    again; 0: never by itself.
     """
 
     address: str | None = None
@@ -124,7 +123,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 refuse_literal(value)
         for name in _CREDENTIALS:
             if isinstance(value := getattr(self, name), str):
-                # One shape from here on, also where it is written out again for a worker.
+                # One shape from here on, also for a worker.
                 msgspec.structs.force_setattr(self, name, _credential(name, value))
         self._check_login()
         self._check_path()
@@ -149,12 +148,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def mount(self) -> str:
-        """Where the auth method is mounted; by default under its own name."""
+        """The mount of the auth method; by default its own name."""
         return (self.auth_mount or self.auth_method).strip("/")
 
     @property
     def _files(self) -> tuple[str, ...]:
-        """The files of the client's certificate, and where a login is found that nothing names."""
+        """The files of the client's certificate, and of a default login."""
         found = [path for path in (self.client_cert, self.client_key) if path is not None]
         if self.auth_method == "token" and self.token is None:
             found.append(TOKEN_FILE)
@@ -164,33 +163,33 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def _server(self) -> str:
-        """Where it listens; empty: where the environment of the daemon says."""
+        """Its address; empty: from the environment of the daemon."""
         return self.address or ""
 
     @property
     def login_identity(self) -> Mapping[str, Any]:
-        """What tells this login from others, as plain words."""
+        """What identifies this login, as plain words."""
         words: dict[str, Any] = msgspec.to_builtins({n: getattr(self, n) for n in _IDENTITY})
         return words
 
     @property
     def _base_urls(self) -> tuple[str, ...]:
-        """The server, for its own token; what is read there may be for anybody."""
+        """The server, for its own token; unknown for secrets that are read there."""
         return (self.address,) if self.path is None and self.address is not None else ()
 
     @property
     def _service(self) -> Service | None:
-        """The server, for its own token; what is read there may be for anybody."""
+        """The server, for its own token; unknown for secrets that are read there."""
         return Service.VAULT if self.path is None else None
 
     @property
     def _grant(self) -> GrantTerms:
-        """Login and leases are kept and prolonged, but for a static secret by a given token."""
+        """Login and leases are kept and extended, except for a static secret with a given token."""
         if self.auth_method == "token" and (self.path is None or self.kv_version is not None):
             return GrantTerms()
         return GrantTerms(
             identity=_IDENTITY,
-            # What is kept names its login itself, with the address that the environment gave.
+            # The kept state names its login itself, with the address from the environment.
             presented=(),
             rotating=True,
             logins=("browser",) if self.auth_method == "oidc" else (),
@@ -214,9 +213,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.path is None:
             for name in ("mount_point", "field", "kv_version", "kind"):
                 if getattr(self, name) is not None:
-                    raise ValueError(f"{name} needs path: without it the token itself is meant")
+                    raise ValueError(
+                        f"{name} needs path: without path the token itself is handed out"
+                    )
             if self.data:
-                raise ValueError("data needs path: without it the token itself is meant")
+                raise ValueError("data needs path: without path the token itself is handed out")
             self._check_drop()
             return
         self._check_drop()

@@ -84,7 +84,7 @@ def test_a_reference_that_is_refused_says_why(run: Run, config_file: Path) -> No
     refused = run("add", "x", "--provider", "anthropic", "--set", place)
     typo = run("add", "x", "--provider", "static", "--set", 'secret={ stoer = "k" }')
 
-    assert "is a subscription login of Claude.ai, which its terms keep to" in refused.err
+    assert "is a Claude.ai subscription login, which its terms allow" in refused.err
     assert 'unknown key "stoer", perhaps "store"' in typo.err
     assert refused.code == typo.code == 78
     assert "credentials.x" not in config_file.read_text()

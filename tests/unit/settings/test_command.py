@@ -37,7 +37,7 @@ def test_whole_numbers_are_seconds_too():
         ({"expiry": "maybe"}, "expiry"),
         ({"expiry": "configured"}, "needs lifetime"),
         ({"kind": "cookie"}, "kind"),
-        ({"env": {"CREDWARD_SOCKET": "x"}}, "credward's own"),
+        ({"env": {"CREDWARD_SOCKET": "x"}}, "reserved for credward"),
         ({"env": {"A": 1}}, "env"),
         ({"command": "az account"}, "command"),
         ({"lifetme": 3}, "unknown field `lifetme`"),

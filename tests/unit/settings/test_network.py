@@ -12,7 +12,7 @@ from credward.settings.network import NetworkSettings
     ("words", "complaint"),
     [
         ({"proxy": "proxy.example.com:3128"}, "proxy is a URL"),
-        ({"proxy": "http://me:word@proxy.example.com"}, "no password"),
+        ({"proxy": "http://me:word@proxy.example.com"}, "name or password"),
         ({"ca": "ca.pem"}, "absolute path"),
         ({"prox": "x"}, "unknown field"),
     ],

@@ -90,7 +90,7 @@ def test_how_the_client_proves_who_it_is(words, method):
         ({"client_certificate": "c", "client_key": "k"}, "absolute path"),
         (
             {"private_key": {"env": "A"}, "client_assertion": {"env": "B"}},
-            "name one",
+            "keep one",
         ),
         ({"token_endpoint_auth_method": "client_secret_basic"}, "needs client_secret"),
         ({"token_endpoint_auth_method": "private_key_jwt"}, "private_key or client_assertion"),

@@ -1,6 +1,6 @@
-"""Which credentials may stand in for each other: checked before anybody relies on it.
+"""Which credentials may replace each other: checked when the configuration is read.
 
-Trying them in turn is `issuing.issuer`; when one is left alone, `lifecycle.failover`.
+`issuing.issuer` tries them in turn; `lifecycle.failover` decides when to skip one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["check_fallbacks"]
 
 
 def check_fallbacks(credentials: Mapping[str, CredentialConfig], complaints: Complaints) -> None:
-    """Complain of every fallback that does not exist, leads back, or is something else."""
+    """Report every fallback that does not exist, leads back, or is of another kind."""
     for credential in credentials.values():
         for text in _complaints(credential, credentials):
             complaints.errors.append(f'{credential.origin}: "{credential.name}" {text}')
@@ -34,7 +34,7 @@ def _complaints(
         else:
             yield from _differences(credential, other)
             if _leads_to(other, credential.name, credentials, set()):
-                yield f'falls back on itself, by way of "{name}"'
+                yield f'falls back on itself, through "{name}"'
 
 
 def _differences(credential: CredentialConfig, other: CredentialConfig) -> Iterator[str]:
@@ -42,7 +42,7 @@ def _differences(credential: CredentialConfig, other: CredentialConfig) -> Itera
     if mine is not None and others is not None and mine != others:
         yield (
             f'is of kind {mine} and falls back on "{other.name}" of kind {others}: '
-            "only equal kinds can stand in for each other"
+            "only credentials of the same kind can replace each other"
         )
     if set(credential.base_urls) != set(other.base_urls):
         yield f'falls back on "{other.name}", which has other base_urls: give both the same'

@@ -1,4 +1,4 @@
-"""Which grant is behind a credential: `[grants.NAME]`, or the one that its settings amount to.
+"""Which grant a credential uses: `[grants.NAME]`, or the one that its settings identify.
 
 Names and words only; the grants themselves are in the store.
 """
@@ -36,7 +36,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantTable:
-    """One `[grants.NAME]`: words that every credential on it has in common."""
+    """One `[grants.NAME]`: settings that all credentials on it share."""
 
     name: str
     words: Mapping[str, Any]
@@ -67,14 +67,14 @@ def with_grant(
     grants: Mapping[str, GrantTable],
     complaints: Complaints,
 ) -> dict[str, Any]:
-    """Return the words of a credential together with those of the grant that it names."""
+    """Return the settings of a credential together with those of the grant that it names."""
     grant = _grant_of(table, grants)
     if grant is None:
         return dict(table)
     for key, value in grant.words.items():
         if key in table and table[key] != value:
             complaints.errors.append(
-                f"{layer.at(*path, key)}: {key} is set otherwise by its grant at {grant.origin}"
+                f"{layer.at(*path, key)}: {key} has another value in its grant at {grant.origin}"
             )
     return {**grant.words, **table}
 
@@ -104,7 +104,7 @@ def where_written(
 def check_unused(
     grants: Mapping[str, GrantTable], used: Collection[str], complaints: Complaints
 ) -> None:
-    """Complain of keys that no provider knows in grants that no credential is on (yet)."""
+    """Report keys that no provider knows in grants that no credential uses (yet)."""
     for name, grant in grants.items():
         if name in used:
             continue
@@ -122,10 +122,10 @@ def check_unused(
 
 
 def grant_name(credential: str, provider: str, settings: msgspec.Struct) -> str:
-    """Return the name of the grant that *settings* amount to.
+    """Return the name of the grant that *settings* identify.
 
-    Credentials that agree in what makes a grant (issuer, client, account) share it without a word;
-    where nothing does, it is the credential's own.
+    Credentials with the same issuer, client and account share a grant automatically; without such
+    settings each has its own.
     """
     identity = meaning_of(settings).grant.identity
     if not identity:
@@ -136,7 +136,7 @@ def grant_name(credential: str, provider: str, settings: msgspec.Struct) -> str:
 
 
 def check_shared(credentials: Mapping[str, CredentialConfig], complaints: Complaints) -> None:
-    """Complain of credentials that name one grant and would present it to different servers."""
+    """Report credentials that name one grant and would present it to different servers."""
     first: dict[str, CredentialConfig] = {}
     for each in credentials.values():
         terms = each.meaning.grant
@@ -153,7 +153,7 @@ def check_shared(credentials: Mapping[str, CredentialConfig], complaints: Compla
 
 
 def check_references(credentials: Mapping[str, CredentialConfig], complaints: Complaints) -> None:
-    """Complain of credentials that refer to none, or to each other in a circle."""
+    """Report references to credentials that do not exist, and circles of references."""
     for name, each in credentials.items():
         used = named_sources(each)
         for other in sorted(used - credentials.keys()):
@@ -163,5 +163,5 @@ def check_references(credentials: Mapping[str, CredentialConfig], complaints: Co
             )
         if any(name in named_sources(source) for source in sources(credentials, each)):
             complaints.errors.append(
-                f'{each.origin}: "{name}" refers to itself, by way of {", ".join(sorted(used))}'
+                f'{each.origin}: "{name}" refers to itself, through {", ".join(sorted(used))}'
             )

@@ -1,6 +1,6 @@
-"""The files of the configuration in their order, parsed, with a place for every complaint.
+"""The files of the configuration in their order, parsed, with the place of every error.
 
-What they mean together is `load`.
+`load` knows what they mean together.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Complaints", "ConfigErrors", "Layer", "named_tables", "read_layers"]
 
 
 class ConfigErrors(BrokerError):  # noqa: N818 - several, by design
-    """Everything that is wrong with the configuration; *lines* are `file:line: text`."""
+    """All errors in the configuration; *lines* are `file:line: text`."""
 
     def __init__(self, lines: list[str]) -> None:
         text = lines[0]
@@ -37,7 +37,7 @@ class ConfigErrors(BrokerError):  # noqa: N818 - several, by design
 
 @dataclass(slots=True)
 class Complaints:
-    """What was found wrong or odd so far."""
+    """The errors and warnings so far."""
 
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -60,9 +60,9 @@ class Layer:
 def named_tables(
     layers: list[Layer], section: str, complaints: Complaints, *, noun: str = ""
 ) -> Iterator[tuple[Layer, str, Any]]:
-    """Yield layer, name and value of each `[section.NAME]`; a name that comes again is a complaint.
+    """Yield layer, name and value of each `[section.NAME]`; a repeated name is an error.
 
-    *noun*: what a complaint calls the thing, with a blank behind it.
+    *noun*: the word for it in errors, with a space at the end.
     """
     owner: dict[str, Layer] = {}
     for layer in layers:
@@ -82,14 +82,14 @@ def named_tables(
 
 
 def read_layers(paths: Paths, explicit: Path | None, complaints: Complaints) -> list[Layer]:
-    """Return the layers that exist, weakest first; what cannot be read is a complaint."""
+    """Return the layers that exist, weakest first; an unreadable file is an error."""
     layers = []
     for path, system in _files(paths, explicit):
         layer = _read(path, complaints, system=system)
         if layer is not None:
             layers.append(layer)
     if explicit is not None and not explicit.exists():
-        complaints.errors.append(f"{explicit}:1: there is no such file")
+        complaints.errors.append(f"{explicit}:1: the file does not exist")
     return layers
 
 
@@ -117,13 +117,13 @@ def _read(path: Path, complaints: Complaints, *, system: bool) -> Layer | None:
         complaints.errors.append(f"{path}:1: cannot be read ({why})")
         return None
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        complaints.errors.append(f"{path}:1: others can write it: run chmod go-w {path}")
+        complaints.errors.append(f"{path}:1: others can write to it: run chmod go-w {path}")
     elif found.st_uid not in {0, os.geteuid()}:
         complaints.errors.append(f"{path}:1: belongs to uid {found.st_uid}, not to you or root")
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        # tomllib puts the place into the message only.
+        # tomllib gives the place only in the message.
         place = re.search(r"\(at line (\d+), column \d+\)", str(error))
         message = str(error).partition(" (at ")[0]
         complaints.errors.append(f"{path}:{place[1] if place else 1}: {message}")

@@ -1,6 +1,6 @@
 """TOML files in, one frozen `Config` out, or every error at once with its file and line.
 
-Knows the layers' rights and the tables; a provider's own words are checked by its `settings`.
+Knows the layers' rights and the tables; `settings` checks the providers' keys.
 """
 
 from __future__ import annotations
@@ -69,13 +69,13 @@ _TABLES = (
     "default",
     "requires",
 )
-# Words of the format that later versions read; refusing them is better than ignoring them.
+# Keys that later versions read; refusing them is better than ignoring them.
 _LATER = ("sinks",)
 _S = TypeVar("_S", bound=msgspec.Struct)
 
 
 def load_config(paths: Paths, explicit: Path | None = None) -> Config:
-    """Read all layers (or *explicit* alone); raises `ConfigErrors` holding every error."""
+    """Read all layers (or only *explicit*); raises `ConfigErrors` with all errors."""
     complaints = Complaints()
     layers = read_layers(paths, explicit, complaints)
     for layer in layers:
@@ -93,7 +93,7 @@ def load_config(paths: Paths, explicit: Path | None = None) -> Config:
     network = _section(layers, "network", NetworkSettings, complaints)
     default = _default(layers, credentials, complaints)
     if not complaints.errors:
-        # A credential that is wrong in itself would be missed here too.
+        # A wrong credential would be reported as missing here too.
         check_fallbacks(credentials, complaints)
     if listen.mode != "user" and not (listen.allow_uids and policy.directory):
         where = _where(layers, "listen", "mode")
@@ -104,7 +104,7 @@ def load_config(paths: Paths, explicit: Path | None = None) -> Config:
     for key, text in contradictions(store):
         complaints.errors.append(f"{_where(layers, 'store', key)}: {text}")
     if complaints.errors:
-        # What a grant gets wrong is wrong for each credential on it.
+        # An error in a grant shows up in each credential on it.
         raise ConfigErrors(list(dict.fromkeys(complaints.errors)))
     return Config(
         default=default,
@@ -141,14 +141,14 @@ def _check_tables(layer: Layer, complaints: Complaints) -> None:
         if name in _TABLES:
             continue
         if name in _LATER:
-            text = f'"{name}" is not read by this version of credward'
+            text = f'"{name}" is not supported by this version of credward'
         else:
             text = f'unknown key "{name}"{guess(name, _TABLES)}'
         (complaints.errors if strict else complaints.warnings).append(f"{layer.at(name)}: {text}")
 
 
 def _section(layers: list[Layer], name: str, shape: type[_S], complaints: Complaints) -> _S:
-    """Return one table, merged key by key, where the system's keys cannot be redefined below."""
+    """Return one table, merged key by key; users cannot redefine the system's keys."""
     merged: dict[str, Any] = {}
     owner: dict[str, Layer] = {}
     for layer in layers:
@@ -224,7 +224,7 @@ def _credential(
         text = f'unknown key "{key}" for provider {provider}'
         text += guess(key, sorted(common_names | own_names))
         if key in _LATER:
-            text = f'"{key}" is not read by this version of credward'
+            text = f'"{key}" is not supported by this version of credward'
         complaints.errors.append(f"{_at(where, key)}: {text}")
     own_words = {key: value for key, value in table.items() if key in own_names}
     common_words = {
@@ -277,7 +277,7 @@ def _merged(
         grant=common.grant or grant_name(name, provider, own),
         base_urls=base_urls,
         allowed_flags=frozenset(common.allow_client_flags),
-        # What the settings name themselves needs no second mention.
+        # Skip what the settings name themselves.
         audiences=(*common.serve.audiences, *meaning_of(own).audiences),
         scopes=tuple(common.serve.scopes),
         header=common.header,
@@ -293,9 +293,9 @@ def _merged(
 def _epoch(
     provider: str, own: msgspec.Struct, common: CommonSection, base_urls: tuple[str, ...]
 ) -> str:
-    """Return a digest of all that makes a minted token what it is; its shape does not.
+    """Return a digest of all settings that affect a minted token, but not its format.
 
-    Where it may be sent does: a token that is held is not for hosts that it was not minted for.
+    The allowed hosts count: a token must not go to hosts that it was not minted for.
     """
     paths = [sorted(base_urls), sorted(common.allow_client_flags)]
     words = [provider, msgspec.to_builtins(own), common.grant, paths]

@@ -1,7 +1,7 @@
-"""Find the line of a key in a TOML text, so that every complaint can name it.
+"""Find the line of a key in a TOML text, so that every error can name it.
 
-`tomllib` gives values without places. This looks for headers and keys only; what is valid TOML is
-decided by `tomllib`, which has always read the text before.
+`tomllib` gives values without places. This only looks for headers and keys; `tomllib` has already
+checked the text.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Locator:
                     self._note(table, number)
                 elif (key := _KEY.match(line)) is not None:
                     self._note(table + _split(key["path"]), number)
-            # A line inside a multi-line string is text, whatever it looks like.
+            # A line inside a multi-line string is only text.
             for mark in _TRIPLE.findall(line):
                 if inside is None:
                     inside = mark

@@ -1,4 +1,4 @@
-"""The configuration as one frozen value. How it is read and checked is `load`."""
+"""The configuration as one frozen value. `load` reads and checks it."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class CredentialConfig:
     """One `[credentials.NAME]`. Durations are in seconds; *origin* is `path:line`.
 
     *base_urls*: where a token may be sent, as written or as the settings imply; none: anywhere.
-    *epoch* changes with anything that makes it another credential: tokens of another epoch are
-    never handed out. *fallback*: credentials that stand in for it, in this order.
+    *epoch* changes with anything that makes it a different credential: tokens of another epoch are
+    never handed out. *fallback*: credentials that can replace it, in this order.
     """
 
     name: str
@@ -74,7 +74,7 @@ class PolicyConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditConfig:
-    """`[audit]`: where the record of decisions lies, and whether each line is synced."""
+    """`[audit]`: the file for the record of decisions, and whether each line is synced."""
 
     path: Path | None = None
     sync: Literal["batch", "always"] = "batch"
@@ -84,8 +84,8 @@ class AuditConfig:
 class StoreConfig:
     """`[store]`: where the key of the sealed store comes from.
 
-    *key* None: the keychain, and *key_file* where there is none. *shared*: the state directory lies
-    on a network file system on purpose. *lock_after*: seconds without an ask until a store of a
+    *key* None: the keychain, or *key_file* if there is none. *shared*: the state directory is on a
+    network file system on purpose. *lock_after*: seconds without a request until a store with a
     passphrase locks itself.
     """
 
@@ -97,7 +97,7 @@ class StoreConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotifyConfig:
-    """`[notify]`: *login_required* is a program and its arguments; empty: nobody is told."""
+    """`[notify]`: *login_required* is a program and its arguments; empty: no notices."""
 
     login_required: tuple[str, ...] = ()
 

@@ -1,6 +1,6 @@
-"""What each table of the configuration may say, apart from the providers' own settings.
+"""The keys of each table of the configuration, except the providers' settings.
 
-Words and types only; `load` reads and merges, the providers' words are `credward.settings`.
+Words and types only; `load` reads and merges, `credward.settings` has the providers' keys.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ __all__ = [
 
 
 class ServeSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[credentials.NAME.serve]`: what callers may ask for beyond what is configured."""
+    """`[credentials.NAME.serve]`: what callers may ask for besides the configured values."""
 
     audiences: list[str] = []
     scopes: list[str] = []
 
 
 class CommonSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every `[credentials.NAME]` may say whatever its provider."""
+    """The keys of every `[credentials.NAME]`, for any provider."""
 
     provider: str
     base_url: str | None = None
@@ -69,7 +69,7 @@ class AuditSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class StoreSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[store]`: where grants and other secrets of ours are kept, and what opens it."""
+    """`[store]`: where our grants and other secrets are kept, and what opens it."""
 
     key: Literal["keychain", "systemd", "passphrase", "memory", "key_file"] | None = None
     key_file: str | None = None
@@ -78,7 +78,7 @@ class StoreSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class NotifySection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[notify]`: what is run to tell the owner something."""
+    """`[notify]`: the program that tells the owner something."""
 
     login_required: list[str] | None = None
 

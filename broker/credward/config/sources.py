@@ -1,6 +1,6 @@
-"""What a credential is minted from: others whose tokens it presents, secrets, files, logins.
+"""What a credential is minted from: tokens of other credentials, secrets, files, logins.
 
-The one place that answers who depends on what; what follows from a change is `minting.waking`.
+The only place that knows what depends on what; `minting.waking` reacts to changes.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ def named_sources(credential: CredentialConfig) -> set[str]:
 def sources(
     credentials: Mapping[str, CredentialConfig], credential: CredentialConfig
 ) -> list[CredentialConfig]:
-    """Return *credential* and all that it is minted from, directly or by others, each once."""
+    """Return *credential* and all that it is minted from, directly or through others, each once."""
     found: dict[str, CredentialConfig] = {}
     todo = [credential]
     while todo:
         each = todo.pop(0)
         if each.name not in found:
             found[each.name] = each
-            # In the same order each time: epochs are made of it.
+            # In the same order each time: epochs depend on it.
             names = sorted(named_sources(each))
             todo += [credentials[name] for name in names if name in credentials]
     return list(found.values())
 
 
 def with_sources(credentials: Mapping[str, CredentialConfig]) -> dict[str, CredentialConfig]:
-    """Return the same, each with an epoch that changes with those of all that it is minted from."""
+    """Return the same credentials, with epochs that change with all that they are minted from."""
     return {
         name: replace(each, epoch=_epoch(sources(credentials, each)))
         for name, each in credentials.items()
@@ -63,9 +63,9 @@ def _epoch(found: list[CredentialConfig]) -> str:
 def users(
     config: Config, *, secret: str | None = None, credentials: Collection[str] = ()
 ) -> list[CredentialConfig]:
-    """Return who depends on the stored *secret*, or on a token of one of *credentials*.
+    """Return the credentials that depend on the stored *secret*, or on a token of *credentials*.
 
-    Directly or by others; *credentials* themselves are not among them.
+    Directly or through others; *credentials* themselves are not included.
     """
     return [
         each
@@ -84,7 +84,7 @@ def names_on(config: Config, grant: str) -> tuple[str, ...]:
 
 
 def login_behind(config: Config, credential: CredentialConfig) -> CredentialConfig | None:
-    """Return the credential whose login *credential* needs, None where it needs none of ours."""
+    """Return the credential whose login *credential* needs, None if it needs none of ours."""
     for each in sources(config.credentials, credential):
         if each.meaning.grant.logins:
             return each
@@ -92,7 +92,7 @@ def login_behind(config: Config, credential: CredentialConfig) -> CredentialConf
 
 
 def files_behind(config: Config, credential: CredentialConfig) -> tuple[str, ...]:
-    """Return the files that a mint of *credential* reads, as the settings write them."""
+    """Return the files that a mint of *credential* reads, as written in the settings."""
     found = sources(config.credentials, credential)
     return tuple(dict.fromkeys(path for each in found for path in files_in(each.settings)))
 

@@ -1,6 +1,6 @@
 """The table `[store]`: what its keys mean together, layers merged.
 
-Words and types are `sections`; what comes of the key sources is `store.kek`.
+`sections` has words and types; `store.kek` uses the key sources.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["contradictions", "store_config"]
 
 
 def store_config(section: StoreSection, *, config_dir: Path) -> StoreConfig:
-    """Return the table as a value; the key file lies in *config_dir* where none is named."""
+    """Return the table as a value; the default key file is in *config_dir*."""
     named = section.key_file
     return StoreConfig(
         key="key_file" if section.key is None and named is not None else section.key,
@@ -26,11 +26,11 @@ def store_config(section: StoreSection, *, config_dir: Path) -> StoreConfig:
 
 
 def contradictions(section: StoreSection) -> Iterator[tuple[str, str]]:
-    """Return each key that does not fit the others, with what to write."""
+    """Yield each key that contradicts the others, with what to write."""
     named = section.key_file
     if named is not None and not named.startswith(("/", "~/")):
         yield "key_file", "store.key_file is an absolute path, or one that begins with ~/"
     if named is not None and section.key not in {None, "key_file"}:
-        yield "key_file", f'store.key_file goes with key = "key_file", not "{section.key}"'
+        yield "key_file", f'store.key_file needs key = "key_file", not "{section.key}"'
     if section.lock_after is not None and section.key != "passphrase":
-        yield "lock_after", 'store.lock_after goes with key = "passphrase", which opens it again'
+        yield "lock_after", 'store.lock_after needs key = "passphrase", which can open it again'

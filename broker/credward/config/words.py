@@ -1,7 +1,7 @@
-"""One table of the configuration as the shape that it should have, or what is wrong with it.
+"""One table of the configuration as its struct, or what is wrong with it.
 
-Says so in the words of TOML, for each key at its place, however deep it lies; which tables there
-are and what they mean is `load`.
+Reports errors in the words of TOML, each key with its place at any depth; `load` knows which tables
+there are and what they mean.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from credward.guess import guess
 
 __all__ = ["Where", "convert"]
 
-# What msgspec says of a value, and what a shape is called in TOML.
+# The messages of msgspec, and the names of types in TOML.
 _EXPECTED = re.compile(r"Expected `(?P<wanted>[^`]*)`, got `(?P<got>[^`]*)`")
 _BOUND = re.compile(r"Expected `(?:int|float)` (?P<sign>[<>]=?) (?P<bound>[-\d.]+)")
 _SIGNS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
@@ -37,14 +37,14 @@ _PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 _S = TypeVar("_S", bound=msgspec.Struct)
 
 Path = tuple[str, ...]
-# Where a key of a table was written: in which file, and under which path there.
+# Where a key of a table was written: the file, and the path in it.
 Where = Callable[[Path], tuple[Layer, Path]]
 
 
 def convert(
     where: Where, table: Mapping[str, Any], shape: type[_S], complaints: Complaints
 ) -> _S | None:
-    """Return *table* as *shape*, or complain: of each unknown key, else of one misfit."""
+    """Return *table* as *shape*, or report errors: all unknown keys, else one wrong value."""
     try:
         return msgspec.convert(table, shape)
     except msgspec.ValidationError as error:
@@ -63,7 +63,7 @@ def _complain(where: Where, inner: Path, text: str, complaints: Complaints) -> N
 
 
 def _wrong(text: str, shape: type[msgspec.Struct]) -> tuple[Path, str]:
-    """Return at which key msgspec found what, in our words."""
+    """Return the key and the problem that msgspec found, in our words."""
     inner: Path = ()
     if (place := _PATH.search(text)) is not None:
         inner = tuple(each for each in re.split(r"[.\[\]]+", place["path"]) if each)
@@ -74,9 +74,9 @@ def _wrong(text: str, shape: type[msgspec.Struct]) -> tuple[Path, str]:
         wanted = " or ".join(
             _SHAPES.get(each, each) for each in wrong["wanted"].split(" | ") if each != "null"
         )
-        return inner, f"is {wanted}, and this is {_SHAPES.get(wrong['got'], wrong['got'])}"
+        return inner, f"must be {wanted}, not {_SHAPES.get(wrong['got'], wrong['got'])}"
     if (bound := _BOUND.fullmatch(text)) is not None:
-        return inner, f"is {_SIGNS[bound['sign']]} {bound['bound'].removesuffix('.0')}"
+        return inner, f"must be {_SIGNS[bound['sign']]} {bound['bound'].removesuffix('.0')}"
     if (no_choice := _NO_CHOICE.match(text)) is not None:
         words = sorted(f'"{each}"' for each in _choices(shape, inner))
         return inner, f'no "{no_choice[1]}"' + (f": one of {', '.join(words)}" if words else "")
@@ -86,7 +86,7 @@ def _wrong(text: str, shape: type[msgspec.Struct]) -> tuple[Path, str]:
 def _unknown_keys(
     value: object, annotation: object, path: Path = ()
 ) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """Yield the path of each key that *annotation* has not, with those that it has there."""
+    """Yield the path of each key unknown to *annotation*, with the keys that are known there."""
     for each in _alternatives(annotation):
         fields = _fields(each)
         if isinstance(value, Mapping):
@@ -102,7 +102,7 @@ def _unknown_keys(
 
 
 def _choices(annotation: object, path: Path) -> Iterator[object]:
-    """Yield what may stand at *path*, where that is a few words only."""
+    """Yield the allowed values at *path*, if these are a few words."""
     for each in _alternatives(annotation):
         if path:
             yield from _choices(_below(each, path[0]), path[1:])
@@ -111,7 +111,7 @@ def _choices(annotation: object, path: Path) -> Iterator[object]:
 
 
 def _alternatives(annotation: object) -> Iterator[Any]:
-    """Yield what a value may be, each without its `Annotated`."""
+    """Yield the types that a value may have, without `Annotated`."""
     origin = get_origin(annotation)
     if origin is Annotated:
         yield from _alternatives(get_args(annotation)[0])
@@ -123,7 +123,7 @@ def _alternatives(annotation: object) -> Iterator[Any]:
 
 
 def _below(annotation: object, key: str) -> object:
-    """Return what may stand under *key* of a table, or of a list; None where nothing is known."""
+    """Return the type under *key* of a table or a list; None if unknown."""
     if fields := _fields(annotation):
         return fields.get(key)
     inner = get_args(annotation)

@@ -73,8 +73,8 @@ def test_a_kind_that_only_a_mint_will_tell_is_let_through() -> None:
         (
             [credential("a", "b"), credential("b", "c"), credential("c", "b")],
             [
-                'config.toml:b: "b" falls back on itself, by way of "c"',
-                'config.toml:c: "c" falls back on itself, by way of "b"',
+                'config.toml:b: "b" falls back on itself, through "c"',
+                'config.toml:c: "c" falls back on itself, through "b"',
             ],
         ),
         (
@@ -82,7 +82,7 @@ def test_a_kind_that_only_a_mint_will_tell_is_let_through() -> None:
             [
                 (
                     'config.toml:a: "a" is of kind bearer and falls back on "b" of kind api-key: '
-                    "only equal kinds can stand in for each other"
+                    "only credentials of the same kind can replace each other"
                 )
             ],
         ),

@@ -141,7 +141,7 @@ def test_a_word_that_contradicts_the_grant_is_refused() -> None:
     )
 
     assert len(complaints.errors) == 1
-    assert "issuer is set otherwise by its grant at a.toml:1" in complaints.errors[0]
+    assert "issuer has another value in its grant at a.toml:1" in complaints.errors[0]
 
 
 @pytest.mark.parametrize("name", [None, "nobody", 3, ["team"]])
@@ -210,7 +210,7 @@ def test_a_reference_to_nobody_is_told_with_a_guess() -> None:
 def test_a_circle_is_told_by_all_in_it_and_nobody_else() -> None:
     """It would wait for itself; whoever only leads into it is not at fault."""
     assert references(a="b", b="a", outside="a") == [
-        'config.toml:a: "a" refers to itself, by way of b',
-        'config.toml:b: "b" refers to itself, by way of a',
+        'config.toml:a: "a" refers to itself, through b',
+        'config.toml:b: "b" refers to itself, through a',
     ]
-    assert references(a="a") == ['config.toml:a: "a" refers to itself, by way of a']
+    assert references(a="a") == ['config.toml:a: "a" refers to itself, through a']

@@ -59,7 +59,7 @@ def test_files_that_others_can_write_are_complaints(folder: Path) -> None:
     complaints = Complaints()
     names(folder, complaints)
 
-    assert complaints.errors == [f"{path}:1: others can write it: run chmod go-w {path}"]
+    assert complaints.errors == [f"{path}:1: others can write to it: run chmod go-w {path}"]
 
 
 def test_what_is_not_toml_names_the_line(folder: Path) -> None:

@@ -60,12 +60,12 @@ GOOD = '[credentials.a]\nprovider = "local"\n'
         (GOOD + "lifetme = 5\n", '3: unknown key "lifetme" for provider local, perhaps "lifetime"'),
         (
             GOOD + "\nlifetime = 'x'\n",
-            "4: credentials.a.lifetime: is a number, and this is a text in quotes",
+            "4: credentials.a.lifetime: must be a number, not a text in quotes",
         ),
-        (GOOD + "lifetime = 1\n", "3: credentials.a.lifetime: is at least 5"),
+        (GOOD + "lifetime = 1\n", "3: credentials.a.lifetime: must be at least 5"),
         (
             GOOD + "persist = 1\n",
-            "3: credentials.a.persist: is true or false, and this is a whole number",
+            "3: credentials.a.persist: must be true or false, not a whole number",
         ),
         (
             GOOD + "keep = 'forever'\n",
@@ -99,7 +99,7 @@ GOOD = '[credentials.a]\nprovider = "local"\n'
         ),
         ('[credentials."a b"]\nprovider = "local"\n', '1: "a b" is not a valid name'),
         ("[credential.a]\n", '1: unknown key "credential", perhaps "credentials"'),
-        ("sinks = []\n", '1: "sinks" is not read by this version of credward'),
+        ("sinks = []\n", '1: "sinks" is not supported by this version of credward'),
         (
             "[notify]\nlogin_required = []\n",
             "1: notify: login_required is a program and its arguments",
@@ -110,10 +110,10 @@ GOOD = '[credentials.a]\nprovider = "local"\n'
         ),
         (
             "[notify]\nlogin_required = 'tell'\n",
-            '2: notify.login_required: is a list such as ["…", "…"], and this is a text',
+            '2: notify.login_required: must be a list such as ["…", "…"], not a text',
         ),
         ("[store]\nkey = 'vault'\n", '2: store.key: no "vault": one of "key_file", "keychain", '),
-        ("[store]\nlock_after = 60\n", '2: store.lock_after goes with key = "passphrase"'),
+        ("[store]\nlock_after = 60\n", '2: store.lock_after needs key = "passphrase"'),
         (
             GOOD + "\n[listen]\nmode = 'open'\n",
             '5: listen.mode: no "open": one of "sidecar", "system", "user"',
@@ -153,7 +153,7 @@ def test_what_a_grant_gets_wrong_is_told_once_and_there(paths: Paths) -> None:
         '11: grants.g.client_secret.fil: unknown key "fil", perhaps "file"'
     ]
     assert errors(paths, text + "issuer = 7\n") == [
-        "10: grants.g.issuer: is a text in quotes, and this is a whole number"
+        "10: grants.g.issuer: must be a text in quotes, not a whole number"
     ]
 
 
@@ -233,7 +233,7 @@ def test_no_file_at_all_is_an_empty_configuration(paths: Paths) -> None:
 
 def test_an_explicit_file_must_exist(paths: Paths, tmp_path: Path) -> None:
     """Named and missing is an error."""
-    with pytest.raises(ConfigErrors, match="no such file"):
+    with pytest.raises(ConfigErrors, match="does not exist"):
         load_config(paths, tmp_path / "none.toml")
 
 
@@ -243,7 +243,7 @@ def test_the_store_is_a_value_with_its_layers_merged(paths: Paths) -> None:
 
     assert (config.store.key, config.store.lock_after) == ("passphrase", 60)
     assert errors(paths, "[store]\nkey_file = '/k'\n", system="[store]\nkey = 'memory'\n") == [
-        '2: store.key_file goes with key = "key_file", not "memory"'
+        '2: store.key_file needs key = "key_file", not "memory"'
     ]
 
 

@@ -71,10 +71,10 @@ def test_all_unknown_keys_are_told() -> None:
     ("table", "text"),
     [
         ({}, 't: "name" is missing'),
-        ({"name": 1}, "t.name: is a text in quotes, and this is a whole number"),
+        ({"name": 1}, "t.name: must be a text in quotes, not a whole number"),
         (
             {"name": "x", "one": 7},
-            "t.one: is a table such as { … }, and this is a whole number",
+            "t.one: must be a table such as { … }, not a whole number",
         ),
         (
             {"name": "x", "one": {"colour": "blue"}},
@@ -85,7 +85,7 @@ def test_all_unknown_keys_are_told() -> None:
             't.many.0.colour: no "blue": one of "green", "red"',
         ),
         ({"name": "x", "words": ["c"]}, 't.words.0: no "c": one of "a", "b"'),
-        ({"name": "x", "one": {"size": 0}}, "t.one.size: is at least 1"),
+        ({"name": "x", "one": {"size": 0}}, "t.one.size: must be at least 1"),
     ],
 )
 def test_a_value_that_does_not_fit(table: dict[str, Any], text: str) -> None:

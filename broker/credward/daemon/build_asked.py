@@ -1,6 +1,6 @@
-"""The third of three builders: what is asked, and of whom. Constructs, and decides nothing.
+"""The third of three builders: what answers requests. Only constructs.
 
-What it is answered with is `build_minted`; which doors lead to it is `compose`.
+It uses `build_minted`; `compose` adds the doors.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ __all__ = ["Asked", "Process", "build_asked"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """What the rest of the process gives: *reload* reads the configuration again.
+    """Parts from the rest of the process: *reload* reads the configuration again.
 
-    *login_pool* holds the workers that talk to whoever logs in.
+    *login_pool* holds the workers for logins.
     """
 
     facts: ProcessFacts
@@ -54,7 +54,7 @@ class Process:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """The parts that doors lead to, and those that end with the daemon."""
+    """The parts behind the doors, and those that end with the daemon."""
 
     gate: Gate
     issuer: Issuer
@@ -73,7 +73,7 @@ class Asked:
 def build_asked(
     *, clock: Clock, holder: Holder, kept: Kept, minted: Minted, process: Process
 ) -> Asked:
-    """Return the parts; *holder* has the configuration and the policy in force."""
+    """Return the parts; *holder* has the current configuration and policy."""
     recorder = Recorder(clock=clock, audit=process.audit)
     metrics = Metrics()
     login_waiters = LoginWaiters()
@@ -135,7 +135,7 @@ def build_asked(
 def _gate(
     clock: Clock, holder: Holder, kept: Kept, recorder: Recorder, locking: Locking, process: Process
 ) -> tuple[Gate, IdleLock]:
-    """Return the gate, and what it asks whether the daemon is to be locked by now."""
+    """Return the gate, and the idle lock that it asks."""
     idle_lock = IdleLock(
         clock=clock,
         after=lambda: holder.active.config.store.lock_after,

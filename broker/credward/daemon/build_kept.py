@@ -1,6 +1,6 @@
-"""The first of three builders: what is kept. Constructs, and decides nothing.
+"""The first of three builders: what is kept. Only constructs.
 
-What is minted from it is `build_minted`.
+`build_minted` uses it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["Place", "StartPool", "build_kept"]
 
 
 class StartPool(Protocol):
-    """Makes the pool of the processes that dial."""
+    """Makes the pool of workers."""
 
     def __call__(
         self,
@@ -42,7 +42,7 @@ class StartPool(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a daemon keeps things, and the environment that says where keys may come from."""
+    """Where a daemon keeps things, and the environment that names key sources."""
 
     state_dir: Path
     key_file: Path
@@ -58,7 +58,7 @@ def build_kept(
     changed_hands: Callable[[str], None],
     pool: StartPool = WorkerPool,
 ) -> Kept:
-    """Return the parts; *changed_hands* is told of a grant that came to be another account's."""
+    """Return the parts; *changed_hands* hears of a grant that now belongs to another account."""
     journals = JournalDirectory(place.state_dir / "journals")
     replay_cache = ReplayCache(clock=clock, path=place.state_dir / "replay_cache.json")
     started = pool(

@@ -1,6 +1,6 @@
-"""The second of three builders: what is minted with. Constructs, and decides nothing.
+"""The second of three builders: what mints tokens. Only constructs.
 
-What it is minted from is `build_kept`, who may ask for it `build_asked`.
+It uses `build_kept`; `build_asked` uses it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["Told", "build_minted"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """Who hears of what mints find out: *owner* of logins, *login_found* of one of another tool."""
+    """Hear results of mints: *owner* of needed logins, *login_found* of a login of another tool."""
 
     owner: Owner
     login_found: Callable[[str], None]
@@ -47,7 +47,7 @@ def build_minted(
     told: Told,
     mint: Mint | None = None,
 ) -> Minted:
-    """Return the parts; *config* returns the configuration in force."""
+    """Return the parts; *config* returns the current configuration."""
     secrets = SecretReader(clock=clock, kept=kept, environ=place.environ, state_dir=place.state_dir)
     minting = Minting(clock=clock, kept=kept, secrets=secrets, login_found=told.login_found)
     files = SourceFiles(clock=clock, files=lambda name: _files(config(), name, place.environ))
@@ -60,7 +60,7 @@ def build_minted(
     )
 
     async def mint_anew(key: TokenKey) -> MintedBody:
-        # What the files are like before the mint reads them.
+        # The state of the files before the mint reads them.
         await files.note(key.credential)
         return await minting.mint(config(), key)
 

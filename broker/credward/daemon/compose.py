@@ -1,6 +1,6 @@
-"""The composition root: what is kept, what is minted, what is asked, and the doors that lead there.
+"""The composition root: builds what is kept, what mints, what answers, and the doors.
 
-Starts nothing and listens nowhere; that is `run`. What each builder constructs is its own file.
+Starts nothing and listens nowhere; that is up to `run`. Each builder has its own file.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Broker:
     process: Process
     scrubber: Scrubber
     open_store: Callable[[], Awaitable[None]]
-    # Whether tokens of an earlier life may lie in the store.
+    # Whether the store may hold tokens of an earlier run.
     persists: bool
 
 
@@ -63,7 +63,7 @@ def compose(
     socket_path: Path,
     spawn: Spawn,
 ) -> Broker:
-    """Build a broker from the configuration; raise `BrokerError` where that is wrong."""
+    """Build a broker from the configuration; raise `BrokerError` if that is wrong."""
 
     def load() -> Active:
         config = load_config(paths, config_path)
@@ -83,7 +83,7 @@ def compose(
         place=place,
         scrubber=scrubber,
         spawn=spawn,
-        # Only a mint that the driver below began brings this about.
+        # Only a mint started by the driver below calls this.
         changed_hands=lambda grant: changed_hands(holder.active.config, minted.driver, grant),
     )
     minted, notices = _what_is_minted(clock, place, holder, kept, spawn)
@@ -116,7 +116,7 @@ def compose(
 def _what_is_minted(
     clock: Clock, place: Place, holder: Holder, kept: Kept, spawn: Spawn
 ) -> tuple[Minted, LoginNotices]:
-    """Build it, and who is told where only a login helps."""
+    """Build it, and the notices for needed logins."""
 
     def configured() -> Config:
         return holder.active.config
@@ -159,7 +159,7 @@ def _doors(config: Config, socket_path: Path, asked: Asked) -> tuple[Door, ...]:
                 daemon=asked.daemon,
                 manage=asked.manage,
             ),
-            # In the other modes each caller has a home of its own, which is not ours to look up.
+            # In the other modes each caller has its own home, which we do not look up.
             home=account_home(os.geteuid()) if own_home else None,
         ),
     )

@@ -1,6 +1,6 @@
-"""Leave the caller's terminal, and tell the waiting parent how the start went.
+"""Leave the caller's terminal, and tell the waiting parent whether the start worked.
 
-The parent returns once the child is ready or has failed; all else about running is in `run`.
+The parent returns once the child is ready or has failed; `run` has the rest.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ def detach() -> tuple[int | None, Detached | None]:
     """Fork. Return `(exit code, None)` in the parent, `(None, descriptor)` in the detached child.
 
     The child writes `+` when it is ready, or an exit code byte and one line when it is not. All
-    three standard descriptors of the child are /dev/null: a client that waits for the end of our
-    stderr must not wait for ever.
+    three standard descriptors of the child are /dev/null: otherwise a client that waits for the end
+    of our stderr waits for ever.
     """
     read_end, write_end = os.pipe()
     if os.fork() != 0:

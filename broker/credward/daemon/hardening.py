@@ -1,7 +1,7 @@
 """Make this process hard to look into: no core files, no ptrace, no readable memory for others.
 
-Called first thing, and again after anything that undoes it (exec). What a process of the same user
-can still do is in THREAT_MODEL.md.
+Called first, and again after anything that undoes it (exec). THREAT_MODEL.md says what a process of
+the same user can still do.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ _PR_GET_DUMPABLE = 3
 _PR_SET_NO_NEW_PRIVS = 38
 # From sys/ptrace.h of macOS.
 _PT_DENY_ATTACH = 31
-# Two descriptors a connection: the soft limit of many systems (1024) is few for a herd.
+# Two descriptors per connection: the usual soft limit (1024) is too low for many agents.
 _DESCRIPTORS = 8192
 
 
 def harden_process(*, no_new_privs: bool) -> None:
-    """Turn off core files and attaching; a step that the system does not know is left out.
+    """Turn off core files and attaching; skip steps that the system does not know.
 
-    *no_new_privs* is inherited by everything started later, so the daemon itself, whose `command`
-    workers may run programs that need more, does not set it.
+    Everything started later inherits *no_new_privs*, so the daemon itself does not set it: its
+    `command` workers may run programs that need more.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,6 +1,6 @@
-"""Puts a configuration into force, and takes up what the store holds as soon as it is open.
+"""Applies a configuration, and loads the content of the store as soon as it is open.
 
-Knows the order of things at the start, at a reload and at an unlock; each of them is elsewhere.
+Knows the order of steps at start, reload and unlock; the steps are elsewhere.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Holder:
 
 @dataclass(slots=True, kw_only=True)
 class InForce:
-    """What is configured, as the parts need it.
+    """The configuration, as the parts need it.
 
     *load* reads and checks it. *restored*: the store was opened, or cannot be.
     """
@@ -45,9 +45,9 @@ class InForce:
     restored: bool = False
 
     def reload(self) -> Config:
-        """Put what is configured now into force; raise `BrokerError` where it is wrong.
+        """Apply the current configuration; raise `BrokerError` if it is wrong.
 
-        Everything is read and checked before anything is replaced: an error leaves all as it was.
+        Everything is read and checked before anything is replaced: an error changes nothing.
         """
         fresh = self.load()
         self.process.audit.reopen()
@@ -57,9 +57,9 @@ class InForce:
         return fresh.config
 
     def configure(self) -> None:
-        """Tell the parts what is configured now."""
+        """Tell the parts about the configuration."""
         config = self.holder.active.config
-        # One for each, and one for an exchange that was cut off besides.
+        # One for each, and one more for an exchange that was cut off.
         self.kept.journals.spares = 1 + len(
             {each.grant for each in config.credentials.values() if each.meaning.grant.rotating}
         )
@@ -69,10 +69,10 @@ class InForce:
         self.process.notices.configured()
 
     async def open_store(self) -> None:
-        """Open the store where anything needs it; raise `BrokerError` where it does not open."""
+        """Open the store if anything needs it; raise `BrokerError` if that fails."""
         config = self.holder.active.config
         try:
-            # Where nothing needs it yet, nobody is asked for its key.
+            # If nothing needs it yet, nobody is asked for its key.
             if self.kept.opened_store.exists or any(
                 needs_store(each) or each.persist for each in config.credentials.values()
             ):
@@ -82,7 +82,7 @@ class InForce:
             self.configure()
 
     async def store_opened(self) -> None:
-        """Take up what is there: journals first, then the state of the grants, then tokens."""
+        """Load what is there: first journals, then the state of the grants, then tokens."""
         self.asked.idle_lock.touch()
         await self.kept.journal_replay.begin()
         await self.kept.keeper.unlocked(recovered=self.kept.opened_store.recovered)
@@ -104,7 +104,7 @@ class InForce:
                 login=bool(each.meaning.grant.logins),
                 upstream=upstream_of(each.provider, each.settings) or each.grant,
                 remedy=_remedy(each),
-                # Nothing is minted unasked of which a token may lie in the store.
+                # Do not mint without a request if the store may hold a token.
                 always=each.keep == "always" and (self.restored or not each.persist),
                 idle_after=each.idle_after,
             )
@@ -113,7 +113,7 @@ class InForce:
 
 
 def _remedy(credential: CredentialConfig) -> str:
-    """Return what to do where the secret that is handed out is refused, "" where none is."""
+    """Return what to do if the secret that is handed out is refused, "" if there is none."""
     again = f"run credward refresh {credential.name}"
     match credential.meaning.handed_out:
         case None:
@@ -123,6 +123,6 @@ def _remedy(credential: CredentialConfig) -> str:
         case Reference(file=str(path)):
             return f"put another one into {path}"
         case Reference(env=str(name)):
-            return f"set {name} to another one, then start credward serve again"
+            return f"set {name} to another one, then restart credward serve"
         case reference:
             return f"replace it ({reference.describe()}), then {again}"

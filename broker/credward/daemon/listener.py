@@ -1,6 +1,6 @@
 """A door held open: its socket taken from the service manager or bound, watched, closed in order.
 
-How a socket is made safely is each door's business, what is spoken on it `http.http11`.
+Each door knows how to make its socket safely; `http.http11` speaks on it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["Listener"]
 
 _log = logging.getLogger(__name__)
 
-# In-flight answers get this long at SIGTERM; with the workers' end it stays under two seconds.
+# How long running answers get at SIGTERM; with the end of the workers less than two seconds.
 _GRACE = 1.2
 # How soon a removed runtime directory is noticed (seconds).
 _WATCH = 2.0
@@ -45,16 +45,16 @@ class Listener:
         self._server = server
 
     async def watch(self) -> None:
-        """Make the socket again whenever somebody removed it underneath us."""
+        """Make the socket again each time that somebody removes it."""
         while self._opening is not None:
             await asyncio.sleep(_WATCH)
             if not self._opening.still_there():
                 await self._reopen(self._opening)
 
     async def close(self) -> None:
-        """Stop listening, remove what stands for us, finish the answers in flight."""
+        """Stop listening, remove our socket file, finish the running answers."""
         if self._opening is not None:
-            # First the file: whoever comes now learns at once that nobody is here.
+            # First the file: new clients then see at once that nobody is here.
             self._opening.remove()
         if self._server is not None:
             await self._server.close(_GRACE)

@@ -1,6 +1,6 @@
 """The daemon's own log: JSON lines to a file, plain ones on a terminal, secrets masked.
 
-What was asked and answered is not logged here but recorded by `audit`.
+`audit` records requests and answers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from credward.named_files import open_file
 __all__ = ["configure_logging"]
 
 # The first line of defence is `Secret`, which cannot be printed. This catches what a foreign
-# library might let slip: JWTs, bearer headers and the vendors' documented key prefixes.
+# library might print: JWTs, bearer headers and the vendors' documented key prefixes.
 _SECRET = re.compile(
     r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"
     r"|(?i:bearer)\s+[A-Za-z0-9._~+/=-]{16,}"
@@ -78,6 +78,5 @@ def configure_logging(level: str, path: Path | None) -> None:
     else:
         handler.setFormatter(_JsonFormatter())
     logging.basicConfig(level=number, handlers=[handler], force=True)
-    # asyncio says at debug level what it does with descriptors; nobody reads a broker's log for
-    # that.
+    # At debug level asyncio logs what it does with descriptors; nobody needs that here.
     logging.getLogger("asyncio").setLevel(max(number, logging.INFO))

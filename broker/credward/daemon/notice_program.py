@@ -1,6 +1,6 @@
-"""Runs the program of `[notify]`: bounded in time, one at a time, with nothing secret about it.
+"""Runs the program of `[notify]`: with a deadline, one at a time, without secrets.
 
-When it is run and what it says is decided in `logins.notices`.
+`logins.notices` decides when to run it and what it says.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ __all__ = ["notice_program"]
 
 _log = logging.getLogger(__name__)
 
-# Long enough to show a message; what is to live longer has to leave (setsid --fork) (seconds).
+# Long enough to show a message; a longer program must detach (setsid --fork) (seconds).
 _DEADLINE = 30.0
-# Its end is looked for this soon, then twice as long each time (seconds).
+# When to check first for its end; then after twice as long each time (seconds).
 _POLL_FIRST, _POLL_LAST = 0.01, 0.5
-# A killed process that does not die at once is left to itself (seconds).
+# How long to wait for a killed process to die (seconds).
 _BURY = 0.1
 
 
 def notice_program(
     environ: Mapping[str, str], *, deadline: float = _DEADLINE
 ) -> Callable[[tuple[str, ...], Notice], Coroutine[Any, Any, None]]:
-    """Return what runs a program for a notice; of *environ* it sees very little.
+    """Return a function that runs a program for a notice; it sees very little of *environ*.
 
     The line for a human is its last argument; CREDWARD_EVENT and CREDWARD_CREDENTIALS (separated by
     spaces) are for programs. Failures are logged, nothing is raised.

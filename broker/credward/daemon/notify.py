@@ -1,6 +1,6 @@
 """Tell the service manager (sd_notify(3)) and a waiting parent that the daemon is ready.
 
-Silent where nobody listens; what readiness means is decided in `run`.
+Silent if nobody listens; `run` decides when the daemon is ready.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import socket
 
 __all__ = ["Notifier"]
 
-# A service manager that is alive reads at once (seconds).
+# A live service manager reads at once (seconds).
 _PATIENCE = 1.0
 
 
@@ -36,19 +36,19 @@ class Notifier:
         self._send(f"RELOADING=1\nMONOTONIC_USEC={monotonic_microseconds}")
 
     def stopping(self) -> None:
-        """Say that the daemon is on its way out."""
+        """Say that the daemon is stopping."""
         self._send("STOPPING=1")
 
     def _send(self, lines: str) -> None:
         if not self._address:
             return
-        # A leading @ stands for the NUL byte of an abstract address, which only the service manager
-        # may choose.
+        # A leading @ means the NUL byte of an abstract address; only the service manager may choose
+        # one.
         address = "\0" + self._address[1:] if self._address[0] == "@" else self._address
         with (
             contextlib.suppress(OSError),
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender,
         ):
-            # A manager that does not read is waited for, but not for ever.
+            # Wait for a manager that does not read, but not for ever.
             sender.settimeout(_PATIENCE)
             sender.sendto(lines.encode(), address)

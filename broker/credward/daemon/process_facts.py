@@ -1,4 +1,4 @@
-"""What the process can tell of itself and of what it keeps, for `status`, `doctor` and metrics."""
+"""What the process can tell about itself and what it keeps, for `status`, `doctor` and metrics."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ProcessFacts:
         return self._kept.opened_store.describe()
 
     def warnings(self) -> list[str]:
-        """Return what people should know."""
+        """Return warnings for people."""
         unsaved = self._kept.records.failure
         return [
             *self._kept.opened_store.warnings(),
@@ -47,7 +47,7 @@ class ProcessFacts:
         ]
 
     def attestation(self, caller: Caller) -> str:
-        """Return how well *caller*, and the users that are served, can be seen."""
+        """Return how well *caller* and the served users can be attested."""
         return attestation_report(
             caller,
             own_uid=os.geteuid(),
@@ -55,19 +55,19 @@ class ProcessFacts:
         )
 
     def hardening(self) -> str:
-        """Return what of the hardening took effect."""
+        """Return which parts of the hardening took effect."""
         return hardening_report()
 
     def refusal(self, credential: CredentialConfig) -> Failure | None:
-        """Return why a stored secret is not used for *credential*, None where it may be."""
+        """Return why a stored secret is not used for *credential*, None if it may be used."""
         return self._kept.guard.refusal(self._holder.active.config, credential)
 
     def public_key(self, credential: CredentialConfig) -> dict[str, str]:
-        """Return what others check the signatures of a `local` credential with, as a JWK."""
+        """Return the public key of a `local` credential, as a JWK."""
         return self._minted.secrets.public_key(credential)
 
     def gauges(self) -> list[Sample]:
-        """Return what is worth a gauge right now."""
+        """Return the current gauges."""
         keeper = self._kept.keeper
         return [
             Sample(
@@ -85,7 +85,7 @@ class ProcessFacts:
             ),
             Sample(
                 name="grant_exchanges_cut_off",
-                help="Exchanges of which nobody knows whether they used their grant",
+                help="Exchanges that may or may not have used their grant",
                 value=float(keeper.ambiguities),
             ),
         ]

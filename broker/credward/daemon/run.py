@@ -1,6 +1,6 @@
-"""Run the daemon: take the lock, listen, answer signals, and go in under two seconds when asked to.
+"""Run the daemon: take the lock, listen, handle signals, and stop in under two seconds when asked.
 
-What the parts are is `compose`; this file knows only in which order they start and stop.
+`compose` makes the parts; this file only knows in which order they start and stop.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = ["run"]
 
 _log = logging.getLogger(__name__)
 
-# Flights that end, and changes that are being written, get this long at the end (seconds).
+# How long running mints and writes get at the end (seconds).
 _LAST_WORDS = 0.3
 # A container that ends waits for an exchange that rotates a grant; orchestrators give 30 s.
 _CONTAINER = 25.0
@@ -73,13 +73,13 @@ def run(
 
 
 async def _with_one_failure(work: Coroutine[Any, Any, None]) -> None:
-    """Do it; one failure is one line for the user, not a tree of exceptions."""
+    """Serve; a failure is one line for the user, not a tree of exceptions."""
     failures: list[Failure] = []
     try:
         await work
     except* BrokerError as group:
         failures += [each.failure for each in group.exceptions if isinstance(each, BrokerError)]
-    # Not up there: Python 3.11.2 puts what is raised there into a group again.
+    # Not above: Python 3.11.2 would put the exception into a group again.
     if failures:
         raise failures[0].error()
 
@@ -111,13 +111,13 @@ async def _serve(
             _answer_signals(broker, stop, notifier)
             listeners = [(door.name, Listener(door)) for door in broker.doors]
             if broker.persists:
-                # Whoever asks first is to be given the token that is there already.
+                # The first caller should get the token that is already there.
                 await asyncio.wait({spawn(_open_store(broker))}, timeout=_OPENING)
             for name, listener in listeners:
                 await listener.open(activated.get(name))
             main = listeners[0][1]
             lock.record_socket(Path(main.address))
-            # What is there now stays: collecting what came later takes microseconds then.
+            # Objects that exist now stay: then collecting later ones takes microseconds.
             gc.freeze()
             notifier.ready(f"serving at {main.address}")
             _log.info("ready at %s", ", ".join(each.address for _, each in listeners))
@@ -139,7 +139,7 @@ async def _stop(
     running: set[asyncio.Task[None]],
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
 ) -> None:
-    """Take nothing new, let what runs end in a moment, and keep what there is to keep."""
+    """Accept nothing new, let running work end soon, and save what must be kept."""
     broker.asked.login_sessions.close()
     broker.kept.records.close()
     broker.asked.idle_lock.close()
@@ -148,13 +148,13 @@ async def _stop(
     broker.asked.daemon.stopping = True
     await asyncio.gather(*(each.close() for each in listeners))
     if os.getpid() == 1:
-        # With the first process of a container its workers are killed.
+        # Workers are killed with the first process of a container.
         await broker.kept.pool.finish(_CONTAINER)
     await broker.kept.pool.close()
     if broker.kept.records.unsaved:
-        # There may be room again by now.
+        # There may be space again now.
         spawn(_save(broker))
-    # What still runs now waits for a worker or for the disk; its journal knows the rest.
+    # Work that still runs waits for a worker or the disk; its journal has the rest.
     if running:
         await asyncio.wait(running, timeout=_LAST_WORDS)
     for task in running:
@@ -165,11 +165,11 @@ async def _stop(
 
 
 async def _open_store(broker: Broker) -> None:
-    """Open the store where anything needs it; requests are answered meanwhile."""
+    """Open the store if anything needs it; requests are answered meanwhile."""
     try:
         await broker.open_store()
     except BrokerError as failure:
-        # Told by status and by every ask that needs it; those try again.
+        # Status and all requests that need it report this; requests try again.
         _log.error("the store is not open: %s", failure.message)
 
 

@@ -1,6 +1,6 @@
-"""Overwrites what was freed, a moment after secrets were given up: see `credward.memory`.
+"""Overwrites freed memory, a moment after secrets were dropped: see `credward.memory`.
 
-In small steps between answers, and once for whatever happens in the same moment.
+In small steps between answers, and once for all drops in the same moment.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from credward.memory import overwrite_free_blocks
 
 __all__ = ["Scrubber"]
 
-# Whoever gave something up is answered first, and lets go of it (seconds).
+# The caller gets its answer first and releases its references (seconds).
 _SOON = 0.1
-# At most this often, however many tokens come and go (seconds).
+# At most this often, no matter how many tokens come and go (seconds).
 _PAUSE = 2.0
 
 
@@ -28,7 +28,7 @@ class Scrubber:
         self._closed = False
 
     def soon(self) -> None:
-        """Overwrite in a moment what is free then."""
+        """Overwrite free memory in a moment."""
         if self._closed:
             return
         if self._timer is not None:
@@ -37,7 +37,7 @@ class Scrubber:
         self._timer = asyncio.get_running_loop().call_later(_SOON, self._begin)
 
     def close(self) -> None:
-        """Do no more."""
+        """Stop."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()

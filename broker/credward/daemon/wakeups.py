@@ -1,7 +1,7 @@
-"""Wake the lifecycle when a deadline comes, when the machine resumes, when the clock is set.
+"""Wake the lifecycle at a deadline, after the machine slept, and after the clock was set.
 
-On Linux two timerfd(2): one on the clock that goes on during suspend, one that is cancelled when
-the wall clock jumps. Elsewhere a tick. What is to be done then is for whoever is called.
+On Linux with two timerfd(2): one on a clock that runs during suspend, one that is cancelled when
+the wall clock jumps. On other systems with a tick. The called code decides what to do.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _CLOCK_REALTIME = 0
 _CLOCK_BOOTTIME = 7
 _TFD_TIMER_ABSTIME = 1
 _TFD_TIMER_CANCEL_ON_SET = 2
-# Where nothing tells of a resume or of a step, the clock is looked at this often (seconds).
+# How often to read the clock if nothing reports a resume or a clock change (seconds).
 _TICK = 30.0
-# The cancelled timer is not to fire by itself: Unix seconds, in the year 2242. Times further off
-# than the kernel can hold (2^63 ns) would be cut by it, or refused.
+# The cancelled timer must not fire by itself: Unix seconds, in the year 2242. The kernel would cut
+# or refuse later times (2^63 ns).
 _NEVER = 2.0**33
 # A deadline of zero would disarm; one in the past fires at once (seconds).
 _SOON = 1e-6
@@ -43,7 +43,7 @@ class _Itimerspec(ctypes.Structure):
 
 
 class TickWakeups:
-    """Calls back at the deadline, and every 30 s: a step or a resume is noticed that late."""
+    """Calls back at the deadline, and every 30 s to notice a clock change or a resume."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -55,12 +55,12 @@ class TickWakeups:
         self._wake = wake
 
     def set(self, seconds: float) -> None:
-        """Call back in *seconds* (infinite: no deadline), not as before."""
+        """Call back in *seconds* (infinite: no deadline); replaces the old deadline."""
         self.close()
         self._timer = self._loop.call_later(min(max(seconds, 0.0), _TICK), self._ring)
 
     def close(self) -> None:
-        """Do not call any more."""
+        """Stop calling."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -71,9 +71,9 @@ class TickWakeups:
 
 
 class TimerWakeups:
-    """Calls back at the deadline, on resume and when the wall clock was set; else never.
+    """Calls back only at the deadline, on resume and when the wall clock was set.
 
-    Raises `OSError` where the system has no such timers (seccomp, another kernel below).
+    Raises `OSError` if the system has no such timers (seccomp, another kernel).
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -96,14 +96,14 @@ class TimerWakeups:
         self._wake = wake
 
     def set(self, seconds: float) -> None:
-        """Call back in *seconds* by the boot-time clock (infinite: no deadline), not as before."""
+        """Call back in *seconds* of the boot-time clock (infinite: none), not as before."""
         if math.isinf(seconds):
             self._arm(self._deadline, 0, 0.0)
         else:
             self._arm(self._deadline, 0, min(max(seconds, _SOON), _NEVER))
 
     def close(self) -> None:
-        """Do not call any more."""
+        """Stop calling."""
         for descriptor in self._descriptors:
             self._loop.remove_reader(descriptor)
             os.close(descriptor)
@@ -126,13 +126,13 @@ class TimerWakeups:
         try:
             self._arm(self._step, _TFD_TIMER_ABSTIME | _TFD_TIMER_CANCEL_ON_SET, _NEVER)
         except OSError as error:
-            # The clock was set since it was armed last. It is armed again all the same, and who
-            # arms it looks at the clock next (timerfd_settime(2); seen on Linux 6.18).
+            # The clock was set since it was last armed. It is armed again anyway, and the code that
+            # arms it reads the clock next (timerfd_settime(2); seen on Linux 6.18).
             if error.errno != errno.ECANCELED:
                 raise
 
     def _rang(self) -> None:
-        # Set anew between the kernel's word and ours, it has nothing to read.
+        # If it was set again in between, there is nothing to read.
         with contextlib.suppress(BlockingIOError):
             os.read(self._deadline, 8)
         self._wake()
@@ -143,22 +143,22 @@ class TimerWakeups:
         except BlockingIOError:
             return
         except OSError as error:
-            # ECANCELED, the only one that timerfd_create(2) names: the clock was set, or we slept.
+            # ECANCELED, the only error in timerfd_create(2): the clock was set, or we slept.
             _log.info("the wall clock was set, or the machine slept: %s", error.strerror)
         self._watch_for_steps()
         self._wake()
 
 
 def open_wakeups(loop: asyncio.AbstractEventLoop) -> TickWakeups | TimerWakeups:
-    """Return what this system has: timers that know of steps and suspends, or a tick."""
-    # Where a long has 32 bits, it depends on the C library how a time is laid out.
+    """Return what this system has: timers that notice clock changes and suspends, or a tick."""
+    # With a 32-bit long, the layout of a time depends on the C library.
     if sys.platform == "linux" and ctypes.sizeof(ctypes.c_long) == 8:
         try:
             return TimerWakeups(loop)
         except (OSError, AttributeError) as error:
-            _log.info("no timerfd (%s): looking at the clock every %.0f s", error, _TICK)
+            _log.info("no timerfd (%s): reading the clock every %.0f s", error, _TICK)
     return TickWakeups(loop)
 
 
 def _nothing() -> None:
-    """Stand for the callback until there is one."""
+    """The callback until there is one."""

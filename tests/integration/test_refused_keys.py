@@ -72,7 +72,7 @@ def test_g9_the_next_key_serves_when_one_is_refused(keys: RunningDaemon) -> None
     assert (status["state"], status["token_id"]) == ("rejected", None)
     assert status["failure"]["message"] == (
         '"one" is refused where it is used (unauthorized): '
-        "set KEY_ONE to another one, then start credward serve again"
+        "set KEY_ONE to another one, then restart credward serve"
     )
     told = unusable(keys)["one"]
     assert before - 1 < told.pop("since") < time.time() + 1

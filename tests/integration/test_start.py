@@ -320,10 +320,10 @@ def test_s1_what_no_automatic_start_goes_by_is_named(
     assert refused.returncode == 69
     assert refused.stderr == (
         f'credward: nothing is configured in "{account.home}/.config/credward", and an automatic '
-        f"start does not go by {name}: run credward serve --detach in your own terminal\n"
+        f"start does not use {name}: run credward serve --detach in your own terminal\n"
     )
     assert told.stderr == (
-        f"warning: an automatic start does not go by {name}: "
+        f"warning: an automatic start does not use {name}: "
         "run credward serve --detach in your own terminal\n"
     )
     assert followed.returncode == 0, followed.stderr
@@ -340,7 +340,7 @@ def test_init_records_what_is_configured_already(
     recorded = account.cli("init", XDG_CONFIG_HOME=str(folder / "elsewhere"))
     done = account.run(*client, "gateway")
 
-    assert f"goes by XDG_CONFIG_HOME={folder}/elsewhere\n" in recorded.stderr
+    assert f"uses XDG_CONFIG_HOME={folder}/elsewhere\n" in recorded.stderr
     assert config.read_text() == OURS
     assert (done.returncode, done.stdout) == (0, "the-owners-token\n"), done.stderr
     assert sorted(path.name for path in account.config_file.parent.iterdir()) == ["start.env"]
@@ -433,7 +433,7 @@ def test_a_daemon_of_another_place_is_named(owner: Account, client: list[str]) -
 
     assert (done.returncode, done.stdout) == (69, "")
     assert done.stderr == (
-        "credward: the daemon runs already, but not where clients look: "
+        "credward: the daemon is running, but not where clients look: "
         "run credward serve to see where\n"
     )
     assert owner.run(*client, "gateway", CREDWARD_SOCKET=str(path)).returncode == 0
@@ -492,7 +492,7 @@ def test_s1_what_the_owner_says_at_set_up_holds_for_all_later_starts(
     attacked = account.run(*client, "mine", XDG_CONFIG_HOME=str(folder / "repo"), HOME="/repo")
 
     assert added.returncode == 0, added.stderr
-    assert "note: a daemon that is started automatically goes by XDG_CONFIG_HOME=" in added.stderr
+    assert "note: a daemon that is started automatically uses XDG_CONFIG_HOME=" in added.stderr
     assert account.record.stat().st_mode & 0o777 == 0o600
     assert [line for line in account.record.read_text().splitlines() if line[0] != "#"] == [
         f"{name}={value}" for name, value in unusual.items()
@@ -534,7 +534,7 @@ def test_doctor_says_by_what_an_automatic_start_does_not_go(account: Account, fo
     assert added.returncode == 0, added.stderr
     assert "automatic start" not in recorded.stdout
     assert (
-        "warn automatic start: does not go by XDG_CONFIG_HOME of this shell: "
+        "warn automatic start: does not use XDG_CONFIG_HOME of this shell: "
         "run credward init to record it\n"
     ) in forgotten.stdout
 
@@ -574,7 +574,7 @@ def test_s1_only_the_owners_word_is_recorded(
     said = {name: value.format(folder=folder) for name, value in whose.items()}
     added = add(account, XDG_CONFIG_HOME=str(folder / "c"), **said)
 
-    assert "started automatically goes by XDG" not in added.stderr
+    assert "started automatically uses XDG" not in added.stderr
     assert not account.record.exists()
 
 
@@ -586,7 +586,7 @@ def test_the_last_set_up_decides(account: Account, folder: Path) -> None:
     added = add(account)
 
     assert not account.record.exists()
-    assert "goes by the usual places" in added.stderr
+    assert "uses the usual places" in added.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""A daemon that is not running is started: by whom, when not, and once for all who wait."""
+"""Starts a daemon that is not running: how, when not, and once for all that wait."""

@@ -1,6 +1,6 @@
-"""One start at a time: those who come meanwhile wait, and hear what became of it.
+"""One start at a time: other starters wait, and get its result.
 
-What a start is, is `start`.
+`start` does the start.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _LONGEST = 4096
 
 
 class StartLock:
-    """The lock while it is held. Times are of one clock that counts from boot (seconds)."""
+    """The lock while it is held. Times are seconds of a clock that counts from boot."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
     def failure_since(self, began: float, now: float) -> Failure | None:
-        """Return the failure of a start that ended after *began*, so while its asker waited."""
+        """Return the failure of a start that ended after *began*, so while the caller waited."""
         written = os.pread(self._descriptor, _LONGEST, 0).decode("utf-8", "replace")
         at, _, rest = written.partition("\n")[0].partition(" ")
         slug, _, message = rest.partition(" ")
@@ -36,13 +36,13 @@ class StartLock:
             when = float(at)
         except ValueError:
             return None
-        # The clock began anew at boot: an instant in the future is a record from before.
+        # The clock restarts at boot: an instant in the future is an old record.
         return Failure.of(Kind.from_slug(slug), message) if began <= when <= now else None
 
     def record(self, failure: Failure, now: float) -> None:
-        """Leave word of a failed start for those who wait."""
+        """Record a failed start for those that wait."""
         line = f"{now!r} {failure.kind.slug} {failure.message}\n"
-        # On a full disk each of them tries for itself.
+        # On a full disk each of them tries itself.
         with contextlib.suppress(OSError):
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, line.encode("utf-8", "replace"), 0)
@@ -52,7 +52,7 @@ class StartLock:
 def hold_start_lock(state_dir: Path) -> Iterator[StartLock]:
     """Wait for the lock of all starters of this *state_dir* and hold it.
 
-    Raises `fix-configuration` where the directory or the lock cannot be made, or is not ours alone.
+    Raises `fix-configuration` if the directory or the lock cannot be made, or is open to others.
     """
     descriptor = _open(state_dir)
     try:
@@ -63,7 +63,7 @@ def hold_start_lock(state_dir: Path) -> Iterator[StartLock]:
 
 
 def _open(state_dir: Path) -> int:
-    # What others could have left in it would be printed as the daemon's own words.
+    # Its content is printed as the daemon's own words, so others must not write it.
     path = prepare_state_dir(state_dir, shut=False) / _FILE
     try:
         return open_file(path, os.O_RDWR | os.O_CREAT, follow=False)
@@ -71,5 +71,5 @@ def _open(state_dir: Path) -> int:
         raise BrokerError(
             Kind.FIX_CONFIGURATION,
             f'"{path}" cannot be opened ({error.strerror}), so no daemon is started: '
-            "remove it, or correct the rights of its directory",
+            "remove it, or correct the permissions of its directory",
         ) from error

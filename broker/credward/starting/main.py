@@ -19,7 +19,7 @@ __all__ = ["main"]
 
 
 def main() -> int:
-    """Start the daemon of this account where it does not run; return the exit code."""
+    """Start the daemon of this account if it is not running; return the exit code."""
     clock = SystemClock()
     try:
         path = start_daemon(find_account(), clock, began=_birth(clock), caller=environment())
@@ -31,10 +31,10 @@ def main() -> int:
 
 
 def _birth(clock: Clock) -> float:
-    """Return when this process was made, by the clock's `elapsed`: its asker waits since then."""
+    """Return when this process started, by the clock's `elapsed`: its caller waits since then."""
     try:
         with open("/proc/self/stat", "rb") as file:  # noqa: PTH123 - quicker than pathlib
-            # proc(5): field 22, behind the name in parentheses; in ticks since boot, rounded down.
+            # proc(5): field 22, after the name in parentheses; in ticks since boot, rounded down.
             ticks = int(file.read().rpartition(b")")[2].split()[19])
     except OSError:
         return clock.elapsed()

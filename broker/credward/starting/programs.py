@@ -1,8 +1,8 @@
-"""The programs that start a daemon: the service manager where our unit is installed, else us.
+"""The programs that start a daemon: the service manager if our unit is installed, else we.
 
-Both get the environment of the account and nothing of the caller's: no variable, no descriptor, no
-terminal, no directory. What the service manager starts has the manager's, and our unit has it go by
-the record too (`serve --recorded`).
+Both get the environment of the account and nothing from the caller: no variable, no descriptor, no
+terminal, no directory. A daemon of the service manager has the manager's environment, and our unit
+makes it use the record too (`serve --recorded`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def unit_is_installed(home: Path, config_home: Path) -> bool:
 
 
 def run_manager(environ: Mapping[str, str]) -> bool:
-    """Have the service manager start our socket; False where it cannot (no session bus)."""
+    """Let the service manager start our socket; False if it cannot (no session bus)."""
     manager = next((each for each in _MANAGERS if Path(each).exists()), None)
     if manager is None:
         return False
@@ -41,9 +41,9 @@ def run_manager(environ: Mapping[str, str]) -> bool:
 def run_serve(environ: Mapping[str, str]) -> Failure | None:
     """Start the daemon and wait until it is ready; return why it is not.
 
-    `already-running` is the kind where another start was quicker.
+    The kind is `already-running` if another start was faster.
     """
-    # -I: nothing is imported from a directory or a variable of the caller's.
+    # -I: import nothing from a directory or variable of the caller.
     done = _run([sys.executable, "-I", "-m", "credward", "serve", "--detach"], environ)
     if done.returncode == 0:
         return None

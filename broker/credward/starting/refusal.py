@@ -1,7 +1,7 @@
-"""When no daemon may be started: on the caller's word, and from a place whose limits it would keep.
+"""When no daemon may be started: if the caller forbids it, or if it would inherit limits.
 
-A daemon inherits the system call filter, the missing privileges and the user namespace of whoever
-starts it, and then serves everybody with them.
+A daemon inherits the system call filter, the missing privileges and the user namespace of the
+process that starts it, and then serves everybody with them.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _FREE = b"\nNoNewPrivs:\t0\n"
 
 
 def start_is_wanted(environ: Mapping[str, str]) -> bool:
-    """Return whether the caller's environment leaves it to us to start a daemon."""
+    """Return whether the caller's environment allows us to start a daemon."""
     named = environ.get("CREDWARD_SOCKET") or environ.get("CREDWARD_URL")
     return not named and environ.get("CREDWARD_NO_START", "") in {"", "0"}
 
 
 def check_place(environ: Mapping[str, str]) -> None:
-    """Raise `not-running` where a daemon must not be started from this process."""
+    """Raise `not-running` if a daemon must not be started from this process."""
     if is_restricted(environ):
         raise BrokerError(
             Kind.NOT_RUNNING,
@@ -48,12 +48,12 @@ def _is_limited() -> bool:
     try:
         descriptor = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        # Without /proc nothing is known.
+        # Without /proc we know nothing.
         return True
     try:
-        # To the end: the groups of a process, which may be thousands, come before its limits.
+        # Read to the end: thousands of groups may come before the limits of a process.
         status = read_all(descriptor)
     finally:
         os.close(descriptor)
-    # A kernel that does not say that there is no limit (before 4.10) leaves it open.
+    # A kernel before 4.10 does not say whether there is a limit.
     return _FILTER in status or _FREE not in status

@@ -1,7 +1,7 @@
-"""Find the daemon of an account, and start it where it does not run: one implementation for all.
+"""Find the daemon of an account, and start it if it is not running: one implementation for all.
 
-The native helper runs it as `credward start`, the command line calls it. When the caller's own
-words forbid a start is decided before (`refusal`).
+The native helper runs it as `credward start`, the command line calls it. `refusal` decides before
+whether the caller forbids a start.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from credward.trust import connect
 
 __all__ = ["start_daemon"]
 
-# A daemon that was started by another way may have its lock already and not yet its socket.
+# A daemon that was started in another way may already have its lock and not yet its socket.
 _SOCKET_SOON = 5.0
 _PAUSE = 0.02
-# A daemon that is there takes a connection at once, or has a full queue.
+# A running daemon takes a connection at once, or has a full queue.
 _CONNECT = 2.0
 
 
 def start_daemon(
     account: Account, clock: Clock, *, began: float, caller: Mapping[str, str]
 ) -> Path:
-    """Return the socket at which the daemon of *account* answers; start it where it does not run.
+    """Return the socket of the daemon of *account*; start it if it is not running.
 
-    *began*: when the asker began, by the clock's `elapsed`; a start that failed since then counts
-    for it. *caller*: the asker's environment, which can only forbid. Raises `not-running` where
-    nothing is configured or this is a place that must not start one, `fix-configuration` and others
-    as the daemon itself says.
+    *began*: when the caller began, by the clock's `elapsed`; a start that failed since then counts
+    for it. *caller*: the caller's environment, which can only forbid. Raises `not-running` if
+    nothing is configured or no daemon may be started here, `fix-configuration` and others as the
+    daemon reports.
     """
     environ = {**account.environment(), **_language(caller)}
     paths = find_paths(environ)
@@ -58,18 +58,18 @@ def start_daemon(
 
 
 def _language(caller: Mapping[str, str]) -> dict[str, str]:
-    """Return the caller's LANG where it is a plain name of a locale (setlocale(3)), no path."""
+    """Return the caller's LANG if it is a plain locale name (setlocale(3)), not a path."""
     said = caller.get("LANG", "")
     plain = said.isascii() and all(each.isalnum() or each in "_.@-" for each in said)
     return {"LANG": said} if said and plain else {}
 
 
 def _unconfigured(account: Account, paths: Paths, caller: Mapping[str, str]) -> BrokerError:
-    """Say what to do; a configuration that the caller's environment names is one, but not ours."""
+    """Say what to do; we do not use a configuration that the caller's environment names."""
     if not find_paths(caller).config_file.exists():
         return BrokerError(Kind.NOT_RUNNING, "nothing is configured yet: run credward init")
     if (variable := account.never_followed(caller)) is not None:
-        why = f"an automatic start does not go by {variable}: run credward serve --detach"
+        why = f"an automatic start does not use {variable}: run credward serve --detach"
     else:
         why = "XDG_CONFIG_HOME counts only once it is recorded: run credward init"
     return BrokerError(
@@ -79,7 +79,7 @@ def _unconfigured(account: Account, paths: Paths, caller: Mapping[str, str]) -> 
 
 
 def _start(account: Account, paths: Paths, environ: Mapping[str, str], clock: Clock) -> Path:
-    # Only one of many starters gets here; the others do without this import.
+    # Only one of many starters gets here; the others do not need this import.
     from credward.starting import programs  # noqa: PLC0415
 
     config_home = paths.config_dir.parent
@@ -104,16 +104,16 @@ def _elsewhere(failure: Failure | None) -> BrokerError:
     line = (
         "the daemon was started but does not listen: run credward doctor"
         if failure is None
-        else "the daemon runs already, but not where clients look: run credward serve to see where"
+        else "the daemon is running, but not where clients look: run credward serve to see where"
     )
     return BrokerError(Kind.NOT_RUNNING, line)
 
 
 def _find(paths: Paths, clock: Clock) -> Path | None:
-    """Return the first socket where a daemon takes connections; raise why one is not trusted."""
+    """Return the first socket where a daemon accepts connections; raise if it is not trusted."""
     refused: Failure | None = None
     for path in paths.sockets:
-        # The machine's own daemon was asked before, by the caller itself.
+        # The caller has already asked the daemon of the machine.
         if path == SYSTEM_SOCKET:
             continue
         try:
@@ -134,7 +134,9 @@ def _bounded(clock: Clock) -> Callable[[], float]:
     def remaining() -> float:
         left = deadline - clock.elapsed()
         if left <= 0:
-            raise BrokerError(Kind.TIMED_OUT, "the daemon takes no connection: run credward status")
+            raise BrokerError(
+                Kind.TIMED_OUT, "the daemon does not accept connections: run credward status"
+            )
         return left
 
     return remaining

@@ -57,13 +57,13 @@ def use(monkeypatch: pytest.MonkeyPatch, processes: ProcessTable) -> None:
 def test_s14_the_owner_of_a_mac_records(account: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A terminal below launchd, as the process table of a Mac tells it."""
     assert unrecorded_places() == [
-        "does not go by XDG_CONFIG_HOME of this shell: run credward init to record it"
+        "does not use XDG_CONFIG_HOME of this shell: run credward init to record it"
     ]
     record_places()
 
     assert find_account().recorded == {"XDG_CONFIG_HOME": "/c"}
     assert record_of(account).stat().st_mode & 0o777 == 0o600
-    assert "goes by XDG_CONFIG_HOME=/c" in capsys.readouterr().err
+    assert "uses XDG_CONFIG_HOME=/c" in capsys.readouterr().err
     assert unrecorded_places() == []
 
 
@@ -91,7 +91,7 @@ def test_s1_who_cannot_be_known_is_not_the_owner(
     assert not record_of(account).exists()
     assert capsys.readouterr().err == (
         f"warning: XDG_CONFIG_HOME not recorded from within {whose}, so a daemon that is started "
-        "automatically goes by other places: run credward init in your own terminal\n"
+        "automatically uses other places: run credward init in your own terminal\n"
     )
 
 
@@ -158,6 +158,6 @@ def test_s1_what_is_never_recorded_is_named(
 
     assert not record_of(account).exists()
     assert capsys.readouterr().err == (
-        f"warning: an automatic start does not go by {name}: "
+        f"warning: an automatic start does not use {name}: "
         "run credward serve --detach in your own terminal\n"
     )

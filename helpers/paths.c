@@ -167,7 +167,7 @@ static int connect_to(enum trust trust, const char *base, const char *rest)
 		return -1;
 	if (directory_is_safe(trust) && socket_is_safe() && (descriptor = new_socket()) >= 0) {
 		/* A full backlog is a busy daemon, not an absent one. */
-		await("the daemon takes no connection: run credward status");
+		await("the daemon does not accept connections: run credward status");
 		if (connect(descriptor, (const struct sockaddr *)&address, sizeof(address)) == 0
 			&& peer_is_right(trust, descriptor)) {
 			failure = CODE_OK;

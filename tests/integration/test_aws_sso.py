@@ -72,7 +72,7 @@ def test_doctor_asks_for_keys_in_the_shape_that_they_have(start_daemon, sso, tmp
 
     assert examined.returncode == 0, examined.stdout
     assert " helper run: a token of " in examined.stdout
-    assert '"deploy" is for AWS, and Claude Code sends' in refused.stderr
+    assert '"deploy" is for AWS, but Claude Code sends' in refused.stderr
     assert not (daemon.home / ".claude").exists()
 
 

@@ -194,7 +194,7 @@ def test_g3_setup_and_doctor_heed_how_long_tokens_last(
 
     assert warned.returncode == 0, warned.stdout
     assert (
-        "warn Claude Code: keeps a token for 4m00s, but what it is given may end after 1m00s: "
+        "warn Claude Code: keeps a token for 4m00s, but the token may expire after 1m00s: "
         "run credward setup claude-code gateway"
     ) in warned.stdout
 

@@ -114,6 +114,6 @@ def test_the_command_takes_a_challenge_as_it_came(daemon: RunningDaemon, text: s
     wrong = cli(daemon, "login", "gateway", "--claims", "%%%")
     shown = cli(daemon, "login", "gateway", "--wait", "0", "--claims", text)
 
-    assert "--claims is neither a JSON object nor the base64 of one" in wrong.stderr
+    assert "--claims must be a JSON object, or the base64 of one" in wrong.stderr
     url = next(word for word in shown.stderr.split() if word.startswith("https://"))
     assert json.loads(parse_qs(urlsplit(url).query)["claims"][0]) == json.loads(CHALLENGE)

@@ -261,8 +261,8 @@ def test_t17_two_at_once(daemon: RunningDaemon, user: User, idp: OidcProvider) -
         assert [first.end(), second.end()] == [0, 0], first.text + second.text
 
     assert first.out == second.out
-    assert [first.text, second.text].count("is under way, joining it") <= 1
-    assert sum("is under way, joining it" in each.text for each in (first, second)) == 1
+    assert [first.text, second.text].count("is already running, joining it") <= 1
+    assert sum("is already running, joining it" in each.text for each in (first, second)) == 1
     assert idp.count("grant.success", grant_type="authorization_code") == 1
 
 
@@ -295,7 +295,7 @@ def test_the_terminal_is_closed(daemon: RunningDaemon, how: signal.Signals) -> N
     with Terminal(daemon, "login", "--no-browser") as first:
         first.url()
         with Terminal(daemon, "login", "--no-browser", "--device") as joined:
-            joined.wait_for("joining it as it was begun, not by device")
+            joined.wait_for("joining it as it was started, not by device")
             joined.interrupt()
             assert joined.end() == 130
         first.interrupt(how)
@@ -309,12 +309,12 @@ def test_the_terminal_is_closed(daemon: RunningDaemon, how: signal.Signals) -> N
 def test_a_login_begun_elsewhere_is_given_up(daemon: RunningDaemon) -> None:
     """By any name of its grant; all who watch hear it, and the next login is a new one."""
     none = cli(daemon, "login", "gateway-2", "--cancel")
-    assert (none.returncode, none.stdout) == (0, "there was no login under way: gateway-2\n")
+    assert (none.returncode, none.stdout) == (0, "no login is running: gateway-2\n")
     with Terminal(daemon, "login", "--no-browser") as login:
         login.url()
         done = cli(daemon, "login", "gateway-2", "--cancel")
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout == "gave up the login: gateway\n"
+        assert done.stdout == "cancelled the login: gateway\n"
         assert login.end(10) == 67
     assert login.err[-1] == (
         'credward: the login of "gateway" was cancelled: run credward login gateway\n'
@@ -335,7 +335,7 @@ def test_what_goes_with_no_cancel(daemon: RunningDaemon) -> None:
     """Options of a login that is begun: which was meant is not guessed."""
     done = cli(daemon, "login", "gateway", "--cancel", "--device")
     assert (done.returncode, done.stdout) == (64, "")
-    assert "--cancel begins no login" in done.stderr
+    assert "--cancel starts no login" in done.stderr
 
 
 @pytest.mark.slow
@@ -346,7 +346,7 @@ def test_nobody_logs_in(daemon: RunningDaemon, user: User) -> None:
     assert done.returncode == 67
     assert 1 <= time.monotonic() - began < PATIENCE
     assert done.stderr.splitlines()[-1] == (
-        'credward: the login of "gateway" goes on: run credward login gateway to join it'
+        'credward: the login of "gateway" is still running: run credward login gateway to join it'
     )
     with Terminal(daemon, "login", "--no-browser") as login:
         login.wait_for("joining it")

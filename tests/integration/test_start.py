@@ -559,7 +559,7 @@ def test_s1_a_user_without_a_home_is_served_by_a_daemon_that_runs(
     assert "ok   daemon: pid" in checked.stdout, checked.stdout
     assert (f"warn automatic start: {why}\n" in checked.stdout) is (not named)
     assert again.returncode == 0, again.stderr
-    assert again.stderr == ("" if named else f"warning: no places recorded: {why}\n")
+    assert again.stderr == ("" if named else f"warning: no directories recorded: {why}\n")
 
 
 @pytest.mark.parametrize(
@@ -586,7 +586,7 @@ def test_the_last_set_up_decides(account: Account, folder: Path) -> None:
     added = add(account)
 
     assert not account.record.exists()
-    assert "uses the usual places" in added.stderr
+    assert "uses the usual directories" in added.stderr
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_a_logout_that_the_disk_does_not_take_is_said_and_kept_until_it_does(
     one.daemon.start()
 
     assert done.stdout.startswith(said), done.stderr
-    assert done.stderr.startswith("not on disk yet, which is tried again")
+    assert done.stderr.startswith("still on disk, retrying")
     assert unsaved
     assert (refused.status, refused.kind) == (401, "login-required")
     assert one.daemon.get("one").kind == "login-required"

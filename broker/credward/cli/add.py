@@ -1,4 +1,4 @@
-"""`credward add`: write one credential into the configuration, try it, and say what comes next."""
+"""`credward add`: write one credential into the configuration, try it, and show the next step."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ __all__ = ["command"]
     "words",
     multiple=True,
     metavar="KEY=VALUE",
-    help="A key of the block; may be said several times.",
+    help="A key of the block; may be repeated.",
 )
 @click.option("--default", "make_default", is_flag=True, help="Make it the default credential.")
 @click.option("--dry-run", is_flag=True, help="Show the change and stop.")
@@ -54,7 +54,7 @@ def command(
     make_default: bool,
     dry_run: bool,
 ) -> None:
-    """Add the credential NAME; for the provider `command` the PROGRAM stands behind `--`.
+    """Add the credential NAME; for the provider `command`, PROGRAM comes after `--`.
 
     The new configuration is checked before it replaces the old one, then one token is minted.
     """
@@ -62,10 +62,10 @@ def command(
     before = read_config(target)
     if name in load_config(paths()).credentials:
         raise BrokerError(
-            Kind.BAD_REQUEST, f'"{name}" is configured already: run credward config edit'
+            Kind.BAD_REQUEST, f'"{name}" is already configured: run credward config edit'
         )
     block = _block(name, provider, program, words)
-    # A file whose last line has no end would swallow the first line of the block.
+    # A last line without a line end would swallow the first line of the block.
     rest = before if before.endswith("\n") or not before else before + "\n"
     after = rest + ("\n" if before.strip() else "") + block
     if make_default:
@@ -78,7 +78,7 @@ def command(
     try:
         replace_file(target, after)
     except ConfigErrors as errors:
-        # The lines are those of a file that nobody will see.
+        # The line numbers are from a file that nobody will see.
         texts = [line.removeprefix(f"{target}:").partition(": ")[2] for line in errors.lines]
         raise BrokerError(
             errors.kind, f'"{name}" was not added, {"; ".join(texts)}: correct it, and add it again'
@@ -110,29 +110,29 @@ def _block(name: str, provider: str, program: tuple[str, ...], words: tuple[str,
 
 
 def _value(provider: str, key: str, text: str) -> Any:
-    """Return *text* as what TOML would make of it, else as the string that it is."""
+    """Return *text* parsed as a TOML value, else as a string."""
     shape = SETTINGS.get(provider)
     fields = {each.name: each.type for each in msgspec.structs.fields(shape)} if shape else {}
     try:
-        # With the line's end, which the value keeps.
+        # With the line end, which the value keeps.
         value = tomlkit.parse(f"value = {text}\n")["value"]
     except tomlkit.exceptions.ParseError:
         return text
     if key not in fields:
         return value
     if isinstance(value, dict):
-        # Nobody means a reference as a text; what is wrong with it is said when it is checked.
+        # Nobody writes a reference as a plain string; the check reports errors in it.
         return value
     try:
         msgspec.convert(value.unwrap(), fields[key])
     except msgspec.ValidationError:
-        # A client id of digits is a text all the same.
+        # A client id of digits is still a string.
         return text
     return value
 
 
 def _try(credential: CredentialConfig) -> None:
-    """Mint once through the daemon; what is wrong now is better said now than at 9 am."""
+    """Mint once through the daemon, so that errors show up now."""
     name = credential.name
     client = reach(start=True, timeout=40.0)
     try:

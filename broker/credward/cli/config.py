@@ -28,13 +28,13 @@ def command() -> None:
 
 @command.command(
     "check",
-    short_help="Print everything that is wrong, with file and line.",
+    short_help="Print all errors, with file and line.",
     epilog="Example: credward config check",
 )
-@click.option("--config", "explicit", type=click.Path(path_type=Path), help="This file alone.")
+@click.option("--config", "explicit", type=click.Path(path_type=Path), help="Only this file.")
 @click.option("--json", "as_json", is_flag=True, help="The result for programs.")
 def check(explicit: Path | None, as_json: bool) -> None:
-    """Print everything that is wrong, each with its file and line; exit 78 if anything is."""
+    """Print all errors, each with its file and line; exit 78 if there are any."""
     try:
         found = checked(paths(), explicit)
     except ConfigErrors as errors:
@@ -58,7 +58,7 @@ def check(explicit: Path | None, as_json: bool) -> None:
 
 @command.command(
     "show",
-    short_help="Print what is in force, and where it comes from.",
+    short_help="Print the current configuration, and where it comes from.",
     epilog="Example: credward config show --json",
 )
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
@@ -84,11 +84,11 @@ def path() -> None:
 
 @command.command(
     "edit",
-    short_help="Edit a copy; only a good one is put in place.",
+    short_help="Edit a copy; it is used only if it is valid.",
     epilog="Example: credward config edit",
 )
 def edit() -> None:
-    """Edit a copy, check it, and put it in place only when it is good."""
+    """Edit a copy, check it, and replace the file only if it is valid."""
     target = paths().config_file
     before = read_config(target)
     after = click.edit(before, extension=".toml", require_save=False)
@@ -124,7 +124,7 @@ def checked(found: Paths, explicit: Path | None) -> Config:
 
 
 def read_config(target: Path) -> str:
-    """Return the text of the user's configuration file, empty where there is none."""
+    """Return the text of the user's configuration file, empty if there is none."""
     try:
         return named_files.read_text(target)
     except FileNotFoundError:
@@ -138,11 +138,11 @@ def read_config(target: Path) -> str:
 
 
 def replace_file(target: Path, text: str) -> None:
-    """Put *text* in place of *target* (0600) if it is a good configuration, else raise.
+    """Replace *target* by *text* (0600) if it is a valid configuration, else raise.
 
-    The old file stays until the new one is whole on the disk; complaints name the real file.
+    The old file stays until the new one is completely on disk; errors name the real file.
     """
-    # A symbolic link, as dotfile managers make them, stays one: its target is replaced.
+    # A symbolic link, for example of a dotfile manager, stays: its target is replaced.
     real = target.resolve() if target.is_symlink() else target
     real.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=real.parent, prefix=".config-", suffix=".toml")

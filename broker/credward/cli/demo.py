@@ -1,4 +1,4 @@
-"""`credward demo`: the main job on the embedded issuer, in a folder of its own, in twenty seconds.
+"""`credward demo`: the main function with the built-in issuer, in its own folder, in 20 seconds.
 
 Starts a real daemon, asks through the real helper, checks every token against the published key.
 """
@@ -34,7 +34,7 @@ _PAUSE = 0.1
 
 @dataclass(slots=True)
 class _Tally:
-    """What the callers saw; guarded by one lock."""
+    """What the callers saw; protected by one lock."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     asks: int = 0
@@ -45,22 +45,22 @@ class _Tally:
 
 @click.command(
     "demo",
-    short_help="Watch a token being refreshed ahead of its end.",
+    short_help="Watch a token being refreshed before it expires.",
     epilog="Example: credward demo --seconds 20",
 )
 @click.option("--seconds", type=click.IntRange(5, 600), default=20, show_default=True)
 @click.option("--lifetime", type=click.IntRange(5, 600), default=6, show_default=True)
 def command(seconds: int, lifetime: int) -> None:
-    """Watch a token being refreshed ahead of its end while callers keep asking.
+    """Watch a token being refreshed before it expires while callers keep asking.
 
     Needs no network and no account; fails if any caller waited or fewer than three refreshes were
-    seen. Everything it makes is removed again.
+    seen. It removes everything that it makes.
     """
     with _folder() as folder, _daemon(folder, lifetime) as client:
         helper = find_helper()
         environ = _environ(folder)
         click.echo(f"a daemon in {folder}, tokens of {lifetime} s, {_CALLERS} callers of {helper}")
-        # The first ask has nothing to be served from; from then on nobody may wait.
+        # For the first request there is no token; after it nobody may wait.
         _ask(helper, environ)
         tally = _Tally()
         keys = client.jwks("demo").keys
@@ -99,7 +99,7 @@ def _watch(client: Client, tally: _Tally, seconds: int) -> CredentialStatus:
             f"{tally.slowest * 1000:.1f} ms",
         )
         if drawn and sys.stdout.isatty():
-            # Draw over the table of a second ago.
+            # Draw over the previous table.
             click.echo("\x1b[2A\x1b[J", nl=False)
         if drawn and not sys.stdout.isatty():
             click.echo(
@@ -134,7 +134,7 @@ def _conclude(status: CredentialStatus, tally: _Tally) -> None:
     if wrong:
         raise BrokerError(Kind.INTERNAL, f"{'; '.join(wrong)}: run credward demo --seconds 60")
     click.echo(
-        f"{tally.asks} asks by {_CALLERS} callers, {refreshes} refreshes ahead of time, "
+        f"{tally.asks} requests by {_CALLERS} callers, {refreshes} refreshes ahead of time, "
         "nobody waited\nnext: credward init"
     )
 
@@ -240,7 +240,7 @@ def _wait_until_ready(client: Client, child: subprocess.Popen[bytes], log: Path)
             break
         time.sleep(0.05)
     last = log.read_text().splitlines()[-1:] if log.exists() else []
-    raise BrokerError(Kind.INTERNAL, f"the daemon did not get ready: {''.join(last)[:300]}")
+    raise BrokerError(Kind.INTERNAL, f"the daemon did not start: {''.join(last)[:300]}")
 
 
 def _in(at: float | None, now: float) -> str:

@@ -1,6 +1,6 @@
-"""`credward doctor`: follow the way of a token from file to agent and name the first broken link.
+"""`credward doctor`: check the way of a token from file to agent and report the first broken link.
 
-Each check knows one link and the command that mends it; running the helper is `helper_probe`.
+Each check knows one link and the command that repairs it; `helper_probe` runs the helper.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ _Mark = Literal["ok", "warn", "fail"]
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 # Claude Code shows a notice at ten seconds; a warm answer takes milliseconds.
 _SLOW = 1.0
-# What a helper of another kind than static musl costs (`benchmarks/run.py`; `helpers/README.md`).
+# The cost of a helper of another kind than static musl (`benchmarks/run.py`; `helpers/README.md`).
 _COSTS = {
-    "static glibc": "takes about half as long again for each ask",
-    "dynamic glibc": "takes about twice as long for each ask",
-    "Python": "takes about two hundred times as long for each ask",
+    "static glibc": "takes about 1.5 times as long for each request",
+    "dynamic glibc": "takes about 2 times as long for each request",
+    "Python": "takes about 200 times as long for each request",
 }
-# What a question has by default (seconds).
+# The default timeout of a request (seconds).
 _PATIENCE = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What one check found; *kind* is set when the link is broken."""
+    """The result of one check; *kind* is set if the link is broken."""
 
     check: str
     mark: _Mark
@@ -63,7 +63,7 @@ class Finding:
 
 @click.command(
     "doctor",
-    short_help="Say what is wrong, and what to type.",
+    short_help="Show what is wrong, and what to type.",
     epilog="Example: credward doctor gateway",
 )
 @click.argument("name", default="-", shell_complete=complete_credentials)
@@ -71,7 +71,7 @@ class Finding:
 def command(name: str, as_json: bool) -> None:
     """Check every link from the configuration to the agent; stop at the first broken one.
 
-    Runs the helper as Claude Code does, but no line of its settings that is no plain call of the
+    Runs the helper as Claude Code does, but only if the line in its settings is a plain call of the
     helper. The token itself is never shown.
     """
     sys.exit(examine(name, as_json=as_json))
@@ -104,7 +104,7 @@ def examine(name: str, *, as_json: bool = False) -> int:
 class _InForce:
     """The `apiKeyHelper` that Claude Code runs here; it may be a repository's.
 
-    *call*: None where it is no plain call of our helper. *asked*: the credential that it is for.
+    *call*: None if it is not a plain call of our helper. *asked*: the credential that it is for.
     """
 
     line: str
@@ -115,7 +115,7 @@ class _InForce:
 
 @dataclass(slots=True)
 class _Known:
-    """What earlier checks found out for later ones."""
+    """Results of earlier checks for later ones."""
 
     config: Config | None = None
     credential: CredentialConfig | None = None
@@ -147,7 +147,7 @@ def _configuration(known: _Known, name: str) -> Iterator[Finding]:
     for warning in known.config.warnings:
         yield Finding(check="configuration", mark="warn", text=warning)
     if name == "-" and known.config.default is None and len(known.config.credentials) > 1:
-        # Which one is a matter of its own; what all of them share is looked at first.
+        # First check what all credentials share; which one to use comes later.
         return
     known.credential = find_credential(known.config, name)
     yield Finding(
@@ -167,7 +167,7 @@ def _daemon(known: _Known, name: str) -> Iterator[Finding]:
         yield Finding(
             check="daemon",
             mark="warn",
-            text=f"is not of this version ({__version__}): stop it and run credward serve --detach",
+            text=f"has a version other than {__version__}: stop it and run credward serve --detach",
         )
     for what, text in (("attestation", listed.attestation), ("hardening", listed.hardening)):
         yield Finding(check=what, mark="ok" if text == "full" else "warn", text=text)
@@ -198,11 +198,11 @@ def _helper(known: _Known, _name: str) -> Iterator[Finding]:
     yield _kind(helper)
     line = claude_code.wanted(helper, known.credential, 240)[claude_code.HELPER]
     known.in_force = found = _in_force(known, helper)
-    # A line for another credential says nothing about this one.
+    # A line for another credential proves nothing about this one.
     if found is not None and found.call is not None and found.asked is known.credential:
         line = shlex.join(found.call.words)
     if known.credential.meaning.kind == "aws":
-        # Three keys have no form of one line; Claude Code is not who asks for them.
+        # Three keys have no one-line form; Claude Code does not ask for them.
         name = shlex.quote(known.credential.name)
         line = f"exec {shlex.quote(str(helper))} {name} --format json"
     extra = {"CLAUDE_CODE_API_KEY_HELPER_TTL_MS": "240000"}
@@ -210,7 +210,9 @@ def _helper(known: _Known, _name: str) -> Iterator[Finding]:
         extra["ANTHROPIC_BASE_URL"] = known.credential.base_urls[0]
     seen = probe(line, extra)
     if seen.exit_code is None or seen.held_open:
-        text = "something it started holds its output open" if seen.held_open else "does not end"
+        text = (
+            "a program that it started keeps its output open" if seen.held_open else "does not end"
+        )
         yield Finding(check="helper run", mark="fail", text=text, kind=Kind.TIMED_OUT)
     elif seen.exit_code != 0:
         kind = next((each for each in Kind if each.exit_code == seen.exit_code), Kind.INTERNAL)
@@ -227,20 +229,20 @@ def _helper(known: _Known, _name: str) -> Iterator[Finding]:
 
 
 def _kind(helper: Path) -> Finding:
-    """Say how the helper is built, and what that costs."""
+    """Report how the helper is built, and the cost."""
     kind = kind_of(helper)
     if (cost := _COSTS.get(kind)) is None:
         text = f"{helper} ({kind})" if kind else str(helper)
         return Finding(check="helper", mark="ok", text=text)
     text = (
         f"{helper} ({kind}) {cost}: install musl-gcc or the Python package ziglang, "
-        "then credward again"
+        "then reinstall credward"
     )
     return Finding(check="helper", mark="warn", text=text)
 
 
 def _in_force(known: _Known, helper: Path) -> _InForce | None:
-    """Return what the settings have Claude Code run, None where they name no helper."""
+    """Return what Claude Code runs under these settings, None if they name no helper."""
     assert known.config is not None
     found = claude_code.active_helper(claude_code.settings_paths(environment(), Path.cwd()))
     if found is None:
@@ -255,11 +257,11 @@ def _in_force(known: _Known, helper: Path) -> _InForce | None:
 
 
 def _fault(name: str, found: _InForce) -> str | None:
-    """Return why what is in force does not serve credential *name*, None where it does."""
+    """Return why the current line does not serve credential *name*, None if it does."""
     if not claude_code.ours(found.line):
         return "names another helper: "
     if found.call is None:
-        return "has a line that is no plain call of this helper and is not tried here: "
+        return "has a line that is not a plain call of this helper and is not tried here: "
     if found.asked is None:
         return "names this helper for a credential that is not configured: "
     if found.asked.name != name:
@@ -271,15 +273,15 @@ def _fault(name: str, found: _InForce) -> str | None:
 
 
 def _cache_time(name: str, kept: float) -> Iterator[Finding]:
-    """Warn where Claude Code would keep a token for longer than it lasts."""
-    # Asked again: the run of the helper may have shown it.
+    """Warn if Claude Code would keep a token longer than it lasts."""
+    # Ask again: the run of the helper may have changed it.
     lives = {each.name: each.life for each in reach().statuses().credentials}
     life = lives.get(name)
     if life is not None and kept > life / 2:
         yield Finding(
             check="Claude Code",
             mark="warn",
-            text=f"keeps a token for {format_duration(kept)}, but what it is given may end after "
+            text=f"keeps a token for {format_duration(kept)}, but the token may expire after "
             f"{format_duration(round(life / 2))}: run credward setup claude-code {name}",
         )
 
@@ -305,7 +307,7 @@ def _claude_code(known: _Known, _name: str) -> Iterator[Finding]:
         mend = claude_code.remedy(name, path, paths, replace=not claude_code.ours(found.line))
         yield Finding(check="Claude Code", mark="warn", text=f"{path} {fault}{mend}")
     if found.asked is not None and found.asked is not known.credential:
-        # How long it keeps a token and where it sends one is set for that one.
+        # Its cache time and its address are set for that credential.
         return
     credential = known.credential
     own = {level: path for level, path in paths.items() if level == "user"}
@@ -313,7 +315,7 @@ def _claude_code(known: _Known, _name: str) -> Iterator[Finding]:
     kept = claude_code.kept_for({**environment(), **claude_code.settings_environment(paths)})
     yield from _cache_time(credential.name, kept)
     home = next(iter(credential.base_urls), None)
-    # The run above had a clean environment; what an agent started from here has is another matter.
+    # The run above had a clean environment; an agent started from here has another one.
     denial = check_base_url(
         credential.base_urls, credential.allowed_flags, home, read_claims(told(said)).flags
     )
@@ -325,7 +327,7 @@ def _claude_code(known: _Known, _name: str) -> Iterator[Finding]:
 
 
 def _folder(known: _Known, _name: str) -> Iterator[Finding]:
-    """Say what an agent that is started here would hear, because of a repository's settings."""
+    """Report what an agent started here would get, because of a repository's settings."""
     assert known.credential is not None
     credential = known.credential
     body = folder_body(_PATIENCE)
@@ -334,7 +336,7 @@ def _folder(known: _Known, _name: str) -> Iterator[Finding]:
     try:
         found = read_folder(body, home=account_home(os.geteuid()))
     except ValueError as error:
-        text = f"the settings files here cannot be looked at, for {error}: ask in another folder"
+        text = f"the settings files here cannot be checked, {error}: ask in another folder"
         yield Finding(check="folder", mark="fail", text=text, kind=Kind.BAD_REQUEST)
         return
     said = read_claims(told(environment())).variables
@@ -354,5 +356,5 @@ def _folder(known: _Known, _name: str) -> Iterator[Finding]:
 
 
 def _deciding(folder: Folder) -> str | None:
-    """Return the first file that has a say in where requests go, None where no file has."""
+    """Return the first file that affects where requests go, or None."""
     return next((each.path for each in folder.files if each.variables or each.fault), None)

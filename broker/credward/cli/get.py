@@ -1,4 +1,4 @@
-"""`credward get`: print a credential in the shape asked for."""
+"""`credward get`: print a credential in the requested format."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from credward.tokens import TokenRequest
 
 __all__ = ["command", "hand_over"]
 
-# No answer comes sooner (seconds).
+# No answer is faster (seconds).
 _LEAST = 0.3
 
 
@@ -60,7 +60,7 @@ def command(
 
 
 def hand_over(token_request: TokenRequest, *, start: bool) -> None:
-    """Ask from where this process is, with what its environment says, and print the answer."""
+    """Ask for this folder and environment, and print the answer."""
     check_output(sys.stdout)
     environ = environment()
     clock = SystemClock()

@@ -1,6 +1,6 @@
-"""Print a credential before a deadline, whoever reads it, and nothing but the credential.
+"""Print only the credential, before a deadline.
 
-What is printed comes from `Client.get_token`, which has looked at its shape.
+It comes from `Client.get_token`, which has checked its format.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from credward.errors import BrokerError, Kind
 __all__ = ["check_output", "hand_out"]
 
 _OUTPUT = 1
-# Again and again: the first alarm may come just before the call that is to be interrupted.
+# Repeat it: the first alarm may come just before the call that it should interrupt.
 _AGAIN = 0.05
 
 
 def check_output(stdout: object) -> None:
-    """Refuse a closed standard output before anything is opened: it could get its number."""
+    """Refuse a closed standard output before anything is opened: a file could get its number."""
     if stdout is None:
         raise _unwritable()
 
 
 def hand_out(body: bytes, seconds: float) -> None:
-    """Write *body* to standard output within *seconds*; raise `timed-out` where nobody reads it.
+    """Write *body* to standard output within *seconds*; raise `timed-out` if nobody reads it.
 
-    Of a descriptor that others share we must not change whether it blocks, so an alarm interrupts.
+    Other processes share the descriptor, so we must not make it non-blocking; an alarm interrupts.
     """
     signal.signal(signal.SIGALRM, _interrupt)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})

@@ -1,6 +1,6 @@
-"""`credward-helper` where there was no C compiler: a front of `credward get`, without rules.
+"""`credward-helper` for systems without a C compiler: a front end of `credward get`, without rules.
 
-It knows the options of the native helper, and what that leaves out when it is not told.
+It knows the options of the native helper and their defaults.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["command", "main"]
 @click.option("--min-remaining", type=click.FloatRange(min=0), help="Seconds it must still last.")
 @click.option("--timeout", type=click.FloatRange(0, 600, min_open=True), default=4.0)
 @click.option("--no-start", is_flag=True, help="Do not start the daemon.")
-@click.option("--check", type=click.Choice(["ready"]), help="Exit 0 when it is, 1 when not.")
+@click.option("--check", type=click.Choice(["ready"]), help="Exit 0 if it is ready, 1 if not.")
 @click.option("--base-url", help="Where you will send it.")
 @click.version_option(__version__, message="%(prog)s %(version)s (Python)")
 def command(
@@ -52,7 +52,7 @@ def command(
 
 
 def _judge_readiness(timeout: float) -> int:
-    """Return 0 for yes, 1 for no; a daemon that cannot be asked is not ready."""
+    """Return 0 for ready, 1 for not ready; a daemon that cannot be asked is not ready."""
     try:
         if client_of(paths(), timeout).ready().ready:
             return 0

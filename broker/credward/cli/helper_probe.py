@@ -1,6 +1,6 @@
-"""Find the native helper and run it the way Claude Code does, to see what Claude Code would see.
+"""Find the native helper and run it as Claude Code does, to see the same result.
 
-Measures and reports; what a finding means is `doctor`.
+Measures and reports; `doctor` judges the findings.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from credward.paths import environment
 __all__ = ["Probe", "find_helper", "kind_of", "probe"]
 
 _NAME = "credward-helper"
-# Claude Code waits longer; whoever is asked for ten seconds has a user looking at a notice.
+# Claude Code waits longer, but after ten seconds its user sees a notice.
 _PATIENCE = 10.0
 _MOST = 16_384
-# What a program started from a desktop or a background agent has of an environment.
+# The environment of a program started from a desktop or a background agent.
 _PASSED_ON = ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "CREDWARD_SOCKET")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """One run. *held_open*: something still held its output when the helper had ended."""
+    """One run. *held_open*: another process still held its output after the helper had ended."""
 
     exit_code: int | None
     seconds: float
@@ -53,9 +53,9 @@ def find_helper() -> Path:
 
 
 def kind_of(helper: Path) -> str:
-    """Return how the helper is built, in its own words: `static musl`, `Python`, ...
+    """Return how the helper is built, as it reports: `static musl`, `Python`, ...
 
-    Empty where it does not say so.
+    Empty if it does not report it.
     """
     try:
         done = subprocess.run(
@@ -107,18 +107,18 @@ def probe(command_line: str, extra: dict[str, str]) -> Probe:
 
 
 def _drain(child: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
-    """Read what the helper left in its pipes; waits for whoever still holds them."""
+    """Read the rest of the helper's pipes; waits for processes that still hold them."""
     assert child.stdin is not None
     out, err = child.communicate(timeout=1.0)
     return out, err
 
 
 def _fault(token: bytes) -> str | None:
-    """Return what Claude Code would refuse about *token*, never the token."""
+    """Return why Claude Code would refuse *token*, never the token."""
     if not token:
         return "printed nothing"
     if len(token) > _MOST:
-        return f"printed {len(token)} characters, at most {_MOST} are taken"
+        return f"printed {len(token)} characters, the maximum is {_MOST}"
     if any(not 0x21 <= byte <= 0x7E for byte in token):
         return "printed something that is not one printable ASCII token"
     return None

@@ -1,6 +1,6 @@
-"""`credward init`: a configuration to begin with, and the command for what this machine has.
+"""`credward init`: a first configuration, and commands for what is found on this machine.
 
-Also how the owner has places recorded, whatever is configured; how that is done is `recording`.
+It also records the owner's directories (`recording`), even if something is configured.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _START = """\
 # [credentials.gateway]
 # provider = "command"
 # command = ["my-login-tool", "token"]
-# base_url = "https://llm.example.com"   # never handed out towards another host
+# base_url = "https://llm.example.com"   # never handed out for another host
 """
 _AT_ONCE = "credward add demo --provider local"
-# Of any sign-in, and of any program; what stands in capitals is the user's to fill in.
+# For any sign-in, and any program; the user replaces the words in capitals.
 _ANY = (
     "credward add NAME --provider oauth --set issuer=URL --set client_id=ID",
     "credward add NAME --provider command -- PROGRAM ARGUMENT",
@@ -49,19 +49,19 @@ _ANY = (
 
 @click.command(
     "init",
-    short_help="Make the configuration file, record its place; say what to add.",
+    short_help="Make the configuration file, record its place, show what to add.",
     epilog="Example: credward init",
 )
 def command() -> None:
     """Make the configuration file if there is none, and show the commands that come next.
 
-    What is found on this machine has a command of its own, to be typed as it stands. Where the
-    environment names unusual places (XDG_CONFIG_HOME and its kin), they are recorded, and a daemon
-    that is started automatically goes by them.
+    For each thing found on this machine it prints a complete command. If the environment names
+    unusual directories (XDG_CONFIG_HOME and similar), they are recorded, and a daemon that is
+    started automatically uses them.
     """
     target = paths().config_file
     if target.exists():
-        click.echo(f"{target}: there already, nothing was changed")
+        click.echo(f"{target}: already exists, nothing was changed")
     else:
         replace_file(target, _START)
         click.echo(f"{target}: made")
@@ -83,12 +83,12 @@ def _configured() -> set[str]:
     try:
         return set(load_config(paths()).credentials)
     except BrokerError:
-        # `config check` says what is wrong; here it hides nothing.
+        # `config check` reports errors; here they do not matter.
         return set()
 
 
 def _proposals(home: Path) -> Iterator[tuple[str, str, list[str]]]:
-    """Yield what was found, a name for it, and its provider with what else `add` is told."""
+    """Yield what was found, a name for it, and its provider with further arguments of `add`."""
     if shutil.which("az"):
         words = _set(source="az", scope="api://APPLICATION-ID/.default")
         yield "the Azure CLI, for a gateway of your tenant", "gateway-az", ["entra", *words]
@@ -109,12 +109,12 @@ def _set(**words: str) -> list[str]:
 
 
 def _aws_profile(folder: Path) -> str | None:
-    """Return `default` where there is such a profile, else the first one of the files."""
+    """Return `default` if there is such a profile, else the first one in the files."""
     names: list[str] = []
     for path, header in ((folder / "config", "profile "), (folder / "credentials", "")):
-        # Twice the same section, as of two tools, is no reason to find nothing.
+        # A repeated section, for example from two tools, must not hide the others.
         found = RawConfigParser(strict=False, allow_no_value=True)
-        # What is wrong in it, its own tools say; here it hides nothing.
+        # Its own tools report errors in it; here they do not matter.
         with contextlib.suppress(OSError, ValueError, ConfigError):
             found.read_string(read_text(path))
         names += [

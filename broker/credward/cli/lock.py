@@ -1,4 +1,4 @@
-"""`credward lock`: close the store until its owner is back."""
+"""`credward lock`: lock the store until its owner is back."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["command", "read_passphrase"]
     epilog="Example: credward lock",
 )
 @click.option("--passphrase-stdin", is_flag=True, help="Read the passphrase from standard input.")
-@click.option("--keep", is_flag=True, help="With the passphrase that the store has already.")
+@click.option("--keep", is_flag=True, help="Use the passphrase that the store already has.")
 def command(passphrase_stdin: bool, keep: bool) -> None:
     """Lock the store with a passphrase; nothing is handed out until `credward unlock`.
 
-    It stays locked when the daemon starts again.
+    It stays locked when the daemon restarts.
     """
     passphrase = None if keep else read_passphrase(from_stdin=passphrase_stdin, confirm=True)
     reach(start=True, timeout=10.0).lock(passphrase)
@@ -30,7 +30,7 @@ def command(passphrase_stdin: bool, keep: bool) -> None:
 
 
 def read_passphrase(*, from_stdin: bool, confirm: bool) -> str:
-    """Return a passphrase, typed without echo or read from a pipe; never from an argument."""
+    """Return a passphrase, typed without echo or from a pipe; never from an argument."""
     if from_stdin or not sys.stdin.isatty():
         return read_text(8192, one_line=True).rstrip("\r\n")
     text: str = click.prompt("passphrase", hide_input=True, confirmation_prompt=confirm, err=True)

@@ -1,6 +1,6 @@
-"""`credward login`: bring the user through one login, begun here or elsewhere, or give it up.
+"""`credward login`: run or join one login of the user, or cancel it.
 
-How a login looks is `login_watcher`; the flow itself is a provider's, the grant never comes here.
+`login_watcher` shows it; the provider runs the flow, and the grant never comes here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from credward.errors import BrokerError, Kind
 __all__ = ["command"]
 
 _LONGEST = 900.0
-# More than the daemon takes, so that it says so (bytes).
+# More than the daemon accepts, so that it reports the error (bytes).
 _LONGEST_GRANT = 48 * 1024
 
 
@@ -38,25 +38,25 @@ _LONGEST_GRANT = 48 * 1024
 @click.option(
     "--method",
     type=click.Choice(["browser", "device"]),
-    help="How to log in, where the provider has both ways.",
+    help="How to log in, if the provider supports both ways.",
 )
 @click.option("--device", "method", flag_value="device", help="The same as --method device.")
 @click.option("--no-browser", is_flag=True, help="Print the address instead of opening it.")
 @click.option(
     "--wait",
     type=click.FloatRange(0, _LONGEST),
-    help="Watch for so many seconds at most; 0: only say what there is to do.",
+    help="Watch for at most so many seconds; 0: only print what to do.",
 )
-@click.option("--cancel", is_flag=True, help="Give the login under way up, wherever it was begun.")
+@click.option("--cancel", is_flag=True, help="Cancel the current login, wherever it was started.")
 @click.option(
     "--grant-stdin",
     is_flag=True,
-    help="Give an existing refresh token, read from standard input, into sole ownership.",
+    help="Hand over an existing refresh token for good, read from standard input.",
 )
 @click.option(
     "--claims",
     metavar="CHALLENGE",
-    help="The claims challenge to meet, as an API answered it: JSON, or its base64.",
+    help="The claims challenge to answer, as an API sent it: JSON, or its base64.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Each event as one line for programs.")
 def command(
@@ -71,10 +71,10 @@ def command(
 ) -> None:
     """Log in once for every credential that shares the grant of NAME.
 
-    A login that is under way already is joined, so that no second page opens.
+    If a login is already running, it is joined, so that no second page opens.
     """
     if cancel and (method or no_browser or wait is not None or grant_stdin or claims is not None):
-        raise click.UsageError("--cancel begins no login, so it takes no option but --json")
+        raise click.UsageError("--cancel starts no login: use it alone or with --json")
     client = reach(start=not cancel, timeout=10.0)
     if name == "-":
         name = _default_name(client)
@@ -89,10 +89,10 @@ def command(
     try:
         started = client.login(name, method, None if claims is None else _read_claims(claims))
         if started.attached and not as_json:
-            as_begun = f" as it was begun, not by {method}" if method else ""
+            as_begun = f" as it was started, not by {method}" if method else ""
             click.echo(
-                f'a login for "{started.credential}" is under way, joining it{as_begun} '
-                f"(credward login {name} --cancel gives it up)",
+                f'a login for "{started.credential}" is already running, joining it{as_begun} '
+                f"(credward login {name} --cancel cancels it)",
                 err=True,
             )
         browser = not (no_browser or started.attached or wait == 0)
@@ -101,22 +101,22 @@ def command(
             watcher.print_lines(wait)
         else:
             watcher.run(wait)
-    # click makes an Abort of Ctrl-C where it asks for something.
+    # In a prompt, click turns Ctrl-C into Abort.
     except (KeyboardInterrupt, click.Abort):
         if started is not None and not started.attached:
             with contextlib.suppress(BrokerError):
                 client.login_cancel(started.login_id)
         for number in received:
-            # Whoever sent it is to see that it was heeded.
+            # The sender should see that it was handled.
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         raise click.Abort from None
 
 
 def _take_signals_for_ctrl_c() -> list[int]:
-    """Have whatever ends this program give its login up; return the signals that came.
+    """Make signals that end this program cancel its login; return the signals that came.
 
-    A login that nobody watches would be in the way of the next one for minutes.
+    A login that nobody watches would block the next one for minutes.
     """
     received: list[int] = []
 
@@ -136,22 +136,20 @@ def _give_up(client: Client, name: str, *, as_json: bool) -> None:
     if as_json:
         print_json(result)
     elif result.given_up:
-        click.echo(f"gave up the login: {result.credential}")
+        click.echo(f"cancelled the login: {result.credential}")
     else:
-        click.echo(f"there was no login under way: {result.credential}")
+        click.echo(f"no login is running: {result.credential}")
 
 
 def _read_claims(text: str) -> str:
-    """Return a challenge as JSON, as which or as whose base64 `WWW-Authenticate` brings it."""
+    """Return a challenge as JSON; `WWW-Authenticate` holds the JSON or its base64."""
     if not text.lstrip().startswith("{"):
         text = text.rstrip("=").replace("+", "-").replace("/", "_")
         text += "=" * (-len(text) % 4)
         with contextlib.suppress(ValueError):
             text = base64.b64decode(text, altchars=b"-_", validate=True).decode()
     if not text.lstrip().startswith("{"):
-        raise BrokerError(
-            Kind.BAD_REQUEST, "--claims is neither a JSON object nor the base64 of one"
-        )
+        raise BrokerError(Kind.BAD_REQUEST, "--claims must be a JSON object, or the base64 of one")
     return text
 
 

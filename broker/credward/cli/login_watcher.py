@@ -1,6 +1,6 @@
-"""One login as its terminal shows it: addresses, codes and prompts, until it ends.
+"""Shows one login on a terminal: addresses, codes and prompts, until it ends.
 
-Beginning one, joining one and giving one up are `login`'s.
+`login` starts, joins and cancels logins.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from credward.errors import BrokerError, Kind
 
 __all__ = ["Watcher", "taken_over"]
 
-# How often what was typed is looked for, beside the events (seconds).
+# How often to check for typed input, besides events (seconds).
 _STEP = 0.5
-# `--wait 0` takes this long at most to learn what there is to do: a worker has to start (seconds).
+# `--wait 0` takes at most this long to learn what to do: a worker must start (seconds).
 _TO_BEGIN = 30.0
-# A browser that has not ended by then stays in the foreground, and is open (seconds).
+# A browser that still runs after this time stays in the foreground, and is open (seconds).
 _BROWSER_STARTS = 1.0
-# Copies to the clipboard of the terminal that the user sits at, over ssh too (OSC 52 of xterm).
+# Copies to the clipboard of the user's terminal, also over ssh (OSC 52 of xterm).
 _COPY = "\033]52;c;{}\a"
-# What a user may paste into a shell by mistake, if a server calls it a code.
+# Characters that could do harm if the user pastes a server's code into a shell.
 _CODE = re.compile(r"[A-Za-z0-9-]{1,32}")
 
-# Where none of these is set there are no windows.
+# If none of these is set there are no windows.
 _WINDOWS = {"DISPLAY", "WAYLAND_DISPLAY", "BROWSER"}
 
 
@@ -50,10 +50,10 @@ def taken_over(given: wire.GrantGiven) -> str:
     else:
         text = (
             f"kept for {names}, it has not worked yet: {plain(given.message)}; "
-            "a login that was there stays until it has"
+            "an earlier login stays until then"
         )
     if given.turned_away:
-        text += f", {_agents(given.turned_away, 'was', 'were')} turned away without it"
+        text += f", {_agents(given.turned_away, 'was', 'were')} refused without it"
     return text + _unless_durable(given.durable)
 
 
@@ -74,10 +74,10 @@ def _unless_durable(durable: bool) -> str:
 
 
 class Watcher:
-    """Follows one login to its end, with prompts answered beside it."""
+    """Follows one login to its end, and answers its prompts."""
 
     def __init__(self, client: Client, started: wire.LoginStarted, *, browser: bool) -> None:
-        """*browser*: open one, where there is one with a window."""
+        """*browser*: open one, if there is one with a window."""
         self._client = client
         self._started = started
         self._browser = browser
@@ -115,9 +115,9 @@ class Watcher:
                 raise BrokerError(Kind.from_slug(event.kind or ""), event.message or "")
 
     def _events(self, wait: float | None) -> Iterator[wire.LoginEvent]:
-        """Yield events until the last; raise `login-required` when *wait* seconds are over."""
+        """Yield events until the last; raise `login-required` after *wait* seconds."""
         clock = SystemClock()
-        # Without a word the daemon says when it is over.
+        # Without *wait* the daemon says when it ends.
         limit = math.inf if wait is None else wait or _TO_BEGIN
         deadline = clock.elapsed() + limit
         shown = False
@@ -134,7 +134,7 @@ class Watcher:
                 name = self._started.credential
                 raise BrokerError(
                     Kind.LOGIN_REQUIRED,
-                    f'the login of "{name}" goes on: run credward login {name} to join it',
+                    f'the login of "{name}" is still running: run credward login {name} to join it',
                 )
 
     def _open(self, url: str) -> None:
@@ -164,7 +164,7 @@ class Watcher:
             return
         click.echo(f"{plain(event.label or 'value')}:", err=True)
         if not self._reading and sys.stdin is not None:
-            # Beside the login, which may end by itself: the browser answers first, mostly.
+            # In parallel to the login, which may end by itself: usually the browser answers first.
             self._reading = True
             threading.Thread(target=self._read_lines, daemon=True).start()
 
@@ -181,12 +181,12 @@ class Watcher:
 
 
 def _open_browser(url: str) -> bool:
-    """Open *url* where there is a browser with a window; return whether it was."""
+    """Open *url* if there is a browser with a window; return whether it was opened."""
     if sys.platform == "linux" and not _WINDOWS & environment().keys():
-        # A browser in this terminal would take it away from us.
+        # A browser in this terminal would take the terminal from us.
         return False
     if not url.startswith(("https://", "http://")):
-        # What opens addresses also starts programs.
+        # A program that opens addresses can also start programs.
         return False
     opened: list[bool] = []
 
@@ -194,7 +194,7 @@ def _open_browser(url: str) -> bool:
         with contextlib.suppress(webbrowser.Error):
             opened.append(webbrowser.open(url))
 
-    # Beside us: some return only when they are closed.
+    # In the background: some return only when they are closed.
     opening = threading.Thread(target=run, daemon=True)
     opening.start()
     opening.join(_BROWSER_STARTS)

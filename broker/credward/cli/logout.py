@@ -1,4 +1,4 @@
-"""`credward logout`: give a grant up."""
+"""`credward logout`: forget a grant."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ __all__ = ["command"]
 
 @click.command(
     "logout",
-    short_help="Revoke a grant upstream where possible, and forget it.",
+    short_help="Revoke a grant upstream if possible, and forget it.",
     epilog="Example: credward logout gateway",
 )
 @click.argument("name", shell_complete=complete_grants)
 @click.option("--json", "as_json", is_flag=True, help="The result for programs.")
 def command(name: str, as_json: bool) -> None:
-    """Forget the grant behind NAME, revoked upstream where that is possible.
+    """Forget the grant behind NAME, and revoke it upstream if possible.
 
-    Every credential on it needs a login from then on.
+    Every credential on it then needs a new login.
     """
     dropped = reach(start=True, timeout=10.0).logout(name)
     if as_json:

@@ -1,6 +1,6 @@
 """The command `credward`: finds the command, turns failures into one line and an exit code.
 
-Each command is a file of its own and is imported only when it is called.
+Each command has its own file, which is imported only when it is called.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from credward.paths import environment
 
 __all__ = ["COMMANDS", "main", "run"]
 
-# In the order in which a new user meets them.
+# In the order that a new user needs them.
 COMMANDS = {
     "init": "credward.cli.init",
     "add": "credward.cli.add",
@@ -39,7 +39,7 @@ COMMANDS = {
     "completion": "credward.cli.completion",
     "version": "credward.cli.version",
 }
-# A worker that asked its own daemon would wait for itself; these ask nobody.
+# A worker that asks its own daemon would wait for itself; these commands ask nobody.
 _HARMLESS = {"version", "completion", "--help", "--version"}
 
 
@@ -63,7 +63,7 @@ class _Commands(click.Group):
 def credward() -> None:
     """One owner for the credentials of AI agents and cloud SDKs on this machine.
 
-    A daemon keeps short-lived tokens fresh and hands them to the processes that may have them.
+    A daemon keeps short-lived tokens fresh and gives them to the processes that may have them.
     """
 
 
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def run(command: click.Command, arguments: list[str], name: str) -> None:
-    """Run *command*; errors of ours are one line on stderr and a documented exit code."""
+    """Run *command*; our errors are one line on stderr and a documented exit code."""
     try:
         if environment().get("CREDWARD_WORKER") and not _HARMLESS & set(arguments[:1]):
             raise BrokerError(  # noqa: TRY301 - one place that prints and exits
@@ -91,7 +91,7 @@ def run(command: click.Command, arguments: list[str], name: str) -> None:
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.exceptions.NoArgsIsHelpError as error:
-        # A group without a command: its help is the answer.
+        # A group without a command: print its help.
         click.echo(error.format_message(), err=True)
         sys.exit(Kind.BAD_REQUEST.exit_code)
     except click.ClickException as error:
@@ -101,6 +101,6 @@ def run(command: click.Command, arguments: list[str], name: str) -> None:
         print_error(BrokerError(Kind.BAD_REQUEST, f"{text}: run {path or name} --help"))
         sys.exit(Kind.BAD_REQUEST.exit_code)
     except BrokenPipeError:
-        # Whoever read us has gone; nothing is wrong with us.
+        # The reader of our output has gone; that is not an error.
         sys.stderr.close()
         sys.exit(0)

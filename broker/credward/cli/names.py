@@ -1,7 +1,7 @@
-"""What a shell may complete: names out of the configuration, and those of the store's secrets.
+"""Names for shell completion: from the configuration, and of the store's secrets.
 
-Starts no daemon and complains of nothing: a name that cannot be found out is not proposed. The
-script that asks is `completion`. `get` imports this, and whoever waits for it waits for that.
+Starts no daemon and reports no errors: a name that cannot be found is not proposed. `completion`
+prints the script that asks. `get` imports this, so it must load fast.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 __all__ = ["complete_credentials", "complete_grants", "complete_providers", "complete_secrets"]
 
-# Whoever presses Tab does not wait for a busy daemon (seconds).
+# A user who presses Tab must not wait for a busy daemon (seconds).
 _PATIENCE = 1.0
-# Names that were made from settings; nobody types them.
+# Names derived from settings; nobody types them.
 _DERIVED = re.compile(r"[a-z]+-[0-9a-f]{12}")
 
 
 def complete_credentials(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Return the names of the credentials, but for those on the command line already."""
+    """Return the names of the credentials, except those already on the command line."""
     named = ctx.params.get(param.name or "") or ()
     return _beginning(incomplete, [each.name for each in _credentials() if each.name not in named])
 
@@ -37,7 +37,7 @@ def complete_grants(
     param: click.Parameter,  # noqa: ARG001
     incomplete: str,
 ) -> list[str]:
-    """Return the names of credentials, and of grants that have a name of their own."""
+    """Return the names of credentials, and of named grants."""
     found = _credentials()
     grants = {each.grant for each in found if not _DERIVED.fullmatch(each.grant)}
     return _beginning(incomplete, {*grants, *(each.name for each in found)})
@@ -59,7 +59,7 @@ def complete_secrets(
     param: click.Parameter,  # noqa: ARG001
     incomplete: str,
 ) -> list[str]:
-    """Return the names of the store's secrets, where a daemon runs that may say them."""
+    """Return the names of the store's secrets, if a running daemon tells them."""
     try:
         return _beginning(incomplete, client_of(paths(), _PATIENCE).secret_names().names)
     except (BrokerError, OSError):

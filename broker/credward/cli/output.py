@@ -1,7 +1,7 @@
-"""How the command line speaks: one line for an error, tables and colour on a terminal only.
+"""Output of the command line: one line for an error, tables and colour only on a terminal.
 
 Rules for every message: program name, lower case, no full stop, one line that holds cause and
-command; further hints only on a terminal. What is said is up to the commands.
+command; further hints only on a terminal. The commands decide what to say.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ __all__ = [
 
 
 def print_error(error: BrokerError) -> None:
-    """Say *error* on stderr."""
+    """Print *error* on stderr."""
     click.echo(f"credward: {plain(error.message)}", err=True)
     if error.failure.hint and sys.stderr.isatty():
         click.echo(f"hint: {plain(error.failure.hint)}", err=True)
 
 
 def warn_of_disk() -> None:
-    """Say that what was given up is still on disk."""
+    """Say that what was dropped is still on disk."""
     click.echo(
-        "not on disk yet, which is tried again, and a daemon that is killed before finds it there: "
+        "still on disk, retrying; a daemon that is killed before that will find it again: "
         "run credward status",
         err=True,
     )
 
 
 def plain(text: str) -> str:
-    """Return *text* with a mark for each character that a terminal would obey rather than show."""
+    """Return *text* with a mark for each control character of a terminal."""
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
@@ -60,7 +60,7 @@ def print_table(
     for number, row in enumerate((header, *rows)):
         cells = []
         for index, cell in enumerate(row):
-            # The last column is not padded: no blanks at the end of a line.
+            # The last column is not padded: no spaces at the end of a line.
             padded = cell if index == len(row) - 1 else cell.ljust(widths[index])
             colour = (colour_of or {}).get(cell)
             if number == 0:

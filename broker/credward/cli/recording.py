@@ -1,6 +1,6 @@
-"""Record at set-up what the owner's environment says of places: what is started later goes by that.
+"""Record the directories in the owner's environment at set-up; a daemon started later uses them.
 
-What may be recorded and how it is read is `recorded`; here it is decided whose word it is.
+`recorded` says what may be recorded and reads it; this decides whether the owner asked for it.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from credward.starting.refusal import is_restricted, start_is_wanted
 
 __all__ = ["record_places", "unrecorded_places"]
 
-_HEAD = "# Where the daemon of this account keeps its things when it is started automatically.\n"
+_HEAD = "# Directories of this account's daemon when it is started automatically.\n"
 _UNKNOWN = "an unknown program"
 
 
 def record_places() -> None:
-    """Record where this environment has its places, and say on stderr what changed.
+    """Record the directories in this environment, and print on stderr what changed.
 
-    Only at the owner's own word: not below an agent or in a sandbox, whose environment a repository
-    may have set, and not with another HOME than the account's or a CREDWARD_CONFIG. Nothing is
-    recorded from where no daemon would be started.
+    Only for the owner: not below an agent or in a sandbox, whose environment a repository may have
+    set, and not with a HOME other than the account's or with a CREDWARD_CONFIG. Nothing is recorded
+    in a place where no daemon would be started.
     """
     environ = environment()
     if not start_is_wanted(environ):
@@ -37,11 +37,11 @@ def record_places() -> None:
     try:
         account = find_account()
     except BrokerError as error:
-        _warn(f"no places recorded: {_why(error)}")
+        _warn(f"no directories recorded: {_why(error)}")
         return
     if (variable := account.never_followed(environ)) is not None:
         _warn(
-            f"an automatic start does not go by {variable}: "
+            f"an automatic start does not use {variable}: "
             "run credward serve --detach in your own terminal"
         )
         return
@@ -52,7 +52,7 @@ def record_places() -> None:
         names = ", ".join(name for name in RECORDED if name in {*wanted, *account.recorded})
         _warn(
             f"{names} not recorded from within {whose}, so a daemon that is started "
-            "automatically goes by other places: run credward init in your own terminal"
+            "automatically uses other directories: run credward init in your own terminal"
         )
         return
     path = record_of(account.home)
@@ -61,18 +61,18 @@ def record_places() -> None:
     except OSError as error:
         _warn(
             f'"{path}" cannot be written ({error.strerror}), so a daemon that is started '
-            "automatically goes by other places: correct its rights, then run credward init"
+            "automatically uses other directories: correct its permissions, then run credward init"
         )
         return
     said = ", ".join(f"{name}={wanted[name]}" for name in RECORDED if name in wanted)
     click.echo(
-        f"note: a daemon that is started automatically goes by {said or 'the usual places'}",
+        f"note: a daemon that is started automatically uses {said or 'the usual directories'}",
         err=True,
     )
 
 
 def unrecorded_places() -> list[str]:
-    """Return what of this environment a daemon that is started does not go by, in one line each."""
+    """Return one line for each variable here that a started daemon does not use."""
     environ = environment()
     if not start_is_wanted(environ):
         return []
@@ -84,14 +84,14 @@ def unrecorded_places() -> list[str]:
         return []
     wanted = unusual_values(account, environ)
     return [
-        f"does not go by {name} of this shell: run credward init to record it"
+        f"does not use {name} of this shell: run credward init to record it"
         for name in RECORDED
         if wanted.get(name) != account.recorded.get(name)
     ]
 
 
 def _why(error: BrokerError) -> str:
-    """Return why the account is not known, in words that hold while a daemon runs too."""
+    """Return why the account is not known, in words that are true even while a daemon runs."""
     if error.kind is Kind.NOT_RUNNING:
         return f"the passwd database has no home for uid {os.geteuid()}, so no daemon is started"
     return error.message
@@ -102,7 +102,7 @@ def _warn(text: str) -> None:
 
 
 def _not_the_owners(environ: Mapping[str, str]) -> str | None:
-    """Return whose environment this is, if it may be another's than the owner's."""
+    """Return whose environment this is, if it may not be the owner's."""
     from credward.callers import ancestry
     from credward.callers.identify import process_table
     from credward.callers.programs import MARKS
@@ -115,7 +115,7 @@ def _not_the_owners(environ: Mapping[str, str]) -> str | None:
     pid, processes = os.getpid(), process_table()
     stat = processes.stat(pid)
     if stat is None:
-        # Where processes are hidden, an agent above would be as well.
+        # If processes are hidden, an agent above would be hidden too.
         return _UNKNOWN
     above = ancestry.walk(
         *(pid, stat, processes.path(pid), processes), seen=True, relays_above=False

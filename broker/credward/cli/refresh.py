@@ -1,4 +1,4 @@
-"""`credward refresh`: have a token minted now."""
+"""`credward refresh`: mint a token now."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["command"]
 @click.option("--timeout", type=click.FloatRange(0.3, 600), default=30.0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The result for programs.")
 def command(name: str, timeout: float, as_json: bool) -> None:
-    """Mint a new token for NAME, whatever is held; nothing secret is printed."""
+    """Mint a new token for NAME, even if one is held; nothing secret is printed."""
     result = reach(timeout=timeout).refresh(name, timeout)
     if as_json:
         print_json(result)

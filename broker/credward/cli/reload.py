@@ -1,4 +1,4 @@
-"""`credward reload`: have the daemon read its configuration again."""
+"""`credward reload`: let the daemon read its configuration again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["command"]
 
 @click.command(
     "reload",
-    short_help="Have the daemon read its configuration again.",
+    short_help="Let the daemon read its configuration again.",
     epilog="Example: credward reload",
 )
 @click.option("--json", "as_json", is_flag=True, help="The result for programs.")
@@ -23,7 +23,7 @@ def command(as_json: bool) -> None:
         result = reach().reload()
     except BrokerError as error:
         if error.kind is Kind.FIX_CONFIGURATION:
-            click.echo("nothing was changed, the old configuration stays in force", err=True)
+            click.echo("nothing was changed, the old configuration stays", err=True)
         raise
     if as_json:
         print_json(result)

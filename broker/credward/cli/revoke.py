@@ -25,7 +25,7 @@ def command(name: str | None, everything: bool, as_json: bool) -> None:
     """Revoke the grant behind NAME upstream and drop it with its tokens; with --all, every one."""
     if everything == (name is not None):
         raise BrokerError(
-            Kind.BAD_REQUEST, "name a credential or say --all: run credward revoke --help"
+            Kind.BAD_REQUEST, "name a credential, or use --all: run credward revoke --help"
         )
     client = reach(start=True, timeout=15.0)
     result = client.revoke_all() if name is None else Dropped(grants=[client.logout(name)])

@@ -1,4 +1,4 @@
-"""`credward secret`: what configuration refers to by `{ store = "NAME" }`."""
+"""`credward secret`: secrets that the configuration names with `{ store = "NAME" }`."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ def set_secret(name: str) -> None:
         value = click.prompt(f"value of {name}", hide_input=True, err=True)
     else:
         value = read_text(_LONGEST + 2)
-        # The line end of `echo` is no part of it.
+        # The line end from `echo` is not part of it.
         value = value.removesuffix("\n").removesuffix("\r")
     if not value:
         raise BrokerError(
-            Kind.BAD_REQUEST, f"nothing came: pipe the value into credward secret set {name}"
+            Kind.BAD_REQUEST, f"the input is empty: pipe the value into credward secret set {name}"
         )
     kept = reach(start=True, timeout=10.0).secret_set(name, value)
-    click.echo(f'stored: refer to it by {{ store = "{name}" }}')
+    click.echo(f'stored: use it as {{ store = "{name}" }}')
     if not kept.durable:
-        click.echo("in memory alone, the store cannot be written: run credward status", err=True)
+        click.echo("only in memory, the store cannot be written: run credward status", err=True)
 
 
 @command.command(
@@ -70,15 +70,15 @@ def list_secrets(as_json: bool) -> None:
 
 @command.command(
     "allow",
-    short_help="Let a secret be used as the configuration says now.",
+    short_help="Allow a secret for its use in the current configuration.",
     epilog="Example: credward secret allow gateway-key",
 )
 @click.argument("name", shell_complete=complete_secrets)
 @click.option("--json", "as_json", is_flag=True, help="The result for programs.")
 def allow_secret(name: str, as_json: bool) -> None:
-    """Let the secret NAME be used for all that the configuration in force uses it for.
+    """Allow the secret NAME for everything that the current configuration uses it for.
 
-    A secret is bound to the credential, the hosts and the server that it was first used for.
+    A secret is bound to the credential, the hosts and the server of its first use.
     """
     allowed = reach(start=True, timeout=10.0).secret_allow(name)
     if as_json:
@@ -86,7 +86,7 @@ def allow_secret(name: str, as_json: bool) -> None:
     else:
         click.echo(f"allowed: {name} for {_bound_to(allowed.uses)}")
     if not allowed.durable:
-        click.echo("in memory alone, the store cannot be written: run credward status", err=True)
+        click.echo("only in memory, the store cannot be written: run credward status", err=True)
 
 
 def _bound_to(uses: Sequence[SecretUse] | None) -> str:

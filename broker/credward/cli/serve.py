@@ -1,4 +1,4 @@
-"""`credward serve`: run the daemon. What it does is `daemon`."""
+"""`credward serve`: run the daemon (see `daemon`)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["command"]
     short_help="Run the daemon, in the foreground or detached.",
     epilog="Example: credward serve --detach",
 )
-@click.option("--config", type=click.Path(path_type=Path), help="Read this file alone.")
+@click.option("--config", type=click.Path(path_type=Path), help="Read only this file.")
 @click.option("--socket", type=click.Path(path_type=Path), help="Listen at this path.")
-@click.option("--detach", is_flag=True, help="Return once the daemon is ready, and leave it there.")
-@click.option("--recorded", is_flag=True, help="Go by the recorded directories; for units.")
+@click.option("--detach", is_flag=True, help="Return once the daemon is ready; it runs on.")
+@click.option("--recorded", is_flag=True, help="Use the recorded directories; for units.")
 @click.option("--log-level", default="info", show_default=True, help="debug|info|warning|error.")
 @click.option("--log-file", type=click.Path(path_type=Path), help="Append the log to this file.")
 def command(
@@ -35,14 +35,14 @@ def command(
 ) -> None:
     """Run the daemon in the foreground, or leave it in the background.
 
-    Send SIGHUP to read the configuration again, SIGTERM to stop. A service manager knows nothing of
-    XDG_CONFIG_HOME and XDG_STATE_HOME in a shell: with --recorded they are as `credward init` has
-    recorded them.
+    Send SIGHUP to read the configuration again, SIGTERM to stop. A service manager does not know
+    XDG_CONFIG_HOME and XDG_STATE_HOME of a shell: with --recorded they have the values that
+    `credward init` recorded.
     """
     from credward.daemon.run import run
 
     if recorded:
-        # Of the whole process: workers and the programs that they run are handed them too.
+        # For the whole process: workers and the programs that they run get them too.
         os.environ.update(find_account().lasting_places())
     sys.exit(
         run(

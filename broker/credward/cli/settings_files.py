@@ -1,8 +1,7 @@
-"""The settings files of Claude Code around a folder, handed over without a look inside.
+"""The settings files of Claude Code around a folder, passed on without reading their content.
 
-What the helper finds (`folder.c`), for those who ask in Python; what they say is
-judged by the daemon. It waits for file systems, for ever where they do not answer: for that
-`surroundings` has a child.
+The same search as in the helper (`folder.c`), for Python; the daemon judges the content. It waits
+for file systems, for ever if they do not answer; therefore `surroundings` runs it in a child.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from credward.named_files import opened, read_all
 
 __all__ = ["find_settings"]
 
-# The longest body (bytes); what does not fit is said to be too large.
+# The longest body (bytes); a file that does not fit is reported as too large.
 _LIMIT = 60 * 1024
 _LEVELS = 32
-# A path in a file of git's.
+# A path in a file of git.
 _LONGEST_LINE = 4096
 _NAMES = (".claude/settings.json", ".claude/settings.local.json")
-# What not every program takes for the same: controls, white space other than the space
+# Characters that not every program treats the same: controls, white space other than the space
 # (ECMA-262, String.prototype.trim), bidirectional overrides. The same ones as in text.h.
 _ODD = frozenset(
     chr(each)
@@ -38,7 +37,8 @@ _ODD = frozenset(
 def find_settings(start: str) -> bytes:
     """Return records (`credward.folder`) of what is found from *start* up, an absolute path.
 
-    Up to the first folder with a `.git` that is no link; of each `.git` that is not understood too.
+    Up to the first folder with a `.git` that is not a link; also for each `.git` that is not
+    understood.
     """
     body = b""
     for name, record in _records(start.rstrip("/")):
@@ -49,7 +49,7 @@ def find_settings(start: str) -> bytes:
 
 
 def _records(folder: str) -> Iterator[tuple[str, bytes | None]]:
-    """Yield the name and the record of each, None for a file that is too large by itself."""
+    """Yield the name and the record of each, None for a file that is too large."""
     for _ in range(_LEVELS):
         git = f"{folder}/.git"
         kind = _kind_of(git)
@@ -58,7 +58,7 @@ def _records(folder: str) -> Iterator[tuple[str, bytes | None]]:
         yield from _settings_in(folder)
         if kind == stat.S_IFREG:
             yield from _settings_of_main(folder)
-        # A link may be none to the agent, depending on its words: the look goes on up there.
+        # The agent may ignore a link, depending on its target: continue the search above.
         found = kind in {stat.S_IFREG, stat.S_IFDIR} and not os.path.islink(git)  # noqa: PTH114
         if found or not folder:
             return
@@ -89,7 +89,7 @@ def _settings_of_main(folder: str) -> Iterator[tuple[str, bytes | None]]:
 
 
 def _kind_of(path: str) -> int | None:
-    """Return the kind of file, 0 for none and where nobody may look, None if not known."""
+    """Return the kind of file, 0 if there is none or it is not accessible, None if unknown."""
     try:
         return stat.S_IFMT(os.stat(path).st_mode)  # noqa: PTH116 - any bytes are a name
     except (FileNotFoundError, NotADirectoryError, PermissionError):
@@ -102,9 +102,9 @@ def _kind_of(path: str) -> int | None:
 
 
 def _main_tree(folder: str) -> str | None:
-    """Return the main working tree, None where there is none that anybody could look into.
+    """Return the main working tree, None if there is none that is accessible.
 
-    Raise `ValueError` where git would have written it in other words.
+    Raise `ValueError` if git would have written it differently.
     """
     word = _path_in(f"{folder}/.git", "gitdir:")
     if word is None:
@@ -120,12 +120,12 @@ def _main_tree(folder: str) -> str | None:
 
 
 def _path_in(name: str, mark: str) -> str | None:
-    """Return the path that is all of a small file, None where there is none; raise `ValueError`."""
+    """Return the path that is the whole content of a small file, or None; raise `ValueError`."""
     try:
         with opened(name) as descriptor:
             content = read_all(descriptor, _LONGEST_LINE)
     except (FileNotFoundError, NotADirectoryError, PermissionError):
-        # What nobody may read is none to the agent either.
+        # The agent cannot read an unreadable file either.
         return None
     except OSError as error:
         raise ValueError("it cannot be read") from error
@@ -137,10 +137,10 @@ def _path_in(name: str, mark: str) -> str | None:
 
 
 def _follow(base: str, word: str) -> str | None:
-    """Return where *word* leads from *base*, a path without links; None where nobody may look.
+    """Return where *word* leads from *base*, a path without links; None if not accessible.
 
-    Raise `ValueError` where that is not the same by the words, as path.resolve() of Node.js goes,
-    and by the links.
+    Raise `ValueError` if the text (path.resolve() of Node.js) and the links lead to different
+    places.
     """
     path = word
     if not word.startswith("/"):

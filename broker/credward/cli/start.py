@@ -1,6 +1,6 @@
-"""Reach the daemon from the command line, and `credward start`, which has it started.
+"""Reach the daemon from the command line, and `credward start`, which starts it.
 
-How it is started, and where that is refused, is `starting`.
+`starting` starts it, and refuses to in some places.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ __all__ = ["client_of", "command", "paths", "reach"]
 @click.command(
     "start",
     hidden=True,
-    short_help="Start the daemon where it does not run.",
+    short_help="Start the daemon if it is not running.",
     epilog="Example: credward start",
 )
 def command() -> None:
-    """Print the socket of the daemon of this account; start it first where it does not run.
+    """Print the socket of the daemon of this account; start it first if it is not running.
 
-    What the helper runs. Home, places and session bus are those of the account, not of the
+    The helper runs this. Home, directories and session bus come from the account, not from the
     environment.
     """
     from credward.starting.main import main
@@ -35,19 +35,19 @@ def command() -> None:
 
 
 def paths() -> Paths:
-    """Return this user's places."""
+    """Return this user's directories."""
     return find_paths(environment())
 
 
 def client_of(found: Paths, timeout: float) -> Client:
-    """Return a client of the daemon at these places."""
+    """Return a client of the daemon in these directories."""
     return Client(found.sockets, timeout, named=found.socket_named)
 
 
 def reach(*, start: bool = False, timeout: float = 10.0) -> Client:
     """Return a client; with *start* a daemon that is not running is started first.
 
-    *timeout* bounds each request (seconds). Raises `not-running` where nothing is configured.
+    *timeout* limits each request (seconds). Raises `not-running` if nothing is configured.
     """
     from credward.starting.refusal import start_is_wanted
 
@@ -58,7 +58,7 @@ def reach(*, start: bool = False, timeout: float = 10.0) -> Client:
     try:
         client.health()
     except BrokerError as error:
-        # A machine's daemon that is not for this user is no reason against one of the user's own.
+        # The user may have their own daemon even if a machine's daemon does not serve them.
         if error.kind not in {Kind.NOT_RUNNING, Kind.DENIED}:
             raise
         failure = error.failure
@@ -72,7 +72,7 @@ def reach(*, start: bool = False, timeout: float = 10.0) -> Client:
 
 
 def _started(failure: Failure, timeout: float) -> Client:
-    """Return a client of the daemon that is started now; *failure*: why there is none yet."""
+    """Start the daemon and return a client of it; *failure*: why there was none."""
     from credward.account import find_account
     from credward.starting.start import start_daemon
 

@@ -1,4 +1,4 @@
-"""`credward status`: what the daemon holds and how it fares, without any secret."""
+"""`credward status`: what the daemon holds and its state, without any secret."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ _GRANT_COLOURS = {
 
 @click.command("status", epilog="Example: credward status --watch")
 @click.argument("names", nargs=-1, shell_complete=complete_credentials)
-@click.option("--json", "as_json", is_flag=True, help="Everything that is known, for programs.")
-@click.option("--watch", is_flag=True, help="Draw it again every second until stopped.")
-@click.option("--check", is_flag=True, help="Say nothing; exit 0 well, 1 failing, 2 will expire.")
+@click.option("--json", "as_json", is_flag=True, help="All details, for programs.")
+@click.option("--watch", is_flag=True, help="Redraw every second until stopped.")
+@click.option("--check", is_flag=True, help="Print nothing; exit 0 good, 1 failing, 2 will expire.")
 def command(names: tuple[str, ...], as_json: bool, watch: bool, check: bool) -> None:
     """Show the credentials (or only NAMES) and their state.
 
-    Below the table stands one line for each that fails, with the command that helps.
+    Below the table is one line for each problem, with the command that helps.
     """
     client = reach()
     if check:
@@ -76,7 +76,7 @@ def command(names: tuple[str, ...], as_json: bool, watch: bool, check: bool) -> 
 
 
 def verdict(status: CredentialStatus) -> int:
-    """Return 0 if all is well, 1 if asking would fail now, 2 if it will once the token ends."""
+    """Return 0 if all is well, 1 if a request would fail now, 2 if it will after the token ends."""
     if status.state in {"expired", "parked", "rejected", "locked"} or (
         status.failure and status.expires_at is None
     ):
@@ -99,7 +99,7 @@ def _listed(client: Client, names: tuple[str, ...]) -> StatusList:
 
 
 def draw(listed: StatusList) -> None:
-    """Write the table, and below it whatever wants attention."""
+    """Write the table, and below it the problems."""
     if not listed.credentials:
         click.echo("no credential is configured: run credward add NAME --provider PROVIDER")
         return
@@ -126,7 +126,7 @@ def draw(listed: StatusList) -> None:
 
 
 def _lines(listed: StatusList) -> Iterator[str]:
-    """Yield what is wrong, each thing once however many credentials share the grant."""
+    """Yield the problems, each once even if several credentials share the grant."""
     if listed.locked:
         yield "the store is locked: run credward unlock"
     told = set()
@@ -140,10 +140,7 @@ def _lines(listed: StatusList) -> Iterator[str]:
         if grant.name in shown and grant.ambiguous_at is not None:
             names = ", ".join(grant.credentials)
             since = format_duration(listed.now - grant.ambiguous_at)
-            yield (
-                f"{names}: nobody knows whether its last renewal went through, {since} ago; "
-                "it is tried again"
-            )
+            yield (f"{names}: its last renewal, {since} ago, may or may not have worked; retrying")
 
 
 def _row(status: CredentialStatus, now: float, doubtful: Container[str]) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
-"""What there is around the working directory, found by a child that nobody has to wait for.
+"""The settings files around the working directory, found by a child that we do not wait for.
 
-A file system that does not answer may hold whoever asks it beyond any signal, SIGKILL too (FUSE,
-once its server has read the question), and a harness waits for us. What is looked for is
-`settings_files`.
+A file system that does not answer may block a process so that no signal ends it, not even SIGKILL
+(FUSE, once its server has read the request), and a harness waits for us. `settings_files` does the
+search.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from credward.folder import encode
 
 __all__ = ["folder_body"]
 
-# What the child lives longer than we wait for it (seconds).
+# How much longer the child lives than we wait for it (seconds).
 _GRACE = 1.0
 
 
 def folder_body(timeout: float) -> bytes:
-    """Return the body of a question from the working directory, empty where nothing is found.
+    """Return the body of a request from the working directory, empty if nothing is found.
 
-    *timeout*: of the whole question (seconds), of which half is for the look. Raise `timed-out`
-    where a file system does not answer, and `internal` where the look failed.
+    *timeout*: of the whole request (seconds); half of it is for the search. Raise `timed-out` if a
+    file system does not answer, and `internal` if the search failed.
     """
     ours, its = os.pipe()
     child = os.fork()
@@ -41,24 +41,24 @@ def folder_body(timeout: float) -> bytes:
         os.close(ours)
     if not told.endswith(b"\0"):
         raise BrokerError(
-            Kind.INTERNAL, "the look at .claude/settings.json in this folder failed: try again"
+            Kind.INTERNAL, "checking .claude/settings.json in this folder failed: try again"
         )
-    # It has told all. Where SIGCHLD is ignored nobody learns how it ended.
+    # It has sent all. If SIGCHLD is ignored we cannot see how it ended.
     with contextlib.suppress(ChildProcessError):
         os.waitpid(child, 0)
     return told[:-1]
 
 
 def _look_and_tell(pipe: int, lifetime: float) -> NoReturn:
-    """In the child: it keeps the pipe alone, for whoever reads what we print must not wait."""
+    """In the child: keep only the pipe, so that readers of our output do not wait for it."""
     try:
         os.dup2(pipe, 0)
         os.closerange(1, os.sysconf("SC_OPEN_MAX"))
-        # Where the kernel lets it go, it goes; a harness may have the alarm ignored or blocked.
+        # It ends when the kernel allows it; a harness may have ignored or blocked the alarm.
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
         signal.setitimer(signal.ITIMER_REAL, lifetime)
-        # The NUL behind the body says that it is whole.
+        # The NUL after the body means that it is complete.
         told = _look() + b"\0"
         while told:
             told = told[os.write(0, told) :]
@@ -73,7 +73,7 @@ def _look() -> bytes:
         return b""
     except OSError:
         start = ""
-    # Too long for us, perhaps not for the agent; or not below our root.
+    # Too long for us, maybe not for the agent; or not below our root.
     return find_settings(start) if start.startswith("/") else encode("unreadable", ".")
 
 
@@ -91,5 +91,5 @@ def _hear(pipe: int, patience: float) -> bytes:
     raise BrokerError(
         Kind.TIMED_OUT,
         "the file system of this folder did not answer in time, so its .claude/settings.json is "
-        "not known: run this in another folder",
+        "unknown: run this in another folder",
     )

@@ -16,12 +16,12 @@ __all__ = ["command"]
 def command(passphrase_stdin: bool) -> None:
     """Open the store, after `credward lock` or a start without its key.
 
-    Wrong passphrases are answered ever more slowly, up to ten seconds.
+    After each wrong passphrase the answer takes longer, up to ten seconds.
     """
     client = reach(start=True, timeout=10.0)
     locked = client.statuses().locked
     try:
-        # Not every lock has a passphrase, nor does every store that is not open yet.
+        # Not every locked store has a passphrase, and not every store that is not open yet.
         client.unlock(None)
     except BrokerError as failure:
         if not locked or failure.kind is not Kind.STORE_LOCKED:

@@ -17,7 +17,7 @@ from credward.cli.helper_probe import kind_of, probe
         ("printf 'a\\nb\\n'", "printed something that is not one printable ASCII token"),
         (
             "head -c 17000 /dev/zero | tr '\\0' x",
-            "printed 17000 characters, at most 16384 are taken",
+            "printed 17000 characters, the maximum is 16384",
         ),
     ],
 )

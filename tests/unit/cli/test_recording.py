@@ -91,7 +91,7 @@ def test_s1_who_cannot_be_known_is_not_the_owner(
     assert not record_of(account).exists()
     assert capsys.readouterr().err == (
         f"warning: XDG_CONFIG_HOME not recorded from within {whose}, so a daemon that is started "
-        "automatically uses other places: run credward init in your own terminal\n"
+        "automatically uses other directories: run credward init in your own terminal\n"
     )
 
 
@@ -122,7 +122,7 @@ def test_s1_an_account_without_a_home_is_a_warning(
     why = f"the passwd database has no home for uid {os.geteuid()}, so no daemon is started"
 
     assert unrecorded_places() == [why]
-    assert capsys.readouterr().err == f"warning: no places recorded: {why}\n"
+    assert capsys.readouterr().err == f"warning: no directories recorded: {why}\n"
 
 
 def test_s1_a_record_that_cannot_be_used_is_a_warning(account: Path) -> None:

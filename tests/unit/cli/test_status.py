@@ -47,7 +47,7 @@ def test_doubt_lock_and_weak_attestation_are_said(capsys: pytest.CaptureFixture[
         "GRANT    STATE      ACCOUNT            SINCE      ENDS   CREDENTIALS",
         "oauth-1  ambiguous  alice@example.com  1m01s ago  1h00m  a",
         "",
-        "a: nobody knows whether its last renewal went through, 1m01s ago; it is tried again",
+        "a: its last renewal, 1m01s ago, may or may not have worked; retrying",
         "store: key file /k",
         "the store is locked: run credward unlock",
         "attestation: degraded: why",

@@ -1,7 +1,7 @@
-"""What Claude Code has to be told, and what already in force would keep it from listening.
+"""The settings that Claude Code needs, and existing settings that would override them.
 
-Facts about its settings: locations and precedence as documented by the vendor. Changing files is
-`settings_file`, talking to people is `command`.
+Facts about its settings: locations and precedence as documented by the vendor. `settings_file`
+changes files, `command` talks to people.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ __all__ = [
 HELPER = ("apiKeyHelper",)
 TTL = ("env", "CLAUDE_CODE_API_KEY_HELPER_TTL_MS")
 _BASE_URL = ("env", "ANTHROPIC_BASE_URL")
-# Its documented default, and what we choose where tokens last long enough (seconds).
+# Its documented default, and our choice if tokens last long enough (seconds).
 _DEFAULT_CACHE_TIME = 300.0
 _LONGEST_CACHE_TIME, _SHORTEST_CACHE_TIME = 240, 10
-# These outrank or mix with the helper: Claude Code sends one in each header.
+# These override or mix with the helper: Claude Code sends one in each header.
 _RIVALS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 _MANAGED = (
     Path("/etc/claude-code"),
     Path("/Library/Application Support/ClaudeCode"),
 )
-# How Claude Code reaches the services that take no helper's token. Source: code.claude.com, the
+# How Claude Code reaches services that do not take a helper's token. Source: code.claude.com, the
 # pages of each cloud and "Authentication".
 _OTHER_WAYS = {
     Service.CLAUDE_LOGIN: "a profile in a file and ANTHROPIC_PROFILE",
@@ -63,7 +63,7 @@ _OTHER_WAYS = {
 }
 # Those of `credward-helper`, as getopt has them.
 _OPTIONS = ("format=", "min-remaining=", "timeout=", "base-url=", "no-start")
-# What a shell would not leave as it is, quoted or not.
+# Characters that a shell would change, quoted or not.
 _SHELL_WORDS = frozenset("$`;&|<>()*?[]{}!#~")
 _SHELL_FILES = (
     ".bashrc",
@@ -99,16 +99,16 @@ def wanted(helper: Path, credential: CredentialConfig, ttl: int) -> dict[tuple[s
         HELPER: f"exec {shlex.quote(str(helper))} {shlex.quote(credential.name)}",
         TTL: str(ttl * 1000),
     }
-    # Nothing is set that Claude Code does by itself.
+    # We set nothing that Claude Code does by itself.
     if credential.base_urls and credential.base_urls[0] != claimed({}):
         members[_BASE_URL] = credential.base_urls[0]
     return members
 
 
 def remedy(name: str, path: Path, paths: Mapping[str, Path], *, replace: bool) -> str:
-    """Return what has Claude Code ask for *name*, where the helper in force is the one in *path*.
+    """Return the command that makes Claude Code ask for *name*; *path* sets the current helper.
 
-    *replace*: it is not one of ours.
+    *replace*: it is not ours.
     """
     if path in _managed_files():
         return "ask your administrator"
@@ -117,10 +117,10 @@ def remedy(name: str, path: Path, paths: Mapping[str, Path], *, replace: bool) -
 
 
 def cache_time(life: float | None) -> int:
-    """Return for how long Claude Code should keep a token that lasts *life* (seconds).
+    """Return how long Claude Code should keep a token that lasts *life* (seconds).
 
-    What it is given has half of that left at least. A quarter in its cache leaves the other one for
-    the request that still goes out with the old token, and for a turn.
+    The token that it gets has at least half of that left. A quarter in its cache leaves another
+    quarter for a request that still uses the old token, and for a turn.
     """
     if life is None:
         return _LONGEST_CACHE_TIME
@@ -128,37 +128,37 @@ def cache_time(life: float | None) -> int:
 
 
 def kept_for(variables: Mapping[str, str]) -> float:
-    """Return for how long Claude Code keeps a token under these *variables* (seconds).
+    """Return how long Claude Code keeps a token under these *variables* (seconds).
 
-    What is no number there counts as its default, as for Claude Code.
+    Anything but a number counts as its default, as for Claude Code.
     """
     text = variables.get(TTL[1], "")
     return int(text) / 1000 if text.isascii() and text.isdecimal() else _DEFAULT_CACHE_TIME
 
 
 def misfit(credential: CredentialConfig) -> str | None:
-    """Return why a helper cannot hand *credential* to Claude Code, None where it can.
+    """Return why a helper cannot give *credential* to Claude Code, None if it can.
 
-    What a helper prints goes to the Claude API, or to ANTHROPIC_BASE_URL, and to no other service.
+    Claude Code sends a helper's output only to the Claude API, or to ANTHROPIC_BASE_URL.
     """
     service = credential.meaning.service
     if service is None or service is Service.CLAUDE:
         return None
-    problem = f"is for {service}, and Claude Code sends what a helper prints to the Claude API"
+    problem = f"is for {service}, but Claude Code sends the helper's token to the Claude API"
     if (way := _OTHER_WAYS.get(service)) is None:
         return f"{problem}: name another credential"
     return f"{problem}: it needs {way}, which credward does not set up yet"
 
 
 def ours(helper: object) -> bool:
-    """Return whether an `apiKeyHelper` is one that we wrote."""
+    """Return whether we wrote this `apiKeyHelper`."""
     return isinstance(helper, str) and "credward-helper" in helper
 
 
 def helper_call(line: str, helper: Path) -> HelperCall | None:
-    """Return how *line* runs *helper*, None where it runs something else or something more.
+    """Return how *line* runs *helper*, None if it runs something else or something more.
 
-    The line may be a repository's, so only such a call may be tried, and not by a shell as it is.
+    The line may come from a repository, so only such a call may be tried, and never by a shell.
     """
     if not line.isprintable() or not _SHELL_WORDS.isdisjoint(line):
         return None
@@ -175,7 +175,7 @@ def helper_call(line: str, helper: Path) -> HelperCall | None:
 
 
 def active_helper(paths: Mapping[str, Path]) -> tuple[str, Path] | None:
-    """Return the `apiKeyHelper` in force and its file, managed ones first."""
+    """Return the current `apiKeyHelper` and its file, managed ones first."""
     for path in [*_managed_files(), *reversed(list(paths.values()))]:
         found = _member(path, HELPER)
         if isinstance(found, str):
@@ -184,10 +184,10 @@ def active_helper(paths: Mapping[str, Path]) -> tuple[str, Path] | None:
 
 
 def warnings(environ: Mapping[str, str], paths: Mapping[str, Path], target: Path) -> Iterator[str]:
-    """Yield what would outrank or confuse the helper; names of variables and files, no values."""
+    """Yield what would override or confuse the helper; names of variables and files, no values."""
     for name in _RIVALS:
         if environ.get(name):
-            yield f"{name} is set in this shell and is sent beside the helper's token: unset {name}"
+            yield f"{name} is set in this shell and sent with the helper's token: unset {name}"
         for path in paths.values():
             if _member(path, ("env", name)):
                 yield f"{name} is set in env of {path}: remove it there"
@@ -195,17 +195,17 @@ def warnings(environ: Mapping[str, str], paths: Mapping[str, Path], target: Path
             if f"{name}=" in read_quietly(path) or f"{name} " in read_quietly(path):
                 yield f"{name} is named in {path}: remove it there"
     if environ.get("CLAUDE_CODE_OAUTH_TOKEN"):
-        yield "CLAUDE_CODE_OAUTH_TOKEN is set: the helper outranks it"
+        yield "CLAUDE_CODE_OAUTH_TOKEN is set: the helper overrides it"
     for path in _managed_files():
         if _member(path, HELPER):
-            yield f"{path} sets apiKeyHelper and outranks yours: ask your administrator"
+            yield f"{path} sets apiKeyHelper and overrides yours: ask your administrator"
         for name in ("forceLoginMethod", "forceLoginOrgUUID"):
             if _member(path, (name,)):
                 yield f"{path} sets {name}, which blocks every helper: ask your administrator"
     levels = list(paths.values())
     for path in levels[levels.index(target) + 1 :] if target in levels else []:
         if _member(path, HELPER):
-            yield f"{path} sets apiKeyHelper and outranks {target}: remove it there"
+            yield f"{path} sets apiKeyHelper and overrides {target}: remove it there"
 
 
 def settings_environment(paths: Mapping[str, Path]) -> dict[str, str]:

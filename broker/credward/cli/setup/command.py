@@ -1,6 +1,6 @@
-"""`credward setup claude-code`: write what fits, after showing it; take it back exactly.
+"""`credward setup claude-code`: show the change, write it, and undo it exactly.
 
-What Claude Code has to be told is `claude_code`; a new tool is one file and one command here.
+`claude_code` knows the settings; a new tool is one file and one command here.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ def command() -> None:
 @click.option(
     "--ttl",
     type=click.IntRange(1, 3600),
-    help="Seconds that a token is kept; by default what its life allows, 240 at most.",
+    help="Seconds to keep a token; the default fits its life, at most 240.",
 )
 @click.option("--dry-run", is_flag=True, help="Show the change and stop.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--replace", is_flag=True, help="Replace a helper that is not ours.")
-@click.option("--undo", is_flag=True, help="Put everything back as it was.")
+@click.option("--undo", is_flag=True, help="Restore everything.")
 @click.option("--json", "as_json", is_flag=True, help="The result for programs.")
 def claude_code_command(
     name: str,
@@ -67,8 +67,8 @@ def claude_code_command(
 ) -> None:
     """Make Claude Code ask the native helper for the credential NAME.
 
-    Sets apiKeyHelper, its cache time and, where the credential has one, the base URL. Everything
-    else in the file stays byte for byte; the old file is kept as a backup, until --undo.
+    Sets apiKeyHelper, its cache time and, if the credential has one, the base URL. Everything else
+    in the file stays the same; the old file is kept as a backup until --undo.
     """
     files = claude_code.settings_paths(environment(), Path.cwd())
     target = _target(settings, files)
@@ -115,9 +115,9 @@ def claude_code_command(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """What is to become of the file: *after* None: there is to be none.
+    """The planned state of the file; *after* None: no file.
 
-    *changes*: what we do; none where we undo. *whole*: it becomes just what it was before us.
+    *changes*: what we do; none for an undo. *whole*: it becomes exactly the original.
     """
 
     before: str
@@ -137,7 +137,7 @@ def _target(settings: str, files: dict[str, Path]) -> Path:
     if target == files["project"]:
         raise BrokerError(
             Kind.BAD_REQUEST,
-            f'"{target}" is shared with everybody who clones: use --settings local',
+            f'"{target}" is shared with everyone who clones the repository: use --settings local',
         )
     return target
 
@@ -164,14 +164,14 @@ def _doing(
         if foreign and not claude_code.ours(change.before) and not replace:
             raise BrokerError(
                 Kind.BAD_REQUEST,
-                f'"{target}" has an apiKeyHelper of its own: run this again with --replace '
+                f'"{target}" already has an apiKeyHelper: run this again with --replace '
                 "(--undo brings it back)",
             )
     return _Plan(before=before, after=after, changed=after != before, changes=changes)
 
 
 def _life(credential: CredentialConfig) -> float | None:
-    """Return how long its tokens last (seconds), as far as a running daemon or settings know."""
+    """Return how long its tokens last (seconds), if a running daemon or settings know."""
     lives: list[float | None] = []
     with suppress(BrokerError):
         lives += [
@@ -183,14 +183,16 @@ def _life(credential: CredentialConfig) -> float | None:
 
 def _undoing(target: Path, before: str, record: Record | None) -> _Plan:
     if record is None:
-        raise BrokerError(Kind.BAD_REQUEST, f'"{target}" was not changed by us: nothing to undo')
+        raise BrokerError(
+            Kind.BAD_REQUEST, f'"{target}" was not changed by credward: nothing to undo'
+        )
     after, whole = settings_file.undone(target, before, record)
     changed = target.exists() if after is None else after != before
     return _Plan(before=before, after=after, changed=changed, whole=whole)
 
 
 def _carry_out(target: Path, plan: _Plan, records: dict[str, Record]) -> Path | None:
-    """Do it, note it in *records*, and return the backup that it left."""
+    """Apply it, note it in *records*, and return its backup."""
     record = records.get(str(target)) if plan.changes is not None else records.pop(str(target))
     if plan.whole and record is not None:
         settings_file.put_back(target, plan.after, record)
@@ -212,7 +214,8 @@ def _confirm(target: Path, plan: _Plan, *, yes: bool, quiet: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise BrokerError(
-            Kind.BAD_REQUEST, f'"{target}" is left alone without a yes: run this again with --yes'
+            Kind.BAD_REQUEST,
+            f'"{target}" was not changed without your yes: run this again with --yes',
         )
     click.confirm(f"Change {target}?", abort=True)
 

@@ -1,7 +1,7 @@
-"""Change single members of a JSON text and leave every other byte as it was.
+"""Change single members of a JSON text and keep every other byte.
 
-A file that people keep in order by hand is not ours to reformat. What is changed is decided by the
-tools' own files beside this one; values are read and written by the standard library's `json`.
+We do not reformat files that people edit by hand. The tools' files beside this one decide what to
+change; the standard library's `json` reads and writes values.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _DECODER = json.JSONDecoder()
 
 
 class UnreadableError(ValueError):
-    """The text is no JSON object; the argument says why, without a subject."""
+    """The text is not a JSON object; the argument says why, without a subject."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """One member of an object: its key, and where key and value stand in the text."""
+    """One member of an object: its key, and the positions of key and value in the text."""
 
     key: str
     start: int
@@ -33,7 +33,7 @@ class _Member:
 
 
 def get_member(text: str, path: tuple[str, ...]) -> Any:
-    """Return the value at *path*, None where there is none; raises `UnreadableError`."""
+    """Return the value at *path*, or None; raises `UnreadableError`."""
     value: Any = _load(text)
     for key in path:
         if not isinstance(value, dict):
@@ -43,13 +43,13 @@ def get_member(text: str, path: tuple[str, ...]) -> Any:
 
 
 def set_member(text: str, path: tuple[str, ...], value: Any) -> str:
-    """Return *text* with the value at *path* set, objects on the way made where missing."""
+    """Return *text* with the value at *path* set; missing objects on the way are made."""
     _load(text or "{}")
     return _set(text if text.strip() else "{}\n", path, value, _indent_of(text))
 
 
 def remove_member(text: str, path: tuple[str, ...]) -> str:
-    """Return *text* without the member at *path*; unchanged where there is none."""
+    """Return *text* without the member at *path*; unchanged if there is none."""
     _load(text)
     start = _object_at(text, path[:-1])
     if start is None:
@@ -98,7 +98,7 @@ def _append(
     newline = _newline_of(text)
     written = f"{json.dumps(key)}: {_dump(value, inner, indent, newline)}"
     if members:
-        # As the neighbours are written: on a line of their own, or all on one.
+        # Like its neighbours: each on its own line, or all on one.
         last = members[-1]
         before = text[: last.start]
         alone = before.rfind("\n") > before.rfind("{") or before.rfind("\n") > before.rfind(",")

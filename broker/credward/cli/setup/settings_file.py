@@ -1,6 +1,6 @@
-"""Another tool's settings file: shown as a diff, backed up, replaced whole, put back on request.
+"""Another tool's settings file: shown as a diff, backed up, replaced as a whole, or restored.
 
-Knows files and members, not what they mean; that is the tools' own files beside this one.
+Knows files and members, not their meaning; the tools' files beside this one know that.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ __all__ = ["Change", "Memory", "Record", "apply", "diff", "put_back", "read", "r
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One member that we set: what it was before (None: absent) and what we made it.
+    """One member that we set: its old value (None: absent) and its new one.
 
-    *had_object*: the object that it is in was there before.
+    *had_object*: the object around it existed before.
     """
 
     path: list[str]
@@ -34,11 +34,11 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """What we did to one file, over several runs: enough to put back what was there before them.
+    """What we did to one file, over several runs: enough to restore the state before them.
 
     *existed*: whether there was a file. *made*: directories that we made for it, the inner ones
-    first. *backups*: those that we left beside it, what was there first in the first. *written*: a
-    digest of what we wrote, None where somebody else wrote in between.
+    first. *backups*: the backups beside it, the original in the first. *written*: a digest of what
+    we wrote, None if somebody else wrote in between.
     """
 
     changes: list[Change]
@@ -56,8 +56,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         changes: list[Change],
         replaced: Replaced,
     ) -> Record:
-        """Return what is known after one run more, which made *after* of *before*."""
-        # What was there before our first change is what undoing brings back.
+        """Return the history after one more run, which changed *before* to *after*."""
+        # Undo restores the state before our first change.
         anew = {tuple(each.path) for each in changes}
         known = {
             path: each
@@ -85,7 +85,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """What there was when a file was replaced, and what was left or made beside it."""
+    """The old content of a replaced file, and what was left or made beside it."""
 
     existed: bool
     backup: Path | None = None
@@ -115,7 +115,7 @@ class Memory:
 
 
 def read(path: Path) -> str:
-    """Return the text of *path*, empty where there is no file."""
+    """Return the text of *path*, empty if there is no file."""
     try:
         return read_text(path)
     except FileNotFoundError:
@@ -127,9 +127,9 @@ def read(path: Path) -> str:
 def apply(
     text: str, wanted: dict[tuple[str, ...], Any], earlier: Record | None = None
 ) -> tuple[str, list[Change]]:
-    """Return *text* with the *wanted* members and what that changed.
+    """Return *text* with the *wanted* members, and the changes.
 
-    What we set *earlier* and is not wanted any more is as it was before that.
+    Members that we set *earlier* and no longer want get their old value.
     """
     if earlier is not None and text.strip():
         text = _without(text, [each for each in earlier.changes if tuple(each.path) not in wanted])
@@ -147,9 +147,9 @@ def apply(
 
 
 def undone(path: Path, text: str, record: Record) -> tuple[str | None, bool]:
-    """Return what to make of *text* (None: no file), and whether all is as before us then.
+    """Return the text to write instead of *text* (None: no file), and whether it is the original.
 
-    Where somebody else wrote since, our members are taken out of what there is now.
+    If somebody else wrote since then, our members are removed from the current text.
     """
     if not path.exists():
         return None, False
@@ -165,7 +165,7 @@ def undone(path: Path, text: str, record: Record) -> tuple[str | None, bool]:
 
 
 def put_back(path: Path, text: str | None, record: Record) -> None:
-    """Leave *text* at *path* (None: no file), and nothing of ours beside it."""
+    """Write *text* to *path* (None: remove the file), and remove our files beside it."""
     real = path.resolve() if path.is_symlink() else path
     if text is not None:
         replace(path, text)
@@ -178,13 +178,13 @@ def put_back(path: Path, text: str | None, record: Record) -> None:
         raise _unwritable(path, error) from error
     if text is None:
         for made in record.made:
-            # Whoever put something there wants it to stay.
+            # Somebody put a file there and wants it to stay.
             with contextlib.suppress(OSError):
                 Path(made).rmdir()
 
 
 def _without(text: str, changes: list[Change]) -> str:
-    """Return *text* with our members as they were; what others changed since stays theirs."""
+    """Return *text* with our members as they were before; changes by others stay."""
     for change in reversed(changes):
         path = tuple(change.path)
         if get_member(text, path) != change.after:
@@ -193,7 +193,7 @@ def _without(text: str, changes: list[Change]) -> str:
             text = set_member(text, path, change.before)
             continue
         text = remove_member(text, path)
-        # An object that only we needed goes with its last member.
+        # An object that only we needed is removed with its last member.
         if not change.had_object and get_member(text, path[:-1]) == {}:
             text = remove_member(text, path[:-1])
     return text
@@ -212,9 +212,9 @@ def diff(path: Path, before: str, after: str) -> str:
 
 
 def replace(path: Path, text: str, *, stamp: str | None = None) -> Replaced:
-    """Put *text* in place and return what was there; with a *stamp*, that is backed up.
+    """Write *text* and return the old content; with a *stamp*, back that up.
 
-    A symbolic link stays one and the mode stays; the old file is there until the new one is whole.
+    A symbolic link and the mode stay; the old file is there until the new one is complete.
     """
     real = path.resolve() if path.is_symlink() else path
     try:
@@ -238,7 +238,7 @@ def replace(path: Path, text: str, *, stamp: str | None = None) -> Replaced:
 def _backup(real: Path, stamp: str) -> Path:
     names = (f"{stamp}{more}" for more in ("", *(f"-{number}" for number in range(2, 100))))
     backups = (real.with_name(f"{real.name}.credward-{name}.bak") for name in names)
-    # Twice in one second: what was there first is not to be written over.
+    # Twice in one second: do not overwrite the first backup.
     backup = next(each for each in backups if not each.exists())
     replace_file(backup, read(real).encode())
     return backup

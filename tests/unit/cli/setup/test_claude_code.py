@@ -213,10 +213,10 @@ def test_only_a_stronger_file_outranks(paths: dict[str, Path]) -> None:
 
     assert [list(warnings({}, paths, paths[level])) for level in ("user", "project", "local")] == [
         [
-            f"{paths['project']} sets apiKeyHelper and outranks {paths['user']}: remove it there",
-            f"{paths['local']} sets apiKeyHelper and outranks {paths['user']}: remove it there",
+            f"{paths['project']} sets apiKeyHelper and overrides {paths['user']}: remove it there",
+            f"{paths['local']} sets apiKeyHelper and overrides {paths['user']}: remove it there",
         ],
-        [f"{paths['local']} sets apiKeyHelper and outranks {paths['project']}: remove it there"],
+        [f"{paths['local']} sets apiKeyHelper and overrides {paths['project']}: remove it there"],
         [],
     ]
 

@@ -247,7 +247,7 @@ def test_g8_a_token_for_another_service_is_not_set_up(
     assert ran.code == 78
     (line,) = ran.err.splitlines()
     assert line.startswith('credward: "other" is for ')
-    assert "sends what a helper prints to the Claude API: " in line
+    assert "sends the helper's token to the Claude API: " in line
     assert needed in line
     assert settings.read_text() == FILE
 

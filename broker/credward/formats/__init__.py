@@ -1,1 +1,1 @@
-"""A token into the shape that a client expects: pure functions, one file per shape."""
+"""A token into the format that a client expects: pure functions, one file per format."""

@@ -1,6 +1,6 @@
 """Format `headers`: a JSON object of HTTP headers, what `headersHelper` hooks read.
 
-Which header a credential goes into is its configuration; the default follows the kind of token.
+The configuration names the header; the default depends on the kind of token.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["shape_headers"]
 
 
 def shape_headers(token: Token, shape_request: ShapeRequest) -> Shaped:
-    """Return `{"Authorization": "Bearer ..."}`, or what kind or configuration asks for."""
+    """Return `{"Authorization": "Bearer ..."}`, or as kind or configuration require."""
     secret = one_line_secret(token, shape_request, "headers")
     header = shape_request.header or ("x-api-key" if token.kind == "api-key" else "Authorization")
     value = secret

@@ -1,6 +1,6 @@
 """Format `json`: the token with its times, for programs that keep it themselves.
 
-The state of the credential is not in it: that is `GET /v1/credentials`.
+The state of the credential is in `GET /v1/credentials`.
 """
 
 from __future__ import annotations

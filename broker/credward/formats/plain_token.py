@@ -1,6 +1,6 @@
 """Format `token`: the bare token and a newline, what Claude Code's apiKeyHelper and shells read.
 
-Other shapes are its neighbours.
+Other formats are in the neighbouring files.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["shape_token"]
 
 
 def shape_token(token: Token, shape_request: ShapeRequest) -> Shaped:
-    """Return the secret and a newline; one with a space in it is not a token."""
+    """Return the secret and a newline; a secret with a space is not a token."""
     secret = one_line_secret(token, shape_request, "token")
     if " " in secret:
         raise BrokerError(

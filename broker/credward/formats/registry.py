@@ -1,6 +1,6 @@
-"""The shapes by name, and `shape`, which picks one.
+"""The formats by name, and `shape`, which picks one.
 
-A new shape is one file and one line here.
+A new format is one file and one line here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
 
 
 def check_format(name: str) -> Format:
-    """Return the shape called *name*; raises `bad-request` naming the known ones."""
+    """Return the format called *name*; raises `bad-request` naming the known ones."""
     found = FORMATS.get(name)
     if found is None:
         known = ", ".join(sorted(FORMATS))

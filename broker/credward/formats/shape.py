@@ -1,6 +1,6 @@
-"""What every shape takes and gives, and the check that a secret fits on one line.
+"""Input and output of every format, and the check that a secret fits on one line.
 
-The shapes themselves are one file each; `registry` finds them by name.
+Each format has its own file; `registry` finds them by name.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LONGEST = 16_384
 
 
 class ShapeRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """How a credential is handed out by configuration; None: the default of its kind."""
+    """How the configuration hands out a credential; None: the default of its kind."""
 
     credential: str
     header: str | None = None
@@ -28,7 +28,7 @@ class ShapeRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shaped:
-    """A finished body; it holds the secret, so whoever sends it wipes it."""
+    """A finished body; it holds the secret, so the sender wipes it."""
 
     body: bytearray = field(repr=False)
     content_type: str
@@ -38,12 +38,12 @@ class Format(Protocol):
     """Turns a token into the bytes that one kind of client expects."""
 
     def __call__(self, token: Token, shape_request: ShapeRequest) -> Shaped:
-        """Return the body for *token*; raises `bad-request` when its kind has no such shape."""
+        """Return the body for *token*; raises `bad-request` if its kind has no such format."""
         ...
 
 
 def one_line_secret(token: Token, shape_request: ShapeRequest, format_name: str) -> str:
-    """Return the secret as one printable ASCII line; what could break a line is refused."""
+    """Return the secret as one printable ASCII line; refuse anything that could break it."""
     if token.kind == "aws":
         raise BrokerError(
             Kind.BAD_REQUEST,

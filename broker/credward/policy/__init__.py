@@ -1,1 +1,1 @@
-"""May they: Cedar policies over attested facts; every error is a deny."""
+"""May they? Cedar policies over attested facts; every error is a deny."""

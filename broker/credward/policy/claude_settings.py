@@ -1,8 +1,8 @@
 """What the settings files of Claude Code around a caller set, read as strictly as possible.
 
-Claude Code reads a project's `.claude/settings.json` and `.claude/settings.local.json`. Whatever it
-might take from one counts here: each occurrence of a name, however it is written. What cannot be
-read is a fault, not an empty file. What follows from either is `redirects`.
+Claude Code reads a project's `.claude/settings.json` and `.claude/settings.local.json`. Everything
+that it might read from one counts here: each occurrence of a name, in any spelling. An unreadable
+file is a fault, not an empty file. `redirects` decides what follows.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from credward.tokens import Folder, SettingsFile
 
 __all__ = ["read_folder"]
 
-# Why nobody knows what a file says, and what helps; of a `.git` it says where a repository begins.
+# Why the content of a file is unknown, and what helps; a `.git` marks the top of a repository.
 _FAULTS = {
     "unreadable": "cannot be read: correct it",
     "too-large": "is too large: shorten it",
 }
 _GIT_FAULTS = {
-    "unreadable": "cannot be read, or is not as git writes it: correct it",
-    "too-large": "is as far up as credward looks (32 folders): ask in a folder further up",
+    "unreadable": "cannot be read, or is not in git's format: correct it",
+    "too-large": "is as far up as credward looks (32 folders): ask in a higher folder",
 }
 _BOM = b"\xef\xbb\xbf"
 # The integers that JavaScript keeps exactly (ECMA-262, MAX_SAFE_INTEGER).
 _LONGEST_NUMBER = 2**53 - 1
-# Of each of 32 folders two, and of a main working tree in two places two each or a word about its
-# `.git`; the last word.
+# Two for each of 32 folders, and for a main working tree in two places two each or a record of its
+# `.git`; and the last record.
 _MOST_FILES = 32 * (2 + 2 * 2) + 1
 
 
 def read_folder(body: bytes | bytearray, *, home: PurePath | None) -> Folder:
-    """Return what a caller handed over; raise `ValueError` where it is not in its frame.
+    """Return what a caller sent; raise `ValueError` if the format is wrong.
 
-    The files of *home* itself are its owner's, not a repository's, and are left out.
+    The files in *home* itself belong to its owner, not to a repository, and are left out.
     """
     variables: dict[str, str] = {}
     files = []
@@ -68,7 +68,7 @@ def _read(path: str, record: Record) -> SettingsFile:
 
 
 def _variables(content: bytes) -> Iterator[tuple[str, str]]:
-    """Yield what counts of `env`, each variable as often as it stands there; raise `ValueError`.
+    """Yield the variables of `env` that count, each as often as it occurs; raise `ValueError`.
 
     The rest may hold secrets, and is forgotten at once.
     """
@@ -81,24 +81,24 @@ def _variables(content: bytes) -> Iterator[tuple[str, str]]:
     for name, table in whole:
         if name == "env" and isinstance(table, _Members):
             for variable, value in table:
-                # Some versions hand the name to C, which ends it at a NUL.
+                # Some versions pass the name to C, where it ends at a NUL.
                 known = trimmed(variable.partition("\0")[0]).upper()
                 if counts(known):
                     yield known, trimmed(_text(known, value))
 
 
 class _Members(list[tuple[str, Any]]):
-    """A JSON object with all its members, the doubled ones too."""
+    """A JSON object with all its members, including repeated ones."""
 
 
 class _OddValueError(ValueError):
-    """The value of this variable is one thing here and may be another one to Claude Code."""
+    """Claude Code may read the value of this variable differently."""
 
 
 def _text(name: str, value: Any) -> str:
     """Return the text that Claude Code makes of *value* (`String` of JavaScript).
 
-    Only where both languages write the same: they differ on fractions, long numbers, lists. Some
+    Only if both languages write the same: they differ on fractions, long numbers, lists. Some
     versions end a text at a NUL.
     """
     match value:

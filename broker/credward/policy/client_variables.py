@@ -1,10 +1,10 @@
-"""What a caller tells of its environment, as it is: which variables, in which frame, what follows.
+"""What a caller reports of its environment: which variables, in which format, what follows.
 
-Pure. Callers know the names alone, the helper (`claims.c`) as well as `credward get`; where a
-client goes under its variables is `destinations`. All of it are claims that can only deny.
+Pure. Callers, the helper (`claims.c`) and `credward get`, know only the names; `destinations` knows
+where a client goes with these variables. All of these are claims that can only deny.
 
-The frame is a list with commas: `NAME=VALUE`, the value percent-encoded, or `NAME` alone where it
-is only told that the variable is set. What is empty counts as not set.
+The format is a list with commas: `NAME=VALUE`, the value percent-encoded, or only `NAME` to say
+that the variable is set. An empty value counts as not set.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from credward.policy.destinations import VARIABLES, claimed, trimmed
 
 __all__ = ["VARIABLES_HEADER", "Claims", "mcp_server", "must_be_judged", "read_claims", "told"]
 
-# In an answer: the daemon looked at the variables that were told.
+# In an answer: the daemon checked the reported variables.
 VARIABLES_HEADER = "Credward-Variables"
 
 _TLS, _CACHE_TTL, _TOOL = (
@@ -31,16 +31,16 @@ _EXTRA_CA = "NODE_EXTRA_CA_CERTS"
 _WITH_VALUE = (*VARIABLES, _TLS, _CACHE_TTL)
 # The address of a proxy may hold a password, and nobody needs it.
 _BY_NAME = (*_PROXIES, _EXTRA_CA, _TOOL)
-# Of these a daemon that does not look at them would know too little to deny.
+# A daemon that does not check these would know too little to deny.
 _DECIDING = frozenset({*VARIABLES, _TLS, *_PROXIES, _EXTRA_CA})
 _LONGEST_NUMBER = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """What follows from what a caller told; *variables* say where requests go.
+    """What follows from a caller's report; *variables* say where requests go.
 
-    *base_url* is where they go, None where that is not clear; *cache_ttl* is in seconds.
+    *base_url* is where they go, None if that is not clear; *cache_ttl* is in seconds.
     """
 
     variables: Mapping[str, str] = field(repr=False)
@@ -51,18 +51,18 @@ class Claims:
 
 
 def told(environ: Mapping[str, str]) -> str:
-    """Return what is told of *environ*, in its frame."""
+    """Return the report of *environ*, in its format."""
     values = [f"{name}={_quoted(environ[name])}" for name in _WITH_VALUE if environ.get(name)]
     return ",".join([*values, *(name for name in _BY_NAME if environ.get(name))])
 
 
 def must_be_judged(text: str) -> bool:
-    """Return whether no token must be taken of a daemon that did not look at this."""
+    """Return whether to refuse a token from a daemon that did not check this."""
     return any(name in _DECIDING for name, _ in _items(text))
 
 
 def read_claims(text: str) -> Claims:
-    """Return what follows; unknown names are ignored, for the caller may be newer than this."""
+    """Return what follows; unknown names are ignored, because the caller may be newer."""
     if not text:
         return _NOTHING
     items = dict(_items(text))
@@ -82,9 +82,10 @@ def read_claims(text: str) -> Claims:
 
 
 def mcp_server(environ: Mapping[str, str]) -> str | None:
-    """Return what tells the MCP server that headers are for from others; None where there is none.
+    """Return what identifies the MCP server that headers are for, or None.
 
-    FNV-1a: tells apart, hides nothing; only that the URL may hold a secret is why it is not told.
+    FNV-1a: it distinguishes servers and hides nothing; we do not send the URL because it may hold a
+    secret.
     """
     name = environ.get("CLAUDE_CODE_MCP_SERVER_NAME")
     url = environ.get("CLAUDE_CODE_MCP_SERVER_URL")
@@ -107,7 +108,7 @@ def _quoted(value: str) -> str:
 
 
 def _seconds(milliseconds: str) -> float | None:
-    """Return a time; for what is no plain number Claude Code takes its default, which is known."""
+    """Return a time; for anything but a plain number Claude Code uses its known default."""
     plain = milliseconds.isascii() and milliseconds.isdigit()
     return int(milliseconds) / 1000 if plain and len(milliseconds) <= _LONGEST_NUMBER else None
 

@@ -1,8 +1,8 @@
 """Where Claude Code sends its requests under a set of variables.
 
-Pure. Each variable may have several values here, and what only a settings file would set counts
-too. What a caller tells of its environment is `client_variables`. Source: code.claude.com, the
-pages of each cloud, and what Claude Code 2.1.332 does.
+Pure. Each variable may have several values here, and values that only a settings file would set
+count too. `client_variables` reads what a caller reports of its environment. Source:
+code.claude.com, the pages of each cloud, and what Claude Code 2.1.332 does.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ __all__ = [
     "trimmed",
 ]
 
-# The values that a variable may have; the empty text where it may be unset. Without one the value
-# is not known, and only what does not depend on it is returned.
+# The possible values of a variable; the empty text if it may be unset. Without any, the value is
+# unknown, and only results that do not depend on it are returned.
 Values = Callable[[str], Collection[str]]
 
-# White space as JavaScript trims it (ECMA-262, WhiteSpace and LineTerminator); Python's is another
-# set, and a difference would be a switch that is on for one of the two only.
+# White space as JavaScript trims it (ECMA-262, WhiteSpace and LineTerminator); Python's set
+# differs, and then a switch could be on for only one of the two.
 _SPACE = (
     "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000\ufeff"
@@ -41,11 +41,11 @@ _AWS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """One way to the models, turned on by *switch*; without one it is what there is otherwise.
+    """One way to the models, turned on by *switch*; the one without a switch is the default.
 
-    *url* names its address; unset it is *default* of the first of *places*, None where that is not
-    known. *urls* and *regions* count where a settings file sets them: further variables for the
-    address of some requests, and for the place of some models; a last `_` stands for any ending.
+    *url* names its address; if unset it is *default* of the first of *places*, None if unknown.
+    *urls* and *regions* count if a settings file sets them: more variables for the address of some
+    requests and the place of some models; a last `_` means any ending.
     """
 
     switch: str = ""
@@ -57,15 +57,15 @@ class Client:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The variables that count for it, those that name an address first."""
+        """The variables that count for it, first those that name an address."""
         return (self.url, *self.urls, *self.places, *self.regions, self.switch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """An address that a client may have, and the variable with the value that decides it.
+    """A possible address of a client, and the variable with the value that decides it.
 
-    *address* is None where it is not known, *variable* empty where the default decides.
+    *address* is None if unknown, *variable* is empty if the default decides.
     """
 
     client: Client
@@ -130,7 +130,7 @@ CLIENTS = (
     Client(switch="CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD", url="ANTHROPIC_GOOGLE_CLOUD_BASE_URL"),
     Client(switch="CLAUDE_CODE_USE_GATEWAY"),
 )
-# What decides in a caller's environment; a caller that hands its folder over tells these.
+# The variables that decide in a caller's environment; a caller that sends its folder sends these.
 VARIABLES = tuple(
     dict.fromkeys(
         name for each in CLIENTS for name in (each.switch, each.url, *each.places) if name
@@ -139,22 +139,22 @@ VARIABLES = tuple(
 
 
 def trimmed(text: str) -> str:
-    """Return *text* without white space at its ends, as Claude Code takes it."""
+    """Return *text* without white space at its ends, as Claude Code does."""
     return text.strip(_SPACE)
 
 
 def in_use(values: Values) -> list[Client]:
-    """Return the clients that may be in use; two clouds that are switched on are two."""
+    """Return the clients that may be in use; if two clouds are switched on, both."""
     plain, *clouds = CLIENTS
     said = [(each, [_is_yes(value) for value in values(each.switch)]) for each in clouds]
     switched = [each for each, yes in said if True in yes]
-    # Of a switch that is not known, too, nothing says no: then nobody can tell that it is off.
+    # An unknown switch may be on too: nothing shows that it is off.
     off = all(False in yes for _, yes in said)
     return [plain, *switched] if off else switched
 
 
 def destinations(client: Client, values: Values) -> Iterator[Destination]:
-    """Yield every address that *client* may have."""
+    """Yield every possible address of *client*."""
     for name in filter(None, (client.url, *client.urls)):
         for value in filter(None, values(name)):
             yield Destination(client=client, address=value, variable=name, value=value)
@@ -163,7 +163,7 @@ def destinations(client: Client, values: Values) -> Iterator[Destination]:
 
 
 def claimed(environ: Mapping[str, str]) -> str | None:
-    """Return where the client of *environ* sends its requests, None where that is not clear."""
+    """Return where the client of *environ* sends its requests, None if that is not clear."""
     deciding = {name: environ[name] for name in VARIABLES if name in environ}
 
     def values(name: str) -> Collection[str]:
@@ -180,7 +180,7 @@ def _defaults(client: Client, values: Values) -> Iterator[Destination]:
         yield from _at_places(client, name, values)
         if "" not in values(name):
             return
-    # A client with places has no address without one.
+    # A client with places has no address without a place.
     yield Destination(client=client, address=None if client.places else client.default(""))
 
 

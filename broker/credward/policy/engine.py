@@ -1,6 +1,6 @@
 """Decide with Cedar; every error is a deny.
 
-Facts come from `entities`, files from `load`; what a denial is called towards callers is said here.
+Facts come from `entities`, files from `load`; the text of a denial is made here.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from credward.policy.load import Loaded, Obligation, Statement, load_policies
 
 __all__ = ["Decision", "Obligation", "PolicyEngine", "Resource"]
 
-# Different sets of facts remembered; a flood of new ones only makes decisions slower.
+# How many different sets of facts to remember; a flood of new ones only slows decisions.
 _MEMO = 4096
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """What was decided, and by which *rules*: all that determined it, by `@id`, else `file:line`.
+    """A decision, and all *rules* that determined it, by `@id`, else `file:line`.
 
-    *obligations*: what those that permit demand, together. *reason* goes on from what was asked
-    for: "denied by policy …".
+    *obligations*: what the permits demand, together. *reason* follows the name of the credential:
+    "denied by policy …".
     """
 
     allowed: bool
@@ -55,9 +55,9 @@ class PolicyEngine:
         allow_uids: Iterable[int] = (),
         directory: Path | None = None,
     ) -> Self:
-        """Read the policies: every mode ships forbids, user mode permits too; the rest is yours."""
+        """Read the policies: every mode ships forbids, user mode also permits; you add the rest."""
         if directory is not None:
-            # A mistyped directory must not pass for one without rules.
+            # A mistyped directory must not count as one without rules.
             try:
                 next(directory.iterdir(), None)
             except OSError as error:
@@ -71,9 +71,9 @@ class PolicyEngine:
         return cls(loaded, owner_uid=owner_uid, allow_uids=allow_uids)
 
     def decide(self, caller: Caller, action: str, resource: Resource) -> Decision:
-        """Return whether *caller* may do *action* to *resource*; raises nothing."""
+        """Return whether *caller* may do *action* to *resource*; never raises."""
         facts = caller_facts(caller, owner_uid=self._owner_uid, allow_uids=self._allow_uids)
-        # The pid is no fact that a policy can read, so a thousand helpers share one decision.
+        # Policies cannot read the pid, so a thousand helpers share one decision.
         question = (facts, action, resource)
         found = self._memo.get(question)
         if found is None:
@@ -104,7 +104,7 @@ class PolicyEngine:
             return _denied([], f"policy error ({type(error).__name__})")
         numbers = (int(each.removeprefix("policy")) for each in result.diagnostics.reasons)
         decided = sorted((loaded.statements[each] for each in numbers), key=lambda each: each.name)
-        # Cedar skips a policy that fails, a forbid too: with any error nothing is allowed.
+        # Cedar skips a policy that fails, even a forbid: so any error denies.
         if result.diagnostics.errors:
             return _denied(decided, "policy error")
         if not result.allowed:

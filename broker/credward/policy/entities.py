@@ -1,6 +1,6 @@
 """The attested caller and the credential as Cedar entities.
 
-Facts in, entities out; deciding is `engine`. An absent fact is an absent attribute, never a guess.
+Facts in, entities out; `engine` decides. An absent fact is an absent attribute, never a guess.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["CallerFacts", "Resource", "caller_facts", "entity"]
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked for: a credential, or everything (`*`) for actions about no single one."""
+    """The resource of a request: a credential, or `*` for actions about no single one."""
 
     credential: str
     provider: str = ""
@@ -39,7 +39,7 @@ class CallerFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 def caller_facts(caller: Caller, *, owner_uid: int, allow_uids: frozenset[int]) -> CallerFacts:
-    """Return what policies can read of *caller*."""
+    """Return the attributes of *caller* that policies can read."""
     path = None if caller.executable is None else caller.executable.path
     return CallerFacts(
         uid=caller.uid,

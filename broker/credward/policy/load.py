@@ -1,7 +1,7 @@
-"""Read policy files and refuse, with file and line, what Cedar could not decide safely.
+"""Read policy files and refuse, with file and line, statements that Cedar cannot decide safely.
 
-A policy that fails while it is evaluated is skipped by Cedar, a `forbid` included; so a file is
-taken only when every statement in it is valid under the schema. Deciding is `engine`.
+Cedar skips a policy that fails during evaluation, even a `forbid`. So a file is accepted only if
+every statement in it is valid under the schema. `engine` decides.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from credward.named_files import read_text
 __all__ = ["Loaded", "Obligation", "Statement", "load_policies"]
 
 _ANNOTATION = re.compile(r'@(\w+)(?:\(\s*"([^"]*)"\s*\))?')
-# What a permit may demand besides (DESIGN, "Obligations"); any other annotation is a remark.
+# Additional demands of a permit (DESIGN, "Obligations"); any other annotation is a comment.
 _OBLIGATIONS = ("approve", "max_lifetime", "narrow", "notify", "rate")
-# Strings and comments hold anything; brackets are not needed, `;` ends a statement everywhere else.
+# Strings and comments hold anything; `;` ends a statement everywhere else, brackets do not matter.
 _TOKENS = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|;|[^";/]+|/', re.DOTALL)
 
 
 class Obligation(NamedTuple):
-    """What a permit demands before anything is handed out by it, as `@name("value")`."""
+    """What a permit demands before a token is handed out, as `@name("value")`."""
 
     name: str
     value: str
@@ -39,7 +39,7 @@ class Obligation(NamedTuple):
 class Statement:
     """One policy statement; *place* is its `file:line`, *rule* its `@id`, *advice* its `@advice`.
 
-    The advice is what a caller that it denies can do.
+    The advice says what a denied caller can do.
     """
 
     text: str
@@ -50,7 +50,7 @@ class Statement:
 
     @property
     def name(self) -> str:
-        """What people know it by."""
+        """Its name for people."""
         return self.rule or self.place
 
 
@@ -65,9 +65,9 @@ class Loaded:
 
 
 def load_policies(files: list[Path], *, mode: str) -> Loaded:
-    """Check *files*, after what is shipped for *mode*; raises `fix-configuration`.
+    """Check *files*, after the shipped ones for *mode*; raises `fix-configuration`.
 
-    Every mode has the shipped forbids, user mode permits too.
+    Every mode has the shipped forbids, user mode also the permits.
     """
     directory = _shipped_directory()
     schema_text = read_text(directory / "schema.cedarschema")
@@ -79,7 +79,7 @@ def load_policies(files: list[Path], *, mode: str) -> Loaded:
     for each in statements:
         if each.rule is not None:
             if each.rule in seen:
-                errors.append(f'{each.place}: rule "{each.rule}" stands at {seen[each.rule]} too')
+                errors.append(f'{each.place}: rule "{each.rule}" is also at {seen[each.rule]}')
             seen.setdefault(each.rule, each.place)
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
@@ -96,7 +96,7 @@ def load_policies(files: list[Path], *, mode: str) -> Loaded:
 
 
 def _shipped_directory() -> Path:
-    """Return where schema and shipped policies lie: in the package, or in the checkout."""
+    """Return the directory of schema and shipped policies: in the package, or in the checkout."""
     packaged = Path(str(resources.files("credward"))) / "policies"
     return packaged if packaged.is_dir() else Path(__file__).parents[3] / "policies"
 
@@ -120,7 +120,7 @@ def _split(text: str, path: Path) -> Iterator[Statement]:
     for match in _TOKENS.finditer(text):
         token = match[0]
         if token.startswith("//"):
-            # Comments stay out of statements, but their lines count.
+            # Comments are not part of statements, but their lines count.
             continue
         if first is None and token.strip():
             leading = len(token) - len(token.lstrip())
@@ -134,7 +134,7 @@ def _split(text: str, path: Path) -> Iterator[Statement]:
 
 
 def _statement(text: str, place: str) -> Statement:
-    # The first counts: annotations stand in front of all that could look like one.
+    # The first counts: annotations come before anything that could look like one.
     plain = "".join(each for each in _TOKENS.findall(text) if not each.startswith("//"))
     said: dict[str, str] = {}
     for name, value in _ANNOTATION.findall(plain):
@@ -149,7 +149,7 @@ def _statement(text: str, place: str) -> Statement:
 
 
 def _check(statement: Statement, schema: str) -> str | None:
-    """Return what is wrong with one statement by itself, or None."""
+    """Return what is wrong with one statement alone, or None."""
     name = f' in rule "{statement.rule}"' if statement.rule else ""
     try:
         cedarpy.PolicySet.from_str(statement.text)

@@ -1,8 +1,8 @@
-"""May a token be handed out in a folder whose settings files could have an agent send it elsewhere.
+"""Denies tokens in a folder whose settings files could make an agent send them elsewhere.
 
-Pure. A claim of the caller's that can only deny: an agent follows a repository's settings where its
-helper does not see them. Reading the files is `claude_settings`, where clients go under a set of
-variables `destinations`.
+Pure. The caller's claim can only deny: an agent follows a repository's settings that its helper
+does not see. `claude_settings` reads the files, `destinations` knows where clients go with a set of
+variables.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["check_folder", "counts", "shown"]
 # What one file may set, by variable.
 _File = Mapping[str, Collection[str]]
 
-# What stands between a client and its server, by the flag that a credential may allow.
+# What is between a client and its server, by the flag that a credential may allow.
 _BETWEEN: Mapping[str, str] = MappingProxyType(
     {
         "HTTPS_PROXY": "proxy",
@@ -37,9 +37,9 @@ _BETWEEN: Mapping[str, str] = MappingProxyType(
         "SSL_CERT_DIR": "extra-ca",
     }
 )
-# An agent reads no more of them.
+# An agent reads no more files than this.
 _MOST = 4
-# Of a path or a name, in a line of which 500 characters are shown.
+# The maximum length of a path or a name in a message; 500 characters of a line are shown.
 _LONGEST = 160
 _NAMES = frozenset(name for each in CLIENTS for name in each.names if name)
 _FAMILIES = tuple(name for name in _NAMES if name.endswith("_"))
@@ -56,28 +56,28 @@ class _Setting:
 
     @property
     def counts_as(self) -> str:
-        """The variable of a client that it sets; those of a family count as one."""
+        """The client variable that it sets; those of a family count as one."""
         return next((each for each in _FAMILIES if self.name.startswith(each)), self.name)
 
 
 def counts(name: str) -> bool:
-    """Return whether a variable decides where requests go, or what reads them on the way."""
+    """Return whether a variable decides where requests go, or who reads them on the way."""
     return name in _NAMES or name in _BETWEEN or name.startswith(_FAMILIES)
 
 
 def check_folder(
     base_urls: Sequence[str], allowed_flags: Collection[str], folder: Folder
 ) -> str | None:
-    """Return why the token is not handed out in *folder*, None where it may be.
+    """Return why the token is not handed out in *folder*, None if it may be.
 
-    Every value in every file may come to be in force, beside what the caller's environment says.
-    That environment may hold what the files set: an agent may hand it to its helper.
+    Every value in every file may take effect, in addition to the caller's environment. That
+    environment may already hold values from the files: an agent may pass them to its helper.
     """
     if not base_urls:
         return None
     for file in folder.files:
         if file.fault:
-            return f"is not handed out here, for {shown(file.path)} {file.fault}"
+            return f"is not handed out here, because {shown(file.path)} {file.fault}"
     settings = [
         _Setting(path=file.path, name=name, value=value)
         for file in folder.files
@@ -86,7 +86,7 @@ def check_folder(
     for setting in settings:
         if (flag := _flag(setting)) is not None and flag not in allowed_flags:
             return (
-                f"is not handed out here, for {shown(setting.path)} sets {setting.name}: "
+                f"is not handed out here, because {shown(setting.path)} sets {setting.name}: "
                 f'remove it there, or write "{flag}" into allow_client_flags'
             )
     allowed = {origin_of(each) for each in base_urls}
@@ -103,9 +103,9 @@ def _flag(setting: _Setting) -> str | None:
 
 
 def _added(environ: Mapping[str, str], settings: Sequence[_Setting]) -> Iterator[Destination]:
-    """Yield where requests may go with *settings*, but not what *environ* alone surely decides.
+    """Yield where requests may go because of *settings*, without what *environ* alone decides.
 
-    Some of the files may be in force, or all of them, in whatever order.
+    Some or all of the files may take effect, in any order.
     """
     by_path: dict[str, dict[str, set[str]]] = {}
     for each in settings:
@@ -120,7 +120,7 @@ def _added(environ: Mapping[str, str], settings: Sequence[_Setting]) -> Iterator
 
 
 def _subsets(files: Sequence[_File]) -> Iterator[Sequence[_File]]:
-    """Yield what may be in force of these files; of many, each alone and all."""
+    """Yield the combinations of files that may take effect; of many files, each alone and all."""
     sizes = range(1, len(files) + 1) if len(files) <= _MOST else (1, len(files))
     return chain.from_iterable(combinations(files, size) for size in sizes)
 
@@ -132,7 +132,7 @@ def _values(some: Sequence[_File], environ: Mapping[str, str], name: str) -> Col
 def _values_before(
     files: Sequence[_File], environ: Mapping[str, str], name: str
 ) -> Collection[str]:
-    """Return what a variable was without the files; nothing where *environ* may have it of one."""
+    """Return a variable without the files; nothing if *environ* may have it from one of them."""
     value = environ.get(name, "")
     return () if value in _set_by(files, name) else (value,)
 
@@ -147,15 +147,15 @@ def _elsewhere(destination: Destination, settings: Sequence[_Setting]) -> str:
     named = [
         each for name in destination.client.names for each in settings if each.counts_as == name
     ]
-    # Where none of its own is set, another client was switched off.
+    # If none of its own is set, another client was switched off.
     switches = [each for each in settings if each.name in _SWITCHES]
     cause = [*exact, *named, *switches][0]
     origin = None if destination.address is None else origin_of(destination.address)
-    where = "an address that is not known" if origin is None else written(origin)
+    where = "an unknown address" if origin is None else written(origin)
     return f"{shown(cause.name)} in {shown(cause.path)} sends it to {where}: remove it there"
 
 
 def shown(text: str) -> str:
-    """Return a path or a name from outside: it moves no cursor and leaves room for the rest."""
+    """Return a path or a name from outside, without control characters and not too long."""
     plain = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
     return plain if len(plain) <= _LONGEST else f"…{plain[-_LONGEST:]}"

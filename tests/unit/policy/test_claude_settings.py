@@ -123,11 +123,11 @@ def test_s2_what_is_said_of_files_that_nobody_read() -> None:
             SettingsFile(path="/a", fault="cannot be read: correct it"),
             SettingsFile(path="/b", fault="is too large: shorten it"),
             SettingsFile(
-                path="/c/.git", fault="cannot be read, or is not as git writes it: correct it"
+                path="/c/.git", fault="cannot be read, or is not in git's format: correct it"
             ),
             SettingsFile(
                 path="/d/.git",
-                fault="is as far up as credward looks (32 folders): ask in a folder further up",
+                fault="is as far up as credward looks (32 folders): ask in a higher folder",
             ),
         ),
     )

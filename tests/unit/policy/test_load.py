@@ -100,7 +100,7 @@ def test_unknown_attributes_and_doubled_ids_are_refused(tmp_path: Path) -> None:
     assert "colour" in refused(
         tmp_path, "permit (principal is Caller, action, resource) when { principal.colour == 1 };"
     )
-    assert "stands at" in refused(tmp_path, GOOD + GOOD)
+    assert "is also at" in refused(tmp_path, GOOD + GOOD)
 
 
 def test_an_unreadable_file_is_named(tmp_path: Path) -> None:

@@ -86,19 +86,19 @@ REDIRECTING = {
         folder(("ANTHROPIC_BASE_URL", "https://llm.example.com@evil.example")),
         "ANTHROPIC_BASE_URL",
         SHARED,
-        "an address that is not known",
+        "an unknown address",
     ),
     "a socket": (
         folder(("ANTHROPIC_UNIX_SOCKET", "/tmp/x")),
         "ANTHROPIC_UNIX_SOCKET",
         SHARED,
-        "an address that is not known",
+        "an unknown address",
     ),
     "another cloud": (
         folder(("CLAUDE_CODE_USE_BEDROCK", "true")),
         "CLAUDE_CODE_USE_BEDROCK",
         SHARED,
-        "an address that is not known",
+        "an unknown address",
     ),
     "another cloud somewhere": (
         folder(("CLAUDE_CODE_USE_FOUNDRY", "1"), ("ANTHROPIC_FOUNDRY_RESOURCE", "evil-res")),
@@ -134,7 +134,7 @@ REDIRECTING = {
         ),
         "AWS_REGION",
         SHARED,
-        "an address that is not known",
+        "an unknown address",
     ),
     "the endpoint of an SDK": (
         folder(
@@ -180,7 +180,7 @@ REDIRECTING = {
         folder(("AWS_REGION", "evil.example/x"), environ={"CLAUDE_CODE_USE_BEDROCK": "1"}),
         "AWS_REGION",
         SHARED,
-        "an address that is not known",
+        "an unknown address",
     ),
     "switched off for JavaScript": (
         folder(
@@ -240,7 +240,7 @@ def test_s2_what_could_read_it_on_its_way(name: str, value: str, flag: str) -> N
     found = folder((name, value))
 
     assert check(found) == (
-        f'is not handed out here, for {SHARED} sets {name}: remove it there, or write "{flag}" '
+        f'is not handed out here, because {SHARED} sets {name}: remove it there, or write "{flag}" '
         "into allow_client_flags"
     )
     assert check(found, flags=(flag,)) is None
@@ -253,7 +253,7 @@ def test_s2_what_nobody_can_tell(fault: str) -> None:
     """A file that we cannot read the agent might."""
     found = Folder(files=(SettingsFile(path=SHARED, fault=fault),))
 
-    assert check(found) == f"is not handed out here, for {SHARED} {fault}"
+    assert check(found) == f"is not handed out here, because {SHARED} {fault}"
 
 
 def test_s2_a_credential_for_anywhere_goes_anywhere() -> None:

@@ -6,7 +6,8 @@ A value: the parts by name, for code that uses several of them. `daemon` makes t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from credward.grants.journal_replay import JournalReplay
 from credward.grants.keeper import GrantKeeper
@@ -20,8 +21,7 @@ from credward.workers.pool import WorkerPool
 __all__ = ["Kept"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """The parts. *scrub* overwrites freed memory after something was dropped."""
 
     pool: WorkerPool

@@ -5,13 +5,12 @@ Numbers and their arithmetic; `reading` enforces sizes, `connection` deadlines, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 __all__ = ["Budget", "Limits", "budget_for"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of one server. Sizes are in bytes, deadlines in seconds.
 
     *spare_descriptors* stay free for other parts of the process: files, pipes, links to workers.
@@ -29,8 +28,7 @@ class Limits:
     spare_descriptors: int = 24
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
     """How many connections there may be: accepting stops at *pause_at*, goes on at *resume_at*."""
 
     pause_at: int

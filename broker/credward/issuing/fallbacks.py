@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from credward.callers.caller import Caller
 from credward.clock import Clock
@@ -22,8 +23,7 @@ _Entry = tuple[str, str]
 _HOLDS_A_TOKEN = (State.FRESH, State.REFRESHING, State.SUSPECT, State.STALE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Skipped:
+class Skipped(msgspec.Struct, frozen=True, kw_only=True):
     """An entry to skip now, with the *reason*; instants are Unix seconds.
 
     *since* is None if unknown; *until* is None if it lasts until somebody acts.
@@ -96,7 +96,7 @@ class Fallbacks:
         if window is None:
             return None
         remaining = window.remaining(now)
-        return replace(
+        return msgspec.structs.replace(
             window.failure,
             retry_after=None if window.state is WindowState.DISABLED else remaining,
         )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from dataclasses import replace
 
 import msgspec
 
@@ -205,7 +204,9 @@ def _with_refresh(credential: CredentialConfig, failure: Failure) -> Failure:
     We do not hear when such a login is done.
     """
     after = f"after that login run credward refresh {credential.name}"
-    return replace(failure, hint=f"{failure.hint}; {after}" if failure.hint else after)
+    return msgspec.structs.replace(
+        failure, hint=f"{failure.hint}; {after}" if failure.hint else after
+    )
 
 
 def _checked(credential: CredentialConfig, minted: MintedToken, fate: Fate) -> MintedToken:

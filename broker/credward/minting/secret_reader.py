@@ -7,7 +7,6 @@ decides what a stored secret may be used for; `minting` mints with it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -126,7 +125,7 @@ class SecretReader:
             return _take(await self._pool.mint("keychain", request, deadline=_DEADLINE))
         except BrokerError as error:
             # It may prompt its owner each time: do not do that for any caller that wants a token.
-            raise replace(error.failure, local=False).error() from error
+            raise msgspec.structs.replace(error.failure, local=False).error() from error
 
 
 async def _mint_for(config: Config, name: str, behalf: CredentialConfig, mint: _Mint) -> Secret:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 __all__ = [
     "CLIENTS",
@@ -39,8 +40,7 @@ _PLACE = re.compile(r"[A-Za-z0-9-]+")
 _AWS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Client:
+class Client(msgspec.Struct, frozen=True, kw_only=True):
     """One way to the models, turned on by *switch*; the one without a switch is the default.
 
     *url* names its address; if unset it is *default* of the first of *places*, None if unknown.
@@ -61,8 +61,7 @@ class Client:
         return (self.url, *self.urls, *self.places, *self.regions, self.switch)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Destination:
+class Destination(msgspec.Struct, frozen=True, kw_only=True):
     """A possible address of a client, and the variable with the value that decides it.
 
     *address* is None if unknown, *variable* is empty if the default decides.

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -42,8 +41,7 @@ _SECRETS = ("token", "secret_id", "password")
 _CREDENTIALS = ("jwt", "aws_credentials")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Words:
+class _Words(msgspec.Struct, frozen=True, kw_only=True):
     """Which settings a login method needs, and which others it takes."""
 
     needs: tuple[str, ...] = ()

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 __all__ = ["UnreadableError", "get_member", "remove_member", "set_member"]
 
@@ -22,8 +23,7 @@ class UnreadableError(ValueError):
     """The text is not a JSON object; the argument says why, without a subject."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Member:
+class _Member(msgspec.Struct, frozen=True):
     """One member of an object: its key, and the positions of key and value in the text."""
 
     key: str

@@ -12,8 +12,9 @@ import pwd
 import stat
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from credward.errors import BrokerError, Kind
 from credward.paths import is_private
@@ -26,8 +27,7 @@ _FIXED_PATH = "/usr/local/bin:/usr/bin:/bin"
 _LOGIN = Path("/run/user")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class Account(msgspec.Struct, frozen=True, kw_only=True):
     """Whose daemon it is. *recorded*: what was recorded at set-up, by variable."""
 
     uid: int

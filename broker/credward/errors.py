@@ -7,8 +7,9 @@ Says what went wrong and whose turn it is; how it is written to a client is the 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
 from typing import Literal, Self, TypedDict, Unpack
+
+import msgspec
 
 __all__ = ["BrokerError", "Failure", "Kind", "Recovery", "Sent"]
 
@@ -83,8 +84,7 @@ class _Facts(TypedDict, total=False):
     local: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """What went wrong, as a value that can be kept: safe to show, no secret and no upstream body.
 
     *message* is one line without the program's name that holds the cause, subject first, and ends
@@ -116,11 +116,11 @@ class Failure:
 
     def unsent(self) -> Self:
         """Return the same failure of something that did not reach the server."""
-        return replace(self, sent="no")
+        return msgspec.structs.replace(self, sent="no")
 
     def on_this_machine(self) -> Self:
         """Return the same failure of something that asked no server and ran no program."""
-        return replace(self, local=True)
+        return msgspec.structs.replace(self, local=True)
 
     def error(self) -> BrokerError:
         """Return a new exception that says this, to be raised at once.

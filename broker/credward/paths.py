@@ -10,8 +10,9 @@ import os
 import stat
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from credward.errors import BrokerError, Kind
 
@@ -31,8 +32,7 @@ SYSTEM_SOCKET = Path("/run/credward") / _SOCKET
 _LONGEST = {"darwin": 103}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paths:
+class Paths(msgspec.Struct, frozen=True, kw_only=True):
     """Paths of one user; clients search *sockets* in order, a daemon listens at *socket*."""
 
     config_file: Path

@@ -14,9 +14,10 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pytest
 
 from canaries import canary
@@ -111,7 +112,9 @@ def line(far: Far) -> Iterator[Callable[[str], Fault]]:
 
         def fail(http_request: HttpRequest, _ask: Callable[[], HttpResponse]) -> HttpResponse:
             timeout = 0.05 if what in {"silent", "slow"} else 20
-            asked = replace(http_request, url=url, timeout=timeout, client_certificate=None)
+            asked = msgspec.structs.replace(
+                http_request, url=url, timeout=timeout, client_certificate=None
+            )
             return far.transport.send(asked, credential="gateway")
 
         return fail
@@ -151,7 +154,7 @@ def _changed(change: Callable[[str, Any], Any]) -> Fault:
             body = answer.body if changed == value else json.dumps(changed).encode()
         except ValueError:
             body = re.sub(rb"<(\w+)>([^<]*)</\1>", functools.partial(_element, change), answer.body)
-        return replace(answer, body=body)
+        return msgspec.structs.replace(answer, body=body)
 
     return tell
 
@@ -168,7 +171,7 @@ def _end(value: Any) -> Fault:
 
 def _cut_short(_request: HttpRequest, ask: Callable[[], HttpResponse]) -> HttpResponse:
     answer = ask()
-    return replace(answer, body=answer.body[: len(answer.body) // 2])
+    return msgspec.structs.replace(answer, body=answer.body[: len(answer.body) // 2])
 
 
 def _same(answer: HttpResponse) -> HttpResponse:
@@ -176,7 +179,7 @@ def _same(answer: HttpResponse) -> HttpResponse:
 
 
 def _other_type(_request: HttpRequest, ask: Callable[[], HttpResponse]) -> HttpResponse:
-    return replace(ask(), headers=HTML)
+    return msgspec.structs.replace(ask(), headers=HTML)
 
 
 ANSWERS: Mapping[str, Wrong] = {

@@ -12,7 +12,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -88,7 +88,9 @@ class Far:
         url = f"http://127.0.0.1:{self.google.port}/{parts.hostname}{parts.path}{query}"
         if parts.path.startswith("/metadata/"):
             url = f"{self.entra.http}{parts.path}{query}"
-        return self.transport.send(replace(http_request, url=url), credential="gateway")
+        return self.transport.send(
+            msgspec.structs.replace(http_request, url=url), credential="gateway"
+        )
 
     def write(self, name: str, text: str, mode: int = 0o600) -> str:
         """Write a private file and return its path."""

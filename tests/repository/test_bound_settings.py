@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import msgspec
 
 from credward.config import Config, CredentialConfig
 from credward.grants.secret_binding import use_of
@@ -62,14 +62,14 @@ def sides_of_a_credential() -> dict[str, str]:
         "persist": True,
         "origin": "x",
     }
-    assert others.keys() == {field.name for field in dataclasses.fields(CredentialConfig)}
+    assert others.keys() == {field.name for field in msgspec.structs.fields(CredentialConfig)}
 
     def use(credential: CredentialConfig) -> object:
         return use_of(Config(credentials={credential.name: credential}), credential, "key")
 
     return {
         name: "free"
-        if use(dataclasses.replace(before, **{name: value})) == use(before)
+        if use(msgspec.structs.replace(before, **{name: value})) == use(before)
         else "bound"
         for name, value in others.items()
     }

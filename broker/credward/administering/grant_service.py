@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -52,8 +50,7 @@ _TRIAL = 20.0
 _REVOKE = 8.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forgotten:
+class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
     """A grant that was given up; *failure*: why it could not be revoked upstream."""
 
     grant: str
@@ -103,7 +100,7 @@ class GrantService:
                 never = view.given_at is None and view.failure is None
                 if terms.logins and never and not self._opened_store.locked:
                     # What whoever asks will hear.
-                    view = dataclasses.replace(view, failure=needs_login(each))
+                    view = msgspec.structs.replace(view, failure=needs_login(each))
                 found[each.grant] = (view, each.provider, names_on(self._config, each.grant))
         return list(found.values())
 
@@ -183,7 +180,7 @@ class GrantService:
         record = self._keeper.peek(credential.grant)
         if record is not None and record.family == trial and record.parked is None:
             untried = self._why(credential) if record.untried else None
-            return credential.grant, dataclasses.replace(given, untried=untried)
+            return credential.grant, msgspec.structs.replace(given, untried=untried)
         known = {trial} if before is None else {trial, before.family}
         if record is None or record.family not in known:
             raise BrokerError(

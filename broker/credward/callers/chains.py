@@ -21,7 +21,8 @@ import os
 import select
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+
+import msgspec
 
 from credward.callers.ancestry import DEEPEST, Above, Stat, ancestor, conclude
 from credward.callers.linux import Processes, read_stat
@@ -34,8 +35,7 @@ _NAME = 64
 _MOST_DEEP = 256
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Kept:
+class _Kept(msgspec.Struct, frozen=True, kw_only=True):
     """One ancestor: descriptors of its *handle*, `exe` and `comm`, and what the last two said."""
 
     pid: int
@@ -55,8 +55,7 @@ class _Kept:
             os.close(descriptor)
 
 
-@dataclass(frozen=True, slots=True)
-class _Chain:
+class _Chain(msgspec.Struct, frozen=True):
     """What was concluded of all that is above, and who has to be as before for that."""
 
     above: Above

@@ -14,10 +14,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
+import msgspec
 
 from credward.cli.demo_check import verify
 from credward.cli.helper_probe import find_helper
@@ -32,15 +32,14 @@ _CALLERS = 4
 _PAUSE = 0.1
 
 
-@dataclass(slots=True)
-class _Tally:
+class _Tally(msgspec.Struct):
     """What the callers saw; guarded by one lock."""
 
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.Lock = msgspec.field(default_factory=threading.Lock)
     asks: int = 0
     slowest: float = 0.0
-    tokens: set[str] = field(default_factory=set)
-    faults: list[str] = field(default_factory=list)
+    tokens: set[str] = msgspec.field(default_factory=set)
+    faults: list[str] = msgspec.field(default_factory=list)
 
 
 @click.command(

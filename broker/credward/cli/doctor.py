@@ -9,11 +9,12 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import click
+import msgspec
 
 from credward import __version__
 from credward.account import account_home
@@ -51,8 +52,7 @@ _COSTS = {
 _PATIENCE = 4.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """What one check found; *kind* is set when the link is broken."""
 
     check: str
@@ -100,8 +100,7 @@ def examine(name: str, *, as_json: bool = False) -> int:
     return broken.exit_code if broken else 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _InForce:
+class _InForce(msgspec.Struct, frozen=True, kw_only=True):
     """The `apiKeyHelper` that Claude Code runs here; it may be a repository's.
 
     *call*: None where it is no plain call of our helper. *asked*: the credential that it is for.
@@ -113,8 +112,7 @@ class _InForce:
     asked: CredentialConfig | None
 
 
-@dataclass(slots=True)
-class _Known:
+class _Known(msgspec.Struct):
     """What earlier checks found out for later ones."""
 
     config: Config | None = None

@@ -11,8 +11,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from credward.errors import BrokerError, Kind
 from credward.paths import environment
@@ -27,8 +28,7 @@ _MOST = 16_384
 _PASSED_ON = ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "CREDWARD_SOCKET")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
+class Probe(msgspec.Struct, frozen=True, kw_only=True):
     """One run. *held_open*: something still held its output when the helper had ended."""
 
     exit_code: int | None

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -34,8 +33,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrantTable:
+class GrantTable(msgspec.Struct, frozen=True, kw_only=True):
     """One `[grants.NAME]`: words that every credential on it has in common."""
 
     name: str

@@ -10,9 +10,10 @@ import re
 import stat
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from credward.config.locate import Locator
 from credward.errors import BrokerError, Kind
@@ -35,16 +36,14 @@ class ConfigErrors(BrokerError):  # noqa: N818 - several, by design
         self.lines = tuple(lines)
 
 
-@dataclass(slots=True)
-class Complaints:
+class Complaints(msgspec.Struct):
     """What was found wrong or odd so far."""
 
-    errors: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    errors: list[str] = msgspec.field(default_factory=list)
+    warnings: list[str] = msgspec.field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
+class Layer(msgspec.Struct, frozen=True, kw_only=True):
     """One file; *system* ones are the administrator's."""
 
     path: Path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -23,8 +22,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CredentialConfig:
+class CredentialConfig(msgspec.Struct, frozen=True, kw_only=True):
     """One `[credentials.NAME]`. Durations are in seconds; *origin* is `path:line`.
 
     *base_urls*: where a token may be sent, as written or as the settings imply; none: anywhere.
@@ -55,8 +53,7 @@ class CredentialConfig:
         return meaning_of(self.settings)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListenConfig:
+class ListenConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`[listen]`: for whom the socket is made."""
 
     mode: Literal["user", "system", "sidecar"] = "user"
@@ -65,23 +62,20 @@ class ListenConfig:
     allow_uids: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyConfig:
+class PolicyConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`[policy]`: a directory of Cedar files beside the shipped one."""
 
     directory: Path | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditConfig:
+class AuditConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`[audit]`: where the record of decisions lies, and whether each line is synced."""
 
     path: Path | None = None
     sync: Literal["batch", "always"] = "batch"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreConfig:
+class StoreConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`[store]`: where the key of the sealed store comes from.
 
     *key* None: the keychain, and *key_file* where there is none. *shared*: the state directory lies
@@ -95,24 +89,22 @@ class StoreConfig:
     lock_after: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotifyConfig:
+class NotifyConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`[notify]`: *login_required* is a program and its arguments; empty: nobody is told."""
 
     login_required: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that was configured, layers merged."""
 
     default: str | None = None
-    credentials: Mapping[str, CredentialConfig] = field(default_factory=dict)
-    listen: ListenConfig = field(default_factory=ListenConfig)
-    policy: PolicyConfig = field(default_factory=PolicyConfig)
-    audit: AuditConfig = field(default_factory=AuditConfig)
-    store: StoreConfig = field(default_factory=StoreConfig)
-    notify: NotifyConfig = field(default_factory=NotifyConfig)
-    network: NetworkSettings = field(default_factory=NetworkSettings)
+    credentials: Mapping[str, CredentialConfig] = msgspec.field(default_factory=dict)
+    listen: ListenConfig = msgspec.field(default_factory=ListenConfig)
+    policy: PolicyConfig = msgspec.field(default_factory=PolicyConfig)
+    audit: AuditConfig = msgspec.field(default_factory=AuditConfig)
+    store: StoreConfig = msgspec.field(default_factory=StoreConfig)
+    notify: NotifyConfig = msgspec.field(default_factory=NotifyConfig)
+    network: NetworkSettings = msgspec.field(default_factory=NetworkSettings)
     sources: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+
+import msgspec
 
 from credward.config.model import Config, CredentialConfig
 from credward.settings.meaning import files_in
@@ -49,7 +50,7 @@ def sources(
 def with_sources(credentials: Mapping[str, CredentialConfig]) -> dict[str, CredentialConfig]:
     """Return the same, each with an epoch that changes with those of all that it is minted from."""
     return {
-        name: replace(each, epoch=_epoch(sources(credentials, each)))
+        name: msgspec.structs.replace(each, epoch=_epoch(sources(credentials, each)))
         for name, each in credentials.items()
     }
 

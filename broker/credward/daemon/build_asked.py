@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from credward.administering.daemon_service import DaemonService
 from credward.administering.grant_service import GrantService
@@ -37,8 +38,7 @@ from credward.workers.pool import WorkerPool
 __all__ = ["Asked", "Process", "build_asked"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
+class Process(msgspec.Struct, frozen=True, kw_only=True):
     """What the rest of the process gives: *reload* reads the configuration again.
 
     *login_pool* holds the workers that talk to whoever logs in.
@@ -52,8 +52,7 @@ class Process:
     login_pool: WorkerPool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """The parts that doors lead to, and those that end with the daemon."""
 
     gate: Gate

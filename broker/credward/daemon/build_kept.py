@@ -6,9 +6,10 @@ What is minted from it is `build_minted`.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+import msgspec
 
 from credward.clock import Clock
 from credward.daemon.scrubbing import Scrubber
@@ -40,8 +41,7 @@ class StartPool(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, kw_only=True):
     """Where a daemon keeps things, and the environment that says where keys may come from."""
 
     state_dir: Path

@@ -6,9 +6,10 @@ What it is minted from is `build_kept`, who may ask for it `build_asked`.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from credward.clock import Clock
 from credward.config import Config
@@ -28,8 +29,7 @@ from credward.minting.token_cache import MemoryTokens
 __all__ = ["Told", "build_minted"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Told(msgspec.Struct, frozen=True, kw_only=True):
     """Who hears of what mints find out: *owner* of logins, *login_found* of one of another tool."""
 
     owner: Owner

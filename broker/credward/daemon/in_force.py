@@ -6,7 +6,8 @@ Knows the order of things at the start, at a reload and at an unlock; each of th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from credward.config import Config, CredentialConfig
 from credward.daemon.build_asked import Asked, Process
@@ -22,15 +23,13 @@ from credward.settings.references import Reference
 __all__ = ["Holder", "InForce"]
 
 
-@dataclass(slots=True)
-class Holder:
+class Holder(msgspec.Struct):
     """The one reference that a reload replaces."""
 
     active: Active
 
 
-@dataclass(slots=True, kw_only=True)
-class InForce:
+class InForce(msgspec.Struct, kw_only=True):
     """What is configured, as the parts need it.
 
     *load* reads and checks it. *restored*: the store was opened, or cannot be.

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from credward.http.heads import IsPlain
 from credward.http.http11 import HttpServer, Limits, OpenPeer
@@ -43,8 +44,7 @@ def never_plain(_target: bytes) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
+class Door(msgspec.Struct, frozen=True, kw_only=True):
     """One way in. *name* is what people call it, *address* where it is.
 
     *make_opening* makes the listener, anew when it was removed underneath us; raises `BrokerError`.

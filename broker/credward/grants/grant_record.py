@@ -5,8 +5,6 @@ Values only; who changes them and when is `keeper`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 
 from credward.errors import Failure, Kind, Recovery
@@ -72,8 +70,7 @@ class GrantRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         return f"GrantRecord({self.provider}, generation {self.generation})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrantView:
+class GrantView(msgspec.Struct, frozen=True, kw_only=True):
     """What `status` shows of a grant; instants are Unix seconds.
 
     *untried*: it was handed over and has not worked yet; *account* is of the login before then.

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+
+import msgspec
 
 from credward.errors import BrokerError, Kind
 from credward.grants.keeper import GrantKeeper
@@ -36,11 +37,10 @@ class Journals(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Survivor:
+class _Survivor(msgspec.Struct):
     path: Path
     journal: Journal
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
 
 
 class JournalReplay:

@@ -6,7 +6,8 @@ A value: the parts by name, for who works with several of them. Who makes them i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from credward.grants.journal_replay import JournalReplay
 from credward.grants.keeper import GrantKeeper
@@ -20,8 +21,7 @@ from credward.workers.pool import WorkerPool
 __all__ = ["Kept"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """The parts. *scrub* has freed memory overwritten, where something was given up."""
 
     pool: WorkerPool

@@ -8,6 +8,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
+import msgspec
+
 from credward.errors import Failure, Kind, Recovery
 from credward.grants.grant_record import GrantRecord
 from credward.store.journal import JournalState, Lease, SealedGrant
@@ -49,8 +51,7 @@ class Loan:
     key: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """How one use ended.
 
     *sealed* is the grant that it brought, *durable* whether a journal keeps that, *window* how long

@@ -12,8 +12,9 @@ import math
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
+
+import msgspec
 
 from credward.clock import Clock
 from credward.config.model import Config
@@ -179,7 +180,7 @@ class OpenedStore:
                 )
             except BrokerError as error:
                 # Whoever corrects a file tells nobody: no reload, so no pause of an hour.
-                self._failure = replace(error.failure, recovery=Recovery.RETRY)
+                self._failure = msgspec.structs.replace(error.failure, recovery=Recovery.RETRY)
                 self._failed_at = self._clock.elapsed()
                 raise self._failure.error() from error
             self._failure = None

@@ -6,13 +6,12 @@ Numbers and their arithmetic; sizes are enforced by `reading`, deadlines by `con
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 __all__ = ["Budget", "Limits", "budget_for"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of one server. Sizes are in bytes, deadlines in seconds.
 
     *spare_descriptors* stay free for the rest of the process: files, pipes, links to workers.
@@ -30,8 +29,7 @@ class Limits:
     spare_descriptors: int = 24
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
     """How many connections there may be: accepting stops at *pause_at*, goes on at *resume_at*."""
 
     pause_at: int

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -29,8 +28,7 @@ _SHARE = 0.75
 _Ask = Callable[[Authorized, float], Released | Awaitable[Released]]
 
 
-@dataclass(slots=True)
-class _Chain:
+class _Chain(msgspec.Struct):
     """An ask on its way along the entries that may answer it; *failure* if none does.
 
     *names*: who was not asked yet; *until*: when the caller is answered, by the loop's clock.
@@ -104,7 +102,7 @@ class Chains:
         if name == asked.credential.name:
             return asked
         entry = self._gate.authorize_instead(asked, name)
-        shaped_as = replace(
+        shaped_as = msgspec.structs.replace(
             entry.credential, header=asked.credential.header, env_name=asked.credential.env_name
         )
         return msgspec.structs.replace(entry, credential=shaped_as)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from credward.callers.caller import Caller
 from credward.clock import Clock
@@ -23,8 +24,7 @@ _Entry = tuple[str, str]
 _HOLDS_A_TOKEN = (State.FRESH, State.REFRESHING, State.SUSPECT, State.STALE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Skipped:
+class Skipped(msgspec.Struct, frozen=True, kw_only=True):
     """An entry that is not asked now, for this *reason*; instants are Unix seconds.
 
     *since* is None where that is not known, *until* where it lasts until somebody acts.
@@ -97,7 +97,7 @@ class Fallbacks:
         if window is None:
             return None
         remaining = window.remaining(now)
-        return replace(
+        return msgspec.structs.replace(
             window.failure,
             retry_after=None if window.state is WindowState.DISABLED else remaining,
         )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -34,8 +33,7 @@ _OF_OWNERS = frozenset({"Approve", "Login", "Manage"})
 _MET: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Active:
+class Active(msgspec.Struct, frozen=True):
     """What decides right now; replaced as one, so that each decision has one version of both."""
 
     config: Config

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
+
+import msgspec
 
 from credward.callers.peer import Peer
 from credward.errors import BrokerError, Failure, Kind
@@ -35,8 +36,7 @@ _HEAD_START = 0.2
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(msgspec.Struct, frozen=True, kw_only=True):
     """A caller's word that a token was refused where it is used.
 
     *token_id* None: the one that it was given last. *until*: when it may be used again, in Unix

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from credward.callers.caller import Caller
 
 __all__ = ["Metrics", "Sample"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """One gauge at one instant."""
 
     name: str
@@ -26,15 +26,14 @@ class Sample:
     labels: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(slots=True)
-class Metrics:
+class Metrics(msgspec.Struct):
     """How many asks ended how, by format; labels are words of ours, never a caller's text.
 
     *askers*: who asked for a credential last, as `status` shows it.
     """
 
-    answers: Counter[tuple[str, str]] = field(default_factory=Counter)
-    askers: dict[str, Caller] = field(default_factory=dict)
+    answers: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
+    askers: dict[str, Caller] = msgspec.field(default_factory=dict)
 
     def asked(self, credential: str, caller: Caller) -> None:
         """Remember who asked for a configured credential."""

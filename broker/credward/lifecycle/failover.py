@@ -19,8 +19,9 @@ import enum
 import math
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+import msgspec
 
 from credward.errors import Failure, Kind, Recovery
 from credward.lifecycle import schedule
@@ -50,8 +51,7 @@ class WindowState(enum.StrEnum):
     DISABLED = "disabled"
 
 
-@dataclass(slots=True, kw_only=True)
-class Window:
+class Window(msgspec.Struct, kw_only=True):
     """An entry is left alone *until* then; infinite: until it is cleared."""
 
     state: WindowState

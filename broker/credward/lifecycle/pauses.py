@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable
-from dataclasses import replace
+
+import msgspec
 
 from credward.errors import Failure, Recovery
 from credward.lifecycle import schedule
@@ -69,7 +70,7 @@ class Pauses:
         if record.busy:
             return failure if record.sluggish else None
         again = self.opens_at(record)
-        return None if now >= again else replace(failure, retry_after=again - now)
+        return None if now >= again else msgspec.structs.replace(failure, retry_after=again - now)
 
     def opens_at(self, record: KeyRecord) -> float:
         """Return the earliest instant at which an ask may have the key tried."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Hashable
-from dataclasses import dataclass, field, replace
+
+import msgspec
 
 from credward.errors import Failure, Recovery
 from credward.lifecycle import schedule
@@ -21,8 +22,7 @@ _LIVES = 8
 _MOST_WISHES = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Current:
+class Current(msgspec.Struct, frozen=True, kw_only=True):
     """The token that is handed out.
 
     *expires_at* is what the source said (None: no end is known). *ends_at* is what we go by:
@@ -37,11 +37,10 @@ class Current:
     instead_of: str | None = None
 
 
-@dataclass(slots=True)
-class Needs:
+class Needs(msgspec.Struct):
     """The largest wish of late: a sliding maximum, so that a wish nobody repeats is forgotten."""
 
-    entries: deque[tuple[float, float]] = field(default_factory=deque)
+    entries: deque[tuple[float, float]] = msgspec.field(default_factory=deque)
 
     def add(self, now: float, wish: float) -> bool:
         """Note a wish; return whether the largest one changed."""
@@ -65,16 +64,14 @@ class Needs:
         self.entries = deque((at + seconds, wish) for at, wish in self.entries)
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True):
     """An ask that a flight will answer: the life that it wants, and who it is for the inference."""
 
     wish: float
     asker: Hashable | None = None
 
 
-@dataclass(slots=True, kw_only=True)
-class KeyRecord:
+class KeyRecord(msgspec.Struct, kw_only=True):
     """One token key. *waiters* are asks that a flight will answer.
 
     *life*: the longest among the *lives* of its last mints; zero before the first.
@@ -92,10 +89,10 @@ class KeyRecord:
     outdated: bool = False
     queued: bool = False
     forced: bool = False
-    waiters: dict[int, Waiting] = field(default_factory=dict)
-    lives: deque[float] = field(default_factory=lambda: deque(maxlen=_LIVES))
+    waiters: dict[int, Waiting] = msgspec.field(default_factory=dict)
+    lives: deque[float] = msgspec.field(default_factory=lambda: deque(maxlen=_LIVES))
     life: float = 0.0
-    needs: Needs = field(default_factory=Needs)
+    needs: Needs = msgspec.field(default_factory=Needs)
     jitter: float = 0.0
     last_asked_at: float | None = None
     minted_at: float | None = None
@@ -185,7 +182,9 @@ class KeyRecord:
     def shift(self, seconds: float) -> None:
         """Move everything remembered by *seconds* in time: the clock was set by as much."""
         if self.current is not None:
-            self.current = replace(self.current, ends_at=self.current.ends_at + seconds)
+            self.current = msgspec.structs.replace(
+                self.current, ends_at=self.current.ends_at + seconds
+            )
         if self.last_asked_at is not None:
             self.last_asked_at += seconds
         if self.minted_at is not None:
@@ -202,11 +201,10 @@ class KeyRecord:
             self.verdict = self.verdict.shifted(seconds)
 
 
-@dataclass(slots=True, kw_only=True)
-class GrantQueue:
+class GrantQueue(msgspec.Struct, kw_only=True):
     """One grant: who holds its lease, who waits for it, and whether it is parked."""
 
     name: str
     holder: TokenKey | None = None
-    queue: deque[TokenKey] = field(default_factory=deque)
+    queue: deque[TokenKey] = msgspec.field(default_factory=deque)
     parked: Failure | None = None

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import replace
+
+import msgspec
 
 from credward.errors import Failure, Kind, Recovery
 from credward.lifecycle import schedule
@@ -90,7 +91,7 @@ def repeated(
     until = reported.until
     if until is None and ends:
         until = now + schedule.forced_spacing(record.refusals, record.life)
-    return replace(reported, until=until, final=True)
+    return msgspec.structs.replace(reported, until=until, final=True)
 
 
 def condemn(record: KeyRecord, verdict: Verdict, now: float) -> None:
@@ -112,7 +113,7 @@ def is_over(record: KeyRecord, now: float) -> bool:
 def reopen(record: KeyRecord, now: float) -> None:
     """Let the flight that begins show whether the key is good again, if its time is over."""
     if record.verdict is not None and is_over(record, now):
-        record.verdict = replace(record.verdict, final=False)
+        record.verdict = msgspec.structs.replace(record.verdict, final=False)
 
 
 def _failure_of(record: KeyRecord, verdict: Verdict) -> Failure:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass
+
+import msgspec
 
 from credward.lifecycle import schedule
 
@@ -23,15 +24,13 @@ _EARLY = 5.0
 _CALM = 3600.0
 
 
-@dataclass(slots=True)
-class _Given:
+class _Given(msgspec.Struct):
     token_id: str
     at: float
     remaining: float
 
 
-@dataclass(slots=True)
-class _Forced:
+class _Forced(msgspec.Struct):
     count: int
     at: float
 

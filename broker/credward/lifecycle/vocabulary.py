@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -88,8 +87,7 @@ class TokenKey(msgspec.Struct, frozen=True):
     narrowing: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """How one configured credential is to be kept: its grant, and how long demand lasts.
 
     *rotating*: mints on this grant are serialised. *login*: a login given here ends its parking; if
@@ -113,8 +111,7 @@ class Plan:
 # --- events ----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Configured:
+class Configured(msgspec.Struct, frozen=True, kw_only=True):
     """The configuration was read: these credentials exist from now on, and no others."""
 
     plans: tuple[Plan, ...]
@@ -135,15 +132,13 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     cache_ttl: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaiterLeft:
+class WaiterLeft(msgspec.Struct, frozen=True, kw_only=True):
     """A waiter went away (disconnect or deadline); its flight goes on."""
 
     waiter: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Minted:
+class Minted(msgspec.Struct, frozen=True, kw_only=True):
     """A flight ended well; *expires_at* None: no end is known; *jitter* lies in [0, 1)."""
 
     key: TokenKey
@@ -154,8 +149,7 @@ class Minted:
     jitter: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Restored:
+class Restored(msgspec.Struct, frozen=True, kw_only=True):
     """An earlier life of the daemon minted this token at *minted_at*; *jitter* lies in [0, 1)."""
 
     key: TokenKey
@@ -166,8 +160,7 @@ class Restored:
     jitter: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MintFailed:
+class MintFailed(msgspec.Struct, frozen=True, kw_only=True):
     """A flight ended badly. *jitter* is in [0, 1)."""
 
     key: TokenKey
@@ -176,8 +169,7 @@ class MintFailed:
     jitter: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forced:
+class Forced(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody wants a new token (`credward refresh`); *waiter* gets what the flight brings.
 
     It also ends what was reported of the credential's tokens, and tries a login that another tool
@@ -188,8 +180,7 @@ class Forced:
     waiter: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected:
+class Rejected(msgspec.Struct, frozen=True, kw_only=True):
     """A caller says that the token was refused where it is used: a fact, where a re-ask is a guess.
 
     *until*: when it may be used again, in Unix seconds, None where that was not said.
@@ -201,8 +192,7 @@ class Rejected:
     until: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrantCleared:
+class GrantCleared(msgspec.Struct, frozen=True, kw_only=True):
     """What the grant waited for has come (a login, a secret): parking, pauses and verdicts end.
 
     *drop*: it is another account's, so tokens of before are handed out no more; mints go on.
@@ -214,8 +204,7 @@ class GrantCleared:
     same_secret: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrantParked:
+class GrantParked(msgspec.Struct, frozen=True, kw_only=True):
     """The grant waits for a human: since an earlier life of the daemon, or because it was given up.
 
     *drop*: its tokens are not handed out any more either (a logout, where parking serves on).
@@ -226,20 +215,17 @@ class GrantParked:
     drop: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokensDropped:
+class TokensDropped(msgspec.Struct, frozen=True, kw_only=True):
     """No token may be held (a lock): who waits hears *failure*; what failed before stays known."""
 
     failure: Failure
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreOpened:
+class StoreOpened(msgspec.Struct, frozen=True, kw_only=True):
     """The store can be read: what failed for want of it need not wait any longer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Woke:
+class Woke(msgspec.Struct, frozen=True, kw_only=True):
     """Time has passed (or the clock was set): do what is due. Extra ones do nothing."""
 
 
@@ -263,8 +249,7 @@ Event = (
 # --- commands ----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class StartMint:
+class StartMint(msgspec.Struct, frozen=True):
     """Begin one mint; answer with `Minted` or `MintFailed` of the same *flight*."""
 
     key: TokenKey
@@ -280,24 +265,21 @@ class Serve(msgspec.Struct, frozen=True):
     short: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Fail:
+class Fail(msgspec.Struct, frozen=True):
     """Give this waiter this failure."""
 
     waiter: int
     failure: Failure
 
 
-@dataclass(frozen=True, slots=True)
-class Drop:
+class Drop(msgspec.Struct, frozen=True):
     """Wipe this token from memory: the key does not refer to it any more."""
 
     key: TokenKey
     token_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Park:
+class Park(msgspec.Struct, frozen=True):
     """The grant needs a human: every ask on it fails with this until `GrantCleared`."""
 
     grant: str
@@ -307,8 +289,7 @@ class Park:
 Command = StartMint | Serve | Fail | Drop | Park
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What was reported of a token, *since* then; instants are Unix seconds.
 
     *final*: another mint does not help, so nothing is handed out *until* then (None: until the
@@ -328,11 +309,10 @@ class Verdict:
     def shifted(self, seconds: float) -> Verdict:
         """Return the same, moved by *seconds* in time."""
         until = None if self.until is None else self.until + seconds
-        return replace(self, since=self.since + seconds, until=until)
+        return msgspec.structs.replace(self, since=self.since + seconds, until=until)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class View(msgspec.Struct, frozen=True, kw_only=True):
     """What `status` shows of one credential (its default key, else the most recently asked one).
 
     *life*: how long its tokens last, in seconds, as far as mints have shown. *verdict*: set where

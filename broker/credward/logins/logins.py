@@ -11,7 +11,6 @@ import base64
 import logging
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
@@ -37,8 +36,7 @@ _KEY_SIZE = 32
 _MOST_ANSWERS = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class Given(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a grant that was given: is it durable, and for whom it is."""
 
     durable: bool

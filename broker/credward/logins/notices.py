@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
+
+import msgspec
 
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig
@@ -31,8 +32,7 @@ _NAMED = 5
 Event = Literal["login-required", "login-ends"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """What the owner is told: one line for a human, and the names for a program. No secrets."""
 
     event: Event

@@ -5,7 +5,7 @@ A value: the parts by name, for who works with several of them. Who makes them i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from credward.minting.driver import Driver
 from credward.minting.minting import Minting
@@ -16,8 +16,7 @@ from credward.minting.source_files import SourceFiles
 __all__ = ["Minted"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Minted:
+class Minted(msgspec.Struct, frozen=True, kw_only=True):
     """The parts."""
 
     minting: Minting

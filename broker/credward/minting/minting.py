@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from dataclasses import replace
 
 import msgspec
 
@@ -208,7 +207,9 @@ def _with_refresh(credential: CredentialConfig, failure: Failure) -> Failure:
     Nobody tells us when such a login was given.
     """
     after = f"after that login run credward refresh {credential.name}"
-    return replace(failure, hint=f"{failure.hint}; {after}" if failure.hint else after)
+    return msgspec.structs.replace(
+        failure, hint=f"{failure.hint}; {after}" if failure.hint else after
+    )
 
 
 def _checked(credential: CredentialConfig, minted: MintedToken, fate: Fate) -> MintedToken:

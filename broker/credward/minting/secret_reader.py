@@ -7,7 +7,6 @@ secret may be used for is `secret_guard`; what is minted with it is `minting`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -126,7 +125,7 @@ class SecretReader:
             return _take(await self._pool.mint("keychain", request, deadline=_DEADLINE))
         except BrokerError as error:
             # Its owner may be asked each time: not for whoever happens to want a token.
-            raise replace(error.failure, local=False).error() from error
+            raise msgspec.structs.replace(error.failure, local=False).error() from error
 
 
 async def _mint_for(config: Config, name: str, behalf: CredentialConfig, mint: _Mint) -> Secret:

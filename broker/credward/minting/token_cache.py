@@ -6,8 +6,9 @@ What is handed out, and for how long, is the lifecycle's; one that persists is `
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from credward.lifecycle.vocabulary import TokenKey
 from credward.minting.sealer import Sealer
@@ -16,8 +17,7 @@ from credward.tokens import TokenKind
 __all__ = ["Held", "MemoryTokens", "TokenCache", "TokenFacts"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenFacts:
+class TokenFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a token and no secret; instants are Unix seconds."""
 
     token_id: str
@@ -30,8 +30,7 @@ class TokenFacts:
     minted_at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held(TokenFacts):
+class Held(TokenFacts, frozen=True, kw_only=True):
     """A cached token as it lies in memory: sealed, with its facts."""
 
     sealed: bytes

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 __all__ = [
     "CLIENTS",
@@ -39,8 +40,7 @@ _PLACE = re.compile(r"[A-Za-z0-9-]+")
 _AWS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Client:
+class Client(msgspec.Struct, frozen=True, kw_only=True):
     """One way to the models, turned on by *switch*; without one it is what there is otherwise.
 
     *url* names its address; unset it is *default* of the first of *places*, None where that is not
@@ -61,8 +61,7 @@ class Client:
         return (self.url, *self.urls, *self.places, *self.regions, self.switch)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Destination:
+class Destination(msgspec.Struct, frozen=True, kw_only=True):
     """An address that a client may have, and the variable with the value that decides it.
 
     *address* is None where it is not known, *variable* empty where the default decides.

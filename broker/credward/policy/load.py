@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
 import cedarpy
+import msgspec
 
 from credward.errors import BrokerError, Kind
 from credward.named_files import read_text
@@ -35,8 +35,7 @@ class Obligation(NamedTuple):
     value: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
     """One policy statement; *place* is its `file:line`, *rule* its `@id`, *advice* its `@advice`.
 
     The advice is what a caller that it denies can do.
@@ -54,8 +53,7 @@ class Statement:
         return self.rule or self.place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """A checked set of policies; Cedar calls the one made of `statements[N]` `policyN`."""
 
     schema: cedarpy.Schema

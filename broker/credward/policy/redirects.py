@@ -8,10 +8,11 @@ variables `destinations`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain, combinations
 from types import MappingProxyType
+
+import msgspec
 
 from credward.policy.base_url import listed, written
 from credward.policy.destinations import CLIENTS, Destination, destinations, in_use
@@ -46,8 +47,7 @@ _FAMILIES = tuple(name for name in _NAMES if name.endswith("_"))
 _SWITCHES = frozenset(each.switch for each in CLIENTS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Setting:
+class _Setting(msgspec.Struct, frozen=True, kw_only=True):
     """One variable in one file."""
 
     path: str

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 from credward.clock import Clock
 from credward.errors import BrokerError, Kind, Sent
@@ -31,8 +32,7 @@ class Sender(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """Where a mint runs: *now* is the daemon's wall clock at its start, in Unix seconds.
 
     *transport* makes the way out, at its first use; None: nothing is dialled.

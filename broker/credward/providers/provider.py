@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
@@ -36,8 +35,7 @@ LoginMethod = Literal["browser", "device"]
 _LONGEST_ACCOUNT = 256
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderRequest:
+class ProviderRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One mint, login or revocation: the checked settings, the narrowing, and what it needs.
 
     *grant* is the long-lived thing itself as text (a refresh token, or JSON that only this provider
@@ -51,13 +49,12 @@ class ProviderRequest:
     audience: str | None = None
     scopes: tuple[str, ...] = ()
     grant: Secret | None = None
-    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    secrets: Mapping[str, Secret] = msgspec.field(default_factory=dict)
     used_proofs: frozenset[str] = frozenset()
     claims: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
+class Grant(msgspec.Struct, frozen=True, kw_only=True):
     """What a login brings. *ends_at* (Unix seconds) is the grant's own end where that is known.
 
     *account* names who logged in, for people; never a secret. One that a terminal would obey rather
@@ -72,11 +69,10 @@ class Grant:
         if self.account is not None and not (
             self.account.isprintable() and 0 < len(self.account) <= _LONGEST_ACCOUNT
         ):
-            object.__setattr__(self, "account", None)
+            msgspec.structs.force_setattr(self, "account", None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandResult:
+class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
     """How a program ended. What it wrote to stderr is not kept: only how much that was."""
 
     exit_code: int
@@ -87,8 +83,7 @@ class CommandResult:
         return f"CommandResult(exit_code={self.exit_code}, output=***)"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpRequest:
+class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One request to an identity provider.
 
     *client_certificate*: PEM files of the certificate and of its key, for mutual TLS (RFC 8705).
@@ -97,7 +92,7 @@ class HttpRequest:
 
     method: str
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     body: bytes = b""
     timeout: float = 20.0
     client_certificate: tuple[str, str] | None = None
@@ -108,8 +103,7 @@ class HttpRequest:
         return f"HttpRequest({self.method} {urlsplit(self.url).hostname})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpResponse:
+class HttpResponse(msgspec.Struct, frozen=True, kw_only=True):
     """An answer, whatever its status; header names are lower case. Redirects are not followed."""
 
     status: int

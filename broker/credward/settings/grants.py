@@ -6,7 +6,6 @@ A part of their `meaning`; keeping and using the grant is `grants.keeper`.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -14,8 +13,7 @@ import msgspec
 __all__ = ["GrantTerms", "bound_to"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrantTerms:
+class GrantTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What kind of grant the mints of a credential need.
 
     *identity*: names of the settings that make it this grant and no other (issuer, client id,

@@ -7,7 +7,6 @@ attribute by its name.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -19,8 +18,7 @@ from credward.settings.services import Service
 __all__ = ["HasMeaning", "Meaning", "files_in", "meaning_of", "upstream_of"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Meaning:
+class Meaning(msgspec.Struct, frozen=True, kw_only=True):
     """What the settings of one credential say. Durations are in seconds.
 
     *grant*: what kind of grant is behind it. *server*: a name for the server that mints ask, which
@@ -41,7 +39,7 @@ class Meaning:
     secret's owner (`grants.secret_binding`).
     """
 
-    grant: GrantTerms = GrantTerms()  # noqa: RUF009 - frozen
+    grant: GrantTerms = GrantTerms()
     server: str | None = None
     timeout: float | None = None
     lifetime: float | None = None

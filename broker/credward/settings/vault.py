@@ -7,7 +7,6 @@ told apart by nobody here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -43,8 +42,7 @@ _SECRETS = ("token", "secret_id", "password")
 _CREDENTIALS = ("jwt", "aws_credentials")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Words:
+class _Words(msgspec.Struct, frozen=True, kw_only=True):
     """Which settings a way to log in needs, and which others it takes."""
 
     needs: tuple[str, ...] = ()

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import EllipsisType
 
+import msgspec
+
 from credward.errors import BrokerError, Kind
 from credward.store.passphrases import Stretched
 from credward.store.sealed import (
@@ -42,14 +44,13 @@ class Entry:
     meta: dict[str, str | int | float | bool | None]
 
 
-@dataclass(slots=True, kw_only=True)
-class Contents:
+class Contents(msgspec.Struct, kw_only=True):
     """The file as a thing that changes. *sequence* is the last version that was given out."""
 
-    store: str = field(default_factory=lambda: os.urandom(16).hex())
+    store: str = msgspec.field(default_factory=lambda: os.urandom(16).hex())
     sequence: int = 0
     wraps: tuple[Wrap, ...] = ()
-    entries: dict[str, SealedEntry] = field(default_factory=dict)
+    entries: dict[str, SealedEntry] = msgspec.field(default_factory=dict)
 
     @classmethod
     def of(cls, content: SealedFile, *, leap: int) -> Contents:

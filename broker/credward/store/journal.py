@@ -18,7 +18,6 @@ import secrets
 import stat
 import threading
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -87,8 +86,7 @@ class SealedGrant(msgspec.Struct, frozen=True, kw_only=True):
     sealed: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JournalState:
+class JournalState(msgspec.Struct, frozen=True, kw_only=True):
     """What a journal says."""
 
     lease: Lease | None

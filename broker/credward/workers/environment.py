@@ -8,7 +8,8 @@ from __future__ import annotations
 import fnmatch
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 __all__ = ["RULES", "WorkerRules", "build_environment", "build_program_environment", "rules_of"]
 
@@ -60,8 +61,7 @@ _NOWHERE = "/nonexistent"
 _DESKTOP = ("DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_CURRENT_DESKTOP", "XDG_SESSION_TYPE")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerRules:
+class WorkerRules(msgspec.Struct, frozen=True, kw_only=True):
     """How the workers of one provider live.
 
     *variables* are handed down from the daemon's environment; so are *doors*, endpoints on this

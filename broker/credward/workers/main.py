@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import dataclasses
 import os
 import socket
 from collections.abc import Callable
@@ -70,7 +69,7 @@ def main(provider: str, descriptor: int, journal: int | None = None) -> int:
     """
     rules = rules_of(provider)
     # Who has a journal may be asked to rotate, in the table or not.
-    confine(rules if journal is None else dataclasses.replace(rules, rotates=True))
+    confine(rules if journal is None else msgspec.structs.replace(rules, rotates=True))
     for inherited in (descriptor, journal):
         if inherited is not None:
             os.set_inheritable(inherited, False)

@@ -10,7 +10,8 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from credward.clock import Clock
 from credward.errors import BrokerError, Failure, Kind
@@ -40,8 +41,7 @@ _LOOK = 0.05
 _CLOSE = 1.5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerView:
+class WorkerView(msgspec.Struct, frozen=True, kw_only=True):
     """What `status` and the metrics show of a live worker."""
 
     pid: int
@@ -61,8 +61,7 @@ class Login:
         self._worker.tell(answer)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolLimits:
+class PoolLimits(msgspec.Struct, frozen=True, kw_only=True):
     """At most *size* workers per provider, None: what `environment` says of the provider.
 
     Some more while mints hang, see `slots`. A worker ends when it had nothing to do for

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+
+import msgspec
 
 __all__ = ["Slots"]
 
@@ -56,7 +57,6 @@ class Slots:
             self._usual.release()
 
 
-@dataclass(slots=True)
-class _Stay:
+class _Stay(msgspec.Struct):
     place: asyncio.Semaphore
     long: bool = False

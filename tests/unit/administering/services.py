@@ -86,7 +86,7 @@ class Services:
         self.upstream = FakeUpstream(self.clock)
         self.audit = AuditLog(folder / "audit.log")
         self.config = side.config
-        plain = dataclasses.replace(
+        plain = msgspec.structs.replace(
             side.config.credentials["second"],
             name="plain",
             grant="plain",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-
+import msgspec
 import pytest
 
 from credward.errors import Kind
@@ -70,8 +69,8 @@ async def test_what_is_dropped_from_the_configuration(
 ) -> None:
     """Is given up where its settings say so, and nothing is on its grant any more."""
     settings = Settings(revoke_on_drop=revokes)
-    one = dataclasses.replace(services.config.credentials[GRANT], settings=settings)
-    other = dataclasses.replace(one, name="other")
+    one = msgspec.structs.replace(services.config.credentials[GRANT], settings=settings)
+    other = msgspec.structs.replace(one, name="other")
     services.configure(one, other)
     await services.side.keeper.give(
         GRANT, "rotating", GrantFields(secret="x"), bound_to="elsewhere"

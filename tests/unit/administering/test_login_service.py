@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
+import msgspec
 import pytest
 
 from credward.errors import Kind
@@ -102,7 +102,7 @@ async def test_claims_are_for_providers_that_know_them(services: Services) -> No
     text = await refusal(services.log_in(claims="{}"), Kind.BAD_REQUEST)
     assert "knows no claims challenges" in text
     services.configure(
-        dataclasses.replace(
+        msgspec.structs.replace(
             services.config.credentials[GRANT], settings=Settings(), provider="entra"
         )
     )

@@ -1,8 +1,8 @@
 """The files in their order."""
 
-import dataclasses
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from credward.config import find_paths
@@ -28,7 +28,7 @@ def names(
     folder: Path, complaints: Complaints, explicit: Path | None = None, **environ: str
 ) -> list[str]:
     found = find_paths({"HOME": "/", "XDG_CONFIG_HOME": str(folder), **environ}, uid=1)
-    paths = dataclasses.replace(found, system_config_dir=folder / "etc")
+    paths = msgspec.structs.replace(found, system_config_dir=folder / "etc")
     return [
         str(layer.path.relative_to(folder)) for layer in read_layers(paths, explicit, complaints)
     ]

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from credward.config import Config, ConfigErrors, Paths, find_paths, load_config
@@ -10,12 +11,11 @@ from credward.errors import Kind
 
 @pytest.fixture
 def paths(tmp_path: Path) -> Paths:
-    import dataclasses
 
     found = find_paths({"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "user")}, uid=1)
     (tmp_path / "user" / "credward").mkdir(parents=True)
     (tmp_path / "etc" / "config.d").mkdir(parents=True)
-    return dataclasses.replace(found, system_config_dir=tmp_path / "etc")
+    return msgspec.structs.replace(found, system_config_dir=tmp_path / "etc")
 
 
 def write(path: Path, text: str) -> Path:

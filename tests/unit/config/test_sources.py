@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import msgspec
 
 from credward.config import Config, CredentialConfig
@@ -104,7 +102,7 @@ def test_g2_files_of_the_sources_count_too() -> None:
 def test_g2_a_changed_source_makes_another_credential_of_its_users() -> None:
     """By reload: what failed with the old one is forgotten; one without sources stays as it was."""
     before = with_sources(CONFIG.credentials)
-    cli = replace(CONFIG.credentials["cli"], epoch="another")
+    cli = msgspec.structs.replace(CONFIG.credentials["cli"], epoch="another")
     after = with_sources({**CONFIG.credentials, "cli": cli})
 
     differ = {name for name in before if before[name].epoch != after[name].epoch}

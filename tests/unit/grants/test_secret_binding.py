@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import msgspec
@@ -125,8 +124,8 @@ def test_s1_what_callers_may_ask_for_is_part_of_its_use() -> None:
         use_of(found, each, "key").settings
         for each in (
             plain,
-            dataclasses.replace(plain, audiences=("a",)),
-            dataclasses.replace(plain, scopes=("a",)),
+            msgspec.structs.replace(plain, audiences=("a",)),
+            msgspec.structs.replace(plain, scopes=("a",)),
         )
     }
 
@@ -148,7 +147,7 @@ def test_s1_a_record_of_before_takes_its_owners_word() -> None:
 def test_s1_a_use_says_where_its_tokens_go() -> None:
     """Host and what may be in force at callers, as configured."""
     found = config()
-    bound = dataclasses.replace(
+    bound = msgspec.structs.replace(
         found.credentials["inner"], base_urls=(A,), allowed_flags=frozenset({"proxy"})
     )
     seen = use_of(found, bound, "key")

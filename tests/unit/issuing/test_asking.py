@@ -1,7 +1,5 @@
 """What an ask means under the configuration."""
 
-import dataclasses
-
 import msgspec
 import pytest
 
@@ -136,7 +134,7 @@ def test_s8_a_harness_that_asks_by_itself_is_an_asker_too() -> None:
 
 def test_a_name_of_a_credential_goes_before_one_of_a_grant() -> None:
     """The first on the grant stands for it; a name that is neither is guessed at."""
-    shared = [dataclasses.replace(credential(name), grant="sso") for name in ("one", "two")]
+    shared = [msgspec.structs.replace(credential(name), grant="sso") for name in ("one", "two")]
     found = Config(
         default=None, credentials={each.name: each for each in [*shared, credential("other")]}
     )

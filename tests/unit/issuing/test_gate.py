@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from credward.audit import AuditLog
@@ -112,8 +112,8 @@ def test_s13_who_may_have_all_is_helped(tmp_path: Path) -> None:
         bench.issue("-")
     with pytest.raises(BrokerError, match='perhaps "alpha"'):
         bench.issue("alfa")
-    bench.active = dataclasses.replace(
-        bench.active, config=dataclasses.replace(bench.active.config, default="beta")
+    bench.active = msgspec.structs.replace(
+        bench.active, config=msgspec.structs.replace(bench.active.config, default="beta")
     )
 
     authorized = bench.issue("-")
@@ -151,8 +151,10 @@ def test_a_permit_with_an_obligation_that_nobody_meets_permits_nothing(tmp_path:
 def test_where_a_token_goes_counts_only_where_one_goes(tmp_path: Path) -> None:
     """A refresh hands nothing out."""
     bench = Bench(tmp_path, PERMITS)
-    bound = dataclasses.replace(credential("alpha"), base_urls=("https://gw.example",))
-    bench.active = dataclasses.replace(bench.active, config=Config(credentials={"alpha": bound}))
+    bound = msgspec.structs.replace(credential("alpha"), base_urls=("https://gw.example",))
+    bench.active = msgspec.structs.replace(
+        bench.active, config=Config(credentials={"alpha": bound})
+    )
     with pytest.raises(BrokerError, match="base"):
         bench.issue("alpha")
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Awaitable
 from typing import Any
 
+import msgspec
 import pytest
 
 from credward.errors import BrokerError, Failure, Kind
@@ -185,7 +185,7 @@ async def test_a_chain_answers_by_the_next_one_in_the_shape_of_the_first(
     named = services.config.credentials[GRANT]
     services.configure(
         *(each for each in (main, *others) if each.name != GRANT),
-        dataclasses.replace(named, fallback=("second",), header="x-main"),
+        msgspec.structs.replace(named, fallback=("second",), header="x-main"),
     )
     services.driver.configure(
         [Plan(credential=name, epoch="1", grant=name) for name in services.config.credentials]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+import msgspec
 import pytest
 
 from credward.config.model import Config, CredentialConfig
@@ -105,7 +104,9 @@ def test_a_digest_changes_with_what_is_behind_the_token(change: str, expected: s
         case "environment":
             bench.environ["ASSERTION"] = "bob"
         case "settings":
-            bench.credentials["user"] = replace(bench.credentials["user"], epoch="user-2")
+            bench.credentials["user"] = msgspec.structs.replace(
+                bench.credentials["user"], epoch="user-2"
+            )
         case _:
             pass
     after = bench.stamps()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import errno
 import os
 import signal
 import threading
 
+import msgspec
 import pytest
 
 from credward.errors import BrokerError, Kind
@@ -408,7 +408,7 @@ async def test_a_grant_that_is_durable_nowhere_holds_its_token_back(
 
     def undurable(lease, outcome, state=None):
         ended = real(lease, outcome, state)
-        return dataclasses.replace(ended, durable=False)
+        return msgspec.structs.replace(ended, durable=False)
 
     monkeypatch.setattr(keeper, "ended_with", undurable)
     with pytest.raises(BrokerError, match="can be written nowhere: make room"):

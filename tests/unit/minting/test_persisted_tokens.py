@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+import msgspec
 import pytest
 
 from credward.config.model import Config, CredentialConfig
@@ -135,7 +136,7 @@ async def test_a_token_comes_back_with_all_that_is_known_of_it() -> None:
     other = bench.again()
     ((key, found),) = other.persisted.restore()
     assert (key, other.persisted.open(found)) == (KEY, b"token-1")
-    assert replace(found, sealed=b"") == replace(held, sealed=b"")
+    assert msgspec.structs.replace(found, sealed=b"") == msgspec.structs.replace(held, sealed=b"")
     assert other.persisted.get(KEY, found.token_id) is found
 
 
@@ -177,9 +178,9 @@ async def test_what_is_of_no_use_is_neither_taken_up_nor_kept(how: str) -> None:
         case "expired":
             other.clock.advance(600)
         case "epoch":
-            other.credential = replace(other.credential, epoch="f")
+            other.credential = msgspec.structs.replace(other.credential, epoch="f")
         case "persist":
-            other.credential = replace(other.credential, persist=False)
+            other.credential = msgspec.structs.replace(other.credential, persist=False)
         case "logout":
             other.records.delete("g")
         case "login":

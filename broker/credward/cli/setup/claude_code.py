@@ -11,9 +11,10 @@ import os
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from credward.cli.setup.json_text import get_member
 from credward.cli.setup.settings_file import read
@@ -75,8 +76,7 @@ _SHELL_FILES = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HelperCall:
+class HelperCall(msgspec.Struct, frozen=True, kw_only=True):
     """An `apiKeyHelper` that runs the helper and nothing else; *name* is `-` for the default."""
 
     words: tuple[str, ...]

@@ -8,11 +8,11 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from credward.cli.names import complete_credentials
 from credward.cli.output import print_json
@@ -114,8 +114,7 @@ def claude_code_command(
         sys.exit(examine(name))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
+class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What is to become of the file: *after* None: there is to be none.
 
     *changes*: what we do; none where we undo. *whole*: it becomes just what it was before us.

@@ -10,9 +10,10 @@ import os
 import shlex
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 from credward.errors import BrokerError, Kind
 
@@ -21,8 +22,7 @@ __all__ = ["Mode", "Permissions", "permissions_of", "prepare_directory", "umask"
 Mode = Literal["user", "system", "sidecar"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Permissions:
+class Permissions(msgspec.Struct, frozen=True, kw_only=True):
     """What a mode makes, and which bits of an existing directory it does not tolerate."""
 
     directory: int

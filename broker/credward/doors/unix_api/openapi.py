@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -23,8 +22,7 @@ _REFERENCE = "#/components/schemas/{name}"
 _NUMBERS = {"min_remaining", "cache_ttl", "timeout"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class Route(msgspec.Struct, frozen=True, kw_only=True):
     """One verb on one path: who answers, and what goes in and out.
 
     *body_media*: of a body that is not JSON and may be left out.

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
+
+import msgspec
 
 from credward import wire
 from credward.administering.daemon_service import DaemonService
@@ -42,8 +43,7 @@ _REFRESH_TIMEOUT = 30.0
 _CREDENTIALS = "/v1/credentials/"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
+class Services(msgspec.Struct, frozen=True, kw_only=True):
     """What the socket API is a door to."""
 
     issuer: Issuer

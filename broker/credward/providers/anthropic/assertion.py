@@ -7,9 +7,9 @@ Nothing is verified, for that is the other side's business. What is sent, and wh
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
 import jwt
+import msgspec
 
 from credward.errors import BrokerError, Kind
 
@@ -22,8 +22,7 @@ _ALGORITHMS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assertion:
+class Assertion(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a JWT. *digest* names it by issuer and `jti`, where it has one."""
 
     expires_at: float

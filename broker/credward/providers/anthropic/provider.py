@@ -6,8 +6,6 @@ logins of Claude.ai are never read, stored, refreshed or relayed.
 
 from __future__ import annotations
 
-import dataclasses
-
 import msgspec
 
 from credward.errors import BrokerError, Kind
@@ -77,7 +75,7 @@ def _read_assertion(token_request: ProviderRequest, settings: Settings, io: Io) 
     as_identity = msgspec.structs.replace(
         settings, identity=settings.assertion, identity_file=None, identity_command=None
     )
-    asked = dataclasses.replace(token_request, settings=as_identity)
+    asked = msgspec.structs.replace(token_request, settings=as_identity)
     return read_secret(asked, "identity", io, timeout=settings.timeout).reveal().strip()
 
 

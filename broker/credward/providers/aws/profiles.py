@@ -10,11 +10,11 @@ import json
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
 
+import msgspec
 from botocore.exceptions import SSOTokenLoadError
 from botocore.tokens import SSOTokenProvider
 from botocore.utils import JSONFileCache, SSOTokenLoader
@@ -36,8 +36,7 @@ _OURS = frozenset({"credward", "credward-helper", "credward.helper"})
 _STARTERS = re.compile(r"(env|sh|bash|nice|timeout|python[\d.]*)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProfileKeys:
+class ProfileKeys(msgspec.Struct, frozen=True, kw_only=True):
     """What a profile yields. *login* is the command that renews it, where there is one."""
 
     keys: Keys

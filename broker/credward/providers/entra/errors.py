@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -30,8 +29,7 @@ _GUID = re.compile(r"^[0-9a-fA-F-]{36}$")
 _LONGEST_CLAIMS = 2000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asker:
+class Asker(msgspec.Struct, frozen=True, kw_only=True):
     """For whom a refusal is explained. *login* is the command of a new login, where one helps."""
 
     credential: str

@@ -6,7 +6,7 @@ learn.microsoft.com, "How managed identities for Azure resources work with virtu
 
 from __future__ import annotations
 
-from dataclasses import replace
+import msgspec
 
 from credward.errors import BrokerError, Kind
 from credward.providers.entra.answers import read_number, read_token
@@ -51,7 +51,7 @@ def mint_by_identity(settings: Settings, credential: str, scopes: tuple[str, ...
         unreached = failure.kind is Kind.PROVIDER_UNREACHABLE and failure.sent == "no"
         if unreached and not http.status:
             hint = "only machines and services in Azure have managed identities"
-            raise replace(failure, hint=hint).error() from error
+            raise msgspec.structs.replace(failure, hint=hint).error() from error
         if failure.kind is not Kind.PROVIDER_REFUSED or not http.status:
             raise
     if not http.answer.get("access_token"):

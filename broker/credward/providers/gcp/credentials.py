@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from google.auth import aws, credentials, external_account_authorized_user, identity_pool
 from google.auth.exceptions import GoogleAuthError
 from google.oauth2 import credentials as user_credentials
@@ -29,8 +29,7 @@ _AWS = "urn:ietf:params:aws:token-type:aws4_request"
 _IMPERSONATION_URL = re.compile(r"/serviceAccounts/([^/:?#% ]+):generateAccessToken$")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hop:
+class Hop(msgspec.Struct, frozen=True, kw_only=True):
     """One impersonation; *lifetime* in seconds, *endpoint* the URL where a file names it."""
 
     principal: str
@@ -39,8 +38,7 @@ class Hop:
     endpoint: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """Who it is before anyone is impersonated, and the impersonations in their order."""
 
     source: credentials.Credentials

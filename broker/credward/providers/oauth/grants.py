@@ -5,8 +5,6 @@ Only `provider` reads it; keeping it is the daemon's job.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 
 from credward.errors import BrokerError, Kind
@@ -27,8 +25,7 @@ class _Bound(msgspec.Struct, frozen=True, kw_only=True):
         return "_Bound(***)"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldGrant:
+class HeldGrant(msgspec.Struct, frozen=True, kw_only=True):
     """A refresh token, and its key by RFC 9449 section 5 where it has one."""
 
     refresh_token: Secret

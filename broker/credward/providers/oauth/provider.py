@@ -7,8 +7,9 @@ Logins are `login`; who the client is proves `client`; answers are read by
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from credward.errors import BrokerError
 from credward.providers.oauth.client import OAuthClient
@@ -78,7 +79,7 @@ class OAuthProvider:
                 client.read(response, "revocation_endpoint")
         except BrokerError as error:
             message = error.message.replace("got no token", "was not revoked", 1)
-            raise replace(error.failure, message=message).error() from error
+            raise msgspec.structs.replace(error.failure, message=message).error() from error
 
 
 def _refresh(token_request: ProviderRequest, settings: Settings, io: Io) -> Token:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+
+import msgspec
 
 from credward.errors import BrokerError, Kind
 from credward.providers.oauth.answers import read_json, refuse_status
@@ -21,8 +22,7 @@ __all__ = ["AuthorizationServer", "find_server"]
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]+")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuthorizationServer:
+class AuthorizationServer(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one server; None is an endpoint that it has not.
 
     *names_itself*: its redirects carry `iss` (RFC 9207). *configured*: the hosts of the settings.

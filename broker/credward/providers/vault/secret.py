@@ -5,7 +5,6 @@ Whether a lease is prolonged or a new one is taken is decided in `provider`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -30,8 +29,7 @@ _TOKENS = ("token", "service_account_token")
 _AWS_SESSION = ("session_token", "security_token")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """What a path held. *static*: stored by somebody, so it has no end. *lease_id* may be empty.
 
     *ends_at* is an end that is known beside the data, Unix seconds.

@@ -126,10 +126,14 @@ def bench(start_daemon: DaemonFactory, tmp_path: Path) -> Callable[[OAuthServer]
     return make
 
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"),
-    reason="reads /proc/PID/mem of a process whose C library overwrites what is freed (glibc)",
-)
+pytestmark = [
+    # A fork has what the process had in its memory from which it was forked.
+    pytest.mark.cold,
+    pytest.mark.skipif(
+        sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"),
+        reason="reads /proc/PID/mem of a process whose C library overwrites what is freed (glibc)",
+    ),
+]
 
 
 def test_h4_after_a_lock_no_secret_is_left(bench: Callable[[OAuthServer], Bench]) -> None:

@@ -111,6 +111,7 @@ def test_a_login_that_becomes_needed_is_told_once(
             assert each not in seen
 
 
+@pytest.mark.slow
 def test_a_program_that_hangs_keeps_nobody_waiting(
     start_daemon: DaemonFactory, tmp_path: Path, told: Told
 ) -> None:

@@ -137,7 +137,10 @@ def test_what_is_not_good_any_more_is_not_taken_up(
         assert program.mints == 2
 
 
-def test_a_logged_out_grant_leaves_no_token(start_daemon: DaemonFactory, tmp_path: Path) -> None:
+@pytest.mark.parametrize("word", ["/v1/grants/one/logout", *slow("/v1/revoke-all")])
+def test_a_logged_out_grant_leaves_no_token(
+    start_daemon: DaemonFactory, tmp_path: Path, word: str
+) -> None:
     """Gone from both files before the answer to the logout; so does revoke-all."""
     with OAuthServer() as server:
         daemon = prepare(
@@ -146,18 +149,17 @@ def test_a_logged_out_grant_leaves_no_token(start_daemon: DaemonFactory, tmp_pat
             f'[credentials.one]\nprovider = "oauth"\nissuer = "{server.issuer}"\n'
             'client_id = "client-1"\nscope = "openid offline_access"\npersist = true\n',
         )
-        for word in ("/v1/grants/one/logout", "/v1/revoke-all"):
-            given = b'{"grant": "%b"}' % server.grant().encode()
-            assert daemon.request("POST", "/v1/grants/one/grant", body=given).status == 200
-            token = daemon.get("one").text
-            until(lambda: kept(daemon) == 1)
-            restart(daemon)
-            assert daemon.get("one").text == token
-            assert daemon.request("POST", word).status == 200
-            assert kept(daemon) == 0
-            assert b'"token:' not in (daemon.state_dir / "store.sealed.last").read_bytes()
-            restart(daemon)
-            assert daemon.get("one").kind == "login-required"
+        given = b'{"grant": "%b"}' % server.grant().encode()
+        assert daemon.request("POST", "/v1/grants/one/grant", body=given).status == 200
+        token = daemon.get("one").text
+        until(lambda: kept(daemon) == 1)
+        restart(daemon)
+        assert daemon.get("one").text == token
+        assert daemon.request("POST", word).status == 200
+        assert kept(daemon) == 0
+        assert b'"token:' not in (daemon.state_dir / "store.sealed.last").read_bytes()
+        restart(daemon)
+        assert daemon.get("one").kind == "login-required"
 
 
 WORD = b'{"passphrase": "correct horse"}'

@@ -117,6 +117,7 @@ def test_t5_more_life_than_there_is_gets_the_longest_and_a_flag(
     assert program.mints == 1
 
 
+@pytest.mark.slow
 def test_t18_a_hung_program_is_killed_with_its_children(
     start_daemon: DaemonFactory, program: MintProgram, tmp_path: Path
 ) -> None:

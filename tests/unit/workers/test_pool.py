@@ -119,6 +119,7 @@ async def test_workers_that_are_sent_home_finish_what_they_do(make_pool, ask, tm
     assert not before & pool.pids()
 
 
+@pytest.mark.slow
 async def test_a_queued_mint_gets_the_slot_of_a_killed_one(make_pool, ask):
     """A deadline frees its place."""
     pool = make_pool(size=1)
@@ -198,6 +199,7 @@ async def test_an_idle_worker_leaves(make_pool, ask):
     assert left == [[]]
 
 
+@pytest.mark.slow
 async def test_work_keeps_a_worker(make_pool, ask):
     """The time counts from the last mint."""
     pool = make_pool(idle_after=4)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from fakes.oauth_server import OAuthServer
 from integration.daemon import DaemonFactory, RunningDaemon
+from integration.minting import MintProgram
 from integration.other_account import Account, open_account
 
 
@@ -40,6 +42,19 @@ def daemons_in(folder: Path, request: pytest.FixtureRequest) -> Iterator[DaemonF
 def daemon(start_daemon: DaemonFactory) -> RunningDaemon:
     """Run a daemon with one credential `demo` of the provider `local`."""
     return start_daemon('[credentials.demo]\nprovider = "local"\n')
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> MintProgram:
+    """Return a program that mints to order."""
+    return MintProgram(tmp_path / "upstream")
+
+
+@pytest.fixture
+def server() -> Iterator[OAuthServer]:
+    """Run an authorization server."""
+    with OAuthServer() as running:
+        yield running
 
 
 @pytest.fixture

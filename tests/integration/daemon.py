@@ -26,7 +26,7 @@ from urllib.parse import quote, urlencode
 from canaries import canary, files_with_canary, processes_with_canary
 from integration.warm import WarmDaemon
 
-__all__ = ["Answer", "DaemonFactory", "RunningDaemon"]
+__all__ = ["Answer", "DaemonFactory", "RunningDaemon", "permit_all"]
 
 BROKER = Path(__file__).parents[2] / "broker"
 PROGRAM = ("-m", "credward")
@@ -197,6 +197,11 @@ class RunningDaemon:
         finally:
             connection.close()
 
+    def hand_over(self, name: str, grant: str) -> Answer:
+        """Give it the grant behind a credential, or of this name."""
+        body = json.dumps({"grant": grant}).encode()
+        return self.request("POST", f"/v1/grants/{name}/grant", body=body)
+
     def status(self, name: str) -> dict[str, Any]:
         """Return the state of one credential, as `credward status --json` shows it."""
         listed = self.request("GET", "/v1/credentials").json()["credentials"]
@@ -213,6 +218,14 @@ class RunningDaemon:
         fresh.write_text(text)
         fresh.chmod(0o600)
         fresh.rename(self.config_file)
+
+
+def permit_all(folder: Path, *, store: str = 'key = "key_file"') -> str:
+    """Return a configuration in which whoever asks may do everything, below an agent too; its rules lie in *folder*."""
+    policy = folder / "policy"
+    policy.mkdir(exist_ok=True)
+    (policy / "all.cedar").write_text('@id("all") permit (principal, action, resource);\n')
+    return f'[policy]\ndirectory = "{policy}"\n[store]\n{store}\n'
 
 
 class DaemonFactory:

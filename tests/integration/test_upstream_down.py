@@ -13,11 +13,6 @@ from integration.minting import MintProgram
 from waiting import until
 
 
-@pytest.fixture
-def program(tmp_path: Path) -> MintProgram:
-    return MintProgram(tmp_path / "upstream")
-
-
 def test_t6_a_valid_token_is_served_while_upstream_fails(
     start_daemon: DaemonFactory, program: MintProgram
 ) -> None:

@@ -31,27 +31,19 @@ class Answering(Handler):
         body = self.body()
         match self.path.partition("?")[0]:
             case "/echo":
-                self.answer(200, body)
+                self.reply(200, body)
             case "/elsewhere":
-                self.answer(302, b"", Location="/echo")
+                self.reply(302, b"", {"Location": "/echo"})
             case "/huge":
-                self.answer(200, b"x" * 70_000)
+                self.reply(200, b"x" * 70_000)
             case "/reset":
                 self.connection.shutdown(socket.SHUT_RDWR)
             case "/silence":
                 OVER.wait(PATIENCE)
             case _:
-                self.answer(503, b"<html>", **{"Retry-After": "7"})
+                self.reply(503, b"<html>", {"Retry-After": "7"})
 
     do_GET = do_POST  # noqa: N815 - the name is the standard library's
-
-    def answer(self, status: int, body: bytes, **headers: str) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
 
 
 @contextmanager

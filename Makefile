@@ -4,9 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# pytest-xdist: one process per core, which takes over what another has left; `make test PYTEST="-x -k herd -n 0"`
-# for anything else.
-PYTEST ?= -n auto --dist worksteal
+# pytest-xdist: one process more than there are cores, for tests wait as well; each takes over what another has
+# left. `make test PYTEST="-x -k herd -n 0"` for anything else.
+PYTEST ?= -n $(shell $(PYTHON) -c 'import os; print(1 + (os.cpu_count() or 1))') --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test test-slow test-all lint format bench chaos fleet soak ci clean

@@ -228,5 +228,11 @@ def test_no_proxy_is_asked_for_the_metadata_service():
     """It lies on this machine's host; its neighbours on the link do not."""
     transport = Transport(NetworkSettings(proxy="http://proxy.example.com:3128"))
 
-    assert type(transport._pool("169.254.169.254", None, "c", public=False)) is urllib3.PoolManager
-    assert type(transport._pool("169.254.169.253", None, "c", public=False)) is urllib3.ProxyManager
+    assert (
+        type(transport._pool("169.254.169.254", None, "c", secure=False, public=False))
+        is urllib3.PoolManager
+    )
+    assert (
+        type(transport._pool("169.254.169.253", None, "c", secure=False, public=False))
+        is urllib3.ProxyManager
+    )

@@ -391,6 +391,7 @@ def test_gives_every_process_handle_back(run):
     ("first", "pinned"),
     [
         (GET_AND_CLOSE, False),
+        (GET_AND_CLOSE.replace(b"/hello", b"/later"), True),
         (GET, True),
         (GET[:20], True),
         (b"", True),
@@ -405,8 +406,15 @@ def test_p3_who_is_waited_for_is_pinned(run, first, pinned):
         opened.append(FakePeer(sock))
         return opened[-1]
 
+    async def later(http_request):
+        await asyncio.sleep(0)
+        return hello(http_request)
+
+    def handler(http_request):
+        return later(http_request) if http_request.path == "/later" else hello(http_request)
+
     async def main() -> None:
-        async with open_door(open_peer=open_peer) as door:
+        async with open_door(handler, open_peer=open_peer) as door:
             client = socket.socket(socket.AF_UNIX)
             with client:
                 client.setblocking(False)

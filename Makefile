@@ -27,7 +27,7 @@ demo: $(STAMP) ## see it work: a token refreshed ahead of its end while callers 
 # With byte code of the tests, which a later run does without compiling them.
 RUN_TESTS = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 
-test: $(STAMP) ## run the tests but the slow ones, without network (8 minutes on two cores)
+test: $(STAMP) ## run the tests but the slow ones, without network (5 minutes on two cores)
 	@$(RUN_TESTS) -m "not slow" $(PYTEST)
 
 test-slow: $(STAMP) ## run what `make test` leaves out: other compilers, sanitizers, real programs, long runs

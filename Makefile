@@ -4,9 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# pytest-xdist: one process per core, which takes over what another has left; `make test PYTEST="-x -k herd -n 0"`
-# for anything else.
-PYTEST ?= -n auto --dist worksteal
+# pytest-xdist: one process more than there are cores, for tests wait as well; each takes over what another has
+# left. `make test PYTEST="-x -k herd -n 0"` for anything else.
+PYTEST ?= -n $(shell $(PYTHON) -c 'import os; print(1 + (os.cpu_count() or 1))') --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test test-slow test-all lint format bench chaos fleet soak ci clean
@@ -27,7 +27,7 @@ demo: $(STAMP) ## see it work: a token refreshed ahead of its end while callers 
 # With byte code of the tests, which a later run does without compiling them.
 RUN_TESTS = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 
-test: $(STAMP) ## run the tests but the slow ones, without network (8 minutes on two cores)
+test: $(STAMP) ## run the tests but the slow ones, without network (5 minutes on two cores)
 	@$(RUN_TESTS) -m "not slow" $(PYTEST)
 
 test-slow: $(STAMP) ## run what `make test` leaves out: other compilers, sanitizers, real programs, long runs

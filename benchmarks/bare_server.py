@@ -19,6 +19,9 @@ class _Nobody:
     uid = 0
     pid = None
 
+    def pin(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

@@ -137,14 +137,8 @@ def make_handler(state: AnthropicServer) -> type[http.server.BaseHTTPRequestHand
                 self.answer(404, b"{}")
 
         def answer(self, status: int, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("request-id", "req_011")
-            for name, value in state.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            headers = {"Content-Type": "application/json", "request-id": "req_011"}
+            self.reply(status, body, headers | dict(state.headers))
 
     return Answering
 

@@ -249,7 +249,7 @@ def make_handler(sso: AwsSso) -> type[http.server.BaseHTTPRequestHandler]:
                     return
                 if path == "/":
                     answer = sso.sts(body, self.headers.get("Authorization", ""))
-                    self.send(200, {"Content-Type": "text/xml"}, answer)
+                    self.reply(200, answer, {"Content-Type": "text/xml"})
                     return
                 asked = json.loads(body or b"{}")
                 query = {k: v[0] for k, v in parse_qs(urlsplit(self.path).query).items()}
@@ -274,7 +274,7 @@ def make_handler(sso: AwsSso) -> type[http.server.BaseHTTPRequestHandler]:
                 sso.stopping.wait(100)
             elif path in sso.broken:
                 status, content_type, body = sso.broken[path]
-                self.send(status, {"Content-Type": content_type}, body)
+                self.reply(status, body, {"Content-Type": content_type})
             else:
                 return False
             return True
@@ -284,14 +284,6 @@ def make_handler(sso: AwsSso) -> type[http.server.BaseHTTPRequestHandler]:
             if isinstance(members, str):
                 headers["x-amzn-errortype"] = members
                 members = {"error": "refused", "error_description": sso.word("description")}
-            self.send(status, headers, json.dumps(members).encode())
-
-        def send(self, status: int, headers: dict[str, str], body: bytes) -> None:
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.reply(status, json.dumps(members).encode(), headers)
 
     return Answering

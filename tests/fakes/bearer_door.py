@@ -22,6 +22,8 @@ class Bearer:
     def __init__(self, caller: Caller) -> None:
         self.caller, self.uid, self.pid = caller, caller.uid, caller.pid
 
+    def pin(self) -> None: ...
+
     def identify(self) -> Caller:
         return self.caller
 

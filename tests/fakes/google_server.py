@@ -329,12 +329,7 @@ def make_handler(google: Google) -> type[http.server.BaseHTTPRequestHandler]:
             return google.server_header
 
         def send(self, status: int, headers: dict[str, str], body: bytes) -> None:
-            self.send_response(status)
-            for name, value in (headers | {"Metadata-Flavor": "Google"}).items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.reply(status, body, headers | {"Metadata-Flavor": "Google"})
 
     return Answering
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import ssl
 import threading
+from collections.abc import Mapping
 from typing import Any, Self
 
 __all__ = ["Handler", "HttpServer"]
@@ -20,6 +21,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def body(self) -> bytes:
         """Return what the request brought; to be called once."""
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def reply(self, status: int, body: bytes, headers: Mapping[str, str] = {}) -> None:
+        """Answer with all that there is."""
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         """Stay quiet."""

@@ -81,11 +81,7 @@ class MessagesApi:
             def _answer(
                 self, status: int, body: bytes, content_type: str = "application/json"
             ) -> None:
-                self.send_response(status)
-                self.send_header("Content-Type", content_type)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                self.reply(status, body, {"Content-Type": content_type})
 
         self._server = HttpServer(Answering).__enter__()
         return self

@@ -6,7 +6,6 @@ import json
 import socket
 import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler
 from typing import Literal, Self
 
 from fakes.http_server import Handler, HttpServer
@@ -50,7 +49,7 @@ class RotatingServer:
     def __exit__(self, *_: object) -> None:
         self._http.__exit__()
 
-    def handle(self, http: BaseHTTPRequestHandler, grant: str) -> None:
+    def handle(self, http: Handler, grant: str) -> None:
         with self._lock:
             self.presented.append(grant)
             deed = self.script.pop(0) if self.script else "rotate"
@@ -62,10 +61,7 @@ class RotatingServer:
             http.connection.shutdown(socket.SHUT_RDWR)
             return
         status, body = answer
-        http.send_response(status)
-        http.send_header("Content-Length", str(len(body)))
-        http.end_headers()
-        http.wfile.write(body)
+        http.reply(status, body)
 
     def _answer(self, deed: Deed, grant: str) -> tuple[int, bytes]:
         if deed in {"busy", "cut before"}:

@@ -33,7 +33,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import requests
 
-from integration.daemon import RunningDaemon
+from integration.daemon import RunningDaemon, permit_all
 from integration.oidc import OidcProvider, User
 
 NAMES = ("one", "two", "three", "four")
@@ -172,16 +172,11 @@ class Scene:
         self.presented: Counter[str] = Counter()
 
     def write_configuration(self) -> None:
-        policy = self.folder / "policy"
-        policy.mkdir()
-        (policy / "all.cedar").write_text(
-            '@id("all") permit (principal is Caller, action, resource is Credential);\n'
-        )
-        blocks = [f'[policy]\ndirectory = "{policy}"\n[store]\nkey = "key_file"\n']
-        blocks.append(
-            f'[grants.shared]\nprovider = "oauth"\nissuer = "{self.server.issuer}"\n'
+        blocks = [
+            permit_all(self.folder)
+            + f'[grants.shared]\nprovider = "oauth"\nissuer = "{self.server.issuer}"\n'
             'client_id = "credward"\nscope = "openid offline_access api"\n'
-        )
+        ]
         blocks += [
             f'[credentials.{name}]\nprovider = "oauth"\ngrant = "shared"\nidle_after = 0.0\n'
             f'resource = "https://{name}.example"\n'

@@ -7,25 +7,29 @@ from pathlib import Path
 
 import pytest
 
+from fakes.oauth_server import OAuthServer
 from integration.daemon import DaemonFactory, RunningDaemon
+from integration.minting import MintProgram
 from integration.other_account import Account, open_account
 
 
 @pytest.fixture
-def start_daemon(tmp_path: Path) -> Iterator[DaemonFactory]:
+def start_daemon(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[DaemonFactory]:
     """Start daemons from configuration text; all are stopped and searched for canaries afterwards."""
-    yield from daemons_in(tmp_path)
+    yield from daemons_in(tmp_path, request)
 
 
 @pytest.fixture(scope="module")
-def start_shared_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonFactory]:
+def start_shared_daemon(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[DaemonFactory]:
     """Do the same for all tests of a module: for those that leave a daemon as they found it."""
-    yield from daemons_in(tmp_path_factory.mktemp("shared"))
+    yield from daemons_in(tmp_path_factory.mktemp("shared"), request)
 
 
-def daemons_in(folder: Path) -> Iterator[DaemonFactory]:
+def daemons_in(folder: Path, request: pytest.FixtureRequest) -> Iterator[DaemonFactory]:
     """Give a factory of daemons below *folder*."""
-    factory = DaemonFactory(folder)
+    factory = DaemonFactory(folder, warm=request.node.get_closest_marker("cold") is None)
     try:
         yield factory
     finally:
@@ -38,6 +42,19 @@ def daemons_in(folder: Path) -> Iterator[DaemonFactory]:
 def daemon(start_daemon: DaemonFactory) -> RunningDaemon:
     """Run a daemon with one credential `demo` of the provider `local`."""
     return start_daemon('[credentials.demo]\nprovider = "local"\n')
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> MintProgram:
+    """Return a program that mints to order."""
+    return MintProgram(tmp_path / "upstream")
+
+
+@pytest.fixture
+def server() -> Iterator[OAuthServer]:
+    """Run an authorization server."""
+    with OAuthServer() as running:
+        yield running
 
 
 @pytest.fixture

@@ -24,10 +24,12 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from canaries import canary, files_with_canary, processes_with_canary
+from integration.warm import WarmDaemon
 
-__all__ = ["Answer", "DaemonFactory", "RunningDaemon"]
+__all__ = ["Answer", "DaemonFactory", "RunningDaemon", "permit_all"]
 
 BROKER = Path(__file__).parents[2] / "broker"
+PROGRAM = ("-m", "credward")
 _PATIENCE = 60.0
 
 
@@ -77,9 +79,11 @@ class RunningDaemon:
             "CANARY_SECRET": canary("daemon"),
             **extra_environment,
         }
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | WarmDaemon | None = None
+        # Whether it may be forked off a process that has imported it, which saves most of its start.
+        self.warm = False
         # What runs it; another one may watch over it or break it.
-        self.program: tuple[str, ...] = ("-m", "credward")
+        self.program: tuple[str, ...] = PROGRAM
         # Goes before the command, such as `setpriv` with its options.
         self.wrapper: tuple[str, ...] = ()
 
@@ -107,20 +111,23 @@ class RunningDaemon:
         *arguments: str,
         log_level: str = "debug",
         environment: Mapping[str, str] | None = None,
-    ) -> subprocess.Popen[bytes]:
+    ) -> subprocess.Popen[bytes] | WarmDaemon:
         """Start it and wait for nothing."""
-        command = [
-            *self.wrapper,
-            sys.executable, *self.program, "serve",
+        words = (
+            "serve",
             "--config", str(self.config_file),
             "--socket", str(self.socket),
             "--log-level", log_level,
             *arguments,
-        ]  # fmt: skip
+        )  # fmt: skip
+        environ = {**self.environment, **(environment or {})}
         with self.log_file.open("ab") as log:
+            if self.warm and not self.wrapper and self.program == PROGRAM:
+                self.process = WarmDaemon(words, environ, self.home, log.fileno())
+                return self.process
             self.process = subprocess.Popen(
-                command,
-                env={**self.environment, **(environment or {})},
+                [*self.wrapper, sys.executable, *self.program, *words],
+                env=environ,
                 cwd=self.home,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -190,6 +197,11 @@ class RunningDaemon:
         finally:
             connection.close()
 
+    def hand_over(self, name: str, grant: str) -> Answer:
+        """Give it the grant behind a credential, or of this name."""
+        body = json.dumps({"grant": grant}).encode()
+        return self.request("POST", f"/v1/grants/{name}/grant", body=body)
+
     def status(self, name: str) -> dict[str, Any]:
         """Return the state of one credential, as `credward status --json` shows it."""
         listed = self.request("GET", "/v1/credentials").json()["credentials"]
@@ -208,11 +220,20 @@ class RunningDaemon:
         fresh.rename(self.config_file)
 
 
-class DaemonFactory:
-    """Starts daemons below *folder*, each in a folder of its own."""
+def permit_all(folder: Path, *, store: str = 'key = "key_file"') -> str:
+    """Return a configuration in which whoever asks may do everything, below an agent too; its rules lie in *folder*."""
+    policy = folder / "policy"
+    policy.mkdir(exist_ok=True)
+    (policy / "all.cedar").write_text('@id("all") permit (principal, action, resource);\n')
+    return f'[policy]\ndirectory = "{policy}"\n[store]\n{store}\n'
 
-    def __init__(self, folder: Path) -> None:
+
+class DaemonFactory:
+    """Starts daemons below *folder*, each in a folder of its own; *warm* ones are forked where nothing is against it."""
+
+    def __init__(self, folder: Path, *, warm: bool = False) -> None:
         self._folder = folder
+        self._warm = warm
         self._daemons: list[RunningDaemon] = []
 
     def __call__(
@@ -232,6 +253,11 @@ class DaemonFactory:
         # Socket paths end at 108 bytes, which the folder of a test may use up by itself.
         runtime = Path(tempfile.mkdtemp(prefix="cw-", dir="/tmp"))
         daemon = RunningDaemon(home, runtime, environment or {})
+        # An interpreter reads some itself, and the loader.
+        daemon.warm = self._warm and not any(
+            name.startswith(("PYTHON", "LD_", "MALLOC_", "LC_", "LANG", "GLIBC"))
+            for name in environment or {}
+        )
         daemon.write_config(config)
         self._daemons.append(daemon)
         return daemon

@@ -16,11 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from fakes.oauth_server import OAuthServer
-from integration.daemon import Answer, DaemonFactory, RunningDaemon
+from integration.daemon import Answer, DaemonFactory, RunningDaemon, permit_all
 
 __all__ = ["SmallDisk", "missing", "oauth_daemon"]
-
-_PERMIT = "permit (principal is Caller, action, resource is Credential);\n"
 
 
 def missing() -> str | None:
@@ -96,9 +94,6 @@ class OAuthDaemon:
         extra: str = "",
     ) -> None:
         self.server = server
-        policy = folder / "policy"
-        policy.mkdir()
-        (policy / "all.cedar").write_text(_PERMIT)
         blocks = [
             f'[credentials.{name}]\nprovider = "oauth"\nissuer = "{server.issuer}"\n'
             f'client_id = "client-1"\nscope = "openid offline_access"\ngrant = "{name}"\n{extra}'
@@ -106,18 +101,13 @@ class OAuthDaemon:
         ]
         # Without a word of what was handed out nothing is: the record lies elsewhere.
         self.daemon = factory.prepare(
-            f'[policy]\ndirectory = "{policy}"\n[audit]\npath = "{folder}/audit.log"\n'
-            '[store]\nkey = "key_file"\n' + "".join(blocks)
+            permit_all(folder) + f'[audit]\npath = "{folder}/audit.log"\n' + "".join(blocks)
         )
         self.disk = SmallDisk(self.daemon.state_dir)
 
     def log_in(self, name: str) -> Answer:
         """Hand a grant over."""
-        return self.daemon.request(
-            "POST",
-            f"/v1/grants/{name}/grant",
-            body=b'{"grant": "%b"}' % self.server.grant().encode(),
-        )
+        return self.daemon.hand_over(name, self.server.grant())
 
     def refresh(self, name: str) -> Answer:
         """Have it minted anew, which rotates its grant."""

@@ -26,7 +26,7 @@ from credward.processes import descendants
 from fakes.aws_sso import START_URL, AwsSso, serving_sso
 from fakes.entra_server import CLIENT, SECRET, TENANT, EntraServer, entra_server
 from fakes.oauth_server import OAuthServer
-from integration.daemon import RunningDaemon
+from integration.daemon import RunningDaemon, permit_all
 
 HASTY = Path(__file__).parents[1] / "fakes" / "hasty_serve.py"
 REGION = "eu-central-1"
@@ -241,22 +241,12 @@ class Fleet:
         self.daemon.home.mkdir(mode=0o700)
         if self.size.idle_after is not None:
             self.daemon.program = (str(HASTY), str(self.size.idle_after))
-        policy = self.folder / "policy"
-        policy.mkdir()
-        (policy / "all.cedar").write_text(
-            '@id("all") permit (principal is Caller, action, resource is Credential);\n'
-        )
         self.daemon.write_config(self._config())
         self.daemon.start(log_level="info")
         self._stack.callback(self.daemon.stop)
 
     def _config(self) -> str:
-        blocks = [
-            (
-                f'[policy]\ndirectory = "{self.folder / "policy"}"\n[store]\nkey = "key_file"\n'
-                f'[network]\nca = "{self.entra.ca}"\n'
-            )
-        ]
+        blocks = [permit_all(self.folder) + f'[network]\nca = "{self.entra.ca}"\n']
         blocks += [
             f"[credentials.{name}]\nidle_after = {self.size.demand:g}\n{self._settings(name)}"
             for name in self.names
@@ -294,12 +284,7 @@ class Fleet:
         }
         grants = {name: self.oauth.grant(scope=f"{name} offline_access") for name in self.users}
         for name, grant in ({self.roles[0]: json.dumps(login)} | grants).items():
-            answer = self.daemon.request(
-                "POST",
-                f"/v1/grants/{name}/grant",
-                body=json.dumps({"grant": grant}).encode(),
-                headers={"Content-Type": "application/json"},
-            )
+            answer = self.daemon.hand_over(name, grant)
             assert answer.status == 200, answer.text
 
 

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,12 +92,6 @@ def agent(
         check=True,
     )
     return [(status, text) for status, text in json.loads(done.stdout)]
-
-
-@pytest.fixture
-def server() -> Iterator[OAuthServer]:
-    with OAuthServer() as running:
-        yield running
 
 
 @pytest.fixture

@@ -25,11 +25,6 @@ from marks import slow
 from waiting import PATIENCE, until
 
 
-@pytest.fixture
-def program(tmp_path: Path) -> MintProgram:
-    return MintProgram(tmp_path / "upstream")
-
-
 def audit(daemon: RunningDaemon) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (daemon.state_dir / "audit.log").read_text().splitlines()]
 

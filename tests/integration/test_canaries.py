@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from canaries import MARK, canary, files_with_canary, processes_with_canary
 from integration.daemon import DaemonFactory
 from integration.minting import MintProgram
+
+pytestmark = pytest.mark.cold
 
 
 def test_h3_secrets_are_nowhere_but_in_answers(start_daemon: DaemonFactory, tmp_path: Path) -> None:

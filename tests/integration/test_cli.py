@@ -47,11 +47,6 @@ def status(daemon: RunningDaemon, name: str) -> dict[str, Any]:
     return found
 
 
-@pytest.fixture
-def program(tmp_path: Path) -> MintProgram:
-    return MintProgram(tmp_path / "upstream")
-
-
 def test_get_prints_the_token_and_nothing_else(
     start_daemon: DaemonFactory, program: MintProgram
 ) -> None:

@@ -16,11 +16,6 @@ from waiting import until
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
-@pytest.fixture
-def program(tmp_path: Path) -> MintProgram:
-    return MintProgram(tmp_path / "upstream")
-
-
 def agent(daemon: RunningDaemon, *lines: str, **environment: str) -> list[str]:
     """Return what the helper prints to an agent that runs these lines, one after the other.
 

@@ -13,7 +13,7 @@ import pytest
 
 from fakes.entra_server import CLIENT, TENANT, USER, EntraServer, entra_server, refusal
 from integration.command_line import by_owner, cli, login_events
-from integration.daemon import DaemonFactory, RunningDaemon
+from integration.daemon import DaemonFactory, RunningDaemon, permit_all
 from waiting import until
 
 CHALLENGE = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}'
@@ -29,13 +29,8 @@ def entra(tmp_path: Path) -> Iterator[EntraServer]:
 @pytest.fixture
 def daemon(start_daemon: DaemonFactory, entra: EntraServer, tmp_path: Path) -> RunningDaemon:
     """Return a daemon that alice has logged in, and a credential without claims."""
-    (tmp_path / "policy").mkdir()
-    (tmp_path / "policy/all.cedar").write_text(
-        "permit (principal is Caller, action, resource is Credential);\n"
-    )
     running = start_daemon(
-        f'[policy]\ndirectory = "{tmp_path / "policy"}"\n[store]\nkey = "key_file"\n'
-        f'[network]\nca = "{entra.ca}"\n'
+        permit_all(tmp_path) + f'[network]\nca = "{entra.ca}"\n'
         f'[credentials.gateway]\nprovider = "entra"\nauthority = "{entra.https}"\n'
         f'tenant = "{TENANT}"\nclient_id = "{CLIENT}"\nscope = "api://gateway/.default"\n'
         '[credentials.other]\nprovider = "oauth"\ntoken_endpoint = "https://127.0.0.1:9/t"\n'
@@ -43,8 +38,7 @@ def daemon(start_daemon: DaemonFactory, entra: EntraServer, tmp_path: Path) -> R
     )
     entra.refresh_token = "first"
     grant = json.dumps({"refresh_token": "first", "account": USER})
-    body = json.dumps({"grant": grant}).encode()
-    assert running.request("POST", "/v1/grants/gateway/grant", body=body).status == 200
+    assert running.hand_over("gateway", grant).status == 200
     return running
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,8 +42,7 @@ class World:
         assert self.daemon.request("POST", "/v1/reload").status == 200
 
     def import_grant(self) -> None:
-        body = json.dumps({"grant": self.good.grant()}).encode()
-        assert self.daemon.request("POST", "/v1/grants/shared/grant", body=body).status == 200
+        assert self.daemon.hand_over("shared", self.good.grant()).status == 200
 
 
 @pytest.fixture
@@ -124,8 +122,7 @@ def test_a_new_login_at_the_new_server(world: World, evil: OAuthServer) -> None:
     """Its grant takes the place of the old one, which goes nowhere."""
     world.edit(world.text(evil.issuer))
     assert world.daemon.get("gateway").status == 401
-    body = json.dumps({"grant": evil.grant()}).encode()
-    assert world.daemon.request("POST", "/v1/grants/shared/grant", body=body).status == 200
+    assert world.daemon.hand_over("shared", evil.grant()).status == 200
 
     assert world.daemon.get("gateway").status == 200
     known = {family.current for family in evil.families} | {

@@ -254,6 +254,7 @@ def test_status_knows_before_anybody_asks(daemon: RunningDaemon, upstream: OAuth
     assert upstream.log == []
 
     hand_over_alone(daemon, upstream.grant())
+    until(lambda: grant(daemon, "two")["state"] == "valid")
     shown = cli(daemon, "status")
     assert re.search(r"^two +oauth +empty ", shown.stdout, re.MULTILINE), shown.stdout
     assert re.search(r"^team +valid +\S+ +\d+s ago +- +one, ", shown.stdout, re.MULTILINE)

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from fakes.oauth_server import Answer, OAuthServer
-from integration.daemon import Answer as DaemonAnswer
-from integration.daemon import DaemonFactory, RunningDaemon
+from integration.daemon import DaemonFactory, RunningDaemon, permit_all
 from integration.test_kills import workers
 from waiting import until
 
@@ -21,14 +20,9 @@ def test_t8_a_mint_that_began_without_a_grant_does_not_park_the_one_given_meanwh
     start_daemon: DaemonFactory, tmp_path: Path
 ) -> None:
     """T8: its worker takes longer to start than the hand-over takes."""
-    (tmp_path / "policy").mkdir()
-    (tmp_path / "policy" / "all.cedar").write_text(
-        '@id("all") permit (principal is Caller, action, resource is Credential);\n'
-    )
     with OAuthServer() as server:
         daemon = start_daemon(
-            f'[policy]\ndirectory = "{tmp_path / "policy"}"\n[store]\nkey = "key_file"\n'
-            '[credentials.gateway]\nprovider = "oauth"\n'
+            permit_all(tmp_path) + '[credentials.gateway]\nprovider = "oauth"\n'
             f'issuer = "{server.issuer}"\nclient_id = "client-1"\ngrant_type = "refresh_token"\n'
         )
         with ThreadPoolExecutor() as pool:
@@ -36,7 +30,7 @@ def test_t8_a_mint_that_began_without_a_grant_does_not_park_the_one_given_meanwh
             # Held up as soon as it is there, however quick it is.
             (worker,) = until(lambda: workers(daemon))
             os.kill(worker, signal.SIGSTOP)
-            handing = pool.submit(import_grant, daemon, server.grant())
+            handing = pool.submit(daemon.hand_over, "gateway", server.grant())
             until(lambda: outcomes(daemon) == ["grant-handed-over"])
             os.kill(worker, signal.SIGCONT)
             given = handing.result()
@@ -51,28 +45,12 @@ def test_t8_a_mint_that_began_without_a_grant_does_not_park_the_one_given_meanwh
 
 
 @pytest.fixture
-def server():
-    with OAuthServer() as running:
-        yield running
-
-
-@pytest.fixture
 def daemon(start_daemon: DaemonFactory, tmp_path: Path, server: OAuthServer) -> RunningDaemon:
     """Run a daemon that nobody has logged in to."""
-    (tmp_path / "policy").mkdir()
-    (tmp_path / "policy" / "all.cedar").write_text(
-        '@id("all") permit (principal is Caller, action, resource is Credential);\n'
-    )
     return start_daemon(
-        f'[policy]\ndirectory = "{tmp_path / "policy"}"\n[store]\nkey = "key_file"\n'
-        '[credentials.gateway]\nprovider = "oauth"\n'
+        permit_all(tmp_path) + '[credentials.gateway]\nprovider = "oauth"\n'
         f'issuer = "{server.issuer}"\nclient_id = "client-1"\n'
     )
-
-
-def import_grant(daemon: RunningDaemon, text: str) -> DaemonAnswer:
-    body = json.dumps({"grant": text}).encode()
-    return daemon.request("POST", "/v1/grants/gateway/grant", body=body)
 
 
 def outcomes(daemon: RunningDaemon) -> list[str]:
@@ -85,9 +63,9 @@ def test_g7_nonsense_leaves_the_login_that_works(
     daemon: RunningDaemon, server: OAuthServer, *, killed: bool
 ) -> None:
     """G7: it is tried, refused and said to be; what was there is served on, after a kill too."""
-    good = import_grant(daemon, server.grant())
+    good = daemon.hand_over("gateway", server.grant())
     assert (good.status, good.json()["works"]) == (200, True), good.text
-    bad = import_grant(daemon, "nonsense")
+    bad = daemon.hand_over("gateway", "nonsense")
     if killed:
         daemon.kill9()
         daemon.start()
@@ -108,9 +86,9 @@ def test_g7_whatever_the_server_calls_it(
     daemon: RunningDaemon, server: OAuthServer, code: str
 ) -> None:
     """G7: any definite answer but a token leaves the login that works."""
-    import_grant(daemon, server.grant())
+    daemon.hand_over("gateway", server.grant())
     server.script = [Answer(status=400, body=json.dumps({"error": code}).encode())]
-    bad = import_grant(daemon, "nonsense")
+    bad = daemon.hand_over("gateway", "nonsense")
 
     assert "keeps its earlier login" in bad.json()["detail"], bad.text
     assert ("an unknown error code" if " " in code else code) in daemon.log()
@@ -123,21 +101,17 @@ def test_g7_tokens_of_the_account_before_are_not_handed_out(
     start_daemon: DaemonFactory, tmp_path: Path, server: OAuthServer, *, now: bool
 ) -> None:
     """G7: as soon as it is known whose the grant is, whoever mints first; nor what came of them."""
-    (tmp_path / "policy").mkdir()
-    (tmp_path / "policy" / "all.cedar").write_text(
-        '@id("all") permit (principal is Caller, action, resource is Credential);\n'
-    )
     daemon = start_daemon(
-        f'[policy]\ndirectory = "{tmp_path / "policy"}"\n[store]\nkey = "key_file"\n'
-        f'[grants.shared]\nprovider = "oauth"\nissuer = "{server.issuer}"\nclient_id = "client-1"\n'
+        permit_all(tmp_path)
+        + f'[grants.shared]\nprovider = "oauth"\nissuer = "{server.issuer}"\nclient_id = "client-1"\n'
         '[credentials.gateway]\nprovider = "oauth"\ngrant = "shared"\n'
         '[credentials.other]\nprovider = "oauth"\ngrant = "shared"\n'
     )
-    import_grant(daemon, server.grant())
+    daemon.hand_over("gateway", server.grant())
     before = {name: daemon.get(name).text for name in ("gateway", "other")}
     if not now:
         server.script = [Answer(status=503), Answer(status=503)]
-    given = import_grant(daemon, server.grant(email="bob@example.com"))
+    given = daemon.hand_over("gateway", server.grant(email="bob@example.com"))
     assert given.json()["works"] is now, given.text
     if not now:
         # The login before serves on, until the new one has worked.
@@ -155,10 +129,10 @@ def test_g7_what_cannot_be_tried_now_does_not_replace_a_login(
     daemon: RunningDaemon, server: OAuthServer
 ) -> None:
     """G7: it is kept beside it, and tried by the next mint; the line says so."""
-    import_grant(daemon, server.grant())
+    daemon.hand_over("gateway", server.grant())
     # Twice: what may have been used up is tried again at once.
     server.script = [Answer(status=503), Answer(status=503)]
-    given = import_grant(daemon, "nonsense").json()
+    given = daemon.hand_over("gateway", "nonsense").json()
 
     assert given["works"] is False
     assert "status 503" in given["message"]
@@ -170,10 +144,10 @@ def test_g7_what_cannot_be_tried_now_does_not_replace_a_login(
 
 def test_g7_without_a_login_the_refusal_is_told(daemon: RunningDaemon, server: OAuthServer) -> None:
     """G7: there is nothing to go back to, and the answer is the one that everybody gets."""
-    answer = import_grant(daemon, "nonsense")
+    answer = daemon.hand_over("gateway", "nonsense")
 
     assert answer.kind == "login-required"
     assert "gateway" in answer.json()["detail"]
     assert daemon.get("gateway").kind == "login-required"
-    assert import_grant(daemon, server.grant()).json()["works"] is True
+    assert daemon.hand_over("gateway", server.grant()).json()["works"] is True
     assert daemon.get("gateway").status == 200

@@ -20,12 +20,11 @@ from credward.clock import SystemClock
 from credward.store.kek import KeyFileSource
 from credward.store.store import Store
 from fakes.oauth_server import Answer, OAuthServer
-from integration.daemon import DaemonFactory, RunningDaemon
+from integration.daemon import DaemonFactory, RunningDaemon, permit_all
 from integration.minting import MintProgram
 from marks import slow
 from memory_scan import count_in_memory, private_kib
 
-PERMIT = "permit (principal is Caller, action, resource is Credential);\n"
 _PATIENCE = 60.0
 # Short ones lie in Python's own blocks, long ones in those of the C library.
 SIZES = (24, 60, 200, 450, 700, 1500, 6000)
@@ -55,12 +54,9 @@ class Bench:
 
     def __init__(self, start: DaemonFactory, tmp_path: Path, server: OAuthServer) -> None:
         self.server = server
-        policy = tmp_path / "policy"
-        policy.mkdir()
-        (policy / "all.cedar").write_text(PERMIT)
-        text = f'[policy]\ndirectory = "{policy}"\n[store]\nkey = "key_file"\n'
-        text += (
-            f'[credentials.login]\nprovider = "oauth"\nissuer = "{server.issuer}"\n'
+        text = (
+            permit_all(tmp_path)
+            + f'[credentials.login]\nprovider = "oauth"\nissuer = "{server.issuer}"\n'
             'client_id = "client-1"\nscope = "openid offline_access"\npersist = true\n'
         )
         self.programs = {}
@@ -126,10 +122,14 @@ def bench(start_daemon: DaemonFactory, tmp_path: Path) -> Callable[[OAuthServer]
     return make
 
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"),
-    reason="reads /proc/PID/mem of a process whose C library overwrites what is freed (glibc)",
-)
+pytestmark = [
+    # A fork has what the process had in its memory from which it was forked.
+    pytest.mark.cold,
+    pytest.mark.skipif(
+        sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"),
+        reason="reads /proc/PID/mem of a process whose C library overwrites what is freed (glibc)",
+    ),
+]
 
 
 def test_h4_after_a_lock_no_secret_is_left(bench: Callable[[OAuthServer], Bench]) -> None:
@@ -218,7 +218,7 @@ def test_s12_a_parked_credential_that_is_asked_for_in_a_loop_costs_no_memory(
     with OAuthServer() as server:
         one = bench(server)
         # Refused when it is tried, and parked from then on.
-        one.daemon.request("POST", "/v1/grants/login/grant", body=b'{"grant": "used up"}')
+        one.daemon.hand_over("login", "used up")
         assert one.daemon.get("login").kind == "login-required"
 
         def ask(times: int) -> int:
@@ -249,8 +249,7 @@ def test_s12_nothing_of_a_failed_mint_or_a_refused_secret_stays_in_memory(
             needles[f"grant {case}"] = grant.encode()
             server.script += [answer] * 9
             # It is tried at once, and that fails.
-            body = json.dumps({"grant": grant}).encode()
-            one.daemon.request("POST", "/v1/grants/login/grant", body=body)
+            one.daemon.hand_over("login", grant)
             for _ in range(3):
                 assert one.daemon.get("login", timeout=5).status >= 400
             one.ask("POST", "/v1/grants/login/logout")

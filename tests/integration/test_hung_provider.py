@@ -26,7 +26,7 @@ from fakes.aws_sso import START_URL, serving_sso
 from fakes.entra_server import CLIENT, SECRET, TENANT, entra_server
 from fakes.oauth_server import OAuthServer
 from fakes.relay import Relay
-from integration.daemon import Answer, DaemonFactory, RunningDaemon
+from integration.daemon import Answer, DaemonFactory, RunningDaemon, permit_all
 from integration.minting import MintProgram
 from marks import quick
 from waiting import PATIENCE, until
@@ -269,11 +269,7 @@ def start(
     timeout: int = TIMEOUT,
 ) -> RunningDaemon:
     """Start a daemon with these credentials, by the setting of *far* that each has."""
-    (folder / "policy").mkdir()
-    (folder / "policy" / "all.cedar").write_text(
-        '@id("all") permit (principal is Caller, action, resource is Credential);\n'
-    )
-    blocks = [f'[policy]\ndirectory = "{folder / "policy"}"\n[store]\nkey = "key_file"\n']
+    blocks = [permit_all(folder)]
     if far.ca is not None:
         blocks.append(f'[network]\nca = "{far.ca}"\n')
     blocks += [
@@ -285,12 +281,7 @@ def start(
     for name, grant in far.grants.items():
         if name not in names:
             continue
-        answer = daemon.request(
-            "POST",
-            f"/v1/grants/{name}/grant",
-            body=json.dumps({"grant": grant}).encode(),
-            headers={"Content-Type": "application/json"},
-        )
+        answer = daemon.hand_over(name, grant)
         assert answer.status == 200, answer.text
     if far.grants:
         # What was handed over was tried; the token that this brought is to be minted anew.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -11,16 +10,10 @@ from pathlib import Path
 
 import pytest
 
-BROKER = Path(__file__).parents[2] / "broker"
+from integration.daemon import permit_all
+from integration.test_keychain import BROKER, pytestmark
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not (shutil.which("gnome-keyring-daemon") and shutil.which("dbus-run-session")),
-        reason="needs gnome-keyring and dbus",
-    ),
-]
-pytest.importorskip("secretstorage")
+__all__ = ["pytestmark"]
 
 _SESSION = """
 [ -z "$PASSWORD" ] || printf %s "$PASSWORD" | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1
@@ -70,16 +63,11 @@ def desktop(tmp_path, tmp_path_factory) -> Desktop:
     """Return a home with one credential that reads the store."""
     runtime = Path(tmp_path_factory.mktemp("r"))
     runtime.chmod(0o700)
-    policy = tmp_path / "policy"
-    policy.mkdir()
-    (policy / "all.cedar").write_text(
-        '@id("all") permit (principal is Caller, action, resource is Credential);\n'
-    )
     config = tmp_path / ".config/credward/config.toml"
     config.parent.mkdir(parents=True)
     config.write_text(
-        f'[policy]\ndirectory = "{policy}"\n'
-        '[credentials.demo]\nprovider = "static"\nsecret = { store = "k" }\n'
+        permit_all(tmp_path, store="")
+        + '[credentials.demo]\nprovider = "static"\nsecret = { store = "k" }\n'
     )
     return Desktop(tmp_path, runtime)
 

@@ -18,11 +18,6 @@ from integration.minting import MintProgram
 from waiting import PATIENCE, until
 
 
-@pytest.fixture
-def program(tmp_path: Path) -> MintProgram:
-    return MintProgram(tmp_path / "upstream")
-
-
 def below(pid: int) -> list[int]:
     return [each.pid for each in descendants(pid)]
 

@@ -12,10 +12,9 @@ import pytest
 
 from fakes.oauth_server import OAuthServer
 from integration.command_line import cli
-from integration.daemon import DaemonFactory, RunningDaemon
+from integration.daemon import DaemonFactory, RunningDaemon, permit_all
 from waiting import until
 
-PERMIT = "permit (principal is Caller, action, resource is Credential);\n"
 _PROGRAM = """#!{python} -IS
 import json, os, sys, time
 with open({out!r}, "a") as file:
@@ -53,13 +52,7 @@ def told(tmp_path: Path) -> Told:
 def prepare(
     start_daemon: DaemonFactory, tmp_path: Path, told: Told, server: OAuthServer
 ) -> RunningDaemon:
-    policy = tmp_path / "policy"
-    policy.mkdir()
-    (policy / "all.cedar").write_text(PERMIT)
-    text = (
-        f'[policy]\ndirectory = "{policy}"\n[store]\nkey = "key_file"\n'
-        f'[notify]\nlogin_required = ["{told.path}", "--urgent"]\n'
-    )
+    text = permit_all(tmp_path) + f'[notify]\nlogin_required = ["{told.path}", "--urgent"]\n'
     for name in ("one", "two"):
         text += (
             f'[credentials.{name}]\nprovider = "oauth"\nissuer = "{server.issuer}"\n'
@@ -70,10 +63,7 @@ def prepare(
 
 def give(daemon: RunningDaemon, server: OAuthServer) -> str:
     grant: str = server.grant()
-    answer = daemon.request(
-        "POST", "/v1/grants/login/grant", body=b'{"grant": "%b"}' % grant.encode()
-    )
-    assert answer.status == 200
+    assert daemon.hand_over("login", grant).status == 200
     return grant
 
 
@@ -111,6 +101,7 @@ def test_a_login_that_becomes_needed_is_told_once(
             assert each not in seen
 
 
+@pytest.mark.slow
 def test_a_program_that_hangs_keeps_nobody_waiting(
     start_daemon: DaemonFactory, tmp_path: Path, told: Told
 ) -> None:

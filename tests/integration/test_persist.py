@@ -8,32 +8,16 @@ from pathlib import Path
 import pytest
 
 from fakes.oauth_server import OAuthServer
-from integration.daemon import DaemonFactory, RunningDaemon
+from integration.daemon import DaemonFactory, RunningDaemon, permit_all
 from integration.minting import MintProgram
 from marks import slow
 from waiting import until
 
-PERMIT = "permit (principal is Caller, action, resource is Credential);\n"
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> MintProgram:
-    return MintProgram(tmp_path / "upstream")
-
 
 def prepare(
-    start_daemon: DaemonFactory, tmp_path: Path, text: str, store: str = ""
+    start_daemon: DaemonFactory, tmp_path: Path, text: str, store: str = 'key = "key_file"'
 ) -> RunningDaemon:
-    policy = tmp_path / "policy"
-    policy.mkdir(exist_ok=True)
-    (policy / "all.cedar").write_text(PERMIT)
-    head = f'[policy]\ndirectory = "{policy}"\n[store]\n{store or KEY_FILE}\n'
-    daemon = start_daemon.prepare(head + text)
-    daemon.start()
-    return daemon
-
-
-KEY_FILE = 'key = "key_file"'
+    return start_daemon(permit_all(tmp_path, store=store) + text)
 
 
 def kept(daemon: RunningDaemon) -> int:
@@ -137,7 +121,10 @@ def test_what_is_not_good_any_more_is_not_taken_up(
         assert program.mints == 2
 
 
-def test_a_logged_out_grant_leaves_no_token(start_daemon: DaemonFactory, tmp_path: Path) -> None:
+@pytest.mark.parametrize("word", ["/v1/grants/one/logout", *slow("/v1/revoke-all")])
+def test_a_logged_out_grant_leaves_no_token(
+    start_daemon: DaemonFactory, tmp_path: Path, word: str
+) -> None:
     """Gone from both files before the answer to the logout; so does revoke-all."""
     with OAuthServer() as server:
         daemon = prepare(
@@ -146,18 +133,16 @@ def test_a_logged_out_grant_leaves_no_token(start_daemon: DaemonFactory, tmp_pat
             f'[credentials.one]\nprovider = "oauth"\nissuer = "{server.issuer}"\n'
             'client_id = "client-1"\nscope = "openid offline_access"\npersist = true\n',
         )
-        for word in ("/v1/grants/one/logout", "/v1/revoke-all"):
-            given = b'{"grant": "%b"}' % server.grant().encode()
-            assert daemon.request("POST", "/v1/grants/one/grant", body=given).status == 200
-            token = daemon.get("one").text
-            until(lambda: kept(daemon) == 1)
-            restart(daemon)
-            assert daemon.get("one").text == token
-            assert daemon.request("POST", word).status == 200
-            assert kept(daemon) == 0
-            assert b'"token:' not in (daemon.state_dir / "store.sealed.last").read_bytes()
-            restart(daemon)
-            assert daemon.get("one").kind == "login-required"
+        assert daemon.hand_over("one", server.grant()).status == 200
+        token = daemon.get("one").text
+        until(lambda: kept(daemon) == 1)
+        restart(daemon)
+        assert daemon.get("one").text == token
+        assert daemon.request("POST", word).status == 200
+        assert kept(daemon) == 0
+        assert b'"token:' not in (daemon.state_dir / "store.sealed.last").read_bytes()
+        restart(daemon)
+        assert daemon.get("one").kind == "login-required"
 
 
 WORD = b'{"passphrase": "correct horse"}'

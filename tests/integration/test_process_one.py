@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from fakes.oauth_server import Answer, Asked, OAuthServer
-from integration.daemon import DaemonFactory
+from integration.daemon import DaemonFactory, permit_all
 from waiting import until
 
 INSIDE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
@@ -31,19 +31,15 @@ def test_t10_a_container_that_is_stopped_waits_for_a_renewal(
     start_daemon: DaemonFactory, tmp_path: Path
 ) -> None:
     """SIGTERM while the server has replaced the token already: the new one is kept, no login is lost."""
-    policy = tmp_path / "policy"
-    policy.mkdir()
-    (policy / "all.cedar").write_text('@id("all") permit (principal, action, resource);\n')
     with OAuthServer() as server:
         daemon = start_daemon.prepare(
-            f'[policy]\ndirectory = "{policy}"\n[store]\nkey = "key_file"\n[credentials.gateway]\n'
+            permit_all(tmp_path) + "[credentials.gateway]\n"
             f'provider = "oauth"\nissuer = "{server.issuer}"\nclient_id = "client-1"\ngrant = "g"\n'
             'scope = "openid offline_access"\n'
         )
         daemon.wrapper = INSIDE
         daemon.start()
-        body = b'{"grant": "%b"}' % server.grant().encode()
-        assert daemon.request("POST", "/v1/grants/g/grant", body=body).status == 200
+        assert daemon.hand_over("g", server.grant()).status == 200
 
         def late(asked: Asked) -> Answer:
             return dataclasses.replace(server._serve(asked, "token"), delay=2.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,11 +28,6 @@ provider = "static"
 kind = "api-key"
 secret = { env = "KEY_TWO" }
 """
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> MintProgram:
-    return MintProgram(tmp_path / "upstream")
 
 
 @pytest.fixture

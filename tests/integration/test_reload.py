@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import signal
-from pathlib import Path
-
-import pytest
 
 from integration.command_line import by_owner, cli
 from integration.daemon import DaemonFactory
 from integration.minting import MintProgram
 from waiting import until
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> MintProgram:
-    return MintProgram(tmp_path / "upstream")
 
 
 def test_a_new_credential_is_there_and_the_old_token_stays(

@@ -18,6 +18,8 @@ from fakes.watching import listening
 from integration.daemon import BROKER, DaemonFactory, RunningDaemon
 from waiting import PATIENCE, until
 
+pytestmark = pytest.mark.cold
+
 ACTIVATE = shutil.which("systemd-socket-activate")
 CONFIG = '[credentials.demo]\nprovider = "local"\n'
 

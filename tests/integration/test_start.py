@@ -20,7 +20,7 @@ import pytest
 
 from canaries import canary
 from integration.accounts import CLIENTS, Account, account_of_its_own, install
-from marks import slow
+from marks import quick, slow
 from waiting import PATIENCE, until
 
 # What the owner configured: a token of a program, and a secret that is bound to a host.
@@ -148,7 +148,9 @@ def written(repo: Path) -> str:
     return path.read_text() if path.exists() else ""
 
 
-@pytest.mark.parametrize("channel", CHANNELS)
+@pytest.mark.parametrize(
+    "channel", quick("all of them", "HOME", "CREDWARD_CONFIG", "PYTHONPATH", among=CHANNELS)
+)
 def test_s1_no_variable_of_a_repository_decides_what_is_started(
     owner: Account, client: list[str], repo: Path, channel: str
 ) -> None:
@@ -252,7 +254,7 @@ def test_a_failing_start_is_told_to_those_who_waited(owner: Account, client: lis
     with lock.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         # Helpers wait for each other for a quarter of this, before they all wait for the lock.
-        crowd = [owner.popen(*client, "--timeout", "20", "gateway") for _ in range(5)]
+        crowd = [owner.popen(*client, "--timeout", "12", "gateway") for _ in range(5)]
         until(lambda: waiting_at(lock) == 5)
     results = [(process.communicate(timeout=2 * PATIENCE), process.returncode) for process in crowd]
     record = lock.read_text()

@@ -13,11 +13,6 @@ from integration.minting import MintProgram
 from waiting import until
 
 
-@pytest.fixture
-def program(tmp_path: Path) -> MintProgram:
-    return MintProgram(tmp_path / "upstream")
-
-
 def test_t6_a_valid_token_is_served_while_upstream_fails(
     start_daemon: DaemonFactory, program: MintProgram
 ) -> None:
@@ -117,6 +112,7 @@ def test_t5_more_life_than_there_is_gets_the_longest_and_a_flag(
     assert program.mints == 1
 
 
+@pytest.mark.slow
 def test_t18_a_hung_program_is_killed_with_its_children(
     start_daemon: DaemonFactory, program: MintProgram, tmp_path: Path
 ) -> None:

@@ -55,12 +55,6 @@ field = "api_key"
 
 
 @pytest.fixture
-def server() -> Iterator[OAuthServer]:
-    with OAuthServer() as running:
-        yield running
-
-
-@pytest.fixture
 def chain(start_daemon: DaemonFactory, server: OAuthServer) -> RunningDaemon:
     """A login, what is exchanged for it, and what is asked for with that."""
     return start_daemon(CHAIN.format(issuer=server.issuer))

@@ -1,7 +1,7 @@
-"""The command line without the start of an interpreter: a process that has it imported forks one for each command.
+"""Commands and daemons without the start of an interpreter: a process that has them imported forks one for each.
 
-What asks the daemon is a process of its own as ever, with its arguments, folder, environment and
-streams; only what the kernel shows of its command line and first environment is another's.
+Each is a process of its own as ever, with its arguments, folder, environment and streams; only what
+the kernel shows of its command line and first environment is another's.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
-__all__ = ["run_warm"]
+__all__ = ["WarmDaemon", "run_warm"]
 
 ROOT = Path(__file__).parents[2]
 _PATH = os.pathsep.join(str(ROOT / each) for each in ("broker", "tests"))
 _LOCK = threading.Lock()
+_PATIENCE = 60.0
 # What the daemon loads is no part of a command.
 _NOT_AHEAD = {"serve", "start", "demo"}
+_OF_THE_DAEMON = ("credward.cli.serve", "credward.daemon.run", "uvloop")
 
 
 def run_warm(
@@ -38,23 +40,17 @@ def run_warm(
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end."""
     with contextlib.ExitStack() as stack:
-        asked, said = socket.socketpair()
+        ends = [os.pipe() for _ in range(3)]
+        theirs = [ends[0][0], ends[1][1], ends[2][1]]
+        ours = [ends[0][1], ends[1][0], ends[2][0]]
+        try:
+            asked, pid = _fork("command", arguments, environ, folder, theirs)
+        finally:
+            for each in theirs:
+                os.close(each)
         stack.enter_context(asked)
-        with said:
-            ends = [os.pipe() for _ in range(3)]
-            theirs = [ends[0][0], ends[1][1], ends[2][1]]
-            ours = [ends[0][1], ends[1][0], ends[2][0]]
-            body = json.dumps([arguments, dict(environ), str(folder)]).encode()
-            try:
-                with _LOCK:
-                    socket.send_fds(_server(), [b"x"], [said.fileno(), *theirs])
-            finally:
-                for each in theirs:
-                    os.close(each)
         process = _Streams(*ours)
         asked.settimeout(patience)
-        asked.sendall(len(body).to_bytes(4) + body)
-        pid = int.from_bytes(_all(asked, 4))
         try:
             out, err = process.communicate(given, patience)
             code = int.from_bytes(_all(asked, 4), signed=True)
@@ -62,6 +58,63 @@ def run_warm(
             os.kill(pid, signal.SIGKILL)
             raise subprocess.TimeoutExpired(["credward", *arguments], patience) from None
     return subprocess.CompletedProcess(["credward", *arguments], code, out, err)
+
+
+class WarmDaemon:
+    """A daemon that runs, with what is used of `subprocess.Popen`; its output goes to the descriptor *log*."""
+
+    def __init__(
+        self, arguments: tuple[str, ...], environ: Mapping[str, str], folder: Path, log: int
+    ) -> None:
+        with open(os.devnull, "rb") as nothing:
+            self._told, self.pid = _fork(
+                "daemon", arguments, environ, folder, [nothing.fileno(), log, log]
+            )
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Return its exit code, or None while it runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.wait(0)
+        return None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end and return its exit code."""
+        if self.returncode is None:
+            self._told.settimeout(timeout)
+            try:
+                found = self._told.recv(4)
+            except (BlockingIOError, TimeoutError):
+                raise subprocess.TimeoutExpired("credward serve", timeout or 0) from None
+            self.returncode = int.from_bytes(found, signed=True)
+            self._told.close()
+        return self.returncode
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Kill it."""
+        self.send_signal(signal.SIGKILL)
+
+
+def _fork(
+    what: str,
+    arguments: tuple[str, ...],
+    environ: Mapping[str, str],
+    folder: Path,
+    streams: list[int],
+) -> tuple[socket.socket, int]:
+    """Have a process forked, and return where its end is told, and its process id."""
+    asked, said = socket.socketpair()
+    body = json.dumps([arguments, dict(environ), str(folder)]).encode()
+    with said, _LOCK:
+        socket.send_fds(_server(what), [b"x"], [said.fileno(), *streams])
+    asked.settimeout(_PATIENCE)
+    asked.sendall(len(body).to_bytes(4) + body)
+    return asked, int.from_bytes(_all(asked, 4))
 
 
 class _Streams:
@@ -100,16 +153,17 @@ def _all(connection: socket.socket, count: int) -> bytes:
     return found
 
 
-_servers: dict[int, tuple[subprocess.Popen[bytes], socket.socket]] = {}
+_servers: dict[tuple[int, str], tuple[subprocess.Popen[bytes], socket.socket]] = {}
 
 
-def _server() -> socket.socket:
+def _server(what: str) -> socket.socket:
     """Return a connection to the one of this process; it ends when that is closed."""
-    if os.getpid() not in _servers:
+    key = os.getpid(), what
+    if key not in _servers:
         here, there = socket.socketpair()
         with there:
             process = subprocess.Popen(
-                [sys.executable, "-m", "integration.warm", str(there.fileno())],
+                [sys.executable, "-m", "integration.warm", what, str(there.fileno())],
                 env={
                     "PATH": os.environ.get("PATH", os.defpath),
                     "PYTHONPATH": _PATH,
@@ -120,18 +174,18 @@ def _server() -> socket.socket:
                 stdout=subprocess.DEVNULL,
                 cwd="/",
             )
-        _servers[os.getpid()] = process, here
-    return _servers[os.getpid()][1]
+        _servers[key] = process, here
+    return _servers[key][1]
 
 
 # --- the process that forks -----------------------------------------------------------------------
 
 
-def _serve(number: int) -> None:
-    main = importlib.import_module("credward.cli.main")
-    for name, module in main.COMMANDS.items():
-        if name not in _NOT_AHEAD:
-            importlib.import_module(module)
+def _serve(what: str, number: int) -> None:
+    commands = importlib.import_module("credward.cli.main").COMMANDS.items()
+    ahead = [module for name, module in commands if name not in _NOT_AHEAD]
+    for module in ahead if what == "command" else _OF_THE_DAEMON:
+        importlib.import_module(module)
     # Nobody waits for a keeper: its own parent has heard how it ended.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(fileno=number) as asked:
@@ -189,4 +243,4 @@ def _command(
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]))
+    _serve(sys.argv[1], int(sys.argv[2]))

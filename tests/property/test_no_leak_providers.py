@@ -584,8 +584,7 @@ def outcome(act: Callable[[], object]) -> list[str]:
         # Whose it is, is said on purpose.
         made = type(made)(secret=made.secret, ends_at=made.ends_at)
     elif hasattr(made, "upstream_id"):
-        made = msgspec.structs.replace(made) if isinstance(made, msgspec.Struct) else made
-        object.__setattr__(made, "upstream_id", None)
+        made = msgspec.structs.replace(made, upstream_id=None)
     return [repr(made)]
 
 

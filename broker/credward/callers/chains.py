@@ -41,7 +41,7 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     stat: Stat
     path: str | None
-    name: bytes
+    name: str
     handle: int
     exe: int
     comm: int
@@ -182,12 +182,12 @@ def _open(pid: int) -> _Kept | None:
     return None
 
 
-def _read_name(comm: int) -> bytes:
+def _read_name(comm: int) -> str:
+    """Return the name, byte for byte; empty once it has ended."""
     try:
-        return os.pread(comm, _NAME, 0)
+        return os.pread(comm, _NAME, 0).decode("latin-1")
     except OSError:
-        # It has ended.
-        return b""
+        return ""
 
 
 def _read_path(descriptor: int) -> str | None:

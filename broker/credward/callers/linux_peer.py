@@ -13,7 +13,7 @@ import msgspec
 
 from credward.callers import linux
 from credward.callers.ancestry import below, walk
-from credward.callers.caller import Caller, Handle
+from credward.callers.caller import Caller, Executable, Handle
 from credward.callers.chains import Chains
 from credward.callers.marks import MarkReader
 from credward.callers.mounts import MountTable
@@ -40,8 +40,8 @@ class Connected(msgspec.Struct, frozen=True, kw_only=True):
 class LinuxPeer:
     """Who connected; the handle is closed with it.
 
-    The program is pinned now: one that is replaced later is no longer attested. An exec between
-    `connect` and this cannot be detected.
+    The program is pinned once, as soon as the door has to wait: one that is replaced later is no
+    longer attested. An exec between `connect` and this cannot be detected.
     """
 
     def __init__(
@@ -61,13 +61,18 @@ class LinuxPeer:
         self._chains = chains
         self._marks = marks
         self._relays_above = relays_above
-        pinned = None if self._handle is None else self.pid
-        self._pinned = None if pinned is None else processes.executable(pinned)
+        self._is_pinned = False
+        self._pinned: Executable | None = None
         self._start_time: int | None = None
-        if pinned is not None and self._kind == "pidfd_open":
-            stat = processes.stat(pinned)
+        if self._kind == "pidfd_open" and self.pid is not None:
+            stat = processes.stat(self.pid)
             # Not the start time of any process.
             self._start_time = -1 if stat is None else stat.start_time
+
+    def pin(self) -> None:
+        """Take note of the program that runs now."""
+        if not self._is_pinned and self._handle is not None and self.pid is not None:
+            self._is_pinned, self._pinned = True, self._processes.executable(self.pid)
 
     def identify(self) -> Caller:
         """Return the caller as it is now; raises `denied` if the process that connected is gone."""
@@ -81,6 +86,8 @@ class LinuxPeer:
         if stat is None or self._start_time not in {None, stat.start_time}:
             raise self._gone()
         executable = self._processes.executable(self.pid)
+        if not self._is_pinned:
+            self._is_pinned, self._pinned = True, executable
         # We get a name even if it proves nothing.
         path = linux.program_path(self.pid) if executable is None else executable.path
         if executable != self._pinned:

@@ -152,6 +152,9 @@ class MacPeer:
         self._processes = processes
         self._relays_above = relays_above
 
+    def pin(self) -> None:
+        """Nothing: no program is attested here."""
+
     def identify(self) -> Caller:
         """Return the caller as it is now; raises `denied` if the process is gone."""
         absent = Caller(uid=self.uid, gid=self.gid, pid=self.pid, attestable=False)

@@ -25,6 +25,13 @@ class Peer(Protocol):
         """The process that called connect; None if it has no pid in our namespace."""
         ...
 
+    def pin(self) -> None:
+        """Take note of the program that runs now: another one that comes later proves nothing.
+
+        For who has to wait for the bytes of a request; without it, the first look pins.
+        """
+        ...
+
     def identify(self) -> Caller:
         """Return the caller as it is now; raises `denied` if the process that connected is gone."""
         ...

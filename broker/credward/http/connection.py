@@ -202,6 +202,8 @@ class Connection:
             self._advance()
 
     def _wait_for_bytes(self) -> None:
+        if self.peer is not None:
+            self.peer.pin()
         if not self._deadline.is_set:
             self._deadline.set(self._host.limits.read_deadline)
         self._stream.wait_to_read()
@@ -232,6 +234,7 @@ class Connection:
             self._send(answer)
             return
         self._stream.pause_reading()
+        self.peer.pin()
         self._host.own(answer).add_done_callback(partial(self._answered, http_request))
 
     def _answered(self, http_request: HttpRequest, answer: asyncio.Future[HttpResponse]) -> None:
@@ -311,6 +314,8 @@ class Connection:
             self.close()
         else:
             self._state = _State.READING
+            if self.peer is not None:
+                self.peer.pin()
             if self._reader.pending:
                 # Pipelined: one request per turn of the loop, so that others get their turn.
                 self._stream.pause_reading()

@@ -64,7 +64,7 @@ class Transport:
 
     def __init__(self, network: NetworkSettings) -> None:
         self._network = network
-        self._pools: dict[tuple[bool, bool, tuple[str, str] | None], urllib3.PoolManager] = {}
+        self._pools: dict[tuple[object, ...], urllib3.PoolManager] = {}
 
     def send(
         self, http_request: HttpRequest, *, credential: str, max_body: int = _MAX_BODY
@@ -77,7 +77,9 @@ class Transport:
             raise _failure(_NotPublicError(), host, credential)
         failure = None
         try:
-            pool = self._pool(host, http_request.client_certificate, credential, public=public)
+            secure = urlsplit(http_request.url).scheme == "https"
+            certificate = http_request.client_certificate if secure else None
+            pool = self._pool(host, certificate, credential, secure=secure, public=public)
             response = pool.request(
                 http_request.method,
                 http_request.url,
@@ -115,13 +117,21 @@ class Transport:
         self._pools.clear()
 
     def _pool(
-        self, host: str, certificate: tuple[str, str] | None, credential: str, *, public: bool
+        self,
+        host: str,
+        certificate: tuple[str, str] | None,
+        credential: str,
+        *,
+        secure: bool,
+        public: bool,
     ) -> urllib3.PoolManager:
         direct = self._network.proxy is None or _is_near(host) or self._network.bypasses(host)
-        key = (direct, public, certificate)
+        key = (direct, public, secure, certificate)
         if (found := self._pools.get(key)) is not None:
             return found
-        context = _trust(self._network.ca, certificate, credential)
+        # What is trusted takes 50 ms to read, and a metadata server is asked in the clear.
+        wanted = secure or not direct
+        context = _trust(self._network.ca, certificate, credential) if wanted else None
         pool = (
             urllib3.PoolManager(ssl_context=context, maxsize=2)
             if direct or self._network.proxy is None

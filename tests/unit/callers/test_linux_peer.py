@@ -68,6 +68,7 @@ def connected(
     connection, _ = listener.accept()
     with connection:
         peer = identifier.open(connection)
+        peer.pin()
     try:
         yield child, peer
     finally:

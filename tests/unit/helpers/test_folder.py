@@ -19,6 +19,7 @@ from credward.cli.surroundings import folder_body
 from credward.folder import FOLDER_HEADER, MEDIA_TYPE, decode
 from fakes.daemon import CannedDaemon, answer
 from fakes.fuse_server import SilentFileSystem, cannot_mount
+from marks import slow
 
 # The command line has one thread when it looks; who runs tests may have more (from Python 3.12 on).
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
@@ -584,7 +585,7 @@ def alarms(state: str) -> Iterator[None]:
         signal.signal(signal.SIGALRM, handler)
 
 
-@pytest.mark.parametrize("state", ["as by default", "ignored", "blocked"])
+@pytest.mark.parametrize("state", [*slow("as by default", "ignored"), "blocked"])
 def test_s2_s11_a_file_system_that_does_not_answer(
     helper: list[str], environment: dict[str, str], socket_path: Path, root: Path, state: str
 ) -> None:

@@ -24,14 +24,10 @@ DENIED = answer(403, b"denied by policy\nask the author\n", headers=[("Credward-
 
 
 def run(helper: list[str], environment: dict[str, str], *words: str, **more: object):
-    """Run to the end."""
+    """Run to the end; its output is ours unless *more* says otherwise."""
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.run(
-        [*helper, *words],
-        env=environment,
-        capture_output=True,
-        timeout=PATIENCE,
-        check=False,
-        **more,
+        [*helper, *words], env=environment, timeout=PATIENCE, check=False, **streams | more
     )
 
 
@@ -46,14 +42,7 @@ def test_shows_the_hint_on_a_terminal(helper, environment, socket_path) -> None:
         pytest.skip("the twin asks for JSON, as the command line does")
     ours, theirs = pty.openpty()
     with CannedDaemon(socket_path, [DENIED]):
-        done = subprocess.run(
-            [*helper, "x"],
-            env=environment,
-            stderr=theirs,
-            stdout=subprocess.PIPE,
-            timeout=PATIENCE,
-            check=False,
-        )
+        done = run(helper, environment, "x", stderr=theirs)
     os.close(theirs)
     shown = b""
     with contextlib.suppress(OSError):
@@ -134,14 +123,7 @@ def test_s11_the_deadline_holds_for_a_reader_that_does_not_read(
     """Standard output is full and blocks, as a harness has it: 75 like any timeout, and left blocking."""
     ours, theirs, filling = OUTPUTS[kind]()
     with CannedDaemon(socket_path, [answer(200, token)]):
-        done = subprocess.run(
-            [*helper, "--timeout", "0.5", "x"],
-            env=environment,
-            stdout=theirs,
-            stderr=subprocess.PIPE,
-            timeout=PATIENCE,
-            check=False,
-        )
+        done = run(helper, environment, "--timeout", "0.5", "x", stdout=theirs)
 
     assert (done.returncode, done.stderr) == (75, TIMED_OUT)
     assert os.get_blocking(theirs)
@@ -184,14 +166,7 @@ def test_s11_the_deadline_holds_for_the_line_about_a_failure(
         pytest.skip("the twin waits for whoever reads its line")
     _, theirs, _ = full_pipe()
     with CannedDaemon(socket_path, [DENIED]):
-        done = subprocess.run(
-            [*helper, "--timeout", "0.5", "x"],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=theirs,
-            timeout=PATIENCE,
-            check=False,
-        )
+        done = run(helper, environment, "--timeout", "0.5", "x", stderr=theirs)
 
     assert (done.returncode, done.stdout) == (77, b"")
 
@@ -223,13 +198,7 @@ def test_prints_nowhere_else_when_a_standard_descriptor_is_closed(
 ) -> None:
     """The socket must not become descriptor 1 and swallow the token."""
     with CannedDaemon(socket_path, [TOKEN]) as daemon:
-        done = subprocess.run(
-            ["/bin/sh", "-c", f'exec "$@" {closed}>&-', "sh", *helper, "x"],
-            env=environment,
-            capture_output=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        done = run(["/bin/sh", "-c", f'exec "$@" {closed}>&-', "sh", *helper], environment, "x")
 
     asked = [head.endswith("\r\n\r\n") for head in daemon.asked]
     # The twin sees that there is nowhere to print before it asks.
@@ -246,14 +215,7 @@ def test_ends_without_a_word_when_its_reader_has_left(helper, environment, socke
     ours, theirs = os.pipe()
     os.close(ours)
     with CannedDaemon(socket_path, [TOKEN]):
-        done = subprocess.run(
-            [*helper, "x"],
-            env=environment,
-            stdout=theirs,
-            stderr=subprocess.PIPE,
-            timeout=PATIENCE,
-            check=False,
-        )
+        done = run(helper, environment, "x", stdout=theirs)
     os.close(theirs)
 
     # Python's way is its own, and as quiet.
@@ -308,14 +270,7 @@ def test_survives_a_vector_without_arguments(environment, socket_path) -> None:
     if binary is None:
         pytest.skip("no compiler")
     with CannedDaemon(socket_path, [TOKEN]):
-        done = subprocess.run(
-            [""],
-            executable=binary,
-            env=environment,
-            capture_output=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        done = run([""], environment, executable=binary)
 
     assert done.stdout == b"abc\n"
 
@@ -328,14 +283,7 @@ def traced(environment: dict[str, str], directory: Path, *words: str) -> list[st
     log = directory / "trace"
     # Where it looks for settings files: in this folder, as in a repository's own.
     (directory / ".git").mkdir()
-    done = subprocess.run(
-        ["strace", "-f", "-o", str(log), str(binary), *words],
-        env=environment,
-        cwd=directory,
-        capture_output=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    done = run(["strace", "-f", "-o", str(log), str(binary)], environment, *words, cwd=directory)
     if not log.exists() or "execve" not in log.read_text():
         pytest.skip("tracing is not allowed here")
     assert done.returncode == 0

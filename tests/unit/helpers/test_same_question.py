@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -13,7 +14,9 @@ from credward.policy.client_variables import VARIABLES_HEADER
 from credward.policy.destinations import CLIENTS, VARIABLES
 from credward.tokens import TokenRequest
 from fakes.daemon import CannedDaemon, answer
+from integration.warm import run_warm
 from transcripts.programs import program
+from waiting import PATIENCE
 
 JUDGED = answer(body=b"token-1\n", headers=[(VARIABLES_HEADER, "judged")])
 ASKERS = ("musl", "gcc-sanitized", "twin", "credward get")
@@ -91,15 +94,19 @@ def question(asker: str, environment: dict[str, str], daemon: CannedDaemon) -> T
     command = program(asker)
     if command is None:
         pytest.skip(f"no compiler for {asker}")
-    done = subprocess.run(
-        [*command, "gateway"],
-        env=environment,
-        cwd="/",
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (0, b"token-1\n"), done.stderr
+    if asker == "credward get":
+        done = run_warm(("get", "gateway"), environment, Path("/"), "", PATIENCE)
+    else:
+        done = subprocess.run(
+            [*command, "gateway"],
+            env=environment,
+            cwd="/",
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert (done.returncode, done.stdout) == (0, "token-1\n"), done.stderr
     path, query = read_target(daemon.asked[-1].split(" ")[1].encode())
     _, name, shape = path.rsplit("/", 2)
     return replace(read_token_request(name, shape, query), timeout=4.0)

@@ -21,6 +21,8 @@ class Peer:
         # As with a pidfd, a connection holds a second descriptor.
         self._handle = socket.socket(socket.AF_UNIX)
 
+    def pin(self) -> None: ...
+
     def identify(self) -> Any: ...
 
     def close(self) -> None:

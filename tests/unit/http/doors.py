@@ -26,7 +26,10 @@ class FakePeer:
     def __init__(self, _sock: object = None, *, pid: int = 4711) -> None:
         self.uid = 1000
         self.pid = pid
-        self.closed = False
+        self.closed = self.pinned = False
+
+    def pin(self) -> None:
+        self.pinned = True
 
     def identify(self) -> Any:
         raise NotImplementedError

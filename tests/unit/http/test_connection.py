@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import statistics
 import time
 
@@ -382,6 +383,46 @@ def test_gives_every_process_handle_back(run):
             writer.close()
 
         assert all(peer.closed for peer in opened)
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("first", "pinned"),
+    [
+        (GET_AND_CLOSE, False),
+        (GET_AND_CLOSE.replace(b"/hello", b"/later"), True),
+        (GET, True),
+        (GET[:20], True),
+        (b"", True),
+        (GET + GET_AND_CLOSE, True),
+    ],
+)
+def test_p3_who_is_waited_for_is_pinned(run, first, pinned):
+    """P3: only a request that is answered before the loop turns needs no note of the program."""
+    opened = []
+
+    def open_peer(sock):
+        opened.append(FakePeer(sock))
+        return opened[-1]
+
+    async def later(http_request):
+        await asyncio.sleep(0)
+        return hello(http_request)
+
+    def handler(http_request):
+        return later(http_request) if http_request.path == "/later" else hello(http_request)
+
+    async def main() -> None:
+        async with open_door(handler, open_peer=open_peer) as door:
+            client = socket.socket(socket.AF_UNIX)
+            with client:
+                client.setblocking(False)
+                client.connect(str(door.path))
+                client.send(first) if first else None
+                await until_async(lambda: opened)
+                await asyncio.sleep(0.02)
+                assert opened[0].pinned is pinned
 
     run(main())
 

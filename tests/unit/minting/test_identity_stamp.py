@@ -14,6 +14,7 @@ from credward.settings.references import Reference
 from unit.minting.test_persisted_tokens import DictStore
 
 ISSUER = "https://login.example.com"
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
 class Bench:
@@ -23,34 +24,16 @@ class Bench:
         self.records = GrantRecords(DictStore())
         self.environ = {"ASSERTION": "alice"}
         self.credentials = {
-            "user": credential("user", Settings(issuer=ISSUER, client_id="c")),
-            "service": credential(
-                "service",
-                Settings(
-                    issuer=ISSUER,
-                    client_id="c",
-                    grant_type="client_credentials",
-                    client_secret=Reference(store="word"),
-                ),
-            ),
-            "job": credential(
-                "job",
-                Settings(
-                    issuer=ISSUER,
-                    client_id="c",
-                    grant_type="urn:ietf:params:oauth:grant-type:jwt-bearer",
-                    assertion=Reference(credential="user"),
-                ),
-            ),
-            "env": credential(
-                "env",
-                Settings(
-                    issuer=ISSUER,
-                    client_id="c",
-                    grant_type="urn:ietf:params:oauth:grant-type:jwt-bearer",
-                    assertion=Reference(env="ASSERTION"),
-                ),
-            ),
+            name: credential(name, Settings(issuer=ISSUER, client_id="c", **words))
+            for name, words in {
+                "user": {},
+                "service": {
+                    "grant_type": "client_credentials",
+                    "client_secret": Reference(store="word"),
+                },
+                "job": {"grant_type": JWT_BEARER, "assertion": Reference(credential="user")},
+                "env": {"grant_type": JWT_BEARER, "assertion": Reference(env="ASSERTION")},
+            }.items()
         }
         self.log_in(7)
         self.records.put_raw("secret:word", bytearray(b"open sesame"))

@@ -12,6 +12,7 @@ import pytest
 
 from credward.providers.programs import OutputTooLongError, run_program
 from fakes.watching import gone, pids_in
+from marks import slow
 from waiting import PATIENCE, until
 
 ENVIRON = {"PATH": "/usr/bin:/bin"}
@@ -88,9 +89,11 @@ def test_it_has_ended_when_the_program_has():
 @pytest.mark.parametrize(
     "script",
     [
-        "sleep 606 & echo $! >>{0}; echo $$ >>{0}; sleep 607",
         "trap '' TERM INT HUP; echo $$ >>{0}; sleep 606 & echo $! >>{0}; wait",
-        "exec >&- 2>&- </dev/null; echo $$ >>{0}; sleep 606 & echo $! >>{0}; wait",
+        *slow(
+            "sleep 606 & echo $! >>{0}; echo $$ >>{0}; sleep 607",
+            "exec >&- 2>&- </dev/null; echo $$ >>{0}; sleep 606 & echo $! >>{0}; wait",
+        ),
     ],
 )
 def test_t18_a_hung_program_is_killed_with_its_children(tmp_path, script):

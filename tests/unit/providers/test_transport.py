@@ -31,27 +31,19 @@ class Answering(Handler):
         body = self.body()
         match self.path.partition("?")[0]:
             case "/echo":
-                self.answer(200, body)
+                self.reply(200, body)
             case "/elsewhere":
-                self.answer(302, b"", Location="/echo")
+                self.reply(302, b"", {"Location": "/echo"})
             case "/huge":
-                self.answer(200, b"x" * 70_000)
+                self.reply(200, b"x" * 70_000)
             case "/reset":
                 self.connection.shutdown(socket.SHUT_RDWR)
             case "/silence":
                 OVER.wait(PATIENCE)
             case _:
-                self.answer(503, b"<html>", **{"Retry-After": "7"})
+                self.reply(503, b"<html>", {"Retry-After": "7"})
 
     do_GET = do_POST  # noqa: N815 - the name is the standard library's
-
-    def answer(self, status: int, body: bytes, **headers: str) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
 
 
 @contextmanager
@@ -236,5 +228,11 @@ def test_no_proxy_is_asked_for_the_metadata_service():
     """It lies on this machine's host; its neighbours on the link do not."""
     transport = Transport(NetworkSettings(proxy="http://proxy.example.com:3128"))
 
-    assert type(transport._pool("169.254.169.254", None, "c", public=False)) is urllib3.PoolManager
-    assert type(transport._pool("169.254.169.253", None, "c", public=False)) is urllib3.ProxyManager
+    assert (
+        type(transport._pool("169.254.169.254", None, "c", secure=False, public=False))
+        is urllib3.PoolManager
+    )
+    assert (
+        type(transport._pool("169.254.169.253", None, "c", secure=False, public=False))
+        is urllib3.ProxyManager
+    )

@@ -135,6 +135,7 @@ async def test_t10_an_exchange_that_hangs_is_killed_and_settled_as_unknown(pool_
     assert pool.snapshot() == []
 
 
+@pytest.mark.slow
 async def test_t10_the_deadline_does_not_cut_the_settling_short(pool_of, ask):
     """An outcome is there: a slow disk is no reason to lose it, and not the exchange's fault."""
     pool, grant = pool_of(REFUSES), Grant()
@@ -148,6 +149,7 @@ async def test_t10_the_deadline_does_not_cut_the_settling_short(pool_of, ask):
         await task
 
 
+@pytest.mark.slow
 async def test_t10_what_was_waited_for_is_not_the_exchanges_to_lose(pool_of, ask):
     """It begins with its whole time, however long it stood in the queue."""
     slow = f"hear(); say({FAILED!r})\nwhile True: hear(); time.sleep(4); say({FAILED!r})"

@@ -13,14 +13,7 @@ from credward.providers.provider import ProviderRequest
 from credward.settings.gcp import Settings
 from credward.settings.references import Reference
 from credward.tokens import Secret
-from fakes.google_server import CLIENT, REFRESH, Google, make_io, serving
-
-
-@pytest.fixture
-def google():
-    """Return a fake Google that is being served."""
-    with serving(Google()) as served:
-        yield served
+from fakes.google_server import CLIENT, REFRESH, make_io
 
 
 class Browser:

@@ -24,25 +24,16 @@ from fakes.google_server import (
     REFRESH,
     SUBJECT,
     TARGET,
-    Google,
     authorized_user,
     external_account,
     impersonation_url,
     make_io,
     service_account,
-    serving,
 )
 
 CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
 READ_ONLY = "https://www.googleapis.com/auth/devstorage.read_only"
 IAM = "https://www.googleapis.com/auth/iam"
-
-
-@pytest.fixture
-def google():
-    """Return a fake Google that is being served."""
-    with serving(Google()) as served:
-        yield served
 
 
 @pytest.fixture

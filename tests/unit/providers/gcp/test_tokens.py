@@ -19,22 +19,13 @@ from credward.tokens import Secret
 from fakes.google_server import (
     KEY,
     TARGET,
-    Google,
     external_account,
     make_io,
     service_account,
-    serving,
 )
 
 JSON = {"Content-Type": "application/json"}
 RULE = AccessBoundaryRule(availableResource="r", availablePermissions=("inRole:r",))
-
-
-@pytest.fixture
-def google():
-    """Return a fake Google that is being served."""
-    with serving(Google()) as served:
-        yield served
 
 
 def mint(google, **words):

@@ -77,7 +77,7 @@ def test_each_is_presented_once():
         pem(RSA, BestAvailableEncryption(b"word")),
         pem(rsa.generate_private_key(65537, 1024)),
         pem(ec.generate_private_key(ec.SECP256K1())),
-        pem(dsa.generate_private_key(2048)),
+        pem(dsa.generate_private_key(1024)),
     ],
     ids=["empty", "no-pem", "password", "short-rsa", "curve", "dsa"],
 )

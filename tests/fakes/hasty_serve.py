@@ -6,13 +6,11 @@ How long a worker stays is no setting; a test that wants to see the last one go 
 from __future__ import annotations
 
 import sys
+from functools import partial
 
-from credward.workers.pool import PoolLimits
+from credward.workers import pool
 
-_defaults = PoolLimits.__init__.__kwdefaults__
-assert _defaults is not None
-assert "idle_after" in _defaults
-_defaults["idle_after"] = float(sys.argv.pop(1))
+pool.PoolLimits = partial(pool.PoolLimits, idle_after=float(sys.argv.pop(1)))  # type: ignore[misc, assignment]
 
 from credward.cli.main import main  # noqa: E402 - the default comes first
 

@@ -1,4 +1,4 @@
-# One door for developers: `make help` lists every task.
+# The entry point for developers: `make help` lists every task.
 
 PYTHON ?= python3
 VENV := .venv
@@ -16,18 +16,18 @@ help: ## list the tasks
 
 venv: $(STAMP) ## make .venv with credward and the tools of its developers
 
-# The helper is compiled while installing: an edit of the C needs another installation.
+# The helper is compiled while installing: a change of the C code needs another installation.
 $(STAMP): pyproject.toml constraints.txt packaging/build_helper.py .ci/venv.sh $(wildcard helpers/*)
 	@PYTHON="$(PYTHON)" .ci/venv.sh $(VENV)
 	@touch $@
 
-demo: $(STAMP) ## see it work: a token refreshed ahead of its end while callers keep asking
+demo: $(STAMP) ## see it work: a token refreshed before it expires while callers keep asking
 	@$(BIN)/credward demo
 
 # With byte code of the tests, which a later run does without compiling them.
 RUN_TESTS = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 
-test: $(STAMP) ## run the tests but the slow ones, without network (5 minutes on two cores)
+test: $(STAMP) ## run all tests except the slow ones, without network (5 minutes on two cores)
 	@$(RUN_TESTS) -m "not slow" $(PYTEST)
 
 test-slow: $(STAMP) ## run what `make test` leaves out: other compilers, sanitizers, real programs, long runs
@@ -39,7 +39,7 @@ test-all: $(STAMP) ## run both
 lint: $(STAMP) ## ruff, mypy, import contracts
 	@.ci/lint.sh $(BIN)
 
-format: $(STAMP) ## let ruff lay out the code
+format: $(STAMP) ## let ruff format the code
 	@$(BIN)/ruff check --fix -q . && $(BIN)/ruff format -q .
 
 bench: $(STAMP) ## measure helper and daemon; a table, and JSON in benchmarks/results
@@ -54,7 +54,7 @@ fleet: $(STAMP) ## 140 credentials for five lifetimes of a minute: how often ups
 soak: $(STAMP) ## 100,000 refreshes by one daemon, and what grew (10 minutes)
 	@$(BIN)/python benchmarks/soak.py --refreshes $(or $(REFRESHES),100000)
 
-ci: ## everything that a change has to pass, from a clean clone on
+ci: ## everything that a change must pass, from a clean clone
 	@.ci/run
 
 clean: ## remove what these tasks made

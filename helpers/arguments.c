@@ -1,5 +1,5 @@
 /*
- * arguments.c: the command line. What is wrong with it is said before anything is connected.
+ * arguments.c: the command line. Errors in it are reported before any connection.
  */
 #include "helper.h"
 
@@ -31,8 +31,8 @@ static const char usage[]
 	  "  --base-url URL      where the token will be sent, instead of what the environment says\n"
 	  "  --help, --version   print this, print the version\n";
 
-/* How it is linked decides what a start costs, so it is said; the kernel knows whether a loader was
- * needed (getauxval(3)). */
+/* The kind of linking decides the cost of a start, so we report it; the kernel knows whether a loader
+ * was needed (getauxval(3)). */
 static const char *version(void)
 {
 #ifdef __linux__
@@ -47,8 +47,8 @@ static _Noreturn void misused(const char *what, const char *word, const char *re
 	fail(CODE_BAD_REQUEST, what, "\"", word, "\"", rest, ": run credward-helper --help");
 }
 
-/* The value of the option called `name`, which may be the next argument; NULL where the argument is
- * another one. */
+/* The value of the option called `name`, which may be the next argument; NULL if the argument is
+ * another option. */
 static const char *value_of(const char *name, char ***argument)
 {
 	const char *word = **argument;
@@ -114,7 +114,7 @@ static void judge(struct options *options)
 	static const char letters[]
 		= "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 
-	/* "-" is the daemon's word for the default. Anything path-like ends here (R10). */
+	/* For the daemon "-" means the default. Anything like a path is refused here (R10). */
 	if (strcmp(options->name, "-") != 0
 		&& (!only_of(options->name, letters, NAME_LIMIT)
 			|| strchr("._-", options->name[0]) != NULL))

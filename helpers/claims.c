@@ -1,14 +1,14 @@
 /*
- * claims.c: hands over the variables that say where the caller's requests go, as they are. What
- * follows from them the daemon knows (broker/credward/policy/client_variables.py, where the frame is
- * described); it can only deny for it, so nothing here is judged.
+ * claims.c: sends the variables that say where the caller's requests go, unchanged. The daemon
+ * judges them (broker/credward/policy/client_variables.py, which describes the format); they can
+ * only make it deny, so nothing is judged here.
  */
 #include "helper.h"
 
 #include <stdlib.h>
 
-/* VALUE: the value is told, else only that there is one: a proxy's may hold a password. DECIDES: a
- * daemon that does not look at it would know too little to deny. */
+/* VALUE: the value is sent, else only that it is set: a proxy URL may hold a password. DECIDES: a
+ * daemon that does not check it would know too little to deny. */
 enum { VALUE = 1, DECIDES = 2 };
 
 static const struct {
@@ -57,7 +57,7 @@ static bool add_variables(struct text *query)
 	const char *separator = "";
 	bool decides = false;
 
-	/* Said also where nothing is set: that is a word too. */
+	/* Sent even if nothing is set: that is information too. */
 	text_add(query, "&variables=");
 	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
 		const char *value = variable(told[i].name);
@@ -77,7 +77,7 @@ static bool add_variables(struct text *query)
 	return decides;
 }
 
-/* FNV-1a: tells apart, hides nothing; only that a URL may hold a secret is why it is not sent. */
+/* FNV-1a: it distinguishes, it hides nothing; the URL is not sent because it may hold a secret. */
 static uint64_t digest(uint64_t sum, const char *string)
 {
 	for (; *string != '\0'; string++)
@@ -85,7 +85,7 @@ static uint64_t digest(uint64_t sum, const char *string)
 	return sum;
 }
 
-/* Which MCP server the headers are for: an agent with several asks for each by itself. */
+/* Which MCP server the headers are for: an agent with several asks for each one separately. */
 static void add_mcp_server(struct text *query)
 {
 	const char *name = variable("CLAUDE_CODE_MCP_SERVER_NAME");

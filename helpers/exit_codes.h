@@ -1,6 +1,6 @@
 /*
- * exit_codes.h: the closed table of error kinds, as far as a client in C needs it. The same table
- * stands in broker/credward/errors.py; tests/repository/test_exit_codes.py compares both.
+ * exit_codes.h: the closed table of error kinds, the part that a client in C needs. The same table
+ * is in broker/credward/errors.py; tests/repository/test_exit_codes.py compares both.
  */
 #ifndef CREDWARD_EXIT_CODES_H
 #define CREDWARD_EXIT_CODES_H

@@ -1,6 +1,6 @@
 /*
- * failure.c: the end, with words for people, and the alarm that sees to it. Whatever a daemon says is
- * cleaned before a terminal sees it.
+ * failure.c: the end, with a message for people, and the alarm that causes it. Text from a daemon is
+ * cleaned before it goes to a terminal.
  */
 #include "helper.h"
 
@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Again and again: the first one may come just before the call that is to be interrupted. */
+/* Repeated: the first one may come just before the call that it should interrupt. */
 #define AGAIN_US 50000
 
 static const struct {
@@ -52,7 +52,7 @@ void failure_note(int code, ...)
 	for (const char *part; (part = va_arg(parts, const char *)) != NULL;)
 		add_clean(&text, part, strlen(part));
 	va_end(parts);
-	/* Last, for an alarm in between notes its own. */
+	/* Last, because an alarm in between notes its own failure. */
 	failure = code;
 }
 
@@ -114,7 +114,7 @@ void alarm_in(int64_t milliseconds, void (*handler)(int))
 	struct sigaction action = { .sa_handler = handler }; /* no SA_RESTART */
 	sigset_t alarms;
 
-	/* Whoever started us may have had SIGALRM ignored or blocked, and both are inherited. */
+	/* The process that started us may have ignored or blocked SIGALRM, and both are inherited. */
 	(void)sigemptyset(&alarms);
 	(void)sigaddset(&alarms, SIGALRM);
 	(void)sigaction(SIGALRM, &action, NULL);
@@ -147,7 +147,7 @@ void leave(void)
 	answer_wipe(failure != CODE_OK);
 	if (failure == CODE_OK)
 		_exit(CODE_OK);
-	/* Whoever reads what is said may not. */
+	/* Nobody may read standard error. */
 	end_in(left_ms());
 	say();
 	_exit(failure_means_no ? CODE_NO : failure);

@@ -1,6 +1,6 @@
 /*
- * files.c: opened without a wait for whoever is at the other end, then looked at: a link may lead to
- * a pipe or to a device.
+ * files.c: files are opened without waiting for the other end, then checked: a link may lead to a
+ * pipe or to a device.
  */
 #include "helper.h"
 

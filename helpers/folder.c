@@ -1,15 +1,15 @@
 /*
- * folder.c: finds the settings files of a repository and hands them over without a look inside: an
- * agent may follow them where this helper does not see it, and what they say takes a JSON parser,
- * which the daemon has. They can only make it deny, so what cannot be read is said, not left out.
+ * folder.c: finds the settings files of a repository and sends them without reading their content: an
+ * agent may follow them unseen by this helper, and understanding them needs a JSON parser, which the
+ * daemon has. They can only make it deny, so an unreadable file is reported, not left out.
  *
  * The main working tree of a linked one is found by gitrepository-layout(5), gitdir and commondir.
- * Git writes these files in one way only. What is written in any other is not understood by us,
- * rather than by each program in another way: white space, `..` behind a name, odd characters, links.
+ * Git writes these files in only one way. We refuse any other (white space, `..` after a name, odd
+ * characters, links), because programs would read it differently.
  *
- * The look at other file systems is a child's that nobody has to wait for. One that does not answer
- * may hold whoever asks it beyond any signal, SIGKILL too (FUSE, once its server has read the
- * question), and a harness waits for us.
+ * A child checks other file systems, and nobody has to wait for it. A file system that does not
+ * answer may block a process so that no signal ends it, not even SIGKILL (FUSE, once its server has
+ * read the request), and a harness waits for us.
  */
 #include "helper.h"
 
@@ -21,24 +21,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The longest body; what does not fit is said to be too large. */
+/* The longest body; a file that does not fit is reported as too large. */
 #define FOLDER_LIMIT (60 * 1024)
 
-/* So many folders are looked at; that there are more is said to be too large. */
+/* How many folders are checked; more are reported as too large. */
 #define LEVELS 32
 
 #define LONGEST_WORD 4096
 
-/* For the path of a folder, one of git's behind it and the name of a file. */
+/* For the path of a folder, then a path from git and the name of a file. */
 #define PATH_ROOM (PATH_MAX + LONGEST_WORD + 64)
 
-/* What the child lives longer than we wait for it. */
+/* How much longer the child lives than we wait for it. */
 #define GRACE_MS 1000
 
 enum reading { MISSING, ODD, READ };
 
-/* Add a record of `name` in the folder `path` (`bytes`: of a file); where it makes the body too long,
- * the body becomes the word of that, and stays so. */
+/* Add a record of `name` in the folder `path` (`bytes`: of a file); if it makes the body too long,
+ * the body becomes only the record of that, and stays so. */
 static void report(struct text *body, const char *kind, const struct text *path, const char *name,
 	const char *bytes, size_t count)
 {
@@ -65,7 +65,7 @@ static void report(struct text *body, const char *kind, const struct text *path,
 	text_add(body, "\n");
 }
 
-/* Report the settings in the folder `path`, which is left as it was. */
+/* Report the settings in the folder `path`, which is unchanged afterwards. */
 static void look_in(struct text *path, struct text *body)
 {
 	static const char *const names[] = { "/.claude/settings.json", "/.claude/settings.local.json" };
@@ -94,8 +94,8 @@ static bool is_plain(const char *word)
 	return length > 0;
 }
 
-/* Read the path that is all of a small file but for `mark` in front and the end of a line. What
- * nobody may read is none to the agent either. */
+/* Read a small file that holds only `mark`, a path and a line end. The agent cannot read an
+ * unreadable file either. */
 static enum reading read_path(const char *name, const char *mark, const char **path)
 {
 	static char line[LONGEST_WORD + 1];
@@ -125,8 +125,8 @@ static void cut_to_parent(struct text *path)
 	text_cut(path, slash == NULL ? 0 : (size_t)(slash - path->at));
 }
 
-/* Follow `word` from `path`, a path without links. It is READ only if it leads to the same folder by
- * the words, as path.resolve() of Node.js goes, and by the links. */
+/* Follow `word` from `path`, a path without links. It is READ only if its text (path.resolve() of
+ * Node.js) and its links lead to the same folder. */
 static enum reading follow(struct text *path, const char *word)
 {
 	static char real[PATH_MAX];
@@ -136,7 +136,7 @@ static enum reading follow(struct text *path, const char *word)
 		cut_to_parent(path);
 		word += word[2] == '/' ? 3 : 2;
 	}
-	/* Behind a name it leads elsewhere where that is a link or is missing. */
+	/* After a name it leads elsewhere if that is a link or is missing. */
 	if (strstr(word, "/..") != NULL)
 		return ODD;
 	if (absolute)
@@ -149,8 +149,8 @@ static enum reading follow(struct text *path, const char *word)
 	return strcmp(real, path->used > 0 ? path->at : "/") == 0 ? READ : ODD;
 }
 
-/* Look in the main working tree of `path`, a folder with a file `.git`; false where that is not as
- * git writes it, for nobody knows then what an agent makes of it. */
+/* Check the main working tree of `path`, a folder with a file `.git`; false if that is not in git's
+ * format, because then nobody knows how an agent reads it. */
 static bool look_beyond(const struct text *path, struct text *body)
 {
 	static char bytes[PATH_ROOM];
@@ -173,14 +173,14 @@ static bool look_beyond(const struct text *path, struct text *body)
 	cut_to_parent(&at);
 	if (follow(&at, word) != READ)
 		return false;
-	/* A bare repository is its own. */
+	/* A bare repository is its own main working tree. */
 	if (at.used > 0 && strcmp(strrchr(bytes, '/'), "/.git") == 0)
 		cut_to_parent(&at);
 	look_in(&at, body);
 	return true;
 }
 
-/* What kind of file that is, 0 for none, -1 where that is not known; `flag` as of fstatat(2). */
+/* The kind of file, 0 for none, -1 if unknown; `flag` as of fstatat(2). */
 static int kind_of(struct text *path, const char *name, int flag)
 {
 	size_t used = path->used;
@@ -196,8 +196,8 @@ static int kind_of(struct text *path, const char *name, int flag)
 	return kind;
 }
 
-/* Report what is in `path`, whose `.git` is of this `kind`. One that is neither folder nor file, or
- * lies where nobody may look, is none to the agent. */
+/* Report the content of `path`, whose `.git` is of this `kind`. The agent ignores one that is neither
+ * folder nor file, or is not accessible. */
 static void look_here(struct text *path, int kind, struct text *body)
 {
 	if (kind == S_IFLNK)
@@ -210,12 +210,12 @@ static void look_here(struct text *path, int kind, struct text *body)
 }
 
 /*
- * Look from the folder `start` (an absolute path) up to the first with a `.git` that is no link.
+ * Search from the folder `start` (an absolute path) up to the first with a `.git` that is not a link.
  *
- * Without a `body`, only on the way to `start`: whether there may be anything to find. With one, put
- * records into it, of the settings files and of each `.git` that is not understood; the frame is
- * described in broker/credward/folder.py. That waits for the file systems that links lead to, for
- * ever where they do not answer.
+ * Without a `body`, check only the way to `start`: may there be anything to find? With one, put
+ * records of the settings files and of each `.git` that is not understood into it;
+ * broker/credward/folder.py describes the format. This waits for the file systems that links lead
+ * to, for ever if they do not answer.
  */
 static bool look_up(const char *start, struct text *body)
 {
@@ -231,7 +231,7 @@ static bool look_up(const char *start, struct text *body)
 		else if ((git != 0 && git != S_IFDIR)
 			|| kind_of(&path, "/.claude", AT_SYMLINK_NOFOLLOW) != 0)
 			return true;
-		/* A link may be none to the agent, depending on its words: the look goes on up there. */
+		/* The agent may ignore a link, depending on its target: continue the search above. */
 		if (git == S_IFDIR || git == S_IFREG || path.used == 0)
 			return false;
 		cut_to_parent(&path);
@@ -241,17 +241,17 @@ static bool look_up(const char *start, struct text *body)
 	return true;
 }
 
-/* With the NUL that says that it is whole. */
+/* With the NUL that shows that it is complete. */
 static char body_bytes[FOLDER_LIMIT + 1];
 static struct text body = TEXT_IN(body_bytes);
 
-/* In the child: whoever reads what we print must not wait for it, so it keeps the pipe alone. */
+/* In the child: readers of our output must not wait for it, so it keeps only the pipe. */
 static _Noreturn void look_and_tell(const char *start, int pipe_end)
 {
 	if (dup2(pipe_end, STDIN_FILENO) < 0)
 		_exit(1);
 	close_from(STDIN_FILENO + 1);
-	/* Where the kernel lets it go, it goes: later than we do, who would not know why. */
+	/* It ends when the kernel allows it: later than we do, because we would not know why. */
 	alarm_in(left_ms() + GRACE_MS, SIG_DFL);
 	(void)look_up(start, &body);
 	_exit(write(STDIN_FILENO, body_bytes, body.used + 1) < 0);
@@ -267,14 +267,14 @@ static void look_by_child(const char *start)
 		look_and_tell(start, ends[1]);
 	if (child < 0)
 		fail(CODE_INTERNAL,
-			"no process can be started to look at .claude/settings.json here: try again");
+			"no process can be started to check .claude/settings.json here: try again");
 	(void)close(ends[1]);
 	await("the file system of this folder did not answer in time, so its "
 		  ".claude/settings.json is not known: run this in another folder");
 	end_in(left_ms() / 2);
 	count = read_and_close(ends[0], body_bytes, sizeof(body_bytes));
 	if (count <= 0 || body_bytes[count - 1] != '\0')
-		fail(CODE_INTERNAL, "the look at .claude/settings.json in this folder failed: try again");
+		fail(CODE_INTERNAL, "checking .claude/settings.json in this folder failed: try again");
 	body.used = (size_t)count - 1;
 }
 
@@ -288,7 +288,7 @@ const struct text *look_around(void)
 	errno = 0;
 	if (getcwd(start, sizeof(start)) == NULL || start[0] != '/') {
 		if (errno != ENOENT)
-			/* Too long for us, perhaps not for the agent. */
+			/* Too long for us, maybe not for the agent. */
 			text_add(&body, "unreadable .\n");
 	} else if (look_up(start, NULL)) {
 		look_by_child(start);

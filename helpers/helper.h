@@ -1,6 +1,6 @@
 /*
- * helper.h: what the files of this program offer each other. There is one run, so one deadline, one
- * failure and one secret: they are nobody's argument.
+ * helper.h: what the files of this program share. There is one run, so there is one deadline, one
+ * failure and one secret: they are not passed as arguments.
  */
 #ifndef CREDWARD_HELPER_H
 #define CREDWARD_HELPER_H
@@ -21,21 +21,20 @@
 /* The daemon reads a head of 16 KiB. */
 #define QUESTION_ROOM 15000
 
-/* The body of a question. */
+/* The body of a request. */
 #define FOLDER_MEDIA_TYPE "application/vnd.credward.folder"
 
-/* arguments.c: read a NULL-terminated argument vector into `options`, which holds what is meant
- * where it does not say. */
+/* arguments.c: read a NULL-terminated argument vector into `options`, which holds the defaults. */
 struct options {
 	const char *name;
 	const char *format;
-	const char *min_remaining; /* a number of seconds; NULL: not said */
+	const char *min_remaining; /* a number of seconds; NULL: not given */
 	const char *base_url;
 	const char *check;
 	const char *timeout;
 	int64_t timeout_ms;
 	bool no_start;
-	const char *print; /* text that answers --help or --version; then the others are not judged */
+	const char *print; /* the text for --help or --version; then the others are not checked */
 };
 
 void read_arguments(struct options *options, char **arguments);
@@ -44,14 +43,14 @@ void read_arguments(struct options *options, char **arguments);
 const char *variable(const char *name);
 
 /* Add the base URL of the command line (NULL: none), the variables and, for the format "headers",
- * the MCP server to a query. Return whether a daemon must have looked at the variables. */
+ * the MCP server to a query. Return whether a daemon must have checked the variables. */
 bool claims_add(struct text *query, const char *base_url, const char *format);
 
-/* failure.c: in how many milliseconds all is over, on the clock that no one sets. */
+/* failure.c: set the end in so many milliseconds, on the clock that nobody sets. */
 void deadline_set(int64_t milliseconds);
 int64_t left_ms(void); /* never negative */
 
-/* Send SIGALRM to us in so many milliseconds, in place of an earlier one. */
+/* Send SIGALRM to us in so many milliseconds, instead of an earlier one. */
 void alarm_in(int64_t milliseconds, void (*handler)(int));
 
 /* Note why there is no token, in one line joined from strings. The first failure noted
@@ -76,15 +75,15 @@ int failure_code(const char *kind, int status);
 /* End: without a word, or with what is noted (its hint only on a terminal) and its exit code. */
 _Noreturn void leave(void);
 
-/* End in so many milliseconds, with the words of the last await(): nothing that is waited for then
- * needs a deadline of its own. */
+/* End in so many milliseconds, with the message of the last await(): then no wait needs its own
+ * deadline. */
 void end_in(int64_t milliseconds);
 
-/* Set where something is printed: the alarm then only interrupts (EINTR) a call that blocks, for who
- * is ended in between does not know whether all was printed. */
+/* Set while something is printed: then the alarm only interrupts (EINTR) a blocking call, because a
+ * process that ends in between does not know whether all was printed. */
 extern volatile sig_atomic_t alarm_only_interrupts;
 
-/* What is said where a wait that may come now lasts too long; the string must stay where it is. */
+/* The message if the next wait takes too long; the string must stay in place. */
 void await(const char *words);
 
 /* files.c: read at most `room` bytes of a regular file whose name others chose, links followed; -1
@@ -101,17 +100,17 @@ ssize_t read_and_close(int descriptor, char *bytes, size_t room);
 void close_from(int first);
 
 /* folder.c: return the settings files of Claude Code around the working directory as the body of a
- * question, NULL where nothing is found. Ends us where half of the time is not enough: by SIGALRM
- * where the working directory itself does not answer, and not even so where the kernel lets no signal
- * in there. */
+ * request, NULL if nothing is found. Ends us if half of the time is not enough: by SIGALRM if the
+ * working directory itself does not answer, and not even so if the kernel delivers no signal
+ * there. */
 const struct text *look_around(void);
 
 /* paths.c: connect to the first place of the search order where a daemon listens and return the
- * descriptor. Else -1, and what is noted says why a place was refused; nothing where simply nobody
- * listens. */
+ * descriptor. Else -1, and the noted failure says why a place was refused; nothing is noted if simply
+ * nobody listens. */
 int daemon_connect(void);
 
-/* The same for the one place `path`, which somebody else has found. */
+/* The same for the one place `path`, which another program found. */
 int daemon_connect_at(const char *path);
 
 /* request.c: ask, and read the whole answer, HTTP/1.1. `question` holds the method and the target,
@@ -120,9 +119,9 @@ struct answer {
 	int status;
 	bool plain;    /* text/plain */
 	bool measured; /* the body's length was announced, so that a cut one was noticed */
-	bool folder_judged, variables_judged; /* the daemon looked at what it was told of them */
+	bool folder_judged, variables_judged; /* the daemon checked what we sent */
 	const char *kind;                     /* Credward-Kind, "" when absent */
-	char *body;                           /* there is room for one more byte behind it */
+	char *body;                           /* there is room for one more byte after it */
 	size_t length;
 };
 
@@ -131,8 +130,8 @@ struct answer *request_exchange(int descriptor, struct text *question, const str
 /* Overwrite the answer; `in_between`: while it may be arriving. */
 void answer_wipe(bool in_between);
 
-/* start.c: connect to the daemon, and where it is not running have it started first, unless that is
- * `forbidden` by the command line. */
+/* start.c: connect to the daemon; if it is not running start it first, unless the command line has
+ * `forbidden` that. */
 int daemon_reach(bool forbidden);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * credward-helper: prints one short-lived credential of the credward daemon. Called by harnesses
- * and SDKs, often, with whatever environment and descriptors they have.
+ * credward-helper: prints one short-lived credential of the credward daemon. Harnesses and SDKs call
+ * it often, with any environment and descriptors.
  *
  * 1. Standard output MUST hold the credential and nothing else, or stay empty; exit 0 only with a
  *    credential.
@@ -11,16 +11,16 @@
  *    before it answers.
  * 5. After a secret was read, nothing MUST be allocated, and the buffer MUST be wiped before the
  *    exit.
- * 6. All waiting MUST end at one deadline, for whoever reads what is printed too; harnesses give
+ * 6. All waiting MUST end at one deadline, even the wait for a reader of our output; harnesses give
  *    5 s and hang on what outlives them. So a child waits for file systems (folder.c); only that of
- *    the working directory itself, where the kernel lets no signal in, may hold us for longer.
- * 7. A socket MUST NOT be trusted where another user could have put it (paths.c).
+ *    the working directory itself may block us longer, if the kernel delivers no signal there.
+ * 7. A socket that another user could have made MUST NOT be trusted (paths.c).
  * 8. Standard error MUST be one line of at most 500 characters with cause and command; hints only
- *    on a terminal. One end says nothing: that by SIGALRM, where the file system of the working
- *    directory does not answer (folder.c).
+ *    on a terminal. One end has no message: by SIGALRM, if the file system of the working directory
+ *    does not answer (folder.c).
  * 9. A worker of the daemon MUST be refused: it would wait for its own flight.
- * 10. Where settings of a repository or variables could send the token elsewhere, the daemon MUST
- *     have judged them (folder.c, claims.c).
+ * 10. If settings of a repository or variables could send the token elsewhere, the daemon MUST
+ *     have checked them (folder.c, claims.c).
  */
 #include "helper.h"
 
@@ -34,11 +34,11 @@
 static char question_bytes[QUESTION_ROOM];
 static struct text question = TEXT_IN(question_bytes);
 
-/* Write method and target; return whether the daemon must have looked at the variables. The time
- * left goes with it: the daemon answers before it is over. */
+/* Write method and target; return whether the daemon must have checked the variables. The remaining
+ * time is sent too: the daemon answers before it ends. */
 static bool write_question(const struct options *options, bool has_body)
 {
-	/* Full tenths: what a start cost shows, a scheduler's hiccup does not. */
+	/* Full tenths: the cost of a start shows, a short delay of the scheduler does not. */
 	unsigned long long tenths = (unsigned long long)(left_ms() + 50) / 100;
 	bool decides;
 
@@ -61,7 +61,7 @@ static bool write_question(const struct options *options, bool has_body)
 	return decides;
 }
 
-/* Whether the body is one token, with the newline that shows it to be whole. */
+/* Whether the body is one token, with the newline that shows that it is complete. */
 static bool is_token(const struct answer *answer)
 {
 	size_t length = answer->length;
@@ -78,7 +78,7 @@ static bool is_token(const struct answer *answer)
 	return true;
 }
 
-/* Of a descriptor that others share we must not change whether it blocks. */
+/* Other processes share the descriptor, so we must not make it non-blocking. */
 static void print_all(const char *bytes, size_t count)
 {
 	struct pollfd watched = { STDOUT_FILENO, POLLOUT, 0 };
@@ -135,7 +135,7 @@ static void ask_readiness(void)
 		fail(CODE_NO, "the daemon is not ready: run credward status");
 }
 
-/* A daemon of before does not look at what it was told and hands the token out all the same. */
+/* An older daemon does not check what we send, and hands the token out anyway. */
 static void check_judged(const struct answer *answer, bool has_body, bool decides)
 {
 	const char *missed = NULL;
@@ -145,7 +145,7 @@ static void check_judged(const struct answer *answer, bool has_body, bool decide
 	else if (decides && !answer->variables_judged)
 		missed = "the environment";
 	if (missed != NULL)
-		fail(CODE_FIX_CONFIGURATION, "the daemon is older than this helper and does not look at ",
+		fail(CODE_FIX_CONFIGURATION, "the daemon is older than this helper and does not check ",
 			missed, ": stop it, then run credward serve --detach");
 }
 

@@ -23,8 +23,8 @@
 
 enum trust {
 	OWN_PLACE,    /* the directory is ours or root's, and so is the daemon */
-	SYSTEM_PLACE, /* the directory is root's, or one that root gave to somebody */
-	NAMED_PLACE,  /* CREDWARD_SOCKET: whoever set it may name another user's daemon */
+	SYSTEM_PLACE, /* the directory is root's, or root gave it to another user */
+	NAMED_PLACE,  /* CREDWARD_SOCKET: it may name another user's daemon */
 };
 
 static struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -44,14 +44,14 @@ static bool ids_are_mapped(void)
 		|| strtoul(at, &at, 10) != 4294967295UL;
 }
 
-/* Whether the uid stands for one user: the overflow uid of a namespace stands for many. That is the
- * kernel's DEFAULT_OVERFLOWUID; asking for another would cost every run its system calls. */
+/* Whether the uid means one user: the overflow uid of a namespace means many. We use the kernel's
+ * DEFAULT_OVERFLOWUID; reading another value would cost every run more system calls. */
 static bool is_known(uid_t uid)
 {
 	return uid != 65534 || !ids_are_mapped();
 }
 
-/* Where we are shown as the overflow uid ourselves, nobody is us. */
+/* If our own uid looks like the overflow uid, no uid counts as ours. */
 static bool is_ours(uid_t uid)
 {
 	return (uid == geteuid() || uid == 0) && is_known(uid);
@@ -63,7 +63,7 @@ static bool refuse(const char *path, const char *why, const char *remedy)
 	return false;
 }
 
-/* Whether this is a directory of that user, and nobody else has one of these rights in it. */
+/* Whether this is a directory of that user, and nobody else has one of these permissions in it. */
 static bool is_directory_of(uid_t uid, mode_t rights, const char *path)
 {
 	struct stat status;
@@ -92,7 +92,7 @@ static bool directory_is_safe(enum trust trust)
 	if (lstat(directory[0] != '\0' ? directory : "/", &status) != 0)
 		return false;
 	if (!S_ISDIR(status.st_mode))
-		return refuse(directory, "is a link or no directory", "run credward doctor");
+		return refuse(directory, "is a link or not a directory", "run credward doctor");
 	if ((status.st_mode & BY_OTHERS) != 0)
 		return refuse(directory, "can be written by others", "run chmod go-w on it");
 	return owner_is_right(trust, status.st_uid)
@@ -106,7 +106,7 @@ static bool socket_is_safe(void)
 	if (lstat(address.sun_path, &status) != 0)
 		return false;
 	return S_ISSOCK(status.st_mode)
-		|| refuse(address.sun_path, "is a link or no socket", "run credward doctor");
+		|| refuse(address.sun_path, "is a link or not a socket", "run credward doctor");
 }
 
 static bool peer_uid(int descriptor, uid_t *uid)
@@ -125,7 +125,7 @@ static bool peer_uid(int descriptor, uid_t *uid)
 #endif
 }
 
-/* The kernel's word for who listens: a check of names alone could be raced by swapping a parent
+/* Ask the kernel who listens: a check of only the names could be raced by swapping a parent
  * directory. */
 static bool peer_is_right(enum trust trust, int descriptor)
 {
@@ -139,7 +139,7 @@ static int new_socket(void)
 {
 	int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	/* Started with a standard descriptor closed: what is printed must not end up in the socket. */
+	/* If we start with a closed standard descriptor, our output must not go into the socket. */
 	if (descriptor >= 0 && (descriptor <= STDERR_FILENO || SOCK_CLOEXEC == 0)) {
 		int other = fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 
@@ -152,8 +152,8 @@ static int new_socket(void)
 	return descriptor;
 }
 
-/* Connect to `base` with `rest` behind it, if that is a place. The base directory specification: one
- * that is no absolute path is invalid and ignored. So is a path that is too long for a socket. */
+/* Connect to `base` followed by `rest`. By the base directory specification a path that is not
+ * absolute is invalid and ignored. So is a path that is too long for a socket. */
 static int connect_to(enum trust trust, const char *base, const char *rest)
 {
 	struct text path = TEXT_IN(address.sun_path);

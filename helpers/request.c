@@ -21,7 +21,7 @@
 /* Head and body of the largest answer; the daemon's own limits are far below. */
 #define ANSWER_ROOM (96 * 1024)
 
-/* Two bytes more than are read: a NUL behind the head of a full buffer, a newline behind the body. */
+/* Two bytes more than are read: a NUL after the head of a full buffer, a newline after the body. */
 static char bytes[ANSWER_ROOM + 2];
 static size_t used;
 static struct answer answer = { .kind = "", .length = UNKNOWN_LENGTH };
@@ -59,7 +59,7 @@ static void send_question(int descriptor, struct text *question, const struct te
 	if (question->overflow)
 		fail(CODE_BAD_REQUEST,
 			"the base URL, or a variable that decides it, is too long: set a shorter one");
-	/* A daemon that refuses may answer and close before it has read all: read in any case. */
+	/* A daemon that refuses may answer and close before it has read all: read the answer anyway. */
 	if (send(descriptor, question->at, question->used, MSG_NOSIGNAL) > 0 && body != NULL)
 		(void)send(descriptor, body->at, body->used, MSG_NOSIGNAL);
 }
@@ -88,7 +88,7 @@ static void read_header(char *line)
 	if ((value = value_of(line, "Content-Length")) != NULL) {
 		if (answer.length != UNKNOWN_LENGTH || value[0] == '\0' || strlen(value) > 9
 			|| value[strspn(value, "0123456789")] != '\0')
-			garbled("its length is no number");
+			garbled("its length is not a number");
 		answer.length = (size_t)strtoul(value, NULL, 10);
 		answer.measured = true;
 	} else if (value_of(line, "Transfer-Encoding") != NULL) {
@@ -110,7 +110,7 @@ static void read_status(const char *line)
 
 	if ((strncmp(line, "HTTP/1.1 ", 9) != 0 && strncmp(line, "HTTP/1.0 ", 9) != 0)
 		|| strspn(digits, "0123456789") != 3 || (digits[3] != ' ' && digits[3] != '\0'))
-		garbled("it is no HTTP/1.1");
+		garbled("it is not HTTP/1.1");
 	answer.status = atoi(digits);
 	if (answer.status < 200)
 		garbled("an interim status");
@@ -129,7 +129,7 @@ static void read_head(size_t length)
 
 		if (next == NULL || next == line || next[-1] != '\r'
 			|| memchr(line, '\r', (size_t)(next - line - 1)) != NULL)
-			garbled("a line of its head has no proper end");
+			garbled("a line of its head does not end with CRLF");
 		next[-1] = '\0';
 		if (line == bytes)
 			read_status(line);
@@ -139,7 +139,7 @@ static void read_head(size_t length)
 	}
 }
 
-/* Whether all has arrived, as far as what has says. */
+/* Whether all has arrived, according to what we have. */
 static bool is_whole(void)
 {
 	if (answer.body == NULL) {
@@ -153,7 +153,7 @@ static bool is_whole(void)
 	return answer.measured && used - (size_t)(answer.body - bytes) >= answer.length;
 }
 
-/* The end of the stream: right only behind a body whose length was not announced. */
+/* The end of the stream: valid only after a body whose length was not announced. */
 static void read_end(void)
 {
 	if (used == 0)
@@ -172,7 +172,7 @@ struct answer *request_exchange(int descriptor, struct text *question, const str
 	send_question(descriptor, question, body);
 	(void)poll(&watched, 1, -1);
 #ifdef __linux__
-	/* The answer is here, so we have been seen (MUST 4); from now on a secret may be in memory. */
+	/* The answer is here, so we were attested (MUST 4); from now on a secret may be in memory. */
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
 	while (!is_whole()) {

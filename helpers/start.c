@@ -1,11 +1,11 @@
 /*
- * start.c: auto-start. `credward start` decides what is started, whether this place may start it,
- * and sees to it that many starters give one daemon; it knows the account, this program only an
- * environment that anybody may have set.
+ * start.c: auto-start. `credward start` decides what is started and whether it may be started here,
+ * and ensures that many starters give one daemon; it knows the account, this program only knows an
+ * environment that anyone may have set.
  *
  * 1. CREDWARD_SOCKET, CREDWARD_URL, CREDWARD_NO_START=1 or --no-start MUST mean no start.
- * 2. The socket that is found so MUST be trusted no more than any other.
- * 3. The program MUST be of the helper's own directory, never one that the caller's PATH or
+ * 2. The socket that it finds MUST NOT be trusted more than any other.
+ * 3. The program MUST be in the helper's own directory, never one that the caller's PATH or
  *    environment names.
  * 4. It MUST get an environment from the allow-list and no descriptor of ours: a harness waits for
  *    the end of our standard error, and a daemon holding it would hang that harness.
@@ -28,7 +28,7 @@
 #define COMMAND "run credward serve --detach"
 #define LOOK_EVERY_MS 20
 
-/* Raw values: `credward start` judges them, and uses none that its account does not vouch for. */
+/* Raw values: `credward start` checks them, and uses none that its account does not confirm. */
 static const char *const kept_variables[] = {
 	"XDG_CONFIG_HOME",
 	"XDG_STATE_HOME",
@@ -51,7 +51,7 @@ static void check_wish(bool forbidden)
 		fail(CODE_NOT_RUNNING, "the daemon is not running: " COMMAND);
 }
 
-/* Write the path of this very program. */
+/* Write the path of this program. */
 static bool find_ourselves(char *at, size_t room)
 {
 #ifdef __APPLE__
@@ -82,7 +82,7 @@ static const char *find_program(void)
 	return path;
 }
 
-/* The first of each name: what follows one that is set twice differs from program to program. */
+/* The first of each name: programs differ in how they read a name that is set twice. */
 static char *const *clean_environment(void)
 {
 	static char search_path[] = "PATH=/usr/local/bin:/usr/bin:/bin";
@@ -94,7 +94,7 @@ static char *const *clean_environment(void)
 		char *value = getenv(kept_variables[i]);
 
 		if (value != NULL)
-			/* The name and its equals sign stand in front of it. */
+			/* The name and its equals sign come before it. */
 			kept[count++] = value - strlen(kept_variables[i]) - 1;
 	}
 	return kept;
@@ -105,7 +105,7 @@ static _Noreturn void become(const char *program, int pipe_end)
 {
 	static char name[] = "credward", start[] = "start";
 	char *const arguments[] = { name, start, NULL };
-	/* Above the standard ones, which may have been closed and so be the pipe's own. */
+	/* Above the standard ones: if those were closed, the pipe may have their numbers. */
 	int output = fcntl(pipe_end, F_DUPFD, STDERR_FILENO + 1);
 	int null = open("/dev/null", O_RDWR);
 	sigset_t none;
@@ -121,7 +121,7 @@ static _Noreturn void become(const char *program, int pipe_end)
 	_exit(127);
 }
 
-/* Run it, and write what it printed; its exit code. */
+/* Run it, and write its output; return its exit code. */
 static int run(const char *program, struct text *said)
 {
 	int ends[2], status = 0;
@@ -129,7 +129,7 @@ static int run(const char *program, struct text *said)
 	pid_t child;
 
 	await("the daemon was started but does not answer yet: try again, or run credward status");
-	/* Harnesses may ignore it, and then nobody would be told how the child ended. */
+	/* Harnesses may ignore it, and then we could not see how the child ended. */
 	(void)signal(SIGCHLD, SIG_DFL);
 	child = pipe(ends) == 0 ? fork() : -1;
 	if (child == 0)
@@ -174,9 +174,9 @@ static int start(const char *program)
 }
 
 /*
- * Fifty helpers at once would be fifty interpreters: while one has the daemon started, the others
- * look for it. The lock is the program that they would run. It only saves time, and anybody can
- * hold it, so it is waited for no longer than a quarter of the time that is left.
+ * Fifty helpers at once would be fifty interpreters: while one starts the daemon, the others look
+ * for it. The lock is the program that they would run. It only saves time, and anyone can hold it,
+ * so we wait for it at most a quarter of the remaining time.
  */
 static int await_another(int lock)
 {
@@ -199,7 +199,7 @@ int daemon_reach(bool forbidden)
 
 	if (descriptor >= 0)
 		return descriptor;
-	/* A machine's daemon that is not for this user is no reason against one of the user's own. */
+	/* The user may have their own daemon even if the machine's daemon does not serve them. */
 	if (failure != CODE_OK && failure != CODE_DENIED)
 		leave();
 	check_wish(forbidden);

@@ -52,7 +52,7 @@ static inline void text_add_number(struct text *text, unsigned long long number)
 	text_add_bytes(text, digits + first, sizeof(digits) - first);
 }
 
-/* Percent-encoding (RFC 3986): all but the unreserved characters, each behind the sign `percent`. */
+/* Percent-encoding (RFC 3986): all but the unreserved characters, each after the sign `percent`. */
 static inline void text_add_encoded(struct text *text, const char *string, const char *percent)
 {
 	static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -72,9 +72,9 @@ static inline void text_add_encoded(struct text *text, const char *string, const
 	}
 }
 
-/* Length of the character that `bytes` begin with, in UTF-8, if all programs take it for the same;
- * else 0. Control characters (C0, DEL, C1) move cursors, white space other than the space is cut off
- * by some, bidirectional overrides make a line read as another. */
+/* Length of the character that `bytes` begin with, in UTF-8, if all programs treat it the same; else
+ * 0. Control characters (C0, DEL, C1) move cursors, some programs cut off white space other than the
+ * space, bidirectional overrides make a line look like another one. */
 static inline size_t plain_length(const char *bytes, size_t count)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };

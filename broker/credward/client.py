@@ -416,7 +416,7 @@ def _checked(body: bytes, format_name: str) -> bytes:
 def _too_old(what: str) -> BrokerError:
     return BrokerError(
         Kind.FIX_CONFIGURATION,
-        f"the daemon is older than this command and does not look at {what}: "
+        f"the daemon is older than this command and does not check {what}: "
         "stop it, then run credward serve --detach",
     )
 

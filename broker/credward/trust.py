@@ -80,7 +80,7 @@ def _check_directory(path: Path, *, named: bool) -> None:
     directory = path.parent
     found = directory.lstat()
     if not stat.S_ISDIR(found.st_mode):
-        raise _refused(directory, "is a link or no directory", "run credward doctor")
+        raise _refused(directory, "is a link or not a directory", "run credward doctor")
     if found.st_mode & _OTHERS_WRITE:
         raise _refused(directory, "can be written by others", "run chmod go-w on it")
     if not named and not _owner_is_right(path, found.st_uid):
@@ -89,7 +89,7 @@ def _check_directory(path: Path, *, named: bool) -> None:
 
 def _check_socket(path: Path) -> None:
     if not stat.S_ISSOCK(path.lstat().st_mode):
-        raise _refused(path, "is a link or no socket", "run credward doctor")
+        raise _refused(path, "is a link or not a socket", "run credward doctor")
 
 
 def _owner_is_right(path: Path, owner: int) -> bool:

@@ -135,7 +135,7 @@ def test_s2_s11_a_daemon_that_looked_at_no_folder(directory, daemon):
 def test_s11_a_daemon_that_looked_at_no_variables(directory, daemon, variables):
     """Its token is not taken where they decide where it goes; one that looked says so."""
     daemon(http(200, b"abc\n", "text/plain"))
-    with pytest.raises(BrokerError, match="does not look at the environment") as caught:
+    with pytest.raises(BrokerError, match="does not check the environment") as caught:
         Client([directory / "s"]).get_token(GATEWAY, variables=variables)
 
     assert caught.value.kind is Kind.FIX_CONFIGURATION

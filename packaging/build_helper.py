@@ -1,6 +1,6 @@
-"""Build hook: compile `credward-helper` into the wheel, or put its Python twin there by that name.
+"""Build hook: compile `credward-helper` into the wheel, or add its Python version under that name.
 
-Chooses and proves the compiler; what it compiles is `helpers/`, the rest is hatchling's job.
+Chooses and tests the compiler for `helpers/`; hatchling does the rest.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 NAME = "credward-helper"
 
-# No -Werror here: a newer compiler may warn of more, and an installation must not fail for that.
+# No -Werror here: a newer compiler may have more warnings, and an installation must not fail for
+# that.
 FLAGS = ("-std=c11", "-D_GNU_SOURCE", "-Os", "-fstack-protector-strong", "-Wall", "-Wextra")
 
 # Zig compiles its libc once, which took 50 s on a machine with two cores.
@@ -34,7 +35,7 @@ class HelperBuildHook(BuildHookInterface[Any]):
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Make the helper in a folder of its own and say where it belongs and what it runs on."""
+        """Make the helper in its own folder, and tell where it belongs and what it runs on."""
         del version  # "standard" or "editable": the helper is the same
         self._folder = Path(tempfile.mkdtemp(prefix="credward-build-"))
         helpers = Path(self.root) / "helpers"
@@ -59,9 +60,9 @@ class HelperBuildHook(BuildHookInterface[Any]):
 
 
 def compile_helper(helpers: Path, target: Path, version: str) -> list[str]:
-    """Compile the sources in *helpers* to *target* with the first compiler whose product runs.
+    """Compile the sources in *helpers* to *target* with the first compiler whose output runs.
 
-    Return why each one tried before it failed; *target* does not exist when all did.
+    Return why each earlier one failed; *target* does not exist if all failed.
     """
     sources = [str(source) for source in sorted(helpers.glob("*.c"))]
     tried: list[str] = []
@@ -83,7 +84,7 @@ def compile_helper(helpers: Path, target: Path, version: str) -> list[str]:
 
 
 def copy_twin(helpers: Path, target: Path) -> None:
-    """Copy the twin, and make it executable: pip keeps the mode that it finds."""
+    """Copy the Python version, and make it executable: pip keeps the mode."""
     shutil.copyfile(helpers / "helper.py", target)
     target.chmod(0o755)
 
@@ -104,9 +105,9 @@ def _compilers() -> list[list[str]]:
 
 
 def _zig() -> list[list[str]]:
-    """Return the compiler of the package `ziglang`, which brings a musl, where that is installed.
+    """Return the compiler of the package `ziglang`, which includes a musl, if it is installed.
 
-    A build in an environment of its own, as pip's are, sees only what is on PATH of it.
+    A build in its own environment, as with pip, sees only what is on PATH.
     """
     if importlib.util.find_spec("ziglang") is not None:
         zig = [sys.executable, "-m", "ziglang"]
@@ -118,7 +119,7 @@ def _zig() -> list[list[str]]:
 
 
 def _run(command: list[str]) -> str | None:
-    """Run *command*; return its failure in one line, None when it went well."""
+    """Run *command*; return its failure in one line, None if it worked."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=_PATIENCE, check=False

@@ -1,4 +1,4 @@
-"""The program `credward`, also as `python -m credward`: the command line, or `start` alone."""
+"""The program `credward`, also as `python -m credward`: the command line, or only `start`."""
 
 import sys
 
@@ -8,8 +8,8 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run what was asked for, and import no more than that takes: helpers wait for `start`."""
-    # Within a worker the command line refuses this one as all others.
+    """Run the command, and import only what it needs: helpers wait for `start`."""
+    # In a worker the command line refuses this command like all others.
     if sys.argv[1:] == ["start"] and not environment().get("CREDWARD_WORKER"):
         from credward.starting.main import main as start  # noqa: PLC0415
 

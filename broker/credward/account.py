@@ -1,8 +1,8 @@
-"""Who a daemon is started for: home from the passwd database, other places as recorded.
+"""The account of a daemon: home from the passwd database, other directories as recorded.
 
-Never from the environment of whoever needs a daemon first: a repository's settings can set HOME,
-XDG_CONFIG_HOME, or a bus address that runs a program. What the owner's own environment says is
-recorded at set-up (`recorded`).
+Never from the environment of the caller that needs a daemon first: a repository's settings can set
+HOME, XDG_CONFIG_HOME, or a bus address that runs a program. Set-up records the owner's own
+environment (`recorded`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LOGIN = Path("/run/user")
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose daemon it is. *recorded*: what was recorded at set-up, by variable."""
+    """The owner of a daemon. *recorded*: what set-up recorded, by variable."""
 
     uid: int
     name: str
@@ -50,9 +50,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     def lasting_places(self) -> dict[str, str]:
-        """Return what a daemon of this account needs that a service manager starts.
+        """Return what a daemon of this account needs if a service manager starts it.
 
-        The manager's own runtime directory and bus are the ones of now.
+        The manager's own runtime directory and bus are the current ones.
         """
         return {name: self.recorded[name] for name in LASTING if name in self.recorded}
 
@@ -63,8 +63,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         return "CREDWARD_CONFIG" if environ.get("CREDWARD_CONFIG") else None
 
     def _still_good(self, name: str, value: str) -> bool:
-        # In place of one that ended with its session the usual one is as good. Another
-        # configuration or store in place of one that is gone would not be.
+        # If a directory ended with its session, the usual one works as well. If a configuration or
+        # store is gone, another one would be wrong.
         if name in LASTING:
             return True
         return _has_socket(value) if name == BUS else is_private(Path(value), self.uid)
@@ -73,8 +73,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 def find_account() -> Account:
     """Return the account of this process.
 
-    Raises `not-running` where the passwd database has no home for it, and `fix-configuration` where
-    what was recorded cannot be used.
+    Raises `not-running` if the passwd database has no home for it, and `fix-configuration` if the
+    record cannot be used.
     """
     uid = os.geteuid()
     try:
@@ -89,7 +89,7 @@ def find_account() -> Account:
 
 
 def account_home(uid: int) -> Path | None:
-    """Return the home of an account whatever HOME says, links resolved; None where it has none."""
+    """Return the home of an account, ignoring HOME, links resolved; None if it has none."""
     try:
         return Path(pwd.getpwuid(uid).pw_dir).resolve()
     except (KeyError, OSError):
@@ -102,7 +102,7 @@ def record_of(home: Path) -> Path:
 
 
 def unusual_values(account: Account, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what of *environ* names other places than an account has without being told."""
+    """Return the part of *environ* that names unusual directories."""
     usual = {
         "XDG_CONFIG_HOME": f"{account.home}/.config",
         "XDG_STATE_HOME": f"{account.home}/.local/state",
@@ -126,7 +126,7 @@ def _homeless(uid: int) -> BrokerError:
 
 
 def _made_at_login(uid: int) -> dict[str, str]:
-    """Return the runtime directory and the session bus, where a login manager made them."""
+    """Return the runtime directory and the session bus, if a login manager made them."""
     directory = _LOGIN / str(uid)
     if sys.platform != "linux" or not is_private(directory, uid):
         return {}

@@ -1,6 +1,6 @@
-"""The append-only record of decisions: one JSON line each, with the kernel before anything leaves.
+"""The append-only record of decisions: one JSON line each, written before anything leaves.
 
-What a line says is decided by `issuing.recording`. No secret has a field here.
+`issuing.recording` decides what a line says. There is no field for a secret.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from credward.named_files import open_file, opened
 
 __all__ = ["AuditCaller", "AuditEntry", "AuditLog"]
 
-# As much as one answer of the API may hold (bytes).
+# The maximum of one answer of the API (bytes).
 _PAGE = 256 * 1024
-# The longest text of a line (characters): some are what a caller made up. Names are shorter, paths
-# are the kernel's.
+# The longest text in a line (characters): some comes from callers. Names are shorter, paths come
+# from the kernel.
 _LONGEST_TEXT = 256
 _LONGEST_NAME = 64
 _LONGEST_PATH = 4096
 
 
 class AuditCaller(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Who asked, as attested; absent is what could not be established."""
+    """Who asked, as attested; unknown facts are absent."""
 
     uid: int
     pid: int | None = None
@@ -97,7 +97,7 @@ def _shown(text: str, most: int = ...) -> str: ...
 @overload
 def _shown(text: str | None, most: int = ...) -> str | None: ...
 def _shown(text: str | None, most: int = _LONGEST_TEXT) -> str | None:
-    """Return *text* as a terminal may show it: *most* characters of it, none but printable ones."""
+    """Return *text* safe for a terminal: at most *most* characters, only printable ones."""
     if text is None or (len(text) <= most and text.isprintable()):
         return text
     shown = "".join(
@@ -117,15 +117,15 @@ class AuditLog:
         self._descriptor = self._open()
 
     def record(self, entry: AuditEntry) -> None:
-        """Hand one line to the kernel, or raise: what cannot be recorded is not released."""
+        """Write one line, or raise: what cannot be recorded is not released."""
         self._write(entry)
         if self._sync == "always":
             self._force(self._descriptor)
 
     def commit(self, entry: AuditEntry) -> Awaitable[None] | None:
-        """Hand one line to the kernel; what is returned, if anything, ends once the disk has it.
+        """Write one line; if something is returned, it ends once the line is on disk.
 
-        Nobody else waits for that disk. Raises as `record` does, or what is returned does.
+        Nobody else waits for the disk. Raises like `record`, or the returned value does.
         """
         self._write(entry)
         if self._sync != "always":
@@ -157,7 +157,7 @@ class AuditLog:
     def after(self, cursor: str | None) -> bytes:
         """Return whole lines from byte offset *cursor* on (None: the newest), as NDJSON."""
         if cursor is not None and not (cursor.isascii() and cursor.isdigit()):
-            raise BrokerError(Kind.BAD_REQUEST, "after is a byte offset of the audit log")
+            raise BrokerError(Kind.BAD_REQUEST, "after must be a byte offset of the audit log")
         try:
             with opened(self.path, follow=False) as descriptor:
                 size = os.fstat(descriptor).st_size
@@ -174,7 +174,7 @@ class AuditLog:
         return page[: page.rfind(b"\n") + 1]
 
     def reopen(self) -> None:
-        """Open the file anew, for whoever rotates it."""
+        """Open the file again, after a log rotation."""
         old, self._descriptor = self._descriptor, self._open()
         os.close(old)
 

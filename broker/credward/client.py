@@ -1,7 +1,7 @@
 """The daemon seen from another process: one request per connection, synchronous, quick to import.
 
-Says what the daemon said, or that there is none; where sockets may be is `paths`, which of them
-are trusted `trust`, what is printed is the caller's business.
+Returns the daemon's answer, or an error if there is no daemon; `paths` says where sockets are,
+`trust` which are trusted; the caller prints.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from credward.tokens import TokenRequest
 
 __all__ = ["Client"]
 
-# An audit log is the longest answer there is; what is longer than this is not ours.
+# An audit log is the longest answer; a longer one is not from our daemon.
 _LONGEST_ANSWER = 64 * 1024 * 1024
 _LONGEST_TOKEN = 16_384
 _REFRESH_TIMEOUT = 30.0
-# Opening the store may ask the keychain, and a passphrase takes its time (seconds).
+# Opening the store may ask the keychain, and a passphrase takes time (seconds).
 _STORE_TIMEOUT = 75.0
 
 _S = TypeVar("_S", bound=msgspec.Struct)
 
 
 class Client:
-    """Asks the first daemon that answers at *sockets*; *timeout* bounds each request (seconds).
+    """Asks the first daemon that answers at *sockets*; *timeout* limits each request (seconds).
 
-    A socket is asked only where no other user could have put it; *named*: the user named it
+    A socket is used only if no other user could have made it; *named*: the user named it
     (CREDWARD_SOCKET), so the daemon may be another user's. Each request raises `BrokerError`.
     """
 
@@ -56,11 +56,11 @@ class Client:
     def get_token(
         self, token_request: TokenRequest, folder: bytes = b"", variables: str | None = None
     ) -> tuple[bytes, Mapping[str, str]]:
-        """Return the body in the format asked for, and the answer's headers in lower case.
+        """Return the body in the requested format, and the answer's headers in lower case.
 
-        *folder*: what there is around the asker (`credward.folder`). *variables*: what is told of
-        its environment (`policy.client_variables`), None where nobody says anything about it. Raise
-        `fix-configuration` where the daemon did not look at one of them: it is older than this.
+        *folder*: the files around the caller (`credward.folder`). *variables*: the report on its
+        environment (`policy.client_variables`), None if there is none. Raise `fix-configuration` if
+        the daemon did not check one of them: it is older than this.
         """
         path = f"{_path(token_request.credential)}/{quote(token_request.format, safe='')}"
         query, timeout = _query(token_request, variables), token_request.timeout
@@ -81,7 +81,7 @@ class Client:
         return self._read(self._ask("GET", "/v1/credentials"), wire.StatusList)
 
     def refresh(self, credential: str, timeout: float = _REFRESH_TIMEOUT) -> wire.RefreshResult:
-        """Have a token minted now."""
+        """Mint a token now."""
         query = {"timeout": f"{timeout:.3f}"}
         answer = self._ask("POST", _path(credential) + "/refresh", query, timeout=timeout)
         return self._read(answer, wire.RefreshResult)
@@ -94,16 +94,16 @@ class Client:
         reason: wire.RejectionReason = "unauthorized",
         until: float | None = None,
     ) -> None:
-        """Say that a token was refused where it is used (None: the one that is handed out now).
+        """Report a token that was refused where it is used (None: the one that is handed out now).
 
-        *until*: when it may be used again, in Unix seconds, where the refusal said so.
+        *until*: when it may be used again, in Unix seconds, if the refusal said so.
         """
         report = wire.RejectedReport(token_id=token_id, reason=reason, until=until)
         body = wire.encode(report)
         self._ask("POST", _path(credential) + "/rejected", body=body)
 
     def reload(self) -> wire.ReloadResult:
-        """Have the configuration read again."""
+        """Reload the configuration."""
         return self._read(self._ask("POST", "/v1/reload"), wire.ReloadResult)
 
     def health(self) -> wire.Health:
@@ -127,9 +127,9 @@ class Client:
     def login(
         self, name: str, method: str | None = None, claims: str | None = None
     ) -> wire.LoginStarted:
-        """Start a login for a grant or a credential on it, or join the one under way.
+        """Start a login for a grant or a credential on it, or join the current one.
 
-        *claims*: the challenge that it has to meet, as JSON.
+        *claims*: the challenge that it must answer, as JSON.
         """
         body = wire.encode(wire.LoginStart(method=method, claims=claims))
         answer = self._ask("POST", _grant(name, "login"), body=body, timeout=_STORE_TIMEOUT)
@@ -138,28 +138,28 @@ class Client:
     def login_events(
         self, login_id: str, after: int, seconds: float = 25.0
     ) -> list[wire.LoginEvent]:
-        """Return what happened in a login after the first *after* events, waiting for one."""
+        """Return the events of a login after the first *after*; wait for one."""
         query = {"after": str(after), "timeout": f"{seconds:.3f}"}
         path = f"/v1/logins/{quote(login_id, safe='')}/events"
         lines = self._ask("GET", path, query, timeout=seconds + 5.0).body.splitlines()
         return [wire.decode(line, wire.LoginEvent) for line in lines]
 
     def login_answer(self, login_id: str, field: str, value: str) -> None:
-        """Hand on what the user typed."""
+        """Pass on what the user typed."""
         body = wire.encode(wire.LoginAnswer(field=field, value=value))
         path = f"/v1/logins/{quote(login_id, safe='')}/answer"
         self._ask("POST", path, body=body, confiding=True)
 
     def login_cancel(self, login_id: str) -> None:
-        """Give a login up."""
+        """Cancel a login."""
         self._ask("DELETE", f"/v1/logins/{quote(login_id, safe='')}")
 
     def login_cancel_of(self, name: str) -> wire.LoginGivenUp:
-        """Give up the login under way of a grant or a credential on it, wherever it was begun."""
+        """Cancel the current login of a grant or a credential on it, wherever it was started."""
         return self._read(self._ask("DELETE", _grant(name, "login")), wire.LoginGivenUp)
 
     def import_grant(self, name: str, grant: str) -> wire.GrantGiven:
-        """Give an existing refresh token into the daemon's sole ownership."""
+        """Hand over an existing refresh token for good."""
         body = wire.encode(wire.GrantImport(grant=grant))
         answer = self._ask(
             "POST", _grant(name, "grant"), body=body, timeout=_STORE_TIMEOUT, confiding=True
@@ -167,12 +167,12 @@ class Client:
         return self._read(answer, wire.GrantGiven)
 
     def logout(self, name: str) -> wire.GrantDropped:
-        """Have a grant revoked where possible, and forgotten."""
+        """Revoke a grant if possible, and forget it."""
         answer = self._ask("POST", _grant(name, "logout"), timeout=_STORE_TIMEOUT)
         return self._read(answer, wire.GrantDropped)
 
     def revoke_all(self) -> wire.Dropped:
-        """Have every grant revoked where possible, and everything dropped."""
+        """Revoke every grant if possible, and drop everything."""
         return self._read(self._ask("POST", "/v1/revoke-all", timeout=_STORE_TIMEOUT), wire.Dropped)
 
     def lock(self, passphrase: str | None) -> None:
@@ -200,7 +200,7 @@ class Client:
         return self._read(answer, wire.SecretKept)
 
     def secret_allow(self, name: str) -> wire.SecretAllowed:
-        """Bind a secret to what the configuration in force uses it for."""
+        """Bind a secret to its use in the current configuration."""
         path = f"/v1/secrets/{quote(name, safe='')}/allow"
         answer = self._ask("POST", path, timeout=_STORE_TIMEOUT)
         return self._read(answer, wire.SecretAllowed)
@@ -240,16 +240,16 @@ class Client:
                 raise _timed_out() from error
             except OSError as error:
                 raise BrokerError(
-                    Kind.NOT_RUNNING, "the daemon went away before it answered: ask again"
+                    Kind.NOT_RUNNING, "the daemon ended before it answered: ask again"
                 ) from error
         if answer.is_problem:
             raise _failure(answer)
         return answer
 
     def _connect(self, deadline: float, *, confiding: bool) -> socket.socket:
-        """Return a connection to the first socket that takes one; *confiding* as in `trust`.
+        """Return a connection to the first socket that accepts one; *confiding* as in `trust`.
 
-        Why a place was refused says more than that nobody listens at another.
+        The reason for refusing a socket says more than "nobody listens" at another.
         """
         missed = []
         refused: Failure | None = None
@@ -284,7 +284,7 @@ class Client:
             try:
                 chunk = connection.recv(65_536)
             except ConnectionResetError:
-                # A refusal may come before our question was read: the answer is there all the same.
+                # A refusal may come before our request was read: the answer is there anyway.
                 break
             if not chunk:
                 break
@@ -316,7 +316,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
     @property
     def is_problem(self) -> bool:
-        """Whether it is a failure; `ready` answers 503 with a body of its own."""
+        """Whether it is a failure; `ready` answers 503 with its own body."""
         return (
             not 200 <= self.status < 300 and self.headers.get("content-type") != "application/json"
         )
@@ -356,7 +356,7 @@ def _query(token_request: TokenRequest, variables: str | None) -> dict[str, str]
 
 
 def _encoded(query: Mapping[str, str]) -> str:
-    # The list of variables has its own encoding inside, and stays legible.
+    # The list of variables has its own encoding inside, and stays readable.
     safe = {"variables": "=,"}
     return "&".join(
         f"{name}={quote(value, safe=safe.get(name, ''))}" for name, value in query.items()
@@ -388,7 +388,7 @@ def _failure(answer: _Answer) -> BrokerError:
         return wire.decode(answer.body, wire.Problem).to_error()
     except BrokerError:
         slug, status = answer.headers.get("credward-kind", ""), answer.status
-        # A kind that is not known here (a newer daemon's) is judged by the status.
+        # For an unknown kind (from a newer daemon) the status decides.
         known = [kind for kind in Kind if kind.slug == slug]
         kind = next(
             iter([*known, *(each for each in Kind if each.status == status)]), Kind.INTERNAL
@@ -399,7 +399,7 @@ def _failure(answer: _Answer) -> BrokerError:
 
 
 def _checked(body: bytes, format_name: str) -> bytes:
-    """Return what may be printed: never nothing, and for `token` what a harness takes for one."""
+    """Return the text to print: never empty, and for `token` valid for a harness."""
     token = body.removesuffix(b"\n")
     if format_name != "token" and body:
         return body
@@ -427,5 +427,6 @@ def _timed_out() -> BrokerError:
 
 def _not_ours() -> BrokerError:
     return BrokerError(
-        Kind.INTERNAL, "what answers is no credward daemon of this version: run credward doctor"
+        Kind.INTERNAL,
+        "the program that answers is not a credward daemon of this version: run credward doctor",
     )

@@ -1,7 +1,7 @@
 """The only reader of time: wall clock for expiry, boot-time clock for waiting.
 
-Everyone else is handed `now`; what a step of the wall clock means is decided in `lifecycle` and
-`issuing`.
+All other code gets `now` as an argument; `lifecycle` and `issuing` handle changes of the wall
+clock.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Protocol
 
 __all__ = ["Clock", "SystemClock"]
 
-# CLOCK_BOOTTIME counts suspended time, which CLOCK_MONOTONIC does not on Linux; macOS's monotonic
-# clock is the nearest there.
+# CLOCK_BOOTTIME counts suspended time, CLOCK_MONOTONIC does not on Linux; on macOS the monotonic
+# clock is the nearest.
 _ELAPSED_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
@@ -36,5 +36,5 @@ class SystemClock:
         return time.time()  # noqa: TID251 - the one place
 
     def elapsed(self) -> float:
-        """Return seconds since boot, suspended time included where the system can tell."""
+        """Return seconds since boot, with suspended time if the system can tell."""
         return time.clock_gettime(_ELAPSED_CLOCK)

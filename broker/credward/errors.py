@@ -1,7 +1,6 @@
 """The closed table of error kinds, a failure as a value, and the one exception that carries it.
 
-Says what went wrong and whose turn it is; how it is written to a client is the job of `wire` and
-`cli`.
+Says what went wrong and who must act; `wire` and `cli` format it for clients.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ Sent = Literal["no", "maybe"]
 
 
 class Recovery(enum.StrEnum):
-    """What would clear a failure: time, a login, or a change of configuration."""
+    """What clears a failure: time, a login, or a change of configuration."""
 
     RETRY = "retry"
     REAUTHORIZE = "reauthorize"
@@ -74,7 +73,7 @@ class Kind(enum.Enum):
 
 
 class _Facts(TypedDict, total=False):
-    """The fields of a `Failure` that most do not set."""
+    """The optional fields of a `Failure`."""
 
     reason: str
     remedy: str
@@ -90,12 +89,12 @@ class _Facts(TypedDict, total=False):
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """What went wrong, as a value that can be kept: safe to show, no secret and no upstream body.
 
-    *cause* is one line without the program's name, subject first; *reason* what it is put down to,
-    *remedy* the command that helps, *since* the Unix time since when. A cause without a remedy of
-    its own says it all. *hint* is further help for a terminal. *retry_after* is in seconds. *sent*
-    says whether an upstream request may have reached the server. *challenge* is what the next login
-    has to meet, as JSON; it holds no secret. *local*: something is missing on this machine, and no
-    server or program was asked.
+    *cause* is one line without the program's name, subject first; *reason* explains it, *remedy* is
+    the command that helps, *since* the Unix time since when. A cause without a remedy is complete.
+    *hint* is further help for a terminal. *retry_after* is in seconds. *sent* says whether an
+    upstream request may have reached the server. *challenge* is the claims challenge for the next
+    login, as JSON; it holds no secret. *local*: something is missing on this machine, and no server
+    or program was asked.
     """
 
     kind: Kind
@@ -117,13 +116,13 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
         cause: str,
         **facts: Unpack[_Facts],
     ) -> Self:
-        """Return the failure; without a recovery of its own it has the one of its kind."""
+        """Return the failure; the default recovery is that of its kind."""
         facts["recovery"] = facts.get("recovery") or kind.recovery
         return cls(kind=kind, cause=cause, **facts)  # type: ignore[arg-type]
 
     @property
     def message(self) -> str:
-        """One line without the time; the edge says that too, by the clock of its reader."""
+        """One line without the time; the edge adds it, by the clock of its reader."""
         return self.line()
 
     def line(self, since: str = "") -> str:
@@ -135,17 +134,17 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.cause}{when}{reason}: {self.remedy}"
 
     def unsent(self) -> Self:
-        """Return the same failure of something that did not reach the server."""
+        """Return the same failure, marked as not sent to the server."""
         return msgspec.structs.replace(self, sent="no")
 
     def on_this_machine(self) -> Self:
-        """Return the same failure of something that asked no server and ran no program."""
+        """Return the same failure, marked as local: no server asked, no program run."""
         return msgspec.structs.replace(self, local=True)
 
     def error(self) -> BrokerError:
-        """Return a new exception that says this, to be raised at once.
+        """Return a new exception for this, to raise at once.
 
-        An exception is never kept: it holds on to every frame that it passed, and what lay there.
+        Never keep an exception: it holds every frame that it passed, with its variables.
         """
         return BrokerError(
             self.kind,
@@ -163,7 +162,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BrokerError(Exception):
-    """A `Failure` on its way to whoever can tell of it; the arguments are its fields."""
+    """A `Failure` on its way to the code that reports it; the arguments are its fields."""
 
     def __init__(self, kind: Kind, cause: str, **facts: Unpack[_Facts]) -> None:
         self.failure = Failure.of(kind, cause, **facts)
@@ -184,6 +183,6 @@ class BrokerError(Exception):
 
 
 def login_required(name: str, **facts: Unpack[_Facts]) -> Failure:
-    """Return that *name* waits for a login; without a *remedy* of its own, for one by us."""
+    """Return that *name* needs a login; the default *remedy* is our own login command."""
     facts["remedy"] = facts.get("remedy") or f"run credward login {name}"
     return Failure.of(Kind.LOGIN_REQUIRED, f'"{name}" needs a login', **facts)

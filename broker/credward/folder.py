@@ -1,9 +1,9 @@
-"""What a caller hands over about the folder that it asks from, as bytes: variables and files, raw.
+"""What a caller sends about its folder, as bytes: variables and files, raw.
 
-The frame alone, which the helper writes in C as well; what the files say is read by
-`policy.claude_settings`, which files there are by the helper (`folder.c`) and `cli.settings_files`.
+Only the format, which the helper also writes in C; `policy.claude_settings` reads the files, the
+helper (`folder.c`) and `cli.settings_files` find them.
 
-A body is a row of records:
+A body is a list of records:
 
     variable LENGTH NAME       and LENGTH bytes, a newline (older helpers)
     file LENGTH PATH           and LENGTH bytes, a newline
@@ -25,7 +25,7 @@ from urllib.parse import quote, unquote_to_bytes
 __all__ = ["FOLDER_HEADER", "MEDIA_TYPE", "Record", "decode", "encode"]
 
 MEDIA_TYPE = "application/vnd.credward.folder"
-# In an answer: the daemon looked at what was handed over.
+# In an answer: the daemon checked what was sent.
 FOLDER_HEADER = "Credward-Folder"
 
 _HEAD = re.compile(
@@ -46,14 +46,14 @@ class Record:
 def encode(
     kind: Literal["file", "unreadable", "too-large"], path: str, content: bytes | None = None
 ) -> bytes:
-    """Return one record of a body; *content* is that of a file."""
+    """Return one record of a body; *content* is the content of a file."""
     length = "" if content is None else f"{len(content)} "
     head = f"{kind} {length}{quote(os.fsencode(path), safe='')}\n".encode()
     return head if content is None else head + content + b"\n"
 
 
 def decode(body: bytes | bytearray) -> Iterator[Record]:
-    """Yield the records of *body*; raise `ValueError` where it is not of this shape."""
+    """Yield the records of *body*; raise `ValueError` if the format is wrong."""
     at = 0
     while at < len(body):
         head = _HEAD.match(body, at)

@@ -1,4 +1,4 @@
-"""What somebody meant who wrote a name that there is not: one guess for all who complain of it."""
+"""Guesses which existing name was meant by a wrong one, for all error messages."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Collection
 
 __all__ = ["guess"]
 
-# So many are shown where none is near (a line that people read to its end).
+# How many names to show if none is near (people must read the line to its end).
 _FEW = 6
 
 
 def guess(name: str, known: Collection[str], *, listed: bool = False) -> str:
-    """Return how a complaint of *name* goes on: the nearest of the *known* names, or nothing.
+    """Return the end of an error about *name*: the nearest of the *known* names, or nothing.
 
-    *listed*: where none is near, all of them if they are few; not for what is nobody's business.
+    *listed*: if none is near, show all if they are few; not for names that are private.
     """
     if near := difflib.get_close_matches(name, known, n=1):
         return f', perhaps "{near[0]}"'

@@ -1,7 +1,7 @@
-"""Freed memory that still holds what was in it, and how to overwrite that as far as Python allows.
+"""Overwrites freed memory that still holds old data, as far as Python allows.
 
-Texts cannot be overwritten while they live; once they are freed, their place can. What this does
-not reach is in THREAT_MODEL.md.
+A `str` cannot be overwritten while it lives; after it is freed, its memory can. THREAT_MODEL.md
+lists what this does not reach.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ __all__ = ["overwrite_free_blocks", "overwrite_when_freed"]
 # From malloc.h of glibc.
 _M_PERTURB, _M_ARENA_MAX = -6, -8
 _PATTERN = 0x5A
-# obmalloc.c: blocks up to this size, in steps of 16, come from pools of Python's own (bytes).
+# obmalloc.c: blocks up to this size, in steps of 16, come from Python's own pools (bytes).
 _SMALL, _STEP = 512, 16
 # No daemon has more free blocks of one size than fit in this (bytes), or than so many.
 _EACH, _MOST = 256 * 1024, 4096
 _AT_ONCE = 512
-# bytesobject.h: what bytes have before and behind what they hold.
+# bytesobject.h: the overhead of a bytes object before and after its content.
 _HEAD = sys.getsizeof(b"")
-# malloc.c: each thread keeps up to 7 free chunks of each size up to this one (bytes) to itself.
+# malloc.c: each thread keeps up to 7 free chunks of each size up to this one (bytes).
 _CACHED, _PER_SIZE = 1040, 8
 
 
 def overwrite_when_freed() -> bool:
-    """Have the allocator of the C library overwrite what is freed; return whether it can.
+    """Make the allocator of the C library overwrite freed memory; return whether it can.
 
     For large blocks and for libraries; Python's own small blocks need `overwrite_free_blocks`. One
     arena for all threads, so that it reaches them too.
@@ -40,10 +40,10 @@ def overwrite_when_freed() -> bool:
 def overwrite_free_blocks() -> Iterator[None]:
     """Overwrite the free blocks, one size after the other, each in a fraction of a millisecond.
 
-    By having them all: whatever is free is handed out, zeroed, and given back; at last to the
-    system too, as far as whole pages are free.
+    It allocates all free blocks, zeroes and frees them; at the end whole free pages go back to the
+    system.
     """
-    # What only refers to itself is not free yet.
+    # Objects in reference cycles are not free yet.
     gc.collect()
     yield
     held: list[bytes | bytearray] = []
@@ -60,7 +60,7 @@ def overwrite_free_blocks() -> Iterator[None]:
 
 
 def _of_glibc(name: str) -> Callable[..., int]:
-    """Return a function of the C library; where that is another one, what does nothing."""
+    """Return a function of the C library; in another library, one that does nothing."""
     found: Callable[..., int] | None = None
     if sys.platform == "linux":
         # musl has none of them.
@@ -69,7 +69,7 @@ def _of_glibc(name: str) -> Callable[..., int]:
 
 
 def _block(size: int) -> bytes | bytearray:
-    """Return what lies in a zeroed block of this *size*, with as little besides as can be."""
+    """Return an object in a zeroed block of this *size*, with as little overhead as possible."""
     inside = size - _HEAD
-    # What is shorter has a block for its head and one for what it holds.
+    # A shorter one has a block for its head and one for its content.
     return bytes(inside) if inside > 1 else bytearray(size - 1)

@@ -1,7 +1,7 @@
-"""Files opened by name: regular ones only, and never a wait for whoever is at the other end.
+"""Files opened by name: only regular ones, and never a wait for the other end of a pipe.
 
-A named pipe holds who opens it, a device may do anything: an attacker, or a slip, puts one where a
-file is expected. Whose a file may be, and what it holds, is for who opens it.
+A named pipe blocks the process that opens it, a device may do anything: an attacker, or a mistake,
+can put one where a file is expected. The caller checks the owner and the content of a file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = [
     "sync_directory",
 ]
 
-# No configuration, policy or record of ours is nearly as long (bytes).
+# Much longer than any configuration, policy or record of ours (bytes).
 _LONGEST = 16 * 1024 * 1024
 _KINDS = (
     (stat.S_ISLNK, "a symbolic link"),
@@ -40,16 +40,16 @@ def open_file(
 ) -> int:
     """Return a descriptor of the regular file *path*, which children do not inherit.
 
-    What is made is 0600. Raise `OSError`, whose `strerror` says what it is, for anything else;
-    without *follow* for a symbolic link too (ELOOP, as open(2) has it).
+    A new file has mode 0600. Raise `OSError` for anything else, with the kind in `strerror`;
+    without *follow* also for a symbolic link (ELOOP, as in open(2)).
     """
     flags |= os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
-    # Looked at before it is opened, which alone makes some devices act.
+    # Check before the open, because opening some devices has effects.
     with contextlib.suppress(FileNotFoundError):
         _refuse(Path(path).stat(follow_symlinks=follow), path)
     descriptor = os.open(path, flags, 0o600)
     try:
-        # And after, for it may have been exchanged in between.
+        # And after it, because it may have been replaced in between.
         _refuse(os.fstat(descriptor), path)
     except OSError:
         os.close(descriptor)
@@ -61,7 +61,7 @@ def open_file(
 def opened(
     path: str | os.PathLike[str], flags: int = os.O_RDONLY, *, follow: bool = True
 ) -> Iterator[int]:
-    """Yield what `open_file` returns, and close it."""
+    """Yield the descriptor of `open_file`, and close it."""
     descriptor = open_file(path, flags, follow=follow)
     try:
         yield descriptor
@@ -70,13 +70,13 @@ def opened(
 
 
 def check_file(path: str | os.PathLike[str]) -> None:
-    """Raise what `open_file` would, for a library that opens *path* itself."""
+    """Raise the same errors as `open_file`, for a library that opens *path* itself."""
     with opened(path):
         pass
 
 
 def read_all(descriptor: int, most: int = _LONGEST) -> bytes:
-    """Return what is in an open file; raise `OSError` (EFBIG) for more than *most* bytes."""
+    """Return the content of an open file; raise `OSError` (EFBIG) for more than *most* bytes."""
     content = bytearray()
     while part := os.read(descriptor, min(1 << 20, most + 1 - len(content))):
         content += part
@@ -86,14 +86,14 @@ def read_all(descriptor: int, most: int = _LONGEST) -> bytes:
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """Return the text of a file; raise `OSError`, or `UnicodeDecodeError` for what is no UTF-8."""
+    """Return the text of a file; raise `OSError`, or `UnicodeDecodeError` if it is not UTF-8."""
     with opened(path) as descriptor:
         return read_all(descriptor).decode("utf-8")
 
 
 def replace_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:
-    """Put *content* in the place of *path*: the old file or the new one, whole; raise `OSError`."""
-    # Late: whoever starts a daemon reads files too, and is not to wait for this.
+    """Replace *path* by *content*: always the complete old or new file; raise `OSError`."""
+    # Late import: code that starts a daemon also reads files, and must not wait for this.
     import tempfile  # noqa: PLC0415
 
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:64]}-")
@@ -110,12 +110,13 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Make what the files in *directory* are called durable; raise `OSError`."""
+    """Make the names of the files in *directory* durable; raise `OSError`."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        # Some network and FUSE file systems sync no directories; there is nothing more to do there.
+        # Some network and FUSE file systems cannot sync directories; nothing more can be done
+        # there.
         if error.errno != errno.EINVAL:
             raise
     finally:

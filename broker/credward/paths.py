@@ -1,7 +1,7 @@
-"""Where things lie on this machine: configuration, state, and the socket's search order.
+"""The paths on this machine: configuration, state, and the socket's search order.
 
-Computes paths from an environment that it is handed; making and checking them is done by those who
-use them. `environment` is the one place where the process environment is read.
+Computes paths from a given environment; their users make and check them. Only `environment` reads
+the process environment.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 _SOCKET = "credward.sock"
-# The machine's own daemon, for the users that its configuration lists.
+# The daemon of the machine, for the users that its configuration lists.
 SYSTEM_SOCKET = Path("/run/credward") / _SOCKET
 # sockaddr_un.sun_path less its NUL: 108 on Linux, 104 on macOS.
 _LONGEST = {"darwin": 103}
@@ -38,18 +38,18 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True):
     config_file: Path
     # Given by CREDWARD_CONFIG: then no other layer is read.
     config_alone: bool
-    # Where our own files beside the configuration lie, wherever that one is.
+    # The directory of our own files next to the default configuration.
     config_dir: Path
     system_config_dir: Path
     state_dir: Path
     sockets: tuple[Path, ...]
     socket: Path
-    # Named by CREDWARD_SOCKET: clients look nowhere else and never start a daemon.
+    # From CREDWARD_SOCKET: clients look nowhere else and never start a daemon.
     socket_named: bool
 
     @property
     def is_configured(self) -> bool:
-        """Whether there is a file of configuration, the user's or the system's."""
+        """Whether there is a configuration file, of the user or the system."""
         system = self.system_config_dir
         return (
             self.config_file.exists()
@@ -66,7 +66,7 @@ def environment() -> Mapping[str, str]:
 def find_paths(
     environ: Mapping[str, str], *, uid: int | None = None, platform: str = sys.platform
 ) -> Paths:
-    """Return the places for *environ*; raises `fix-configuration` where no socket can be."""
+    """Return the paths for *environ*; raises `fix-configuration` if no socket is possible."""
     uid = os.geteuid() if uid is None else uid
     home = Path(environ.get("HOME") or "/")
     config_home = _xdg(environ, "XDG_CONFIG_HOME", home / ".config")
@@ -81,7 +81,7 @@ def find_paths(
     if not sockets:
         raise BrokerError(
             Kind.FIX_CONFIGURATION,
-            "every place for the socket has too long a path: set CREDWARD_SOCKET to a short one",
+            "all possible socket paths are too long: set CREDWARD_SOCKET to a shorter one",
         )
     alone = environ.get("CREDWARD_CONFIG")
     return Paths(
@@ -131,12 +131,12 @@ def _search_order(
             order.append(own / "credward" / _SOCKET)
         order.append(state_dir / "run" / _SOCKET)
     order.append(SYSTEM_SOCKET)
-    # The system's socket comes last and only a system daemon, which names it, listens there.
+    # The system's socket comes last; only a system daemon, which names it, listens there.
     return list(dict.fromkeys(order))
 
 
 def is_private(directory: Path, uid: int) -> bool:
-    """Whether *directory* is one, no link, and of *uid* alone, as the login manager makes it."""
+    """Whether *directory* is a real directory only for *uid*, as the login manager makes it."""
     try:
         found = directory.lstat()
     except OSError:
@@ -149,7 +149,7 @@ def _fits(path: Path, platform: str) -> bool:
 
 
 def _xdg(environ: Mapping[str, str], name: str, default: Path) -> Path:
-    # A relative path in an XDG variable is to be ignored (XDG base directory specification).
+    # A relative path in an XDG variable must be ignored (XDG base directory specification).
     value = environ.get(name, "")
     return Path(value) if value.startswith("/") else default
 

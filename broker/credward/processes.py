@@ -1,6 +1,6 @@
-"""Kill a process together with everything below it, whatever session or group that moved to.
+"""Kill a process with all its descendants, even those in another session or group.
 
-Knows process ids only; who is to be killed and when is decided in `workers` and `providers.io`.
+Knows only process ids; `workers` and `providers.io` decide what to kill and when.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from typing import NamedTuple
 
 __all__ = ["ProcessId", "descendants", "kill_below", "kill_session", "kill_tree"]
 
-# A tree that still grows after so many sweeps outruns us; what is left then is not worth a loop
-# that never ends.
+# A tree that still grows after so many sweeps is faster than we are; the rest is not worth an
+# endless loop.
 _SWEEPS = 100
 _PROC = Path("/proc")
 
 
 class ProcessId(NamedTuple):
-    """A process named so that a reused pid is not taken for it (*start_time* in clock ticks)."""
+    """A process, safe against a reused pid (*start_time* in clock ticks)."""
 
     pid: int
     start_time: int
 
 
 def descendants(root: int, *, spare: Collection[ProcessId] = ()) -> frozenset[ProcessId]:
-    """Return the live processes below *root*, but those in *spare* and below them.
+    """Return the live processes below *root*, except those in *spare* and below them.
 
-    Zombies are dead. Nothing where there is no /proc.
+    Zombies do not count. Empty without /proc.
     """
     found: set[ProcessId] = set()
     todo = [root]
@@ -45,10 +45,10 @@ def descendants(root: int, *, spare: Collection[ProcessId] = ()) -> frozenset[Pr
 
 
 def kill_below(root: int, *, spare: Collection[ProcessId] = ()) -> None:
-    """Kill every process below *root* but those in *spare* and below them.
+    """Kill every process below *root* except those in *spare* and below them.
 
-    Complete only while *root* is a child subreaper, to which orphans come back: a process that
-    daemonised itself is then still below it.
+    Complete only while *root* is a child subreaper, which gets all orphans: then a process that
+    daemonised itself is still below it.
     """
     for _ in range(_SWEEPS):
         doomed = descendants(root, spare=spare)
@@ -59,7 +59,7 @@ def kill_below(root: int, *, spare: Collection[ProcessId] = ()) -> None:
 
 
 def kill_session(session: int) -> None:
-    """Kill what is left of a session whose leader died by itself and so killed nothing below it."""
+    """Kill the rest of a session whose leader died by itself, without killing its children."""
     for entry in _list(_PROC):
         fields = _stat(int(entry.name)) if entry.name.isdigit() else None
         if fields is not None and int(fields[3]) == session and fields[0] not in "ZX":
@@ -69,10 +69,9 @@ def kill_session(session: int) -> None:
 def kill_tree(root: int, *, programs: bool) -> None:
     """Kill *root*, a child of ours and leader of its process group, with its group.
 
-    *programs*: it starts programs, so what is below it goes first. It is stopped meanwhile, so that
-    it can start no more; and killed last, because orphans find their way back to it only as long as
-    it lives. As our child it stays a zombie until we reap it: neither pid nor group can be another
-    process's by now.
+    *programs*: it starts programs, so its descendants are killed first. It is stopped meanwhile, so
+    that it cannot start more; and killed last, because it gets orphans only while it lives. As our
+    child it stays a zombie until we reap it, so pid and group cannot be reused.
     """
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if programs and sys.platform == "linux":
@@ -80,7 +79,7 @@ def kill_tree(root: int, *, programs: bool) -> None:
             kill_below(root)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(root, signal.SIGKILL)
-    # Also by itself: killed before it had called setsid, it is in no group of its own.
+    # Also alone: if it is killed before it called setsid, it has no own group.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(root, signal.SIGKILL)
 
@@ -105,7 +104,7 @@ def _identify(pid: int) -> ProcessId | None:
 
 
 def _stat(pid: int) -> list[str] | None:
-    """Return the fields of proc(5) from the state on, counted from behind the free-text name."""
+    """Return the fields of proc(5) from the state on, which come after the free-text name."""
     try:
         text = (_PROC / str(pid) / "stat").read_text("utf-8", "replace")
     except OSError:
@@ -119,7 +118,7 @@ def _kill(process: ProcessId) -> None:
     except OSError:
         return
     try:
-        # Checked after the handle was opened: from here on the pid cannot become somebody else's.
+        # Check after the handle was opened: from now on no other process can get the pid.
         if _identify(process.pid) == process:
             signal.pidfd_send_signal(handle, signal.SIGKILL)
     except OSError:

@@ -1,7 +1,7 @@
-"""What set-up recorded of the owner's environment: places that differ from an account's usual ones.
+"""What set-up recorded of the owner's environment: unusual directories.
 
-One line `NAME=VALUE` each, in a file that only the owner writes. What is made of the values is
-`account`; when they are recorded is decided in `cli`.
+One line `NAME=VALUE` each, in a file that only the owner writes. `account` uses the values; `cli`
+decides when to record them.
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ from credward.named_files import opened
 __all__ = ["BUS", "LASTING", "RECORDED", "fault_of", "read_record"]
 
 BUS = "DBUS_SESSION_BUS_ADDRESS"
-# Places that do not end with the session in which they were recorded, as the others may.
+# Directories that do not end with the session that recorded them; the others may.
 LASTING = ("XDG_CONFIG_HOME", "XDG_STATE_HOME")
 RECORDED = (*LASTING, "XDG_RUNTIME_DIR", BUS)
-# More than four values ever need (bytes).
+# More than four values need (bytes).
 _LONGEST = 32 * 1024
 
 
 def fault_of(name: str, value: str) -> str | None:
-    """Return what is wrong with a *value*; None: it can be recorded, and used.
+    """Return what is wrong with a *value*; None: it can be recorded and used.
 
     A bus address must begin with `unix:`, as must each of several: the other transports of the
-    D-Bus specification ("Server Addresses") run a program (`unixexec:`) or dial out (`tcp:`).
+    D-Bus specification ("Server Addresses") run a program (`unixexec:`) or connect to the network
+    (`tcp:`).
     """
     if name not in RECORDED:
         return f"{name} is not one of {', '.join(RECORDED)}"
@@ -42,9 +43,9 @@ def fault_of(name: str, value: str) -> str | None:
 
 
 def read_record(path: Path, uid: int) -> dict[str, str]:
-    """Return the values that were recorded for *uid*, by variable; none where nothing was.
+    """Return the values that were recorded for *uid*, by variable; empty if there are none.
 
-    Raises `fix-configuration` where others can write the file, or where it says something else.
+    Raises `fix-configuration` if others can write to the file, or if its content is invalid.
     """
     try:
         with opened(path) as descriptor:
@@ -53,7 +54,9 @@ def read_record(path: Path, uid: int) -> dict[str, str]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
-        raise _unusable(path, f"cannot be read ({error.strerror})", "correct its rights") from error
+        raise _unusable(
+            path, f"cannot be read ({error.strerror})", "correct its permissions"
+        ) from error
     return dict(_values(path, text))
 
 

@@ -1,6 +1,6 @@
-"""What is asked for and what is minted: `TokenRequest`, `Token`, and the `Secret` inside it.
+"""Request and result of a mint: `TokenRequest`, `Token`, and the `Secret` inside it.
 
-Values only; where a token comes from is `providers`, who may have it is `policy`.
+Values only; `providers` mint a token, `policy` decides who may have it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TokenKind = Literal["bearer", "aws", "basic", "api-key"]
 
 
 class Secret:
-    """A secret text that cannot be printed, pickled or compared; `reveal()` is the one way out."""
+    """A secret text that cannot be printed, pickled or compared; `reveal()` is the only way out."""
 
     __slots__ = ("_value",)
 
@@ -54,7 +54,7 @@ class Secret:
 class SettingsFile:
     """A settings file of an agent in the folder of a caller: the *variables* that it sets.
 
-    *fault* says why nobody knows them, and what helps.
+    *fault* says why they are unknown, and what helps.
     """
 
     path: str
@@ -64,9 +64,9 @@ class SettingsFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folder:
-    """What a caller says of the folder that it asks from: its own *variables*, and *files* there.
+    """What a caller reports of its folder: its own *variables*, and *files* there.
 
-    Of both only what decides where requests go.
+    Only what decides where requests go.
     """
 
     variables: tuple[tuple[str, str], ...] = field(default=(), repr=False)
@@ -74,14 +74,14 @@ class Folder:
 
 
 class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One ask: which credential, in which shape, and for how long it must last.
+    """One request: which credential, in which format, and how long it must last.
 
     Durations are in seconds. *min_remaining* is the life that the token must still have when handed
     out (None: the default of the format); *cache_ttl* is how long the caller will keep it before
     asking again. The two `client_…` fields and *folder* are claims of the caller about where it
-    will send the token: they can only deny, never grant. *variables_told*: some of them come from
-    what it told of its environment, and the answer says that this was looked at. *other_than* is
-    the id of a token that was refused where it is used: another one is waited for.
+    will send the token: they can only deny, never grant. *variables_told*: some come from its
+    report on its environment, and the answer says that this was checked. *other_than* is the id of
+    a token that was refused where it is used: wait for another one.
     """
 
     credential: str
@@ -99,16 +99,16 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):
     # The sender's environment says that a tool runs it (CLAUDECODE): switches the rejection
     # inference off.
     in_tool: bool = False
-    # A digest of the MCP server that headers are for, which is an asker of its own.
+    # A digest of the MCP server that headers are for; it counts as a separate asker.
     mcp_server: str | None = None
 
     def __repr__(self) -> str:
-        # An address of the caller's may hold a password.
+        # A URL of the caller may hold a password.
         return f"TokenRequest({self.credential}, {self.format})"
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """A minted token; times are Unix seconds, *expires_at* None only where the source knows none.
+    """A minted token; times are Unix seconds, *expires_at* is None only if the source has none.
 
     *secret* is the bearer value; for kind `aws` it is the JSON text of `AccessKeyId`,
     `SecretAccessKey` and `SessionToken`, for kind `basic` it is `user:password`. *upstream_id*

@@ -1,9 +1,9 @@
-"""Whose socket is trusted, and connecting to it: the rules of helpers/paths.c, for Python clients.
+"""Which sockets are trusted, and connecting to them: the rules of helpers/paths.c, for Python.
 
-Where sockets may be is `paths`. Whoever could put a daemon of their own at one of these places
-would be handed every secret that is stored through it, and could hand out tokens of their choice.
-A user namespace shows all users that it does not map as one, the overflow uid (user_namespaces(7)).
-That stands for no one user: it may be our own daemon, or any other user's.
+`paths` says where sockets may be. A user who could put their own daemon there would get every
+secret that is stored through it, and could hand out any tokens. A user namespace shows all users
+that it does not map as one, the overflow uid (user_namespaces(7)). That is not one user: it may be
+our own daemon, or any other user's.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _XUCRED = struct.Struct("=II")
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 # The whole range mapped to itself is the initial user namespace (user_namespaces(7)).
 _IDENTITY = [b"0", b"0", b"4294967295"]
-# The kernel's DEFAULT_OVERFLOWUID, and where it says that another one was set.
+# The kernel's DEFAULT_OVERFLOWUID, and the file with another value.
 _OVERFLOW_UID, _OVERFLOW_FILE = 65534, "/proc/sys/kernel/overflowuid"
 _RETRY = 0.005
 
@@ -42,12 +42,12 @@ def connect(
     named: bool = False,
     confiding: bool = False,
 ) -> socket.socket:
-    """Return a connection to the daemon at *path*; raises `OSError` where nobody listens.
+    """Return a connection to the daemon at *path*; raises `OSError` if nobody listens.
 
-    *remaining* returns the seconds that are left, and raises when none are. *named*: the user named
-    this socket (CREDWARD_SOCKET), so it may be another user's, as a sidecar's is. *confiding*: a
-    secret is going to be sent, which takes a daemon whose user is known. Raises `fix-configuration`
-    where another user could have put the socket, and `denied` where this user may not open it.
+    *remaining* returns the remaining seconds, and raises at zero. *named*: the user named this
+    socket (CREDWARD_SOCKET), so it may be another user's, as for a sidecar. *confiding*: a secret
+    will be sent, so the user of the daemon must be known. Raises `fix-configuration` if another
+    user could have made the socket, and `denied` if this user may not open it.
     """
     try:
         _check_directory(path, named=named)
@@ -72,7 +72,7 @@ def ids_are_mapped() -> bool:
         with open("/proc/self/uid_map", "rb") as file:  # noqa: PTH123 - quicker than pathlib
             return file.read(64).split()[:3] != _IDENTITY
     except OSError:
-        # A kernel without user namespaces has no such file. Without /proc nobody knows.
+        # A kernel without user namespaces has no such file. Without /proc we do not know.
         return not os.path.exists("/proc/self")  # noqa: PTH110 - as above
 
 
@@ -95,18 +95,18 @@ def _check_socket(path: Path) -> None:
 def _owner_is_right(path: Path, owner: int) -> bool:
     if _is_ours(owner):
         return True
-    # Only root makes names in /run: whoever owns a directory there was given it. Where root is not
-    # shown, it is whoever made this namespace that put it there.
+    # Only root makes names in /run, so root gave a directory there to its owner. If root is not
+    # shown, the creator of this namespace made it.
     return path == SYSTEM_SOCKET and (_given_by_root(path.parent.parent) or not _is_known(owner))
 
 
 def _is_ours(uid: int) -> bool:
-    """Whether *uid* is this user or root; where we are shown as the overflow uid, nobody is us."""
+    """Whether *uid* is this user or root; never if our own uid looks like the overflow uid."""
     return uid in {os.geteuid(), 0} and _is_known(uid)
 
 
 def _is_known(uid: int) -> bool:
-    """Whether *uid* stands for one user: the overflow uid of a namespace stands for many."""
+    """Whether *uid* means one user: the overflow uid of a namespace means many."""
     return not ids_are_mapped() or uid != _overflow_uid()
 
 
@@ -134,9 +134,9 @@ def _connect(path: Path, remaining: Callable[[], float]) -> socket.socket:
 
 
 def _check_peer(connection: socket.socket, path: Path, *, named: bool, confiding: bool) -> None:
-    """Take the kernel's word for who listens.
+    """Ask the kernel who listens.
 
-    A check of names alone could be raced by swapping a parent directory.
+    A check of only the names could be raced by swapping a parent directory.
     """
     uid = _peer_uid(connection)
     if not named and path != SYSTEM_SOCKET and not _is_ours(uid):

@@ -1,8 +1,7 @@
 """The JSON bodies of the socket API, shared by the server, the client and the command line.
 
 Values only, version 1: unknown fields are ignored both ways, so an old client understands a new
-daemon. How bodies travel is `servers` and `client`; tokens never pass through here, their shapes
-are `formats`.
+daemon. `http` and `client` transport bodies; tokens never pass through here, `formats` shapes them.
 """
 
 from __future__ import annotations
@@ -57,12 +56,12 @@ RejectionReason = Literal["unauthorized", "revoked", "quota", "billing"]
 
 _PROBLEM_TYPE = "urn:credward:problem:"
 
-# A free text of a request that is kept, compared or written down; what is longer is refused.
+# The maximum of a free text in a request that is kept, compared or recorded.
 Word = Annotated[str, msgspec.Meta(max_length=256)]
 
 
 def line(failure: errors.Failure) -> str:
-    """Return what people read of *failure*, with the time since when by the machine's clock."""
+    """Return *failure* as text for people, with the time since when, by the machine's clock."""
     if failure.since is None:
         return failure.message
     since = datetime.fromtimestamp(failure.since)  # noqa: DTZ006 - the user's clock
@@ -70,7 +69,7 @@ def line(failure: errors.Failure) -> str:
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """Why the last mint of a credential failed; *recovery* is what would clear it."""
+    """Why the last mint of a credential failed; *recovery* is what clears it."""
 
     kind: str
     message: str
@@ -91,8 +90,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One credential without its secret; instants are Unix seconds, absent ones are null.
 
-    *life*: how long its tokens last, in seconds, as far as mints have shown. *refresh_at*: when the
-    next one is minted though nobody asks, null where somebody has to.
+    *life*: how long its tokens last, in seconds, as seen in mints. *refresh_at*: when the next one
+    is minted without a request, null if it needs one.
     """
 
     name: str
@@ -118,9 +117,8 @@ class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
 class Unusable(msgspec.Struct, frozen=True, kw_only=True):
     """A credential that gives no token now: *kind* is `cooldown` or `disabled`.
 
-    *reason* is the kind of a failure, or what was reported of its token, *since* when is null where
-    that is not known. *until* (Unix seconds) and *remaining* (seconds) are null where only
-    *recovery* ends it.
+    *reason* is the kind of a failure, or the report on its token; *since* is null if unknown.
+    *until* (Unix seconds) and *remaining* (seconds) are null if only *recovery* ends it.
     """
 
     credential: str
@@ -151,7 +149,7 @@ class StatusList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RefreshResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a forced mint brought, without the token."""
+    """The result of a forced mint, without the token."""
 
     credential: str
     token_id: str
@@ -163,7 +161,7 @@ class RejectedReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """Body of `POST .../rejected`: a token that was refused where it is used.
 
     *token_id* null: the one that is handed out now. *until* (Unix seconds): when it may be used
-    again, where the refusal said so.
+    again, if the refusal said so.
     """
 
     token_id: Word | None = None
@@ -172,7 +170,7 @@ class RejectedReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class ReloadResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a reload brought into force."""
+    """The configuration after a reload."""
 
     credentials: list[str]
     sources: list[str] = []
@@ -202,9 +200,9 @@ class Jwks(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoginStart(msgspec.Struct, frozen=True, kw_only=True):
-    """Body of `POST /v1/grants/{name}/login`; *method* null: the provider's own way.
+    """Body of `POST /v1/grants/{name}/login`; *method* null: the provider's default.
 
-    *claims*: a claims challenge that the login has to meet, as JSON; null: the one that the grant
+    *claims*: a claims challenge that the login must answer, as JSON; null: the one that the grant
     was refused with, if any.
     """
 
@@ -213,7 +211,7 @@ class LoginStart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoginStarted(msgspec.Struct, frozen=True, kw_only=True):
-    """A login that can be watched; *attached*: somebody had started it already."""
+    """A login that can be watched; *attached*: it was already running."""
 
     login_id: str
     grant: str
@@ -222,7 +220,7 @@ class LoginStarted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoginGivenUp(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the login of *credential*; *given_up* is false where none was under way."""
+    """The result of cancelling the login of *credential*; *given_up* is false if there was none."""
 
     grant: str
     credential: str
@@ -264,7 +262,7 @@ class LoginAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GrantImport(msgspec.Struct, frozen=True, kw_only=True):
-    """Body of `POST /v1/grants/{name}/grant`: an existing refresh token, given away."""
+    """Body of `POST /v1/grants/{name}/grant`: an existing refresh token that is handed over."""
 
     grant: str
 
@@ -273,10 +271,10 @@ class GrantImport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GrantGiven(msgspec.Struct, frozen=True, kw_only=True):
-    """A grant is kept; *durable* is false where the store could not be written.
+    """A grant is kept; *durable* is false if the store could not be written.
 
-    *works*: a token was minted with it; else *message* says why not yet, and a login that was there
-    before stays until then. *turned_away*: how many agents were, since it was missing.
+    *works*: a token was minted with it; else *message* says why not yet, and an earlier login stays
+    until then. *turned_away*: how many agents were refused without it.
     """
 
     grant: str
@@ -290,8 +288,8 @@ class GrantGiven(msgspec.Struct, frozen=True, kw_only=True):
 class GrantDropped(msgspec.Struct, frozen=True, kw_only=True):
     """A grant was forgotten; *revoked* upstream too, or else *message* says why not.
 
-    *held* is false where there was none: nobody had logged in. *durable* is false where the disk
-    still has it: that is tried again, but a daemon that is killed before finds it there.
+    *held* is false if there was none: nobody had logged in. *durable* is false while it is still on
+    disk: that is retried, but a daemon that is killed before that will find it again.
     """
 
     grant: str
@@ -327,7 +325,7 @@ class SecretValue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SecretKept(msgspec.Struct, frozen=True, kw_only=True):
-    """A secret was stored or forgotten; *durable*: on disk too, which is tried again where not."""
+    """A secret was stored or forgotten; *durable*: on disk too; if not, that is retried."""
 
     durable: bool = True
 
@@ -340,14 +338,14 @@ class SecretUse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SecretInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """One secret without its value; *uses* null: it was not used yet, and is bound to nothing."""
+    """One secret without its value; *uses* null: not used yet, so bound to nothing."""
 
     name: str
     uses: list[SecretUse] | None = None
 
 
 class SecretNames(msgspec.Struct, frozen=True, kw_only=True):
-    """The names in the store, without what they name; *secrets*: what each is bound to."""
+    """The names in the store, without values; *secrets*: what each is bound to."""
 
     names: list[str]
     secrets: list[SecretInfo] = []
@@ -362,17 +360,17 @@ class SecretAllowed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Nothing(msgspec.Struct, frozen=True, kw_only=True):
-    """Done, and there is nothing to say about it."""
+    """Done, without a result."""
 
 
 class GrantStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One grant without its secret; instants are Unix seconds.
 
-    *state*: `valid`; `needs-login`, and then *failure* is what every ask on it is answered, since
-    *parked_at* where there was a login before; `ambiguous`: nobody knows since *ambiguous_at*
-    whether its secret was used up; `untried`: it was handed over and has not worked yet; `locked`;
-    `none`: nothing is held, and nobody need do anything. *rotations* counts since the login;
-    *unsaved*: the store cannot be written, a journal keeps it.
+    *state*: `valid`; `needs-login`, and then *failure* is the answer to every request on it, since
+    *parked_at* if there was a login before; `ambiguous`: since *ambiguous_at* it is unknown whether
+    its secret was used up; `untried`: it was handed over and has not worked yet; `locked`; `none`:
+    nothing is held, and nobody needs to act. *rotations* counts since the login; *unsaved*: the
+    store cannot be written, a journal keeps it.
     """
 
     name: str
@@ -390,7 +388,7 @@ class GrantStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """An error on the wire (RFC 9457), with our kind, what clears it and when to come back."""
+    """An error on the wire (RFC 9457), with our kind, what clears it and when to retry."""
 
     type: str
     title: str
@@ -403,7 +401,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, failure: errors.Failure, status: int | None = None) -> Problem:
-        """Return the problem that says *failure*; *status* overrides the one of its kind."""
+        """Return the problem for *failure*; *status* overrides the one of its kind."""
         slug = failure.kind.slug
         return cls(
             type=_PROBLEM_TYPE + slug,
@@ -417,7 +415,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def to_error(self) -> BrokerError:
-        """Return the error meant, unknown words of a newer daemon read as the nearest known."""
+        """Return the error; unknown words of a newer daemon become the nearest known ones."""
         kind = Kind.from_slug(self.kind)
         known = {recovery.value: recovery for recovery in Recovery}
         retry_after = self.retry_after
@@ -441,10 +439,10 @@ def encode(body: msgspec.Struct) -> bytes:
 
 
 def decode(raw: bytes | bytearray, shape: type[_S]) -> _S:
-    """Read *raw* as *shape*, ignoring unknown fields; what it is not is `bad-request`.
+    """Read *raw* as *shape*, ignoring unknown fields; anything invalid is `bad-request`.
 
-    Two readers, for each refuses what the other lets pass: a name given twice and NaN, which other
-    readers would understand differently, and half a character (a lone surrogate), which is no text.
+    Two parsers, because each refuses what the other accepts: a repeated name and NaN, which other
+    parsers would read differently, and half a character (a lone surrogate), which is not text.
     """
     try:
         json.loads(

@@ -18,7 +18,8 @@ class Parked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     *challenge*: the claims challenge for the login, as JSON.
     """
 
-    cause: str
+    # The name of before: then it was the whole line.
+    cause: str = msgspec.field(name="message")
     reason: str = ""
     remedy: str = ""
     since: float

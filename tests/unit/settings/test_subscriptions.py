@@ -40,9 +40,7 @@ PLACES = [
 )
 def test_no_reference_leads_to_one(provider, words, place):
     """With the reason, and what to use instead."""
-    with pytest.raises(
-        msgspec.ValidationError, match=r"is a Claude\.ai subscription login"
-    ) as caught:
+    with pytest.raises(msgspec.ValidationError, match="subscription login") as caught:
         msgspec.convert(words(place), SETTINGS[provider])
 
     assert 'provider = "anthropic" with an API key' in str(caught.value)
@@ -51,7 +49,7 @@ def test_no_reference_leads_to_one(provider, words, place):
 @pytest.mark.parametrize("place", [each for each in PLACES if "command" in each])
 def test_no_program_prints_one(place):
     """Nor as a credential of its own."""
-    with pytest.raises(msgspec.ValidationError, match=r"is a Claude\.ai subscription login"):
+    with pytest.raises(msgspec.ValidationError, match="subscription login"):
         msgspec.convert(place | {"lifetime": 60}, SETTINGS["command"])
 
 
@@ -66,12 +64,12 @@ def test_no_program_prints_one(place):
 )
 def test_no_login_is_made_there(url):
     """Nor is one that was made elsewhere renewed."""
-    with pytest.raises(ValueError, match=r"is a Claude\.ai subscription login"):
+    with pytest.raises(ValueError, match="subscription login"):
         refuse_server(url)
     for grant_type in ("refresh_token", "authorization_code", "device_code"):
         words = {"client_id": "c", "token_endpoint": url, "grant_type": grant_type}
         places = {"authorization_endpoint": url, "device_authorization_endpoint": url}
-        with pytest.raises(msgspec.ValidationError, match=r"is a Claude\.ai subscription login"):
+        with pytest.raises(msgspec.ValidationError, match="subscription login"):
             msgspec.convert(words | places, SETTINGS["oauth"])
 
 

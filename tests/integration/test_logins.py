@@ -362,7 +362,7 @@ def test_wait_0(daemon: RunningDaemon) -> None:
     assert time.monotonic() - began < PATIENCE
     assert done.returncode == 67
     assert "/auth?" in done.stderr
-    assert "goes on" in done.stderr
+    assert "is still running" in done.stderr
 
 
 @pytest.mark.slow

@@ -111,7 +111,7 @@ def test_the_end_of_the_daemon_is_one_more_try_to_save(one) -> None:
         one.daemon.stop()
     one.daemon.start()
 
-    assert kept.stderr.startswith("in memory alone")
+    assert kept.stderr.startswith("only in memory")
     assert gone.returncode == 78
     assert one.daemon.get("one").kind == "login-required"
     assert cli(one.daemon, "secret", "list").stdout.split()[2] == "key"

@@ -146,19 +146,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
         Never keep an exception: it holds every frame that it passed, with its variables.
         """
-        return BrokerError(
-            self.kind,
-            self.cause,
-            reason=self.reason,
-            remedy=self.remedy,
-            since=self.since,
-            hint=self.hint,
-            retry_after=self.retry_after,
-            recovery=self.recovery,
-            sent=self.sent,
-            challenge=self.challenge,
-            local=self.local,
-        )
+        return BrokerError(**msgspec.structs.asdict(self))
 
 
 class BrokerError(Exception):

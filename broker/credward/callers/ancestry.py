@@ -104,7 +104,7 @@ def conclude(ancestors: Sequence[_Seen]) -> tuple[Above, int]:
 
 
 def below(pid: int, stat: Stat, path: str | None, above: Above) -> Ancestry:
-    """Return the facts about *pid* and all that is *above* it; its own program is certain."""
+    """Return the facts about *pid* and all that is *above* it; only it may be the relay."""
     own = harness_name(stat.name, path)
     itself = Process(pid=pid, start_time=stat.start_time, name=stat.name)
     return Ancestry(
@@ -133,17 +133,10 @@ def walk(
     """
     seek = relays_above and not seen
     ancestors, complete = _climb(pid, stat, processes, look_closely=seek)
-    itself = _Seen(pid=pid, stat=stat, path=path, seen=seen)
-    own = harness_name(stat.name, path)
-    asks = itself if own is not None else next((each for each in ancestors if _asks(each)), None)
-    harnesses = (harness_name(each.stat.name, each.path) for each in ancestors)
-    return Ancestry(
-        agent=None if asks is None else _process(asks),
-        harness=own or next((name for name in harnesses if name is not None), None),
-        relay=_relay([itself, *ancestors] if seek else [itself]),
-        ancestors=tuple(Ancestor(each.pid, each.stat.start_time) for each in ancestors),
-        complete=complete,
-    )
+    above, _ = conclude(ancestors)
+    found = below(pid, stat, path, above)
+    relay = found.relay or (_relay(ancestors) if seek else None)
+    return msgspec.structs.replace(found, relay=relay, complete=complete)
 
 
 def _climb(

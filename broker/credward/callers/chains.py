@@ -127,11 +127,13 @@ class Chains:
             # Asked after we had the parent's handle: so it is that process, not a later owner of
             # its pid.
             again = None if parent is None else self._processes.stat(child)
-            if parent is None or again is None or again.parent != parent.pid:
+            if (
+                parent is None
+                or again is None
+                or (again.parent, again.start_time) != (parent.pid, child_stat.start_time)
+            ):
                 # The child may be kept with a parent that is no longer its parent.
                 self._forget({child})
-                return None
-            if again.start_time != child_stat.start_time:
                 return None
             found.append(parent)
             child, child_stat = parent.pid, parent.stat

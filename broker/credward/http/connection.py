@@ -314,15 +314,15 @@ class Connection:
             self.close()
         else:
             self._state = _State.READING
-            if self.peer is not None:
-                self.peer.pin()
             if self._reader.pending:
                 # Pipelined: one request per turn of the loop, so that others get their turn.
+                if self.peer is not None:
+                    self.peer.pin()
                 self._stream.pause_reading()
                 self._host.loop.call_soon(self._safely, self._advance)
             else:
                 self._deadline.set(self._host.limits.idle_deadline)
-                self._stream.wait_to_read()
+                self._wait_for_bytes()
 
     def _linger(self) -> None:
         # If we close with unread bytes, the kernel resets the connection and the answer is lost.

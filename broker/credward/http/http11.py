@@ -96,9 +96,7 @@ class HttpServer:
         self.closing = True
         if self._acceptor is not None:
             self._acceptor.close()
-        for connection in list(self._connections):
-            if connection.idle:
-                connection.close()
+        self._close_idle()
         await self._wait_until_gone(min(grace, _SILENT_GRACE))
         for connection in list(self._connections):
             connection.hang_up()
@@ -170,6 +168,9 @@ class HttpServer:
         _log.warning("%d connections: accepting is paused", len(self._connections))
         if self._acceptor is not None:
             self._acceptor.stop()
+        self._close_idle()
+
+    def _close_idle(self) -> None:
         for connection in list(self._connections):
             if connection.idle:
                 connection.close()

@@ -26,7 +26,7 @@ _LONGEST_CODE = 64
 
 
 class Tell(Protocol):
-    """Sends one event to whoever watches this login."""
+    """Sends one event to those who watch this login."""
 
     def __call__(self, *, event: Any, **fields: Any) -> None:
         """Send it."""

@@ -48,7 +48,7 @@ def state_of(url: str) -> str | None:
 
 
 def read_redirect(query: str, state: str | None) -> Mapping[str, str] | None:
-    """Return the parameters of a redirect, None where they are none of the login with *state*.
+    """Return the parameters of a redirect, None if they do not belong to the login with *state*.
 
     RFC 6749 sections 3.1 (no parameter twice), 4.1.2 and 10.12: `state` also comes with an error.
     """

@@ -161,36 +161,14 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     @classmethod
     def of(cls, failure: Failure, used_up: Mapping[str, float] = {}) -> Failed:
         """Return *failure* in its form on the wire."""
-        return cls(
-            kind=failure.kind.slug,
-            cause=failure.cause,
-            reason=failure.reason,
-            remedy=failure.remedy,
-            since=failure.since,
-            hint=failure.hint,
-            retry_after=failure.retry_after,
-            recovery=failure.recovery,
-            sent=failure.sent,
-            challenge=failure.challenge,
-            local=failure.local,
-            used_up=dict(used_up),
-        )
+        facts = msgspec.structs.asdict(failure)
+        return cls(**facts | {"kind": failure.kind.slug, "used_up": dict(used_up)})
 
     def failure(self) -> Failure:
         """Return the failure."""
-        return Failure(
-            kind=Kind.from_slug(self.kind),
-            cause=self.cause,
-            reason=self.reason,
-            remedy=self.remedy,
-            since=self.since,
-            hint=self.hint,
-            retry_after=self.retry_after,
-            recovery=self.recovery,
-            sent=self.sent,
-            challenge=self.challenge,
-            local=self.local,
-        )
+        facts = msgspec.structs.asdict(self)
+        del facts["used_up"]
+        return Failure(**facts | {"kind": Kind.from_slug(self.kind)})
 
 
 class LoginStep(msgspec.Struct, frozen=True, kw_only=True, tag="event"):

@@ -98,7 +98,7 @@ class MsalHttp:
         return MsalResponse(response)
 
     def _judge(self, response: HttpResponse, method: str, host: str) -> None:
-        """Raise for what tells nothing of the credential, and for a tenant that is none."""
+        """Raise if the answer says nothing about the credential, or there is no such tenant."""
         sent: Sent = "no" if method == "GET" else "maybe"
         name = self._asker.credential
         status = response.status

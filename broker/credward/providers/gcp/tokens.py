@@ -180,7 +180,7 @@ def _rule(rule: AccessBoundaryRule) -> downscoped.AccessBoundaryRule:
 def _guarded(
     credential: str, work: Callable[[], tuple[object, float | None]]
 ) -> tuple[object, float | None]:
-    """Do *work*; whatever google-auth makes of an answer that is none becomes one failure."""
+    """Do *work*; every error of google-auth about an invalid answer becomes one failure."""
     try:
         return work()
     except _GARBLED as error:

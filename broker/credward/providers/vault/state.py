@@ -81,7 +81,7 @@ class State(msgspec.Struct, kw_only=True):
 
 
 def load_state(vault: VaultClient, grant: Secret | None) -> State:
-    """Return what *grant* holds, or an empty state where it is none of this login's."""
+    """Return what *grant* holds, or an empty state if it does not belong to this login."""
     empty = State(belongs_to=_login_of(vault, vault.settings))
     if grant is None:
         return empty

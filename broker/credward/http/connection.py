@@ -283,6 +283,9 @@ class Connection:
             output += response.body
         if response.wipe:
             wipe(response.body)
+        if self._keep_alive and self.peer is not None:
+            # Before the answer leaves: once it has it, the client may go on as another program.
+            self.peer.pin()
         self.answers += 1
         self._state = _State.WRITING
         self._output = output
@@ -316,8 +319,6 @@ class Connection:
             self._state = _State.READING
             if self._reader.pending:
                 # Pipelined: one request per turn of the loop, so that others get their turn.
-                if self.peer is not None:
-                    self.peer.pin()
                 self._stream.pause_reading()
                 self._host.loop.call_soon(self._safely, self._advance)
             else:

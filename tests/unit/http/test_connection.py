@@ -427,6 +427,33 @@ def test_p3_who_is_waited_for_is_pinned(run, first, pinned):
     run(main())
 
 
+def test_p3_s5_who_may_ask_again_is_pinned_before_the_answer_leaves(run):
+    """P3, S-5: a client that has its answer may be another program a moment later."""
+    seen = []
+
+    async def main() -> None:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.setblocking(False)
+
+            class Peer(FakePeer):
+                def pin(self) -> None:
+                    # The first call counts.
+                    with contextlib.suppress(BlockingIOError):
+                        if not self.pinned:
+                            seen.append(client.recv(1, socket.MSG_PEEK))
+                    super().pin()
+
+            async with open_door(open_peer=Peer) as door:
+                client.connect(str(door.path))
+                client.send(GET)
+                assert (await asyncio.get_running_loop().sock_recv(client, 65_536)).endswith(
+                    b"hello\n"
+                )
+
+    run(main())
+    assert seen == []
+
+
 @pytest.mark.parametrize("later", [False, True])
 def test_h4_nothing_of_a_request_is_kept_after_its_answer(run, later):
     """Neither its body nor what was read: a secret may have been handed in."""

@@ -43,7 +43,7 @@ class HeldGrant:
 
 
 def read_grant(token_request: ProviderRequest) -> HeldGrant:
-    """Return the grant of *token_request*; raise `login-required` where there is none."""
+    """Return the grant of *token_request*; raise `login-required` if there is none."""
     name = token_request.credential
     settings = token_request.settings
     assert isinstance(settings, Settings)

@@ -216,7 +216,7 @@ def test_s2_a_token_does_not_follow_a_repositorys_settings(
         f'credward: "gateway" is for {GATEWAY} only, and ANTHROPIC_BASE_URL in {local} '
         "sends it to https://evil.example: remove it there\n"
     )
-    assert f"for {harmless} is not JSON: correct it" in broken.stderr
+    assert f"because {harmless} is not JSON: correct it" in broken.stderr
     assert [each["rule"] for each in lines if each["outcome"] == "denied"] == ["settings-file"] * 3
 
 

@@ -56,7 +56,11 @@ def test_what_all_share_is_looked_at_before_one_is_named(run: Run, config_file: 
         ("static musl", "ok", "/x/credward-helper (static musl)"),
         ("dynamic libc", "ok", "/x/credward-helper (dynamic libc)"),
         ("", "ok", "/x/credward-helper"),
-        ("static glibc", "warn", "takes about 1.5 times as long for each request: install musl-gcc"),
+        (
+            "static glibc",
+            "warn",
+            "takes about 1.5 times as long for each request: install musl-gcc",
+        ),
         ("dynamic glibc", "warn", "takes about 2 times as long for each request: install musl-gcc"),
         ("Python", "warn", "takes about 200 times as long for each request: install musl-gcc"),
     ],

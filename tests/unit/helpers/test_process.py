@@ -396,7 +396,10 @@ def test_s11_the_deadline_holds_for_a_daemon_that_takes_nobody(
     assert (done.returncode, done.stdout) == (75, b"")
     assert done.stderr.count(b"\n") == 1
     if not is_twin(helper):
-        assert done.stderr == b"credward: the daemon does not accept connections: run credward status\n"
+        assert (
+            done.stderr
+            == b"credward: the daemon does not accept connections: run credward status\n"
+        )
 
 
 def test_a_busy_daemon_is_waited_for(helper, environment, socket_path) -> None:

@@ -40,9 +40,7 @@ PLACES = [
 )
 def test_no_reference_leads_to_one(provider, words, place):
     """With the reason, and what to use instead."""
-    with pytest.raises(
-        msgspec.ValidationError, match="subscription login"
-    ) as caught:
+    with pytest.raises(msgspec.ValidationError, match="subscription login") as caught:
         msgspec.convert(words(place), SETTINGS[provider])
 
     assert 'provider = "anthropic" with an API key' in str(caught.value)

@@ -76,8 +76,8 @@ static bool owner_is_right(enum trust trust, uid_t owner)
 {
 	if (trust == NAMED_PLACE || is_ours(owner))
 		return true;
-	/* Only root makes names in /run: whoever owns a directory there was given it. Where root is not
-	 * shown, it is whoever made this namespace that put it there. */
+	/* Only root makes names in /run, so root gave a directory there to its owner. If root is not
+	 * shown, the creator of this namespace made it. */
 	return trust == SYSTEM_PLACE && (is_directory_of(0, BY_OTHERS, "/run") || !is_known(owner));
 }
 

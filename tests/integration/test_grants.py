@@ -115,7 +115,7 @@ def test_hand_over(daemon: RunningDaemon, upstream: OAuthServer) -> None:
     assert cli(daemon, "get", "two").returncode == 67
     said = import_grant(daemon, upstream.grant())
 
-    assert said == ("taken over, and it works: one, two, three, 1 agent was refused without it\n")
+    assert said == "taken over, and it works: one, two, three, 1 agent was refused without it\n"
     assert cli(daemon, "get", "one").stdout.startswith("at-")
     # Rotated by the mint: the one that was handed over is used up, ours is current.
     assert len(upstream.families[0].used) == 1

@@ -22,7 +22,7 @@ class CommandProvider:
         settings = token_request.settings
         assert isinstance(settings, Settings)
         env = dict(settings.env)
-        # A program that can narrow is told how; one that cannot will ignore it.
+        # Tells a program how to narrow the token; a program that cannot will ignore it.
         if token_request.audience:
             env["CREDWARD_AUDIENCE"] = token_request.audience
         if token_request.scopes:

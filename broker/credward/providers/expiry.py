@@ -29,7 +29,7 @@ _INSTANTS = (
 )
 _DURATION = "expires_in"
 _LOCAL_TIME = "expiresOn"
-# Ten years: what lies beyond is milliseconds taken for seconds, or garbage.
+# Ten years: what lies beyond is milliseconds instead of seconds, or garbage.
 _HORIZON = 315_360_000.0
 
 

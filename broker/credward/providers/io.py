@@ -20,12 +20,12 @@ from credward.providers.provider import CommandResult, Grant, HttpRequest, HttpR
 
 __all__ = ["MAX_OUTPUT", "Machine", "Sender", "WorkerIo"]
 
-# Tokens are far shorter; whoever prints more prints something else (bytes).
+# Tokens are much shorter; a longer output is something else (bytes).
 MAX_OUTPUT = 64 * 1024
 
 
 class Sender(Protocol):
-    """The transport, as far as it is needed here."""
+    """The part of the transport that is used here."""
 
     def send(self, http_request: HttpRequest, *, credential: str) -> HttpResponse:
         """Send one request for this credential, or raise `BrokerError`."""

@@ -1,4 +1,4 @@
-"""Signs a JWT with a key of our own: for the demo, and for gateways that trust that key.
+"""Signs a JWT with our own key: for the demo, and for gateways that trust that key.
 
 The key comes as the grant (`store.signing_keys` makes and publishes it); nothing is dialled.
 """

@@ -1,4 +1,4 @@
-"""The outside world of a login: what the user sees and types, and where the browser ends.
+"""The outside world of a login: what the user sees and types, and where the browser comes back.
 
 Carries words between a provider and the daemon, and refuses what no user should be shown; who comes
 to the redirect on loopback is `login_redirect`, how things look on a terminal `cli.login`.
@@ -26,7 +26,7 @@ _LONGEST_CODE = 64
 
 
 class Tell(Protocol):
-    """Sends one event to those who watch this login."""
+    """Sends one event to all watchers of this login."""
 
     def __call__(self, *, event: Any, **fields: Any) -> None:
         """Send it."""

@@ -19,7 +19,7 @@ __all__ = ["RedirectListener", "read_redirect", "state_of"]
 # A browser opens connections that it never uses; none of them holds up the others (seconds).
 _PATIENCE = 5.0
 _MOST_OPEN = 16
-# The address with the code, and what a browser says beside it (bytes).
+# The URL with the code, and the headers of a browser (bytes).
 _LONGEST_HEAD = 32 * 1024
 # Another name for this machine is somebody's doing (DNS rebinding).
 _NAMES = {"127.0.0.1", "localhost", "::1"}
@@ -113,7 +113,7 @@ class RedirectListener:
                         self._drop(each, selector)
 
     def close(self) -> None:
-        """Stop listening, and leave nobody waiting."""
+        """Stop listening, and answer all that wait."""
         for each in self._visitors:
             each.close()
         self._visitors.clear()
@@ -179,15 +179,15 @@ class RedirectListener:
         return found, _page("200 OK", *(_REFUSED if "error" in found else _DONE))
 
     def _tell_of_stranger(self) -> None:
-        # Once: whoever keeps knocking is not to fill the terminal, or the daemon's memory.
+        # Once: repeated connections must not fill the terminal, or the daemon's memory.
         tell, self._on_stranger = self._on_stranger, None
         if tell is not None:
             tell()
 
 
-_DONE = "That is all here", "Close this page and go back to your terminal, it goes on there."
+_DONE = "You can close this page", "Please go back to your terminal, the login goes on there."
 _REFUSED = "The login was not completed", "Go back to your terminal, it says why."
-_STRANGER = "This is another login", "The one that is under way goes on; look at your terminal."
+_STRANGER = "This is another login", "The current login goes on; look at your terminal."
 _NOT_HERE = "Nothing here", "This address is only for the login."
 
 

@@ -20,7 +20,7 @@ from credward.providers.provider import CommandResult
 __all__ = ["OutputTooLongError", "run_program"]
 
 _CHUNK = 16 * 1024
-# Where the system cannot say that a process has ended, it is looked at this often (seconds).
+# How often to check for the end of a process if the system cannot report it (seconds).
 _POLL = 0.05
 _FOREVER = 3600.0
 
@@ -51,8 +51,8 @@ def run_program(
         bufsize=0,
         env=environ,
         cwd="/",
-        # A group of its own: `kill 0`, common in scripts, is not to reach the worker; and it is
-        # the one thing to kill where the system knows no subreapers.
+        # Its own group: `kill 0`, common in scripts, must not reach the worker; and it is the only
+        # thing to kill if the system has no subreapers.
         process_group=0,
     )
     try:
@@ -65,7 +65,7 @@ def run_program(
 
 
 class _Conversation:
-    """The pipes of one program, until it ends; not until they close, for its children hold them."""
+    """The pipes of one program, until it ends; not until they close: its children may hold them."""
 
     def __init__(self, process: subprocess.Popen[bytes], standard_input: bytes, limit: int) -> None:
         self._process = process

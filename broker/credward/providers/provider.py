@@ -55,10 +55,10 @@ class ProviderRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
-    """What a login brings. *ends_at* (Unix seconds) is the grant's own end where that is known.
+    """The result of a login. *ends_at* (Unix seconds) is the grant's own end, if known.
 
-    *account* names who logged in, for people; never a secret. One that a terminal would obey rather
-    than show is left out: it may be whatever somebody called himself.
+    *account* names who logged in, for people; never a secret. One with control characters is left
+    out, because users can choose their names.
     """
 
     secret: Secret
@@ -104,7 +104,7 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HttpResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer, whatever its status; header names are lower case. Redirects are not followed."""
+    """An answer with any status; header names are lower case. Redirects are not followed."""
 
     status: int
     headers: Mapping[str, str]
@@ -115,7 +115,7 @@ class HttpResponse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Io(Protocol):
-    """Everything that a provider may touch beside its arguments."""
+    """Everything that a provider may use besides its arguments."""
 
     def now(self) -> float:
         """Return the wall clock in Unix seconds, as the daemon sees it."""
@@ -148,7 +148,7 @@ class Io(Protocol):
     ) -> CommandResult:
         """Run a program to its end, *env* added to its environment.
 
-        Raise `BrokerError` where it cannot be started, takes longer than *timeout* seconds, or says
+        Raise `BrokerError` if it cannot be started, takes longer than *timeout* seconds, or says
         too much; by then nothing that it started is left.
         """
         ...
@@ -164,7 +164,7 @@ class Io(Protocol):
     def warn(self, message: str) -> None:
         """Tell the people who look at this credential's state; one line, no secret.
 
-        The name of the credential is put before it, so it begins with a verb.
+        The name of the credential comes before it, so it begins with a verb.
         """
         ...
 
@@ -185,7 +185,7 @@ class LoginIo(Io, Protocol):
         ...
 
     def wait(self, seconds: float) -> None:
-        """Wait between two polls; the one place where a provider may sleep."""
+        """Wait between two polls; the only place where a provider may sleep."""
         ...
 
     def receive_redirect(
@@ -205,7 +205,7 @@ class LoginIo(Io, Protocol):
 
 
 class Provider(Protocol):
-    """A way to mint; blocking is fine, for the worker is killed at its deadline."""
+    """A way to mint; blocking is fine, because the worker is killed at its deadline."""
 
     def mint(self, token_request: ProviderRequest, io: Io) -> Token:
         """Mint one token in one attempt, or raise `BrokerError`.

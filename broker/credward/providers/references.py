@@ -30,9 +30,9 @@ def read_secret(
     *,
     timeout: float = _PROGRAM_TIMEOUT,
 ) -> Secret:
-    """Return the secret that the setting called *field* refers to, read anew.
+    """Return the secret that the setting called *field* refers to, read now.
 
-    Line ends around it are taken away. Raise `fix-configuration` where there is none.
+    Line ends around it are removed. Raise `fix-configuration` if there is none.
     """
     name = token_request.credential
     if (handed := token_request.secrets.get(field)) is not None:
@@ -62,9 +62,9 @@ def read_file(
     private: bool = True,
     remedy: str = "correct file or its mode",
 ) -> str:
-    """Return the text of a file; unless it is not *private*, nobody else may be able to read it.
+    """Return the text of a file; if *private*, nobody else may be able to read it.
 
-    *remedy*: what helps where it cannot be read at all.
+    *remedy*: what helps if it cannot be read at all.
     """
     if path.startswith("~/"):
         path = f"{io.environment().get('HOME', '')}{path[1:]}"
@@ -87,7 +87,7 @@ def read_file(
 
 def _is_mounted_secret(path: str) -> bool:
     """Tell whether an orchestrator put the file there, with a mode that its user cannot change."""
-    # The real path, for a mount is full of links; /var/run is one to /run.
+    # The real path, because a mount is full of links; /var/run is one to /run.
     return Path(path).resolve().is_relative_to("/run/secrets")
 
 

@@ -1,6 +1,6 @@
 """Reads `Retry-After`: how long a server wants to be left alone.
 
-Pure; that nobody asks again before that is the lifecycle's job.
+Pure; the lifecycle makes sure that nobody asks before that time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _LONGEST_WAIT = 86_400.0
 def read_retry_after(headers: Mapping[str, str], now: float | None) -> float | None:
     """Return how many seconds to wait (RFC 9110 section 10.2.3), None for what is absurd.
 
-    *headers* have names in lower case; *now* in Unix seconds, None where a date tells nothing.
+    *headers* have names in lower case; *now* in Unix seconds, None if a date cannot be used.
     """
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdecimal():

@@ -1,4 +1,4 @@
-"""Hands out a secret that lies somewhere already; read anew at each mint, so a change is adopted.
+"""Hands out an existing secret; read again for each mint, so a change is noticed.
 
 No end is known of such a secret: `rotate_after` only reminds. How it is read is `references`.
 """
@@ -30,7 +30,9 @@ class StaticProvider:
         now = io.now()
         day = settings.rotate_after
         if day is not None and datetime.fromtimestamp(now, UTC).date() >= day:
-            io.warn(f"was due for rotation on {day}: replace the secret, and set rotate_after anew")
+            io.warn(
+                f"was due for rotation on {day}: replace the secret, and set rotate_after again"
+            )
         return Token(
             secret=Secret(text),
             kind=settings.kind,
@@ -48,7 +50,7 @@ def _check(name: str, settings: Settings, text: str) -> None:
         raise _misconfigured(
             name,
             f"in {where} is an OAuth token, perhaps a subscription login of Claude.ai, which its "
-            "terms keep to Anthropic's own applications: use an API key, or provider anthropic",
+            "terms allow only in Anthropic's applications: use an API key, or provider anthropic",
         )
     if not text.isascii() or not text.isprintable():
         raise _misconfigured(

@@ -32,7 +32,7 @@ from credward.settings.network import NetworkSettings
 
 __all__ = ["Transport"]
 
-# Token answers and metadata are a few KiB; whoever sends more sends something else (bytes).
+# Token answers and metadata are a few KiB; a longer answer is something else (bytes).
 _MAX_BODY = 64 * 1024
 _CONNECT_TIMEOUT = 10.0
 # The instance metadata service of a cloud's machine: on its host, never on a network, and in the
@@ -41,7 +41,7 @@ _METADATA_HOST = "169.254.169.254"
 
 
 class _NotPublicError(HTTPError):
-    """A host that an answer named lies in a private network."""
+    """A host that an answer named is in a private network."""
 
 
 class _PublicConnection(HTTPSConnection):
@@ -93,7 +93,7 @@ class Transport:
                 ),
             )
             body = response.read(max_body + 1, decode_content=True)
-            # Closed where a rest is left unread: it would be taken for the next answer.
+            # Closed if a part is left unread: it would look like the next answer.
             response.close() if len(body) > max_body else response.release_conn()
         except (HTTPError, OSError, ValueError) as error:
             failure = _failure(error, host, credential)
@@ -185,7 +185,7 @@ def _check_url(url: str, credential: str) -> str:
 
 
 def _check_headers(http_request: HttpRequest, host: str, credential: str) -> None:
-    """Refuse what is no header: a secret with a line break, or a token that an answer made up."""
+    """Refuse an invalid header: a secret with a line break, or a token that an answer made up."""
     if all(value.isascii() and value.isprintable() for value in http_request.headers.values()):
         return
     raise BrokerError(
@@ -215,7 +215,7 @@ def _is_public(address: str) -> bool:
 
 
 def _failure(error: Exception, host: str, credential: str) -> BrokerError:
-    """Classify; the text of the error stays out of the message, for it may quote the URL."""
+    """Classify; the text of the error stays out of the message, because it may quote the URL."""
     reason: BaseException = error
     if isinstance(error, ProxyError) and isinstance(error.original_error, Exception):
         reason = error.original_error

@@ -1,6 +1,6 @@
 """Looks at the JWT that is about to be presented: what would be refused is not sent.
 
-Nothing is verified, for that is the other side's business. What is sent, and what comes back, is
+Nothing is verified here, because the server does that. What is sent, and what comes back, is
 `exchange`.
 """
 
@@ -23,14 +23,14 @@ _ALGORITHMS = frozenset(
 
 
 class Assertion(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a JWT. *digest* names it by issuer and `jti`, where it has one."""
+    """The facts about a JWT. *digest* names it by issuer and `jti`, if it has one."""
 
     expires_at: float
     digest: str | None
 
 
 def read_assertion(name: str, text: str, where: str, now: float) -> Assertion:
-    """Return what *text* says of itself; raise `BrokerError` where it would be refused anyway.
+    """Return the facts in *text*; raise `BrokerError` if the server would refuse it anyway.
 
     *where* is its source, for messages. The bounds are those of the vendor's documentation:
     asymmetric algorithm, at most 16 KiB, `exp` required.
@@ -63,7 +63,7 @@ def read_assertion(name: str, text: str, where: str, now: float) -> Assertion:
 
 
 def _decode(text: str) -> tuple[dict[str, object], dict[str, object]]:
-    """Return header and claims, both empty for what is no JWT."""
+    """Return header and claims, both empty if it is not a JWT."""
     try:
         parts = jwt.decode_complete(text, options={"verify_signature": False})
     except (jwt.PyJWTError, ValueError):

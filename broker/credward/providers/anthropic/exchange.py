@@ -78,9 +78,9 @@ def read_http_response(name: str, settings: Settings, answer: HttpResponse, now:
 
 
 def used_up(answer: HttpResponse) -> bool:
-    """Tell whether *answer* says that the JWT was looked at: it is taken or refused for good.
+    """Return whether *answer* means that the JWT was checked: accepted or refused for good.
 
-    A busy or failing endpoint has not looked at it, as far as anyone knows.
+    A busy or failing endpoint has probably not checked it.
     """
     match answer.status:
         case 200 | 401:

@@ -24,7 +24,7 @@ from credward.tokens import Secret, Token
 
 __all__ = ["AnthropicProvider"]
 
-# Milliseconds taken for seconds lie beyond (seconds).
+# Beyond this they are milliseconds instead of seconds (seconds).
 _HORIZON = 315_360_000.0
 
 
@@ -50,7 +50,7 @@ class AnthropicProvider:
 def _exchange(token_request: ProviderRequest, settings: Settings, io: Io) -> Token:
     """Present the JWT of this moment, once.
 
-    One that had no definite answer may be tried again: nobody knows whether it was looked at.
+    One without a definite answer may be tried again: nobody knows whether it was checked.
     """
     name = token_request.credential
     where = settings.assertion.describe()
@@ -71,7 +71,7 @@ def _exchange(token_request: ProviderRequest, settings: Settings, io: Io) -> Tok
 
 
 def _read_assertion(token_request: ProviderRequest, settings: Settings, io: Io) -> str:
-    """Return the JWT, read anew; all three keys for it come down to one reference."""
+    """Return the JWT, read now; all three keys for it become one reference."""
     as_identity = msgspec.structs.replace(
         settings, identity=settings.assertion, identity_file=None, identity_command=None
     )
@@ -80,14 +80,15 @@ def _read_assertion(token_request: ProviderRequest, settings: Settings, io: Io) 
 
 
 def _read_key(token_request: ProviderRequest, settings: Settings, io: Io) -> Token:
-    """Return an API key as it is; no end of it is known."""
+    """Return an API key as it is; it has no known end."""
     name = token_request.credential
     key = read_secret(token_request, "api_key", io, timeout=settings.timeout).reveal().strip()
     if may_be_subscription(key):
         raise _misconfigured(
             name,
-            "is no API key but an OAuth token, perhaps a subscription login, which Anthropic's "
-            "terms keep to its own applications: use a Console API key, federation or profile",
+            "is an OAuth token, not an API key, maybe a subscription login, which Anthropic's "
+            "terms allow only in its own applications: "
+            "use a Console API key, federation or profile",
         )
     if not key or not key.isascii() or not key.isprintable() or " " in key:
         raise _misconfigured(name, "is not one line of printable ASCII: store only the key there")

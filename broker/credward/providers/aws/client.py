@@ -79,7 +79,7 @@ class Aws:
         )
 
     def session(self, profile: str | None = None) -> botocore.session.Session:
-        """Return a session that reads the user's AWS files, and sends by us whatever it sends."""
+        """Return a session that reads the user's AWS files, and sends everything through us."""
         environ = self.io.environment()
         home = environ.get("HOME", "/nonexistent")
         files = {
@@ -139,7 +139,7 @@ class Aws:
         return environ.get(name) or environ.get("AWS_ENDPOINT_URL") or None
 
     def _send(self, request: AWSPreparedRequest, **_: object) -> AWSResponse:
-        """Take botocore's request over; what is returned takes the place of its own sending."""
+        """Take over botocore's request; the returned answer replaces its own sending."""
         body = cast("Any", request.body) or b""
         if isinstance(body, str):
             body = body.encode()
@@ -166,14 +166,14 @@ class Aws:
             if response.status == HTTPStatus.TOO_MANY_REQUESTS:
                 answer = _SLOW_DOWN[by_form]
             elif response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                # It reads the status where there is no body.
+                # It reads the status if there is no body.
                 answer = b""
         headers = dict(response.headers)
         return AWSResponse(request.url, response.status, cast("Any", headers), _Raw(answer))
 
 
 def _is_from_aws(body: bytes, *, by_form: bool) -> bool:
-    """Tell whether *body* may be an answer of AWS: XML where a form was sent, else JSON."""
+    """Return whether *body* may be an answer of AWS: XML for a form, else JSON."""
     start = body.lstrip()[:9].lower()
     return start.startswith(b"<" if by_form else b"{") and not start.startswith(
         (b"<html", b"<!doctype")

@@ -1,6 +1,6 @@
 """What a failure of AWS means, in our closed kinds: the codes of STS, IAM Identity Center and ECR.
 
-Classifies; nothing of an answer's text is repeated, for it may quote what was sent.
+Classifies; text of an answer is never repeated, because it may quote what was sent.
 """
 
 from __future__ import annotations
@@ -124,8 +124,8 @@ _CODES: Mapping[str, tuple[Kind, str, str]] = {
     "SlowDown": (Kind.RATE_LIMITED, _BUSY, "retrying by itself"),
     "LimitExceeded": (Kind.RATE_LIMITED, _BUSY, "retrying by itself"),
 }
-# A code that is not in the table is shown if it is made of words, as theirs are: whatever else
-# stands in its place may be a secret.
+# A code that is not in the table is shown only if it looks like one of theirs: other text in its
+# place may be a secret.
 _WORDS = re.compile(r"[A-Z]{0,4}(?:[A-Z][a-z]{2,}){1,7}", re.ASCII)
 
 
@@ -200,7 +200,7 @@ def _explain_answer(
         kind,
         f'"{credential}" got no token, {service} {meaning} ({shown}): {remedy}',
         retry_after=_asked_wait(error) if kind is Kind.RATE_LIMITED else None,
-        # A redirect comes from something in between, which tells nothing about AWS.
+        # A redirect comes from something in between, and says nothing about AWS.
         sent="no" if status >= HTTPStatus.BAD_REQUEST else "maybe",
     )
 
@@ -210,7 +210,7 @@ def _login_required(
 ) -> BrokerError:
     ours = login is not None and login.startswith("credward ")
     command = f"run {login}" if login else remedy or "renew the keys at their source"
-    # A login elsewhere is not told to us: look again by ourselves instead of waiting for ours.
+    # We do not hear of a login elsewhere: try again instead of waiting for our own.
     recovery = None if ours else Recovery.FIX_CONFIGURATION
     return login_required(credential, remedy=command, reason=reason, recovery=recovery).error()
 

@@ -1,6 +1,6 @@
 """Access keys of AWS: read from the shapes in which they come, checked, and made a token.
 
-Asks nobody; where keys come from is `provider`, which calls them by their source in messages.
+Makes no requests; `provider` gets the keys and names their source in messages.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ __all__ = [
 
 # Sessions end within a day and a half (GetSessionToken, 129600 s); ten years are a mistake.
 _HORIZON = 315_360_000.0
-# Where the keys stand in what the AWS command line prints (`sts …`, `iam create-access-key`).
+# Where the keys are in the output of the AWS command line (`sts …`, `iam create-access-key`).
 _WRAPPERS = ("Credentials", "AccessKey")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """One pair of keys. *expires_at* (Unix seconds) is None where the source tells no end.
+    """One pair of keys. *expires_at* (Unix seconds) is None if the source gives no end.
 
     *session_token* None: long-term keys of a user.
     """
@@ -46,7 +46,7 @@ class Keys:
 def keys_from_text(credential: str, text: str, source: str, now: float) -> Keys:
     """Return the keys in a JSON text: those of `credential_process`, and of `aws sts …`.
 
-    *source* names where it came from. Raise `provider-refused` for what is no keys.
+    *source* names where it came from. Raise `provider-refused` for anything else.
     """
     try:
         found = json.loads(text)
@@ -94,12 +94,12 @@ def keys_from_answer(
 
 
 def known_end(credential: str, keys: Keys) -> float:
-    """Return when *keys* end, infinity for long-term ones; raise where a session does not tell."""
+    """Return when *keys* end, infinity for long-term ones; raise if a session has no end."""
     if keys.expires_at is not None:
         return keys.expires_at
     if keys.session_token is None:
         return math.inf
-    # Whoever got them without an end would keep them for good, and so would we.
+    # Without an end, callers would keep them for ever, and so would we.
     raise BrokerError(
         Kind.FIX_CONFIGURATION,
         f'"{credential}" got no token, its session has no expiry: set role_arn, or '

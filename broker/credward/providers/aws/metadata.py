@@ -19,7 +19,7 @@ __all__ = ["instance_keys"]
 
 _URL = "http://169.254.169.254"
 _ROLES = "/latest/meta-data/iam/security-credentials/"
-# It is on this very host: elsewhere nobody answers, and that is known soon. Seconds.
+# It is on this host: elsewhere nobody answers, so a short wait is enough (seconds).
 _TIMEOUT = 2.0
 # For the three requests of one mint; nobody else sees the session.
 _SESSION_TTL = "60"

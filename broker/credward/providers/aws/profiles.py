@@ -1,4 +1,4 @@
-"""Keys of a profile in the files of the AWS command line, from whatever source it names.
+"""Keys of a profile in the files of the AWS command line, from the source that it names.
 
 Files are parsed by botocore; roles are assumed by `roles`, logins of the command line are used
 and never made (our own are `sso`).
@@ -37,7 +37,7 @@ _STARTERS = re.compile(r"(env|sh|bash|nice|timeout|python[\d.]*)")
 
 
 class ProfileKeys(msgspec.Struct, frozen=True, kw_only=True):
-    """What a profile yields. *login* is the command that renews it, where there is one."""
+    """The keys of a profile. *login* is the command that renews them, if there is one."""
 
     keys: Keys
     region: str | None

@@ -57,7 +57,7 @@ class AwsProvider:
         )
         if settings.by_sso:
             keys, region = _keys_by_sso(aws, settings, token_request)
-            # The refresh is over and kept: whatever fails from here is no use of the grant.
+            # The refresh is done and kept: later failures do not concern the grant.
             with nothing_sent():
                 return _finish(aws, settings, keys, region, login=_login_command(aws))
         if settings.mfa_serial is not None:
@@ -115,10 +115,10 @@ class AwsProvider:
             except BrokerError as failure:
                 if failure.kind is not Kind.LOGIN_REQUIRED:
                     raise
-                # Perhaps the access token alone has ended: the refresh tells.
+                # Maybe only the access token has ended: the refresh shows that.
                 log_out(aws, refresh(aws, login, region=region).access_token, region=region)
         except BrokerError as failure:
-            # What is over already needs no end.
+            # Nothing to do if it has already ended.
             if failure.kind is not Kind.LOGIN_REQUIRED:
                 raise
 
@@ -126,7 +126,7 @@ class AwsProvider:
 def _keys_by_sso(
     aws: Aws, settings: Settings, token_request: ProviderRequest
 ) -> tuple[Keys, str | None]:
-    """Return the keys for the kept login, which is renewed where it has to be, and their region."""
+    """Return the keys for the kept login, renewed if needed, and their region."""
     _, region = _sso_place(aws, settings)
     login = read_login(aws.credential, token_request.grant)
     if login.good(aws.io.now()):
@@ -134,7 +134,7 @@ def _keys_by_sso(
             return _role_keys(aws, settings, login, region), settings.region or region
         except BrokerError as failure:
             # An access token that ended before its time, by another clock or by an administrator:
-            # only the refresh tells whether the login itself is over.
+            # only the refresh shows whether the login itself has ended.
             if failure.kind is not Kind.LOGIN_REQUIRED or login.refresh_token is None:
                 raise
     login = refresh(aws, login, region=region)

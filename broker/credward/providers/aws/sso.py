@@ -56,7 +56,7 @@ class SsoLogin(msgspec.Struct, frozen=True, kw_only=True):
         return "SsoLogin(***)"
 
     def good(self, now: float) -> bool:
-        """Tell whether the access token is used as it is: to its end where nothing renews it."""
+        """Return whether the access token is used as it is: to its end if nothing can renew it."""
         return self.access_expires_at - now > (_MARGIN if self.refresh_token else 0.0)
 
     def to_grant(self) -> Grant:
@@ -68,7 +68,7 @@ class SsoLogin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_login(credential: str, grant: Secret | None) -> SsoLogin:
-    """Return the login that *grant* holds; raise `login-required` where there is none."""
+    """Return the login that *grant* holds; raise `login-required` if there is none."""
     if grant is None:
         raise _needs_login(credential, "nobody has logged in yet")
     with contextlib.suppress(msgspec.MsgspecError):
@@ -142,7 +142,7 @@ def login_of(aws: Aws, answer: Mapping[str, Any], before: SsoLogin) -> SsoLogin:
 
 
 def word_of(aws: Aws, answer: Mapping[str, Any], member: str) -> str:
-    """Return a text of *answer*, or raise `provider-refused` where there is none."""
+    """Return a text of *answer*, or raise `provider-refused` if there is none."""
     value = answer.get(member)
     if not isinstance(value, str) or not value:
         raise _unreadable(aws, member)
@@ -150,7 +150,7 @@ def word_of(aws: Aws, answer: Mapping[str, Any], member: str) -> str:
 
 
 def number_of(aws: Aws, answer: Mapping[str, Any], member: str) -> float:
-    """Return a number of *answer*, or raise `provider-refused` where there is none."""
+    """Return a number of *answer*, or raise `provider-refused` if there is none."""
     value = answer.get(member)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _unreadable(aws, member)

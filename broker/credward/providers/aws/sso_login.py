@@ -130,7 +130,7 @@ def log_in_device(aws: Aws, io: LoginIo, *, start_url: str, region: str) -> SsoL
 
 
 def _poll(aws: Aws, client: Any, parameters: Mapping[str, str]) -> Any:
-    """Return the answer of CreateToken, or the word for why there is none yet."""
+    """Return the answer of CreateToken, or the code for why there is none yet."""
 
     def create() -> Any:
         try:

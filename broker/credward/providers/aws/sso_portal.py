@@ -16,7 +16,7 @@ __all__ = ["log_out", "role_keys"]
 def role_keys(
     aws: Aws, access_token: str, *, region: str, account_id: str, role_name: str, login: str
 ) -> Keys:
-    """Return the keys that GetRoleCredentials answers with; *login* is what helps when it is over.
+    """Return the keys from GetRoleCredentials; *login* is the command to run when it has ended.
 
     The end comes in milliseconds (SSO portal reference, RoleCredentials).
     """

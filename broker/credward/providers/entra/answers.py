@@ -19,7 +19,7 @@ from credward.tokens import Secret, Token
 __all__ = ["read_claims", "read_number", "read_token"]
 
 _LONGEST = 16_384
-# Ten years, in seconds: what lies beyond is milliseconds taken for seconds, or garbage.
+# Ten years, in seconds: what lies beyond is milliseconds instead of seconds, or garbage.
 _HORIZON = 315_360_000.0
 
 
@@ -35,7 +35,7 @@ def read_token(
 
     An access token ends by `expires_on` (Unix seconds; managed identities and az), else by
     `expires_in` (RFC 6749 section 5.1), else by its own `exp`; an ID token by its own `exp`
-    (OpenID Connect Core 1.0 section 2). Raise `provider-refused` for what is no living token.
+    (OpenID Connect Core 1.0 section 2). Raise `provider-refused` for an invalid or expired token.
     """
     text = answer.get(field)
     if not isinstance(text, str) or not text:

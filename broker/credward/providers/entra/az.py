@@ -1,4 +1,4 @@
-"""Has `az` hand over a token of its own login; that login stays where it is and is never copied.
+"""Gets a token from the login of `az`; that login is never copied.
 
 What the token is, is `answers`.
 """

@@ -40,9 +40,9 @@ def load_msal() -> Any:
 
 
 def make_client(token_request: ProviderRequest, http: MsalHttp, io: Io) -> Any:
-    """Return msal's client (it has no types), confidential where the settings hold a proof.
+    """Return msal's client (it has no types), confidential if the settings hold a proof.
 
-    The proof is read anew, and the authority is asked for its endpoints.
+    The proof is read again, and the authority is asked for its endpoints.
     """
     settings = token_request.settings
     assert isinstance(settings, Settings)

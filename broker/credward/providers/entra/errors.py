@@ -30,7 +30,7 @@ _LONGEST_CLAIMS = 2000
 
 
 class Asker(msgspec.Struct, frozen=True, kw_only=True):
-    """For whom a refusal is explained. *login* is the command of a new login, where one helps."""
+    """For whom a refusal is explained. *login* is the command for a new login, if one helps."""
 
     credential: str
     tenant: str = "the tenant"
@@ -51,7 +51,7 @@ def read_refusal(answer: Mapping[str, Any], asker: Asker) -> BrokerError:
 
 
 def explain(text: str, asker: Asker) -> BrokerError | None:
-    """Return what the first AADSTS code in *text* means; None where there is none that we know."""
+    """Return the meaning of the first AADSTS code in *text*; None if we know none."""
     found = _CODE.search(text)
     code = int(found[1]) if found else None
     meaning = _find(code, asker)
@@ -115,7 +115,7 @@ def _hint(answer: Mapping[str, Any]) -> str:
 
 
 def _read_claims(text: object) -> str | None:
-    """Return a claims challenge, written anew as JSON: it asks, and holds no secret."""
+    """Return a claims challenge, rewritten as JSON: it asks, and holds no secret."""
     if not isinstance(text, str) or len(text) > _LONGEST_CLAIMS:
         return None
     claims = json_object(text)

@@ -27,7 +27,7 @@ class EntraGrant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def read_grant(secret: Secret | None, credential: str) -> EntraGrant:
     """Return what *secret* holds, or raise `login-required`.
 
-    That is our own JSON, or a refresh token as it was brought along (`login --grant-stdin`).
+    That is our own JSON, or a refresh token that was handed over (`login --grant-stdin`).
     """
     text = "" if secret is None else secret.reveal().strip()
     if text.startswith("{"):
@@ -45,6 +45,6 @@ def read_grant(secret: Secret | None, credential: str) -> EntraGrant:
 
 
 def write_grant(refresh_token: str, account: str | None) -> Grant:
-    """Return the grant; the end of a refresh token is told nowhere."""
+    """Return the grant; the end of a refresh token is unknown."""
     grant = EntraGrant(refresh_token=refresh_token, account=account)
     return Grant(secret=Secret(msgspec.json.encode(grant).decode()), account=account)

@@ -1,4 +1,4 @@
-"""Carries msal's requests over the one outbound transport, and refuses what is no answer.
+"""Sends msal's requests over the only outbound transport, and refuses invalid answers.
 
 What an answer of Entra ID means is `errors` and `answers`; msal itself makes the
 requests.
@@ -98,7 +98,7 @@ class MsalHttp:
         return MsalResponse(response)
 
     def _judge(self, response: HttpResponse, method: str, host: str) -> None:
-        """Raise if the answer says nothing about the credential, or there is no such tenant."""
+        """Raise for answers that say nothing about the credential, and for an invalid tenant."""
         sent: Sent = "no" if method == "GET" else "maybe"
         name = self._asker.credential
         status = response.status
@@ -140,7 +140,7 @@ class MsalHttp:
         if status < 400 or self.tolerates(response):
             return
         if method == "GET" or not isinstance(answer.get("error"), str):
-            # msal returns what has an error; anything else it would take for a grant.
+            # msal returns answers with an error; it would treat anything else as a grant.
             raise read_refusal(answer, self._asker)
 
     def tolerates(self, response: HttpResponse) -> bool:  # noqa: ARG002

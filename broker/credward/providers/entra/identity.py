@@ -32,14 +32,14 @@ class _IdentityHttp(MsalHttp):
 
 
 def mint_by_identity(settings: Settings, credential: str, scopes: tuple[str, ...], io: Io) -> Token:
-    """Ask once, for the resource behind the one scope."""
+    """Ask once, for the resource of the only scope."""
     msal = load_msal()
     http = _IdentityHttp(io, Asker(credential=credential), settings.timeout)
     resource = scopes[0].removesuffix("/.default")
     now = io.now()
 
     def ask() -> None:
-        # Its answer is read from `http.answer`, as msal counts its end by the clock of its own.
+        # Its answer is read from `http.answer`, because msal counts the end by its own clock.
         msal.ManagedIdentityClient(
             _identity(settings, msal), http_client=http
         ).acquire_token_for_client(resource=resource)
@@ -87,7 +87,7 @@ def _refusal(http: _IdentityHttp, settings: Settings, credential: str) -> Broker
         return BrokerError(
             Kind.FIX_CONFIGURATION,
             f"{where}, the identity endpoint does not accept this process (HTTP {status}): "
-            "start credward anew, in the service that the identity belongs to",
+            "restart credward in the service that the identity belongs to",
         )
     if "identity" in text or error == "invalid_client":
         whose = "this user-assigned" if _names_one(settings) else "a system-assigned"

@@ -125,7 +125,7 @@ class _Login:
         )
         interval = read_number(flow.get("interval")) or _SLOWER
         ends_at = started + (read_number(flow.get("expires_in")) or 900.0)
-        # msal would wait by itself, and warn of whom it thinks impatient.
+        # msal would wait by itself, and warn about frequent calls.
         flow["interval"] = 1
         while True:
             self._io.wait(interval)

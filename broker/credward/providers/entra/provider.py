@@ -106,8 +106,8 @@ def _mint_for_user(
             ),
         )
     finally:
-        # First of all, and from the answer as it came: whatever is wrong with the rest, and
-        # whatever msal says to it, the old one may be used up.
+        # First, and from the raw answer: even if the rest is wrong or msal refuses it, the old one
+        # may be used up.
         rotated = http.granted.get("refresh_token")
         if isinstance(rotated, str) and rotated and rotated != grant.refresh_token:
             io.save_grant(write_grant(rotated, grant.account))
@@ -130,5 +130,5 @@ def _asker(credential: str, settings: Settings) -> Asker:
 
 
 def _audience(scopes: tuple[str, ...]) -> str | None:
-    """Return whom the token is for: what stands before the last word of its scopes."""
+    """Return the audience of the token: the part before the last word of its scopes."""
     return scopes[0].rpartition("/")[0] or None if scopes else None

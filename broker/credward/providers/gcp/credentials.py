@@ -1,4 +1,4 @@
-"""Makes google-auth's credentials from the JSON of a source, and tells whom they impersonate.
+"""Makes google-auth's credentials from the JSON of a source, with their impersonation.
 
 Nothing is sent here; refreshing and narrowing is `tokens`.
 """

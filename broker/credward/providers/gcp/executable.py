@@ -1,4 +1,4 @@
-"""Runs the program that brings the subject token of an executable-sourced workload identity.
+"""Runs the program that prints the subject token of an executable-sourced workload identity.
 
 What it prints is read here, for google-auth would let a hung program's children live. The contract
 with the program is Google's (google.aip.dev/auth/4117, "Determining the subject token in
@@ -82,7 +82,7 @@ class ExecutableSupplier(SubjectTokenSupplier):
 
 
 def read_subject_token(output: bytes, now: float) -> str | None:
-    """Return the token in what a program printed; None where that is no success, or is over."""
+    """Return the token in a program's output; None if it failed or the token has expired."""
     try:
         answer = json.loads(output)
     except (ValueError, RecursionError):

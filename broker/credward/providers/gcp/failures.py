@@ -46,7 +46,7 @@ def read_failure(
     now: float,
     login_command: str,
 ) -> BrokerError:
-    """Return the failure that *answer*, which is no success, stands for.
+    """Return the failure for *answer*, which is not a success.
 
     *login_command* is what a user types for a new login, *now* in Unix seconds.
     """

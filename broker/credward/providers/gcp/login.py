@@ -78,7 +78,7 @@ def log_in(credential: str, settings: Settings, client_secret: str, io: LoginIo)
 
 
 def revoke(credential: str, settings: Settings, refresh_token: str, io: Io) -> None:
-    """Revoke the login at Google (RFC 7009); one that is not known there any more is no failure."""
+    """Revoke the login at Google (RFC 7009); an unknown login is not a failure."""
     http_request = HttpRequest(
         method="POST",
         url=_REVOKE_URL,
@@ -87,7 +87,7 @@ def revoke(credential: str, settings: Settings, refresh_token: str, io: Io) -> N
         timeout=settings.timeout,
     )
     answer = io.send(http_request)
-    # Google answers 400 invalid_token where there is nothing left to revoke.
+    # Google answers 400 invalid_token if there is nothing left to revoke.
     if answer.status not in {200, 400}:
         raise read_failure(
             credential, http_request, answer, now=io.now(), login_command="credward doctor"
@@ -112,7 +112,7 @@ def _authorize(
         "state": state,
         "code_challenge": challenge.decode("ascii"),
         "code_challenge_method": "S256",
-        # Else there is no refresh token, or none at the second login.
+        # Without it there is no refresh token, or none at the second login.
         "access_type": "offline",
         "prompt": "consent",
     }

@@ -17,11 +17,11 @@ from credward.errors import BrokerError, Kind
 
 __all__ = ["MetadataCredentials", "read_identity"]
 
-# By number: the name would be whatever a resolver says.
+# By number: a resolver could give any address for the name.
 _HOST = "169.254.169.254"
 _NAME = "metadata.google.internal"
 _ACCOUNT = "/computeMetadata/v1/instance/service-accounts/default"
-# The second tells a door of ours who is asking, which must refuse.
+# The second tells our own door who is asking; it must refuse.
 _HEADERS = {"Metadata-Flavor": "Google", "Credward-Worker": "1"}
 
 

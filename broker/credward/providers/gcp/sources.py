@@ -1,6 +1,6 @@
-"""Finds the JSON that a Google credential begins with: a file, a referenced key, or ADC.
+"""Finds the JSON of a Google credential: a file, a referenced key, or ADC.
 
-Reads and parses; what the JSON makes is the business of `credentials`.
+Reads and parses; `credentials` uses the JSON.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def read_info(token_request: ProviderRequest, io: Io) -> Mapping[str, Any]:
             path = _find_adc(name, io)
             info = _parse(name, read_file(name, path, io, private=False), path)
             if _is_secret(info) and _is_open(path):
-                # Another program's file: whoever made it would not look there for the reason.
+                # Another program's file: its owner would not look there for the reason.
                 io.warn(f"can be read by others in {path}: run chmod 0600 {path}")
             return info
 
@@ -60,7 +60,7 @@ def login_command(settings: Settings, credential: str) -> str:
 
 
 def _find_adc(name: str, io: Io) -> str:
-    """Return the path of the Application Default Credentials; the metadata server is none here."""
+    """Return the path of the Application Default Credentials; without the metadata server."""
     environ = io.environment()
     if named := environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
         if not named.startswith("/"):

@@ -180,7 +180,7 @@ def _rule(rule: AccessBoundaryRule) -> downscoped.AccessBoundaryRule:
 def _guarded(
     credential: str, work: Callable[[], tuple[object, float | None]]
 ) -> tuple[object, float | None]:
-    """Do *work*; every error of google-auth about an invalid answer becomes one failure."""
+    """Do *work*; all exceptions of google-auth for an invalid answer become one failure."""
     try:
         return work()
     except _GARBLED as error:
@@ -207,7 +207,7 @@ def _check(
     audience: str | None,
     checked_at: float,
 ) -> Token:
-    """Return the token, or refuse what is none, is over, has no end, or one that cannot be true."""
+    """Return the token; refuse an invalid or expired one, and one with no or an impossible end."""
     problem = None
     if not isinstance(text, str) or not text or not text.isascii() or not text.isprintable():
         problem = "Google sent an invalid token"

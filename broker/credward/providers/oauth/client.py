@@ -62,7 +62,7 @@ class OAuthClient:
     def send(
         self, endpoint: str, fields: Mapping[str, str], *, grant_type: str | None = None
     ) -> HttpResponse:
-        """Send a form to the endpoint of this name and return the answer, whatever it says.
+        """Send a form to the endpoint of this name and return any answer.
 
         Repeated once, with the server's nonce, where that is all that was wrong (RFC 9449 section
         8): such an answer is a definite refusal, and nothing was used up.
@@ -78,7 +78,7 @@ class OAuthClient:
         return response
 
     def sign(self) -> str:
-        """Return a JWT signed with the private key of the settings, for whom they name."""
+        """Return a JWT signed with the private key of the settings, for the audience they name."""
         settings = self._settings
         audience = settings.assertion_audience or self._server.issuer or self._url("token_endpoint")
         subject = settings.subject if settings.signs_its_grant else None
@@ -153,7 +153,7 @@ class OAuthClient:
                 return {}, {"client_id": settings.client_id}
 
     def _way_of_secret(self) -> str:
-        """Return where the secret goes: into the header, unless the server lists the body alone."""
+        """Return where the secret goes: into the header, unless the server lists only the body."""
         methods = self._server.auth_methods
         if "client_secret_post" in methods and "client_secret_basic" not in methods:
             return "client_secret_post"

@@ -1,4 +1,4 @@
-"""What each registered OAuth error code means here, in kinds and words of our own.
+"""What each registered OAuth error code means here, in our kinds and words.
 
 Knows codes, not HTTP; only codes of this table ever get into a message, never other upstream text.
 """
@@ -54,7 +54,7 @@ _OF_ASSERTION = frozenset({"invalid_grant", "invalid_request"})
 
 
 def login_command(credential: str, grant_type: str) -> str:
-    """Return the command that brings a new grant; one that no login gives is handed over."""
+    """Return the command for a new grant; a grant without a login is handed over."""
     handed_over = " --grant-stdin" if grant_type == "refresh_token" else ""
     return f"credward login {credential}{handed_over}"
 

@@ -40,7 +40,7 @@ class HeldGrant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_grant(token_request: ProviderRequest) -> HeldGrant:
-    """Return the grant of *token_request*; raise `login-required` where there is none."""
+    """Return the grant of *token_request*; raise `login-required` if there is none."""
     name = token_request.credential
     settings = token_request.settings
     assert isinstance(settings, Settings)

@@ -95,7 +95,7 @@ def _refresh(token_request: ProviderRequest, settings: Settings, io: Io) -> Toke
     }
     asked_at = io.now()
     answer = OAuthClient(token_request, io, server, key=held.key).ask("refresh_token", fields)
-    # Before anything else in the answer is looked at: the old one is used up by now.
+    # Before anything else in the answer is checked: the old one is already used up.
     renewed = _keep(answer, held, io, asked_at)
     try:
         token = read_token(answer, token_request, asked_at=asked_at)
@@ -131,7 +131,7 @@ def _keep(answer: Mapping[str, Any], held: HeldGrant, io: Io, now: float) -> boo
 def _trade(
     token_request: ProviderRequest, settings: Settings, io: Io, client: OAuthClient
 ) -> tuple[str, dict[str, str]]:
-    """Return the grant type and its fields, for grants that are no refresh token."""
+    """Return the grant type and its fields, for grants other than a refresh token."""
     fields = narrowing(token_request, keep_scope=True)
     match settings.grant_type:
         case "token_exchange":

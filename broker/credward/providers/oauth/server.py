@@ -1,6 +1,6 @@
 """Where an authorization server takes which request: from the settings, else from its metadata.
 
-Looked up at each use and kept by nobody. What is then sent there is `client`'s job.
+Looked up for each use and not kept. `client` sends the requests.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]+")
 
 
 class AuthorizationServer(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one server; None is an endpoint that it has not.
+    """The facts about one server; None for an endpoint that it does not have.
 
     *names_itself*: its redirects carry `iss` (RFC 9207). *configured*: the hosts of the settings.
     """
@@ -39,11 +39,11 @@ class AuthorizationServer(msgspec.Struct, frozen=True, kw_only=True):
     configured: frozenset[str] = frozenset()
 
     def is_learned(self, url: str) -> bool:
-        """Return whether the host of *url* stands in the server's metadata alone."""
+        """Return whether only the server's metadata names the host of *url*."""
         return urlsplit(url).hostname not in self.configured
 
     def endpoint(self, name: str, credential: str) -> str:
-        """Return the endpoint called *name*; raise `fix-configuration` where there is none."""
+        """Return the endpoint called *name*; raise `fix-configuration` if there is none."""
         url = getattr(self, name)
         if not isinstance(url, str):
             raise BrokerError(
@@ -56,7 +56,7 @@ class AuthorizationServer(msgspec.Struct, frozen=True, kw_only=True):
 def find_server(token_request: ProviderRequest, io: Io, *wanted: str) -> AuthorizationServer:
     """Return the server of the settings, its metadata fetched where an endpoint *wanted* is unset.
 
-    Raise `BrokerError` with `sent="no"`: whatever happens here, no grant was used.
+    Raise `BrokerError` with `sent="no"`: a failure here never used a grant.
     """
     settings = token_request.settings
     assert isinstance(settings, Settings)
@@ -124,7 +124,7 @@ def _fetch(credential: str, settings: Settings, io: Io) -> Mapping[str, Any]:
 
 
 def _addresses(issuer: str) -> Iterator[str]:
-    """Yield where metadata may lie: OpenID Connect Discovery section 4, RFC 8414 section 3.1."""
+    """Yield possible metadata URLs: OpenID Connect Discovery section 4, RFC 8414 section 3.1."""
     parts = urlsplit(issuer)
     path = parts.path.rstrip("/")
     yield f"{parts.scheme}://{parts.netloc}{path}/.well-known/openid-configuration"

@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 _LONGEST = 16_384
-# Ten years: what lies beyond is milliseconds taken for seconds, or garbage.
+# Ten years: what lies beyond is milliseconds instead of seconds, or garbage.
 _HORIZON = 315_360_000.0
 # RFC 6749 section 7.1, RFC 9449 section 5, RFC 8693 section 2.2.1.
 _TOKEN_TYPES = {"bearer", "dpop", "n_a"}
@@ -81,7 +81,7 @@ def read_token(
 
 
 def read_refresh_token(answer: Mapping[str, Any]) -> str | None:
-    """Return the refresh token in *answer*; None: there is none, and the one before still holds."""
+    """Return the refresh token in *answer*, or None: then the old one is still valid."""
     text = answer.get("refresh_token")
     return text if isinstance(text, str) and text and _is_word(text) else None
 

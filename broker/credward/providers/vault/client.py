@@ -127,7 +127,7 @@ class VaultClient:
 
     @property
     def last(self) -> HttpResponse | None:
-        """The last answer, None where none came."""
+        """The last answer, or None."""
         return self._session.last
 
 
@@ -137,7 +137,7 @@ def make_client(name: str, settings: Settings, io: Io) -> VaultClient:
 
 
 def ask_vault(vault: VaultClient, what: str, call: Callable[[], Any]) -> dict[str, Any]:
-    """Return the JSON object that *call* brings, an empty one for an empty answer.
+    """Return the JSON object from *call*, an empty one for an empty answer.
 
     *what* says for messages what was asked for. Raise `RefusedError` for every other status.
     """
@@ -150,7 +150,7 @@ def ask_vault(vault: VaultClient, what: str, call: Callable[[], Any]) -> dict[st
         # whether they are texts.
         refused = True
     except (RecursionError, ValueError):
-        # JSON that is none, or that has no bottom.
+        # Invalid JSON, or nested too deeply.
         answer = None
     last = vault.last
     if refused or last is None or not 200 <= last.status < 300:

@@ -107,7 +107,7 @@ def _token_file(vault: VaultClient, io: Io) -> str:
 
 
 def _jwt(vault: VaultClient, token_request: ProviderRequest, io: Io) -> str:
-    """Return the JWT; one that has expired is not presented, for a new one may come by itself."""
+    """Return the JWT; an expired one is not presented, because a new one may come by itself."""
     if vault.settings.jwt is None:
         text, where = read_file(vault.name, POD_TOKEN, io).strip(), f"file {POD_TOKEN}"
     else:
@@ -150,14 +150,14 @@ def _secret_id(
         match answer.get("data"):
             case {"secret_id": str(secret_id)} if secret_id:
                 state.secret_id, state.wrapped_in = secret_id, name_of(text)
-                # At once: it cannot be had again, whatever becomes of the login.
+                # At once: we cannot get it again, even if the login fails.
                 io.save_grant(make_grant(state))
                 return secret_id
         raise BrokerError(
             Kind.FIX_CONFIGURATION,
             f'"{vault.name}" got no token, its wrapping token contained no secret id: '
             "wrap the answer of the role's secret-id path",
-            # It is used up now, whatever was in it.
+            # It is used up now, even if its content is useless.
             sent="maybe",
         )
     if refusal.status not in {400, 403}:

@@ -24,7 +24,7 @@ _CALLBACK = "/oidc/callback"
 
 
 def log_in_by_browser(vault: VaultClient, io: LoginIo) -> tuple[VaultToken, str | None]:
-    """Bring the user through one login; return the token and who logged in, where that is told.
+    """Run one login of the user; return the token and who logged in, if known.
 
     Source: the vendors' API pages of the JWT/OIDC method (`auth_url`, `callback`, `client_nonce`).
     """
@@ -45,7 +45,7 @@ def log_in_by_browser(vault: VaultClient, io: LoginIo) -> tuple[VaultToken, str 
             case {"auth_url": str(url)} if url.startswith(("https://", "http://")):
                 expected = parse_qs(urlsplit(url).query).get("state", [""])[0]
                 return url
-        # The server answers so where it must not tell which of the two is wrong.
+        # The server gives this answer when it must not tell which of the two is wrong.
         raise BrokerError(
             Kind.FIX_CONFIGURATION,
             f'"{vault.name}" was not logged in, {vault.host} does not know its role or does not '

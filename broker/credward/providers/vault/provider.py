@@ -36,7 +36,7 @@ from credward.tokens import Secret, Token
 
 __all__ = ["VaultProvider"]
 
-# Asked again before this part of its life is over, a secret is being replaced, not prolonged: it
+# If asked again before this part of its life, a secret is being replaced, not extended: it
 # was rejected, or somebody said refresh. The lifecycle by itself comes later (part of the life).
 _EARLY = 0.25
 # The answers to a renewal of what does not end, is gone, or is at its longest life.
@@ -70,12 +70,12 @@ class VaultProvider:
         token, account = log_in_by_browser(vault, io)
         state = load_state(vault, None)
         state.token = token
-        # A token that can be renewed has an end that nobody knows.
+        # The end of a renewable token is unknown.
         ends_at = None if token.renewable else token.expires_at
         return make_grant(state, account=account, ends_at=ends_at)
 
     def revoke(self, token_request: ProviderRequest, io: Io) -> None:
-        """Revoke the leases that are kept, and the token where it came of a login of ours."""
+        """Revoke the kept leases, and the token if it came from our own login."""
         settings = token_request.settings
         assert isinstance(settings, Settings)
         vault = make_client(token_request.credential, settings, io)
@@ -107,7 +107,7 @@ class _Mint:
         self._saved = msgspec.json.encode(self._state)
 
     def run(self) -> Token:
-        """Mint; whatever was logged in or leased is kept even where a later step fails."""
+        """Mint; a new login or lease is kept even if a later step fails."""
         try:
             return self._mint()
         finally:
@@ -153,7 +153,7 @@ class _Mint:
 
     @property
     def _is_by_hand(self) -> bool:
-        """Whether only a human, or another program, can bring a new token."""
+        """Whether only a human, or another program, can get a new token."""
         return self._settings.auth_method in {"oidc", "token"}
 
     def _log_in(self) -> VaultToken:
@@ -228,7 +228,7 @@ class _Mint:
         return minted
 
     def _prolong(self, lease: Lease, token: VaultToken) -> Token | None:
-        """Return the leased secret with a later end, None where a new one is the better answer."""
+        """Return the leased secret with a later end, None if a new one is better."""
         now = self._io.now()
         served = lease.served_until - lease.issued_at
         if lease.of != name_of(token.id) or lease.expires_at <= now:
@@ -257,7 +257,7 @@ class _Mint:
     def _drop(self, lease: Lease) -> None:
         """Revoke a lease in whose place another one is handed out from now on.
 
-        It ends by itself where that fails: no reason to lose the new one.
+        If that fails it ends by itself: no reason to lose the new one.
         """
         try:
             _revoke(self._vault, partial(self._vault.hvac.sys.revoke_lease, lease.id))
@@ -265,7 +265,7 @@ class _Mint:
             self._io.warn("could not revoke its previous lease, which ends by itself")
 
     def _renew(self, lease: Lease, now: float) -> bool:
-        """Renew *lease* by its first life; False near its maximum, and where it is gone."""
+        """Renew *lease* for its first life; False near its maximum, and if it is gone."""
         if not lease.renewable:
             return False
         call = partial(

@@ -1,4 +1,4 @@
-"""Reads one path of a server and makes a `Token` of the answer, whatever engine is behind it.
+"""Reads one path of a server and makes a `Token` from the answer, for any engine.
 
 Whether a lease is prolonged or a new one is taken is decided in `provider`.
 """
@@ -91,7 +91,7 @@ def make_token(vault: VaultClient, reading: Reading, now: float) -> Token:
 def _find_engine(vault: VaultClient, path: str) -> tuple[int | None, str]:
     """Return KV's version (None: another engine) and the mount, as the vendors' command line does.
 
-    A token that may not ask reads the path as it is.
+    A token without permission to ask reads the path as it is.
     """
     call = partial(vault.hvac.adapter.get, f"/v1/sys/internal/ui/mounts/{quote(path)}")
     try:
@@ -187,7 +187,7 @@ def _end(vault: VaultClient, reading: Reading, text: str, now: float) -> float |
 
 
 def _own_ends(vault: VaultClient, reading: Reading, text: str, now: float) -> list[float]:
-    """Return the ends that an engine's answer tells, as Unix seconds.
+    """Return the ends in an engine's answer, as Unix seconds.
 
     Lives are in whole seconds, rounded down: 0 in the last one. Beside a lease it says nothing.
     """
@@ -201,7 +201,7 @@ def _own_ends(vault: VaultClient, reading: Reading, text: str, now: float) -> li
 
 
 def _number(vault: VaultClient, value: object) -> float | None:
-    """Return a time, None where there is none; text is no time here."""
+    """Return a time, or None; text does not count as a time here."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if not 0 <= value < 100_000_000_000:

@@ -35,7 +35,7 @@ class VaultToken(msgspec.Struct, kw_only=True):
     accessor: str | None = None
 
     def has_ended(self, now: float) -> bool:
-        """Whether its life is over at *now*."""
+        """Whether it has expired at *now*."""
         return self.expires_at is not None and self.expires_at <= now
 
     def part_left(self, now: float) -> float:
@@ -81,7 +81,7 @@ class State(msgspec.Struct, kw_only=True):
 
 
 def load_state(vault: VaultClient, grant: Secret | None) -> State:
-    """Return what *grant* holds, or an empty state if it does not belong to this login."""
+    """Return the state in *grant*, or an empty one if it is not of this login."""
     empty = State(belongs_to=_login_of(vault, vault.settings))
     if grant is None:
         return empty
@@ -104,6 +104,6 @@ def name_of(text: str) -> str:
 
 
 def _login_of(vault: VaultClient, settings: Settings) -> str:
-    """Return a name for where and as whom: a state of an older configuration is not used."""
+    """Return a name for server and login: a state of an older configuration is not used."""
     words = {**settings.login_identity, "address": vault.address, "namespace": vault.namespace}
     return name_of(msgspec.json.encode(words, order="sorted").decode())

@@ -1,4 +1,4 @@
-"""What the server says of a token of its own: in the answer of a login, or when it is looked up.
+"""What the server says about its own token: in the answer of a login, or in a lookup.
 
 Only reads; how a token is come by is `login` and `oidc`, what becomes of it `provider`.
 """
@@ -16,7 +16,7 @@ __all__ = ["expired_token", "look_up", "read_auth", "settle_end"]
 
 
 def look_up(vault: VaultClient, text: str, io: Io) -> VaultToken:
-    """Return what the server says of the token *text*; `RefusedError` where it is dead."""
+    """Return what the server says about the token *text*; `RefusedError` if it is not valid."""
     now = io.now()
     vault.hvac.token = text
     answer = ask_vault(vault, "the look-up of its token", vault.hvac.auth.token.lookup_self)
@@ -27,7 +27,7 @@ def look_up(vault: VaultClient, text: str, io: Io) -> VaultToken:
 def settle_end(vault: VaultClient, token: VaultToken, io: Io) -> VaultToken:
     """Return *token* of a login with the end that it has, refuse one that has ended already.
 
-    A `lease_duration` of 0 is that of a token without an end, and of one in its last second.
+    A `lease_duration` of 0 means a token without an end, or one in its last second.
     """
     if token.ttl:
         return token

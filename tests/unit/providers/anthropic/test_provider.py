@@ -213,7 +213,7 @@ def test_an_api_key_is_handed_out_as_it_is():
 @pytest.mark.parametrize(
     ("key", "complaint"),
     [
-        ("sk-ant-oat01-x", "no API key but an OAuth token, perhaps a subscription login"),
+        ("sk-ant-oat01-x", "is an OAuth token, not an API key, maybe a subscription login"),
         ('{"claudeAiOauth": {}}', "subscription login"),
         ("", "not one line"),
         ("two words", "not one line"),

@@ -106,7 +106,7 @@ def test_a_wrong_header(app_service, monkeypatch):
     failure = refused(app_service)
 
     assert failure.kind is Kind.FIX_CONFIGURATION
-    assert "start credward anew" in failure.message
+    assert "restart credward" in failure.message
 
 
 @pytest.mark.parametrize(

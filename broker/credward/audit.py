@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal, overload
+from typing import Literal
 
 import msgspec
 
@@ -79,26 +80,23 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             caller=AuditCaller(
                 uid=caller.uid,
                 pid=caller.pid,
-                executable=_shown(
-                    caller.executable.path if caller.executable else None, _LONGEST_PATH
+                executable=(
+                    _shown(caller.executable.path, _LONGEST_PATH) if caller.executable else None
                 ),
-                agent=_shown(caller.agent.name if caller.agent else None),
+                agent=_shown(caller.agent.name) if caller.agent else None,
                 agent_pid=caller.agent.pid if caller.agent else None,
-                harness=_shown(caller.harness),
-                relay=_shown(caller.relay),
+                harness=caller.harness,
+                relay=caller.relay,
                 handle=caller.handle,
             ),
-            **{name: _shown(text) for name, text in facts.items()},
+            **{name: _shown(text) for name, text in facts.items() if text is not None},
         )
 
 
-@overload
-def _shown(text: str, most: int = ...) -> str: ...
-@overload
-def _shown(text: str | None, most: int = ...) -> str | None: ...
-def _shown(text: str | None, most: int = _LONGEST_TEXT) -> str | None:
+@lru_cache(maxsize=128)
+def _shown(text: str, most: int = _LONGEST_TEXT) -> str:
     """Return *text* safe for a terminal: at most *most* characters, only printable ones."""
-    if text is None or (len(text) <= most and text.isprintable()):
+    if len(text) <= most and text.isprintable():
         return text
     shown = "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode()

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 import select
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -36,19 +36,34 @@ _MOST_DEEP = 256
 
 
 class _Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """One ancestor: descriptors of its *handle*, `exe` and `comm`, and what the last two say."""
+    """One ancestor: descriptors of its *handle*, `exe` and `comm`, and what the last two say.
+
+    *link*: the path of its program as it was read, None if we may not see it.
+    """
 
     pid: int
     stat: Stat
-    path: str | None
-    name: str
+    link: bytes | None
+    name: bytes
     handle: int
     exe: int
     comm: int
 
+    @property
+    def path(self) -> str | None:
+        """The path of its program."""
+        return None if self.link is None else os.fsdecode(self.link)
+
     def is_as_before(self) -> bool:
         """Whether it is still the same program with the same name."""
-        return _read_name(self.comm) == self.name and _read_path(self.exe) == self.path
+        try:
+            if os.pread(self.comm, _NAME, 0) != self.name:
+                return False
+            if self.link is not None:
+                return os.readlink(b"", dir_fd=self.exe) == self.link
+        except OSError:
+            return False
+        return _read_link(self.exe) is None
 
     def close(self) -> None:
         for descriptor in (self.handle, self.exe, self.comm):
@@ -78,9 +93,12 @@ class Chains:
         """Return the facts above *pid*, whose *stat* was just read; None if uncertain."""
         chain = self._chains.get(stat.parent)
         if chain is not None:
-            changed = {each.pid for each in chain.counting if not each.is_as_before()}
+            changed = [each.pid for each in chain.counting if not each.is_as_before()]
             # Check for ends last: then all that was read before was about these processes.
-            self._forget(changed | self._ended())
+            ends = self._ends.poll(0)
+            if not changed and not ends:
+                return chain.above
+            self._forget({*changed, *self._ended(ends)})
             if self._chains.get(stat.parent) is chain:
                 return chain.above
         learned = self._learn(pid, stat)
@@ -90,9 +108,9 @@ class Chains:
         """Keep nothing."""
         self._forget(set(self._kept))
 
-    def _ended(self) -> set[int]:
-        """Return those that have ended."""
-        return {self._by_handle[handle] for handle, _ in self._ends.poll(0)}
+    def _ended(self, ends: Iterable[tuple[int, int]]) -> set[int]:
+        """Return those that have ended, by what the kernel reported."""
+        return {self._by_handle[handle] for handle, _ in ends}
 
     def _forget(self, pids: Collection[int]) -> None:
         """Forget these, the kept ones below them, and every chain that holds one of them."""
@@ -112,7 +130,7 @@ class Chains:
     def _learn(self, pid: int, stat: Stat) -> _Chain | None:
         if stat.parent in self._deep:
             return None
-        self._forget(self._ended())
+        self._forget(self._ended(self._ends.poll(0)))
         found: list[_Kept] = []
         child, child_stat = pid, stat
         while child_stat.parent != 0:
@@ -139,7 +157,7 @@ class Chains:
             child, child_stat = parent.pid, parent.stat
         # Some were kept before: their facts may have changed.
         changed = {each.pid for each in found if not each.is_as_before()}
-        self._forget(changed | self._ended())
+        self._forget(changed | self._ended(self._ends.poll(0)))
         if any(self._kept.get(each.pid) is not each for each in found):
             return None
         above, counting = conclude([ancestor(each.pid, each.stat, each.path) for each in found])
@@ -173,28 +191,20 @@ def _open(pid: int) -> _Kept | None:
         descriptors.append(os.open(f"/proc/{pid}/exe", flags))
         descriptors.append(os.open(f"/proc/{pid}/comm", os.O_RDONLY | os.O_CLOEXEC))
         handle, exe, comm = descriptors
-        name, path = _read_name(comm), _read_path(exe)
+        name, link = os.pread(comm, _NAME, 0), _read_link(exe)
         # Read after the name: if it changed between the two, the next check sees a difference.
         if name and (stat := read_stat(pid)) is not None:
             return _Kept(
-                pid=pid, stat=stat, path=path, name=name, handle=handle, exe=exe, comm=comm
+                pid=pid, stat=stat, link=link, name=name, handle=handle, exe=exe, comm=comm
             )
     for each in descriptors:
         os.close(each)
     return None
 
 
-def _read_name(comm: int) -> str:
-    """Return the name, byte for byte; empty once it has ended."""
+def _read_link(descriptor: int) -> bytes | None:
     try:
-        return os.pread(comm, _NAME, 0).decode("latin-1")
-    except OSError:
-        return ""
-
-
-def _read_path(descriptor: int) -> str | None:
-    try:
-        return os.readlink("", dir_fd=descriptor)
+        return os.readlink(b"", dir_fd=descriptor)
     except OSError:
         # Of another user, or of one whose first thread has ended.
         return None

@@ -6,6 +6,7 @@ It uses `build_minted`; `compose` adds the doors.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -145,6 +146,7 @@ def _gate(
     gate = Gate(
         holder=holder,
         recorder=recorder,
+        own_pid=os.getpid(),
         worker_pids=kept.pool.pids,
         locked=lambda: kept.opened_store.locked_by_owner or idle_lock.overdue,
         asked=idle_lock.touch,

@@ -5,7 +5,6 @@ Each format has its own file; `registry` finds them by name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
@@ -26,12 +25,14 @@ class ShapeRequest(msgspec.Struct, frozen=True, kw_only=True):
     env_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shaped:
+class Shaped(msgspec.Struct, frozen=True, kw_only=True):
     """A finished body; it holds the secret, so the sender wipes it."""
 
-    body: bytearray = field(repr=False)
+    body: bytearray
     content_type: str
+
+    def __repr__(self) -> str:
+        return f"Shaped({self.content_type})"
 
 
 class Format(Protocol):

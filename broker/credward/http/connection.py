@@ -101,14 +101,9 @@ class Connection:
         self._host = host
         self._reader = RequestReader(host.limits, host.heads)
         self._state = _State.READING
-        self._stream = Stream(
-            host.loop,
-            connected,
-            host.scratch,
-            can_read=partial(self._safely, self._read),
-            can_write=partial(self._safely, self._write),
-        )
-        self._deadline = Deadline(host.loop, self._expire)
+        self._stream = Stream(host.loop, connected, host.scratch)
+        # Made when we have to wait for the first time.
+        self._deadline: Deadline | None = None
         # The answer, and how many bytes of it the kernel has taken.
         self._output = bytearray()
         self._sent = 0
@@ -121,9 +116,9 @@ class Connection:
 
     # --- what the server calls ----------------------------------------------------------------
 
-    def begin(self, connected: socket.socket) -> None:
+    def begin(self) -> None:
         """Find out who connected, and read what is there; a refused peer hears why."""
-        self._safely(partial(self._begin, connected))
+        self._safely(self._begin)
 
     @property
     def idle(self) -> bool:
@@ -146,7 +141,8 @@ class Connection:
             return
         self._state = _State.CLOSED
         self._stream.close()
-        self._deadline.close()
+        if self._deadline is not None:
+            self._deadline.close()
         self._wipe_output()
         self._reader.wipe()
         if self.peer is not None:
@@ -161,11 +157,23 @@ class Connection:
             _log.exception("a connection failed, and is closed")
             self.close()
 
+    def _expire_in(self, seconds: float, *, unless_set: bool = False) -> None:
+        """Set the deadline of this step."""
+        if self._deadline is None:
+            self._deadline = Deadline(self._host.loop, self._expire)
+        if not (unless_set and self._deadline.is_set):
+            self._deadline.set(seconds)
+
+    def _in_time(self) -> None:
+        """End the deadline of this step."""
+        if self._deadline is not None:
+            self._deadline.clear()
+
     # --- reading ------------------------------------------------------------------------------
 
-    def _begin(self, connected: socket.socket) -> None:
+    def _begin(self) -> None:
         try:
-            self.peer = self._host.admit(connected)
+            self.peer = self._host.admit(self._stream.socket)
         except BrokerError as error:
             self._refuse(error)
         else:
@@ -197,16 +205,18 @@ class Connection:
         elif self._state is _State.READING:
             if self.answers and not self._reader.pending:
                 # The first byte after a pause: from here on it is a request, with its deadline.
-                self._deadline.clear()
+                self._in_time()
             self._reader.feed(data)
             self._advance()
 
     def _wait_for_bytes(self) -> None:
         if self.peer is not None:
             self.peer.pin()
-        if not self._deadline.is_set:
-            self._deadline.set(self._host.limits.read_deadline)
-        self._stream.wait_to_read()
+        self._expire_in(self._host.limits.read_deadline, unless_set=True)
+        self._stream.wait_to_read(self._on_bytes)
+
+    def _on_bytes(self) -> None:
+        self._safely(self._read)
 
     # --- answering ----------------------------------------------------------------------------
 
@@ -223,14 +233,15 @@ class Connection:
             self._wait_for_bytes()
             return
         self._state = _State.ANSWERING
-        self._deadline.clear()
+        self._in_time()
         self._head_only = http_request.method == "HEAD"
         try:
             answer = self._host.handler(http_request)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is an answer too
             answer = self._render(error, http_request)
         if isinstance(answer, HttpResponse):
-            wipe(http_request.body)
+            if http_request.body:
+                wipe(http_request.body)
             self._send(answer)
             return
         self._stream.pause_reading()
@@ -301,16 +312,18 @@ class Connection:
         if self._sent == len(self._output):
             self._after_answer()
             return
-        if not self._deadline.is_set:
-            self._deadline.set(self._host.limits.write_deadline)
+        self._expire_in(self._host.limits.write_deadline, unless_set=True)
         self._stream.pause_reading()
-        self._stream.wait_to_write()
+        self._stream.wait_to_write(self._on_room)
+
+    def _on_room(self) -> None:
+        self._safely(self._write)
 
     def _after_answer(self) -> None:
         """Go on after the kernel took the whole answer."""
         self._wipe_output()
         self._stream.pause_writing()
-        self._deadline.clear()
+        self._in_time()
         if self._polite:
             self._linger()
         elif not self._keep_alive:
@@ -322,24 +335,25 @@ class Connection:
                 self._stream.pause_reading()
                 self._host.loop.call_soon(self._safely, self._advance)
             else:
-                self._deadline.set(self._host.limits.idle_deadline)
+                self._expire_in(self._host.limits.idle_deadline)
                 self._wait_for_bytes()
 
     def _linger(self) -> None:
         # If we close with unread bytes, the kernel resets the connection and the answer is lost.
         self._state = _State.DISCARDING
-        self._deadline.set(self._host.limits.linger)
+        self._expire_in(self._host.limits.linger)
         try:
             self._stream.end_sending()
         except OSError:
             self.close()
         else:
-            self._stream.wait_to_read()
+            self._stream.wait_to_read(self._on_bytes)
 
     def _wipe_output(self) -> None:
         # All of it, sent or not.
-        wipe(self._output)
-        self._output, self._sent = bytearray(), 0
+        if self._output:
+            wipe(self._output)
+            self._output, self._sent = bytearray(), 0
 
     def _expire(self) -> None:
         if self._state is _State.READING and self._reader.pending:

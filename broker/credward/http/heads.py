@@ -28,9 +28,10 @@ _LONGEST = 512
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
-    """One parsed head; *path* and *query* as in `HttpRequest`, *length* of the body in bytes."""
+    """One parsed head; all but the *length* of the body (bytes) as in `HttpRequest`."""
 
     method: str
+    target: bytes
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
@@ -57,15 +58,17 @@ class Heads:
         target = parser.parse(raw)
         length = self._check(parser.method, headers)
         path, query = read_target(target)
+        is_plain = self._is_plain(target)
         head = Head(
             method=parser.method,
+            target=target if is_plain else b"",
             path=path,
             query=query,
             headers=MappingProxyType(headers),
             length=length,
             keep_alive="close" not in headers.get("connection", "").lower(),
         )
-        if len(raw) <= _LONGEST and headers.keys() <= _PLAIN and self._is_plain(target):
+        if len(raw) <= _LONGEST and headers.keys() <= _PLAIN and is_plain:
             if len(self._known) >= _MOST:
                 self._known.clear()
             self._known[raw] = head

@@ -10,7 +10,6 @@ import contextlib
 import logging
 import resource
 import socket
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -60,13 +59,12 @@ class HttpServer:
         self.scratch = bytearray(_READ)
         self._open_peer = open_peer
         self._connections: set[Connection] = set()
-        self._per_pid: Counter[tuple[int, int | None]] = Counter()
+        self._per_pid: dict[tuple[int, int | None], int] = {}
         self._tasks: set[asyncio.Future[Any]] = set()
         self._acceptor: Acceptor | None = None
         self._budget: Budget = budget_for(self.limits, descriptors=1024, already_open=32)
         self._paused = False
         self._all_gone = asyncio.Event()
-        self._all_gone.set()
 
     @property
     def connections(self) -> int:
@@ -97,6 +95,8 @@ class HttpServer:
         if self._acceptor is not None:
             self._acceptor.close()
         self._close_idle()
+        if not self._connections:
+            self._all_gone.set()
         await self._wait_until_gone(min(grace, _SILENT_GRACE))
         for connection in list(self._connections):
             connection.hang_up()
@@ -119,14 +119,15 @@ class HttpServer:
         except OSError as error:
             raise BrokerError(Kind.DENIED, "the kernel does not say who connected") from error
         key = (peer.uid, peer.pid)
-        if self._per_pid[key] >= self.limits.connections_per_pid:
+        connected_already = self._per_pid.get(key, 0)
+        if connected_already >= self.limits.connections_per_pid:
             peer.close()
             raise BrokerError(
                 Kind.RATE_LIMITED,
                 f"process {peer.pid} already holds {self.limits.connections_per_pid} connections",
                 retry_after=1.0,
             )
-        self._per_pid[key] += 1
+        self._per_pid[key] = connected_already + 1
         return peer
 
     def forget(self, connection: Connection) -> None:
@@ -134,10 +135,10 @@ class HttpServer:
         self._connections.discard(connection)
         if (peer := connection.peer) is not None:
             key = (peer.uid, peer.pid)
-            self._per_pid[key] -= 1
-            if self._per_pid[key] <= 0:
-                del self._per_pid[key]
-        if not self._connections:
+            left = self._per_pid.pop(key) - 1
+            if left > 0:
+                self._per_pid[key] = left
+        if self.closing and not self._connections:
             self._all_gone.set()
         if self._paused and len(self._connections) <= self._budget.resume_at:
             self._resume()
@@ -158,10 +159,9 @@ class HttpServer:
     def _take(self, connected: socket.socket) -> None:
         connection = Connection(self, connected)
         self._connections.add(connection)
-        self._all_gone.clear()
         if len(self._connections) >= self._budget.pause_at and not self._paused:
             self._pause()
-        connection.begin(connected)
+        connection.begin()
 
     def _pause(self) -> None:
         self._paused = True

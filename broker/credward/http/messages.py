@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from http import HTTPStatus
+
+import msgspec
 
 from credward.callers.peer import Peer
 from credward.errors import BrokerError, Kind
@@ -24,30 +25,36 @@ __all__ = [
 ]
 
 
-@dataclass(slots=True, kw_only=True)
-class HttpRequest:
+class HttpRequest(msgspec.Struct, kw_only=True):
     """A whole request: *path* decoded once and without its query, names in *headers* lower case.
 
-    *body* may hold a secret: the code that had it answered wipes it.
+    *target*: path and query as they came; empty if they may hold a secret. *body* may hold one too:
+    the code that had it answered wipes it.
     """
 
     method: str
+    target: bytes
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
-    body: bytes | bytearray = field(repr=False)
+    body: bytes | bytearray
     peer: Peer
 
+    def __repr__(self) -> str:
+        return f"HttpRequest({self.method} {self.path})"
 
-@dataclass(slots=True, kw_only=True)
-class HttpResponse:
+
+class HttpResponse(msgspec.Struct, kw_only=True):
     """An answer; with *wipe* a bytearray body is zeroed, and no copy outlives the write."""
 
     status: int
-    body: bytes | bytearray = field(default=b"", repr=False)
+    body: bytes | bytearray = b""
     content_type: str = "application/json"
-    headers: tuple[tuple[str, str], ...] = field(default=())
+    headers: Sequence[tuple[str, str]] = ()
     wipe: bool = False
+
+    def __repr__(self) -> str:
+        return f"HttpResponse({self.status})"
 
 
 # A synchronous answer is the hot path: no task, no future.

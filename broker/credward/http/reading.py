@@ -60,9 +60,11 @@ class RequestReader:
             return None
         self._head = None
         body = self._buffer[: head.length]
-        self._drop(head.length)
+        if body:
+            self._drop(head.length)
         return HttpRequest(
             method=head.method,
+            target=head.target,
             path=head.path,
             query=head.query,
             headers=head.headers,
@@ -72,7 +74,8 @@ class RequestReader:
 
     def wipe(self) -> None:
         """Overwrite the bytes that belong to no request."""
-        self._drop(len(self._buffer))
+        if self._buffer:
+            self._drop(len(self._buffer))
 
     def _drop(self, size: int) -> None:
         # Deleting alone would leave the bytes in memory.

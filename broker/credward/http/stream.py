@@ -13,33 +13,21 @@ from collections.abc import Callable
 __all__ = ["Stream"]
 
 
-def _nothing() -> None:
-    pass
-
-
 class Stream:
-    """A socket that tells its owner when it *can_read* and when it *can_write*.
+    """One connected *socket*, which it never blocks on.
 
-    *scratch* takes the bytes of one read, of any stream. It never blocks. `OSError` from any method
-    means that the other end is gone.
+    *scratch* takes the bytes of one read, of any stream. `OSError` from any method means that the
+    other end is gone.
     """
 
-    __slots__ = ("_can_read", "_can_write", "_loop", "_reading", "_scratch", "_socket", "_writing")
+    __slots__ = ("_loop", "_reading", "_scratch", "_writing", "socket")
 
     def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        connected: socket.socket,
-        scratch: bytearray,
-        *,
-        can_read: Callable[[], None],
-        can_write: Callable[[], None],
+        self, loop: asyncio.AbstractEventLoop, connected: socket.socket, scratch: bytearray
     ) -> None:
         self._loop = loop
-        self._socket = connected
+        self.socket = connected
         self._scratch = scratch
-        self._can_read = can_read
-        self._can_write = can_write
         self._reading = False
         self._writing = False
 
@@ -49,7 +37,7 @@ class Stream:
         The caller wipes it.
         """
         try:
-            size = self._socket.recv_into(self._scratch, 0, socket.MSG_DONTWAIT)
+            size = self.socket.recv_into(self._scratch, 0, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return None
         received = self._scratch[:size]
@@ -59,42 +47,40 @@ class Stream:
     def send(self, output: memoryview) -> int:
         """Write as much of *output* as the kernel takes, and return how much that is (bytes)."""
         try:
-            return self._socket.send(output, socket.MSG_DONTWAIT)
+            return self.socket.send(output, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return 0
 
     def end_sending(self) -> None:
         """Tell the other end that nothing more comes; it may still send."""
-        self._socket.shutdown(socket.SHUT_WR)
+        self.socket.shutdown(socket.SHUT_WR)
 
-    def wait_to_read(self) -> None:
-        """Tell the owner each time that bytes have come."""
+    def wait_to_read(self, can_read: Callable[[], None]) -> None:
+        """Call *can_read* each time that bytes have come."""
         if not self._reading:
             self._reading = True
-            self._loop.add_reader(self._socket, self._can_read)
+            self._loop.add_reader(self.socket, can_read)
 
     def pause_reading(self) -> None:
         """Leave new bytes in the kernel."""
         if self._reading:
             self._reading = False
-            self._loop.remove_reader(self._socket)
+            self._loop.remove_reader(self.socket)
 
-    def wait_to_write(self) -> None:
-        """Tell the owner each time that there is room."""
+    def wait_to_write(self, can_write: Callable[[], None]) -> None:
+        """Call *can_write* each time that there is room."""
         if not self._writing:
             self._writing = True
-            self._loop.add_writer(self._socket, self._can_write)
+            self._loop.add_writer(self.socket, can_write)
 
     def pause_writing(self) -> None:
-        """Stop telling the owner."""
+        """Stop calling."""
         if self._writing:
             self._writing = False
-            self._loop.remove_writer(self._socket)
+            self._loop.remove_writer(self.socket)
 
     def close(self) -> None:
-        """Close it; the owner hears nothing more, and unsent bytes are lost."""
+        """Close it; nothing more is called, and unsent bytes are lost."""
         self.pause_reading()
         self.pause_writing()
-        self._socket.close()
-        # Its owner is gone; without this the cycle collector would have to free the two.
-        self._can_read = self._can_write = _nothing
+        self.socket.close()

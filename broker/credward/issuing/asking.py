@@ -6,6 +6,7 @@ Pure functions; `gate` decides who asks and whether they may.
 from __future__ import annotations
 
 from collections.abc import Hashable
+from typing import NoReturn
 
 from credward.callers.caller import Caller
 from credward.config import Config, CredentialConfig
@@ -19,6 +20,7 @@ __all__ = [
     "NOTHING",
     "asker",
     "cache_ttl",
+    "default_credential",
     "find_credential",
     "find_on_grant",
     "min_remaining",
@@ -41,7 +43,7 @@ _TURN_MARGIN = 630.0
 def find_credential(config: Config, name: str) -> CredentialConfig:
     """Return the credential of this name; `-` is the configured default, or the only one."""
     if name == DEFAULT_NAME:
-        return _default_credential(config)
+        return default_credential(config) or _choose(config)
     if (found := config.credentials.get(name)) is not None:
         return found
     raise BrokerError(
@@ -78,8 +80,9 @@ def token_key(credential: CredentialConfig, token_request: TokenRequest) -> Toke
     if audience is not None and audience not in credential.audiences:
         raise _not_served(credential, "audience", audience)
     scopes = tuple(sorted(set(token_request.scopes))) if token_request.scopes else ()
-    if unlisted := [each for each in scopes if each not in credential.scopes]:
-        raise _not_served(credential, "scope", unlisted[0])
+    for each in scopes:
+        if each not in credential.scopes:
+            raise _not_served(credential, "scope", each)
     return TokenKey(credential.name, credential.epoch, audience, scopes)
 
 
@@ -92,16 +95,16 @@ def cache_ttl(token_request: TokenRequest, caller: Caller) -> float | None:
     return None
 
 
-def min_remaining(token_request: TokenRequest, caller: Caller) -> float:
+def min_remaining(token_request: TokenRequest, kept: float | None) -> float:
     """Return the wanted life: as asked, else the caller's cache time plus one long turn.
 
-    Without a cache time, only the format of apiKeyHelper has a default.
+    *kept* is the result of `cache_ttl`. Without a cache time in the request, only the format of
+    apiKeyHelper has a default.
     """
     if token_request.min_remaining is not None:
         return token_request.min_remaining
     if token_request.cache_ttl is None and token_request.format != "token":
         return 0.0
-    kept = cache_ttl(token_request, caller)
     return 0.0 if kept is None else kept + _TURN_MARGIN
 
 
@@ -122,11 +125,16 @@ def asker(token_request: TokenRequest, caller: Caller) -> Hashable | None:
     return (*agent, token_request.format, token_request.mcp_server)
 
 
-def _default_credential(config: Config) -> CredentialConfig:
+def default_credential(config: Config) -> CredentialConfig | None:
+    """Return what `-` means: the configured default, or the only one; None if neither exists."""
     if config.default is not None:
         return config.credentials[config.default]
     if len(config.credentials) == 1:
         return next(iter(config.credentials.values()))
+    return None
+
+
+def _choose(config: Config) -> NoReturn:
     if not config.credentials:
         raise BrokerError(
             Kind.UNKNOWN_CREDENTIAL,

@@ -6,17 +6,23 @@ Denials are recorded here; `issuer` hands out tokens.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import msgspec
 
 from credward.callers.caller import Caller
 from credward.callers.peer import Peer
-from credward.config import Config, CredentialConfig
+from credward.config import Config
 from credward.errors import BrokerError, Kind
 from credward.grants.opened_store import LOCKED
-from credward.issuing.asking import DEFAULT_NAME, NOTHING, find_credential, find_on_grant
+from credward.issuing.asking import (
+    DEFAULT_NAME,
+    NOTHING,
+    default_credential,
+    find_credential,
+    find_on_grant,
+)
 from credward.issuing.authorized import Authorized
 from credward.issuing.recording import Recorder
 from credward.policy.base_url import check_base_url
@@ -59,12 +65,14 @@ class Gate:
         *,
         holder: Holder,
         recorder: Recorder,
-        worker_pids: Callable[[], Collection[int]],
+        own_pid: int,
+        worker_pids: Callable[[], frozenset[int]],
         locked: Callable[[], bool],
         asked: Callable[[], None] = lambda: None,
     ) -> None:
         self._holder = holder
         self._recorder = recorder
+        self._own_pid = own_pid
         self._worker_pids = worker_pids
         self._locked = locked
         self._asked = asked
@@ -112,7 +120,7 @@ class Gate:
 
     def check_unlocked(self) -> None:
         """Refuse all but status and unlock, even for tokens in memory."""
-        if self.locked:
+        if self._locked():
             raise LOCKED.error()
 
     async def _authorize_closely(
@@ -144,9 +152,12 @@ class Gate:
         subject = f'"{asked_as or name}"'
         if name == DEFAULT_NAME:
             subject = "the default credential"
-            name = _default(active.config) or _EVERYTHING
-        # Decide before the lookup: a caller that may get nothing also learns no names.
-        decision = self._decide(active, action, caller, token_request.format, name, subject)
+            found = default_credential(active.config)
+            name = _EVERYTHING if found is None else found.name
+        else:
+            found = active.config.credentials.get(name)
+        resource = Resource(credential=name, provider="" if found is None else found.provider)
+        decision = self._decide(active, action, caller, token_request.format, resource, subject)
         if action != "Inspect":
             self.check_unlocked()
             self._asked()
@@ -155,7 +166,8 @@ class Gate:
             action=action,
             caller=caller,
             token_request=token_request,
-            credential=_named(active.config, name),
+            # Decided before this: a caller that may get nothing also learns no names.
+            credential=found or find_credential(active.config, token_request.credential),
             rules=decision.rules,
             obligations=decision.obligations,
         )
@@ -193,7 +205,8 @@ class Gate:
         although_locked: bool = False,
     ) -> Caller:
         subject = subject or action.lower()
-        self._decide(self._holder.active, action, caller, NOTHING, _EVERYTHING, subject)
+        everything = Resource(credential=_EVERYTHING)
+        self._decide(self._holder.active, action, caller, NOTHING, everything, subject)
         if action != "Inspect" and not although_locked:
             self.check_unlocked()
         return caller
@@ -205,11 +218,9 @@ class Gate:
         return self._check_recursion(await peer.identify_closely())
 
     def _check_recursion(self, caller: Caller) -> Caller:
-        workers = self._worker_pids()
-        # A worker that asks us would wait for its own flight.
-        if workers and (
-            caller.pid in workers or any(each.pid in workers for each in caller.ancestors)
-        ):
+        above = [each.pid for each in caller.ancestors]
+        # A worker that asks us would wait for its own flight. All workers are below this process.
+        if self._own_pid in above and not self._worker_pids().isdisjoint((caller.pid, *above)):
             raise BrokerError(
                 Kind.RECURSION,
                 "a worker of this daemon asked this daemon: "
@@ -223,13 +234,13 @@ class Gate:
         action: str,
         caller: Caller,
         format_name: str,
-        name: str,
+        resource: Resource,
         subject: str,
     ) -> Decision:
         """Return the decision that permits it, or raise a denial of *subject*."""
-        configured = active.config.credentials.get(name)
-        resource = Resource(credential=name, provider=configured.provider if configured else "")
         decision = active.policy.decide(caller, action, resource)
+        if decision.allowed and not decision.obligations:
+            return decision
         unmet = [each for each in decision.obligations if each.name not in _MET]
         if decision.allowed and not unmet:
             return decision
@@ -240,18 +251,5 @@ class Gate:
                 "does not support: remove that from the policy"
             )
         rule = decision.rules[0] if decision.rules else None
-        self._recorder.denied(action, name, format_name, caller, rule)
+        self._recorder.denied(action, resource.credential, format_name, caller, rule)
         raise BrokerError(Kind.DENIED, f"{subject} {reason}")
-
-
-def _default(config: Config) -> str | None:
-    """Return the name that `-` means, or None."""
-    try:
-        return find_credential(config, DEFAULT_NAME).name
-    except BrokerError:
-        return None
-
-
-def _named(config: Config, name: str) -> CredentialConfig:
-    """Return the credential; the error lists names only to a caller that may use all of them."""
-    return find_credential(config, DEFAULT_NAME if name == _EVERYTHING else name)

@@ -99,7 +99,7 @@ class Issuer:
         """Return the token of an allowed request, recorded; from any entry of a chain."""
         if stuck := self._stuck(authorized):
             return self._look_and_obtain(authorized, stuck, deadline)
-        return self._obtain(authorized, _answer_at(deadline))
+        return self._obtain(authorized, deadline)
 
     async def refresh(self, peer: Peer, token_request: TokenRequest, deadline: float) -> Refreshed:
         """Force a mint; return the new state, without handing out the token."""
@@ -109,7 +109,7 @@ class Issuer:
         try:
             answer = self._driver.force(token_key(authorized.credential, authorized.token_request))
             if not isinstance(answer, Answer):
-                answer = await _in_time(answer, authorized, _answer_at(deadline))
+                answer = await _in_time(answer, authorized, deadline)
             failure = self._driver.view(name).failure
             if failure is not None and answer.held.token_id == before:
                 # The old token is still good for callers, but here a new one was asked for.
@@ -134,13 +134,13 @@ class Issuer:
 
     # --- one credential, or a chain of them --------------------------------------------------
 
-    def _obtain(self, authorized: Authorized, until: float) -> Released | Awaitable[Released]:
+    def _obtain(self, authorized: Authorized, deadline: float) -> Released | Awaitable[Released]:
         if not authorized.credential.fallback:
-            return self._ask(authorized, until)
-        return self._chains.obtain(authorized, until, self._ask)
+            return self._ask(authorized, deadline)
+        return self._chains.obtain(authorized, deadline, self._ask)
 
-    def _ask(self, authorized: Authorized, until: float) -> Released | Awaitable[Released]:
-        """Return the token of one credential; the wait for it ends at *until*, the mint goes on."""
+    def _ask(self, authorized: Authorized, deadline: float) -> Released | Awaitable[Released]:
+        """Return the token of one credential; a mint goes on after the *deadline*."""
         caller, token_request = authorized.caller, authorized.token_request
         name = authorized.credential.name
         self._metrics.asked(name, caller)
@@ -149,25 +149,26 @@ class Issuer:
             # A report, and a request for another token.
             self._recorder.rejected(authorized, refused, Reason.UNAUTHORIZED.value)
             self._driver.reject(name, refused, Reason.UNAUTHORIZED)
+        kept = cache_ttl(token_request, caller)
         try:
             answer = self._driver.ask(
                 token_key(authorized.credential, token_request),
-                min_remaining=min_remaining(token_request, caller),
+                min_remaining=min_remaining(token_request, kept),
                 asker=asker(token_request, caller),
-                cache_ttl=cache_ttl(token_request, caller),
+                cache_ttl=kept,
             )
         except BrokerError as error:
             self._failed(authorized, error.failure)
             raise
         if isinstance(answer, Answer):
             return self._release(authorized, answer)
-        return self._wait(authorized, answer, until)
+        return self._wait(authorized, answer, deadline)
 
     async def _wait(
-        self, authorized: Authorized, flight: asyncio.Future[Answer], until: float
+        self, authorized: Authorized, flight: asyncio.Future[Answer], deadline: float
     ) -> Released:
         try:
-            answer = await _in_time(flight, authorized, until)
+            answer = await _in_time(flight, authorized, deadline)
         except BrokerError as error:
             self._failed(authorized, error.failure)
             raise
@@ -190,11 +191,8 @@ class Issuer:
 
     def _stuck(self, authorized: Authorized) -> list[str]:
         """Return the entries that wait for somebody, perhaps for another file."""
-        return [
-            name
-            for name in self._chains.names(authorized.credential)
-            if self._files.is_due(name) and self._driver.view(name).state.needs_somebody
-        ]
+        due = self._files.due(self._chains.names(authorized.credential))
+        return due and [name for name in due if self._driver.view(name).state.needs_somebody]
 
     async def _look_and_obtain(
         self, authorized: Authorized, stuck: list[str], deadline: float
@@ -204,7 +202,7 @@ class Issuer:
                 self._driver.grant_given(credential.grant)
         # Decide again: much may have changed while we checked files.
         again = self._gate.authorize_instead(authorized, authorized.credential.name)
-        answer = self._obtain(again, _answer_at(deadline))
+        answer = self._obtain(again, deadline)
         return answer if isinstance(answer, Released) else await answer
 
     async def _obtain_settled(self, deciding: Awaitable[Authorized], deadline: float) -> Released:
@@ -224,15 +222,10 @@ class Issuer:
         return released
 
 
-def _answer_at(deadline: float) -> float:
-    """Return when to answer a caller that gives up at *deadline*."""
-    now = asyncio.get_running_loop().time()
-    return now + max(deadline - now - _HEAD_START, (deadline - now) / 2)
-
-
-async def _in_time(flight: asyncio.Future[_T], authorized: Authorized, until: float) -> _T:
-    """Wait for a flight, but not longer than the caller; the mint always goes on."""
-    patience = max(0.0, until - asyncio.get_running_loop().time())
+async def _in_time(flight: asyncio.Future[_T], authorized: Authorized, deadline: float) -> _T:
+    """Wait for a flight, but answer before the caller gives up; the mint always goes on."""
+    left = max(0.0, deadline - asyncio.get_running_loop().time())
+    patience = max(left - _HEAD_START, left / 2)
     try:
         async with asyncio.timeout(patience):
             return await flight

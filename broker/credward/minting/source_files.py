@@ -59,11 +59,16 @@ class SourceFiles:
         if (stamps := await self._look(paths)) is not None:
             self._seen[credential] = stamps
 
-    def is_due(self, credential: str) -> bool:
-        """Return whether there are files to check, and they were not checked in the last second."""
-        if credential not in self._seen:
-            return False
-        return self._clock.elapsed() - self._looked_at.get(credential, -math.inf) >= _PAUSE
+    def due(self, credentials: Sequence[str]) -> list[str]:
+        """Return those that have files to check which were not checked in the last second."""
+        if self._seen.keys().isdisjoint(credentials):
+            return []
+        now = self._clock.elapsed()
+        return [
+            name
+            for name in credentials
+            if name in self._seen and now - self._looked_at.get(name, -math.inf) >= _PAUSE
+        ]
 
     async def changed(self, credentials: Sequence[str]) -> list[str]:
         """Return the credentials with a file that differs from the one at their last mint."""

@@ -19,18 +19,12 @@ class Owner:
     def __init__(self, connected: socket.socket) -> None:
         self.readable = self.writable = 0
         self.scratch = bytearray(64 * 1024)
-        self.stream = Stream(
-            asyncio.get_running_loop(),
-            connected,
-            self.scratch,
-            can_read=self._can_read,
-            can_write=self._can_write,
-        )
+        self.stream = Stream(asyncio.get_running_loop(), connected, self.scratch)
 
-    def _can_read(self) -> None:
+    def can_read(self) -> None:
         self.readable += 1
 
-    def _can_write(self) -> None:
+    def can_write(self) -> None:
         self.writable += 1
 
 
@@ -68,7 +62,7 @@ def test_it_gives_what_the_kernel_takes_and_never_blocks(run):
             sent = owner.stream.send(output)
             assert 0 < sent < len(output)
             assert owner.stream.send(output[sent:]) == 0
-            owner.stream.wait_to_write()
+            owner.stream.wait_to_write(owner.can_write)
             await asyncio.sleep(0.02)
             assert owner.writable == 0
             got = 0
@@ -89,8 +83,8 @@ def test_the_owner_is_told_only_while_it_waits(run):
     async def main() -> None:
         with pair() as (owner, theirs):
             theirs.sendall(b"x")
-            owner.stream.wait_to_read()
-            owner.stream.wait_to_read()
+            owner.stream.wait_to_read(owner.can_read)
+            owner.stream.wait_to_read(owner.can_read)
             await until_async(lambda: owner.readable > 0)
             owner.stream.pause_reading()
             owner.stream.pause_reading()

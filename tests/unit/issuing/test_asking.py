@@ -47,6 +47,10 @@ def config(*names: str, default: str | None = None) -> Config:
     return Config(default=default, credentials={name: credential(name) for name in names})
 
 
+def wanted(token_request: TokenRequest, caller: Caller) -> float:
+    return min_remaining(token_request, cache_ttl(token_request, caller))
+
+
 def test_a_dash_is_the_default_or_the_only_one() -> None:
     """Else the names to choose from, or the command that adds the first."""
     assert find_credential(config("a", "b", default="b"), "-").name == "b"
@@ -89,14 +93,14 @@ def test_what_a_caller_wrote_cannot_move_a_cursor() -> None:
 
 def test_lifetime_follows_the_callers_cache() -> None:
     """As asked, else cache time + 30 s + one long turn; Claude Code's own default where unsaid."""
-    assert min_remaining(ASK, SHELL) == 0
-    assert min_remaining(TokenRequest(credential="g", min_remaining=7), CLAUDE) == 7
-    assert min_remaining(TokenRequest(credential="g", cache_ttl=20), SHELL) == 650
-    assert (cache_ttl(ASK, CLAUDE), min_remaining(ASK, CLAUDE)) == (300, 930)
+    assert wanted(ASK, SHELL) == 0
+    assert wanted(TokenRequest(credential="g", min_remaining=7), CLAUDE) == 7
+    assert wanted(TokenRequest(credential="g", cache_ttl=20), SHELL) == 650
+    assert (cache_ttl(ASK, CLAUDE), wanted(ASK, CLAUDE)) == (300, 930)
     as_json = TokenRequest(credential="g", format="json")
-    assert (cache_ttl(as_json, CLAUDE), min_remaining(as_json, CLAUDE)) == (300, 0)
+    assert (cache_ttl(as_json, CLAUDE), wanted(as_json, CLAUDE)) == (300, 0)
     assert cache_ttl(TokenRequest(credential="g", format="env"), CLAUDE) is None
-    assert min_remaining(msgspec.structs.replace(as_json, cache_ttl=20), CLAUDE) == 650
+    assert wanted(msgspec.structs.replace(as_json, cache_ttl=20), CLAUDE) == 650
 
 
 def test_g11_an_agent_is_an_asker_in_the_shapes_that_it_asks_for_itself() -> None:
@@ -129,7 +133,7 @@ def test_s8_a_harness_that_asks_by_itself_is_an_asker_too() -> None:
     )
 
     assert asker(ASK, itself) == asker(ASK, CLAUDE) is not None
-    assert min_remaining(ASK, itself) == min_remaining(ASK, CLAUDE)
+    assert wanted(ASK, itself) == wanted(ASK, CLAUDE)
 
 
 def test_a_name_of_a_credential_goes_before_one_of_a_grant() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ class Bench:
         self.gate = Gate(
             holder=self,
             recorder=Recorder(clock=FakeClock(), audit=AuditLog(self.log)),
+            own_pid=os.getpid(),
             worker_pids=frozenset,
             locked=lambda: False,
         )

@@ -28,7 +28,7 @@ class Bench:
 
     async def changed(self) -> bool:
         self.clock.advance(1)
-        assert self.files.is_due(NAME)
+        assert self.files.due([NAME])
         return await self.files.changed([NAME]) == [NAME]
 
 
@@ -60,17 +60,17 @@ async def test_g2_a_replaced_file_is_noticed(bench: Bench) -> None:
 
 async def test_g2_it_is_looked_at_once_a_second(bench: Bench) -> None:
     """However many ask; and only what a mint began with can be compared."""
-    assert not bench.files.is_due(NAME)
+    assert not bench.files.due([NAME])
     await bench.files.note(NAME)
     await bench.files.note("without")
-    assert not bench.files.is_due("without")
-    assert bench.files.is_due(NAME)
+    assert not bench.files.due(["without"])
+    assert bench.files.due([NAME])
     await bench.files.changed([NAME])
     bench.clock.advance(0.9)
-    assert not bench.files.is_due(NAME)
+    assert not bench.files.due([NAME])
     bench.clock.advance(0.1)
 
-    assert bench.files.is_due(NAME)
+    assert bench.files.due([NAME])
 
 
 async def test_g2_a_pipe_in_the_place_of_a_file_is_none(bench: Bench) -> None:
@@ -92,7 +92,7 @@ async def test_g2_a_file_system_that_hangs_keeps_nobody_waiting(bench: Bench) ->
     files = SourceFiles(clock=bench.clock, files=lambda _: (bench.path,), look=look)
     threads = threading.active_count()
     await asyncio.gather(*(files.note(NAME) for _ in range(5)))
-    assert not files.is_due(NAME)
+    assert not files.due([NAME])
     # From now on nobody waits at all, not even for another turn of the loop.
     async with asyncio.timeout(0):
         await files.note(NAME)
@@ -100,7 +100,7 @@ async def test_g2_a_file_system_that_hangs_keeps_nobody_waiting(bench: Bench) ->
     assert threading.active_count() <= threads + 1
     go.set()
     bench.clock.advance(1)
-    while not files.is_due(NAME):
+    while not files.due([NAME]):
         await asyncio.sleep(0.01)
         await files.note(NAME)
 

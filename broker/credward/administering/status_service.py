@@ -39,6 +39,10 @@ class ProcessFacts(Protocol):
         """Return how well *caller* and the served users can be attested."""
         ...
 
+    async def known(self) -> None:
+        """Wait a moment until what the store holds is known: just after the start it is not."""
+        ...
+
     def locked(self) -> bool:
         """Return whether the owner locked the store."""
         ...
@@ -91,8 +95,9 @@ class StatusService:
         self._facts = facts
         self._started_at = clock.now()
 
-    def statuses(self, peer: Peer) -> wire.StatusList:
+    async def statuses(self, peer: Peer) -> wire.StatusList:
         """Return the states of all credentials."""
+        await self._facts.known()
         caller = self._gate.require("Inspect", peer)
         config = self._gate.config
         locked = self._facts.locked()

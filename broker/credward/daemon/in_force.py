@@ -32,7 +32,7 @@ class Holder(msgspec.Struct):
 class InForce(msgspec.Struct, kw_only=True):
     """The configuration, as the parts need it.
 
-    *load* reads and checks it. *restored*: the store was opened, or cannot be.
+    *load* reads and checks it.
     """
 
     holder: Holder
@@ -41,7 +41,6 @@ class InForce(msgspec.Struct, kw_only=True):
     asked: Asked
     process: Process
     load: Callable[[], Active]
-    restored: bool = False
 
     def reload(self) -> Config:
         """Apply the current configuration; raise `BrokerError` if it is wrong.
@@ -77,7 +76,7 @@ class InForce(msgspec.Struct, kw_only=True):
             ):
                 await self.kept.opened_store.open(config)
         finally:
-            self.restored = True
+            self.kept.opened_store.tried.set()
             self.configure()
 
     async def store_opened(self) -> None:
@@ -94,6 +93,8 @@ class InForce(msgspec.Struct, kw_only=True):
         self.minted.driver.restore()
 
     def _plans(self, config: Config) -> list[Plan]:
+        # Do not mint without a request if the store may hold a token.
+        known = self.kept.opened_store.tried.is_set()
         return [
             Plan(
                 credential=each.name,
@@ -103,8 +104,7 @@ class InForce(msgspec.Struct, kw_only=True):
                 login=bool(each.meaning.grant.logins),
                 upstream=upstream_of(each.provider, each.settings) or each.grant,
                 remedy=_remedy(each),
-                # Do not mint without a request if the store may hold a token.
-                always=each.keep == "always" and (self.restored or not each.persist),
+                always=each.keep == "always" and (known or not each.persist),
                 idle_after=each.idle_after,
             )
             for each in config.credentials.values()

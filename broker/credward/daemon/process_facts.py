@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 
 from credward.callers.attestation import attestation_report
@@ -17,6 +19,9 @@ from credward.minting.minted import Minted
 
 __all__ = ["ProcessFacts"]
 
+# A keychain may wait for its user; then the status says that the store is not opened (seconds).
+_OPENING = 1.0
+
 
 class ProcessFacts:
     """Fulfils `administering.status_service.ProcessFacts`."""
@@ -28,6 +33,12 @@ class ProcessFacts:
         self._kept = kept
         self._minted = minted
         self._notices = notices
+
+    async def known(self) -> None:
+        """Wait a moment until what the store holds is known."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_OPENING):
+                await self._kept.opened_store.tried.wait()
 
     def locked(self) -> bool:
         """Return whether the owner locked the store."""

@@ -67,6 +67,8 @@ class OpenedStore:
         self._path = state_dir / "store.sealed"
         self._key_file = key_file
         self._environ = environ
+        # Set once it was opened, cannot be, or nothing needs it: then what it holds is known.
+        self.tried = asyncio.Event()
         self._store: Store | None = None
         self._opening = asyncio.Lock()
         self._failure: Failure | None = None
@@ -169,25 +171,29 @@ class OpenedStore:
         async with self._opening:
             if self._store is not None:
                 return
-            if self._failure is not None and not again:
-                since = self._clock.elapsed() - self._failed_at
-                if since < _ASK_AGAIN:
-                    raise self._failure.error()
             try:
-                source = await self._source(config)
-                # In a thread: it reads files, and a passphrase takes half a second.
-                self._store = await asyncio.to_thread(
-                    Store.open, self._path, source, clock=self._clock
-                )
-            except BrokerError as error:
-                # Nobody tells us when a file is corrected: no reload, so no pause of an hour.
-                self._failure = msgspec.structs.replace(error.failure, recovery=Recovery.RETRY)
-                self._failed_at = self._clock.elapsed()
-                raise self._failure.error() from error
-            self._failure = None
-            for warning in self._store.warnings:
-                _log.warning("%s", warning)
-            await self._run_hooks()
+                await self._open(config, again=again)
+            finally:
+                self.tried.set()
+
+    async def _open(self, config: Config, *, again: bool) -> None:
+        if self._failure is not None and not again:
+            since = self._clock.elapsed() - self._failed_at
+            if since < _ASK_AGAIN:
+                raise self._failure.error()
+        try:
+            source = await self._source(config)
+            # In a thread: it reads files, and a passphrase takes half a second.
+            self._store = await asyncio.to_thread(Store.open, self._path, source, clock=self._clock)
+        except BrokerError as error:
+            # Nobody tells us when a file is corrected: no reload, so no pause of an hour.
+            self._failure = msgspec.structs.replace(error.failure, recovery=Recovery.RETRY)
+            self._failed_at = self._clock.elapsed()
+            raise self._failure.error() from error
+        self._failure = None
+        for warning in self._store.warnings:
+            _log.warning("%s", warning)
+        await self._run_hooks()
 
     async def _run_hooks(self) -> None:
         if not self.locked:

@@ -23,7 +23,7 @@ async def issue(services: Services) -> None:
 async def test_each_credential_with_its_state_and_its_grant(services: Services) -> None:
     """Fresh after an ask; who asked is said, no secret is."""
     await issue(services)
-    seen = services.asked.status.statuses(PERSON)
+    seen = await services.asked.status.statuses(PERSON)
     states = {each.name: each.state for each in seen.credentials}
     (gateway,) = [each for each in seen.credentials if each.name == GRANT]
 
@@ -33,10 +33,22 @@ async def test_each_credential_with_its_state_and_its_grant(services: Services) 
     assert not seen.locked
 
 
+async def test_just_after_the_start_it_waits_for_the_store(services: Services) -> None:
+    """Until then a login that is there would be shown as none."""
+    tried = services.side.opened_store.tried
+    tried.clear()
+    asked = asyncio.create_task(services.asked.status.statuses(PERSON))
+    await asyncio.sleep(0.05)
+    assert not asked.done()
+
+    tried.set()
+    assert (await asked).credentials
+
+
 async def test_a_locked_store_shows_in_every_state(services: Services) -> None:
     """Whatever lies behind it."""
     services.side.opened_store.shut()
-    seen = services.asked.status.statuses(PERSON)
+    seen = await services.asked.status.statuses(PERSON)
 
     assert seen.locked
     assert {each.state for each in (*seen.credentials, *seen.grants)} == {"locked"}
@@ -45,7 +57,7 @@ async def test_a_locked_store_shows_in_every_state(services: Services) -> None:
 async def test_what_gives_no_token_now_is_listed(services: Services) -> None:
     """With the kind of its failure."""
     services.driver.grant_parked(GRANT, Failure.of(Kind.LOGIN_REQUIRED, "log in"))
-    seen = services.asked.status.statuses(PERSON)
+    seen = await services.asked.status.statuses(PERSON)
 
     assert {each.credential for each in seen.unusable} >= {GRANT}
     assert {each.reason for each in seen.unusable} == {"login-required"}

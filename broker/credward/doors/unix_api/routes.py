@@ -159,10 +159,9 @@ class _Api:
 
     # --- the daemon itself --------------------------------------------------------------------
 
-    def statuses(self, http_request: HttpRequest, *_: str) -> HttpResponse:
-        return HttpResponse(
-            status=200, body=wire.encode(self.services.status.statuses(http_request.peer))
-        )
+    async def statuses(self, http_request: HttpRequest, *_: str) -> HttpResponse:
+        statuses = await self.services.status.statuses(http_request.peer)
+        return HttpResponse(status=200, body=wire.encode(statuses))
 
     async def reload(self, http_request: HttpRequest, *_: str) -> HttpResponse:
         result = await self.services.daemon.reload(http_request.peer)

@@ -82,7 +82,7 @@ class Service:
     async def report(self, peer, credential, report):
         self.asked.append((credential, report))
 
-    def statuses(self, peer):
+    async def statuses(self, peer):
         return wire.StatusList(
             now=1.0, pid=1, credentials=[wire.CredentialStatus(name="a", state="fresh")]
         )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from credward.config import candidate_sockets, environment, find_paths
 from credward.errors import BrokerError, Kind
@@ -79,3 +80,17 @@ def test_environment_is_the_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREDWARD_TEST_WORD", "here")
 
     assert environment()["CREDWARD_TEST_WORD"] == "here"
+
+
+@pytest.mark.parametrize(
+    "name", ["credward/config.toml", "etc/config.toml", "etc/config.d/50-fleet.toml"]
+)
+def test_any_file_that_the_daemon_reads_makes_it_configured(tmp_path: Path, name: str) -> None:
+    """Also a fragment alone; then a client starts the daemon."""
+    found = find_paths({"HOME": "/", "XDG_CONFIG_HOME": str(tmp_path)}, uid=1)
+    paths = replace(found, system_config_dir=tmp_path / "etc")
+    assert not paths.is_configured
+
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).touch()
+    assert paths.is_configured

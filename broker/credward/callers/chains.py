@@ -192,8 +192,10 @@ def _open(pid: int) -> _Kept | None:
         descriptors.append(os.open(f"/proc/{pid}/comm", os.O_RDONLY | os.O_CLOEXEC))
         handle, exe, comm = descriptors
         name, link = os.pread(comm, _NAME, 0), _read_link(exe)
-        # Read after the name: if it changed between the two, the next check sees a difference.
         if name and (stat := read_stat(pid)) is not None:
+            # One reading of the name: what is concluded from it is what is compared later.
+            shown = name.removesuffix(b"\n").decode("utf-8", "replace")
+            stat = Stat(shown, stat.parent, stat.start_time)
             return _Kept(
                 pid=pid, stat=stat, link=link, name=name, handle=handle, exe=exe, comm=comm
             )

@@ -51,6 +51,8 @@ class Host(Protocol):
     render_error: RenderError
     closing: bool
     scratch: bytearray
+    # How many refused connections stay for a moment.
+    lingering: int
 
     @property
     def crowded(self) -> bool:
@@ -139,6 +141,8 @@ class Connection:
         """Release everything; an answer that is still being made is wiped."""
         if self._state is _State.CLOSED:
             return
+        if self._state is _State.DISCARDING:
+            self._host.lingering -= 1
         self._state = _State.CLOSED
         self._stream.close()
         if self._deadline is not None:
@@ -340,6 +344,10 @@ class Connection:
 
     def _linger(self) -> None:
         # If we close with unread bytes, the kernel resets the connection and the answer is lost.
+        if self._host.lingering >= self._host.limits.lingering:
+            self.close()
+            return
+        self._host.lingering += 1
         self._state = _State.DISCARDING
         self._expire_in(self._host.limits.linger)
         try:

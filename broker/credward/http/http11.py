@@ -57,6 +57,7 @@ class HttpServer:
         self.closing = False
         # The bytes of one read, of any connection: taken out and wiped before the next one.
         self.scratch = bytearray(_READ)
+        self.lingering = 0
         self._open_peer = open_peer
         self._connections: set[Connection] = set()
         self._per_pid: dict[tuple[int, int | None], int] = {}

@@ -13,6 +13,9 @@ __all__ = ["Budget", "Limits", "budget_for"]
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of one server. Sizes are in bytes, deadlines in seconds.
 
+    A refused connection stays for *linger* seconds so that its client gets to read why, but only so
+    many (*lingering*) do: nobody may fill the server with refused ones.
+
     *spare_descriptors* stay free for other parts of the process: files, pipes, links to workers.
     """
 
@@ -22,6 +25,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     idle_deadline: float = 30.0
     write_deadline: float = 5.0
     linger: float = 1.0
+    lingering: int = 64
     connections: int = 2048
     connections_per_pid: int = 256
     accept_queue: int = 1024

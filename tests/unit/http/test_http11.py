@@ -89,6 +89,31 @@ def test_limits_connections_of_one_process(run):
     run(main())
 
 
+def test_refused_connections_do_not_crowd_out_others(run):
+    """A process with too many may open as many refused ones as it likes: few of them stay."""
+    refusing = True
+
+    async def main() -> None:
+        nonlocal refusing
+        async with open_door(
+            limits=Limits(connections=8, connections_per_pid=1, lingering=2, linger=600),
+            open_peer=lambda sock: FakePeer(sock, pid=1 if refusing else 2),
+        ) as door:
+            held = [await door.connect() for _ in range(40)]
+            for reader, _ in held[1:]:
+                assert status_of(await reader.readuntil(b"\r\n\r\n")) == 429
+            refusing = False
+            assert await door.still_serves()
+            await until_async(lambda: (door.server.connections, door.server.lingering) == (3, 2))
+
+            for _, writer in held:
+                writer.close()
+            await until_async(lambda: door.server.connections == 0)
+            assert door.server.lingering == 0
+
+    run(main())
+
+
 def test_pauses_when_full_and_goes_on_by_itself(run):
     """Beyond the limit clients queue; those who were only idling make room for them."""
 

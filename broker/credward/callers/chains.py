@@ -49,6 +49,9 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True):
     exe: int
     comm: int
 
+    def __repr__(self) -> str:
+        return f"_Kept({self.pid})"
+
     @property
     def path(self) -> str | None:
         """The path of its program."""

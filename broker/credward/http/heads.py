@@ -38,6 +38,9 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     length: int
     keep_alive: bool
 
+    def __repr__(self) -> str:
+        return f"Head({self.method} {self.path})"
+
 
 class Heads:
     """Reads heads. *is_plain* tells which targets may be remembered."""

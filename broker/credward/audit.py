@@ -67,9 +67,13 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         credential: str,
         format: str,  # noqa: A002 - the field's name on the disk
         outcome: str,
-        **facts: str | None,
+        kind: str | None = None,
+        rule: str | None = None,
+        token_id: str | None = None,
+        upstream_id: str | None = None,
+        request_id: str | None = None,
     ) -> AuditEntry:
-        """Return the entry about *caller* at *now*; *facts* are the other fields."""
+        """Return the entry about *caller* at *now*."""
         return cls(
             time=round(now, 3),
             action=action,
@@ -89,7 +93,11 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
                 relay=caller.relay,
                 handle=caller.handle,
             ),
-            **{name: _shown(text) for name, text in facts.items() if text is not None},
+            kind=kind,
+            rule=None if rule is None else _shown(rule),
+            token_id=None if token_id is None else _shown(token_id),
+            upstream_id=None if upstream_id is None else _shown(upstream_id),
+            request_id=request_id,
         )
 
 

@@ -18,9 +18,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import quote, unquote_to_bytes
+
+import msgspec
 
 __all__ = ["FOLDER_HEADER", "MEDIA_TYPE", "Record", "decode", "encode"]
 
@@ -34,13 +35,15 @@ _HEAD = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One variable with its value, or one file: with its content, or why there is none."""
 
     kind: Literal["variable", "file", "unreadable", "too-large"]
-    name: bytes = field(repr=False)
-    content: bytes = field(default=b"", repr=False)
+    name: bytes
+    content: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"Record({self.kind})"
 
 
 def encode(

@@ -6,7 +6,6 @@ Values only; `providers` mint a token, `policy` decides who may have it.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
 from typing import Literal, NoReturn
 
 import msgspec
@@ -50,27 +49,31 @@ class Secret:
         return id(self)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettingsFile:
+class SettingsFile(msgspec.Struct, frozen=True, kw_only=True):
     """A settings file of an agent in the folder of a caller: the *variables* that it sets.
 
     *fault* says why they are unknown, and what helps.
     """
 
     path: str
-    variables: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    variables: tuple[tuple[str, str], ...] = ()
     fault: str = ""
 
+    def __repr__(self) -> str:
+        return f"SettingsFile({self.path})"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Folder:
+
+class Folder(msgspec.Struct, frozen=True, kw_only=True):
     """What a caller reports of its folder: its own *variables*, and *files* there.
 
     Only what decides where requests go.
     """
 
-    variables: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    variables: tuple[tuple[str, str], ...] = ()
     files: tuple[SettingsFile, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Folder({self.files})"
 
 
 class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):

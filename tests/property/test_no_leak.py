@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import collections.abc
-import dataclasses
 import importlib
 import inspect
 import logging
@@ -42,7 +41,7 @@ SEALED_IN = {("SealedEntry", "key")}
 
 
 def classes() -> Iterator[type]:
-    """Yield every dataclass and Struct of the package."""
+    """Yield every value type of the package."""
     for found in pkgutil.walk_packages(credward.__path__, "credward."):
         # What settings say is shown by `credward config show`; secrets written out are refused there.
         if found.name.endswith("__main__") or found.name.startswith("credward.settings."):
@@ -52,7 +51,7 @@ def classes() -> Iterator[type]:
             if (
                 inspect.isclass(each)
                 and each.__module__ == found.name
-                and (dataclasses.is_dataclass(each) or issubclass(each, msgspec.Struct))
+                and issubclass(each, msgspec.Struct)
             ):
                 yield each
 
@@ -60,8 +59,6 @@ def classes() -> Iterator[type]:
 def fields_of(shape: type) -> Mapping[str, Any]:
     """Return the fields with their types."""
     hints = typing.get_type_hints(shape, include_extras=False)
-    if dataclasses.is_dataclass(shape):
-        return {each.name: hints[each.name] for each in dataclasses.fields(shape)}
     return {each.name: hints[each.name] for each in msgspec.structs.fields(shape)}
 
 
@@ -126,7 +123,7 @@ class Filler:
         if (
             inspect.isclass(kind)
             and depth < 4
-            and (dataclasses.is_dataclass(kind) or issubclass(kind, msgspec.Struct))
+            and issubclass(kind, msgspec.Struct)
             and kind is not msgspec.Struct
         ):
             return self.instance(kind, depth + 1)

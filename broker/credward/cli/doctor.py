@@ -9,12 +9,12 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import click
 import msgspec
+from msgspec.structs import replace
 
 from credward import __version__
 from credward.account import account_home

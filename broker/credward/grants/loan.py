@@ -6,7 +6,6 @@ Reads outcomes and journals; `keeper` decides what an end means for the grant.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -42,13 +41,15 @@ class Fate(enum.Enum):
     LOCKED = enum.auto()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loan:
+class Loan(msgspec.Struct, frozen=True, kw_only=True):
     """One use of a grant: what the worker gets; *key* is the one-mint key."""
 
     lease: Lease
     record: GrantRecord | None
-    key: bytes = field(repr=False)
+    key: bytes
+
+    def __repr__(self) -> str:
+        return f"Loan({self.lease})"
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from urllib.parse import quote, unquote_to_bytes
+
+import msgspec
 
 from credward.policy.destinations import VARIABLES, claimed, trimmed
 
@@ -36,18 +37,20 @@ _DECIDING = frozenset({*VARIABLES, _TLS, *_PROXIES, _EXTRA_CA})
 _LONGEST_NUMBER = 12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claims:
+class Claims(msgspec.Struct, frozen=True, kw_only=True):
     """What follows from a caller's report; *variables* say where requests go.
 
     *base_url* is where they go, None if that is not clear; *cache_ttl* is in seconds.
     """
 
-    variables: Mapping[str, str] = field(repr=False)
-    base_url: str | None = field(repr=False)
+    variables: Mapping[str, str]
+    base_url: str | None
     flags: frozenset[str] = frozenset()
     cache_ttl: float | None = None
     in_tool: bool = False
+
+    def __repr__(self) -> str:
+        return f"Claims({sorted(self.flags)})"
 
 
 def told(environ: Mapping[str, str]) -> str:

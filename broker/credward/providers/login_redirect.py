@@ -11,8 +11,9 @@ import html
 import selectors
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
 
 __all__ = ["RedirectListener", "read_redirect", "state_of"]
 
@@ -59,10 +60,12 @@ def read_redirect(query: str, state: str | None) -> Mapping[str, str] | None:
     return None if state is not None and found.get("state") != state else found
 
 
-@dataclass(slots=True)
-class _Visitor:
+class _Visitor(msgspec.Struct):
     until: float
-    head: bytearray = field(default_factory=bytearray, repr=False)
+    head: bytearray = msgspec.field(default_factory=bytearray)
+
+    def __repr__(self) -> str:
+        return f"_Visitor({self.until})"
 
 
 class RedirectListener:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from types import EllipsisType
 
 import msgspec
@@ -35,13 +34,15 @@ class StaleVersionError(BrokerError):
     """The entry changed since it was read, so nothing is written."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, kw_only=True):
     """What is kept under a name. The caller wipes *plain*."""
 
-    plain: bytearray = field(repr=False)
+    plain: bytearray
     version: int
     meta: dict[str, str | int | float | bool | None]
+
+    def __repr__(self) -> str:
+        return f"Entry(version {self.version})"
 
 
 class Contents(msgspec.Struct, kw_only=True):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Annotated, cast
 
 import msgspec
@@ -62,11 +61,13 @@ class ScryptTerms(
 Terms = Argon2idTerms | ScryptTerms
 
 
-@dataclass(frozen=True, slots=True)
-class Stretched:
+class Stretched(msgspec.Struct, frozen=True):
     """The keys of a passphrase, by the terms under which it was stretched."""
 
-    keys: Mapping[Terms, bytearray] = field(repr=False)
+    keys: Mapping[Terms, bytearray]
+
+    def __repr__(self) -> str:
+        return f"Stretched({len(self.keys)})"
 
     def wipe(self) -> None:
         """Overwrite the keys."""

@@ -6,8 +6,9 @@ Reports and keeps bad files; `store` uses an opened file.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from credward.errors import BrokerError, Kind
 from credward.store.files import last_of, read_private, replace, set_aside
@@ -28,17 +29,19 @@ __all__ = ["Loaded", "Unwrap", "load", "peek", "sources_of"]
 Unwrap = Callable[[SealedFile], bytearray | None]
 
 
-@dataclass(slots=True, kw_only=True)
-class Loaded:
+class Loaded(msgspec.Struct, kw_only=True):
     """What was read. *kek* None: locked, so the content is not verified yet.
 
     *recovered*: *content* may be older than the last save; *warning* tells people.
     """
 
     content: SealedFile
-    kek: bytearray | None = field(repr=False)
+    kek: bytearray | None
     recovered: bool = False
     warning: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Loaded({self.warning})"
 
 
 def load(path: Path, unwrap: Unwrap, *, now: float) -> Loaded | None:

@@ -9,7 +9,6 @@ Both ends import this. It moves and checks bytes; `pool` decides when to start, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
@@ -194,15 +193,14 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     """The request is done, with no result."""
 
 
-@dataclass(slots=True, kw_only=True)
-class MintedToken:
+class MintedToken(msgspec.Struct, kw_only=True):
     """A minted token in the daemon. *body* is the plain text: the receiver wipes it.
 
     *warning* is shown with the credential's state, such as a rotation reminder. *rotated* is the
     new grant of this mint, if any; *used_up* as in `Minted`.
     """
 
-    body: bytearray = field(repr=False)
+    body: bytearray
     token_id: str
     kind: TokenKind
     issued_at: float
@@ -211,7 +209,10 @@ class MintedToken:
     upstream_id: str | None = None
     warning: str | None = None
     rotated: Rotated | None = None
-    used_up: Mapping[str, float] = field(default_factory=dict)
+    used_up: Mapping[str, float] = msgspec.field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"MintedToken({self.token_id})"
 
 
 def _reveal(value: object) -> str:

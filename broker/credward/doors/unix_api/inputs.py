@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import PurePath
 from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from credward import wire
 from credward.errors import BrokerError, Kind

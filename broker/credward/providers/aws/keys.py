@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from credward.errors import BrokerError, Kind
 from credward.tokens import Secret, Token
@@ -30,17 +31,19 @@ _HORIZON = 315_360_000.0
 _WRAPPERS = ("Credentials", "AccessKey")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keys:
+class Keys(msgspec.Struct, frozen=True, kw_only=True):
     """One pair of keys. *expires_at* (Unix seconds) is None if the source gives no end.
 
     *session_token* None: long-term keys of a user.
     """
 
     access_key_id: str
-    secret_access_key: str = field(repr=False)
-    session_token: str | None = field(default=None, repr=False)
+    secret_access_key: str
+    session_token: str | None = None
     expires_at: float | None = None
+
+    def __repr__(self) -> str:
+        return f"Keys({self.access_key_id})"
 
 
 def keys_from_text(credential: str, text: str, source: str, now: float) -> Keys:

@@ -6,8 +6,9 @@ Polls as slowly as the server wants; the one place here that lets time pass, thr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from credward.errors import BrokerError, Kind
 from credward.providers.oauth.answers import read_error_code
@@ -25,16 +26,18 @@ _LONGEST_INTERVAL = 60.0
 _LONGEST_WAIT = 3600.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceAnswer:
+class DeviceAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What the server made up; *expires_in* and *interval* are in seconds."""
 
-    device_code: str = field(repr=False)
+    device_code: str
     user_code: str
     url: str
     complete_url: str | None
     expires_in: float
     interval: float
+
+    def __repr__(self) -> str:
+        return f"DeviceAnswer({self.user_code}, {self.url})"
 
 
 def read_device_answer(answer: Mapping[str, Any], credential: str) -> DeviceAnswer:

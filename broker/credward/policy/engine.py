@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
-import cedarpy
 import msgspec
 
 from credward.callers.caller import Caller
 from credward.errors import BrokerError, Kind
+from credward.policy.cedar import cedarpy
 from credward.policy.entities import CallerFacts, Resource, caller_facts, entity
 from credward.policy.load import Loaded, Obligation, Statement, load_policies
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
-import cedarpy
 import msgspec
 
 from credward.errors import BrokerError, Kind
 from credward.named_files import read_text
+from credward.policy.cedar import cedarpy
 
 __all__ = ["Loaded", "Obligation", "Statement", "load_policies"]
 
@@ -72,7 +71,7 @@ def load_policies(files: list[Path], *, mode: str) -> Loaded:
     shipped = ["forbids.cedar", "user.cedar"] if mode == "user" else ["forbids.cedar"]
     sources = [*(directory / name for name in shipped), *files]
     statements = [statement for path in sources for statement in _read(path)]
-    errors = [error for each in statements if (error := _check(each, schema_text))]
+    errors = _errors(statements, schema_text)
     seen: dict[str, str] = {}
     for each in statements:
         if each.rule is not None:
@@ -95,7 +94,7 @@ def load_policies(files: list[Path], *, mode: str) -> Loaded:
 
 def _shipped_directory() -> Path:
     """Return the directory of schema and shipped policies: in the package, or in the checkout."""
-    packaged = Path(str(resources.files("credward"))) / "policies"
+    packaged = Path(__file__).parents[1] / "policies"
     return packaged if packaged.is_dir() else Path(__file__).parents[3] / "policies"
 
 
@@ -144,6 +143,20 @@ def _statement(text: str, place: str) -> Statement:
         advice=said.get("advice"),
         obligations=tuple(Obligation(name, said[name]) for name in _OBLIGATIONS if name in said),
     )
+
+
+def _errors(statements: list[Statement], schema: str) -> list[str]:
+    """Return what is wrong with each statement alone."""
+    try:
+        for each in statements:
+            cedarpy.PolicySet.from_str(each.text)
+        # The schema is read for each call, so most starts make only this one.
+        together = cedarpy.validate_policies("\n".join(each.text for each in statements), schema)
+        if together.validation_passed:
+            return []
+    except ValueError:
+        pass
+    return [error for each in statements if (error := _check(each, schema))]
 
 
 def _check(statement: Statement, schema: str) -> str | None:

@@ -9,7 +9,7 @@ _PROGRAM = """
 import sys
 from credward.policy.engine import PolicyEngine
 assert PolicyEngine.load(mode="user", owner_uid=0).epoch
-before = hasattr(sys.modules["cedarpy.pst"], "__file__")
+before = "PolicySet" in vars(sys.modules["cedarpy.pst"])
 import cedarpy
 typed = cedarpy.policies_to_pst("permit(principal, action, resource);")
 print(before, isinstance(typed, cedarpy.pst.PolicySet))

@@ -39,7 +39,7 @@ class ProcessFacts(Protocol):
         """Return how well *caller* and the served users can be attested."""
         ...
 
-    async def known(self) -> None:
+    async def wait_for_store(self) -> None:
         """Wait a moment until what the store holds is known: just after the start it is not."""
         ...
 
@@ -97,8 +97,8 @@ class StatusService:
 
     async def statuses(self, peer: Peer) -> wire.StatusList:
         """Return the states of all credentials."""
-        await self._facts.known()
         caller = self._gate.require("Inspect", peer)
+        await self._facts.wait_for_store()
         config = self._gate.config
         locked = self._facts.locked()
         grants = [_grant_status(*each, locked=locked) for each in self._grants.views()]

@@ -75,8 +75,9 @@ class InForce(msgspec.Struct, kw_only=True):
                 needs_store(each) or each.persist for each in config.credentials.values()
             ):
                 await self.kept.opened_store.open(config)
+            else:
+                self.kept.opened_store.not_needed()
         finally:
-            self.kept.opened_store.tried.set()
             self.configure()
 
     async def store_opened(self) -> None:
@@ -94,7 +95,7 @@ class InForce(msgspec.Struct, kw_only=True):
 
     def _plans(self, config: Config) -> list[Plan]:
         # Do not mint without a request if the store may hold a token.
-        known = self.kept.opened_store.tried.is_set()
+        known = self.kept.opened_store.known
         return [
             Plan(
                 credential=each.name,

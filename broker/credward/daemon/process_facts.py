@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 
 from credward.callers.attestation import attestation_report
@@ -19,9 +17,6 @@ from credward.minting.minted import Minted
 
 __all__ = ["ProcessFacts"]
 
-# A keychain may wait for its user; then the status says that the store is not opened (seconds).
-_OPENING = 1.0
-
 
 class ProcessFacts:
     """Fulfils `administering.status_service.ProcessFacts`."""
@@ -34,11 +29,9 @@ class ProcessFacts:
         self._minted = minted
         self._notices = notices
 
-    async def known(self) -> None:
+    async def wait_for_store(self) -> None:
         """Wait a moment until what the store holds is known."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_OPENING):
-                await self._kept.opened_store.tried.wait()
+        await self._kept.opened_store.wait_until_known()
 
     def locked(self) -> bool:
         """Return whether the owner locked the store."""

@@ -36,8 +36,6 @@ _log = logging.getLogger(__name__)
 _LAST_WORDS = 0.3
 # A container that ends waits for an exchange that rotates a grant; orchestrators give 30 s.
 _CONTAINER = 25.0
-# A keychain may show a prompt: readiness does not wait for its answer (seconds).
-_OPENING = 2.0
 
 
 def run(
@@ -112,7 +110,8 @@ async def _serve(
             listeners = [(door.name, Listener(door)) for door in broker.doors]
             if broker.persists:
                 # The first caller should get the token that is already there.
-                await asyncio.wait({spawn(_open_store(broker))}, timeout=_OPENING)
+                spawn(_open_store(broker))
+                await broker.kept.opened_store.wait_until_known()
             for name, listener in listeners:
                 await listener.open(activated.get(name))
             main = listeners[0][1]

@@ -2,8 +2,8 @@
 
 The order is the promise: a rotated grant is durable before its token is released, a grant that was
 deleted or replaced meanwhile never comes back, and a secret that may be used up is tried again only
-until the first definite answer. `minting` decides which mint uses which grant; `recovery` handles
-what a dead daemon left behind.
+until the first definite answer. `minting` decides which mint uses which grant; `journal_replay`
+handles what a dead daemon left behind.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ passphrase guessing; `records` and `minting` know what is in the store.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import sys
@@ -48,6 +49,8 @@ _KEYCHAIN = 60.0
 # Wrong passphrases: the first costs a second, each further one twice as much, at most ten.
 _FIRST_DELAY, _LAST_DELAY = 1.0, 10.0
 _ASK_AGAIN = 5.0
+# How long the start and the status wait until it is opened (seconds).
+_PATIENCE = 2.0
 
 
 class OpenedStore:
@@ -67,8 +70,8 @@ class OpenedStore:
         self._path = state_dir / "store.sealed"
         self._key_file = key_file
         self._environ = environ
-        # Set once it was opened, cannot be, or nothing needs it: then what it holds is known.
-        self.tried = asyncio.Event()
+        # Set once it was opened, cannot be, or nothing needs it.
+        self._known = asyncio.Event()
         self._store: Store | None = None
         self._opening = asyncio.Lock()
         self._failure: Failure | None = None
@@ -158,6 +161,21 @@ class OpenedStore:
 
     # --- opening ----------------------------------------------------------------------------
 
+    @property
+    def known(self) -> bool:
+        """Whether it is known what it holds: it was opened, cannot be, or nothing needs it."""
+        return self._known.is_set()
+
+    def not_needed(self) -> None:
+        """Note that nothing needs it now."""
+        self._known.set()
+
+    async def wait_until_known(self) -> None:
+        """Wait for that, but not long: a keychain may wait for its user."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                await self._known.wait()
+
     def on_open(self, hook: Callable[[], Awaitable[None]]) -> None:
         """Call *hook* each time the store opens, before any other use of it."""
         self._hooks.append(hook)
@@ -174,7 +192,7 @@ class OpenedStore:
             try:
                 await self._open(config, again=again)
             finally:
-                self.tried.set()
+                self._known.set()
 
     async def _open(self, config: Config, *, again: bool) -> None:
         if self._failure is not None and not again:

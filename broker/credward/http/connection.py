@@ -51,8 +51,6 @@ class Host(Protocol):
     render_error: RenderError
     closing: bool
     scratch: bytearray
-    # How many refused connections stay for a moment.
-    lingering: int
 
     @property
     def crowded(self) -> bool:
@@ -61,6 +59,10 @@ class Host(Protocol):
 
     def admit(self, connected: socket.socket) -> Peer:
         """Return who connected, or raise `BrokerError`."""
+        ...
+
+    def may_linger(self, connection: Connection) -> bool:
+        """Return whether a refused connection may stay for a moment, and count it if so."""
         ...
 
     def forget(self, connection: Connection) -> None:
@@ -141,8 +143,6 @@ class Connection:
         """Release everything; an answer that is still being made is wiped."""
         if self._state is _State.CLOSED:
             return
-        if self._state is _State.DISCARDING:
-            self._host.lingering -= 1
         self._state = _State.CLOSED
         self._stream.close()
         if self._deadline is not None:
@@ -161,14 +161,14 @@ class Connection:
             _log.exception("a connection failed, and is closed")
             self.close()
 
-    def _expire_in(self, seconds: float, *, unless_set: bool = False) -> None:
+    def _set_deadline(self, seconds: float, *, unless_set: bool = False) -> None:
         """Set the deadline of this step."""
         if self._deadline is None:
             self._deadline = Deadline(self._host.loop, self._expire)
         if not (unless_set and self._deadline.is_set):
             self._deadline.set(seconds)
 
-    def _in_time(self) -> None:
+    def _clear_deadline(self) -> None:
         """End the deadline of this step."""
         if self._deadline is not None:
             self._deadline.clear()
@@ -209,14 +209,14 @@ class Connection:
         elif self._state is _State.READING:
             if self.answers and not self._reader.pending:
                 # The first byte after a pause: from here on it is a request, with its deadline.
-                self._in_time()
+                self._clear_deadline()
             self._reader.feed(data)
             self._advance()
 
     def _wait_for_bytes(self) -> None:
         if self.peer is not None:
             self.peer.pin()
-        self._expire_in(self._host.limits.read_deadline, unless_set=True)
+        self._set_deadline(self._host.limits.read_deadline, unless_set=True)
         self._stream.wait_to_read(self._on_bytes)
 
     def _on_bytes(self) -> None:
@@ -237,7 +237,7 @@ class Connection:
             self._wait_for_bytes()
             return
         self._state = _State.ANSWERING
-        self._in_time()
+        self._clear_deadline()
         self._head_only = http_request.method == "HEAD"
         try:
             answer = self._host.handler(http_request)
@@ -284,6 +284,8 @@ class Connection:
                 wipe(response.body)
             return
         host = self._host
+        if response.status < 400:
+            self._reader.answered_well()
         self._keep_alive = (
             self._reader.keep_alive and not self._polite and not (host.closing or host.crowded)
         )
@@ -316,7 +318,7 @@ class Connection:
         if self._sent == len(self._output):
             self._after_answer()
             return
-        self._expire_in(self._host.limits.write_deadline, unless_set=True)
+        self._set_deadline(self._host.limits.write_deadline, unless_set=True)
         self._stream.pause_reading()
         self._stream.wait_to_write(self._on_room)
 
@@ -327,7 +329,7 @@ class Connection:
         """Go on after the kernel took the whole answer."""
         self._wipe_output()
         self._stream.pause_writing()
-        self._in_time()
+        self._clear_deadline()
         if self._polite:
             self._linger()
         elif not self._keep_alive:
@@ -339,17 +341,16 @@ class Connection:
                 self._stream.pause_reading()
                 self._host.loop.call_soon(self._safely, self._advance)
             else:
-                self._expire_in(self._host.limits.idle_deadline)
+                self._set_deadline(self._host.limits.idle_deadline)
                 self._wait_for_bytes()
 
     def _linger(self) -> None:
         # If we close with unread bytes, the kernel resets the connection and the answer is lost.
-        if self._host.lingering >= self._host.limits.lingering:
+        if not self._host.may_linger(self):
             self.close()
             return
-        self._host.lingering += 1
         self._state = _State.DISCARDING
-        self._expire_in(self._host.limits.linger)
+        self._set_deadline(self._host.limits.linger)
         try:
             self._stream.end_sending()
         except OSError:

@@ -1,4 +1,4 @@
-"""The head of a request: parsed strictly, and remembered if the same head comes often.
+"""The head of a request: parsed strictly, and remembered if it was answered well.
 
 llhttp gets a head only when it is complete, in a new parser each time, so no byte of one request
 can affect the next. `reading` collects the bytes, `targets` parses the target.
@@ -17,7 +17,7 @@ from credward.http.targets import read_target
 
 __all__ = ["Head", "Heads", "IsPlain"]
 
-# Tells whether a request target certainly holds no secret.
+# Tells whether a request target holds no secret, if it names what exists.
 IsPlain = Callable[[bytes], object]
 
 # Headers that hold no secret. A head with any other header or with a body is never kept.
@@ -28,7 +28,10 @@ _LONGEST = 512
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
-    """One parsed head; all but the *length* of the body (bytes) as in `HttpRequest`."""
+    """One parsed head; all but the *length* of the body (bytes) as in `HttpRequest`.
+
+    *raw*: its bytes, if they may be remembered; empty otherwise.
+    """
 
     method: str
     target: bytes
@@ -37,6 +40,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str]
     length: int
     keep_alive: bool
+    raw: bytes
 
     def __repr__(self) -> str:
         return f"Head({self.method} {self.path})"
@@ -61,21 +65,27 @@ class Heads:
         target = parser.parse(raw)
         length = self._check(parser.method, headers)
         path, query = read_target(target)
-        is_plain = self._is_plain(target)
-        head = Head(
+        memorable = (
+            len(raw) <= _LONGEST and headers.keys() <= _PLAIN and bool(self._is_plain(target))
+        )
+        return Head(
             method=parser.method,
-            target=target if is_plain else b"",
+            target=target if memorable else b"",
             path=path,
             query=query,
             headers=MappingProxyType(headers),
             length=length,
             keep_alive="close" not in headers.get("connection", "").lower(),
+            raw=raw if memorable else b"",
         )
-        if len(raw) <= _LONGEST and headers.keys() <= _PLAIN and is_plain:
-            if len(self._known) >= _MOST:
-                self._known.clear()
-            self._known[raw] = head
-        return head
+
+    def remember(self, head: Head) -> None:
+        """Remember a head whose request was answered well: it holds no mistyped secret."""
+        if not head.raw or head.raw in self._known:
+            return
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        self._known[head.raw] = head
 
     def _check(self, method: str, headers: Mapping[str, str]) -> int:
         """Refuse what llhttp still accepts; return the length of the body."""

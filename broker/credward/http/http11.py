@@ -57,9 +57,9 @@ class HttpServer:
         self.closing = False
         # The bytes of one read, of any connection: taken out and wiped before the next one.
         self.scratch = bytearray(_READ)
-        self.lingering = 0
         self._open_peer = open_peer
         self._connections: set[Connection] = set()
+        self._lingering: set[Connection] = set()
         self._per_pid: dict[tuple[int, int | None], int] = {}
         self._tasks: set[asyncio.Future[Any]] = set()
         self._acceptor: Acceptor | None = None
@@ -131,9 +131,17 @@ class HttpServer:
         self._per_pid[key] = connected_already + 1
         return peer
 
+    def may_linger(self, connection: Connection) -> bool:
+        """Return whether a refused connection may stay for a moment, and count it if so."""
+        if len(self._lingering) >= self._budget.lingering:
+            return False
+        self._lingering.add(connection)
+        return True
+
     def forget(self, connection: Connection) -> None:
         """Note that *connection* is gone; accept again once there is room."""
         self._connections.discard(connection)
+        self._lingering.discard(connection)
         if (peer := connection.peer) is not None:
             key = (peer.uid, peer.pid)
             left = self._per_pid.pop(key) - 1

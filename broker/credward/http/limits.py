@@ -10,12 +10,13 @@ import msgspec
 __all__ = ["Budget", "Limits", "budget_for"]
 
 
+_LINGERING = 64
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of one server. Sizes are in bytes, deadlines in seconds.
 
-    A refused connection stays for *linger* seconds so that its client gets to read why, but only so
-    many (*lingering*) do: nobody may fill the server with refused ones.
-
+    A refused connection stays for *linger* seconds so that its client gets to read why.
     *spare_descriptors* stay free for other parts of the process: files, pipes, links to workers.
     """
 
@@ -25,7 +26,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     idle_deadline: float = 30.0
     write_deadline: float = 5.0
     linger: float = 1.0
-    lingering: int = 64
     connections: int = 2048
     connections_per_pid: int = 256
     accept_queue: int = 1024
@@ -33,10 +33,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
-    """How many connections there may be: accepting stops at *pause_at*, goes on at *resume_at*."""
+    """How many connections there may be: accepting stops at *pause_at*, goes on at *resume_at*.
+
+    *lingering*: how many refused ones may stay for a moment, so that they do not crowd out others.
+    """
 
     pause_at: int
     resume_at: int
+    lingering: int
 
 
 def budget_for(limits: Limits, *, descriptors: int, already_open: int) -> Budget:
@@ -46,4 +50,8 @@ def budget_for(limits: Limits, *, descriptors: int, already_open: int) -> Budget
     """
     room = max(4, (descriptors - already_open - limits.spare_descriptors) // 2)
     pause_at = min(limits.connections, room)
-    return Budget(pause_at=pause_at, resume_at=max(1, pause_at - pause_at // 4))
+    return Budget(
+        pause_at=pause_at,
+        resume_at=max(1, pause_at - pause_at // 4),
+        lingering=max(1, min(_LINGERING, pause_at // 8)),
+    )

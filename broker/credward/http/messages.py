@@ -28,8 +28,8 @@ __all__ = [
 class HttpRequest(msgspec.Struct, kw_only=True):
     """A whole request: *path* decoded once and without its query, names in *headers* lower case.
 
-    *target*: path and query as they came; empty if they may hold a secret. *body* may hold one too:
-    the code that had it answered wipes it.
+    *target*: path and query as they came, if they may be remembered; empty otherwise. *body* may
+    hold a secret: the code that had it answered wipes it.
     """
 
     method: str

@@ -22,7 +22,16 @@ _BARE_LF = re.compile(rb"(?<!\r)\n")
 class RequestReader:
     """Collects bytes of one connection and gives out whole requests, one at a time."""
 
-    __slots__ = ("_buffer", "_head", "_heads", "_limits", "_scanned", "headers", "keep_alive")
+    __slots__ = (
+        "_buffer",
+        "_head",
+        "_heads",
+        "_last",
+        "_limits",
+        "_scanned",
+        "headers",
+        "keep_alive",
+    )
 
     def __init__(self, limits: Limits, heads: Heads) -> None:
         self._limits = limits
@@ -30,6 +39,7 @@ class RequestReader:
         self._buffer = bytearray()
         self._scanned = 0
         self._head: Head | None = None
+        self._last: Head | None = None
         self.headers: Mapping[str, str] = {}
         self.keep_alive = True
 
@@ -55,6 +65,7 @@ class RequestReader:
             self.keep_alive = head.keep_alive
             self._drop(end)
             self._scanned = 0
+            self._last = head
         if len(self._buffer) < head.length:
             self._head = head
             return None
@@ -71,6 +82,11 @@ class RequestReader:
             body=body,
             peer=peer,
         )
+
+    def answered_well(self) -> None:
+        """Note that the last request was no failure: the same may come often."""
+        if self._last is not None:
+            self._heads.remember(self._last)
 
     def wipe(self) -> None:
         """Overwrite the bytes that belong to no request."""

@@ -95,17 +95,17 @@ def cache_ttl(token_request: TokenRequest, caller: Caller) -> float | None:
     return None
 
 
-def min_remaining(token_request: TokenRequest, kept: float | None) -> float:
+def min_remaining(token_request: TokenRequest, ttl: float | None) -> float:
     """Return the wanted life: as asked, else the caller's cache time plus one long turn.
 
-    *kept* is the result of `cache_ttl`. Without a cache time in the request, only the format of
+    *ttl* is the result of `cache_ttl`. Without a cache time in the request, only the format of
     apiKeyHelper has a default.
     """
     if token_request.min_remaining is not None:
         return token_request.min_remaining
     if token_request.cache_ttl is None and token_request.format != "token":
         return 0.0
-    return 0.0 if kept is None else kept + _TURN_MARGIN
+    return 0.0 if ttl is None else ttl + _TURN_MARGIN
 
 
 def asker(token_request: TokenRequest, caller: Caller) -> Hashable | None:

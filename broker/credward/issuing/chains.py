@@ -24,19 +24,20 @@ __all__ = ["Chains"]
 # The share of the caller's remaining time for an entry that has a fallback.
 _SHARE = 0.75
 
-# Asks for the token of one credential, with a deadline by the loop's clock (seconds).
+# Asks for the token of one credential, until an instant of the loop's clock (seconds).
 _Ask = Callable[[Authorized, float], Released | Awaitable[Released]]
 
 
 class _Chain(msgspec.Struct):
     """A request on its way along the chain; *failure* is raised if no entry answers.
 
-    *names*: the entries not asked yet; *deadline*: when the caller gives up, by the loop's clock.
+    *names*: the entries not asked yet; *until*: when the caller needs an answer, by the loop's
+    clock.
     """
 
     asked: Authorized
     names: deque[str]
-    deadline: float
+    until: float
     ask: _Ask
     failure: Failure | None = None
 
@@ -58,15 +59,13 @@ class Chains:
         """Return the entry whose token a caller means; it knows only the name it asked for."""
         return self._fallbacks.meant(self._gate.config, asked.credential, asked.caller, token_id)
 
-    def obtain(
-        self, asked: Authorized, deadline: float, ask: _Ask
-    ) -> Released | Awaitable[Released]:
+    def obtain(self, asked: Authorized, until: float, ask: _Ask) -> Released | Awaitable[Released]:
         """Return the answer of the first entry that has one; *ask* asks one entry.
 
         If none has, the failure is that of the named entry.
         """
         order = self._fallbacks.order(self._gate.config, asked.credential, asked.caller)
-        return self._try_each(_Chain(asked, deque(order), deadline, ask))
+        return self._try_each(_Chain(asked, deque(order), until, ask))
 
     def _try_each(self, chain: _Chain) -> Released | Awaitable[Released]:
         while chain.names:
@@ -132,6 +131,6 @@ class Chains:
 def _deadline(chain: _Chain) -> float:
     """Return until when to wait for an entry: leave time for the next one, if there is one."""
     if not chain.names:
-        return chain.deadline
+        return chain.until
     now = asyncio.get_running_loop().time()
-    return now + max(0.0, (chain.deadline - now) * _SHARE)
+    return now + max(0.0, (chain.until - now) * _SHARE)

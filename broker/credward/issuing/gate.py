@@ -35,8 +35,6 @@ __all__ = ["Active", "Gate", "Holder", "settled"]
 _EVERYTHING = "*"
 # Actions for owners, not agents: the caller is checked closely, which takes time.
 _OF_OWNERS = frozenset({"Approve", "Login", "Manage"})
-# The obligations that the issuer can meet. A permit with any other one permits nothing.
-_MET: frozenset[str] = frozenset()
 
 
 class Active(msgspec.Struct, frozen=True):
@@ -220,7 +218,8 @@ class Gate:
     def _check_recursion(self, caller: Caller) -> Caller:
         above = [each.pid for each in caller.ancestors]
         # A worker that asks us would wait for its own flight. All workers are below this process.
-        if self._own_pid in above and not self._worker_pids().isdisjoint((caller.pid, *above)):
+        maybe_below = self._own_pid in above or not caller.ancestry_complete
+        if maybe_below and not self._worker_pids().isdisjoint((caller.pid, *above)):
             raise BrokerError(
                 Kind.RECURSION,
                 "a worker of this daemon asked this daemon: "
@@ -241,14 +240,11 @@ class Gate:
         decision = active.policy.decide(caller, action, resource)
         if decision.allowed and not decision.obligations:
             return decision
-        unmet = [each for each in decision.obligations if each.name not in _MET]
-        if decision.allowed and not unmet:
-            return decision
         reason = decision.reason
-        if unmet:
+        if decision.allowed:
             reason = (
-                f"denied, the policy that permits it needs @{unmet[0].name}, which this version "
-                "does not support: remove that from the policy"
+                f"denied, the policy that permits it needs @{decision.obligations[0].name}, which "
+                "this version does not support: remove that from the policy"
             )
         rule = decision.rules[0] if decision.rules else None
         self._recorder.denied(action, resource.credential, format_name, caller, rule)

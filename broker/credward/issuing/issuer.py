@@ -109,7 +109,7 @@ class Issuer:
         try:
             answer = self._driver.force(token_key(authorized.credential, authorized.token_request))
             if not isinstance(answer, Answer):
-                answer = await _in_time(answer, authorized, deadline)
+                answer = await _in_time(answer, authorized, _answer_at(deadline))
             failure = self._driver.view(name).failure
             if failure is not None and answer.held.token_id == before:
                 # The old token is still good for callers, but here a new one was asked for.
@@ -135,12 +135,13 @@ class Issuer:
     # --- one credential, or a chain of them --------------------------------------------------
 
     def _obtain(self, authorized: Authorized, deadline: float) -> Released | Awaitable[Released]:
+        until = _answer_at(deadline)
         if not authorized.credential.fallback:
-            return self._ask(authorized, deadline)
-        return self._chains.obtain(authorized, deadline, self._ask)
+            return self._ask(authorized, until)
+        return self._chains.obtain(authorized, until, self._ask)
 
-    def _ask(self, authorized: Authorized, deadline: float) -> Released | Awaitable[Released]:
-        """Return the token of one credential; a mint goes on after the *deadline*."""
+    def _ask(self, authorized: Authorized, until: float) -> Released | Awaitable[Released]:
+        """Return the token of one credential; the wait for it ends at *until*, the mint goes on."""
         caller, token_request = authorized.caller, authorized.token_request
         name = authorized.credential.name
         self._metrics.asked(name, caller)
@@ -149,26 +150,26 @@ class Issuer:
             # A report, and a request for another token.
             self._recorder.rejected(authorized, refused, Reason.UNAUTHORIZED.value)
             self._driver.reject(name, refused, Reason.UNAUTHORIZED)
-        kept = cache_ttl(token_request, caller)
+        ttl = cache_ttl(token_request, caller)
         try:
             answer = self._driver.ask(
                 token_key(authorized.credential, token_request),
-                min_remaining=min_remaining(token_request, kept),
+                min_remaining=min_remaining(token_request, ttl),
                 asker=asker(token_request, caller),
-                cache_ttl=kept,
+                cache_ttl=ttl,
             )
         except BrokerError as error:
             self._failed(authorized, error.failure)
             raise
         if isinstance(answer, Answer):
             return self._release(authorized, answer)
-        return self._wait(authorized, answer, deadline)
+        return self._wait(authorized, answer, until)
 
     async def _wait(
-        self, authorized: Authorized, flight: asyncio.Future[Answer], deadline: float
+        self, authorized: Authorized, flight: asyncio.Future[Answer], until: float
     ) -> Released:
         try:
-            answer = await _in_time(flight, authorized, deadline)
+            answer = await _in_time(flight, authorized, until)
         except BrokerError as error:
             self._failed(authorized, error.failure)
             raise
@@ -222,10 +223,15 @@ class Issuer:
         return released
 
 
-async def _in_time(flight: asyncio.Future[_T], authorized: Authorized, deadline: float) -> _T:
-    """Wait for a flight, but answer before the caller gives up; the mint always goes on."""
-    left = max(0.0, deadline - asyncio.get_running_loop().time())
-    patience = max(left - _HEAD_START, left / 2)
+def _answer_at(deadline: float) -> float:
+    """Return when to answer a caller that gives up at *deadline*."""
+    now = asyncio.get_running_loop().time()
+    return now + max(deadline - now - _HEAD_START, (deadline - now) / 2)
+
+
+async def _in_time(flight: asyncio.Future[_T], authorized: Authorized, until: float) -> _T:
+    """Wait for a flight until an instant of the loop's clock; the mint always goes on."""
+    patience = max(0.0, until - asyncio.get_running_loop().time())
     try:
         async with asyncio.timeout(patience):
             return await flight

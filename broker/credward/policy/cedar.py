@@ -1,6 +1,6 @@
-"""cedarpy, without the time and memory for policies as typed nodes, which we do not use.
+"""Imports cedarpy, but delays its module `pst`, which we do not use: a tenth of the daemon's start.
 
-That module of it takes a tenth of the daemon's start. Here it is imported when somebody uses it.
+It is imported when somebody uses it.
 """
 
 from __future__ import annotations
@@ -27,4 +27,4 @@ def _import_when_used(name: str) -> None:
 
 _import_when_used("cedarpy.pst")
 
-import cedarpy  # noqa: E402 - after its module was told to wait
+import cedarpy  # noqa: E402 - pst is delayed before this

@@ -146,17 +146,20 @@ def _statement(text: str, place: str) -> Statement:
 
 
 def _errors(statements: list[Statement], schema: str) -> list[str]:
-    """Return what is wrong with each statement alone."""
+    """Return what is wrong with the statements, each alone if possible."""
+    together = "\n".join(each.text for each in statements)
     try:
         for each in statements:
             cedarpy.PolicySet.from_str(each.text)
         # The schema is read for each call, so most starts make only this one.
-        together = cedarpy.validate_policies("\n".join(each.text for each in statements), schema)
-        if together.validation_passed:
+        result = cedarpy.validate_policies(together, schema)
+        if result.validation_passed:
             return []
-    except ValueError:
-        pass
-    return [error for each in statements if (error := _check(each, schema))]
+        whole = str(result.errors[0].error)
+    except ValueError as error:
+        whole = str(error)
+    alone = [flaw for each in statements if (flaw := _check(each, schema))]
+    return alone or [f"the policies are not valid together: {_one_line(whole)}"]
 
 
 def _check(statement: Statement, schema: str) -> str | None:

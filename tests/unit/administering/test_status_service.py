@@ -35,13 +35,13 @@ async def test_each_credential_with_its_state_and_its_grant(services: Services) 
 
 async def test_just_after_the_start_it_waits_for_the_store(services: Services) -> None:
     """Until then a login that is there would be shown as none."""
-    tried = services.side.opened_store.tried
-    tried.clear()
+    known = services.side.opened_store._known
+    known.clear()
     asked = asyncio.create_task(services.asked.status.statuses(PERSON))
     await asyncio.sleep(0.05)
     assert not asked.done()
 
-    tried.set()
+    known.set()
     assert (await asked).credentials
 
 

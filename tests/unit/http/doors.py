@@ -76,6 +76,7 @@ async def open_door(
     *,
     limits: Limits | None = None,
     open_peer: Callable[[Any], Any] = FakePeer,
+    is_plain: Callable[[bytes], object] = lambda _: True,
 ) -> AsyncIterator[Door]:
     directory = tempfile.mkdtemp(prefix="cw-", dir="/tmp")
     path = Path(directory) / "s"
@@ -85,7 +86,7 @@ async def open_door(
         handler,
         open_peer=open_peer,
         render_error=render_problem,
-        is_plain=lambda _: True,
+        is_plain=is_plain,
         limits=limits,
     )
     server.start(listener)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from credward.audit import AuditLog
+from credward.callers.caller import Ancestor
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Kind
 from credward.issuing.asking import NOTHING, on_grant
@@ -20,10 +21,12 @@ from credward.issuing.recording import Recorder
 from credward.policy.engine import PolicyEngine
 from credward.settings.local import Settings
 from credward.tokens import TokenRequest
+from fakes.bearer_door import Bearer
 from fakes.clock import FakeClock
 from unit.administering.services import PERSON
 
 NAMES = ("alpha", "beta")
+DAEMON, WORKER = 40, 41
 
 
 def credential(name: str) -> CredentialConfig:
@@ -51,8 +54,8 @@ class Bench:
         self.gate = Gate(
             holder=self,
             recorder=Recorder(clock=FakeClock(), audit=AuditLog(self.log)),
-            own_pid=os.getpid(),
-            worker_pids=frozenset,
+            own_pid=DAEMON,
+            worker_pids=lambda: frozenset({WORKER}),
             locked=lambda: False,
         )
 
@@ -172,3 +175,33 @@ def test_another_credential_is_decided_on_as_if_it_had_been_named(tmp_path: Path
 
     assert (instead.credential.name, instead.caller) == ("beta", asked.caller)
     assert instead.request_id != asked.request_id
+
+
+@pytest.mark.parametrize(
+    ("ancestors", "complete", "refused"),
+    [
+        ((WORKER, DAEMON, 1), True, True),
+        ((WORKER,), False, True),
+        ((7, DAEMON, 1), True, False),
+        ((7, 1), True, False),
+        ((), False, False),
+    ],
+)
+@pytest.mark.parametrize("pid", [WORKER, 8])
+def test_a_worker_that_asks_is_refused(
+    tmp_path: Path, pid: int, ancestors: tuple[int, ...], complete: bool, refused: bool
+) -> None:
+    """Itself and what it runs, also if only a part of the chain could be seen."""
+    bench = Bench(tmp_path, PERMITS)
+    caller = msgspec.structs.replace(
+        PERSON.identify(),
+        pid=pid,
+        ancestors=tuple(Ancestor(each, 0) for each in ancestors),
+        ancestry_complete=complete,
+    )
+    sees_itself = pid == WORKER and (DAEMON in ancestors or not complete)
+    wanted = pytest.raises(BrokerError) if refused or sees_itself else contextlib.nullcontext()
+    with wanted as caught:
+        bench.gate.authorize("Issue", Bearer(caller), TokenRequest(credential="alpha"))
+
+    assert caught is None or caught.value.kind is Kind.RECURSION

@@ -1,6 +1,7 @@
 """The routes of the socket API: which verb on which path calls what.
 
-One table drives dispatch, 404, 405 and the OpenAPI document. `inputs` checks what callers send;
+One table drives dispatch, 404, 405 and the OpenAPI document; what is asked again and again is
+remembered by its target. `inputs` checks what callers send;
 `issuing` decides and obtains tokens, `administering` serves owners; `problems` formats failures.
 """
 
@@ -41,7 +42,7 @@ __all__ = ["ROUTES", "Services", "build_handler"]
 _REFRESH_TIMEOUT = 30.0
 _CREDENTIALS = "/v1/credentials/"
 # We remember so many token requests.
-_MOST_ASKED = 256
+_MOST_KNOWN = 256
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,11 +68,11 @@ class _Api:
         self._home = home
         self._manage = ManageApi(services.manage)
         self._openapi = b""
-        # Most callers ask the same again and again.
-        self._asked: dict[bytes, TokenRequest] = {}
+        # Most callers ask the same again and again: their targets are read once.
+        self._known_requests: dict[bytes, TokenRequest] = {}
 
     def handle(self, http_request: HttpRequest) -> HttpResponse | Awaitable[HttpResponse]:
-        known = self._asked.get(http_request.target)
+        known = self._known_requests.get(http_request.target)
         if known is not None and http_request.method == "GET":
             return self._issue(http_request, known)
         path = http_request.path
@@ -103,11 +104,13 @@ class _Api:
     ) -> HttpResponse | Awaitable[HttpResponse]:
         token_request = read_token_request(name, format_name, http_request.query)
         check_format(format_name)
+        answer = self._issue(http_request, token_request)
+        # Not refused: the target names what exists, and is no mistyped secret.
         if http_request.target:
-            if len(self._asked) >= _MOST_ASKED:
-                self._asked.clear()
-            self._asked[http_request.target] = token_request
-        return self._issue(http_request, token_request)
+            if len(self._known_requests) >= _MOST_KNOWN:
+                self._known_requests.clear()
+            self._known_requests[http_request.target] = token_request
+        return answer
 
     def issue_in_folder(
         self, http_request: HttpRequest, name: str, format_name: str

@@ -174,3 +174,16 @@ def login_required(name: str, **facts: Unpack[_Facts]) -> Failure:
     """Return that *name* needs a login; the default *remedy* is our own login command."""
     facts["remedy"] = facts.get("remedy") or f"run credward login {name}"
     return Failure.of(Kind.LOGIN_REQUIRED, f'"{name}" needs a login', **facts)
+
+
+class ConfigErrors(BrokerError):  # noqa: N818 - several, by design
+    """All errors in the configuration and the policy; *lines* are `file:line: text`."""
+
+    def __init__(self, lines: list[str]) -> None:
+        text = lines[0]
+        if len(lines) > 1:
+            text += f" (and {len(lines) - 1} more): run credward config check for the list"
+        elif ": run " not in text:
+            text += ": correct it, then run credward config check"
+        super().__init__(Kind.FIX_CONFIGURATION, text)
+        self.lines = tuple(lines)

@@ -21,6 +21,7 @@ __all__ = [
     "read_text",
     "replace_file",
     "sync_directory",
+    "why_untrusted",
 ]
 
 # Much longer than any configuration, policy or record of ours (bytes).
@@ -73,6 +74,16 @@ def check_file(path: str | os.PathLike[str]) -> None:
     """Raise the same errors as `open_file`, for a library that opens *path* itself."""
     with opened(path):
         pass
+
+
+def why_untrusted(descriptor: int, path: str | os.PathLike[str]) -> str | None:
+    """Return why what an open file says must not count: others can change it; None if it may."""
+    found = os.fstat(descriptor)
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return f"others can write to it: run chmod go-w {os.fspath(path)}"
+    if found.st_uid not in {0, os.geteuid()}:
+        return f"belongs to uid {found.st_uid}, not to you or root"
+    return None
 
 
 def read_all(descriptor: int, most: int = _LONGEST) -> bytes:

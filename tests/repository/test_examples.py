@@ -11,7 +11,8 @@ import click
 import pytest
 
 from credward.cli.main import COMMANDS, credward
-from credward.config import ConfigErrors, find_paths, load_config
+from credward.config import find_paths, load_config
+from credward.errors import ConfigErrors
 from credward.policy.load import load_policies
 from repository.tree import BROKER, DOCS, ROOT, committed, modules
 

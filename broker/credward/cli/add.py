@@ -15,8 +15,8 @@ from credward.cli.output import format_duration
 from credward.cli.recording import record_places
 from credward.cli.setup.settings_file import diff
 from credward.cli.start import paths, reach
-from credward.config import ConfigErrors, CredentialConfig, load_config
-from credward.errors import BrokerError, Kind
+from credward.config import CredentialConfig, load_config
+from credward.errors import BrokerError, ConfigErrors, Kind
 from credward.settings.registry import SETTINGS
 
 __all__ = ["command"]

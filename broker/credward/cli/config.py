@@ -15,8 +15,8 @@ import msgspec
 from credward import named_files
 from credward.cli.output import print_error, print_json
 from credward.cli.start import paths
-from credward.config import Config, ConfigErrors, Paths, load_config
-from credward.errors import BrokerError, Kind
+from credward.config import Config, Paths, load_config
+from credward.errors import BrokerError, ConfigErrors, Kind
 
 __all__ = ["command", "read_config", "replace_file"]
 

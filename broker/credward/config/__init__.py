@@ -1,6 +1,5 @@
 """TOML and environment into one frozen `Config`; the only reader of the process environment."""
 
-from credward.config.layers import ConfigErrors
 from credward.config.load import load_config
 from credward.config.model import (
     AuditConfig,
@@ -15,7 +14,6 @@ from credward.paths import Paths, candidate_sockets, environment, find_paths
 __all__ = [
     "AuditConfig",
     "Config",
-    "ConfigErrors",
     "CredentialConfig",
     "ListenConfig",
     "Paths",

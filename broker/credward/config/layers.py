@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,24 +14,10 @@ from typing import Any
 import msgspec
 
 from credward.config.locate import Locator
-from credward.errors import BrokerError, Kind
-from credward.named_files import opened, read_all
+from credward.named_files import opened, read_all, why_untrusted
 from credward.paths import Paths
 
-__all__ = ["Complaints", "ConfigErrors", "Layer", "named_tables", "read_layers"]
-
-
-class ConfigErrors(BrokerError):  # noqa: N818 - several, by design
-    """All errors in the configuration; *lines* are `file:line: text`."""
-
-    def __init__(self, lines: list[str]) -> None:
-        text = lines[0]
-        if len(lines) > 1:
-            text += f" (and {len(lines) - 1} more): run credward config check for the list"
-        elif ": run " not in text:
-            text += ": correct it, then run credward config check"
-        super().__init__(Kind.FIX_CONFIGURATION, text)
-        self.lines = tuple(lines)
+__all__ = ["Complaints", "Layer", "named_tables", "read_layers"]
 
 
 class Complaints(msgspec.Struct):
@@ -107,7 +91,7 @@ def _files(paths: Paths, explicit: Path | None) -> Iterator[tuple[Path, bool]]:
 def _read(path: Path, complaints: Complaints, *, system: bool) -> Layer | None:
     try:
         with opened(path) as descriptor:
-            found = os.fstat(descriptor)
+            untrusted = why_untrusted(descriptor, path)
             text = read_all(descriptor).decode("utf-8")
     except FileNotFoundError:
         return None
@@ -115,10 +99,8 @@ def _read(path: Path, complaints: Complaints, *, system: bool) -> Layer | None:
         why = error.strerror if isinstance(error, OSError) else "is not UTF-8"
         complaints.errors.append(f"{path}:1: cannot be read ({why})")
         return None
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        complaints.errors.append(f"{path}:1: others can write to it: run chmod go-w {path}")
-    elif found.st_uid not in {0, os.geteuid()}:
-        complaints.errors.append(f"{path}:1: belongs to uid {found.st_uid}, not to you or root")
+    if untrusted is not None:
+        complaints.errors.append(f"{path}:1: {untrusted}")
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

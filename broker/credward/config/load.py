@@ -27,7 +27,7 @@ from credward.config.grants import (
     where_written,
     with_grant,
 )
-from credward.config.layers import Complaints, ConfigErrors, Layer, named_tables, read_layers
+from credward.config.layers import Complaints, Layer, named_tables, read_layers
 from credward.config.model import (
     AuditConfig,
     Config,
@@ -47,6 +47,7 @@ from credward.config.sections import (
 from credward.config.sources import with_sources
 from credward.config.storing import contradictions, store_config
 from credward.config.words import Where, convert
+from credward.errors import ConfigErrors
 from credward.guess import guess
 from credward.paths import Paths
 from credward.settings.checks import check_base_urls

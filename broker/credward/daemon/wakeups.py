@@ -142,9 +142,9 @@ class TimerWakeups:
             os.read(self._step, 8)
         except BlockingIOError:
             return
-        except OSError as error:
+        except OSError:
             # ECANCELED, the only error in timerfd_create(2): the clock was set, or we slept.
-            _log.info("the wall clock was set, or the machine slept: %s", error.strerror)
+            _log.info("the wall clock was set, or the machine slept")
         self._watch_for_steps()
         self._wake()
 

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from credward.errors import BrokerError, Kind
-from credward.named_files import read_text
+from credward.errors import ConfigErrors
+from credward.named_files import opened, read_all, read_text, why_untrusted
 from credward.policy.cedar import cedarpy
 
 __all__ = ["Loaded", "Obligation", "Statement", "load_policies"]
@@ -62,16 +62,18 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load_policies(files: list[Path], *, mode: str) -> Loaded:
-    """Check *files*, after the shipped ones for *mode*; raises `fix-configuration`.
+    """Check *files*, after the shipped ones for *mode*; raises `ConfigErrors` with all errors.
 
     Every mode has the shipped forbids, user mode also the permits.
     """
     directory = _shipped_directory()
     schema_text = read_text(directory / "schema.cedarschema")
     shipped = ["forbids.cedar", "user.cedar"] if mode == "user" else ["forbids.cedar"]
-    sources = [*(directory / name for name in shipped), *files]
-    statements = [statement for path in sources for statement in _read(path)]
-    errors = _errors(statements, schema_text)
+    texts = {directory / name: read_text(directory / name) for name in shipped}
+    errors: list[str] = []
+    texts |= {path: _read(path, errors) for path in files}
+    statements = [each for path, text in texts.items() for each in _split(text, path)]
+    errors += _errors(statements, schema_text)
     seen: dict[str, str] = {}
     for each in statements:
         if each.rule is not None:
@@ -79,10 +81,7 @@ def load_policies(files: list[Path], *, mode: str) -> Loaded:
                 errors.append(f'{each.place}: rule "{each.rule}" is also at {seen[each.rule]}')
             seen.setdefault(each.rule, each.place)
     if errors:
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        raise BrokerError(
-            Kind.FIX_CONFIGURATION, f"{errors[0]}{more}: correct it, then run credward config check"
-        )
+        raise ConfigErrors(errors)
     text = "\n".join(each.text for each in statements)
     return Loaded(
         schema=cedarpy.Schema.from_str(schema_text),
@@ -98,16 +97,17 @@ def _shipped_directory() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parents[3] / "policies"
 
 
-def _read(path: Path) -> Iterator[Statement]:
+def _read(path: Path, errors: list[str]) -> str:
+    """Return the text of a policy file; note in *errors* why it must not count."""
     try:
-        text = read_text(path)
+        with opened(path) as descriptor:
+            if untrusted := why_untrusted(descriptor, path):
+                errors.append(f"{path}:1: {untrusted}")
+            return read_all(descriptor).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise BrokerError(
-            Kind.FIX_CONFIGURATION,
-            f'policy file "{path}" cannot be read ({why}): run credward config check',
-        ) from error
-    yield from _split(text, path)
+        errors.append(f"{path}:1: cannot be read ({why})")
+        return ""
 
 
 def _split(text: str, path: Path) -> Iterator[Statement]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from credward.cli.config import replace_file
-from credward.config import ConfigErrors
+from credward.errors import ConfigErrors
 from unit.cli.conftest import Run
 
 

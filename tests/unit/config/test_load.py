@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from credward.config import Config, ConfigErrors, Paths, find_paths, load_config
-from credward.errors import Kind
+from credward.config import Config, Paths, find_paths, load_config
+from credward.errors import ConfigErrors, Kind
 
 
 @pytest.fixture

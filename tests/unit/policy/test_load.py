@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from credward.errors import BrokerError, Kind
+from credward.errors import BrokerError, ConfigErrors, Kind
 from credward.policy.load import Loaded, Statement, load_policies
 
 FORBIDS = {
@@ -53,6 +53,18 @@ def test_s7_the_other_modes_ship_forbids_and_no_permit(tmp_path: Path, mode: str
     loaded = load_policies([path], mode=mode)
     assert {each.rule for each in loaded.statements} == {"mine", *FORBIDS}
     assert named(loaded, "mine").place == f"{path}:1"
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602])
+def test_what_others_can_write_permits_nothing(tmp_path: Path, mode: int) -> None:
+    """As for the configuration, with the command that mends it."""
+    path = tmp_path / "my.cedar"
+    path.write_text(GOOD)
+    path.chmod(mode)
+    with pytest.raises(BrokerError) as caught:
+        load_policies([path], mode="user")
+
+    assert caught.value.message == f"{path}:1: others can write to it: run chmod go-w {path}"
 
 
 def test_a_rule_may_say_what_helps(tmp_path: Path) -> None:
@@ -110,3 +122,21 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.cedar").write_bytes(b"\xff")
     with pytest.raises(BrokerError, match="UTF-8"):
         load_policies([tmp_path / "x.cedar"], mode="user")
+
+
+def test_all_errors_are_listed(tmp_path: Path) -> None:
+    """Of all files, also of one that is none: so that each try shows what is left."""
+    (tmp_path / "a.cedar").write_text("permit (principal, action\n")
+    (tmp_path / "b.cedar").mkdir()
+    (tmp_path / "c.cedar").write_text(GOOD + GOOD)
+    with pytest.raises(ConfigErrors) as caught:
+        load_policies(sorted(tmp_path.glob("*.cedar")), mode="user")
+
+    assert sorted(
+        line.partition(": ")[0][len(str(tmp_path)) + 1 :] for line in caught.value.lines
+    ) == [
+        "a.cedar:1",
+        "b.cedar:1",
+        "c.cedar:3",
+    ]
+    assert caught.value.message.endswith("(and 2 more): run credward config check for the list")

@@ -18,10 +18,10 @@ __all__ = [
     "open_file",
     "opened",
     "read_all",
+    "read_checked",
     "read_text",
     "replace_file",
     "sync_directory",
-    "why_untrusted",
 ]
 
 # Much longer than any configuration, policy or record of ours (bytes).
@@ -76,16 +76,6 @@ def check_file(path: str | os.PathLike[str]) -> None:
         pass
 
 
-def why_untrusted(descriptor: int, path: str | os.PathLike[str]) -> str | None:
-    """Return why what an open file says must not count: others can change it; None if it may."""
-    found = os.fstat(descriptor)
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return f"others can write to it: run chmod go-w {os.fspath(path)}"
-    if found.st_uid not in {0, os.geteuid()}:
-        return f"belongs to uid {found.st_uid}, not to you or root"
-    return None
-
-
 def read_all(descriptor: int, most: int = _LONGEST) -> bytes:
     """Return the content of an open file; raise `OSError` (EFBIG) for more than *most* bytes."""
     content = bytearray()
@@ -100,6 +90,29 @@ def read_text(path: str | os.PathLike[str]) -> str:
     """Return the text of a file; raise `OSError`, or `UnicodeDecodeError` if it is not UTF-8."""
     with opened(path) as descriptor:
         return read_all(descriptor).decode("utf-8")
+
+
+def read_checked(path: Path, errors: list[str]) -> str | None:
+    """Return the text of a file that decides something; None if it cannot be read.
+
+    *errors* gets a line `path:1: text` if it cannot be read, or must not count because others can
+    change it. Raise `FileNotFoundError` if it is not there.
+    """
+    try:
+        with opened(path) as descriptor:
+            found = os.fstat(descriptor)
+            text = read_all(descriptor).decode("utf-8")
+    except FileNotFoundError:
+        raise
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        errors.append(f"{path}:1: cannot be read ({why})")
+        return None
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        errors.append(f"{path}:1: others can write to it: run chmod go-w {path}")
+    elif found.st_uid not in {0, os.geteuid()}:
+        errors.append(f"{path}:1: belongs to uid {found.st_uid}, not to you or root")
+    return text
 
 
 def replace_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:

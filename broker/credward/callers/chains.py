@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 import select
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -98,10 +98,10 @@ class Chains:
         if chain is not None:
             changed = [each.pid for each in chain.counting if not each.is_as_before()]
             # Check for ends last: then all that was read before was about these processes.
-            ends = self._ends.poll(0)
-            if not changed and not ends:
+            ended = self._ended()
+            if not changed and not ended:
                 return chain.above
-            self._forget({*changed, *self._ended(ends)})
+            self._forget({*changed, *ended})
             if self._chains.get(stat.parent) is chain:
                 return chain.above
         learned = self._learn(pid, stat)
@@ -111,9 +111,9 @@ class Chains:
         """Keep nothing."""
         self._forget(set(self._kept))
 
-    def _ended(self, ends: Iterable[tuple[int, int]]) -> set[int]:
-        """Return those that have ended, by what the kernel reported."""
-        return {self._by_handle[handle] for handle, _ in ends}
+    def _ended(self) -> set[int]:
+        """Return those that have ended."""
+        return {self._by_handle[handle] for handle, _ in self._ends.poll(0)}
 
     def _forget(self, pids: Collection[int]) -> None:
         """Forget these, the kept ones below them, and every chain that holds one of them."""
@@ -133,7 +133,7 @@ class Chains:
     def _learn(self, pid: int, stat: Stat) -> _Chain | None:
         if stat.parent in self._deep:
             return None
-        self._forget(self._ended(self._ends.poll(0)))
+        self._forget(self._ended())
         found: list[_Kept] = []
         child, child_stat = pid, stat
         while child_stat.parent != 0:
@@ -160,7 +160,7 @@ class Chains:
             child, child_stat = parent.pid, parent.stat
         # Some were kept before: their facts may have changed.
         changed = {each.pid for each in found if not each.is_as_before()}
-        self._forget(changed | self._ended(self._ends.poll(0)))
+        self._forget(changed | self._ended())
         if any(self._kept.get(each.pid) is not each for each in found):
             return None
         above, counting = conclude([ancestor(each.pid, each.stat, each.path) for each in found])

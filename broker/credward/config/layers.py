@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from credward.config.locate import Locator
-from credward.named_files import opened, read_all, why_untrusted
+from credward.named_files import read_checked
 from credward.paths import Paths
 
 __all__ = ["Complaints", "Layer", "named_tables", "read_layers"]
@@ -90,17 +90,11 @@ def _files(paths: Paths, explicit: Path | None) -> Iterator[tuple[Path, bool]]:
 
 def _read(path: Path, complaints: Complaints, *, system: bool) -> Layer | None:
     try:
-        with opened(path) as descriptor:
-            untrusted = why_untrusted(descriptor, path)
-            text = read_all(descriptor).decode("utf-8")
+        text = read_checked(path, complaints.errors)
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "is not UTF-8"
-        complaints.errors.append(f"{path}:1: cannot be read ({why})")
+    if text is None:
         return None
-    if untrusted is not None:
-        complaints.errors.append(f"{path}:1: {untrusted}")
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from credward.errors import ConfigErrors
-from credward.named_files import opened, read_all, read_text, why_untrusted
+from credward.named_files import read_checked, read_text
 from credward.policy.cedar import cedarpy
 
 __all__ = ["Loaded", "Obligation", "Statement", "load_policies"]
@@ -98,15 +98,12 @@ def _shipped_directory() -> Path:
 
 
 def _read(path: Path, errors: list[str]) -> str:
-    """Return the text of a policy file; note in *errors* why it must not count."""
+    """Return the text of a policy file, or note in *errors* why there is none."""
     try:
-        with opened(path) as descriptor:
-            if untrusted := why_untrusted(descriptor, path):
-                errors.append(f"{path}:1: {untrusted}")
-            return read_all(descriptor).decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        errors.append(f"{path}:1: cannot be read ({why})")
+        return read_checked(path, errors) or ""
+    except FileNotFoundError as error:
+        # A link that leads nowhere.
+        errors.append(f"{path}:1: cannot be read ({error.strerror})")
         return ""
 
 
@@ -147,32 +144,28 @@ def _statement(text: str, place: str) -> Statement:
 
 def _errors(statements: list[Statement], schema: str) -> list[str]:
     """Return what is wrong with the statements, each alone if possible."""
-    together = "\n".join(each.text for each in statements)
-    try:
-        for each in statements:
-            cedarpy.PolicySet.from_str(each.text)
-        # The schema is read for each call, so most starts make only this one.
-        result = cedarpy.validate_policies(together, schema)
-        if result.validation_passed:
-            return []
-        whole = str(result.errors[0].error)
-    except ValueError as error:
-        whole = str(error)
-    alone = [flaw for each in statements if (flaw := _check(each, schema))]
-    return alone or [f"the policies are not valid together: {_one_line(whole)}"]
+    # The schema is read for each validation, so most starts make only this one.
+    together = _flaw("\n".join(each.text for each in statements), schema)
+    if together is None and not any(_flaw(each.text) for each in statements):
+        return []
+    alone = []
+    for each in statements:
+        if flaw := _flaw(each.text, schema):
+            name = f' in rule "{each.rule}"' if each.rule else ""
+            alone.append(f"{each.place}: {flaw}{name}")
+    return alone or [f"the policies are not valid together: {together}"]
 
 
-def _check(statement: Statement, schema: str) -> str | None:
-    """Return what is wrong with one statement alone, or None."""
-    name = f' in rule "{statement.rule}"' if statement.rule else ""
+def _flaw(text: str, schema: str | None = None) -> str | None:
+    """Return what is wrong with the syntax of *text*, and with its use of *schema*, or None."""
     try:
-        cedarpy.PolicySet.from_str(statement.text)
-        result = cedarpy.validate_policies(statement.text, schema)
+        cedarpy.PolicySet.from_str(text)
+        if schema is None:
+            return None
+        result = cedarpy.validate_policies(text, schema)
     except ValueError as error:
-        return f"{statement.place}: {_one_line(str(error))}{name}"
-    if result.validation_passed:
-        return None
-    return f"{statement.place}: {_one_line(str(result.errors[0].error))}{name}"
+        return _one_line(str(error))
+    return None if result.validation_passed else _one_line(str(result.errors[0].error))
 
 
 def _one_line(text: str) -> str:

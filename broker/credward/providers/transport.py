@@ -173,7 +173,7 @@ def _check_url(url: str, credential: str) -> str:
     if (origin := origin_of(url)) is None:
         raise BrokerError(
             Kind.FIX_CONFIGURATION,
-            f'"{credential}" names a URL that is not valid: correct it in the configuration',
+            f'"{credential}" has a URL that is not valid: correct it in the configuration',
         )
     scheme, host, _ = origin
     if scheme == "https" or _is_near(host):

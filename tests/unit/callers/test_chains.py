@@ -263,7 +263,7 @@ def test_random_trees_look_as_a_walk_sees_them(puppets, processes, chains, seed)
 def test_each_check_is_needed(puppets, processes, chains, monkeypatch, check):
     """A death above the harness shows by life alone, another program below it by its facts alone."""
     if check == "life":
-        monkeypatch.setattr(chains, "_ended", lambda _: set())
+        monkeypatch.setattr(chains, "_ended", set)
     if check == "program":
         monkeypatch.setattr(chains_module._Kept, "is_as_before", lambda _: True)
     _, top, _, harness, lower, leaf = line(puppets, 6)

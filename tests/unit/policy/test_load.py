@@ -140,3 +140,13 @@ def test_all_errors_are_listed(tmp_path: Path) -> None:
         "c.cedar:3",
     ]
     assert caught.value.message.endswith("(and 2 more): run credward config check for the list")
+
+
+def test_a_link_that_leads_nowhere_is_an_error(tmp_path: Path) -> None:
+    """Somebody meant to have a rule there."""
+    link = tmp_path / "team.cedar"
+    link.symlink_to(tmp_path / "gone")
+    with pytest.raises(ConfigErrors) as caught:
+        load_policies([link], mode="user")
+
+    assert caught.value.lines == (f"{link}:1: cannot be read (No such file or directory)",)

@@ -103,7 +103,6 @@ class _Api:
         self, http_request: HttpRequest, name: str, format_name: str
     ) -> HttpResponse | Awaitable[HttpResponse]:
         token_request = read_token_request(name, format_name, http_request.query)
-        check_format(format_name)
         answer = self._issue(http_request, token_request)
         # Not refused: the target names what exists, and is no mistyped secret.
         if http_request.target:
@@ -117,12 +116,12 @@ class _Api:
     ) -> HttpResponse | Awaitable[HttpResponse]:
         folder = read_folder_claim(http_request.body, http_request.headers, self._home)
         token_request = read_token_request(name, format_name, http_request.query, folder)
-        check_format(format_name)
         return self._issue(http_request, token_request)
 
     def _issue(
         self, http_request: HttpRequest, token_request: TokenRequest
     ) -> HttpResponse | Awaitable[HttpResponse]:
+        check_format(token_request.format)
         deadline = _deadline(token_request.timeout)
         answer = self.services.issuer.issue(http_request.peer, token_request, deadline)
         if isinstance(answer, Released):

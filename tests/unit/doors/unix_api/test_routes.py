@@ -161,32 +161,27 @@ def test_issues_a_token(run):
 TARGET = "/v1/credentials/gateway/token?variables=CLAUDECODE"
 
 
-def ask_in_turn(run, service, *requests: tuple[str, str, bytes]) -> list[int]:
-    """Send requests to one server, as the helper writes them; return their statuses."""
-    statuses = []
-
-    async def main() -> None:
-        async with open_door(handler(service), is_plain=is_plain) as door:
-            for verb, target, body in requests:
-                extra = (
-                    f"Content-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n" if body else ""
-                )
-                raw = f"{verb} {target} HTTP/1.1\r\nHost: credward\r\nConnection: close\r\n{extra}\r\n"
-                statuses.append(status_of(await door.exchange(raw.encode() + body)))
-
-    run(main())
-    return statuses
+def request(target: str, *, verb: str = "GET", body: bytes = b"") -> bytes:
+    """Return a request as the helper writes it."""
+    described = f"Content-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n" if body else ""
+    head = f"{verb} {target} HTTP/1.1\r\nHost: credward\r\nConnection: close\r\n{described}\r\n"
+    return head.encode() + body
 
 
 def test_what_is_asked_again_is_asked_whole(run):
     """The same target by another verb, or with a folder, is another request."""
     service = Service()
     folder = encode([Record(kind="unreadable", name=b"/a")])
-    asked = ("GET", TARGET, b"")
-    statuses = ask_in_turn(
-        run, service, asked, asked, ("HEAD", TARGET, b""), ("POST", TARGET, folder), asked
-    )
+    again = request(TARGET)
+    by_verb, with_folder = request(TARGET, verb="HEAD"), request(TARGET, verb="POST", body=folder)
+    statuses = []
 
+    async def main() -> None:
+        async with open_door(handler(service), is_plain=is_plain) as door:
+            for each in (again, again, by_verb, with_folder, again):
+                statuses.append(status_of(await door.exchange(each)))
+
+    run(main())
     assert statuses == [200, 200, 405, 200, 200]
     assert [each.folder is not None for each in service.asked] == [False, False, True, False]
     assert service.asked[0] == service.asked[1] == service.asked[3]
@@ -195,27 +190,20 @@ def test_what_is_asked_again_is_asked_whole(run):
 
 def test_h4_only_what_was_not_refused_is_remembered(run):
     """A name that does not exist may be a secret in the wrong place; so may a long query."""
-    refusing = Service(BrokerError(Kind.UNKNOWN_CREDENTIAL, "no such credential"))
+    service = Service(BrokerError(Kind.UNKNOWN_CREDENTIAL, "no such credential"))
+    api = handler(service)
+    known = api.__self__._known_requests
     long = "/v1/credentials/gateway/token?variables=" + ",".join(["A" * 60] * 20)
-    api = build_handler(
-        Services(issuer=refusing, status=refusing, daemon=refusing, manage=refusing)
-    )
 
     async def main() -> None:
         async with open_door(api, is_plain=is_plain) as door:
             for target in (TARGET, long):
-                refused = f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
-                assert status_of(await door.exchange(refused)) == 404
-            assert (api.__self__._known_requests, door.server.heads._known) == ({}, {})
-            refusing.answer = None
-            await door.exchange(
-                f"GET {long} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
-            )
-            assert (api.__self__._known_requests, door.server.heads._known) == ({}, {})
-            await door.exchange(
-                f"GET {TARGET} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
-            )
-            assert list(api.__self__._known_requests) == [TARGET.encode()]
+                assert status_of(await door.exchange(request(target))) == 404
+            service.answer = None
+            assert status_of(await door.exchange(request(long))) == 200
+            assert (known, door.server.heads._known) == ({}, {})
+            assert status_of(await door.exchange(request(TARGET))) == 200
+            assert list(known) == [TARGET.encode()]
             assert len(door.server.heads._known) == 1
 
     run(main())

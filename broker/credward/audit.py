@@ -173,7 +173,7 @@ class AuditLog:
             raise BrokerError(
                 Kind.FIX_CONFIGURATION,
                 f'audit log "{self.path}" cannot be read ({error.strerror}): '
-                "put it back, or run credward reload",
+                "put it back, or run credward daemon reload",
             ) from error
         if cursor is None and start > 0:
             page = page.partition(b"\n")[2]

@@ -274,7 +274,7 @@ class Client:
         if self._named:
             line = f'no daemon answers at "{self._sockets[0]}", which CREDWARD_SOCKET names: '
             return BrokerError(Kind.NOT_RUNNING, line + "start that one", hint=hint)
-        line = "the daemon is not running: run credward serve --detach"
+        line = "the daemon is not running: run credward daemon start"
         return BrokerError(Kind.NOT_RUNNING, line, hint=hint)
 
     def _read_all(self, connection: socket.socket, deadline: float) -> bytes:
@@ -409,7 +409,7 @@ def _checked(body: bytes, format_name: str) -> bytes:
     raise BrokerError(
         Kind.INTERNAL,
         f"the daemon's answer is not {shape}: "
-        "run credward version and reinstall if command and daemon differ",
+        "run credward --version and reinstall if command and daemon differ",
     )
 
 
@@ -417,7 +417,7 @@ def _too_old(what: str) -> BrokerError:
     return BrokerError(
         Kind.FIX_CONFIGURATION,
         f"the daemon is older than this command and does not check {what}: "
-        "stop it, then run credward serve --detach",
+        "run credward daemon restart",
     )
 
 

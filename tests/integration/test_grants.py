@@ -134,7 +134,7 @@ def test_g7_a_grant_that_is_no_good(daemon: RunningDaemon, upstream: OAuthServer
 
     assert first.startswith("kept for one, two, three, it has not worked yet: ")
     assert first.endswith("; an earlier login stays until then")
-    assert second == "next: credward refresh one (tries it again)"
+    assert second == "next: credward get --fresh one (tries it again)"
     upstream.portal = None
     assert cli(daemon, *second.split("credward ")[1].split()[:2]).returncode == 0
 
@@ -869,6 +869,6 @@ def test_a_credential_without_a_login_keeps_what_it_failed_with(
     told = cli(daemon, "login", "own")
 
     assert told.returncode != 0
-    assert told.stderr.strip().endswith("then run credward refresh own")
+    assert told.stderr.strip().endswith("then run credward get --fresh own")
     assert daemon.status("own")["failure"] == before["failure"]
     assert daemon.status("own")["state"] == before["state"] == "parked"

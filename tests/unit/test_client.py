@@ -286,7 +286,7 @@ def test_s6_s7_no_daemon_is_said_at_once(directory):
     # The best of them: the others tell what else this machine does.
     assert min(took) < 0.1
     assert caught.value.kind is Kind.NOT_RUNNING
-    assert caught.value.message == "the daemon is not running: run credward serve --detach"
+    assert caught.value.message == "the daemon is not running: run credward daemon start"
     assert f"{directory}/missing: No such file or directory" in caught.value.failure.hint
 
 

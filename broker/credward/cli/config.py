@@ -106,7 +106,7 @@ def edit() -> None:
             BrokerError(errors.kind, f"the old configuration stays, your edit is in {kept}")
         )
         sys.exit(errors.kind.exit_code)
-    click.echo(f"{target}: changed; run credward reload")
+    click.echo(f"{target}: changed; run credward daemon reload")
 
 
 def checked(found: Paths, explicit: Path | None) -> Config:

@@ -37,7 +37,7 @@ def command(
 
     Send SIGHUP to read the configuration again, SIGTERM to stop. A service manager does not know
     XDG_CONFIG_HOME and XDG_STATE_HOME of a shell: with --recorded they have the values that
-    `credward init` recorded.
+    `credward add` recorded.
     """
     from credward.daemon.run import run
 

@@ -23,7 +23,7 @@ def test_adds_a_block_and_keeps_the_rest(run: Run, config_file: Path) -> None:
     assert list(gateway.settings.command) == ["my-tool", "--flag", "x"]
     assert gateway.base_urls == ("https://llm.example.com",)
     assert gateway.scopes == ("a",)
-    assert "next: credward reload, then credward get gateway" in ran.out
+    assert "next: credward daemon reload, then credward get gateway" in ran.out
 
 
 def test_a_bad_block_changes_nothing(run: Run, config_file: Path) -> None:

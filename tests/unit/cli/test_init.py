@@ -1,4 +1,4 @@
-"""`credward init`."""
+"""`credward add`."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_nothing_of_the_environment_reaches_the_terminal_as_it_is(
 ) -> None:
     """A command to be copied has no hidden words in it."""
     install(home, monkeypatch)
-    monkeypatch.setenv("VAULT_ADDR", "https://vault.example.com\n  credward revoke --all")
+    monkeypatch.setenv("VAULT_ADDR", "https://vault.example.com\n  credward logout --all")
     assert "vault" not in run("init").out
     monkeypatch.setenv("VAULT_ADDR", "https://vault.example.com/;rm -r x")
     line = commands(run("init").out)[0]

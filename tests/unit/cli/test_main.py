@@ -32,7 +32,7 @@ def test_no_daemon_is_69_with_the_command(run: Run) -> None:
     ran = run("status")
 
     assert ran.code == 69
-    assert ran.err == "credward: the daemon is not running: run credward serve --detach\n"
+    assert ran.err == "credward: the daemon is not running: run credward daemon start\n"
 
 
 def test_a_worker_may_not_call_us(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,7 @@ def test_before_anything_is_configured(
     ran = run(*words)
 
     assert (ran.code, ran.out) == (69, "")
-    assert ran.err == "credward: nothing is configured yet: run credward init\n"
+    assert ran.err == "credward: nothing is configured yet: run credward add\n"
 
 
 @pytest.mark.parametrize("words", [(), ("config",), ("secret",), ("setup",)], ids=str)

@@ -1,4 +1,4 @@
-"""`credward version`."""
+"""`credward --version`."""
 
 import json
 

@@ -172,7 +172,7 @@ def test_get_starts_the_daemon_and_reload_needs_no_restart(owner: Account) -> No
     """The first ask after boot starts it; a changed file is taken over; there is one for a store."""
     first = owner.cli("get", "gateway")
     owner.write_config(OURS.replace("gateway", "other"))
-    reloaded = owner.cli("reload")
+    reloaded = owner.cli("daemon", "reload")
 
     assert first.stdout == "the-owners-token\n", first.stderr
     assert reloaded.stdout == "in force: key, other\n", reloaded.stderr
@@ -310,13 +310,13 @@ def test_a_configuration_elsewhere_counts_once_it_is_recorded(
 def test_s1_what_no_automatic_start_goes_by_is_named(
     account: Account, folder: Path, name: str, value: str
 ) -> None:
-    """`init` would find a configuration there already; what it says, and `get`, can be typed."""
+    """`add` would find a configuration there already; what it says, and `get`, can be typed."""
     config = folder / "elsewhere/.config/credward/config.toml"
     config.parent.mkdir(parents=True)
     config.write_text(OURS)
     said = {name: f"{folder}/elsewhere{value}"}
     refused = account.cli("get", "gateway", **said)
-    told = account.cli("init", **said)
+    told = account.cli("add", **said)
     followed = account.cli("serve", "--detach", **said)
 
     assert refused.returncode == 69
@@ -332,14 +332,14 @@ def test_s1_what_no_automatic_start_goes_by_is_named(
     assert account.cli("get", "gateway", **said).stdout == "the-owners-token\n"
 
 
-def test_init_records_what_is_configured_already(
+def test_a_start_by_hand_records_what_is_configured_already(
     account: Account, client: list[str], folder: Path
 ) -> None:
     """What the line above says to type; it changes no other file."""
     config = folder / "elsewhere/credward/config.toml"
     config.parent.mkdir(parents=True)
     config.write_text(OURS)
-    recorded = account.cli("init", XDG_CONFIG_HOME=str(folder / "elsewhere"))
+    recorded = account.cli("daemon", "start", XDG_CONFIG_HOME=str(folder / "elsewhere"))
     done = account.run(*client, "gateway")
 
     assert f"uses XDG_CONFIG_HOME={folder}/elsewhere\n" in recorded.stderr

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from credward.cli.main import COMMANDS
+from credward import __version__
+from credward.cli.main import COMMANDS, FORMER
 from unit.cli.conftest import Run
 
 
@@ -40,15 +41,39 @@ def test_a_worker_may_not_call_us(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("CREDWARD_WORKER", "1")
 
     assert run("get", "demo").code == 78
-    assert run("version").code == 0
+    assert run("--version").out == f"credward {__version__}\n"
 
 
 def test_unknown_commands_are_named(run: Run) -> None:
-    """A typo is a usage error."""
+    """A typo is a usage error, with the command that is meant."""
     ran = run("stats")
 
-    assert ran.code == 64
-    assert '"stats"' in ran.err.replace("'", '"')
+    assert (ran.code, ran.out) == (64, "")
+    assert ran.err == 'credward: no command "stats", perhaps "status": run credward --help\n'
+
+
+@pytest.mark.parametrize("name", FORMER)
+def test_a_former_command_names_the_one_of_now(run: Run, name: str) -> None:
+    """With the words to type."""
+    ran = run(name, "gateway")
+
+    assert (ran.code, ran.out) == (64, "")
+    assert ran.err == (
+        f'credward: "{name}" is part of another command now: run {FORMER[name]}\n'
+    )
+
+
+def test_the_help_lists_what_is_used_every_day_first(run: Run) -> None:
+    """Each with a line, on one screen; what is for programs is not shown."""
+    shown = run("--help").out
+    first, _, more = shown.partition("More:")
+    listed = [line.split()[0] for line in first.partition("Commands:")[2].splitlines() if line.strip()]
+
+    assert listed == ["add", "login", "status", "get", "setup", "doctor"]
+    assert "  daemon " in more
+    assert not any(f"  {name} " in shown for name in ("serve", "start", "demo"))
+    assert len(shown.splitlines()) <= 24
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_commands_are_loaded_when_called(home: Path) -> None:
@@ -76,7 +101,7 @@ def test_a_group_without_a_command_shows_its_commands(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("login",), ("revoke", "--all"), ("get",), ("status",)], ids=" ".join
+    "words", [("login",), ("logout", "--all"), ("get",), ("status",)], ids=" ".join
 )
 def test_before_anything_is_configured(
     run: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]

@@ -249,7 +249,9 @@ def test_a_mint_that_is_out_brings_nothing_back(
     assert grant(daemon, "one")["given_at"] is None
 
 
-@pytest.mark.parametrize("words", [("logout", "two"), ("logout", "--revoke", "team"), ("logout", "--all")])
+@pytest.mark.parametrize(
+    "words", [("logout", "two"), ("logout", "--revoke", "team"), ("logout", "--all")]
+)
 def test_giving_up_what_there_is_not(bare: RunningDaemon, words: tuple[str, ...]) -> None:
     """Is no failure, and no success is claimed."""
     done = cli(bare, *words)

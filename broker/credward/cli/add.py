@@ -156,7 +156,9 @@ def _try(credential: CredentialConfig) -> None:
             click.echo(f"next: credward login {name}")
             return
         click.echo(f"credward: {error.message}", err=True)
-        click.echo(f"next: that, or credward config edit; then credward get --fresh {name}", err=True)
+        click.echo(
+            f"next: that, or credward config edit; then credward get --fresh {name}", err=True
+        )
         sys.exit(error.kind.exit_code)
     life = (
         "without a known end"

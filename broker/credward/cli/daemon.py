@@ -118,9 +118,8 @@ def logs(follow: bool, lines: int, as_json: bool) -> None:
     """
     from credward.cli.log_lines import print_log
 
-    print_log(
-        paths().state_dir / "daemon.log", lines=lines, follow=follow, every=_FOLLOW_EVERY, raw=as_json
-    )
+    path = paths().state_dir / "daemon.log"
+    print_log(path, lines=lines, follow=follow, every=_FOLLOW_EVERY, raw=as_json)
 
 
 def _running() -> int | None:

@@ -36,6 +36,7 @@ _FIRST = {
     "doctor": _Entry("doctor", "Check what really runs, and say what mends it."),
 }
 _MORE = {
+    "remove": _Entry("remove", "Remove a credential, and what was made for it alone."),
     "logout": _Entry("logout", "Forget a login, and revoke it; --all: every one."),
     "lock": _Entry("lock", "Lock the store: nothing is handed out until unlock."),
     "unlock": _Entry("unlock", "Open a locked store."),

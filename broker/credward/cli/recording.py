@@ -61,7 +61,8 @@ def record_places() -> None:
     except OSError as error:
         _warn(
             f'"{path}" cannot be written ({error.strerror}), so a daemon that is started '
-            "automatically uses other directories: correct its permissions, then run credward daemon start"
+            "automatically uses other directories: correct its permissions, then run "
+            "credward daemon start"
         )
         return
     said = ", ".join(f"{name}={wanted[name]}" for name in RECORDED if name in wanted)

@@ -68,7 +68,7 @@ def test_what_was_made_for_it_goes_and_the_rest_stays(start_daemon: DaemonFactor
 @pytest.mark.parametrize("names", [("one",), ("two", "three", "one")], ids=len)
 def test_a_login_goes_with_the_last_credential_on_it(
     start_daemon: DaemonFactory,
-    upstream: OAuthServer,  # noqa: F811
+    upstream: OAuthServer,
     names: tuple[str, ...],
 ) -> None:
     """And is revoked upstream; before that the others need it."""

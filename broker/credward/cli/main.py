@@ -42,6 +42,8 @@ _MORE = {
     "unlock": _Entry("unlock", "Open a locked store."),
     "secret": _Entry("secret", "Keep secrets in the store."),
     "config": _Entry("config", "Check, show, edit and find the configuration."),
+    "policy": _Entry("policy", "Check the policy: who may have which credential."),
+    "audit": _Entry("audit", "Read who got what, and why not."),
     "daemon": _Entry("daemon", "Start, stop and reload the daemon, and read its log."),
     "completion": _Entry("completion", "Print the script that completes commands in a shell."),
 }

@@ -62,6 +62,20 @@ def test_get_prints_the_token_and_nothing_else(
     assert "opaque-1" in started(daemon, "get", "--format", "env").stdout
 
 
+def test_a_token_that_ends_earlier_than_asked_is_marked(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """On standard error, and the token is still the only thing on standard output."""
+    program.set(lifetime=600)
+    daemon = start_daemon(program.block("gateway"))
+    short = started(daemon, "get", "gateway", "--min-remaining", "9000")
+    enough = started(daemon, "get", "gateway", "--min-remaining", "60")
+
+    assert (short.returncode, short.stdout.startswith("opaque-")) == (0, True)
+    assert short.stderr == "credward: note: it lasts less long than you asked for\n"
+    assert (enough.returncode, enough.stderr) == (0, "")
+
+
 def test_errors_are_one_line_with_the_documented_code(
     start_daemon: DaemonFactory, program: MintProgram
 ) -> None:

@@ -77,8 +77,10 @@ def command(
     # A last line without a line end would swallow the first line of the block.
     rest = before if before.endswith("\n") or not before else before + "\n"
     after = rest + ("\n" if before.strip() else "") + block
+    replaced = None
     if make_default:
         document = tomlkit.parse(after)
+        replaced = document.get("default")
         document["default"] = name
         after = tomlkit.dumps(document)
     if dry_run:
@@ -93,6 +95,8 @@ def command(
             errors.kind, f'"{name}" was not added, {"; ".join(texts)}: correct it, and add it again'
         ) from errors
     click.echo(f"{target}: added {name}")
+    if replaced:
+        click.echo(f"the default is {name} now, it was {replaced}")
     record_places()
     _try(load_config(paths()).credentials[name])
 

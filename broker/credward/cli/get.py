@@ -77,5 +77,7 @@ def hand_over(token_request: TokenRequest, *, start: bool, fresh: bool = False) 
         timeout=max(_LEAST, end - clock.elapsed()),
         mcp_server=mcp_server(environ) if token_request.format == "headers" else None,
     )
-    body, _headers = client.get_token(token_request, folder, told(environ))
+    body, headers = client.get_token(token_request, folder, told(environ))
     hand_out(body, end - clock.elapsed())
+    if "lifetime-short" in headers:
+        click.echo("credward: note: it lasts less long than you asked for", err=True)

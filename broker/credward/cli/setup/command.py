@@ -147,6 +147,12 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
 def _target(settings: str, files: dict[str, Path]) -> Path:
     if settings in {"user", "local"}:
         return files[settings]
+    if "/" not in settings and not settings.endswith(".json"):
+        raise BrokerError(
+            Kind.BAD_REQUEST,
+            f'"{settings}" is not a level and not a settings file: use --settings user, local, or '
+            "the path of a .json file",
+        )
     target = Path(settings).expanduser().absolute()
     if target == files["project"]:
         raise BrokerError(

@@ -119,7 +119,7 @@ static void print_credential(const struct options *options, struct answer *answe
 	if (answer->length == 0 || (token && !is_token(answer)))
 		fail(CODE_INTERNAL, "the daemon's answer is not ",
 			token ? "one token of printable ASCII" : "a credential",
-			": run credward version and reinstall if helper and daemon differ");
+			": run credward --version and reinstall if helper and daemon differ");
 	if (token && answer->body[answer->length - 1] != '\n')
 		answer->body[answer->length++] = '\n';
 	print_all(answer->body, answer->length);
@@ -146,7 +146,7 @@ static void check_judged(const struct answer *answer, bool has_body, bool decide
 		missed = "the environment";
 	if (missed != NULL)
 		fail(CODE_FIX_CONFIGURATION, "the daemon is older than this helper and does not check ",
-			missed, ": stop it, then run credward serve --detach");
+			missed, ": run credward daemon restart");
 }
 
 static void ask(const struct options *options)

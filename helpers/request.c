@@ -42,7 +42,7 @@ void answer_wipe(bool in_between)
 static _Noreturn void garbled(const char *what)
 {
 	fail(CODE_INTERNAL, "the daemon's answer is not understood, ", what,
-		": run credward version and reinstall if helper and daemon differ");
+		": run credward --version and reinstall if helper and daemon differ");
 }
 
 static void send_question(int descriptor, struct text *question, const struct text *body)

@@ -25,7 +25,7 @@
 #include <mach-o/dyld.h>
 #endif
 
-#define COMMAND "run credward serve --detach"
+#define COMMAND "run credward daemon start"
 #define LOOK_EVERY_MS 20
 
 /* Raw values: `credward start` checks them, and uses none that its account does not confirm. */

@@ -121,7 +121,7 @@ def _homeless(uid: int) -> BrokerError:
     return BrokerError(
         Kind.NOT_RUNNING,
         f"the daemon is not running, and the passwd database has no home for uid {uid} to start "
-        "one: run credward serve --detach",
+        "one: run credward daemon start",
     )
 
 

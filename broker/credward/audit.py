@@ -18,7 +18,7 @@ from credward.callers.caller import Caller
 from credward.errors import BrokerError, Kind
 from credward.named_files import open_file, opened
 
-__all__ = ["AuditCaller", "AuditEntry", "AuditLog"]
+__all__ = ["AuditCaller", "AuditEntry", "AuditLog", "AuditPage"]
 
 # The maximum of one answer of the API (bytes).
 _PAGE = 256 * 1024
@@ -101,6 +101,13 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
 
+class AuditPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some *lines* of the log, and the byte offset of their *end*, where the next ones begin."""
+
+    lines: bytes
+    end: int
+
+
 @lru_cache(maxsize=128)
 def _shown(text: str, most: int = _LONGEST_TEXT) -> str:
     """Return *text* safe for a terminal: at most *most* characters, only printable ones."""
@@ -160,24 +167,30 @@ class AuditLog:
         except OSError as error:
             raise self._unwritable(error) from error
 
-    def after(self, cursor: str | None) -> bytes:
-        """Return whole lines from byte offset *cursor* on (None: the newest), as NDJSON."""
+    def after(self, cursor: str | None) -> AuditPage:
+        """Return whole lines from byte offset *cursor* on (None: the newest), as NDJSON.
+
+        A file that is shorter than that was rotated: then from its beginning.
+        """
         if cursor is not None and not (cursor.isascii() and cursor.isdigit()):
             raise BrokerError(Kind.BAD_REQUEST, "after must be a byte offset of the audit log")
         try:
             with opened(self.path, follow=False) as descriptor:
                 size = os.fstat(descriptor).st_size
-                start = min(int(cursor[:18]), size) if cursor else max(0, size - _PAGE)
+                start = int(cursor[:18]) if cursor else max(0, size - _PAGE)
+                start = 0 if start > size else start
                 page = os.pread(descriptor, _PAGE, start)
         except OSError as error:
             raise BrokerError(
                 Kind.FIX_CONFIGURATION,
                 f'audit log "{self.path}" cannot be read ({error.strerror}): '
-                "put it back, or run credward reload",
+                "put it back, or run credward daemon reload",
             ) from error
+        lines = page[: page.rfind(b"\n") + 1]
+        end = start + len(lines)
         if cursor is None and start > 0:
-            page = page.partition(b"\n")[2]
-        return page[: page.rfind(b"\n") + 1]
+            lines = lines.partition(b"\n")[2]
+        return AuditPage(lines=lines, end=end)
 
     def reopen(self) -> None:
         """Open the file again, after a log rotation."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -21,7 +21,7 @@ from credward.folder import FOLDER_HEADER, MEDIA_TYPE
 from credward.policy.client_variables import VARIABLES_HEADER, must_be_judged
 from credward.tokens import TokenRequest
 
-__all__ = ["Client"]
+__all__ = ["AuditLines", "Client"]
 
 # An audit log is the longest answer; a longer one is not from our daemon.
 _LONGEST_ANSWER = 64 * 1024 * 1024
@@ -31,6 +31,16 @@ _REFRESH_TIMEOUT = 30.0
 _STORE_TIMEOUT = 75.0
 
 _S = TypeVar("_S", bound=msgspec.Struct)
+
+
+class AuditLines(NamedTuple):
+    """Lines of the audit log, one JSON object each.
+
+    *end* is the byte offset of the next ones; None from an older daemon.
+    """
+
+    lines: bytes
+    end: int | None
 
 
 class Client:
@@ -118,9 +128,11 @@ class Client:
         """Return the public keys of a `local` credential."""
         return self._read(self._ask("GET", _path(credential) + "/jwks"), wire.Jwks)
 
-    def audit(self, after: str | None = None) -> bytes:
-        """Return audit lines, all or those after one."""
-        return self._ask("GET", "/v1/audit", {} if after is None else {"after": after}).body
+    def audit(self, after: int | None = None) -> AuditLines:
+        """Return the newest lines of the audit log, or those from a byte offset on."""
+        answer = self._ask("GET", "/v1/audit", {} if after is None else {"after": str(after)})
+        end = answer.headers.get("audit-end", "")
+        return AuditLines(answer.body, int(end) if end.isdecimal() else None)
 
     # --- grants and the store -----------------------------------------------------------------
 
@@ -274,7 +286,7 @@ class Client:
         if self._named:
             line = f'no daemon answers at "{self._sockets[0]}", which CREDWARD_SOCKET names: '
             return BrokerError(Kind.NOT_RUNNING, line + "start that one", hint=hint)
-        line = "the daemon is not running: run credward serve --detach"
+        line = "the daemon is not running: run credward daemon start"
         return BrokerError(Kind.NOT_RUNNING, line, hint=hint)
 
     def _read_all(self, connection: socket.socket, deadline: float) -> bytes:
@@ -409,7 +421,7 @@ def _checked(body: bytes, format_name: str) -> bytes:
     raise BrokerError(
         Kind.INTERNAL,
         f"the daemon's answer is not {shape}: "
-        "run credward version and reinstall if command and daemon differ",
+        "run credward --version and reinstall if command and daemon differ",
     )
 
 
@@ -417,7 +429,7 @@ def _too_old(what: str) -> BrokerError:
     return BrokerError(
         Kind.FIX_CONFIGURATION,
         f"the daemon is older than this command and does not check {what}: "
-        "stop it, then run credward serve --detach",
+        "run credward daemon restart",
     )
 
 

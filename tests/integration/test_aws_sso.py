@@ -78,7 +78,7 @@ def test_doctor_asks_for_keys_in_the_shape_that_they_have(start_daemon, sso, tmp
 
 def mint(daemon) -> str:
     """Have a new token minted, and return whose key it is."""
-    done = cli(daemon, "refresh", "deploy")
+    done = cli(daemon, "get", "--fresh", "--format", "json", "deploy")
     assert done.returncode == 0, done.stderr
     answer = daemon.get("deploy", "json", timeout=60)
     assert answer.status == 200, answer.text
@@ -103,7 +103,7 @@ def test_t9_one_login_lasts(daemon, sso: AwsSso):
 
     sso.broken["/federation/credentials"] = (503, "text/html", b"<html>")
     token = sso.refresh_token
-    cli(daemon, "refresh", "deploy")
+    cli(daemon, "get", "--fresh", "--format", "json", "deploy")
     assert sso.refresh_token != token
     sso.broken.clear()
     last = mint(daemon)
@@ -113,7 +113,7 @@ def test_t9_one_login_lasts(daemon, sso: AwsSso):
     assert sso.refusals == []
 
     sso.end_sessions()
-    cli(daemon, "refresh", "deploy")
+    cli(daemon, "get", "--fresh", "--format", "json", "deploy")
     # The keys of before are good for an hour, and are handed out while people are told.
     assert daemon.get("deploy", "json", timeout=60).status == 200
     assert "credward login deploy" in json.dumps(daemon.status("deploy"))

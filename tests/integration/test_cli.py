@@ -62,6 +62,20 @@ def test_get_prints_the_token_and_nothing_else(
     assert "opaque-1" in started(daemon, "get", "--format", "env").stdout
 
 
+def test_a_token_that_ends_earlier_than_asked_is_marked(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """On standard error, and the token is still the only thing on standard output."""
+    program.set(lifetime=600)
+    daemon = start_daemon(program.block("gateway"))
+    short = started(daemon, "get", "gateway", "--min-remaining", "9000")
+    enough = started(daemon, "get", "gateway", "--min-remaining", "60")
+
+    assert (short.returncode, short.stdout.startswith("opaque-")) == (0, True)
+    assert short.stderr == "credward: note: it lasts less long than you asked for\n"
+    assert (enough.returncode, enough.stderr) == (0, "")
+
+
 def test_errors_are_one_line_with_the_documented_code(
     start_daemon: DaemonFactory, program: MintProgram
 ) -> None:
@@ -83,19 +97,18 @@ def test_errors_are_one_line_with_the_documented_code(
         assert ran.stderr.count("\n") == 1
 
 
-def test_refresh_mints_anew_and_status_tells(
+def test_a_fresh_one_is_minted_anew_and_status_tells(
     start_daemon: DaemonFactory, program: MintProgram
 ) -> None:
-    """The new token's id, never the token."""
+    """Although one is held."""
     daemon = start_daemon(program.block("gateway"))
     cli(daemon, "get", "gateway")
     first = status(daemon, "gateway")
-    refreshed = cli(daemon, "refresh", "gateway")
+    fresh = cli(daemon, "get", "--fresh", "gateway")
     second = status(daemon, "gateway")
 
-    assert refreshed.returncode == 0
-    assert second["token_id"] in refreshed.stdout
-    assert "opaque" not in refreshed.stdout
+    assert (fresh.returncode, fresh.stdout) == (0, "opaque-2\n")
+    assert first["token_id"] != second["token_id"]
     assert (first["mints"], second["mints"]) == (1, 2)
     table = cli(daemon, "status").stdout
     assert table.splitlines()[0].split()[:4] == ["NAME", "PROVIDER", "STATE", "EXPIRES"]
@@ -108,7 +121,7 @@ def test_check_answers_for_scripts(start_daemon: DaemonFactory, program: MintPro
     cli(daemon, "get", "gateway")
     well = cli(daemon, "status", "--check")
     program.set(exit=75)
-    cli(daemon, "refresh", "gateway")
+    cli(daemon, "get", "--fresh", "gateway")
     failing = cli(daemon, "status", "--check")
 
     assert (well.returncode, well.stdout) == (0, "")

@@ -139,7 +139,7 @@ def test_g2_a_login_of_another_tool_is_tried_by_a_refresh(
     daemon = start_daemon(main.block("main"))
     told = daemon.get("main")
     assert told.kind == "login-required"
-    assert told.json()["hint"].endswith("after that login run credward refresh main")
+    assert told.json()["hint"].endswith("after that login run credward get --fresh main")
     main.set(exit=None)
     assert {daemon.get("main").kind for _ in range(5)} == {"login-required"}
     assert main.mints == 1

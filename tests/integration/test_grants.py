@@ -134,7 +134,7 @@ def test_g7_a_grant_that_is_no_good(daemon: RunningDaemon, upstream: OAuthServer
 
     assert first.startswith("kept for one, two, three, it has not worked yet: ")
     assert first.endswith("; an earlier login stays until then")
-    assert second == "next: credward refresh one (tries it again)"
+    assert second == "next: credward get --fresh one (tries it again)"
     upstream.portal = None
     assert cli(daemon, *second.split("credward ")[1].split()[:2]).returncode == 0
 
@@ -159,7 +159,7 @@ def test_a_grant_for_what_needs_none(bare: RunningDaemon) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("logout", "two"), *slow(("revoke", "two"), ("revoke", "--all"))]
+    "words", [("logout", "two"), *slow(("logout", "--revoke", "two"), ("logout", "--all"))]
 )
 def test_giving_up(daemon: RunningDaemon, upstream: OAuthServer, words: tuple[str, ...]) -> None:
     """Revoked upstream, forgotten here with its tokens, and still so after a crash."""
@@ -190,8 +190,25 @@ def test_giving_up_while_upstream_is_down(daemon: RunningDaemon, upstream: OAuth
 
     assert done.returncode == 0, done.stderr
     assert done.stdout == "logged out: one, two, three\n"
-    assert done.stderr.startswith("not revoked upstream: ")
+    assert done.stderr.startswith("  not revoked upstream: ")
     assert not upstream.families[0].revoked
+    assert cli(daemon, "get", "one").returncode == 67
+
+
+@pytest.mark.slow
+def test_who_must_have_it_revoked_is_told_if_it_was_not(
+    daemon: RunningDaemon, upstream: OAuthServer
+) -> None:
+    """The grant is gone here either way."""
+    import_grant(daemon, upstream.grant())
+    cli(daemon, "get", "one")
+    upstream.portal = Answer(status=503, body=b"down")
+    done = cli(daemon, "logout", "--revoke", "one")
+
+    assert done.returncode == 76
+    assert done.stderr.endswith(
+        "credward: not revoked upstream: end the session at the provider, too\n"
+    )
     assert cli(daemon, "get", "one").returncode == 67
 
 
@@ -232,7 +249,9 @@ def test_a_mint_that_is_out_brings_nothing_back(
     assert grant(daemon, "one")["given_at"] is None
 
 
-@pytest.mark.parametrize("words", [("logout", "two"), ("revoke", "team"), ("revoke", "--all")])
+@pytest.mark.parametrize(
+    "words", [("logout", "two"), ("logout", "--revoke", "team"), ("logout", "--all")]
+)
 def test_giving_up_what_there_is_not(bare: RunningDaemon, words: tuple[str, ...]) -> None:
     """Is no failure, and no success is claimed."""
     done = cli(bare, *words)
@@ -276,10 +295,10 @@ def test_status_knows_before_anybody_asks(daemon: RunningDaemon, upstream: OAuth
     }
 
 
-def test_revoke_wants_one_or_all(bare: RunningDaemon) -> None:
+def test_logout_wants_one_or_all(bare: RunningDaemon) -> None:
     """Nothing is dropped by a slip of the fingers."""
-    assert cli(bare, "revoke").returncode == 64
-    assert cli(bare, "revoke", "one", "--all").returncode == 64
+    assert cli(bare, "logout").returncode == 64
+    assert cli(bare, "logout", "one", "--all").returncode == 64
     assert cli(bare, "logout", "nobody").returncode == 78
     near = cli(bare, "logout", "thre").stderr
     assert near.startswith('credward: "thre" is neither a credential nor a grant, perhaps "three":')
@@ -627,7 +646,7 @@ def test_t9_a_valid_token_outlives_its_grant(daemon: RunningDaemon, upstream: OA
 
     assert daemon.get("one").text == first
     assert daemon.get("two").kind == "login-required"
-    assert cli(daemon, "refresh", "one").returncode == 67
+    assert cli(daemon, "get", "--fresh", "one").returncode == 67
     assert len(upstream.log) == asked
 
 
@@ -814,11 +833,10 @@ def below(
     "words",
     [
         ("logout", "one"),
-        ("revoke", "one"),
-        ("revoke", "--all"),
+        ("logout", "--all"),
         ("lock",),
         ("unlock",),
-        ("reload",),
+        ("daemon", "reload"),
         ("secret", "set", "team-key"),
         ("secret", "rm", "team-key"),
         ("secret", "allow", "team-key"),
@@ -869,6 +887,6 @@ def test_a_credential_without_a_login_keeps_what_it_failed_with(
     told = cli(daemon, "login", "own")
 
     assert told.returncode != 0
-    assert told.stderr.strip().endswith("then run credward refresh own")
+    assert told.stderr.strip().endswith("then run credward get --fresh own")
     assert daemon.status("own")["failure"] == before["failure"]
     assert daemon.status("own")["state"] == before["state"] == "parked"

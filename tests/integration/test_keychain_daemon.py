@@ -130,8 +130,8 @@ def test_t12_an_item_that_another_program_rotates_is_read_again_and_never_writte
     look = f"{keyring} get other-program token"
 
     said = desktop.session(
-        f"{rotate}; rotate one; credward get item; rotate two; credward refresh item >/dev/null; "
-        f"credward get item; {look}; rotate three; {look}; credward refresh item >/dev/null; "
+        f"{rotate}; rotate one; credward get item; rotate two; credward get --fresh item >/dev/null; "
+        f"credward get item; {look}; rotate three; {look}; credward get --fresh item >/dev/null; "
         f"credward get item; {look}",
         "right",
     )

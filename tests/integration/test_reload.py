@@ -56,7 +56,7 @@ def test_the_command_says_that_the_old_one_stays(
     daemon = start_daemon(program.block("gateway"))
     daemon.get("gateway")
     daemon.write_config("[credentials.gateway]\nprovider = 'comand'\n")
-    done = cli(daemon, "reload")
+    done = cli(daemon, "daemon", "reload")
 
     assert done.returncode == 78
     assert "the old configuration stays" in done.stderr

@@ -172,7 +172,7 @@ def test_get_starts_the_daemon_and_reload_needs_no_restart(owner: Account) -> No
     """The first ask after boot starts it; a changed file is taken over; there is one for a store."""
     first = owner.cli("get", "gateway")
     owner.write_config(OURS.replace("gateway", "other"))
-    reloaded = owner.cli("reload")
+    reloaded = owner.cli("daemon", "reload")
 
     assert first.stdout == "the-owners-token\n", first.stderr
     assert reloaded.stdout == "in force: key, other\n", reloaded.stderr
@@ -281,7 +281,7 @@ def test_without_a_configuration_nothing_is_started(account: Account, client: li
     done = account.run(*client, "gateway")
 
     assert (done.returncode, done.stdout) == (69, "")
-    assert done.stderr == "credward: nothing is configured yet: run credward init\n"
+    assert done.stderr == "credward: nothing is configured yet: run credward add\n"
     assert account.daemons() == []
 
 
@@ -298,7 +298,7 @@ def test_a_configuration_elsewhere_counts_once_it_is_recorded(
     assert (done.returncode, done.stdout) == (69, "")
     assert done.stderr == (
         f'credward: nothing is configured in "{account.home}/.config/credward", and '
-        "XDG_CONFIG_HOME counts only once it is recorded: run credward init in your own "
+        "XDG_CONFIG_HOME counts only once it is recorded: run credward daemon start in your own "
         "terminal\n"
     )
     assert account.daemons() == []
@@ -310,36 +310,36 @@ def test_a_configuration_elsewhere_counts_once_it_is_recorded(
 def test_s1_what_no_automatic_start_goes_by_is_named(
     account: Account, folder: Path, name: str, value: str
 ) -> None:
-    """`init` would find a configuration there already; what it says, and `get`, can be typed."""
+    """`add` would find a configuration there already; what it says, and `get`, can be typed."""
     config = folder / "elsewhere/.config/credward/config.toml"
     config.parent.mkdir(parents=True)
     config.write_text(OURS)
     said = {name: f"{folder}/elsewhere{value}"}
     refused = account.cli("get", "gateway", **said)
-    told = account.cli("init", **said)
+    told = account.cli("add", **said)
     followed = account.cli("serve", "--detach", **said)
 
     assert refused.returncode == 69
     assert refused.stderr == (
         f'credward: nothing is configured in "{account.home}/.config/credward", and an automatic '
-        f"start does not use {name}: run credward serve --detach in your own terminal\n"
+        f"start does not use {name}: run credward daemon start in your own terminal\n"
     )
     assert told.stderr == (
         f"warning: an automatic start does not use {name}: "
-        "run credward serve --detach in your own terminal\n"
+        "run credward daemon start in your own terminal\n"
     )
     assert followed.returncode == 0, followed.stderr
     assert account.cli("get", "gateway", **said).stdout == "the-owners-token\n"
 
 
-def test_init_records_what_is_configured_already(
+def test_a_start_by_hand_records_what_is_configured_already(
     account: Account, client: list[str], folder: Path
 ) -> None:
     """What the line above says to type; it changes no other file."""
     config = folder / "elsewhere/credward/config.toml"
     config.parent.mkdir(parents=True)
     config.write_text(OURS)
-    recorded = account.cli("init", XDG_CONFIG_HOME=str(folder / "elsewhere"))
+    recorded = account.cli("daemon", "start", XDG_CONFIG_HOME=str(folder / "elsewhere"))
     done = account.run(*client, "gateway")
 
     assert f"uses XDG_CONFIG_HOME={folder}/elsewhere\n" in recorded.stderr
@@ -385,7 +385,7 @@ def test_s9_a_restricted_place_starts_nothing(
     assert (done.returncode, done.stdout) == (69, "")
     assert done.stderr == (
         "credward: the daemon is not running and must not be started from inside a sandbox: "
-        "run credward serve --detach outside of it\n"
+        "run credward daemon start outside of it\n"
     )
     assert owner.daemons() == []
 
@@ -537,7 +537,7 @@ def test_doctor_says_by_what_an_automatic_start_does_not_go(account: Account, fo
     assert "automatic start" not in recorded.stdout
     assert (
         "warn automatic start: does not use XDG_CONFIG_HOME of this shell: "
-        "run credward init to record it\n"
+        "run credward daemon start to record it\n"
     ) in forgotten.stdout
 
 

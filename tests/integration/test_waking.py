@@ -196,7 +196,7 @@ def test_g2_a_login_of_another_tool_serves_the_chain(
     for name in asked:
         answer = daemon.get(f"{name}-{number}")
         assert answer.kind == "login-required"
-        assert f"after that login run credward refresh cli-{number}" in answer.json()["hint"]
+        assert f"after that login run credward get --fresh cli-{number}" in answer.json()["hint"]
     (chains.logins / str(number)).touch()
     assert daemon.get(f"{asked[0]}-{number}").kind == "login-required", "nobody told us"
     assert daemon.request("POST", f"/v1/credentials/{refreshed}-{number}/refresh").status == 200

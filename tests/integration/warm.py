@@ -183,7 +183,7 @@ def _server(what: str) -> socket.socket:
 
 def _serve(what: str, number: int) -> None:
     commands = importlib.import_module("credward.cli.main").COMMANDS.items()
-    ahead = [module for name, module in commands if name not in _NOT_AHEAD]
+    ahead = [f"credward.cli.{entry.module}" for name, entry in commands if name not in _NOT_AHEAD]
     for module in ahead if what == "command" else _OF_THE_DAEMON:
         importlib.import_module(module)
     # Nobody waits for a keeper: its own parent has heard how it ended.

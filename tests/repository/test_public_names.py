@@ -12,7 +12,7 @@ from repository.tree import BROKER, modules
 # What code outside this repository may build on: the package, and what a provider of somebody else's needs.
 FROZEN = {
     "credward": ["__version__"],
-    "credward.client": ["Client"],
+    "credward.client": ["AuditLines", "Client"],
     "credward.errors": ["BrokerError", "Failure", "Kind", "Recovery", "Sent", "login_required"],
     "credward.tokens": [
         "Folder",

@@ -110,10 +110,14 @@ def test_pages_hold_whole_lines(tmp_path: Path) -> None:
     with log.path.open("ab") as file:
         file.write(b'{"half":')
 
-    assert log.after(None).count(b"\n") == 2
-    assert b"second" in log.after(str(middle))
-    assert b"first" not in log.after(str(middle))
-    assert log.after("99999999") == b""
+    newest = log.after(None)
+    assert newest.lines.count(b"\n") == 2
+    assert b"second" in log.after(str(middle)).lines
+    assert b"first" not in log.after(str(middle)).lines
+    with log.path.open("ab") as file:
+        file.write(b"1}\n")
+    assert log.after(str(newest.end)).lines == b'{"half":1}\n'
+    assert log.after(str(log.path.stat().st_size)).lines == b""
     with pytest.raises(BrokerError):
         log.after("-1")
 

@@ -203,10 +203,11 @@ def test_reports_a_rejected_token_and_reads_the_audit(directory, daemon):
     """The body says which token; the log comes as it is."""
     running = daemon(http(202, b"{}"))
     Client([directory / "s"]).rejected("a", "xy")
-    Client([directory / "s"]).audit(after="7")
+    page = Client([directory / "s"]).audit(after=7)
 
     assert running.asked[0].endswith(b'\r\n\r\n{"token_id":"xy"}')
     assert running.asked[1].startswith(b"GET /v1/audit?after=7 ")
+    assert page == (b"{}", None)
 
 
 def test_g9_a_report_says_why_and_until_when(directory, daemon):
@@ -286,7 +287,7 @@ def test_s6_s7_no_daemon_is_said_at_once(directory):
     # The best of them: the others tell what else this machine does.
     assert min(took) < 0.1
     assert caught.value.kind is Kind.NOT_RUNNING
-    assert caught.value.message == "the daemon is not running: run credward serve --detach"
+    assert caught.value.message == "the daemon is not running: run credward daemon start"
     assert f"{directory}/missing: No such file or directory" in caught.value.failure.hint
 
 

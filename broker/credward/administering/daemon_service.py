@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from credward import wire
-from credward.audit import AuditLog
+from credward.audit import AuditLog, AuditPage
 from credward.callers.peer import Peer
 from credward.config import Config
 from credward.issuing.gate import Gate
@@ -35,8 +35,8 @@ class DaemonService:
             warnings=list(config.warnings),
         )
 
-    def audit(self, peer: Peer, after: str | None) -> bytes:
-        """Return audit lines as NDJSON, oldest first."""
+    def audit(self, peer: Peer, after: str | None) -> AuditPage:
+        """Return audit lines, oldest first."""
         self._gate.require("Inspect", peer)
         return self._audit.after(after)
 

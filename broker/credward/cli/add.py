@@ -12,6 +12,7 @@ import tomlkit
 from credward.cli.config import read_config, replace_file
 from credward.cli.names import complete_providers
 from credward.cli.output import format_duration
+from credward.cli.proposals import show_proposals
 from credward.cli.recording import record_places
 from credward.cli.setup.settings_file import diff
 from credward.cli.start import paths, reach
@@ -29,11 +30,10 @@ __all__ = ["command"]
     "--set base_url=https://llm.example.com -- my-login-tool token",
     context_settings={"ignore_unknown_options": False},
 )
-@click.argument("name")
+@click.argument("name", required=False)
 @click.argument("program", nargs=-1, type=click.UNPROCESSED)
 @click.option(
     "--provider",
-    required=True,
     shell_complete=complete_providers,
     help=f"One of {', '.join(sorted(SETTINGS))}.",
 )
@@ -47,9 +47,9 @@ __all__ = ["command"]
 @click.option("--default", "make_default", is_flag=True, help="Make it the default credential.")
 @click.option("--dry-run", is_flag=True, help="Show the change and stop.")
 def command(
-    name: str,
+    name: str | None,
     program: tuple[str, ...],
-    provider: str,
+    provider: str | None,
     words: tuple[str, ...],
     make_default: bool,
     dry_run: bool,
@@ -57,7 +57,16 @@ def command(
     """Add the credential NAME; for the provider `command`, PROGRAM comes after `--`.
 
     The new configuration is checked before it replaces the old one, then one token is minted.
+    Without NAME it shows what could be added on this machine.
     """
+    if name is None:
+        show_proposals()
+        return
+    if provider is None:
+        raise BrokerError(
+            Kind.BAD_REQUEST,
+            f'where does "{name}" come from? name a --provider: run credward add --help',
+        )
     target = paths().config_file
     before = read_config(target)
     if name in load_config(paths()).credentials:
@@ -68,8 +77,10 @@ def command(
     # A last line without a line end would swallow the first line of the block.
     rest = before if before.endswith("\n") or not before else before + "\n"
     after = rest + ("\n" if before.strip() else "") + block
+    replaced = None
     if make_default:
         document = tomlkit.parse(after)
+        replaced = document.get("default")
         document["default"] = name
         after = tomlkit.dumps(document)
     if dry_run:
@@ -84,6 +95,8 @@ def command(
             errors.kind, f'"{name}" was not added, {"; ".join(texts)}: correct it, and add it again'
         ) from errors
     click.echo(f"{target}: added {name}")
+    if replaced:
+        click.echo(f"the default is {name} now, it was {replaced}")
     record_places()
     _try(load_config(paths()).credentials[name])
 
@@ -141,13 +154,15 @@ def _try(credential: CredentialConfig) -> None:
     except BrokerError as error:
         if error.kind in {Kind.DENIED, Kind.NOT_RUNNING}:
             click.echo(f"not tried: {error.message}")
-            click.echo(f"next: credward reload, then credward get {name}")
+            click.echo(f"next: credward daemon reload, then credward get {name}")
             return
         if error.kind is Kind.LOGIN_REQUIRED:
             click.echo(f"next: credward login {name}")
             return
         click.echo(f"credward: {error.message}", err=True)
-        click.echo(f"next: that, or credward config edit; then credward refresh {name}", err=True)
+        click.echo(
+            f"next: that, or credward config edit; then credward get --fresh {name}", err=True
+        )
         sys.exit(error.kind.exit_code)
     life = (
         "without a known end"

@@ -14,7 +14,7 @@ import msgspec
 
 from credward import named_files
 from credward.cli.output import print_error, print_json
-from credward.cli.start import paths
+from credward.cli.start import client_of, paths
 from credward.config import Config, Paths, load_config
 from credward.errors import BrokerError, ConfigErrors, Kind
 
@@ -88,25 +88,46 @@ def path() -> None:
     epilog="Example: credward config edit",
 )
 def edit() -> None:
-    """Edit a copy, check it, and replace the file only if it is valid."""
+    """Edit a copy, check it, replace the file only if it is valid, and let the daemon use it.
+
+    An edit with errors is kept beside the file; the next time you go on with it.
+    """
     target = paths().config_file
+    rejected = target.with_name(target.name + ".rejected")
     before = read_config(target)
-    after = click.edit(before, extension=".toml", require_save=False)
+    text = before
+    if rejected.exists():
+        text = read_config(rejected)
+        click.echo(f"going on with your last edit, {rejected}: remove it to begin anew", err=True)
+    after = click.edit(text, extension=".toml", require_save=False)
     if after is None or after == before:
         click.echo("nothing changed")
         return
     try:
         replace_file(target, after)
     except ConfigErrors as errors:
-        kept = target.with_name(target.name + ".rejected")
-        named_files.replace_file(kept, after.encode())
+        named_files.replace_file(rejected, after.encode())
         for line in errors.lines:
-            click.echo(line, err=True)
+            click.echo(line.replace(f"{target}:", f"{rejected}:"), err=True)
         print_error(
-            BrokerError(errors.kind, f"the old configuration stays, your edit is in {kept}")
+            BrokerError(
+                errors.kind, "the old configuration stays: run credward config edit to go on"
+            )
         )
         sys.exit(errors.kind.exit_code)
-    click.echo(f"{target}: changed; run credward reload")
+    rejected.unlink(missing_ok=True)
+    click.echo(f"{target}: changed{_put_in_force()}")
+
+
+def _put_in_force() -> str:
+    """Let a running daemon use the new configuration; return what to add to "changed"."""
+    try:
+        client_of(paths(), 10.0).reload()
+    except BrokerError as error:
+        if error.kind is Kind.NOT_RUNNING:
+            return ""
+        return f", but not in force: {error.message}"
+    return ", and in force"
 
 
 def checked(found: Paths, explicit: Path | None) -> Config:

@@ -134,7 +134,7 @@ def _conclude(status: CredentialStatus, tally: _Tally) -> None:
         raise BrokerError(Kind.INTERNAL, f"{'; '.join(wrong)}: run credward demo --seconds 60")
     click.echo(
         f"{tally.asks} requests by {_CALLERS} callers, {refreshes} refreshes ahead of time, "
-        "nobody waited\nnext: credward init"
+        "nobody waited\nnext: credward add"
     )
 
 

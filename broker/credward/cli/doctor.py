@@ -165,7 +165,7 @@ def _daemon(known: _Known, name: str) -> Iterator[Finding]:
         yield Finding(
             check="daemon",
             mark="warn",
-            text=f"has a version other than {__version__}: stop it and run credward serve --detach",
+            text=f"has a version other than {__version__}: run credward daemon restart",
         )
     for what, text in (("attestation", listed.attestation), ("hardening", listed.hardening)):
         yield Finding(check=what, mark="ok" if text == "full" else "warn", text=text)
@@ -185,7 +185,7 @@ def _daemon(known: _Known, name: str) -> Iterator[Finding]:
         yield Finding(
             check="daemon",
             mark="fail",
-            text=f'does not know "{known.credential.name}" yet: run credward reload',
+            text=f'does not know "{known.credential.name}" yet: run credward daemon reload',
             kind=Kind.UNKNOWN_CREDENTIAL,
         )
 

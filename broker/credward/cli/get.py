@@ -32,6 +32,7 @@ _LEAST = 0.3
 @click.option("--audience", help="Another audience, if listed in serve.audiences.")
 @click.option("--scope", "scopes", multiple=True, help="A scope, if listed in serve.scopes.")
 @click.option("--base-url", help="Where you will send it, for credentials bound to a host.")
+@click.option("--fresh", is_flag=True, help="Mint a new one first, even if one is held.")
 @click.option("--no-start", is_flag=True, help="Do not start the daemon.")
 def command(
     name: str,
@@ -41,6 +42,7 @@ def command(
     audience: str | None,
     scopes: tuple[str, ...],
     base_url: str | None,
+    fresh: bool,
     no_start: bool,
 ) -> None:
     """Print the credential NAME (without NAME: the default one).
@@ -56,21 +58,26 @@ def command(
         timeout=timeout,
         client_base_url=base_url,
     )
-    hand_over(token_request, start=not no_start)
+    hand_over(token_request, start=not no_start, fresh=fresh)
 
 
-def hand_over(token_request: TokenRequest, *, start: bool) -> None:
-    """Ask for this folder and environment, and print the answer."""
+def hand_over(token_request: TokenRequest, *, start: bool, fresh: bool = False) -> None:
+    """Ask for this folder and environment, and print the answer; *fresh*: of a new mint."""
     check_output(sys.stdout)
     environ = environment()
     clock = SystemClock()
     end = clock.elapsed() + token_request.timeout
     folder = folder_body(token_request.timeout)
     client = reach(start=start, timeout=max(_LEAST, end - clock.elapsed()))
+    if fresh:
+        seconds = max(_LEAST, end - clock.elapsed())
+        client.refresh(token_request.credential, seconds)
     token_request = msgspec.structs.replace(
         token_request,
         timeout=max(_LEAST, end - clock.elapsed()),
         mcp_server=mcp_server(environ) if token_request.format == "headers" else None,
     )
-    body, _headers = client.get_token(token_request, folder, told(environ))
+    body, headers = client.get_token(token_request, folder, told(environ))
     hand_out(body, end - clock.elapsed())
+    if "lifetime-short" in headers:
+        click.echo("credward: note: it lasts less long than you asked for", err=True)

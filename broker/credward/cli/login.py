@@ -180,4 +180,4 @@ def _import_grant(client: Client, name: str, *, as_json: bool) -> None:
     else:
         click.echo(taken_over(given))
         if not given.works:
-            click.echo(f"next: credward refresh {given.credentials[0]} (tries it again)")
+            click.echo(f"next: credward get --fresh {given.credentials[0]} (tries it again)")

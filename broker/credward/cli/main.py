@@ -1,12 +1,14 @@
 """The command `credward`: finds the command, turns failures into one line and an exit code.
 
-Each command has its own file, which is imported only when it is called.
+Each command has its own file, which is imported only when it is called: help and completion know
+the commands from the table here.
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
+from typing import NamedTuple, NoReturn
 
 import click
 
@@ -14,44 +16,95 @@ from credward.cli.output import print_error
 from credward.errors import BrokerError, Kind
 from credward.paths import environment
 
-__all__ = ["COMMANDS", "main", "run"]
+__all__ = ["COMMANDS", "FORMER", "main", "run"]
 
-# In the order that a new user needs them.
-COMMANDS = {
-    "init": "credward.cli.init",
-    "add": "credward.cli.add",
-    "serve": "credward.cli.serve",
-    "start": "credward.cli.start",
-    "get": "credward.cli.get",
-    "status": "credward.cli.status",
-    "login": "credward.cli.login",
-    "logout": "credward.cli.logout",
-    "refresh": "credward.cli.refresh",
-    "reload": "credward.cli.reload",
-    "config": "credward.cli.config",
-    "secret": "credward.cli.secret",
-    "lock": "credward.cli.lock",
-    "unlock": "credward.cli.unlock",
-    "revoke": "credward.cli.revoke",
-    "setup": "credward.cli.setup.command",
-    "doctor": "credward.cli.doctor",
-    "demo": "credward.cli.demo",
-    "completion": "credward.cli.completion",
-    "version": "credward.cli.version",
+
+class _Entry(NamedTuple):
+    """Where a command is, and its line in the help; without one it is not shown."""
+
+    module: str
+    line: str = ""
+
+
+# What users need every day, in the order that a new user needs it.
+_FIRST = {
+    "add": _Entry("add", "Add a credential; without arguments: show what could be added."),
+    "login": _Entry("login", "Log in once for every credential on that grant."),
+    "status": _Entry("status", "Show every credential, its token and its grant."),
+    "get": _Entry("get", "Print a credential in the format that a program expects."),
+    "setup": _Entry("setup.command", "Let a tool get its credential from credward."),
+    "doctor": _Entry("doctor", "Check what really runs, and say what mends it."),
+}
+_MORE = {
+    "remove": _Entry("remove", "Remove a credential, and what was made for it alone."),
+    "logout": _Entry("logout", "Forget a login, and revoke it; --all: every one."),
+    "lock": _Entry("lock", "Lock the store: nothing is handed out until unlock."),
+    "unlock": _Entry("unlock", "Open a locked store."),
+    "secret": _Entry("secret", "Keep secrets in the store."),
+    "config": _Entry("config", "Check, show, edit and find the configuration."),
+    "policy": _Entry("policy", "Check the policy: who may have which credential."),
+    "audit": _Entry("audit", "Read who got what, and why not."),
+    "daemon": _Entry("daemon", "Start, stop and reload the daemon, and read its log."),
+    "completion": _Entry("completion", "Print the script that completes commands in a shell."),
+}
+# For helpers, service managers and `make demo`.
+_HIDDEN = {"start": _Entry("start"), "serve": _Entry("serve"), "demo": _Entry("demo")}
+COMMANDS = {**_FIRST, **_MORE, **_HIDDEN}
+# Commands that were folded into others.
+FORMER = {
+    "init": "credward add",
+    "refresh": "credward get --fresh NAME",
+    "reload": "credward daemon reload",
+    "revoke": "credward logout --revoke NAME",
+    "version": "credward --version",
 }
 # A worker that asks its own daemon would wait for itself; these commands ask nobody.
-_HARMLESS = {"version", "completion", "--help", "--version"}
+_HARMLESS = {"completion", "--help", "--version"}
 
 
 class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(COMMANDS)
+        return [name for name, entry in COMMANDS.items() if entry.line]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        found: click.Command = importlib.import_module(COMMANDS[cmd_name]).command
+        module = importlib.import_module(f"credward.cli.{COMMANDS[cmd_name].module}")
+        found: click.Command = module.command
         return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            _refuse(args[0])
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        for title, entries in (("Commands", _FIRST), ("More", _MORE)):
+            with formatter.section(title):
+                formatter.write_dl([(name, entry.line) for name, entry in entries.items()])
+
+    def shell_complete(
+        self, ctx: click.Context, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        names = [
+            click.shell_completion.CompletionItem(name, help=entry.line)
+            for name, entry in COMMANDS.items()
+            if entry.line and name.startswith(incomplete)
+        ]
+        # Options; for names, click would import every command.
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
+
+
+def _refuse(word: str) -> NoReturn:
+    """Raise an error that names the command that is meant."""
+    from credward.guess import guess
+
+    if (now := FORMER.get(word)) is not None:
+        raise BrokerError(Kind.BAD_REQUEST, f'"{word}" is part of another command now: run {now}')
+    meant = guess(word, [name for name, entry in COMMANDS.items() if entry.line])
+    raise BrokerError(Kind.BAD_REQUEST, f'no command "{word[:64]}"{meant}: run credward --help')
 
 
 @click.group(

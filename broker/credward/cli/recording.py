@@ -42,7 +42,7 @@ def record_places() -> None:
     if (variable := account.never_followed(environ)) is not None:
         _warn(
             f"an automatic start does not use {variable}: "
-            "run credward serve --detach in your own terminal"
+            "run credward daemon start in your own terminal"
         )
         return
     wanted = unusual_values(account, environ)
@@ -52,7 +52,7 @@ def record_places() -> None:
         names = ", ".join(name for name in RECORDED if name in {*wanted, *account.recorded})
         _warn(
             f"{names} not recorded from within {whose}, so a daemon that is started "
-            "automatically uses other directories: run credward init in your own terminal"
+            "automatically uses other directories: run credward daemon start in your own terminal"
         )
         return
     path = record_of(account.home)
@@ -61,7 +61,8 @@ def record_places() -> None:
     except OSError as error:
         _warn(
             f'"{path}" cannot be written ({error.strerror}), so a daemon that is started '
-            "automatically uses other directories: correct its permissions, then run credward init"
+            "automatically uses other directories: correct its permissions, then run "
+            "credward daemon start"
         )
         return
     said = ", ".join(f"{name}={wanted[name]}" for name in RECORDED if name in wanted)
@@ -84,7 +85,7 @@ def unrecorded_places() -> list[str]:
         return []
     wanted = unusual_values(account, environ)
     return [
-        f"does not use {name} of this shell: run credward init to record it"
+        f"does not use {name} of this shell: run credward daemon start to record it"
         for name in RECORDED
         if wanted.get(name) != account.recorded.get(name)
     ]

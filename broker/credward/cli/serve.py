@@ -16,6 +16,7 @@ __all__ = ["command"]
 
 @click.command(
     "serve",
+    hidden=True,
     short_help="Run the daemon, in the foreground or detached.",
     epilog="Example: credward serve --detach",
 )
@@ -37,7 +38,7 @@ def command(
 
     Send SIGHUP to read the configuration again, SIGTERM to stop. A service manager does not know
     XDG_CONFIG_HOME and XDG_STATE_HOME of a shell: with --recorded they have the values that
-    `credward init` recorded.
+    `credward daemon start` recorded.
     """
     from credward.daemon.run import run
 

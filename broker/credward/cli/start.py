@@ -68,7 +68,7 @@ def reach(*, start: bool = False, timeout: float = 10.0) -> Client:
         return _started(failure, timeout)
     if failure.kind is Kind.DENIED:
         raise failure.error()
-    raise BrokerError(Kind.NOT_RUNNING, "nothing is configured yet: run credward init")
+    raise BrokerError(Kind.NOT_RUNNING, "nothing is configured yet: run credward add")
 
 
 def _started(failure: Failure, timeout: float) -> Client:

@@ -114,7 +114,7 @@ class InForce(msgspec.Struct, kw_only=True):
 
 def _remedy(credential: CredentialConfig) -> str:
     """Return what to do if the secret that is handed out is refused, "" if there is none."""
-    again = f"run credward refresh {credential.name}"
+    again = f"run credward get --fresh {credential.name}"
     match credential.meaning.handed_out:
         case None:
             return ""

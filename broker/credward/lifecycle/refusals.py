@@ -124,10 +124,12 @@ def _failure_of(record: KeyRecord, verdict: Verdict) -> Failure:
             recovery = Recovery.RETRY
             text = "has no quota left: retrying by itself"
         case Reason.BILLING:
-            text = f"is refused for billing: check its account, then run credward refresh {name}"
+            text = (
+                f"is refused for billing: check its account, then run credward get --fresh {name}"
+            )
         case Reason.UNAUTHORIZED | Reason.REVOKED:
             remedy = (
-                record.plan.remedy or f"check its permissions, then run credward refresh {name}"
+                record.plan.remedy or f"check its permissions, then run credward get --fresh {name}"
             )
             text = f"is refused where it is used ({verdict.reason.value}): {remedy}"
     return Failure.of(Kind.PROVIDER_REFUSED, f'"{name}" {text}', recovery=recovery)

@@ -170,7 +170,7 @@ class MintFailed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Forced(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody wants a new token (`credward refresh`); *waiter* gets the result of the flight.
+    """Somebody wants a new token (`credward get --fresh`); *waiter* gets the result of the flight.
 
     It also clears reports on the credential's tokens, and tries a login that another tool keeps.
     """

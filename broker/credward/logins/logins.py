@@ -167,7 +167,7 @@ class Logins:
             raise BrokerError(
                 Kind.BAD_REQUEST,
                 f'"{credential.name}" has no login of its own: log in where its secret comes from, '
-                f"then run credward refresh {credential.name}"
+                f"then run credward get --fresh {credential.name}"
                 if behind is None
                 else f'"{credential.name}" has no login of its own, it is minted from '
                 f'"{behind.name}": run credward login {behind.name}',

@@ -203,7 +203,7 @@ def _with_refresh(credential: CredentialConfig, failure: Failure) -> Failure:
 
     We do not hear when such a login is done.
     """
-    after = f"after that login run credward refresh {credential.name}"
+    after = f"after that login run credward get --fresh {credential.name}"
     return msgspec.structs.replace(
         failure, hint=f"{failure.hint}; {after}" if failure.hint else after
     )

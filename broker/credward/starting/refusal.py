@@ -33,7 +33,7 @@ def check_place(environ: Mapping[str, str]) -> None:
         raise BrokerError(
             Kind.NOT_RUNNING,
             "the daemon is not running and must not be started from inside a sandbox: "
-            "run credward serve --detach outside of it",
+            "run credward daemon start outside of it",
         )
 
 

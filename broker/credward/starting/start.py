@@ -67,11 +67,11 @@ def _language(caller: Mapping[str, str]) -> dict[str, str]:
 def _unconfigured(account: Account, paths: Paths, caller: Mapping[str, str]) -> BrokerError:
     """Say what to do; we do not use a configuration that the caller's environment names."""
     if not find_paths(caller).config_file.exists():
-        return BrokerError(Kind.NOT_RUNNING, "nothing is configured yet: run credward init")
+        return BrokerError(Kind.NOT_RUNNING, "nothing is configured yet: run credward add")
     if (variable := account.never_followed(caller)) is not None:
-        why = f"an automatic start does not use {variable}: run credward serve --detach"
+        why = f"an automatic start does not use {variable}: run credward daemon start"
     else:
-        why = "XDG_CONFIG_HOME counts only once it is recorded: run credward init"
+        why = "XDG_CONFIG_HOME counts only once it is recorded: run credward daemon start"
     return BrokerError(
         Kind.NOT_RUNNING,
         f'nothing is configured in "{paths.config_dir}", and {why} in your own terminal',

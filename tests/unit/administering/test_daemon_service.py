@@ -18,7 +18,7 @@ async def test_the_log_is_for_who_may_look(services: Services) -> None:
     """Lines as they are."""
     await refusal(services.asked.daemon.reload(AGENT), Kind.DENIED)
 
-    assert b'"outcome":"denied"' in services.asked.daemon.audit(PERSON, None)
+    assert b'"outcome":"denied"' in services.asked.daemon.audit(PERSON, None).lines
 
 
 async def test_a_daemon_that_stops_is_not_ready(services: Services) -> None:

@@ -23,7 +23,7 @@ def test_adds_a_block_and_keeps_the_rest(run: Run, config_file: Path) -> None:
     assert list(gateway.settings.command) == ["my-tool", "--flag", "x"]
     assert gateway.base_urls == ("https://llm.example.com",)
     assert gateway.scopes == ("a",)
-    assert "next: credward reload, then credward get gateway" in ran.out
+    assert "next: credward daemon reload, then credward get gateway" in ran.out
 
 
 def test_a_bad_block_changes_nothing(run: Run, config_file: Path) -> None:
@@ -88,3 +88,13 @@ def test_a_reference_that_is_refused_says_why(run: Run, config_file: Path) -> No
     assert 'unknown key "stoer", perhaps "store"' in typo.err
     assert refused.code == typo.code == 78
     assert "credentials.x" not in config_file.read_text()
+
+
+def test_another_default_is_said(run: Run, config_file: Path) -> None:
+    """What the agents got without a name was somebody's choice."""
+    first = run("add", "one", "--provider", "local", "--default")
+    second = run("add", "two", "--provider", "local", "--default")
+
+    assert "the default is" not in first.out
+    assert "the default is two now, it was one\n" in second.out
+    assert 'default = "two"' in config_file.read_text()

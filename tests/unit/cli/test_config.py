@@ -59,7 +59,22 @@ def test_a_broken_edit_keeps_the_old_file_and_itself(
 
     assert ran.code == 78
     assert config_file.read_text() == before
-    assert config_file.with_name("config.toml.rejected").read_text() == "broken = \n"
+    rejected = config_file.with_name("config.toml.rejected")
+    assert rejected.read_text() == "broken = \n"
+    assert f"{rejected}:1: " in ran.err
+    assert ran.err.endswith("the old configuration stays: run credward config edit to go on\n")
+
+    # The next one begins where this one ended.
+    editor.write_text('#!/bin/sh\ncp "$1" "$1.seen"; echo "default = \\"demo\\"" >> "$1"\n')
+    again = run("config", "edit")
+    assert again.code == 78
+    assert rejected.read_text() == 'broken = \ndefault = "demo"\n'
+    editor.write_text(f'#!/bin/sh\ncat {config_file} > "$1"; echo "# mine" >> "$1"\n')
+    done = run("config", "edit")
+
+    assert done.code == 0, done.err
+    assert config_file.read_text() == before + "# mine\n"
+    assert not rejected.exists()
 
 
 def test_replace_keeps_mode_and_link(home: Path, config_file: Path) -> None:

@@ -38,7 +38,7 @@ def test_no_daemon_is_the_next_link(run: Run, config_file: Path) -> None:
     assert ran.code == 69
     assert found["well"] is False
     assert [each["mark"] for each in found["findings"]] == ["ok", "ok", "fail"]
-    assert "run credward serve --detach" in found["findings"][-1]["text"]
+    assert "run credward daemon start" in found["findings"][-1]["text"]
 
 
 def test_what_all_share_is_looked_at_before_one_is_named(run: Run, config_file: Path) -> None:
@@ -47,7 +47,7 @@ def test_what_all_share_is_looked_at_before_one_is_named(run: Run, config_file: 
     ran = run("doctor")
 
     assert ran.code == 69
-    assert "run credward serve --detach" in ran.out
+    assert "run credward daemon start" in ran.out
 
 
 @pytest.mark.parametrize(

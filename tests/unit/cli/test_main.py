@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from credward.cli.main import COMMANDS
+from credward import __version__
+from credward.cli.main import COMMANDS, FORMER
 from unit.cli.conftest import Run
 
 
@@ -32,7 +33,7 @@ def test_no_daemon_is_69_with_the_command(run: Run) -> None:
     ran = run("status")
 
     assert ran.code == 69
-    assert ran.err == "credward: the daemon is not running: run credward serve --detach\n"
+    assert ran.err == "credward: the daemon is not running: run credward daemon start\n"
 
 
 def test_a_worker_may_not_call_us(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,15 +41,40 @@ def test_a_worker_may_not_call_us(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("CREDWARD_WORKER", "1")
 
     assert run("get", "demo").code == 78
-    assert run("version").code == 0
+    assert run("--version").out == f"credward {__version__}\n"
 
 
 def test_unknown_commands_are_named(run: Run) -> None:
-    """A typo is a usage error."""
+    """A typo is a usage error, with the command that is meant."""
     ran = run("stats")
 
-    assert ran.code == 64
-    assert '"stats"' in ran.err.replace("'", '"')
+    assert (ran.code, ran.out) == (64, "")
+    assert ran.err == 'credward: no command "stats", perhaps "status": run credward --help\n'
+
+
+@pytest.mark.parametrize("name", FORMER)
+def test_a_former_command_names_the_one_of_now(run: Run, name: str) -> None:
+    """With the words to type."""
+    ran = run(name, "gateway")
+
+    assert (ran.code, ran.out) == (64, "")
+    assert ran.err == (f'credward: "{name}" is part of another command now: run {FORMER[name]}\n')
+
+
+def test_the_help_lists_what_is_used_every_day_first(run: Run) -> None:
+    """Each with a line, on the first screen of two; what is for programs is not shown."""
+    shown = run("--help").out
+    first, _, more = shown.partition("More:")
+    listed = [
+        line.split()[0] for line in first.partition("Commands:")[2].splitlines() if line.strip()
+    ]
+
+    assert listed == ["add", "login", "status", "get", "setup", "doctor"]
+    assert "  daemon " in more
+    assert not any(f"  {name} " in shown for name in ("serve", "start", "demo"))
+    assert len(first.splitlines()) <= 24
+    assert len(shown.splitlines()) <= 48
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_commands_are_loaded_when_called(home: Path) -> None:
@@ -76,7 +102,7 @@ def test_a_group_without_a_command_shows_its_commands(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("login",), ("revoke", "--all"), ("get",), ("status",)], ids=" ".join
+    "words", [("login",), ("logout", "--all"), ("get",), ("status",)], ids=" ".join
 )
 def test_before_anything_is_configured(
     run: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
@@ -86,7 +112,7 @@ def test_before_anything_is_configured(
     ran = run(*words)
 
     assert (ran.code, ran.out) == (69, "")
-    assert ran.err == "credward: nothing is configured yet: run credward init\n"
+    assert ran.err == "credward: nothing is configured yet: run credward add\n"
 
 
 @pytest.mark.parametrize("words", [(), ("config",), ("secret",), ("setup",)], ids=str)

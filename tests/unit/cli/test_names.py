@@ -45,7 +45,7 @@ def configured(home: Path) -> Path:
 
 @pytest.mark.usefixtures("configured")
 @pytest.mark.parametrize(
-    "words", [("get",), ("refresh",), ("doctor",), ("status",), ("setup", "claude-code")]
+    "words", [("get",), ("get", "--fresh"), ("doctor",), ("status",), ("setup", "claude-code")]
 )
 def test_names_of_credentials_are_completed(words: tuple[str, ...]) -> None:
     """Wherever a credential is asked for."""
@@ -54,7 +54,7 @@ def test_names_of_credentials_are_completed(words: tuple[str, ...]) -> None:
 
 
 @pytest.mark.usefixtures("configured")
-@pytest.mark.parametrize("command", ["login", "logout", "revoke"])
+@pytest.mark.parametrize("command", ["login", "logout"])
 def test_names_of_grants_are_completed(command: str) -> None:
     """Where a login is meant; not those that were derived, which nobody types."""
     assert completed(command, "") == ["corp", "gateway", "search", "static"]

@@ -57,7 +57,7 @@ def use(monkeypatch: pytest.MonkeyPatch, processes: ProcessTable) -> None:
 def test_s14_the_owner_of_a_mac_records(account: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A terminal below launchd, as the process table of a Mac tells it."""
     assert unrecorded_places() == [
-        "does not use XDG_CONFIG_HOME of this shell: run credward init to record it"
+        "does not use XDG_CONFIG_HOME of this shell: run credward daemon start to record it"
     ]
     record_places()
 
@@ -91,7 +91,7 @@ def test_s1_who_cannot_be_known_is_not_the_owner(
     assert not record_of(account).exists()
     assert capsys.readouterr().err == (
         f"warning: XDG_CONFIG_HOME not recorded from within {whose}, so a daemon that is started "
-        "automatically uses other directories: run credward init in your own terminal\n"
+        "automatically uses other directories: run credward daemon start in your own terminal\n"
     )
 
 
@@ -159,5 +159,5 @@ def test_s1_what_is_never_recorded_is_named(
     assert not record_of(account).exists()
     assert capsys.readouterr().err == (
         f"warning: an automatic start does not use {name}: "
-        "run credward serve --detach in your own terminal\n"
+        "run credward daemon start in your own terminal\n"
     )

@@ -122,7 +122,7 @@ def test_g9_of_what_is_made_of_one_report_the_longest_holds() -> None:
         (Reason.UNAUTHORIZED, Recovery.FIX_CONFIGURATION, f"(unauthorized): {REMEDY}"),
         (Reason.REVOKED, Recovery.FIX_CONFIGURATION, f"(revoked): {REMEDY}"),
         (Reason.QUOTA, Recovery.RETRY, "no quota left: retrying by itself"),
-        (Reason.BILLING, Recovery.FIX_CONFIGURATION, "then run credward refresh a"),
+        (Reason.BILLING, Recovery.FIX_CONFIGURATION, "then run credward get --fresh a"),
     ],
 )
 def test_g9_whoever_asks_is_told_why_and_what_helps(

@@ -19,7 +19,8 @@ from credward.cli.output import print_json
 from credward.cli.recording import record_places
 from credward.cli.setup import claude_code, settings_file
 from credward.cli.setup.json_text import UnreadableError
-from credward.cli.setup.settings_file import Change, Memory, Record
+from credward.cli.setup.settings_file import Change, Record
+from credward.cli.setup.undo import memory_of_claude_code, tell_undone
 from credward.cli.start import paths, reach
 from credward.config import CredentialConfig, environment, load_config
 from credward.errors import BrokerError, Kind
@@ -28,9 +29,23 @@ from credward.issuing.asking import find_credential
 __all__ = ["command"]
 
 
-@click.group("setup", epilog="Example: credward setup claude-code gateway")
-def command() -> None:
-    """Tell another tool to ask credward."""
+@click.group(
+    "setup",
+    invoke_without_command=True,
+    epilog="Example: credward setup claude-code gateway\n\nExample: credward setup --undo --all",
+)
+@click.option("--undo", is_flag=True, help="With --all: undo the set-up of every tool.")
+@click.option("--all", "everything", is_flag=True, help="Every tool and every file.")
+@click.pass_context
+def command(ctx: click.Context, undo: bool, everything: bool) -> None:
+    """Let a tool get its credential from credward."""
+    if ctx.invoked_subcommand is not None:
+        return
+    if not (undo and everything):
+        if undo or everything:
+            raise click.UsageError("--undo and --all go together, or name a tool", ctx)
+        raise click.exceptions.NoArgsIsHelpError(ctx)
+    tell_undone()
 
 
 @command.command(
@@ -72,7 +87,7 @@ def claude_code_command(
     """
     files = claude_code.settings_paths(environment(), Path.cwd())
     target = _target(settings, files)
-    memory = Memory(paths().state_dir / "setup-claude-code.json")
+    memory = memory_of_claude_code()
     records = memory.load()
     record = records.get(str(target))
     before = settings_file.read(target)
@@ -132,6 +147,12 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
 def _target(settings: str, files: dict[str, Path]) -> Path:
     if settings in {"user", "local"}:
         return files[settings]
+    if "/" not in settings and not settings.endswith(".json"):
+        raise BrokerError(
+            Kind.BAD_REQUEST,
+            f'"{settings}" is not a level and not a settings file: use --settings user, local, or '
+            "the path of a .json file",
+        )
     target = Path(settings).expanduser().absolute()
     if target == files["project"]:
         raise BrokerError(

@@ -170,8 +170,13 @@ class _Api:
         return HttpResponse(status=200, body=wire.encode(result))
 
     def audit(self, http_request: HttpRequest, *_: str) -> HttpResponse:
-        lines = self.services.daemon.audit(http_request.peer, http_request.query.get("after"))
-        return HttpResponse(status=200, body=lines, content_type="application/x-ndjson")
+        page = self.services.daemon.audit(http_request.peer, http_request.query.get("after"))
+        return HttpResponse(
+            status=200,
+            body=page.lines,
+            content_type="application/x-ndjson",
+            headers=[("Audit-End", str(page.end))],
+        )
 
     def health(self, *_: object) -> HttpResponse:
         return HttpResponse(status=200, body=wire.encode(self.services.status.health()))

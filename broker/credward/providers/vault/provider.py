@@ -64,7 +64,7 @@ class VaultProvider:
         if settings.auth_method != "oidc" or method != "browser":
             raise BrokerError(
                 Kind.FIX_CONFIGURATION,
-                f'"{name}" needs no login of this kind: run credward refresh {name}',
+                f'"{name}" needs no login of this kind: run credward get --fresh {name}',
             )
         vault = make_client(name, settings, io)
         token, account = log_in_by_browser(vault, io)

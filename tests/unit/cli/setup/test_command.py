@@ -34,7 +34,7 @@ def test_writes_shows_and_ends_with_doctor(run: Run, settings: Path) -> None:
     assert value["theme"] == "dark"
     assert '+  "apiKeyHelper"' in ran.out
     assert ran.code == 69
-    assert "run credward serve --detach" in ran.out
+    assert "run credward daemon start" in ran.out
 
 
 def test_g3_the_cache_time_fits_tokens_that_are_known_to_be_short(
@@ -268,3 +268,15 @@ def test_g8_a_token_that_a_helper_can_hand_on_is_set_up(
     run("setup", "claude-code", "other", "--yes")
 
     assert "credward-helper" in settings.read_text()
+
+
+def test_a_mistyped_level_is_no_file(
+    run: Run, settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is made in the folder where somebody happens to be."""
+    monkeypatch.chdir(tmp_path)
+    ran = run("setup", "claude-code", "demo", "--settings", "usr", "--yes")
+
+    assert (ran.code, settings.read_text()) == (64, FILE)
+    assert ran.err.startswith('credward: "usr" is not a level and not a settings file: use ')
+    assert list(tmp_path.glob("usr*")) == []

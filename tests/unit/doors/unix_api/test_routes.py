@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from credward import wire
+from credward.audit import AuditPage
 from credward.config import CredentialConfig
 from credward.doors.unix_api.inputs import is_plain
 from credward.doors.unix_api.routes import ROUTES, Services, build_handler
@@ -104,7 +105,7 @@ class Service:
         return wire.Jwks(keys=[{"kty": "EC"}])
 
     def audit(self, peer, after):
-        return json.dumps({"after": after}).encode() + b"\n"
+        return AuditPage(lines=json.dumps({"after": after}).encode() + b"\n", end=9)
 
 
 def handler(service: Any) -> Handler:

@@ -1,4 +1,4 @@
-"""`credward init`."""
+"""`credward add` without arguments: what could be added on this machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from unit.cli.conftest import Run
 
 def test_makes_a_private_file_that_is_good(run: Run, home: Path) -> None:
     """0600, and `config check` agrees with it."""
-    ran = run("init")
+    ran = run("add")
     made = home / "config/credward/config.toml"
 
     assert ran.code == 0
@@ -27,9 +27,9 @@ def test_makes_a_private_file_that_is_good(run: Run, home: Path) -> None:
 def test_never_overwrites(run: Run, config_file: Path) -> None:
     """Running it again changes nothing."""
     before = config_file.read_text()
-    ran = run("init")
+    ran = run("add")
 
-    assert "nothing was changed" in ran.out
+    assert ran.code == 0
     assert config_file.read_text() == before
 
 
@@ -52,14 +52,14 @@ def install(home: Path, monkeypatch: pytest.MonkeyPatch, *programs: str) -> None
 def test_says_what_comes_next(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """First what works on any machine, as it is typed."""
     install(home, monkeypatch)
-    first, *others = commands(run("init").out)
+    first, *others = commands(run("add").out)
 
     assert first == "credward add demo --provider local"
     assert len(others) == 2
     added = run(*shlex.split(first)[1:])
     assert added.code == 0, added.err
     # What is there already is not proposed again.
-    assert commands(run("init").out) == others
+    assert commands(run("add").out) == others
 
 
 def test_what_is_found_is_added_by_the_command_shown(
@@ -73,7 +73,7 @@ def test_what_is_found_is_added_by_the_command_shown(
     (home / ".aws/config").write_text("[default]\n")
     (home / ".config/gcloud").mkdir(parents=True)
     (home / ".config/gcloud/application_default_credentials.json").write_text("{}")
-    shown = run("init").out
+    shown = run("add").out
     *found, _, _, _ = commands(shown)
 
     assert "found the Azure CLI" in shown
@@ -83,7 +83,7 @@ def test_what_is_found_is_added_by_the_command_shown(
         added = run(*shlex.split(filled)[1:])
         assert added.code == 0, (line, added.err)
     assert run("config", "check").code == 0
-    assert len(commands(run("init").out)) == 2
+    assert len(commands(run("add").out)) == 2
 
 
 def test_g8_what_no_agent_can_use_is_not_proposed(
@@ -91,7 +91,7 @@ def test_g8_what_no_agent_can_use_is_not_proposed(
 ) -> None:
     """G8: neither a token for Azure itself nor one of Google behind a program's name."""
     install(home, monkeypatch, "az", "gcloud")
-    shown = run("init").out
+    shown = run("add").out
 
     assert "management.azure.com" not in shown
     assert "print-access-token" not in shown
@@ -109,10 +109,10 @@ def test_nothing_of_the_environment_reaches_the_terminal_as_it_is(
 ) -> None:
     """A command to be copied has no hidden words in it."""
     install(home, monkeypatch)
-    monkeypatch.setenv("VAULT_ADDR", "https://vault.example.com\n  credward revoke --all")
-    assert "vault" not in run("init").out
+    monkeypatch.setenv("VAULT_ADDR", "https://vault.example.com\n  credward logout --all")
+    assert "vault" not in run("add").out
     monkeypatch.setenv("VAULT_ADDR", "https://vault.example.com/;rm -r x")
-    line = commands(run("init").out)[0]
+    line = commands(run("add").out)[0]
     assert "--set 'address=https://vault.example.com/;rm -r x'" in line
 
 
@@ -120,12 +120,12 @@ def test_proposes_an_aws_profile_that_is_there(run: Run, home: Path) -> None:
     """Not every machine has one called default, and a session is no profile."""
     (home / ".aws").mkdir()
     (home / ".aws/config").write_text("[sso-session corp]\n[profile bedrock]\n[profile other]\n")
-    named = run("init").out
+    named = run("add").out
     (home / ".aws/credentials").write_text("[default]\n")
-    default = run("init").out
+    default = run("add").out
     (home / ".aws/credentials").unlink()
     (home / ".aws/config").write_text("[sso-session corp]\n")
-    nothing = run("init").out
+    nothing = run("add").out
 
     assert "--set profile=bedrock" in named
     assert "--set profile=default" in default

@@ -1,6 +1,6 @@
-"""`credward init`: a first configuration, and commands for what is found on this machine.
+"""What could be added on this machine: a command for each thing found, for `credward add`.
 
-It also records the owner's directories (`recording`), even if something is configured.
+It also makes the configuration file and records the owner's directories (`recording`).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from credward.config import environment, load_config
 from credward.errors import BrokerError
 from credward.named_files import read_text
 
-__all__ = ["command"]
+__all__ = ["show_proposals"]
 
 _START = """\
 # credward: who owns which credential on this machine.
-# Check it with `credward config check`, use it with `credward reload`.
+# Check it with `credward config check`, use it with `credward daemon reload`.
 
 # A credential that works at once: tokens signed here, for gateways that trust this key.
 # [credentials.demo]
@@ -47,22 +47,10 @@ _ANY = (
 )
 
 
-@click.command(
-    "init",
-    short_help="Make the configuration file, record its place, show what to add.",
-    epilog="Example: credward init",
-)
-def command() -> None:
-    """Make the configuration file if there is none, and show the commands that come next.
-
-    For each thing found on this machine it prints a complete command. If the environment names
-    unusual directories (XDG_CONFIG_HOME and similar), they are recorded, and a daemon that is
-    started automatically uses them.
-    """
+def show_proposals() -> None:
+    """Make the configuration file if there is none, and print a command for each thing found."""
     target = paths().config_file
-    if target.exists():
-        click.echo(f"{target}: already exists, nothing was changed")
-    else:
+    if not target.exists():
         replace_file(target, _START)
         click.echo(f"{target}: made")
     record_places()
@@ -73,8 +61,8 @@ def command() -> None:
         if name not in known and all(each.isprintable() for each in words)
     ]
     for what, line in found:
-        click.echo(f"\nfound {what}; to use it:\n  {line}")
-    click.echo("\nor:" if found else "\nnext:")
+        click.echo(f"found {what}; to use it:\n  {line}\n")
+    click.echo("or:" if found else "next:")
     for line in _ANY if known else (_AT_ONCE, *_ANY):
         click.echo(f"  {line}")
 

@@ -1,0 +1,150 @@
+"""`credward remove`: take a credential away, with what was made for it alone."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+import tomlkit
+
+from credward.cli.config import read_config, replace_file
+from credward.cli.names import complete_credentials
+from credward.cli.output import print_json, warn_of_disk
+from credward.cli.setup.settings_file import diff
+from credward.cli.setup.undo import set_ups_of, undo_all
+from credward.cli.start import paths, reach
+from credward.config import Config, load_config
+from credward.config.sources import users
+from credward.errors import BrokerError, Kind
+from credward.issuing.asking import find_credential
+from credward.settings.references import references_in
+
+__all__ = ["command"]
+
+
+class _Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes with the credential: *login* is its grant, if no other credential is on it.
+
+    *secrets* are those that nothing else names, *set_ups* settings files of tools.
+    """
+
+    name: str
+    file: Path
+    before: str
+    after: str
+    login: str | None
+    secrets: list[str]
+    set_ups: list[Path]
+
+
+@click.command(
+    "remove",
+    short_help="Remove a credential, and what was made for it alone.",
+    epilog="Example: credward remove gateway",
+)
+@click.argument("name", shell_complete=complete_credentials)
+@click.option("--dry-run", is_flag=True, help="Show what would be removed and stop.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="The result for programs.")
+def command(name: str, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Remove the credential NAME from the configuration, with what was made for it alone.
+
+    That is its login (revoked if possible), the secrets in the store that nothing else names, and
+    the set-ups of tools that ask for it. What it is, is shown first.
+    """
+    plan = _plan(load_config(paths()), name)
+    if not as_json:
+        _show(plan)
+    if dry_run:
+        click.echo("dry run: nothing was removed")
+        return
+    _confirm(plan, yes=yes)
+    client = reach(start=True, timeout=15.0)
+    said = list(undo_all(plan.set_ups))
+    revoked = durable = None
+    if plan.login is not None:
+        dropped = client.logout(name)
+        revoked, durable = dropped.revoked, dropped.durable
+    replace_file(plan.file, plan.after)
+    client.reload()
+    for secret in plan.secrets:
+        durable = client.secret_remove(secret).durable and durable is not False
+    if as_json:
+        print_json(
+            {
+                "removed": name,
+                "revoked": revoked,
+                "secrets": plan.secrets,
+                "set_ups": [str(each) for each in plan.set_ups],
+            }
+        )
+        return
+    for line in said:
+        click.echo(line)
+    click.echo(f"removed: {name}" + (", its login was revoked upstream" if revoked else ""))
+    if durable is False:
+        warn_of_disk()
+
+
+def _plan(config: Config, name: str) -> _Plan:
+    credential = find_credential(config, name)
+    name = credential.name
+    target = paths().config_file
+    if not credential.origin.startswith(f"{target}:"):
+        raise BrokerError(
+            Kind.BAD_REQUEST,
+            f'"{name}" is configured in {credential.origin}, not in your file: remove it there',
+        )
+    if needed := sorted(each.name for each in users(config, credentials={name})):
+        raise BrokerError(
+            Kind.BAD_REQUEST,
+            f'"{name}" is needed by {", ".join(needed)}: remove that first, with credward remove '
+            f"{needed[0]}",
+        )
+    before = read_config(target)
+    document = tomlkit.parse(before)
+    document["credentials"].remove(name)
+    if document.get("default") == name:
+        document.remove("default")
+    others = [each for each in config.credentials.values() if each.name != name]
+    shared = any(each.grant == credential.grant for each in others)
+    grant = credential.meaning.grant
+    elsewhere = {secret for each in others for secret in _secrets(each.settings)}
+    return _Plan(
+        name=name,
+        file=target,
+        before=before,
+        after=tomlkit.dumps(document),
+        login=None if shared or not grant.logins else credential.grant,
+        secrets=sorted(_secrets(credential.settings) - elsewhere),
+        set_ups=set_ups_of(name),
+    )
+
+
+def _secrets(settings: msgspec.Struct) -> set[str]:
+    """Return the names of the secrets in the store that *settings* refer to."""
+    names = {reference.store for reference in references_in(settings).values()}
+    return {name for name in names if name is not None}
+
+
+def _show(plan: _Plan) -> None:
+    click.echo(diff(plan.file, plan.before, plan.after), nl=False)
+    if plan.login is not None:
+        click.echo(f"its login ({plan.login}), revoked upstream if possible")
+    for secret in plan.secrets:
+        click.echo(f'the secret "{secret}" in the store')
+    for target in plan.set_ups:
+        click.echo(f"the settings of Claude Code in {target}")
+
+
+def _confirm(plan: _Plan, *, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise BrokerError(
+            Kind.BAD_REQUEST,
+            f'"{plan.name}" was not removed without your yes: run this again with --yes',
+        )
+    click.confirm(f"Remove {plan.name}?", abort=True)

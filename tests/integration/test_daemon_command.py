@@ -1,0 +1,79 @@
+"""`credward daemon`: the daemon is started, stopped, restarted and read by hand."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from integration.accounts import Account, account_of_its_own
+
+CONFIG = """
+[credentials.gateway]
+provider = "command"
+command = ["/bin/echo", "the-owners-token"]
+lifetime = 600
+"""
+
+
+@pytest.fixture
+def account() -> Iterator[Account]:
+    """An account with one credential, and no daemon."""
+    folder = Path(tempfile.mkdtemp(prefix="cw-", dir="/tmp"))
+    with account_of_its_own(folder) as made:
+        made.write_config(CONFIG)
+        yield made
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_started_stopped_and_started_again(account: Account) -> None:
+    """Each says what it did, and twice is no mistake; the store is free at once."""
+    started, again = account.cli("daemon", "start"), account.cli("daemon", "start")
+    (first,) = account.daemons()
+    assert (started.returncode, again.returncode) == (0, 0), started.stderr + again.stderr
+    assert started.stdout.startswith("started: pid ")
+    assert again.stdout == started.stdout.replace("started", "already running")
+
+    restarted = account.cli("daemon", "restart")
+    (second,) = account.daemons()
+    assert restarted.stdout.startswith("started: pid "), restarted.stderr
+    assert first != second
+    assert account.cli("get", "gateway").stdout == "the-owners-token\n"
+
+    stopped, twice = account.cli("daemon", "stop"), account.cli("daemon", "stop")
+    assert stopped.stdout.startswith("stopped: pid "), stopped.stderr
+    assert (twice.returncode, twice.stdout) == (0, "it was not running\n")
+    assert account.daemons() == []
+
+
+def test_a_start_by_hand_takes_the_directories_of_this_shell(account: Account) -> None:
+    """Also with another HOME, which no automatic start uses."""
+    elsewhere = account.folder / "elsewhere"
+    config = elsewhere / ".config/credward/config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(CONFIG.replace("gateway", "other"))
+    here = {"HOME": str(elsewhere), "XDG_RUNTIME_DIR": str(account.folder / "run")}
+    (account.folder / "run").mkdir(mode=0o700)
+    started = account.cli("daemon", "start", **here)
+
+    assert started.returncode == 0, started.stderr
+    assert account.cli("get", "other", **here).stdout == "the-owners-token\n"
+    assert account.cli("daemon", "stop", **here).returncode == 0
+
+
+def test_its_log_is_read(account: Account) -> None:
+    """For people and for programs; without one, the command that makes one."""
+    none = account.cli("daemon", "logs")
+    account.cli("daemon", "start")
+    shown = account.cli("daemon", "logs", "--lines", "1")
+    lines = account.cli("daemon", "logs", "--json").stdout.splitlines()
+
+    assert none.returncode == 69
+    assert "run credward daemon start" in none.stderr
+    assert "  info     ready at " in shown.stdout
+    assert shown.stdout.count("\n") == 1
+    assert {json.loads(each)["level"] for each in lines} <= {"info", "warning"}

@@ -91,7 +91,10 @@ class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One credential without its secret; instants are Unix seconds, absent ones are null.
 
     *life*: how long its tokens last, in seconds, as seen in mints. *refresh_at*: when the next one
-    is minted without a request, null if it needs one.
+    is minted without a request, null if it needs one. *last_asked_by*: the name of the harness or
+    program that asked last; it works in the folder *last_asked_in*, null if unknown. *asks*,
+    *mints*, *failures* (mints that failed) and *waits* (asks that waited for a mint) count since the
+    daemon's start.
     """
 
     name: str
@@ -104,9 +107,12 @@ class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
     login_ends_at: float | None = None
     last_asked_at: float | None = None
     last_asked_by: str | None = None
+    last_asked_in: str | None = None
+    last_asked_pid: int | None = None
     token_id: str | None = None
     failure: Failure | None = None
     life: float | None = None
+    asks: int = 0
     mints: int = 0
     failures: int = 0
     waits: int = 0

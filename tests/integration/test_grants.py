@@ -262,14 +262,17 @@ def test_status_knows_before_anybody_asks(daemon: RunningDaemon, upstream: OAuth
     """Which login is missing, whose there is and since when: in the table, in JSON and as a verdict."""
     # It is ready before it has looked into the store.
     until(lambda: daemon.status("two")["state"] == "parked")
-    shown = cli(daemon, "status", "two")
+    shown = cli(daemon, "status", "two", "three")
     told = grant(daemon, "two")
     assert re.search(r"^two +oauth +parked ", shown.stdout, re.MULTILINE), shown.stdout
     assert re.search(r"^team +needs-login +- +- +- +one, two, three$", shown.stdout, re.MULTILINE)
     assert '"one" needs a login: run credward login one' in shown.stdout
     assert (told["state"], told["parked_at"]) == ("needs-login", None)
     assert cli(daemon, "status", "--check").returncode == 1
-    assert cli(daemon, "status", "demo").stdout.count("\n") == 3
+    assert "grant" not in cli(daemon, "status", "demo").stdout
+    assert re.search(
+        r"^grant: +team, needs-login; for one", cli(daemon, "status", "two").stdout, re.MULTILINE
+    )
     assert upstream.log == []
 
     hand_over_alone(daemon, upstream.grant())

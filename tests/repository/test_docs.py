@@ -22,6 +22,7 @@ from credward.doors.unix_api.routes import ROUTES
 from credward.errors import Kind
 from credward.formats.registry import FORMATS
 from credward.settings.registry import SETTINGS
+from credward.wire import CredentialStatus, GrantStatus, StatusList, Unusable
 from repository.tree import DOCS, ROOT, TESTS, committed
 
 PAGES = [path for path in committed() if path.suffix == ".md"]
@@ -163,6 +164,26 @@ def test_every_command_is_in_the_reference(name: str) -> None:
     assert [each for each in inner if f"`credward {name} {each}" not in text] == []
     assert command.help
     assert f"credward {name}" in (command.epilog or "")
+
+
+@pytest.mark.parametrize(
+    ("listed", "heading"),
+    [
+        (StatusList, None),
+        (CredentialStatus, "`credentials`"),
+        (GrantStatus, "`grants`"),
+        (Unusable, "`unusable`"),
+    ],
+)
+def test_every_field_of_the_status_is_in_the_reference(
+    listed: type[msgspec.Struct], heading: str | None
+) -> None:
+    """Below the name of its list."""
+    page = DOCS / "reference/status.md"
+    text = page.read_text().partition("\n## ")[0] if heading is None else section(page, heading)
+    fields = [field.encode_name for field in msgspec.structs.fields(listed)]
+
+    assert [name for name in fields if f"`{name}`" not in text] == []
 
 
 def test_the_limits_of_attestation_are_documented() -> None:

@@ -173,6 +173,7 @@ class StatusService:
             state, failure = State.PARKED, grant.failure
         if state is State.EMPTY and failure is None and (refused := self._facts.refusal(config)):
             state, failure = State.PARKED, wire.Failure.of(refused)
+        token = view.token_id and self._driver.facts(config.name, view.token_id)
         asker, folder = self._last_asker(config.name, viewer)
         return wire.CredentialStatus(
             name=config.name,
@@ -180,6 +181,8 @@ class StatusService:
             grant=config.grant,
             state=_LOCKED if self._facts.locked() else state.value,
             token_id=view.token_id,
+            audience=token.audience if token else None,
+            upstream_id=token.upstream_id if token else None,
             issued_at=view.issued_at,
             expires_at=view.expires_at,
             refresh_at=view.refresh_at,

@@ -220,11 +220,15 @@ class LoginStart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoginStarted(msgspec.Struct, frozen=True, kw_only=True):
-    """A login that can be watched; *attached*: it was already running."""
+    """A login that can be watched; *attached*: it was already running.
+
+    *account*: whose login the grant has until then, null if none or unknown.
+    """
 
     login_id: str
     grant: str
     credential: str
+    account: str | None = None
     attached: bool = False
 
 

@@ -22,7 +22,7 @@ ONE = CredentialStatus(
     life=3600.0,
     last_asked_at=88.0,
     last_asked_by="claude",
-    last_asked_in="/home/ada/src/app",
+    last_asked_in="/h/ada/src/app",
     last_asked_pid=7,
     asks=12,
     mints=3,
@@ -100,19 +100,19 @@ def test_nothing_wraps(width: int) -> None:
 
 def test_the_end_of_a_folder_tells_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """The home of whoever looks is `~`; only whole folders are."""
-    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.setenv("HOME", "/h/ada")
     cramped = shown(StatusList(now=1.0, pid=1, credentials=[ONE]), 34)[1]
 
     assert asker_text(ONE) == "claude in ~/src/app"
     assert asker_text(CredentialStatus(name="a", state="empty")) is None
     assert cramped.endswith("claude in …src/app")
-    monkeypatch.setenv("HOME", "/home/ad")
-    assert asker_text(ONE) == "claude in /home/ada/src/app"
+    monkeypatch.setenv("HOME", "/h/ad")
+    assert asker_text(ONE) == "claude in /h/ada/src/app"
 
 
 def test_one_credential_is_shown_in_detail(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every fact on a line of its own; what is not known is left out."""
-    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.setenv("HOME", "/h/ada")
     listed = StatusList(now=100.0, pid=1, credentials=[ONE], grants=[TEAM])
     lines = [click.unstyle(line) for line in text_of(listed, 80, in_detail=True)]
     facts = {title: text.strip() for title, text in (line.split(":", 1) for line in lines)}

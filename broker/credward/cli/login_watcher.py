@@ -12,18 +12,16 @@ import queue
 import re
 import sys
 import threading
-import webbrowser
 from collections.abc import Iterator
 
 import click
-import segno
 
 from credward import wire
 from credward.cli.output import plain
 from credward.client import Client
 from credward.clock import SystemClock
-from credward.config import environment
 from credward.errors import BrokerError, Kind
+from credward.paths import environment
 
 __all__ = ["Watcher", "taken_over"]
 
@@ -158,6 +156,8 @@ class Watcher:
         where = event.complete_url or event.url or ""
         code = plain(event.user_code or "")
         if sys.stderr.isatty():
+            import segno
+
             segno.make(where, micro=False).terminal(out=sys.stderr, compact=True)
             if _CODE.fullmatch(code):
                 sys.stderr.write(_COPY.format(base64.b64encode(code.encode()).decode()))
@@ -200,6 +200,9 @@ def _open_browser(url: str) -> bool:
     if not url.startswith(("https://", "http://")):
         # A program that opens addresses can also start programs.
         return False
+    # Slow to load: it has a client for HTTP.
+    import webbrowser
+
     opened: list[bool] = []
 
     def run() -> None:

@@ -6,14 +6,10 @@ import os
 import re
 import shlex
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
+from integration.agent_programs import agent
 from integration.command_line import cli, command
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.terminal_window import Window, missing
@@ -38,32 +34,6 @@ def daemon(start_daemon: DaemonFactory) -> RunningDaemon:
     return start_daemon(CONFIG)
 
 
-@contextmanager
-def agent(daemon: RunningDaemon, folder: Path) -> Iterator[None]:
-    """Have a `claude` that works in *folder* ask for both, and wait."""
-    folder.mkdir(parents=True)
-    # Not a shell, which would be looked through.
-    program = daemon.home / "claude"
-    program.write_text(
-        f"#!{sys.executable}\nimport subprocess, sys\n"
-        "for name in ('gateway', 'gateway', 'deploy-production-eu-west'):\n"
-        f"    subprocess.run([*{command('get')}, name], stdout=subprocess.DEVNULL)\n"
-        "print('asked', flush=True)\nsys.stdin.read()\n"
-    )
-    program.chmod(0o700)
-    with subprocess.Popen(
-        [program],
-        env=daemon.environment,
-        cwd=folder,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"asked\n"
-        yield
-
-
 def masked(lines: list[str]) -> list[str]:
     """Return lines with `#` for each digit, which are times and counts."""
     return [re.sub(r"\d", "#", line) for line in lines]
@@ -72,7 +42,11 @@ def masked(lines: list[str]) -> list[str]:
 def test_the_screen_is_as_documented_and_as_before_afterwards(daemon: RunningDaemon) -> None:
     """Fits 80 columns; says who asked as people do; `q` ends it and nothing of it stays."""
     folder = daemon.home / "src/app"
-    with agent(daemon, folder), Window(daemon.home, daemon.environment) as window:
+    asked = ["gateway", "gateway", "deploy-production-eu-west"]
+    with (
+        agent(daemon, "claude", folder, asked),
+        Window(daemon.home, daemon.environment) as window,
+    ):
         window.run("stty -a > before")
         window.run(f"{WATCH}; echo ended $?; stty -a > after")
         seen = window.wait_for("by hand")

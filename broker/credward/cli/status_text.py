@@ -96,7 +96,7 @@ def problems(listed: StatusList) -> Iterator[str]:
     for warning in listed.warnings:
         yield f"warning: {plain(warning)}"
     if not listed.locked and listed.store and listed.store != "not opened":
-        yield f"store: {plain(listed.store)}"
+        yield f"store: {plain(_short_in(listed.store))}"
     if listed.attestation.startswith("degraded"):
         yield f"attestation: {plain(listed.attestation)}"
 
@@ -203,6 +203,12 @@ def _at(at: float | None, now: float) -> str | None:
     clock = datetime.fromtimestamp(at)  # noqa: DTZ006 - the user's clock
     day = "%H:%M:%S" if abs(at - now) < 86_400 else "%a %d %b %H:%M"
     return f"in {format_duration(at - now)} ({clock:{day}})" if at >= now else _ago(at, now)
+
+
+def _short_in(text: str) -> str:
+    """Return *text* with `~` for the home in a path at its end."""
+    before, between, path = text.partition(" /")
+    return f"{before} {_short(f'/{path}')}" if between else text
 
 
 def _short(folder: str) -> str:

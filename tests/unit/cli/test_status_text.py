@@ -137,6 +137,18 @@ def test_one_credential_is_shown_in_detail(monkeypatch: pytest.MonkeyPatch) -> N
     assert facts["expires"].startswith("in 1h00m (")
 
 
+def test_the_place_of_the_key_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home is `~` there too; what is no path stays."""
+    monkeypatch.setenv("HOME", "/h/ada")
+    stores = ("key file /h/ada/my keys/store.key", "the keychain, item credward")
+    texts = [
+        next(iter(problems(StatusList(now=1.0, pid=1, credentials=[], store=store))))
+        for store in stores
+    ]
+
+    assert texts == ["store: key file ~/my keys/store.key", "store: the keychain, item credward"]
+
+
 def test_an_empty_store_has_a_next_command() -> None:
     """Instead of a header without rows."""
     assert list(text_of(StatusList(now=1.0, pid=1, credentials=[]), 80, in_detail=False)) == [

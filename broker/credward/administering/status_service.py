@@ -193,7 +193,7 @@ class StatusService:
             failure=failure,
             life=view.life,
             login_ends_at=grant.ends_at if grant else None,
-            asks=self._metrics.asks[config.name],
+            asks=self._metrics.asks.get(config.name, 0),
             mints=view.mints,
             failures=view.failures,
             waits=view.waits,

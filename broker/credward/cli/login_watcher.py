@@ -56,7 +56,8 @@ def taken_over(given: wire.GrantGiven) -> str:
 
 
 def _begun(started: wire.LoginStarted) -> str:
-    before = "" if started.account is None else f", which has the login of {plain(started.account)}"
+    account = started.account
+    before = "" if account is None else f", so far logged in as {plain(account)}"
     return f'login for "{started.credential}"{before}'
 
 

@@ -16,10 +16,11 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
+import waiting
 from integration import terminal_window
 from integration.agent_programs import agent
 from integration.command_line import command, log_in
-from integration.daemon import DaemonFactory, RunningDaemon
+from integration.daemon import DaemonFactory
 from integration.oidc import OidcProvider, User
 from integration.terminal_window import Window
 
@@ -53,6 +54,14 @@ provider = "command"
 command = ["/bin/sh", "-c", "echo search-1"]
 lifetime = 28800
 """
+# Who asks for what, in which folder; the last one needs the login.
+_LAST = "claude"
+_AGENTS = (
+    ("codex", "src/api", ["foundry"]),
+    ("gemini", "src/release", ["release-signing-key"] * 2),
+    ("aider", "notes", ["search-api"] * 3),
+    (_LAST, "src/app", ["gateway"] * 5),
+)
 # An hour and minutes, which stay as they are while the picture is taken.
 _LIFE = "28800"
 _ROWS = 17
@@ -94,24 +103,19 @@ def screen() -> str:
         factory = DaemonFactory(Path(folder))
         until.callback(factory.close)
         daemon = factory(_CONFIG.format(issuer=idp.issuer))
-        with User("ada") as user:
-            log_in(daemon, "gateway", lambda url: _come_back(user, url))
-        for each in _agents(daemon):
-            until.enter_context(each)
+        for name, place, asked in _AGENTS:
+            if name == _LAST:
+                # Late, so that the ages in the picture have two digits on a slow machine too.
+                with User("ada") as user:
+                    log_in(daemon, "gateway", lambda url: _come_back(user, url))
+            until.enter_context(agent(daemon, name, daemon.home / place, asked))
         window = until.enter_context(Window(daemon.home, daemon.environment, rows=_ROWS))
         window.run(shlex.join([*command("status"), "--watch"]))
         window.wait_for("needs a login")
+        waiting.until(lambda: re.search(r" \d\ds ago", "\n".join(window.screen())))
         drawn = window.tmux("capture-pane", "-p", "-e")
         window.press("q")
-    return re.sub(r"\d+s ago", "9s ago", re.sub(r"\d\d:\d\d:\d\d", _CLOCK, drawn))
-
-
-def _agents(daemon: RunningDaemon) -> Iterator[object]:
-    home = daemon.home
-    yield agent(daemon, "claude", home / "src/app", ["gateway"] * 5)
-    yield agent(daemon, "codex", home / "src/api", ["foundry"])
-    yield agent(daemon, "gemini", home / "src/release", ["release-signing-key"] * 2)
-    yield agent(daemon, "aider", home / "notes", ["search-api"] * 3)
+    return re.sub(r"\d\ds ago", "12s ago", re.sub(r"\d\d:\d\d:\d\d", _CLOCK, drawn))
 
 
 def draw(text: str, theme: str) -> str:

@@ -93,8 +93,12 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One credential without its secret; instants are Unix seconds, absent ones are null.
 
-    *life*: how long its tokens last, in seconds, as seen in mints. *refresh_at*: when the next one
-    is minted without a request, null if it needs one.
+    *audience* and *upstream_id*: what the token is for, and its id at its issuer, if these are
+    known. *life*: how long its tokens last, in seconds, as seen in mints. *refresh_at*: when the
+    next one is minted without a request, null if it needs one. *last_asked_by*: the name of the
+    harness or program that asked last; it works in the folder *last_asked_in*, null if unknown.
+    *asks*, *mints*, *failures* (mints that failed) and *waits* (asks that waited for a mint) count
+    since the daemon's start.
     """
 
     name: str
@@ -107,9 +111,14 @@ class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
     login_ends_at: float | None = None
     last_asked_at: float | None = None
     last_asked_by: str | None = None
+    last_asked_in: str | None = None
+    last_asked_pid: int | None = None
     token_id: str | None = None
+    audience: str | None = None
+    upstream_id: str | None = None
     failure: Failure | None = None
     life: float | None = None
+    asks: int = 0
     mints: int = 0
     failures: int = 0
     waits: int = 0
@@ -247,11 +256,15 @@ class LoginStart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoginStarted(msgspec.Struct, frozen=True, kw_only=True):
-    """A login that can be watched; *attached*: it was already running."""
+    """A login that can be watched; *attached*: it was already running.
+
+    *account*: whose login the grant has until then, null if none or unknown.
+    """
 
     login_id: str
     grant: str
     credential: str
+    account: str | None = None
     attached: bool = False
 
 

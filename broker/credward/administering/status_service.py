@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from credward import __version__, wire
 from credward.administering.grant_service import GrantService
-from credward.callers.caller import Caller
+from credward.callers.askers import Asker, asker_of
+from credward.callers.caller import Ancestor, Caller
 from credward.callers.peer import Peer
 from credward.clock import Clock
 from credward.config import CredentialConfig
@@ -57,6 +58,10 @@ class ProcessFacts(Protocol):
 
     def hardening(self) -> str:
         """Return which parts of the hardening took effect."""
+        ...
+
+    def folder(self, process: Ancestor) -> str | None:
+        """Return where a process works, None if that is unknown."""
         ...
 
     def gauges(self) -> list[Sample]:
@@ -115,7 +120,8 @@ class StatusService:
             attestation=self._facts.attestation(caller),
             hardening=self._facts.hardening(),
             credentials=[
-                self._status(each, by_name.get(each.grant)) for each in config.credentials.values()
+                self._status(each, by_name.get(each.grant), caller)
+                for each in config.credentials.values()
             ],
             warnings=[*config.warnings, *self._driver.warnings(), *self._facts.warnings()],
             grants=grants,
@@ -160,7 +166,7 @@ class StatusService:
         )
 
     def _status(
-        self, config: CredentialConfig, grant: wire.GrantStatus | None
+        self, config: CredentialConfig, grant: wire.GrantStatus | None, viewer: Caller
     ) -> wire.CredentialStatus:
         view = self._driver.view(config.name)
         state = view.state
@@ -170,26 +176,43 @@ class StatusService:
             state, failure = State.PARKED, grant.failure
         if state is State.EMPTY and failure is None and (refused := self._facts.refusal(config)):
             state, failure = State.PARKED, wire.Failure.of(refused)
+        token = view.token_id and self._driver.facts(config.name, view.token_id)
+        asker, folder = self._last_asker(config.name, viewer)
         return wire.CredentialStatus(
             name=config.name,
             provider=config.provider,
             grant=config.grant,
             state=_LOCKED if self._facts.locked() else state.value,
             token_id=view.token_id,
+            audience=token.audience if token else None,
+            upstream_id=token.upstream_id if token else None,
             issued_at=view.issued_at,
             expires_at=view.expires_at,
             refresh_at=view.refresh_at,
             last_asked_at=view.last_asked_at,
-            last_asked_by=self._metrics.last_asked_by(config.name),
+            last_asked_by=None if asker is None else asker.name,
+            last_asked_in=folder,
+            last_asked_pid=asker.process.pid if asker is not None and asker.process else None,
             failure=failure,
             life=view.life,
             login_ends_at=grant.ends_at if grant else None,
+            asks=self._metrics.asks.get(config.name, 0),
             mints=view.mints,
             failures=view.failures,
             waits=view.waits,
             keys=view.keys,
             base_urls=list(config.base_urls),
         )
+
+    def _last_asker(self, credential: str, viewer: Caller) -> tuple[Asker | None, str | None]:
+        """Return who asked last and where it works; other users do not see the latter."""
+        caller = self._metrics.askers.get(credential)
+        if caller is None:
+            return None, None
+        asker = asker_of(caller)
+        if asker.process is None or caller.uid != viewer.uid:
+            return asker, None
+        return asker, self._facts.folder(asker.process)
 
 
 def _grant_status(

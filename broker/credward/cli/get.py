@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from credward.cli.handing_out import check_output, hand_out
-from credward.cli.names import complete_credentials
+from credward.cli.names import complete_credentials, complete_formats
 from credward.cli.start import reach
 from credward.cli.surroundings import folder_body
 from credward.clock import SystemClock
@@ -27,7 +27,12 @@ _LEAST = 0.3
     "name", default="-", envvar="CREDWARD_CREDENTIAL", shell_complete=complete_credentials
 )
 @click.option(
-    "--format", "shape", default="token", show_default=True, help="token|json|headers|env"
+    "--format",
+    "shape",
+    default="token",
+    show_default=True,
+    shell_complete=complete_formats,
+    help="token|json|headers|env",
 )
 @click.option("--min-remaining", type=click.FloatRange(min=0), help="Seconds it must still last.")
 @click.option(

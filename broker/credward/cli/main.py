@@ -135,7 +135,9 @@ def run(command: click.Command, arguments: list[str], name: str) -> None:
                 "called from within one of its own workers: "
                 "take credward out of the program that the provider runs",
             )
-        command(arguments, prog_name=name, standalone_mode=False)
+        # Click decides by the terminal alone (https://no-color.org).
+        colour = False if environment().get("NO_COLOR") else None
+        command(arguments, prog_name=name, standalone_mode=False, color=colour)
     except BrokerError as error:
         print_error(error)
         sys.exit(error.kind.exit_code)

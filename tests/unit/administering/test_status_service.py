@@ -28,7 +28,7 @@ async def test_each_credential_with_its_state_and_its_grant(services: Services) 
     (gateway,) = [each for each in seen.credentials if each.name == GRANT]
 
     assert states == {"gateway": "fresh", "second": "parked", "plain": "empty"}
-    assert gateway.last_asked_by == "credward 5"
+    assert (gateway.last_asked_by, gateway.last_asked_in, gateway.asks) == ("credward", None, 1)
     assert [each.name for each in seen.grants] == [GRANT]
     assert not seen.locked
 

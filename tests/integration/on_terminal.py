@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -83,6 +84,18 @@ class OnTerminal:
     def type(self, keys: str) -> None:
         """Press keys."""
         os.write(self._master, keys.encode())
+
+    def interrupt(self) -> int:
+        """Press Ctrl-C until it ends, as people do, and return its exit code.
+
+        Once may be too early: Python misses a signal that comes just before it waits for a key.
+        """
+        deadline = time.monotonic() + _PATIENCE
+        while self.process.poll() is None and time.monotonic() < deadline:
+            self.type("\x03")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(3.0)
+        return self.end()
 
     def end(self) -> int:
         """Wait for its end and return its exit code."""

@@ -181,8 +181,7 @@ def test_an_interrupt_anywhere_leaves_nothing(
                 break
             terminal.answer(question, answer)
         terminal.wait_for(at if at != "Number" else "Number")
-        terminal.type("\x03")
-        code = terminal.end()
+        code = terminal.interrupt()
 
     assert code == 130
     assert terminal.text.endswith("credward: stopped\n")
@@ -199,8 +198,7 @@ def test_an_interrupt_of_the_mint_takes_the_block_out(
     with OnTerminal(daemon, "add", "x", "--", str(program.path)) as terminal:
         until(lambda: program.mints == 1)
         during = daemon.config_file.read_bytes()
-        terminal.type("\x03")
-        code = terminal.end()
+        code = terminal.interrupt()
     program.set(hold=None)
 
     assert code == 130

@@ -26,6 +26,7 @@ __all__ = [
     "GrantStatus",
     "Health",
     "Jwks",
+    "LastWords",
     "LoginAnswer",
     "LoginEvent",
     "LoginGivenUp",
@@ -112,6 +113,15 @@ class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
     waits: int = 0
     keys: int = 0
     base_urls: list[str] = []
+
+
+class LastWords(msgspec.Struct, frozen=True, kw_only=True):
+    """The last line that the program of a failed mint wrote to its standard error, masked."""
+
+    line: str = ""
+
+    def __repr__(self) -> str:
+        return "LastWords(***)"
 
 
 class Unusable(msgspec.Struct, frozen=True, kw_only=True):

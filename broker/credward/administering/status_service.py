@@ -138,6 +138,13 @@ class StatusService:
             )
         return wire.Jwks(keys=[self._facts.public_key(config)])
 
+    async def last_words(self, peer: Peer, credential: str) -> wire.LastWords:
+        """Return what the program behind the last failure said; for owners, not for agents."""
+        asked = TokenRequest(credential=credential, format=NOTHING)
+        found: Authorized = await settled(self._gate.authorize("Manage", peer, asked))
+        failure = self._driver.view(found.credential.name).failure
+        return wire.LastWords(line="" if failure is None else failure.said)
+
     def metrics(self) -> str:
         """Return counters and gauges in the Prometheus text format."""
         states = Counter(self._driver.view(name).state for name in self._gate.config.credentials)

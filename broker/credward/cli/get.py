@@ -11,7 +11,9 @@ from credward.cli.handing_out import check_output, hand_out
 from credward.cli.names import complete_credentials
 from credward.cli.start import reach
 from credward.cli.surroundings import folder_body
+from credward.client import Client
 from credward.clock import SystemClock
+from credward.errors import BrokerError
 from credward.paths import environment
 from credward.policy.client_variables import mcp_server, told
 from credward.tokens import TokenRequest
@@ -69,15 +71,29 @@ def hand_over(token_request: TokenRequest, *, start: bool, fresh: bool = False) 
     end = clock.elapsed() + token_request.timeout
     folder = folder_body(token_request.timeout)
     client = reach(start=start, timeout=max(_LEAST, end - clock.elapsed()))
-    if fresh:
-        seconds = max(_LEAST, end - clock.elapsed())
-        client.refresh(token_request.credential, seconds)
-    token_request = msgspec.structs.replace(
-        token_request,
-        timeout=max(_LEAST, end - clock.elapsed()),
-        mcp_server=mcp_server(environ) if token_request.format == "headers" else None,
-    )
-    body, headers = client.get_token(token_request, folder, told(environ))
+    try:
+        if fresh:
+            client.refresh(token_request.credential, max(_LEAST, end - clock.elapsed()))
+        token_request = msgspec.structs.replace(
+            token_request,
+            timeout=max(_LEAST, end - clock.elapsed()),
+            mcp_server=mcp_server(environ) if token_request.format == "headers" else None,
+        )
+        body, headers = client.get_token(token_request, folder, told(environ))
+    except BrokerError as error:
+        raise _explained(client, token_request.credential, error) from error
     hand_out(body, end - clock.elapsed())
     if "lifetime-short" in headers:
         click.echo("credward: note: it lasts less long than you asked for", err=True)
+
+
+def _explained(client: Client, name: str, error: BrokerError) -> BrokerError:
+    """Return the error with the program's last line for a person at a terminal."""
+    if not sys.stderr.isatty():
+        return error
+    from credward.cli.last_words import last_words
+
+    said = last_words(client, name, error)
+    if not said:
+        return error
+    return msgspec.structs.replace(error.failure, hint=f"the program said: {said}").error()

@@ -14,6 +14,7 @@ import msgspec
 
 from credward import wire
 from credward.cli.config import read_config, replace_file
+from credward.cli.last_words import last_words
 from credward.cli.start import client_of, paths, reach
 from credward.client import Client
 from credward.errors import BrokerError, Failure, Kind
@@ -115,7 +116,8 @@ def tried(name: str, client: Client | None = None) -> Trial:
         in_force = True
         return Trial(in_force=True, minted=client.refresh(name, _MINT))
     except BrokerError as error:
-        return Trial(in_force=in_force, failure=error.failure)
+        said = last_words(client, name, error) if client is not None and in_force else ""
+        return Trial(in_force=in_force, failure=error.failure, said=said)
 
 
 def stays(failure: Failure) -> bool:

@@ -17,6 +17,7 @@ from credward import errors
 from credward.errors import BrokerError, Kind, Recovery
 
 __all__ = [
+    "ConfigSource",
     "CredentialStatus",
     "Dropped",
     "Failure",
@@ -140,6 +141,13 @@ class Unusable(msgspec.Struct, frozen=True, kw_only=True):
     remaining: float | None = None
 
 
+class ConfigSource(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of the configuration in force, and a digest of the text that was read."""
+
+    path: str
+    digest: str
+
+
 class StatusList(msgspec.Struct, frozen=True, kw_only=True):
     """All credentials; *now* is the daemon's clock, *attestation* how well it sees callers."""
 
@@ -156,6 +164,7 @@ class StatusList(msgspec.Struct, frozen=True, kw_only=True):
     grants: list[GrantStatus] = []
     locked: bool = False
     store: str = ""
+    sources: list[ConfigSource] = []
 
 
 class RefreshResult(msgspec.Struct, frozen=True, kw_only=True):

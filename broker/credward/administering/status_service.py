@@ -118,6 +118,10 @@ class StatusService:
             grants=grants,
             locked=locked,
             store=self._facts.store(),
+            sources=[
+                wire.ConfigSource(path=str(path), digest=digest)
+                for path, digest in zip(config.sources, config.digests, strict=False)
+            ],
             unusable=[_unusable(each) for each in self._fallbacks.unusable(config)],
         )
 

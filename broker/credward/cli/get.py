@@ -11,7 +11,6 @@ from credward.cli.handing_out import check_output, hand_out
 from credward.cli.names import complete_credentials
 from credward.cli.start import reach
 from credward.cli.surroundings import folder_body
-from credward.client import Client
 from credward.clock import SystemClock
 from credward.errors import BrokerError
 from credward.paths import environment
@@ -81,19 +80,9 @@ def hand_over(token_request: TokenRequest, *, start: bool, fresh: bool = False) 
         )
         body, headers = client.get_token(token_request, folder, told(environ))
     except BrokerError as error:
-        raise _explained(client, token_request.credential, error) from error
+        from credward.cli.explaining import explained
+
+        raise explained(client, token_request.credential, error) from error
     hand_out(body, end - clock.elapsed())
     if "lifetime-short" in headers:
         click.echo("credward: note: it lasts less long than you asked for", err=True)
-
-
-def _explained(client: Client, name: str, error: BrokerError) -> BrokerError:
-    """Return the error with the program's last line for a person at a terminal."""
-    if not sys.stderr.isatty():
-        return error
-    from credward.cli.last_words import last_words
-
-    said = last_words(client, name, error)
-    if not said:
-        return error
-    return msgspec.structs.replace(error.failure, hint=f"the program said: {said}").error()

@@ -152,6 +152,10 @@ def run(command: click.Command, arguments: list[str], name: str) -> None:
             )
         command(arguments, prog_name=name, standalone_mode=False)
     except BrokerError as error:
+        if error.kind is Kind.UNKNOWN_CREDENTIAL:
+            from credward.cli.explaining import not_in_force
+
+            error = not_in_force(error)
         print_error(error)
         sys.exit(error.kind.exit_code)
     except click.Abort:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tomllib
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from credward.config.locate import Locator
 from credward.named_files import read_checked
 from credward.paths import Paths
 
-__all__ = ["Complaints", "Layer", "named_tables", "read_layers", "toml_place"]
+__all__ = ["Complaints", "Layer", "named_tables", "read_layers", "text_digest", "toml_place"]
 
 
 class Complaints(msgspec.Struct):
@@ -34,6 +35,7 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     system: bool
     data: dict[str, Any]
     locator: Locator
+    digest: str = ""
 
     def at(self, *path: str) -> str:
         """Return `file:line` of a key."""
@@ -101,7 +103,14 @@ def _read(path: Path, complaints: Complaints, *, system: bool) -> Layer | None:
         line, _ = toml_place(error, text)
         complaints.errors.append(f"{path}:{line}: not valid TOML, {_in_words(error)}")
         return None
-    return Layer(path=path, system=system, data=data, locator=Locator(text))
+    return Layer(
+        path=path, system=system, data=data, locator=Locator(text), digest=text_digest(text)
+    )
+
+
+def text_digest(text: str) -> str:
+    """Return a short digest of a file's text, to see whether another one was read."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def toml_place(error: tomllib.TOMLDecodeError, text: str) -> tuple[int, int]:

@@ -14,7 +14,7 @@ import msgspec
 
 from credward import wire
 from credward.cli.config import read_config, replace_file
-from credward.cli.last_words import last_words
+from credward.cli.explaining import last_words
 from credward.cli.start import client_of, paths, reach
 from credward.client import Client
 from credward.errors import BrokerError, Failure, Kind

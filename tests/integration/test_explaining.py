@@ -78,3 +78,40 @@ def test_nobody_else_sees_it_and_no_log_has_it(
     for text in (terminal.text, answer.text, status, audit, daemon.log()):
         assert "corp-west" not in text
         assert MARK not in text
+
+
+def test_an_edit_that_is_not_in_force_is_said(
+    start_daemon: DaemonFactory, tmp_path: Path, tool: Path
+) -> None:
+    """A new name anywhere, a changed block on a terminal; a reload ends both."""
+    daemon = start(start_daemon, tmp_path, tool)
+    text = daemon.config_file.read_text()
+    daemon.write_config(text.replace(str(tool), "/bin/true") + block(tool).replace(".x]", ".y]"))
+    unknown = cli(daemon, "get", "y")
+    with OnTerminal(daemon, "get", "x") as terminal:
+        terminal.end()
+    assert cli(daemon, "daemon", "reload").returncode == 0
+    with OnTerminal(daemon, "get", "x") as later:
+        later.end()
+
+    newer = "is newer than what is in force: run credward daemon reload\n"
+    line = len(text.splitlines()) + 1
+    assert unknown.returncode == 78
+    assert unknown.stderr == (f'credward: "y" is in {daemon.config_file}:{line}, which {newer}')
+    assert f"{daemon.config_file} {newer}" in terminal.text
+    assert "newer" not in later.text
+
+
+def test_words_for_what_is_not_there(start_daemon: DaemonFactory, tmp_path: Path) -> None:
+    """An empty list says so to people, a local credential needs no login."""
+    daemon = start_daemon(permit_all(tmp_path) + '[credentials.demo]\nprovider = "local"\n')
+    listed = cli(daemon, "secret", "list")
+    login = cli(daemon, "login", "demo")
+    shape = cli(daemon, "get", "demo", "--format", "jsn")
+
+    assert (listed.returncode, listed.stdout) == (0, "")
+    assert listed.stderr == "no secrets yet: run credward secret set NAME\n"
+    assert login.returncode == 64
+    assert "needs no login" in login.stderr
+    assert login.stderr.endswith("run credward get demo\n")
+    assert shape.stderr == 'credward: no format "jsn", perhaps "json"\n'

@@ -17,6 +17,9 @@ from credward import errors
 from credward.errors import BrokerError, Kind, Recovery
 
 __all__ = [
+    "Choice",
+    "ChoiceChange",
+    "ChoiceList",
     "ConfigSource",
     "CredentialStatus",
     "Dropped",
@@ -149,13 +152,18 @@ class ConfigSource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatusList(msgspec.Struct, frozen=True, kw_only=True):
-    """All credentials; *now* is the daemon's clock, *attestation* how well it sees callers."""
+    """All credentials; *now* is the daemon's clock, *attestation* how well it sees callers.
+
+    *active* is what this caller gets without a name, *active_because* says why.
+    """
 
     version: str = ""
     now: float
     pid: int
     credentials: list[CredentialStatus]
     default: str | None = None
+    active: str | None = None
+    active_because: str = ""
     attestation: str = ""
     hardening: str = ""
     started_at: float | None = None
@@ -165,6 +173,34 @@ class StatusList(msgspec.Struct, frozen=True, kw_only=True):
     locked: bool = False
     store: str = ""
     sources: list[ConfigSource] = []
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """A credential that was chosen for callers that name none.
+
+    *folder*: an absolute path, for callers there and below; null: everywhere. *agent*: a harness,
+    null: every caller.
+    """
+
+    credential: str
+    folder: str | None = None
+    agent: str | None = None
+
+
+class ChoiceList(msgspec.Struct, frozen=True, kw_only=True):
+    """All choices; *active* is what this caller gets without a name, *because* says why."""
+
+    choices: list[Choice]
+    active: str | None = None
+    because: str = ""
+
+
+class ChoiceChange(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of `POST /v1/choices`; *credential* null forgets the one for this folder and agent."""
+
+    credential: Word | None = None
+    folder: Annotated[str, msgspec.Meta(max_length=4096)] | None = None
+    agent: Word | None = None
 
 
 class RefreshResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -298,6 +298,30 @@ def test_a_helper_of_claude_code_is_taken_over(daemon: RunningDaemon, program: M
     assert "credward-helper" in json.loads(settings.read_text())["apiKeyHelper"]
 
 
+def test_a_program_of_codex_is_taken_over(daemon: RunningDaemon, program: MintProgram) -> None:
+    """Its settings are the user's to change: what to write there is shown."""
+    settings = daemon.home / ".codex/config.toml"
+    settings.parent.mkdir()
+    text = (
+        '[model_providers.corp]\nbase_url = "https://llm.example.com/v1"\n'
+        f'[model_providers.corp.auth]\ncommand = "{program.path}"\n'
+    )
+    settings.write_text(text)
+    with OnTerminal(daemon, "add", "corp") as terminal:
+        choose(terminal, "the program that Codex runs for a token")
+        terminal.answer("Base URL", "-")
+        terminal.wait_for("Add corp?")
+        terminal.type("\n")
+        terminal.wait_for(f"in {settings}, let Codex run the helper")
+        assert terminal.end() == 0
+
+    assert settings.read_text() == text
+    assert 'credward-helper", args = ["corp"]' in terminal.text
+    assert "base_url" not in written(daemon)["corp"]
+    got = cli(daemon, "get", "corp")
+    assert got.stdout.startswith("opaque-")
+
+
 def test_a_login_is_offered_where_one_is_needed(
     daemon: RunningDaemon, upstream: OAuthServer
 ) -> None:

@@ -87,7 +87,7 @@ def test_an_edit_that_is_not_in_force_is_said(
     daemon = start(start_daemon, tmp_path, tool)
     text = daemon.config_file.read_text()
     daemon.write_config(text.replace(str(tool), "/bin/true") + block(tool).replace(".x]", ".y]"))
-    unknown = cli(daemon, "get", "y")
+    unknown = cli(daemon, "get", "--fresh", "y")
     with OnTerminal(daemon, "get", "x") as terminal:
         terminal.end()
     assert cli(daemon, "daemon", "reload").returncode == 0

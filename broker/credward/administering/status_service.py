@@ -100,6 +100,7 @@ class StatusService:
         caller = self._gate.require("Inspect", peer)
         await self._facts.wait_for_store()
         config = self._gate.config
+        chosen = self._gate.chosen(caller)
         locked = self._facts.locked()
         grants = [_grant_status(*each, locked=locked) for each in self._grants.views()]
         by_name = {each.name: each for each in grants}
@@ -109,6 +110,8 @@ class StatusService:
             pid=os.getpid(),
             started_at=self._started_at,
             default=config.default,
+            active=chosen.credential.name if chosen.credential else None,
+            active_because=chosen.because,
             attestation=self._facts.attestation(caller),
             hardening=self._facts.hardening(),
             credentials=[

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-__all__ = ["MARKS", "UNKNOWN_HARNESS", "harness_name", "is_transparent", "relay_name"]
+__all__ = [
+    "HARNESS_NAMES",
+    "MARKS",
+    "UNKNOWN_HARNESS",
+    "harness_name",
+    "is_transparent",
+    "relay_name",
+]
 
 # Agent harnesses by the name of their process; the value is what policies and people call them.
 _HARNESSES = {
@@ -27,6 +34,7 @@ _HARNESSES = {
     "zero": "zero",
     "hermes-agent": "hermes",
 }
+HARNESS_NAMES = frozenset(_HARNESSES.values())
 # For a harness whose file has another name: its installation folder, as a part of the path.
 _FOLDERS = {
     "/claude/versions/": "claude",

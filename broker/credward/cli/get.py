@@ -24,11 +24,18 @@ _LEAST = 0.3
 
 
 @click.command("get", epilog="Example: credward get gateway --format headers")
-@click.argument("name", default="-", shell_complete=complete_credentials)
+@click.argument(
+    "name", default="-", envvar="CREDWARD_CREDENTIAL", shell_complete=complete_credentials
+)
 @click.option(
     "--format", "shape", default="token", show_default=True, help="token|json|headers|env"
 )
 @click.option("--min-remaining", type=click.FloatRange(min=0), help="Seconds it must still last.")
+@click.option(
+    "--cache-ttl",
+    type=click.FloatRange(min=0),
+    help="Seconds that you will keep it before you ask again.",
+)
 @click.option("--timeout", type=click.FloatRange(_LEAST, 600), default=10.0, show_default=True)
 @click.option("--audience", help="Another audience, if listed in serve.audiences.")
 @click.option("--scope", "scopes", multiple=True, help="A scope, if listed in serve.scopes.")
@@ -39,6 +46,7 @@ def command(
     name: str,
     shape: str,
     min_remaining: float | None,
+    cache_ttl: float | None,
     timeout: float,
     audience: str | None,
     scopes: tuple[str, ...],
@@ -56,14 +64,19 @@ def command(
         audience=audience,
         scopes=scopes,
         min_remaining=min_remaining,
+        cache_ttl=cache_ttl,
         timeout=timeout,
         client_base_url=base_url,
     )
-    hand_over(token_request, start=not no_start, fresh=fresh)
+    if hand_over(token_request, start=not no_start, fresh=fresh):
+        click.echo("credward: note: it lasts less long than you asked for", err=True)
 
 
-def hand_over(token_request: TokenRequest, *, start: bool, fresh: bool = False) -> None:
-    """Ask for this folder and environment, and print the answer; *fresh*: of a new mint."""
+def hand_over(token_request: TokenRequest, *, start: bool, fresh: bool = False) -> bool:
+    """Ask for this folder and environment, and print the answer; *fresh*: of a new mint.
+
+    Return whether it lasts less long than was asked for.
+    """
     check_output(sys.stdout)
     environ = environment()
     clock = SystemClock()
@@ -84,5 +97,4 @@ def hand_over(token_request: TokenRequest, *, start: bool, fresh: bool = False) 
 
         raise explained(client, token_request.credential, error) from error
     hand_out(body, end - clock.elapsed())
-    if "lifetime-short" in headers:
-        click.echo("credward: note: it lasts less long than you asked for", err=True)
+    return "lifetime-short" in headers

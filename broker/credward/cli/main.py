@@ -34,6 +34,7 @@ _FIRST = {
     "login": _Entry("login", "Log in once for every credential on that grant."),
     "status": _Entry("status", "Show every credential, its token and its grant."),
     "get": _Entry("get", "Print a credential in the format that a program expects."),
+    "use": _Entry("use", "Choose the credential for callers that name none."),
     "setup": _Entry("setup.command", "Let a tool get its credential from credward."),
     "doctor": _Entry("doctor", "Check what really runs, and say what mends it."),
 }

@@ -18,7 +18,13 @@ from credward.errors import BrokerError
 if TYPE_CHECKING:
     from credward.config import CredentialConfig
 
-__all__ = ["complete_credentials", "complete_grants", "complete_providers", "complete_secrets"]
+__all__ = [
+    "complete_agents",
+    "complete_credentials",
+    "complete_grants",
+    "complete_providers",
+    "complete_secrets",
+]
 
 # A user who presses Tab must not wait for a busy daemon (seconds).
 _PATIENCE = 1.0
@@ -52,6 +58,17 @@ def complete_providers(
     from credward.settings.registry import SETTINGS
 
     return _beginning(incomplete, SETTINGS)
+
+
+def complete_agents(
+    ctx: click.Context,  # noqa: ARG001 - click's signature
+    param: click.Parameter,  # noqa: ARG001
+    incomplete: str,
+) -> list[str]:
+    """Return the agents that credward knows, and `claude-code`, the name of the tool."""
+    from credward.callers.programs import HARNESS_NAMES
+
+    return _beginning(incomplete, {"claude-code", *HARNESS_NAMES})
 
 
 def complete_secrets(

@@ -18,7 +18,7 @@ __all__ = ["command"]
     "serve",
     hidden=True,
     short_help="Run the daemon, in the foreground or detached.",
-    epilog="Example: credward serve --detach",
+    epilog="Example: credward serve --config my.toml",
 )
 @click.option("--config", type=click.Path(path_type=Path), help="Read only this file.")
 @click.option("--socket", type=click.Path(path_type=Path), help="Listen at this path.")

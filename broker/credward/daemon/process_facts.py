@@ -44,7 +44,9 @@ class ProcessFacts:
     def warnings(self) -> list[str]:
         """Return warnings for people."""
         unsaved = self._kept.records.failure
+        active = self._holder.active
         return [
+            *active.choices.warnings(active.config),
             *self._kept.opened_store.warnings(),
             *([unsaved.message] if unsaved else []),
             *self._notices.warnings(),

@@ -147,8 +147,8 @@ def _not_added(change: Plan, errors: ConfigErrors) -> BrokerError:
     )
 
 
-def tell(change: Plan, trial: Trial, options: Options) -> int:
-    """Say how it went, and what to type next; return the exit code."""
+def tell(change: Plan, trial: Trial, options: Options, *, with_next: bool = True) -> int:
+    """Say how it went, and what to type next if it works; return the exit code."""
     name, failure = change.name, trial.failure
     if failure is not None and trial.taken_back:
         _complain(trial)
@@ -162,7 +162,9 @@ def tell(change: Plan, trial: Trial, options: Options) -> int:
     if options.make_default and change.former not in {None, name}:
         click.echo(f"the default is {name} now, it was {change.former}")
     if failure is None:
-        _tell_minted(load_config(paths()).credentials[name], trial)
+        _tell_minted(trial)
+        if with_next:
+            click.echo(f"next: {after_mint(load_config(paths()).credentials[name])}")
         return 0
     comes = f"next: {what_next(name, trial)}"
     if failure.kind in {Kind.DENIED, Kind.NOT_RUNNING, Kind.LOGIN_REQUIRED}:
@@ -182,7 +184,7 @@ def _complain(trial: Trial) -> None:
         click.echo(f"the program said: {plain(trial.said)}", err=True)
 
 
-def _tell_minted(credential: CredentialConfig, trial: Trial) -> None:
+def _tell_minted(trial: Trial) -> None:
     assert trial.minted is not None
     result = trial.minted
     life = (
@@ -191,7 +193,6 @@ def _tell_minted(credential: CredentialConfig, trial: Trial) -> None:
         else f"that lasts {format_duration(result.expires_at - result.issued_at)}"
     )
     click.echo(f"minted a token {life}")
-    click.echo(f"next: {after_mint(credential)}")
 
 
 def after_mint(credential: CredentialConfig) -> str:

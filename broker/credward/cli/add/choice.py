@@ -90,7 +90,7 @@ def base_url_question(found: str, *, asked: bool) -> Question:
     """Ask where the token may be sent; *asked*: it belongs into the command line."""
     return Question(
         key="base_url",
-        label="base URL of the only server that may get it (empty: any)",
+        label=f"base URL of the only server that may get it ({'-' if found else 'empty'}: any)",
         word=found if asked else "",
         default=found,
         check=_check_base_url,

@@ -29,6 +29,8 @@ __all__ = ["ask"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LONGEST_KEY = 32 * 1024
+# The answer that leaves out what has a default.
+_NOTHING = "-"
 
 
 def ask(name: str | None, options: Options) -> None:
@@ -68,7 +70,7 @@ def _carry_out(choice: Choice, wanted: Wanted, store: Store | None, options: Opt
             trial = carry_out(change, options, prepare=store.put)
             if trial.taken_back:
                 store.take_back()
-    code = tell(change, trial, options)
+    code = tell(change, trial, options, with_next=choice.script is None)
     if trial.taken_back:
         sys.exit(code)
     if choice.moves is not None and trial.minted is not None:
@@ -118,6 +120,8 @@ def _ask_program() -> tuple[str, ...]:
 def _ask_question(question: Question) -> str:
     def check(text: str) -> str:
         text = text.strip()
+        if question.default is not None and text == _NOTHING:
+            return ""
         if text and question.check is not None:
             try:
                 question.check(text)

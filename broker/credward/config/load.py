@@ -261,9 +261,9 @@ def _named_grants(layers: list[Layer]) -> set[str]:
 
 def _no_provider(name: str, provider: object) -> str:
     if provider is None:
-        return f"{name} has no provider: one of {', '.join(sorted(SETTINGS))}"
+        return f'credentials.{name}: "provider" is missing: one of ' + ", ".join(sorted(SETTINGS))
     near = guess(str(provider), SETTINGS) or f": one of {', '.join(sorted(SETTINGS))}"
-    return f'{name}: no provider "{provider}"{near}'
+    return f'credentials.{name}: no provider "{provider}"{near}'
 
 
 def _merged(

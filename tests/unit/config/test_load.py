@@ -54,9 +54,9 @@ GOOD = '[credentials.a]\nprovider = "local"\n'
     [
         (
             '[credentials.a]\nprovider = "locl"\n',
-            '2: a: no provider "locl", perhaps "local"',
+            '2: credentials.a: no provider "locl", perhaps "local"',
         ),
-        ("[credentials.a]\nlifetime = 5\n", "1: a has no provider"),
+        ("[credentials.a]\nlifetime = 5\n", '1: credentials.a: "provider" is missing: one of'),
         (GOOD + "lifetme = 5\n", '3: unknown key "lifetme" for provider local, perhaps "lifetime"'),
         (
             GOOD + "\nlifetime = 'x'\n",

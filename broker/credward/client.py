@@ -137,6 +137,10 @@ class Client:
         """Return the public keys of a `local` credential."""
         return self._read(self._ask("GET", _path(credential) + "/jwks"), wire.Jwks)
 
+    def last_words(self, credential: str) -> wire.LastWords:
+        """Return what the program of the last failed mint said, masked; for owners only."""
+        return self._read(self._ask("GET", _path(credential) + "/stderr"), wire.LastWords)
+
     def audit(self, after: int | None = None) -> AuditLines:
         """Return the newest lines of the audit log, or those from a byte offset on."""
         answer = self._ask("GET", "/v1/audit", {} if after is None else {"after": str(after)})

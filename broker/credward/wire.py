@@ -20,6 +20,7 @@ __all__ = [
     "Choice",
     "ChoiceChange",
     "ChoiceList",
+    "ConfigSource",
     "CredentialStatus",
     "Dropped",
     "Failure",
@@ -29,6 +30,7 @@ __all__ = [
     "GrantStatus",
     "Health",
     "Jwks",
+    "LastWords",
     "LoginAnswer",
     "LoginEvent",
     "LoginGivenUp",
@@ -126,6 +128,15 @@ class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
     base_urls: list[str] = []
 
 
+class LastWords(msgspec.Struct, frozen=True, kw_only=True):
+    """The last line that the program of a failed mint wrote to its standard error, masked."""
+
+    line: str = ""
+
+    def __repr__(self) -> str:
+        return "LastWords(***)"
+
+
 class Unusable(msgspec.Struct, frozen=True, kw_only=True):
     """A credential that gives no token now: *kind* is `cooldown` or `disabled`.
 
@@ -140,6 +151,13 @@ class Unusable(msgspec.Struct, frozen=True, kw_only=True):
     since: float | None = None
     until: float | None = None
     remaining: float | None = None
+
+
+class ConfigSource(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of the configuration in force, and a digest of the text that was read."""
+
+    path: str
+    digest: str
 
 
 class StatusList(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,6 +181,7 @@ class StatusList(msgspec.Struct, frozen=True, kw_only=True):
     grants: list[GrantStatus] = []
     locked: bool = False
     store: str = ""
+    sources: list[ConfigSource] = []
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):

@@ -127,6 +127,10 @@ class StatusService:
             grants=grants,
             locked=locked,
             store=self._facts.store(),
+            sources=[
+                wire.ConfigSource(path=str(path), digest=digest)
+                for path, digest in zip(config.sources, config.digests, strict=False)
+            ],
             unusable=[_unusable(each) for each in self._fallbacks.unusable(config)],
         )
 
@@ -146,6 +150,13 @@ class StatusService:
                 "get them from its issuer",
             )
         return wire.Jwks(keys=[self._facts.public_key(config)])
+
+    async def last_words(self, peer: Peer, credential: str) -> wire.LastWords:
+        """Return what the program behind the last failure said; for owners, not for agents."""
+        asked = TokenRequest(credential=credential, format=NOTHING)
+        found: Authorized = await settled(self._gate.authorize("Manage", peer, asked))
+        failure = self._driver.view(found.credential.name).failure
+        return wire.LastWords(line="" if failure is None else failure.said)
 
     def metrics(self) -> str:
         """Return counters and gauges in the Prometheus text format."""

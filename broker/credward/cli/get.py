@@ -12,6 +12,7 @@ from credward.cli.names import complete_credentials, complete_formats
 from credward.cli.start import reach
 from credward.cli.surroundings import folder_body
 from credward.clock import SystemClock
+from credward.errors import BrokerError
 from credward.paths import environment
 from credward.policy.client_variables import mcp_server, told
 from credward.tokens import TokenRequest
@@ -87,14 +88,18 @@ def hand_over(token_request: TokenRequest, *, start: bool, fresh: bool = False) 
     end = clock.elapsed() + token_request.timeout
     folder = folder_body(token_request.timeout)
     client = reach(start=start, timeout=max(_LEAST, end - clock.elapsed()))
-    if fresh:
-        seconds = max(_LEAST, end - clock.elapsed())
-        client.refresh(token_request.credential, seconds)
-    token_request = msgspec.structs.replace(
-        token_request,
-        timeout=max(_LEAST, end - clock.elapsed()),
-        mcp_server=mcp_server(environ) if token_request.format == "headers" else None,
-    )
-    body, headers = client.get_token(token_request, folder, told(environ))
+    try:
+        if fresh:
+            client.refresh(token_request.credential, max(_LEAST, end - clock.elapsed()))
+        token_request = msgspec.structs.replace(
+            token_request,
+            timeout=max(_LEAST, end - clock.elapsed()),
+            mcp_server=mcp_server(environ) if token_request.format == "headers" else None,
+        )
+        body, headers = client.get_token(token_request, folder, told(environ))
+    except BrokerError as error:
+        from credward.cli.explaining import explained
+
+        raise explained(client, token_request.credential, error) from error
     hand_out(body, end - clock.elapsed())
     return "lifetime-short" in headers

@@ -20,6 +20,7 @@ __all__ = [
     "format_duration",
     "plain",
     "print_error",
+    "print_excerpt",
     "print_json",
     "print_table",
     "warn_of_disk",
@@ -29,8 +30,21 @@ __all__ = [
 def print_error(error: BrokerError) -> None:
     """Print *error* on stderr."""
     click.echo(f"credward: {plain(error.message)}", err=True)
-    if error.failure.hint and sys.stderr.isatty():
+    if not sys.stderr.isatty():
+        return
+    print_excerpt(error.message)
+    if error.failure.hint:
         click.echo(f"hint: {plain(error.failure.hint)}", err=True)
+
+
+def print_excerpt(message: str) -> None:
+    """Print on stderr the line of the file that *message* names, if it names one."""
+    if not message.startswith("/"):
+        return
+    from credward.cli.excerpt import excerpt
+
+    if (shown := excerpt(message)) is not None:
+        click.echo(shown, err=True)
 
 
 def warn_of_disk() -> None:

@@ -9,7 +9,7 @@ import pytest
 from credward.errors import BrokerError, Failure, Kind
 from credward.issuing.released import Released
 from credward.tokens import TokenRequest
-from unit.administering.services import PERSON, Services
+from unit.administering.services import AGENT, PERSON, Services
 from unit.grants.rig import GRANT
 
 
@@ -80,3 +80,18 @@ async def test_only_what_signs_itself_has_keys(services: Services) -> None:
 
     assert caught.value.kind is Kind.BAD_REQUEST
     assert services.asked.status.health().pid > 0
+
+
+async def test_last_words_are_for_owners(services: Services) -> None:
+    """Nothing before a failure; who may not manage learns nothing."""
+    before = await services.asked.status.last_words(PERSON, GRANT)
+    failure = Failure.of(Kind.PROVIDER_REFUSED, "refused", said="the last line")
+    services.driver.grant_parked(GRANT, failure)
+    after = await services.asked.status.last_words(PERSON, GRANT)
+    listed = await services.asked.status.statuses(PERSON)
+
+    assert (before.line, after.line) == ("", "the last line")
+    assert "the last line" not in repr(listed) + repr(after)
+    with pytest.raises(BrokerError) as caught:
+        await services.asked.status.last_words(AGENT, GRANT)
+    assert caught.value.kind is Kind.DENIED

@@ -131,7 +131,12 @@ class Unusable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatusList(msgspec.Struct, frozen=True, kw_only=True):
-    """All credentials; *now* is the daemon's clock, *attestation* how well it sees callers."""
+    """All credentials; *now* is the daemon's clock, *attestation* how well it sees callers.
+
+    *config_files*: the files that it read, the weakest first. *config_epoch* and *policy_epoch* are
+    digests of the configuration and the policy in force, empty from an older daemon.
+    *store_failure*: why the store cannot be opened.
+    """
 
     version: str = ""
     now: float
@@ -146,6 +151,10 @@ class StatusList(msgspec.Struct, frozen=True, kw_only=True):
     grants: list[GrantStatus] = []
     locked: bool = False
     store: str = ""
+    store_failure: Failure | None = None
+    config_files: list[str] = []
+    config_epoch: str = ""
+    policy_epoch: str = ""
 
 
 class RefreshResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -51,6 +51,18 @@ class ProcessFacts(Protocol):
         """Return where the store's key comes from."""
         ...
 
+    def store_failure(self) -> Failure | None:
+        """Return why the store cannot be opened, None if it is open or was not tried."""
+        ...
+
+    def config_epoch(self) -> str:
+        """Return a digest of the configuration in force."""
+        ...
+
+    def policy_epoch(self) -> str:
+        """Return a digest of the policy in force."""
+        ...
+
     def warnings(self) -> list[str]:
         """Return what people should know."""
         ...
@@ -103,6 +115,7 @@ class StatusService:
         locked = self._facts.locked()
         grants = [_grant_status(*each, locked=locked) for each in self._grants.views()]
         by_name = {each.name: each for each in grants}
+        failed = self._facts.store_failure()
         return wire.StatusList(
             version=__version__,
             now=self._clock.now(),
@@ -118,6 +131,10 @@ class StatusService:
             grants=grants,
             locked=locked,
             store=self._facts.store(),
+            store_failure=wire.Failure.of(failed) if failed else None,
+            config_files=[str(each) for each in config.sources],
+            config_epoch=self._facts.config_epoch(),
+            policy_epoch=self._facts.policy_epoch(),
             unusable=[_unusable(each) for each in self._fallbacks.unusable(config)],
         )
 

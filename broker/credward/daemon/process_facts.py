@@ -7,6 +7,7 @@ import os
 from credward.callers.attestation import attestation_report
 from credward.callers.caller import Caller
 from credward.config import CredentialConfig
+from credward.config.digest import digest_of
 from credward.daemon.hardening import hardening_report
 from credward.errors import Failure
 from credward.grants.kept import Kept
@@ -40,6 +41,18 @@ class ProcessFacts:
     def store(self) -> str:
         """Return where the store's key comes from."""
         return self._kept.opened_store.describe()
+
+    def store_failure(self) -> Failure | None:
+        """Return why the store cannot be opened."""
+        return self._kept.opened_store.failure
+
+    def config_epoch(self) -> str:
+        """Return a digest of the configuration in force."""
+        return digest_of(self._holder.active.config)
+
+    def policy_epoch(self) -> str:
+        """Return a digest of the policy in force."""
+        return self._holder.active.policy.epoch
 
     def warnings(self) -> list[str]:
         """Return warnings for people."""

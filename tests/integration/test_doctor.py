@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from canaries import canary
 from fakes.entra_server import unsigned
 from fakes.oauth_server import OAuthServer
+from integration.accounts import Account, account_of_its_own
 from integration.command_line import cli, command
 from integration.daemon import BROKER, DaemonFactory, RunningDaemon, permit_all
 from integration.minting import MintProgram
@@ -455,9 +458,7 @@ def test_fix_leaves_alone_what_is_not_its_own(bench: Bench, row: str) -> None:
 
     assert found.returncode != 0
     assert "fix:" not in found.stdout
-    assert found.stdout.endswith(
-        "nothing here can be mended without you: type what the lines say\n"
-    )
+    assert found.stdout.endswith("nothing here can be fixed without you: type what the lines say\n")
     assert bench.settings.read_text() == before
 
 
@@ -479,3 +480,29 @@ def test_it_takes_about_as_long_as_other_commands(bench: Bench) -> None:
         return min(taken)
 
     assert seconds("doctor", "gateway") < 8 * seconds("status")
+
+
+@pytest.fixture
+def account() -> Iterator[Account]:
+    """An account with one credential, and no daemon."""
+    folder = Path(tempfile.mkdtemp(prefix="cw-", dir="/tmp"))
+    with account_of_its_own(folder) as made:
+        made.write_config('[credentials.gateway]\nprovider = "local"\n')
+        yield made
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_starts_the_daemon_of_the_account_where_a_helper_would(account: Account) -> None:
+    """And with `--fix` also where only its owner may."""
+    first = account.cli("doctor")
+    account.stop_daemon()
+    alone = {"CREDWARD_CONFIG": str(account.config_file)}
+    refused = account.cli("doctor", CREDWARD_NO_START="1", **alone)
+    fixed = account.cli("doctor", "--fix", CREDWARD_NO_START="1", **alone)
+
+    assert first.returncode == 0, first.stdout
+    assert refused.returncode == 69
+    assert "fail daemon: the daemon is not running: run credward daemon start\n" in refused.stdout
+    assert fixed.returncode == 0, fixed.stdout + fixed.stderr
+    assert "fix: credward daemon start\nstarted: pid " in fixed.stdout
+    assert account.cli("daemon", "stop", **alone).returncode == 0

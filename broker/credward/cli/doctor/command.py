@@ -50,12 +50,16 @@ def command(name: str, settings: Path | None, fix: bool, yes: bool, as_json: boo
     before = diagnose(name, settings, told=told)
     fixed = fix_all(before, yes=yes, quiet=as_json)
     if not fixed:
-        if as_json:
-            print_report(before, [])
-        elif before.exit_code:
-            click.echo("nothing here can be mended without you: type what the lines say")
-        sys.exit(before.exit_code)
-    after = diagnose(name, settings, told=told)
+        if before.exit_code and not as_json:
+            click.echo("nothing here can be fixed without you: type what the lines say")
+        after = before
+    elif fixed[-1].examined and settings is None:
+        # Set-up has just printed the findings.
+        sys.exit(fixed[-1].exit_code)
+    else:
+        if not as_json:
+            click.echo("\nchecked again:")
+        after = diagnose(name, settings, told=told)
     if as_json:
         print_report(after, fixed)
     sys.exit(after.exit_code)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import msgspec
 from credward.cli.doctor.claude_code import check_claude_code
 from credward.cli.doctor.configuration import check_configuration
 from credward.cli.doctor.daemon import check_daemon
-from credward.cli.doctor.finding import Finding, Known, failed
+from credward.cli.doctor.finding import Finding, Fixed, Known, failed
 from credward.cli.doctor.folder import check_settings_here
 from credward.cli.doctor.helper import check_helper, check_run
 from credward.cli.doctor.shell_files import check_shell_files
@@ -74,7 +74,7 @@ def examine(name: str, *, settings: Path | None = None, as_json: bool = False) -
     """
     report = diagnose(name, settings, told=None if as_json else print_finding)
     if as_json:
-        print_report(report, [])
+        print_report(report)
     return report.exit_code
 
 
@@ -100,9 +100,10 @@ def print_finding(finding: Finding) -> None:
     click.echo(f"{mark} {finding.check}: {plain(finding.text)}")
 
 
-def print_report(report: Report, fixed: list[dict[str, Any]]) -> None:
+def print_report(report: Report, fixed: Sequence[Fixed] = ()) -> None:
     """Print a report for programs, and what was *fixed* before."""
-    print_json({**report.for_programs(), "fixed": fixed})
+    told = [{"command": each.command, "done": each.done, "problem": each.problem} for each in fixed]
+    print_json({**report.for_programs(), "fixed": told})
 
 
 def _findings(known: Known) -> Iterator[Finding]:

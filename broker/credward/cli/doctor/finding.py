@@ -12,7 +12,7 @@ from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Kind
 from credward.wire import StatusList
 
-__all__ = ["Finding", "Known", "fail", "failed", "ok", "warn"]
+__all__ = ["Finding", "Fixed", "Known", "fail", "failed", "ok", "warn"]
 
 _Mark = Literal["ok", "warn", "fail"]
 
@@ -28,6 +28,19 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     kind: Kind | None = None
     fix: tuple[str, ...] = ()
+
+
+class Fixed(msgspec.Struct, frozen=True, kw_only=True):
+    """A command that was run, and why it did not work; None if it did.
+
+    *examined*: it ended with a doctor of its own, whose exit code is *exit_code*.
+    """
+
+    command: str
+    done: bool
+    problem: str | None
+    exit_code: int
+    examined: bool
 
 
 class Known(msgspec.Struct, kw_only=True):

@@ -2,64 +2,54 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-from collections.abc import Iterator
-from typing import Any
+import subprocess
+import sys
 
 import click
 
 from credward.cli.doctor.examine import Report
-from credward.errors import BrokerError
+from credward.cli.doctor.finding import Fixed
 
 __all__ = ["fix_all"]
 
 
-def fix_all(report: Report, *, yes: bool, quiet: bool) -> list[dict[str, Any]]:
-    """Run each such command of *report* once; return each with its result.
+def fix_all(report: Report, *, yes: bool, quiet: bool) -> list[Fixed]:
+    """Run each such command of *report* once.
 
-    Settings of another tool change only after a yes, typed or as *yes*. With *quiet* only the
-    result tells what happened.
+    Settings of another tool change only after a yes, typed or as *yes*. With *quiet* nothing is
+    printed.
     """
     commands = dict.fromkeys(each.fix for each in report.findings if each.fix)
-    results = []
-    for words in commands:
-        line = f"credward {' '.join(words)}"
-        if not quiet:
-            click.echo(f"\nfix: {line}")
-        heard = io.StringIO()
-        with contextlib.redirect_stdout(heard) if quiet else contextlib.nullcontext():
-            problem = _run([*words, *_more(words, yes=yes, quiet=quiet)])
-        if problem is not None and not quiet:
-            click.echo(f"not done: {problem}")
-        results.append({"command": line, "done": problem is None, "problem": problem})
-    if results and not quiet:
-        click.echo()
-    return results
+    return [_fix(words, yes=yes, quiet=quiet) for words in commands]
 
 
-def _more(words: tuple[str, ...], *, yes: bool, quiet: bool) -> Iterator[str]:
-    if words[0] == "setup":
-        if yes:
-            yield "--yes"
-        if quiet:
-            # It would ask, or examine again.
-            yield "--json"
+def _fix(words: tuple[str, ...], *, yes: bool, quiet: bool) -> Fixed:
+    line = f"credward {' '.join(words)}"
+    changes_settings = words[0] == "setup"
+    if not quiet:
+        click.echo(f"\nfix: {line}")
+    more = [("--yes", changes_settings and yes), ("--json", changes_settings and quiet)]
+    # A process of its own: a daemon that it starts is no child of what has seen a token.
+    done = subprocess.run(
+        [*_interpreter(), *words, *(option for option, wanted in more if wanted)],
+        stdout=subprocess.DEVNULL if quiet else None,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    complaints = [each for each in done.stderr.splitlines() if each.startswith("credward: ")]
+    problem = complaints[-1].removeprefix("credward: ") if complaints else None
+    if not quiet:
+        click.echo(done.stderr, nl=False, err=True)
+    return Fixed(
+        command=line,
+        done=problem is None,
+        problem=problem,
+        exit_code=done.returncode,
+        examined=changes_settings and not quiet and problem is None,
+    )
 
 
-def _run(words: list[str]) -> str | None:
-    """Run one command in this process; return why it failed, None if it worked."""
-    from credward.cli.main import credward
-
-    try:
-        credward(words, prog_name="credward", standalone_mode=False)
-    except BrokerError as error:
-        return error.message
-    except click.Abort:
-        return "stopped"
-    except click.ClickException as error:
-        return error.format_message()
-    except SystemExit:
-        # Set-up ends with doctor, whose findings are printed anyway.
-        return None
-    return None
+def _interpreter() -> list[str]:
+    """Return how this program is called; never with the working directory in the search path."""
+    return [sys.executable, "-I" if sys.flags.isolated else "-P", "-m", "credward"]

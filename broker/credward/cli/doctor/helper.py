@@ -8,11 +8,13 @@ from pathlib import Path
 
 from credward import __version__
 from credward.cli.doctor.finding import Finding, Known, fail, ok, warn
-from credward.cli.doctor.token import shape_of, token_now
+from credward.cli.doctor.token import shape_of
 from credward.cli.helper_probe import Build, Probe, build_of, find_helper, probe
+from credward.cli.start import reach
 from credward.config import CredentialConfig
 from credward.errors import Kind
 from credward.paths import environment
+from credward.wire import StatusList
 
 __all__ = ["check_helper", "check_run"]
 
@@ -100,8 +102,17 @@ def _judge(known: Known, credential: CredentialConfig, seen: Probe) -> Iterator[
 
 
 def _same(known: Known, credential: CredentialConfig, seen: Probe) -> bool:
-    # In between it may have been refreshed.
-    return seen.digest == known.given or seen.digest == token_now(credential)
+    """Return whether the token is that of this credential; one of a later mint counts as such."""
+    assert known.statuses is not None
+    return seen.digest == known.given or (
+        _mints(credential, known.statuses) < _mints(credential, reach().statuses())
+    )
+
+
+def _mints(credential: CredentialConfig, listed: StatusList) -> int:
+    """Return how often it and those that may replace it were minted."""
+    names = {credential.name, *credential.fallback}
+    return sum(each.mints for each in listed.credentials if each.name in names)
 
 
 def _other_token(known: Known, credential: CredentialConfig) -> str:

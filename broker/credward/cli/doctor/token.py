@@ -21,7 +21,7 @@ from credward.errors import Kind
 from credward.tokens import TokenRequest
 from credward.wire import StatusList
 
-__all__ = ["check_token", "clock_fault", "shape_of", "token_now"]
+__all__ = ["check_token", "clock_fault", "shape_of"]
 
 # Issuers themselves allow for some difference (seconds).
 _TOLERANCE = 60.0
@@ -54,11 +54,6 @@ def _failures(credential: CredentialConfig, listed: StatusList) -> Iterator[Find
     for each in listed.credentials:
         if each.name == credential.name and each.failure is not None:
             yield warn("token", each.failure.message)
-
-
-def token_now(credential: CredentialConfig) -> str:
-    """Return the digest of what the credential gives now; raise `BrokerError`."""
-    return digest(_ask(credential))
 
 
 def shape_of(credential: CredentialConfig) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from canaries import canary
+from credward.cli.helper_probe import find_helper
 from fakes.entra_server import unsigned
 from fakes.oauth_server import OAuthServer
 from integration.accounts import Account, account_of_its_own
@@ -398,10 +399,15 @@ def test_a_folder_cannot_have_its_programs_run(bench: Bench) -> None:
     script.write_text(f"#!/bin/sh\ntouch {trap}\n")
     script.chmod(0o755)
     bench.change(apiKeyHelper="credward-helper gateway")
-    bench.project(env={"PATH": f"{programs}:/usr/bin", "BASH_ENV": str(script), "ENV": str(script)})
+    bench.environ["PATH"] = f"{find_helper().parent}:/usr/bin:/bin"
+    well = bench.run("doctor", "gateway")
+    bench.project(env={"PATH": f"{programs}:/usr/bin:/bin"})
     found = bench.run("doctor", "gateway")
 
-    assert found.returncode != 0
+    assert well.returncode == 0, well.stdout
+    assert "names it without its directory, so it may not be found: run" in well.stdout
+    assert found.returncode == 77
+    assert "ok   helper run: a token of" in found.stdout
     assert "sets PATH, which may lead to another daemon or program: remove it there" in found.stdout
     assert not trap.exists()
 

@@ -390,6 +390,23 @@ def test_a_settings_file_that_set_up_wrote_is_one_that_doctor_reads(
     assert f"run credward setup claude-code gateway --settings {path}\n" in broken.stdout
 
 
+def test_a_set_up_of_one_folder_works_from_the_second_run_on(
+    start_daemon: DaemonFactory, program: MintProgram, server: OAuthServer
+) -> None:
+    """Set-up and doctor agree, and say what it costs there; in another folder nothing is set up."""
+    bench = Bench(start_daemon, program, server)
+    bench.daemon.start()
+    written = bench.run("setup", "claude-code", "gateway", "--yes", "--settings", "local")
+    found = bench.run("doctor", "gateway")
+    elsewhere = cli(bench.daemon, "doctor", "gateway")
+
+    assert written.returncode == found.returncode == 0, written.stdout
+    for each in (written, found):
+        assert "warn Claude Code: settings of the folder name the base URL" in each.stdout
+        assert "ok   helper run: a token of" in each.stdout
+    assert elsewhere.returncode == 77
+
+
 def test_a_folder_cannot_have_its_programs_run(bench: Bench) -> None:
     """Its variables reach neither the shell nor the helper that doctor runs."""
     trap = bench.daemon.home / "trap"

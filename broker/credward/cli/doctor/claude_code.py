@@ -61,13 +61,11 @@ def _not_set_up(credential: CredentialConfig, merged: Merged) -> Iterator[Findin
     if misfit(credential) is not None:
         return
     command = f"run credward setup claude-code {credential.name}"
-    claims = read_claims(told(merged.environment()))
-    refused = check_base_url(
-        credential.base_urls, credential.allowed_flags, claims.base_url, claims.flags
-    )
+    environ = merged.environment()
+    refused = _denial(credential, environ)
     if refused is None:
         yield warn(_CHECK, f"has no helper: {command}")
-    elif credential.base_urls and not _is_listed(credential, claims.base_url):
+    elif not _is_listed(credential, read_claims(told(environ)).base_url):
         text = (
             f"has no helper, and this shell does not name {listed(credential.base_urls)}, which "
             f'"{credential.name}" is for: {command}'
@@ -139,31 +137,53 @@ def _destination(credential: CredentialConfig, merged: Merged) -> Iterator[Findi
     What only the files of the folder do is found by `folder`.
     """
     environ = merged.environment(folder=False)
-    claims = read_claims(told(environ))
-    denial = check_base_url(
-        credential.base_urls, credential.allowed_flags, claims.base_url, claims.flags
-    )
-    if denial is None:
+    if (denial := _denial(credential, environ)) is None:
         return
-    if _is_listed(credential, claims.base_url):
+    if _denial(credential, merged.environment()) is None:
+        # Observed: a first run sees variables of the user's, given and managed settings only.
+        text = (
+            "settings of the folder name the base URL; Claude Code tells its helper of these from "
+        )
+        text += "the second run on, so each session begins with a refusal: run credward setup "
+        yield warn(_CHECK, f"{text}claude-code {credential.name}")
+    elif _is_listed(credential, read_claims(told(environ)).base_url):
         text = f'an agent of this shell gets nothing, because "{credential.name}" {denial}'
         yield fail(_CHECK, text, Kind.DENIED)
-        return
-    if any(is_yes(environ.get(switch, "")) for switch in _SWITCHES):
-        # Reported as a switch; its address matters only afterwards.
-        return
+    elif not any(is_yes(environ.get(switch, "")) for switch in _SWITCHES):
+        # A switch is reported as such; the address matters only afterwards.
+        yield _wrong_base_url(credential, merged, environ)
+
+
+def _wrong_base_url(
+    credential: CredentialConfig, merged: Merged, environ: Mapping[str, str]
+) -> Finding:
     only = f'but "{credential.name}" is for {listed(credential.base_urls)} only'
-    level = merged.setter(_URL)
     again = f"run credward setup claude-code {credential.name}"
     fix: tuple[str, ...] = ("setup", "claude-code", credential.name)
     if not environ.get(_URL):
-        text = f"no settings file sets {_URL}, so requests go to {claims.base_url}, {only}: {again}"
-    elif level is None or _is_user(level):
-        text = f"{_where(merged, _URL)} to {_origin(environ)}, {only}: {again}"
-    else:
-        text = f"{_where(merged, _URL)} to {_origin(environ)}, {only}: {_again(credential, level)}"
-        fix = ()
-    yield fail(_CHECK, text, Kind.DENIED, fix)
+        goes_to = read_claims(told(environ)).base_url
+        text = f"no settings file sets {_URL}, so requests go to {goes_to}, {only}: {again}"
+        return fail(_CHECK, text, Kind.DENIED, fix)
+    level = next(
+        (
+            each
+            for each in reversed(merged.levels)
+            if not each.of_the_folder and _URL in each.variables
+        ),
+        None,
+    )
+    if level is not None and not _is_user(level):
+        again, fix = _again(credential, level), ()
+    where = f"{_URL} is set in this shell" if level is None else f"{level.path} sets {_URL}"
+    return fail(_CHECK, f"{where} to {_origin(environ)}, {only}: {again}", Kind.DENIED, fix)
+
+
+def _denial(credential: CredentialConfig, environ: Mapping[str, str]) -> str | None:
+    """Return why the credential is not handed out in this environment, None if it is."""
+    claims = read_claims(told(environ))
+    return check_base_url(
+        credential.base_urls, credential.allowed_flags, claims.base_url, claims.flags
+    )
 
 
 def _cache_time(known: Known, credential: CredentialConfig, merged: Merged) -> Iterator[Finding]:

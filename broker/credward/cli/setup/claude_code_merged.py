@@ -69,7 +69,8 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
     def environment(self, *, folder: bool = True) -> dict[str, str]:
         """Return the environment of Claude Code and its helper.
 
-        Without *folder*: as if there were no settings of the repository.
+        Without *folder*: as if there were no settings of the repository. That is what the first run
+        of a helper sees (observed with 2.1.329), but for a few variables such as its cache time.
         """
         found = dict(self.shell)
         for level in self.levels:

@@ -337,6 +337,16 @@ def test_one_run_shows_everything_that_is_wrong(bench: Bench) -> None:
     assert failures(found) == ["daemon", *of_claude, "folder", "shell files"]
 
 
+def test_a_line_that_cannot_run_hides_nothing_beside_it(bench: Bench) -> None:
+    """The address is looked at too, and the helper itself is seen to work."""
+    for row in ("the helper is gone", "the base URL is wrong", "the cache time is not a number"):
+        BREAKS[row](bench)
+    found = bench.run("doctor", "gateway")
+
+    assert failures(found) == ["Claude Code"] * 3
+    assert "ok   helper run: a token of" in found.stdout
+
+
 def test_what_works_is_said_too(bench: Bench) -> None:
     """Each link that was seen, and nothing twice."""
     found = json.loads(bench.run("doctor", "gateway", "--json").stdout)

@@ -97,8 +97,9 @@ def _line(known: Known, credential: CredentialConfig, line: str, level: Level) -
             text = f"{level.path} names it without its directory, so it may not be found: {again}"
             yield warn(_CHECK, text)
         return
-    mended = fault.set_up_again and _is_user(level)
-    fix = ("setup", "claude-code", credential.name) if mended else ()
+    known.set_up = fault.set_up_again
+    again_here = fault.set_up_again and _is_user(level)
+    fix = ("setup", "claude-code", credential.name) if again_here else ()
     yield fail(_CHECK, f"{level.path} {fault.text}", Kind.FIX_CONFIGURATION, fix)
 
 

@@ -31,7 +31,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fixed(msgspec.Struct, frozen=True, kw_only=True):
-    """A command that was run, and why it did not work; None if it did.
+    """A command that was run; *problem* is why it did not work, if nobody has seen that yet.
 
     *examined*: it ended with a doctor of its own, whose exit code is *exit_code*.
     """
@@ -47,8 +47,9 @@ class Known(msgspec.Struct, kw_only=True):
     """What was asked, and results of earlier checks for later ones.
 
     *settings*: one more settings file of the agent. *policy_epoch*: the digest of the policy files.
-    *given*: the digest of the token that the credential gives. *set_up*: a settings file runs the
-    helper for this credential. *line*: the one to try. *broken*: the kinds of failures so far.
+    *given*: the digest of the token that the credential gives. *set_up*: a settings file is meant
+    to run the helper for this credential. *line*: the one to try. *broken*: the kinds of failures
+    so far.
     """
 
     name: str

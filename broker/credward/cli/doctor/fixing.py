@@ -9,8 +9,12 @@ import click
 
 from credward.cli.doctor.examine import Report
 from credward.cli.doctor.finding import Fixed
+from credward.errors import Kind
 
 __all__ = ["fix_all"]
+
+# Without a yes, and stopped by Ctrl-C or a no.
+_REFUSED = {Kind.BAD_REQUEST.exit_code, 130}
 
 
 def fix_all(report: Report, *, yes: bool, quiet: bool) -> list[Fixed]:
@@ -33,21 +37,26 @@ def _fix(words: tuple[str, ...], *, yes: bool, quiet: bool) -> Fixed:
     done = subprocess.run(
         [*_interpreter(), *words, *(option for option, wanted in more if wanted)],
         stdout=subprocess.DEVNULL if quiet else None,
-        stderr=subprocess.PIPE,
+        # A question of it may be asked on either.
+        stderr=subprocess.PIPE if quiet else None,
         text=True,
         check=False,
     )
-    complaints = [each for each in done.stderr.splitlines() if each.startswith("credward: ")]
-    problem = complaints[-1].removeprefix("credward: ") if complaints else None
-    if not quiet:
-        click.echo(done.stderr, nl=False, err=True)
+    code = done.returncode
+    examined = changes_settings and not quiet and code not in _REFUSED
     return Fixed(
         command=line,
-        done=problem is None,
-        problem=problem,
-        exit_code=done.returncode,
-        examined=changes_settings and not quiet and problem is None,
+        done=code == 0 or examined,
+        problem=_problem(done.stderr) if quiet and code != 0 else None,
+        exit_code=code,
+        examined=examined,
     )
+
+
+def _problem(stderr: str) -> str:
+    """Return the last line, without our name."""
+    lines = stderr.strip().splitlines() or ["it failed: run it by hand"]
+    return lines[-1].removeprefix("credward: ")
 
 
 def _interpreter() -> list[str]:

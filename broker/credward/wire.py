@@ -164,6 +164,8 @@ class StatusList(msgspec.Struct, frozen=True, kw_only=True):
     """All credentials; *now* is the daemon's clock, *attestation* how well it sees callers.
 
     *active* is what this caller gets without a name, *active_because* says why.
+    *sources*: the files that it read, the weakest first. *policy_epoch*: a digest of the policy in
+    force, empty from an older daemon. *store_failure*: why the store cannot be opened.
     """
 
     version: str = ""
@@ -181,7 +183,9 @@ class StatusList(msgspec.Struct, frozen=True, kw_only=True):
     grants: list[GrantStatus] = []
     locked: bool = False
     store: str = ""
+    store_failure: Failure | None = None
     sources: list[ConfigSource] = []
+    policy_epoch: str = ""
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):

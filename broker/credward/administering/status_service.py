@@ -52,6 +52,14 @@ class ProcessFacts(Protocol):
         """Return where the store's key comes from."""
         ...
 
+    def store_failure(self) -> Failure | None:
+        """Return why the store cannot be opened, None if it is open or was not tried."""
+        ...
+
+    def policy_epoch(self) -> str:
+        """Return a digest of the policy in force."""
+        ...
+
     def warnings(self) -> list[str]:
         """Return what people should know."""
         ...
@@ -109,6 +117,7 @@ class StatusService:
         locked = self._facts.locked()
         grants = [_grant_status(*each, locked=locked) for each in self._grants.views()]
         by_name = {each.name: each for each in grants}
+        failed = self._facts.store_failure()
         return wire.StatusList(
             version=__version__,
             now=self._clock.now(),
@@ -131,6 +140,8 @@ class StatusService:
                 wire.ConfigSource(path=str(path), digest=digest)
                 for path, digest in zip(config.sources, config.digests, strict=False)
             ],
+            store_failure=wire.Failure.of(failed) if failed else None,
+            policy_epoch=self._facts.policy_epoch(),
             unusable=[_unusable(each) for each in self._fallbacks.unusable(config)],
         )
 

@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -17,6 +17,9 @@ from credward.cli.output import print_error, print_excerpt, print_json
 from credward.cli.start import client_of, paths
 from credward.config import Config, Paths, load_config
 from credward.errors import BrokerError, ConfigErrors, Kind
+
+if TYPE_CHECKING:
+    from credward.policy.engine import PolicyEngine
 
 __all__ = ["command", "read_config", "replace_file"]
 
@@ -135,16 +138,21 @@ def _put_in_force() -> str:
 
 def checked(found: Paths, explicit: Path | None) -> Config:
     """Read configuration and policy as the daemon would."""
+    config = load_config(found, explicit)
+    checked_policy(config)
+    return config
+
+
+def checked_policy(config: Config) -> PolicyEngine:
+    """Read the policy of *config* as the daemon would."""
     from credward.policy.engine import PolicyEngine
 
-    config = load_config(found, explicit)
-    PolicyEngine.load(
+    return PolicyEngine.load(
         mode=config.listen.mode,
         owner_uid=os.geteuid(),
         allow_uids=config.listen.allow_uids,
         directory=config.policy.directory,
     )
-    return config
 
 
 def read_config(target: Path) -> str:

@@ -36,7 +36,7 @@ _FIRST = {
     "get": _Entry("get", "Print a credential in the format that a program expects."),
     "use": _Entry("use", "Choose the credential for callers that name none."),
     "setup": _Entry("setup.command", "Let a tool get its credential from credward."),
-    "doctor": _Entry("doctor", "Check what really runs, and say what mends it."),
+    "doctor": _Entry("doctor.command", "Check what really runs, and say what mends it."),
 }
 _MORE = {
     "remove": _Entry("remove", "Remove a credential, and what was made for it alone."),

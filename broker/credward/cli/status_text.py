@@ -10,6 +10,7 @@ from datetime import datetime
 
 import click
 
+from credward.cli.active import active_name, explain
 from credward.cli.output import format_duration
 from credward.cli.tables import Column, cut, lines_of, plain, width_of
 from credward.paths import environment
@@ -47,6 +48,9 @@ def text_of(listed: StatusList, width: int | None, *, in_detail: bool) -> Iterat
         if grants := logins(listed, width):
             yield from ("", *grants, "")
     yield from problems(listed)
+    if not in_detail and len(listed.credentials) > 1:
+        active = explain(listed.active, listed.active_because)
+        yield f"* without a name: {active}" if active else "without a name: none is chosen"
 
 
 def table(listed: StatusList, width: int | None) -> list[str]:
@@ -54,7 +58,7 @@ def table(listed: StatusList, width: int | None) -> list[str]:
     rows = listed.credentials
     now, doubtful = listed.now, _doubtful(listed)
     columns = [
-        Column(title="NAME", cells=[each.name for each in rows], least=24),
+        Column(title="NAME", cells=[_marked(each.name, listed) for each in rows], least=24),
         Column(title="PROVIDER", cells=[each.provider for each in rows], goes=6),
         Column(title="STATE", cells=[_state(each, doubtful) for each in rows]),
         Column(title="EXPIRES", cells=[_expires(each, now) for each in rows], goes=1),
@@ -109,6 +113,10 @@ def asker_text(status: CredentialStatus) -> str | None:
     return status.last_asked_by if folder is None else f"{status.last_asked_by} in {_short(folder)}"
 
 
+def _marked(name: str, listed: StatusList) -> str:
+    return f"{name} *" if name == active_name(listed.active) else name
+
+
 def _failures(listed: StatusList) -> Iterator[str]:
     if listed.locked:
         yield "the store is locked: run credward unlock"
@@ -134,6 +142,7 @@ def detail(listed: StatusList) -> Iterator[str]:
     facts = [
         ("name", click.style(plain(each.name), bold=True)),
         ("provider", plain(each.provider)),
+        ("without a name", "this one" if each.name == active_name(listed.active) else None),
         ("state", click.style(state, fg=_COLOURS.get(state))),
         ("expires", _at(each.expires_at, now) or _expires(each, now)),
         ("next refresh", _at(each.refresh_at, now)),

@@ -43,6 +43,14 @@ class ProcessFacts:
         """Return where the store's key comes from."""
         return self._kept.opened_store.describe()
 
+    def store_failure(self) -> Failure | None:
+        """Return why the store cannot be opened."""
+        return self._kept.opened_store.failure
+
+    def policy_epoch(self) -> str:
+        """Return a digest of the policy in force."""
+        return self._holder.active.policy.epoch
+
     def warnings(self) -> list[str]:
         """Return warnings for people."""
         unsaved = self._kept.records.failure

@@ -322,21 +322,3 @@ def _error(failure: Failure) -> LoginEvent:
 
 def _shown(field: str) -> str:
     return "".join(each for each in field[:40] if each.isprintable())
-
-
-def _no_login(config: Config, credential: CredentialConfig) -> BrokerError:
-    """Return the error for a credential without a login: what to do instead."""
-    name = credential.name
-    if credential.provider == "local":
-        text = f"needs no login, its tokens are signed on this machine: run credward get {name}"
-    elif (behind := login_behind(config, credential)) is not None:
-        text = (
-            f'has no login of its own, it is minted from "{behind.name}": '
-            f"run credward login {behind.name}"
-        )
-    else:
-        text = (
-            "has no login of its own: log in where its secret comes from, "
-            f"then run credward get --fresh {name}"
-        )
-    return BrokerError(Kind.BAD_REQUEST, f'"{name}" {text}')

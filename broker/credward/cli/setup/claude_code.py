@@ -31,6 +31,7 @@ __all__ = [
     "cache_time",
     "helper_call",
     "kept_for",
+    "managed_files",
     "misfit",
     "ours",
     "remedy",
@@ -110,7 +111,7 @@ def remedy(name: str, path: Path, paths: Mapping[str, Path], *, replace: bool) -
 
     *replace*: it is not ours.
     """
-    if path in _managed_files():
+    if path in managed_files():
         return "ask your administrator"
     command = f"run credward setup claude-code {name}{' --replace' if replace else ''}"
     return command if path == paths["user"] else f"remove it there, or {command} --settings local"
@@ -176,7 +177,7 @@ def helper_call(line: str, helper: Path) -> HelperCall | None:
 
 def active_helper(paths: Mapping[str, Path]) -> tuple[str, Path] | None:
     """Return the current `apiKeyHelper` and its file, managed ones first."""
-    for path in [*_managed_files(), *reversed(list(paths.values()))]:
+    for path in [*managed_files(), *reversed(list(paths.values()))]:
         found = _member(path, HELPER)
         if isinstance(found, str):
             return found, path
@@ -196,7 +197,7 @@ def warnings(environ: Mapping[str, str], paths: Mapping[str, Path], target: Path
                 yield f"{name} is named in {path}: remove it there"
     if environ.get("CLAUDE_CODE_OAUTH_TOKEN"):
         yield "CLAUDE_CODE_OAUTH_TOKEN is set: the helper overrides it"
-    for path in _managed_files():
+    for path in managed_files():
         if _member(path, HELPER):
             yield f"{path} sets apiKeyHelper and overrides yours: ask your administrator"
         for name in ("forceLoginMethod", "forceLoginOrgUUID"):
@@ -210,7 +211,7 @@ def warnings(environ: Mapping[str, str], paths: Mapping[str, Path], target: Path
 
 def settings_environment(paths: Mapping[str, Path]) -> dict[str, str]:
     """Return the variables that the settings files set for Claude Code and what it starts."""
-    tables = [_member(path, ("env",)) for path in (*paths.values(), *_managed_files())]
+    tables = [_member(path, ("env",)) for path in (*paths.values(), *managed_files())]
     return {
         name: value
         for table in tables
@@ -237,7 +238,8 @@ def _member(path: Path, member: tuple[str, ...]) -> Any:
         return None
 
 
-def _managed_files() -> list[Path]:
+def managed_files() -> list[Path]:
+    """Return the readable settings files of the administrator, the strongest first."""
     found = []
     for directory in _MANAGED:
         found += sorted((directory / "managed-settings.d").glob("*.json"), reverse=True)

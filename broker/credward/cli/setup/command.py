@@ -125,7 +125,7 @@ def claude_code_command(
     if not (undo or dry_run):
         from credward.cli.doctor import examine
 
-        sys.exit(examine(name))
+        sys.exit(examine(name, settings=target))
 
 
 class _Plan(msgspec.Struct, frozen=True, kw_only=True):

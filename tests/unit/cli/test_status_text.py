@@ -167,3 +167,18 @@ def test_a_problem_is_said_once_and_obeyed_by_no_terminal() -> None:
     assert list(problems(StatusList(now=30.0, pid=1, credentials=both))) == [
         "no\ufffd[2J. Next try in 1m00s"
     ]
+
+
+def test_the_active_one_is_marked_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several; of one alone nobody asks."""
+    monkeypatch.delenv("CREDWARD_CREDENTIAL", raising=False)
+    other = CredentialStatus(name="other", state="empty")
+    both = StatusList(
+        now=90.0, pid=1, credentials=[ONE, other], active="other", active_because="chosen for claude"
+    )
+    lines = [click.unstyle(line) for line in text_of(both, None, in_detail=False)]
+    alone = StatusList(now=90.0, pid=1, credentials=[ONE], active="gateway")
+
+    assert [line.split("  ")[0] for line in lines[:3]] == ["NAME", "gateway", "other *"]
+    assert lines[-1] == "* without a name: other (chosen for claude)"
+    assert not any("without a name" in line for line in text_of(alone, None, in_detail=False))

@@ -10,7 +10,7 @@ from credward.cli.start import paths
 from credward.config import load_config
 from credward.issuing.asking import DEFAULT_NAME, find_credential
 
-__all__ = ["check_configuration", "check_credential"]
+__all__ = ["check_active", "check_configuration"]
 
 
 def check_configuration(known: Known) -> Iterator[Finding]:
@@ -21,14 +21,22 @@ def check_configuration(known: Known) -> Iterator[Finding]:
     yield ok("configuration", files)
     for warning in config.warnings:
         yield warn("configuration", warning)
+    if known.name != DEFAULT_NAME:
+        yield from _named(known, known.name)
 
 
-def check_credential(known: Known) -> Iterator[Finding]:
-    """Report which credential is meant; without a name the daemon knows what was chosen here."""
+def check_active(known: Known) -> Iterator[Finding]:
+    """Report which credential counts here if none was named: what the daemon says, and why."""
+    if known.name != DEFAULT_NAME:
+        return
+    if known.statuses is not None and known.statuses.active:
+        yield from _named(known, known.statuses.active, f" ({known.statuses.active_because})")
+    else:
+        yield from _named(known, DEFAULT_NAME)
+
+
+def _named(known: Known, name: str, why: str = "") -> Iterator[Finding]:
     if known.config is None:
         return
-    name, why = known.name, ""
-    if name == DEFAULT_NAME and known.statuses is not None and known.statuses.active:
-        name, why = known.statuses.active, f" ({known.statuses.active_because})"
     known.credential = credential = find_credential(known.config, name)
     yield ok("credential", f'"{credential.name}" by {credential.provider}{why}')

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from credward.cli.doctor.claude_code import check_claude_code
-from credward.cli.doctor.configuration import check_configuration, check_credential
+from credward.cli.doctor.configuration import check_active, check_configuration
 from credward.cli.doctor.daemon import check_daemon
 from credward.cli.doctor.finding import Finding, Fixed, Known, failed
 from credward.cli.doctor.folder import check_settings_here
@@ -27,7 +27,7 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 _CHECKS: tuple[tuple[str, Callable[[Known], Iterator[Finding]]], ...] = (
     ("configuration", check_configuration),
     ("daemon", check_daemon),
-    ("credential", check_credential),
+    ("credential", check_active),
     ("token", check_token),
     ("helper", check_helper),
     ("Claude Code", check_claude_code),

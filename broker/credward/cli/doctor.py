@@ -25,13 +25,13 @@ from credward.cli.output import format_duration, print_json
 from credward.cli.recording import unrecorded_places
 from credward.cli.setup import claude_code
 from credward.cli.start import paths, reach
-from credward.cli.surroundings import folder_body
+from credward.cli.surroundings import folder_body, report
 from credward.config import Config, CredentialConfig, environment
 from credward.errors import BrokerError, Kind
 from credward.issuing.asking import find_credential
 from credward.policy.base_url import check_base_url
 from credward.policy.claude_settings import read_folder
-from credward.policy.client_variables import read_claims, told
+from credward.policy.client_variables import read_claims
 from credward.policy.redirects import check_folder, shown
 from credward.tokens import Folder
 from credward.wire import StatusList
@@ -315,7 +315,11 @@ def _claude_code(known: _Known, _name: str) -> Iterator[Finding]:
     home = next(iter(credential.base_urls), None)
     # The run above had a clean environment; an agent started from here has another one.
     denial = check_base_url(
-        credential.base_urls, credential.allowed_flags, home, read_claims(told(said)).flags
+        credential.base_urls,
+        credential.allowed_flags,
+        home,
+        read_claims(report(said, _PATIENCE)).flags,
+        name=credential.name,
     )
     if denial is not None:
         text = f'an agent of this shell gets nothing, for "{credential.name}" {denial}'
@@ -337,9 +341,11 @@ def _folder(known: _Known, _name: str) -> Iterator[Finding]:
         text = f"the settings files here cannot be checked, {error}: ask in another folder"
         yield Finding(check="folder", mark="fail", text=text, kind=Kind.BAD_REQUEST)
         return
-    said = read_claims(told(environment())).variables
+    said = read_claims(report(environment(), _PATIENCE)).variables
     folder = replace(found, variables=tuple(said.items()))
-    denial = check_folder(credential.base_urls, credential.allowed_flags, folder)
+    denial = check_folder(
+        credential.base_urls, credential.allowed_flags, folder, name=credential.name
+    )
     if denial is not None:
         text = f'"{credential.name}" {denial}'
         yield Finding(check="folder", mark="fail", text=text, kind=Kind.DENIED)

@@ -1,5 +1,6 @@
 /*
- * sha256.c: SHA-256 (FIPS 180-4) of bytes in memory, so that the helper needs only libc.
+ * sha256.c: SHA-256 (FIPS 180-4, whose names the variables have) of bytes in memory, so that the
+ * helper needs only libc.
  */
 #include "helper.h"
 
@@ -24,7 +25,9 @@ static uint32_t turned(uint32_t word, int bits)
 
 static void add_block(uint32_t state[8], const unsigned char *block)
 {
-	uint32_t words[ROUNDS], now[8];
+	uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+	uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
+	uint32_t words[ROUNDS];
 
 	for (int i = 0; i < 16; i++)
 		words[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16
@@ -35,19 +38,17 @@ static void add_block(uint32_t state[8], const unsigned char *block)
 		words[i] = words[i - 16] + (turned(early, 7) ^ turned(early, 18) ^ early >> 3)
 			+ words[i - 7] + (turned(late, 17) ^ turned(late, 19) ^ late >> 10);
 	}
-	memcpy(now, state, sizeof(now));
 	for (int i = 0; i < ROUNDS; i++) {
-		uint32_t first = now[7] + (turned(now[4], 6) ^ turned(now[4], 11) ^ turned(now[4], 25))
-			+ ((now[4] & now[5]) ^ (~now[4] & now[6])) + constants[i] + words[i];
-		uint32_t second = (turned(now[0], 2) ^ turned(now[0], 13) ^ turned(now[0], 22))
-			+ ((now[0] & now[1]) ^ (now[0] & now[2]) ^ (now[1] & now[2]));
+		uint32_t first = h + (turned(e, 6) ^ turned(e, 11) ^ turned(e, 25)) + ((e & f) ^ (~e & g))
+			+ constants[i] + words[i];
+		uint32_t second
+			= (turned(a, 2) ^ turned(a, 13) ^ turned(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
 
-		memmove(now + 1, now, 7 * sizeof(now[0]));
-		now[4] += first;
-		now[0] = first + second;
+		h = g, g = f, f = e, e = d + first;
+		d = c, c = b, b = a, a = first + second;
 	}
-	for (int i = 0; i < 8; i++)
-		state[i] += now[i];
+	state[0] += a, state[1] += b, state[2] += c, state[3] += d;
+	state[4] += e, state[5] += f, state[6] += g, state[7] += h;
 }
 
 void text_add_sha256(struct text *text, const void *bytes, size_t count)

@@ -221,7 +221,8 @@ def warnings(environ: Mapping[str, str], paths: Mapping[str, Path], target: Path
                 yield f"{path} sets {name}, which blocks every helper: ask your administrator"
     levels = list(paths.values())
     for path in levels[levels.index(target) + 1 :] if target in levels else []:
-        if _member(path, HELPER):
+        # In the home directory the project's file is the user's.
+        if path != target and _member(path, HELPER):
             yield f"{path} sets apiKeyHelper and overrides {target}: remove it there"
 
 

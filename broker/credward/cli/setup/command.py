@@ -182,8 +182,9 @@ def _change(
     if options.dry_run:
         lines = ["dry run: nothing was changed"]
     else:
-        if plan.changed or allowing:
-            _confirm(plan.target if plan.changed or allowing is None else allowing.file, options)
+        targets = [*([plan.target] if plan.changed else []), *([allowing.file] if allowing else [])]
+        if targets:
+            _confirm(" and ".join(map(str, targets)), options)
         if allowing is not None:
             lines.append(allowing.carry_out())
         backup = _carry_out(plan)
@@ -209,15 +210,15 @@ def _show(plan: Plan, diffs: list[str], notes: list[str]) -> None:
         click.echo(diff)
 
 
-def _confirm(target: Path, options: Options) -> None:
+def _confirm(targets: str, options: Options) -> None:
     if options.yes:
         return
     if not sys.stdin.isatty():
         raise BrokerError(
             Kind.BAD_REQUEST,
-            f'"{target}" was not changed without your yes: run this again with --yes',
+            f'"{targets}" was not changed without your yes: run this again with --yes',
         )
-    click.confirm(f"Change {target}?", abort=True)
+    click.confirm(f"Change {targets}?", abort=True)
 
 
 def _record_of(target: Path) -> Record | None:

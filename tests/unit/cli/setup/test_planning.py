@@ -48,6 +48,7 @@ def test_in_the_home_directory_the_users_file_is_not_shared(
 
     assert f"{home}/bin/credward-helper" in settings.read_text()
     assert "is shared" not in ran.out
+    assert "overrides" not in ran.out
 
 
 def test_what_an_administrator_needs_is_printed_and_nothing_is_changed(

@@ -33,7 +33,7 @@ export XDG_RUNTIME_DIR=$work/run PATH=$work/venv/bin:/usr/bin:/bin
 mkdir -p "$XDG_CONFIG_HOME/credward"
 printf '[credentials.smoke]\nprovider = "local"\n' >"$XDG_CONFIG_HOME/credward/config.toml"
 
-credward version >/dev/null
+credward --version >/dev/null
 credward config check >/dev/null
 credward-helper --version >/dev/null
 credward serve --log-level warning &

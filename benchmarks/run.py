@@ -95,6 +95,27 @@ def helper(report: Report, work: Path) -> None:
             report.row(f"credward-helper, {name}", ours, "ms", ours / floor, "/bin/true")
 
 
+def command_line(report: Report, work: Path) -> None:
+    """Commands that people wait for, in rotation with an interpreter that does nothing."""
+    report.heading("The command line, in rotation (median)")
+    nothing = "python -I -c pass"
+    credward = [sys.executable, "-m", "credward"]
+    with Daemon(work / "line", _CONFIG) as daemon:
+        daemon.ask_for("demo")
+        programs = {
+            nothing: [sys.executable, "-I", "-c", "pass"],
+            "credward get": [*credward, "get", "demo"],
+            "credward status": [*credward, "status"],
+        }
+        times = processes.time_programs(
+            programs, environment=daemon.environment, stdin={}, seconds=12.0
+        )
+    floor = statistics.median(times[nothing]) * 1e3
+    for name, found in times.items():
+        took = statistics.median(found) * 1e3
+        report.row(name, took, "ms", took / floor, nothing)
+
+
 def round_trips(report: Report, work: Path) -> None:
     """A whole process each, in rotation: what other ways to ask cost."""
     report.heading("Other ways to ask, in rotation (median)")
@@ -312,7 +333,7 @@ def find_helper(report: Report) -> str | None:
 
 
 _SECTIONS: tuple[Callable[[Report, Path], None], ...] = (
-    helper, round_trips, callers, throughput, herd, starting, memory, lifecycle,
+    helper, command_line, round_trips, callers, throughput, herd, starting, memory, lifecycle,
 )  # fmt: skip
 
 

@@ -16,15 +16,18 @@
 #define LIBC "libc"
 #endif
 
+#define CHOICE "CREDWARD_CREDENTIAL"
 #define NAME_LIMIT 64
 #define LONGEST_TIMEOUT_MS 600000
 
 static const char usage[]
 	= "usage: credward-helper [OPTION...] [NAME]\n"
-	  "Print a short-lived credential of the credward daemon; without NAME the default one.\n"
+	  "Print a short-lived credential of the credward daemon; without NAME the one that\n"
+	  "CREDWARD_CREDENTIAL names, else the one of `credward use`, else the default one.\n"
 	  "\n"
 	  "  --format FORMAT     shape of the answer: token (default), json, headers, env, ...\n"
 	  "  --min-remaining S   ask for a token that is valid for S more seconds\n"
+	  "  --cache-ttl S       you keep it for S seconds before you ask again\n"
 	  "  --timeout S         give up after S seconds (default 4)\n"
 	  "  --no-start          do not start the daemon when it is not running\n"
 	  "  --check ready       exit 0 when the daemon is ready, 1 when it is not\n"
@@ -71,6 +74,8 @@ static void read_option(struct options *options, char ***argument)
 		options->format = value;
 	else if ((value = value_of("--min-remaining", argument)) != NULL)
 		options->min_remaining = value;
+	else if ((value = value_of("--cache-ttl", argument)) != NULL)
+		options->cache_ttl = value;
 	else if ((value = value_of("--timeout", argument)) != NULL)
 		options->timeout = value;
 	else if ((value = value_of("--check", argument)) != NULL)
@@ -118,11 +123,14 @@ static void judge(struct options *options)
 	if (strcmp(options->name, "-") != 0
 		&& (!only_of(options->name, letters, NAME_LIMIT)
 			|| strchr("._-", options->name[0]) != NULL))
-		misused("", options->name, " is not the name of a credential");
+		misused(options->name == variable(CHOICE) ? CHOICE " " : "", options->name,
+			" is not the name of a credential");
 	if (!only_of(options->format, "abcdefghijklmnopqrstuvwxyz0123456789-", 32))
 		misused("", options->format, " is not the name of a format");
 	if (options->min_remaining != NULL && read_seconds(options->min_remaining) < 0)
 		misused("--min-remaining takes seconds, not ", options->min_remaining, "");
+	if (options->cache_ttl != NULL && read_seconds(options->cache_ttl) < 0)
+		misused("--cache-ttl takes seconds, not ", options->cache_ttl, "");
 	if (options->timeout != NULL)
 		options->timeout_ms = read_seconds(options->timeout);
 	if (options->timeout_ms <= 0 || options->timeout_ms > LONGEST_TIMEOUT_MS)
@@ -149,6 +157,9 @@ void read_arguments(struct options *options, char **arguments)
 		else
 			misused("unexpected argument ", word, "");
 	}
+	/* For one call; it only selects, the daemon decides. */
+	if (name == NULL)
+		name = variable(CHOICE);
 	if (name != NULL)
 		options->name = name;
 	if (options->print == NULL)

@@ -28,7 +28,7 @@
 struct options {
 	const char *name;
 	const char *format;
-	const char *min_remaining; /* a number of seconds; NULL: not given */
+	const char *min_remaining, *cache_ttl; /* numbers of seconds; NULL: not given */
 	const char *base_url;
 	const char *check;
 	const char *timeout;

@@ -54,6 +54,10 @@ static bool write_question(const struct options *options, bool has_body)
 	text_add(&question, ".");
 	text_add_number(&question, tenths % 10);
 	decides = claims_add(&question, options->base_url, options->format);
+	if (options->cache_ttl != NULL) {
+		text_add(&question, "&cache_ttl=");
+		text_add(&question, options->cache_ttl);
+	}
 	if (options->min_remaining != NULL) {
 		text_add(&question, "&min_remaining=");
 		text_add(&question, options->min_remaining);

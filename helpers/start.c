@@ -40,6 +40,16 @@ static const char *const kept_variables[] = {
 
 #define KEPT_COUNT (sizeof(kept_variables) / sizeof(kept_variables[0]))
 
+/* For messages only, so they go by a name that no interpreter or library follows. */
+static const struct {
+	const char *name, *told_as;
+} told_variables[] = {
+	{ "HOME", "CREDWARD_CALLER_HOME=" },
+	{ "CREDWARD_CONFIG", "CREDWARD_CALLER_CONFIG=" },
+};
+
+#define TOLD_COUNT (sizeof(told_variables) / sizeof(told_variables[0]))
+
 static void check_wish(bool forbidden)
 {
 	const char *named = variable("CREDWARD_SOCKET"), *off = variable("CREDWARD_NO_START");
@@ -86,7 +96,7 @@ static const char *find_program(void)
 static char *const *clean_environment(void)
 {
 	static char search_path[] = "PATH=/usr/local/bin:/usr/bin:/bin";
-	static char *kept[KEPT_COUNT + 2];
+	static char *kept[KEPT_COUNT + TOLD_COUNT + 2], told[TOLD_COUNT][PATH_MAX];
 	size_t count = 0;
 
 	kept[count++] = search_path;
@@ -96,6 +106,15 @@ static char *const *clean_environment(void)
 		if (value != NULL)
 			/* The name and its equals sign come before it. */
 			kept[count++] = value - strlen(kept_variables[i]) - 1;
+	}
+	for (size_t i = 0; i < TOLD_COUNT; i++) {
+		const char *value = variable(told_variables[i].name), *name = told_variables[i].told_as;
+
+		if (value == NULL || strlen(name) + strlen(value) >= PATH_MAX)
+			continue;
+		memcpy(told[i], name, strlen(name));
+		memcpy(told[i] + strlen(name), value, strlen(value));
+		kept[count++] = told[i];
 	}
 	return kept;
 }

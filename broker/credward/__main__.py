@@ -1,19 +1,28 @@
-"""The program `credward`, also as `python -m credward`: the command line, or only `start`."""
+"""The program `credward`, also as `python -m credward`.
+
+The command line, or less if that is enough: `start`, for which helpers wait, and a plain `get`.
+"""
 
 import sys
-
-from credward.paths import environment
 
 __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command, and import only what it needs: helpers wait for `start`."""
-    # In a worker the command line refuses this command like all others.
-    if sys.argv[1:] == ["start"] and not environment().get("CREDWARD_WORKER"):
-        from credward.starting.main import main as start  # noqa: PLC0415
+    """Run the command, and import only what it needs."""
+    words = sys.argv[1:]
+    if words[:1] == ["get"]:
+        from credward.cli.becoming import become_helper  # noqa: PLC0415
 
-        sys.exit(start())
+        become_helper(words[1:])
+    if words == ["start"]:
+        from credward.paths import environment  # noqa: PLC0415
+
+        # In a worker the command line refuses this command like all others.
+        if not environment().get("CREDWARD_WORKER"):
+            from credward.starting.main import main as start  # noqa: PLC0415
+
+            sys.exit(start())
     from credward.cli.main import main as command_line  # noqa: PLC0415
 
     command_line()

@@ -112,6 +112,15 @@ class Client:
         body = wire.encode(report)
         self._ask("POST", _path(credential) + "/rejected", body=body)
 
+    def choices(self) -> wire.ChoiceList:
+        """Return what was chosen for callers that name no credential."""
+        return self._read(self._ask("GET", "/v1/choices"), wire.ChoiceList)
+
+    def choose(self, change: wire.ChoiceChange) -> wire.ChoiceList:
+        """Keep or forget a choice."""
+        answer = self._ask("POST", "/v1/choices", body=wire.encode(change))
+        return self._read(answer, wire.ChoiceList)
+
     def reload(self) -> wire.ReloadResult:
         """Reload the configuration."""
         return self._read(self._ask("POST", "/v1/reload"), wire.ReloadResult)
@@ -127,6 +136,10 @@ class Client:
     def jwks(self, credential: str) -> wire.Jwks:
         """Return the public keys of a `local` credential."""
         return self._read(self._ask("GET", _path(credential) + "/jwks"), wire.Jwks)
+
+    def last_words(self, credential: str) -> wire.LastWords:
+        """Return what the program of the last failed mint said, masked; for owners only."""
+        return self._read(self._ask("GET", _path(credential) + "/stderr"), wire.LastWords)
 
     def audit(self, after: int | None = None) -> AuditLines:
         """Return the newest lines of the audit log, or those from a byte offset on."""

@@ -22,6 +22,7 @@ class MacProcess:
     path: str | None
     unique: int
     version: int
+    folder: str = "/"
 
 
 @dataclass
@@ -50,6 +51,14 @@ class MacKernel:
         found = self.processes.get(pid)
         self.on_path()
         return None if found is None else found.path
+
+    def folders(self, pid: int) -> bytes | None:
+        found = self.processes.get(pid)
+        if found is None:
+            return None
+        # vip_vi (struct vnode_info), vip_path[MAXPATHLEN]; first pvi_cdir, then pvi_rdir
+        cwd = bytes(152) + found.folder.encode().ljust(1024, b"\0")
+        return cwd + bytes(152 + 1024)
 
 
 @dataclass

@@ -68,6 +68,7 @@ MANAGING: list[Request] = [
     ("POST", "/v1/unlock", '{"passphrase": "mine"}'),
     ("PUT", "/v1/secrets/key", '{"value": "mine"}'),
     ("DELETE", "/v1/secrets/key", ""),
+    ("POST", "/v1/choices", '{"credential": "gateway"}'),
     ("POST", "/v1/secrets/key/allow", ""),
 ]
 

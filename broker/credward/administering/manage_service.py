@@ -6,6 +6,7 @@ Speaks in types of `wire`; the services beside it decide and act.
 from __future__ import annotations
 
 from credward import wire
+from credward.administering.choosing import ChoosingService
 from credward.administering.grant_service import Forgotten, GrantService
 from credward.administering.login_service import LoginService
 from credward.administering.store_service import StoreService
@@ -17,9 +18,17 @@ __all__ = ["ManageService"]
 
 
 class ManageService:
-    """What owners can do, for the API."""
+    """What owners can do, for the API. *choosing* is what `credward use` speaks to."""
 
-    def __init__(self, *, grants: GrantService, logins: LoginService, store: StoreService) -> None:
+    def __init__(
+        self,
+        *,
+        grants: GrantService,
+        logins: LoginService,
+        store: StoreService,
+        choosing: ChoosingService,
+    ) -> None:
+        self.choosing = choosing
         self._grants = grants
         self._logins = logins
         self._store = store
@@ -31,6 +40,7 @@ class ManageService:
             login_id=session.id,
             grant=session.credential.grant,
             credential=session.credential.name,
+            account=self._logins.account_of(session.credential.grant),
             attached=attached,
         )
 

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from credward import __version__, wire
 from credward.administering.grant_service import GrantService
-from credward.callers.caller import Caller
+from credward.callers.askers import Asker, asker_of
+from credward.callers.caller import Ancestor, Caller
 from credward.callers.peer import Peer
 from credward.clock import Clock
 from credward.config import CredentialConfig
@@ -59,6 +60,10 @@ class ProcessFacts(Protocol):
         """Return which parts of the hardening took effect."""
         ...
 
+    def folder(self, process: Ancestor) -> str | None:
+        """Return where a process works, None if that is unknown."""
+        ...
+
     def gauges(self) -> list[Sample]:
         """Return the current gauges."""
         ...
@@ -100,6 +105,7 @@ class StatusService:
         caller = self._gate.require("Inspect", peer)
         await self._facts.wait_for_store()
         config = self._gate.config
+        chosen = self._gate.chosen(caller)
         locked = self._facts.locked()
         grants = [_grant_status(*each, locked=locked) for each in self._grants.views()]
         by_name = {each.name: each for each in grants}
@@ -109,15 +115,22 @@ class StatusService:
             pid=os.getpid(),
             started_at=self._started_at,
             default=config.default,
+            active=chosen.credential.name if chosen.credential else None,
+            active_because=chosen.because,
             attestation=self._facts.attestation(caller),
             hardening=self._facts.hardening(),
             credentials=[
-                self._status(each, by_name.get(each.grant)) for each in config.credentials.values()
+                self._status(each, by_name.get(each.grant), caller)
+                for each in config.credentials.values()
             ],
             warnings=[*config.warnings, *self._driver.warnings(), *self._facts.warnings()],
             grants=grants,
             locked=locked,
             store=self._facts.store(),
+            sources=[
+                wire.ConfigSource(path=str(path), digest=digest)
+                for path, digest in zip(config.sources, config.digests, strict=False)
+            ],
             unusable=[_unusable(each) for each in self._fallbacks.unusable(config)],
         )
 
@@ -138,6 +151,13 @@ class StatusService:
             )
         return wire.Jwks(keys=[self._facts.public_key(config)])
 
+    async def last_words(self, peer: Peer, credential: str) -> wire.LastWords:
+        """Return what the program behind the last failure said; for owners, not for agents."""
+        asked = TokenRequest(credential=credential, format=NOTHING)
+        found: Authorized = await settled(self._gate.authorize("Manage", peer, asked))
+        failure = self._driver.view(found.credential.name).failure
+        return wire.LastWords(line="" if failure is None else failure.said)
+
     def metrics(self) -> str:
         """Return counters and gauges in the Prometheus text format."""
         states = Counter(self._driver.view(name).state for name in self._gate.config.credentials)
@@ -157,7 +177,7 @@ class StatusService:
         )
 
     def _status(
-        self, config: CredentialConfig, grant: wire.GrantStatus | None
+        self, config: CredentialConfig, grant: wire.GrantStatus | None, viewer: Caller
     ) -> wire.CredentialStatus:
         view = self._driver.view(config.name)
         state = view.state
@@ -167,26 +187,43 @@ class StatusService:
             state, failure = State.PARKED, grant.failure
         if state is State.EMPTY and failure is None and (refused := self._facts.refusal(config)):
             state, failure = State.PARKED, wire.Failure.of(refused)
+        token = view.token_id and self._driver.facts(config.name, view.token_id)
+        asker, folder = self._last_asker(config.name, viewer)
         return wire.CredentialStatus(
             name=config.name,
             provider=config.provider,
             grant=config.grant,
             state=_LOCKED if self._facts.locked() else state.value,
             token_id=view.token_id,
+            audience=token.audience if token else None,
+            upstream_id=token.upstream_id if token else None,
             issued_at=view.issued_at,
             expires_at=view.expires_at,
             refresh_at=view.refresh_at,
             last_asked_at=view.last_asked_at,
-            last_asked_by=self._metrics.last_asked_by(config.name),
+            last_asked_by=None if asker is None else asker.name,
+            last_asked_in=folder,
+            last_asked_pid=asker.process.pid if asker is not None and asker.process else None,
             failure=failure,
             life=view.life,
             login_ends_at=grant.ends_at if grant else None,
+            asks=self._metrics.asks.get(config.name, 0),
             mints=view.mints,
             failures=view.failures,
             waits=view.waits,
             keys=view.keys,
             base_urls=list(config.base_urls),
         )
+
+    def _last_asker(self, credential: str, viewer: Caller) -> tuple[Asker | None, str | None]:
+        """Return who asked last and where it works; other users do not see the latter."""
+        caller = self._metrics.askers.get(credential)
+        if caller is None:
+            return None, None
+        asker = asker_of(caller)
+        if asker.process is None or caller.uid != viewer.uid:
+            return asker, None
+        return asker, self._facts.folder(asker.process)
 
 
 def _grant_status(

@@ -10,6 +10,7 @@ import socket
 import sys
 from typing import Protocol
 
+from credward.callers import linux
 from credward.callers.ancestry import ProcessTable
 from credward.callers.linux import Processes
 from credward.callers.linux_peer import LinuxIdentifier
@@ -17,7 +18,7 @@ from credward.callers.macos import LibProc, MacIdentifier, MacProcesses
 from credward.callers.mounts import MountTable
 from credward.callers.peer import Peer
 
-__all__ = ["PeerIdentifier", "peer_identifier", "process_table"]
+__all__ = ["PeerIdentifier", "peer_identifier", "process_table", "working_folder"]
 
 
 class PeerIdentifier(Protocol):
@@ -42,6 +43,16 @@ def peer_identifier(*, own_uid: int, user_mode: bool) -> PeerIdentifier:
     if sys.platform == "linux":
         return LinuxIdentifier(own_uid=own_uid, user_mode=user_mode)
     return MacIdentifier(LibProc(), own_uid=own_uid, user_mode=user_mode)
+
+
+def working_folder(pid: int) -> str | None:
+    """Return the working directory of a process, None if it is hidden, deleted or gone.
+
+    A claim of that process: it only selects among what it may have.
+    """
+    if sys.platform == "linux":
+        return linux.working_folder(pid)
+    return MacProcesses(LibProc()).folder(pid)
 
 
 def process_table() -> ProcessTable:

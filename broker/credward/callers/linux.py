@@ -25,6 +25,7 @@ __all__ = [
     "peer_handle",
     "program_path",
     "read_stat",
+    "working_folder",
 ]
 
 # asm-generic/socket.h; Linux 6.5 and later. The socket module has no name for it.
@@ -84,6 +85,18 @@ def program_path(pid: int) -> str | None:
         return os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115 - twice as quick, on the hot path
     except OSError:
         return None
+
+
+def working_folder(pid: int) -> str | None:
+    """Return the working directory of *pid*; None if it is hidden, deleted or not below our root.
+
+    The kernel writes the path from its own memory; no file system is asked (proc_pid_cwd(5)).
+    """
+    try:
+        path = os.readlink(f"/proc/{pid}/cwd")  # noqa: PTH115 - as above
+    except OSError:
+        return None
+    return path if path.startswith("/") and not path.endswith(" (deleted)") else None
 
 
 def executable(pid: int | str, mounts: MountTable) -> Executable | None:

@@ -39,6 +39,10 @@ _TOKEN = struct.Struct("=8I")
 # PROC_PIDTBSDINFO is not: `login`, which is root's, stands above the shells of a terminal.
 _PROC_PIDT_SHORTBSDINFO = 13
 _PROC_PIDUNIQIDENTIFIERINFO = 17
+_PROC_PIDVNODEPATHINFO = 9
+# struct proc_vnodepathinfo: for the working directory and for the root a struct vnode_info and a
+# path.
+_VNODE_INFO, _FOLDERS = 152, 2 * (152 + 1024)
 # struct proc_bsdshortinfo: pid, parent, group, status, name; flags, ids and a reserve.
 _SHORT = struct.Struct("=4I16s8I")
 # struct proc_uniqidentifierinfo (proc_info_private.h): uuid of the image, a number that is given
@@ -60,6 +64,10 @@ class Kernel(Protocol):
 
     def path(self, pid: int) -> str | None:
         """Return the path of the program file."""
+        ...
+
+    def folders(self, pid: int) -> bytes | None:
+        """Return a `struct proc_vnodepathinfo`."""
         ...
 
 
@@ -88,6 +96,10 @@ class LibProc:
         length = self._library.proc_pidpath(pid, buffer, len(buffer))
         return buffer.raw[:length].decode("utf-8", "replace") if length > 0 else None
 
+    def folders(self, pid: int) -> bytes | None:
+        """Return the working directory and the root."""
+        return self._info(pid, _PROC_PIDVNODEPATHINFO, _FOLDERS)
+
     def _info(self, pid: int, flavor: int, size: int) -> bytes | None:
         buffer = ctypes.create_string_buffer(size)
         filled = self._library.proc_pidinfo(pid, flavor, 0, buffer, size)
@@ -114,6 +126,12 @@ class MacProcesses:
     def path(self, pid: int) -> str | None:
         """Return the path of the program file, for names only."""
         return self._kernel.path(pid)
+
+    def folder(self, pid: int) -> str | None:
+        """Return the working directory."""
+        raw = self._kernel.folders(pid)
+        path = b"" if raw is None else raw[_VNODE_INFO:].partition(b"\0")[0]
+        return path.decode("utf-8", "replace") or None
 
     def sees(self, pid: int) -> bool:
         """Return whether the program file has a name at all."""
@@ -176,6 +194,7 @@ class MacPeer:
             gid=self.gid,
             pid=self.pid,
             start_time=stat.start_time,
+            name=stat.name,
             agent=above.agent,
             harness=above.harness,
             relay=above.relay,

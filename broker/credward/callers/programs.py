@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-__all__ = ["MARKS", "UNKNOWN_HARNESS", "harness_name", "is_transparent", "relay_name"]
+__all__ = [
+    "HARNESS_NAMES",
+    "MARKS",
+    "UNKNOWN_HARNESS",
+    "harness_name",
+    "is_terminal",
+    "is_transparent",
+    "relay_name",
+]
 
 # Agent harnesses by the name of their process; the value is what policies and people call them.
 _HARNESSES = {
@@ -27,6 +35,7 @@ _HARNESSES = {
     "zero": "zero",
     "hermes-agent": "hermes",
 }
+HARNESS_NAMES = frozenset(_HARNESSES.values())
 # For a harness whose file has another name: its installation folder, as a part of the path.
 _FOLDERS = {
     "/claude/versions/": "claude",
@@ -60,6 +69,15 @@ _SHELLS = frozenset(
 )
 # Programs that only start another one and wait for it.
 _WRAPPERS = frozenset({"env", "timeout", "nohup", "setsid", "xargs", "stdbuf", "nice", "time"})
+# Where shells of people are at home: terminals and logins, by process name. For `status` only.
+_TERMINALS = frozenset(
+    {
+        *("alacritty", "foot", "ghostty", "gnome-terminal-", "kgx", "kitty", "konsole", "ptyxis"),
+        *("terminator", "tilix", "wezterm-gui", "xfce4-terminal", "xterm", "Terminal", "iTerm2"),
+        *("tmux: server", "screen", "zellij", "mosh-server", "sshd", "sshd-session", "dropbear"),
+        *("login", "su", "sudo", "doas", "systemd", "init", "launchd"),
+    }
+)
 # Cached answers for programs that ask often.
 _REMEMBERED = 512
 # Programs that ask for somebody else: the helper itself and the command line.
@@ -86,6 +104,11 @@ def relay_name(process_name: str, executable: str | None) -> str | None:
     """
     names = (process_name, executable.rpartition("/")[2] if executable else None)
     return next((_RELAY_NAMES[name] for name in names if name in _RELAY_NAMES), None)
+
+
+def is_terminal(process_name: str) -> bool:
+    """Return whether shells below this process are typed into by people."""
+    return process_name in _TERMINALS
 
 
 @lru_cache(maxsize=_REMEMBERED)

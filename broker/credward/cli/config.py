@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from credward import named_files
-from credward.cli.output import print_error, print_json
+from credward.cli.output import print_error, print_excerpt, print_json
 from credward.cli.start import client_of, paths
 from credward.config import Config, Paths, load_config
 from credward.errors import BrokerError, ConfigErrors, Kind
@@ -43,6 +43,7 @@ def check(explicit: Path | None, as_json: bool) -> None:
         else:
             for line in errors.lines:
                 click.echo(line, err=True)
+                print_excerpt(line)
         sys.exit(errors.kind.exit_code)
     if as_json:
         print_json(
@@ -108,7 +109,9 @@ def edit() -> None:
     except ConfigErrors as errors:
         named_files.replace_file(rejected, after.encode())
         for line in errors.lines:
-            click.echo(line.replace(f"{target}:", f"{rejected}:"), err=True)
+            found = line.replace(f"{target}:", f"{rejected}:")
+            click.echo(found, err=True)
+            print_excerpt(found)
         print_error(
             BrokerError(
                 errors.kind, "the old configuration stays: run credward config edit to go on"

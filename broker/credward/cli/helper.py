@@ -21,9 +21,10 @@ __all__ = ["command", "main"]
 
 
 @click.command("credward-helper")
-@click.argument("name", default="-")
+@click.argument("name", default="-", envvar="CREDWARD_CREDENTIAL")
 @click.option("--format", "shape", default="token", help="token, json, headers, env, ...")
 @click.option("--min-remaining", type=click.FloatRange(min=0), help="Seconds it must still last.")
+@click.option("--cache-ttl", type=click.FloatRange(min=0), help="Seconds that you will keep it.")
 @click.option("--timeout", type=click.FloatRange(0, 600, min_open=True), default=4.0)
 @click.option("--no-start", is_flag=True, help="Do not start the daemon.")
 @click.option("--check", type=click.Choice(["ready"]), help="Exit 0 if it is ready, 1 if not.")
@@ -33,6 +34,7 @@ def command(
     name: str,
     shape: str,
     min_remaining: float | None,
+    cache_ttl: float | None,
     timeout: float,
     no_start: bool,
     check: str | None,
@@ -45,6 +47,7 @@ def command(
         credential=name,
         format=shape,
         min_remaining=min_remaining,
+        cache_ttl=cache_ttl,
         timeout=timeout,
         client_base_url=base_url,
     )

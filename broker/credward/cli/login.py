@@ -34,7 +34,7 @@ _LONGEST_GRANT = 48 * 1024
     epilog="Example: credward login gateway --no-browser\n\n"
     "Example: credward login gateway --cancel",
 )
-@click.argument("name", default="-", shell_complete=complete_grants)
+@click.argument("name", default="-", envvar="CREDWARD_CREDENTIAL", shell_complete=complete_grants)
 @click.option(
     "--method",
     type=click.Choice(["browser", "device"]),
@@ -155,8 +155,8 @@ def _read_claims(text: str) -> str:
 
 def _default_name(client: Client) -> str:
     listed = client.statuses()
-    if listed.default is not None:
-        return listed.default
+    if listed.active is not None:
+        return listed.active
     waiting = [each.name for each in listed.credentials if each.state == "parked"]
     names = waiting or [each.name for each in listed.credentials]
     if len(names) == 1:

@@ -1,4 +1,4 @@
-"""Names for shell completion: from the configuration, and of the store's secrets.
+"""Words for shell completion: from the configuration, the store's secrets, formats and levels.
 
 Starts no daemon and reports no errors: a name that cannot be found is not proposed. `completion`
 prints the script that asks. `get` imports this, so it must load fast.
@@ -18,7 +18,15 @@ from credward.errors import BrokerError
 if TYPE_CHECKING:
     from credward.config import CredentialConfig
 
-__all__ = ["complete_credentials", "complete_grants", "complete_providers", "complete_secrets"]
+__all__ = [
+    "complete_agents",
+    "complete_credentials",
+    "complete_formats",
+    "complete_grants",
+    "complete_log_levels",
+    "complete_providers",
+    "complete_secrets",
+]
 
 # A user who presses Tab must not wait for a busy daemon (seconds).
 _PATIENCE = 1.0
@@ -52,6 +60,37 @@ def complete_providers(
     from credward.settings.registry import SETTINGS
 
     return _beginning(incomplete, SETTINGS)
+
+
+def complete_agents(
+    ctx: click.Context,  # noqa: ARG001 - click's signature
+    param: click.Parameter,  # noqa: ARG001
+    incomplete: str,
+) -> list[str]:
+    """Return the agents that credward knows, and `claude-code`, the name of the tool."""
+    from credward.callers.programs import HARNESS_NAMES
+
+    return _beginning(incomplete, {"claude-code", *HARNESS_NAMES})
+
+
+def complete_formats(
+    ctx: click.Context,  # noqa: ARG001 - click's signature
+    param: click.Parameter,  # noqa: ARG001
+    incomplete: str,
+) -> list[str]:
+    """Return the formats in which a credential can be printed."""
+    from credward.formats.registry import FORMATS
+
+    return _beginning(incomplete, FORMATS)
+
+
+def complete_log_levels(
+    ctx: click.Context,  # noqa: ARG001 - click's signature
+    param: click.Parameter,  # noqa: ARG001
+    incomplete: str,
+) -> list[str]:
+    """Return how much a daemon may log."""
+    return _beginning(incomplete, ("debug", "info", "warning", "error"))
 
 
 def complete_secrets(

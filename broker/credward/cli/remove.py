@@ -9,6 +9,7 @@ import click
 import msgspec
 import tomlkit
 
+from credward import wire
 from credward.cli.config import read_config, replace_file
 from credward.cli.names import complete_credentials
 from credward.cli.output import print_json, warn_of_disk
@@ -51,8 +52,8 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
 def command(name: str, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Remove the credential NAME from the configuration, with what was made for it alone.
 
-    That is its login (revoked if possible), the secrets in the store that nothing else names, and
-    the set-ups of tools that ask for it. What it is, is shown first.
+    That is its login (revoked if possible), the secrets in the store that nothing else names, the
+    set-ups of tools that ask for it, and where `credward use` chose it. What it is, is shown first.
     """
     plan = _plan(load_config(paths()), name)
     if not as_json:
@@ -69,6 +70,9 @@ def command(name: str, dry_run: bool, yes: bool, as_json: bool) -> None:
         revoked, durable = dropped.revoked, dropped.durable
     replace_file(plan.file, plan.after)
     client.reload()
+    for each in client.choices().choices:
+        if each.credential == name:
+            client.choose(wire.ChoiceChange(folder=each.folder, agent=each.agent))
     for secret in plan.secrets:
         durable = client.secret_remove(secret).durable and durable is not False
     if as_json:

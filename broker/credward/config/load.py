@@ -123,6 +123,7 @@ def load_config(paths: Paths, explicit: Path | None = None) -> Config:
         notify=NotifyConfig(login_required=tuple(notify.login_required or ())),
         network=network,
         sources=tuple(layer.path for layer in layers),
+        digests=tuple(layer.digest for layer in layers),
         warnings=tuple(complaints.warnings),
     )
 
@@ -262,9 +263,9 @@ def _named_grants(layers: list[Layer]) -> set[str]:
 
 def _no_provider(name: str, provider: object) -> str:
     if provider is None:
-        return f"{name} needs a provider: one of {', '.join(sorted(SETTINGS))}"
+        return f'credentials.{name}: "provider" is missing: one of ' + ", ".join(sorted(SETTINGS))
     near = guess(str(provider), SETTINGS) or f": one of {', '.join(sorted(SETTINGS))}"
-    return f'{name} provider "{provider}" is unknown{near}'
+    return f'credentials.{name}: no provider "{provider}"{near}'
 
 
 def _merged(

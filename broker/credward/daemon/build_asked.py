@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from credward.administering.choosing import ChoiceFile, ChoosingService
 from credward.administering.daemon_service import DaemonService
 from credward.administering.grant_service import GrantService
 from credward.administering.idle_lock import IdleLock
@@ -21,6 +22,7 @@ from credward.administering.manage_service import ManageService
 from credward.administering.status_service import ProcessFacts, StatusService
 from credward.administering.store_service import StoreService
 from credward.audit import AuditLog
+from credward.callers.identify import working_folder
 from credward.clock import Clock
 from credward.config import Config
 from credward.grants.kept import Kept
@@ -42,7 +44,7 @@ __all__ = ["Asked", "Process", "build_asked"]
 class Process(msgspec.Struct, frozen=True, kw_only=True):
     """Parts from the rest of the process: *reload* reads the configuration again.
 
-    *login_pool* holds the workers for logins.
+    *login_pool* holds the workers for logins. *choices* keeps what the owner chose.
     """
 
     facts: ProcessFacts
@@ -51,6 +53,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     notices: LoginNotices
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
     login_pool: WorkerPool
+    choices: ChoiceFile
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,8 +77,7 @@ def build_asked(
     *, clock: Clock, holder: Holder, kept: Kept, minted: Minted, process: Process
 ) -> Asked:
     """Return the parts; *holder* has the current configuration and policy."""
-    recorder = Recorder(clock=clock, audit=process.audit)
-    metrics = Metrics()
+    recorder, metrics = Recorder(clock=clock, audit=process.audit), Metrics()
     login_waiters = LoginWaiters()
     locking = Locking(kept=kept, minted=minted)
     gate, idle_lock = _gate(clock, holder, kept, recorder, locking, process)
@@ -107,6 +109,7 @@ def build_asked(
     )
     logins = LoginService(clock=clock, gate=gate, recorder=recorder, kept=kept, logins=sessions)
     store = StoreService(gate=gate, recorder=recorder, kept=kept, minted=minted, locking=locking)
+    choosing = ChoosingService(gate=gate, holder=holder, store=process.choices)
     status = StatusService(
         clock=clock,
         gate=gate,
@@ -125,7 +128,7 @@ def build_asked(
         store=store,
         locking=locking,
         daemon=DaemonService(gate=gate, audit=process.audit, reload=process.reload),
-        manage=ManageService(grants=grants, logins=logins, store=store),
+        manage=ManageService(grants=grants, logins=logins, store=store, choosing=choosing),
         login_sessions=sessions,
         login_waiters=login_waiters,
         idle_lock=idle_lock,
@@ -149,6 +152,7 @@ def _gate(
         own_pid=os.getpid(),
         worker_pids=kept.pool.pids,
         locked=lambda: kept.opened_store.locked_by_owner or idle_lock.overdue,
+        folder_of=working_folder,
         asked=idle_lock.touch,
     )
     return gate, idle_lock

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from credward.account import account_home
+from credward.administering.choosing import ChoiceFile
 from credward.audit import AuditLog
 from credward.callers.identify import peer_identifier
 from credward.clock import Clock
@@ -64,19 +65,19 @@ def compose(
     spawn: Spawn,
 ) -> Broker:
     """Build a broker from the configuration; raise `BrokerError` if that is wrong."""
+    choices = ChoiceFile(
+        path=paths.state_dir / "choices.json",
+        put_in_force=lambda made: in_force.choose(made),  # noqa: PLW0108 - made below
+    )
 
     def load() -> Active:
         config = load_config(paths, config_path)
-        return Active(config, _load_policy(config))
+        return Active(config, _load_policy(config), choices.read())
 
     holder = Holder(load())
     config = holder.active.config
     audit = AuditLog(config.audit.path or paths.state_dir / "audit.log", sync=config.audit.sync)
-    place = Place(
-        state_dir=paths.state_dir,
-        key_file=paths.config_file.parent / "store.key",
-        environ=environment(),
-    )
+    place = _place(paths)
     scrubber = Scrubber()
     kept = build_kept(
         clock=clock,
@@ -94,6 +95,7 @@ def compose(
         notices=notices,
         spawn=spawn,
         login_pool=kept.pool,
+        choices=choices,
     )
     asked = build_asked(clock=clock, holder=holder, kept=kept, minted=minted, process=process)
     in_force = InForce(
@@ -110,6 +112,14 @@ def compose(
         scrubber=scrubber,
         open_store=in_force.open_store,
         persists=any(each.persist for each in config.credentials.values()),
+    )
+
+
+def _place(paths: Paths) -> Place:
+    return Place(
+        state_dir=paths.state_dir,
+        key_file=paths.config_file.parent / "store.key",
+        environ=environment(),
     )
 
 

@@ -12,6 +12,7 @@ import msgspec
 from credward.config import Config, CredentialConfig
 from credward.daemon.build_asked import Asked, Process
 from credward.grants.kept import Kept
+from credward.issuing.choices import Choices
 from credward.issuing.gate import Active
 from credward.lifecycle.vocabulary import Plan
 from credward.minting.minted import Minted
@@ -53,6 +54,10 @@ class InForce(msgspec.Struct, kw_only=True):
         self.configure()
         self.process.spawn(self.asked.grants.dropped(before.config))
         return fresh.config
+
+    def choose(self, choices: Choices) -> None:
+        """Put the owner's choices in force."""
+        self.holder.active = msgspec.structs.replace(self.holder.active, choices=choices)
 
     def configure(self) -> None:
         """Tell the parts about the configuration."""

@@ -141,7 +141,8 @@ def _choose(config: Config) -> NoReturn:
             "no credential is configured: run credward add NAME --provider PROVIDER",
         )
     names = ", ".join(sorted(config.credentials))
-    raise BrokerError(Kind.BAD_REQUEST, f"name one of {names}, or set default in the configuration")
+    text = f"name one of {names}, or run credward use NAME to choose one"
+    raise BrokerError(Kind.BAD_REQUEST, text)
 
 
 def _not_served(credential: CredentialConfig, what: str, value: str) -> BrokerError:

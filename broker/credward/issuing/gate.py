@@ -19,11 +19,11 @@ from credward.grants.opened_store import LOCKED
 from credward.issuing.asking import (
     DEFAULT_NAME,
     NOTHING,
-    default_credential,
     find_credential,
     find_on_grant,
 )
 from credward.issuing.authorized import Authorized
+from credward.issuing.choices import Choices, Chosen
 from credward.issuing.recording import Recorder
 from credward.policy.base_url import check_base_url
 from credward.policy.engine import Decision, PolicyEngine, Resource
@@ -38,10 +38,11 @@ _OF_OWNERS = frozenset({"Approve", "Login", "Manage"})
 
 
 class Active(msgspec.Struct, frozen=True):
-    """Configuration and policy now; replaced together, so that they always match."""
+    """Configuration, policy and the owner's choices now; replaced together, so that they match."""
 
     config: Config
     policy: PolicyEngine
+    choices: Choices = Choices()
 
 
 class Holder(Protocol):
@@ -66,13 +67,16 @@ class Gate:
         own_pid: int,
         worker_pids: Callable[[], frozenset[int]],
         locked: Callable[[], bool],
+        folder_of: Callable[[int], str | None],
         asked: Callable[[], None] = lambda: None,
     ) -> None:
+        """*folder_of* returns the working directory of a process, None if it is hidden."""
         self._holder = holder
         self._recorder = recorder
         self._own_pid = own_pid
         self._worker_pids = worker_pids
         self._locked = locked
+        self._folder_of = folder_of
         self._asked = asked
         self._counter = itertools.count(1)
 
@@ -105,6 +109,14 @@ class Gate:
         """Decide on an action for owners, not agents; raise `denied`."""
         caller = await self._identify_closely(peer)
         return self._require(action, caller, although_locked=although_locked)
+
+    def chosen(self, caller: Caller) -> Chosen:
+        """Return the credential that *caller* gets if it names none."""
+        active = self._holder.active
+        folder = None
+        if active.choices.need_folder and caller.pid is not None:
+            folder = self._folder_of(caller.pid)
+        return active.choices.pick(active.config, folder=folder, agent=caller.harness)
 
     @property
     def config(self) -> Config:
@@ -150,7 +162,7 @@ class Gate:
         subject = f'"{asked_as or name}"'
         if name == DEFAULT_NAME:
             subject = "the default credential"
-            found = default_credential(active.config)
+            found = self.chosen(caller).credential
             name = _EVERYTHING if found is None else found.name
         else:
             found = active.config.credentials.get(name)

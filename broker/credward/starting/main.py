@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 
 from credward.account import find_account
 from credward.clock import Clock, SystemClock
@@ -17,17 +18,27 @@ from credward.starting.start import start_daemon
 
 __all__ = ["main"]
 
+# Nothing goes by these (helpers/start.c); they only explain why nothing is configured.
+_TOLD = {"HOME": "CREDWARD_CALLER_HOME", "CREDWARD_CONFIG": "CREDWARD_CALLER_CONFIG"}
+
 
 def main() -> int:
     """Start the daemon of this account if it is not running; return the exit code."""
     clock = SystemClock()
     try:
-        path = start_daemon(find_account(), clock, began=_birth(clock), caller=environment())
+        path = start_daemon(find_account(), clock, began=_birth(clock), caller=_caller())
     except BrokerError as error:
         sys.stderr.write(f"credward: {error.message}\n")
         return error.kind.exit_code
     sys.stdout.write(f"{path}\n")
     return 0
+
+
+def _caller() -> Mapping[str, str]:
+    """Return the caller's environment; a helper passes some of it on under other names."""
+    environ = environment()
+    told = {name: environ[told_as] for name, told_as in _TOLD.items() if told_as in environ}
+    return {**environ, **told}
 
 
 def _birth(clock: Clock) -> float:

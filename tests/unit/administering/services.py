@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from credward.administering.choosing import ChoiceFile
 from credward.audit import AuditLog
 from credward.callers.caller import Caller, Executable
 from credward.config import Config, CredentialConfig
@@ -19,6 +20,7 @@ from credward.daemon.build_kept import Place
 from credward.daemon.build_minted import Told, build_minted
 from credward.daemon.process_facts import ProcessFacts
 from credward.errors import BrokerError, Kind
+from credward.issuing.choices import Choices
 from credward.issuing.gate import Active
 from credward.lifecycle.vocabulary import Plan, TokenKey
 from credward.logins.logins import LoginSession
@@ -132,12 +134,19 @@ class Services:
                 notices=notices,
                 spawn=tasks.create_task,
                 login_pool=self.worker,  # type: ignore[arg-type]
+                choices=ChoiceFile(
+                    path=self.audit.path.with_name("choices.json"), put_in_force=self.choose
+                ),
             ),
         )
         self.asked, self.minted = asked, minted
         self.login_waiters, self.logins = asked.login_waiters, asked.login_sessions
         self.store_service, self.grant_service = asked.store, asked.grants
         self.login_service = asked.logins
+
+    def choose(self, choices: Choices) -> None:
+        """Have these choices in force."""
+        self.active = msgspec.structs.replace(self.active, choices=choices)
 
     def configure(self, *credentials: CredentialConfig) -> None:
         """Have this configuration in force."""

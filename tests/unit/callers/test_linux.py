@@ -45,6 +45,18 @@ def test_a_dead_process_is_seen_by_its_handle() -> None:
     os.close(handle)
 
 
+def test_the_working_folder_of_a_process(tmp_path: Path) -> None:
+    """As the kernel names it; one that was removed is none, and of nobody there is none."""
+    folder = tmp_path / "ü src"
+    folder.mkdir()
+    with subprocess.Popen(["cat"], cwd=folder, stdin=subprocess.PIPE) as child:
+        assert linux.working_folder(child.pid) == str(folder)
+        folder.rmdir()
+        assert linux.working_folder(child.pid) is None
+        child.communicate()
+    assert linux.working_folder(child.pid) is None
+
+
 def test_a_name_may_hold_anything(tmp_path: Path) -> None:
     """Parentheses and line breaks in the name do not shift the fields."""
     odd = tmp_path / "a) 1 (\nb"

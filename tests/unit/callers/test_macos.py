@@ -5,7 +5,7 @@ from typing import cast
 import pytest
 
 from credward.callers.caller import Caller
-from credward.callers.macos import Kernel, MacIdentifier
+from credward.callers.macos import Kernel, MacIdentifier, MacProcesses
 from credward.errors import BrokerError, Kind
 from credward.policy.engine import PolicyEngine, Resource
 from fakes.darwin import MacKernel, MacProcess, MacSocket
@@ -53,6 +53,15 @@ def test_s14_the_owner_manages_from_a_terminal(kernel: MacKernel) -> None:
     assert (caller.harness, caller.relay) == (None, None)
     assert decided(caller, "Manage") == (True, "owner-may-manage")
     assert decided(caller, "Issue") == (True, "owner-may-use")
+
+
+def test_the_working_folder_is_known(kernel: MacKernel) -> None:
+    """As the second field of the structure; of nobody it is not."""
+    processes = MacProcesses(cast("Kernel", kernel))
+    kernel.processes[302].folder = "/Users/me/src/ü"
+
+    assert processes.folder(302) == "/Users/me/src/ü"
+    assert processes.folder(7) is None
 
 
 def test_s14_another_user_gets_nothing(kernel: MacKernel) -> None:

@@ -517,7 +517,7 @@ def test_s2_s11_a_daemon_of_before(
     if status == 200:
         assert here.returncode == 78
         assert "the daemon is older than this " in here.stderr
-        assert "credward daemon restart" in here.stderr
+        assert "run credward daemon restart" in here.stderr
     assert (elsewhere.returncode, elsewhere.stdout) == (0, "token-1\n")
 
 

@@ -118,6 +118,9 @@ def test_s1_the_starter_inherits_only_what_is_listed(installed: Installation) ->
         "XDG_STATE_HOME": "/repo/.state",
         "XDG_RUNTIME_DIR": installed.environment["XDG_RUNTIME_DIR"],
         "DBUS_SESSION_BUS_ADDRESS": "unixexec:path=/repo/evil",
+        # No program goes by these two.
+        "CREDWARD_CALLER_HOME": "/repo",
+        "CREDWARD_CALLER_CONFIG": "/repo/evil.toml",
         "PATH": "/usr/local/bin:/usr/bin:/bin",
     }
     assert start["directory"] == "/"
@@ -275,6 +278,21 @@ def test_a_session_is_handed_on_to_be_judged(installed: Installation) -> None:
     installed.run("--timeout", "100", "x")
 
     assert installed.starts()[0]["environment"]["CREDWARD_SESSION"] == "s1"
+
+
+@pytest.mark.parametrize("length", [30, 5000])
+def test_what_no_start_goes_by_is_told_under_other_names(
+    installed: Installation, length: int
+) -> None:
+    """For the message only: an interpreter would follow HOME. Too long for a path: not told."""
+    installed.environment["HOME"] = home = f"/{'h' * length}"
+    installed.environment["CREDWARD_CONFIG"] = "/c.toml"
+    installed.run("--timeout", "100", "x")
+    told = installed.starts()[0]["environment"]
+
+    assert told.keys().isdisjoint({"HOME", "CREDWARD_CONFIG"})
+    assert told.get("CREDWARD_CALLER_HOME") == (home if length < 4096 else None)
+    assert told["CREDWARD_CALLER_CONFIG"] == "/c.toml"
 
 
 @pytest.mark.parametrize(

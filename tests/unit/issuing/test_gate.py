@@ -16,6 +16,7 @@ from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Kind
 from credward.issuing.asking import NOTHING, on_grant
 from credward.issuing.authorized import Authorized
+from credward.issuing.choices import Choice, Choices
 from credward.issuing.gate import Active, Gate, settled
 from credward.issuing.recording import Recorder
 from credward.policy.engine import PolicyEngine
@@ -51,12 +52,14 @@ class Bench:
         policy = PolicyEngine.load(mode="system", owner_uid=1000, directory=directory)
         self.active = Active(config, policy)
         self.log = folder / "audit.log"
+        self.folders: dict[int, str] = {}
         self.gate = Gate(
             holder=self,
             recorder=Recorder(clock=FakeClock(), audit=AuditLog(self.log)),
             own_pid=DAEMON,
             worker_pids=lambda: frozenset({WORKER}),
             locked=lambda: False,
+            folder_of=self.folders.get,
         )
 
     def issue(self, name: str, **words: Any) -> Authorized:
@@ -123,6 +126,28 @@ def test_s13_who_may_have_all_is_helped(tmp_path: Path) -> None:
 
     authorized = bench.issue("-")
     assert authorized.credential.name == "beta"
+
+
+def test_what_was_chosen_is_decided_on_as_if_it_had_been_named(tmp_path: Path) -> None:
+    """By the caller's folder; one that it may not have is denied, and no other is given instead."""
+    bench = Bench(
+        tmp_path, '@id("one") permit (principal, action, resource == Credential::"alpha");'
+    )
+    choices = Choices(
+        made=(Choice(credential="alpha"), Choice(credential="beta", folder="/home/me/src"))
+    )
+    bench.active = msgspec.structs.replace(bench.active, choices=choices)
+    pid = PERSON.identify().pid
+    assert pid is not None
+
+    assert bench.issue("-").credential.name == "alpha"
+    for folder, allowed in (("/home/me", True), ("/home/me/src/x", False), ("/home/me/srcs", True)):
+        bench.folders[pid] = folder
+        if allowed:
+            assert bench.issue("-").credential.name == "alpha"
+        else:
+            with pytest.raises(BrokerError, match="the default credential denied"):
+                bench.issue("-")
 
 
 async def test_what_owners_do_takes_a_closer_look(tmp_path: Path) -> None:

@@ -99,6 +99,15 @@ class ManageApi:
         await self._service.unlock(http_request.peer, body.passphrase or None)
         return _answer(wire.Nothing())
 
+    async def choices(self, http_request: HttpRequest) -> HttpResponse:
+        """List what was chosen."""
+        return _answer(self._service.choosing.choices(http_request.peer))
+
+    async def choose(self, http_request: HttpRequest) -> HttpResponse:
+        """Keep or forget a choice."""
+        change = _required(http_request.body, wire.ChoiceChange)
+        return _answer(await self._service.choosing.choose(http_request.peer, change))
+
     async def secret_names(self, http_request: HttpRequest) -> HttpResponse:
         """List the names."""
         return _answer(await self._service.secret_names(http_request.peer))
@@ -198,6 +207,21 @@ MANAGE_ROUTES: tuple[Route, ...] = (
         call=ManageApi.unlock,
         summary="Unlock the store",
         body=wire.Passphrase,
+    ),
+    Route(
+        verb="GET",
+        path="/v1/choices",
+        call=ManageApi.choices,
+        summary="What was chosen for callers that name no credential",
+        answer=wire.ChoiceList,
+    ),
+    Route(
+        verb="POST",
+        path="/v1/choices",
+        call=ManageApi.choose,
+        summary="Keep or forget such a choice",
+        body=wire.ChoiceChange,
+        answer=wire.ChoiceList,
     ),
     Route(
         verb="GET",

@@ -1,0 +1,67 @@
+"""`credward get` of the usual kind becomes the native helper, which asks the same question.
+
+Loading the libraries of the command line takes a hundred times as long as the question. So this
+imports none of them, and leaves to `get` all that the helper does not do: errors in the arguments,
+a new mint, other audiences. Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+__all__ = ["become_helper", "plain"]
+
+_NAME_LIMIT = 64
+# Options that both have, with the same meaning.
+_VALUES = ("--format", "--base-url")
+_FLAGS = ("--no-start",)
+# The default of `credward get` (seconds); a helper's callers wait less.
+_TIMEOUT = "10"
+
+
+def become_helper(words: list[str]) -> None:
+    """Run the helper in this process if *words* of `credward get` are plain; else return."""
+    arguments = plain(words)
+    if arguments is None or (sys.stdout.isatty() and sys.stderr.isatty()):
+        # To a person, `get` says more about an error than the helper may.
+        return
+    helper = os.path.join(os.path.dirname(sys.executable), "credward-helper")  # noqa: PTH118, PTH120
+    try:
+        # Python ignores it, and a program inherits that.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.execv(helper, ["credward-helper", "--timeout", _TIMEOUT, *arguments])  # noqa: S606
+    except OSError:
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+
+def plain(words: list[str]) -> list[str] | None:
+    """Return the helper's arguments for *words*; None if `get` has to read them."""
+    name: str | None = None
+    options = []
+    rest = iter(words)
+    for word in rest:
+        option, equals, value = word.partition("=")
+        if option in _VALUES:
+            value = value if equals else next(rest, "")
+            if not value or value.startswith("-"):
+                return None
+            options += [option, value]
+        elif word in _FLAGS:
+            options.append(word)
+        elif name is None and _is_name(word):
+            name = word
+        else:
+            return None
+    return [*options, *([] if name is None else [name])]
+
+
+def _is_name(word: str) -> bool:
+    characters = word.replace(".", "").replace("_", "").replace("-", "")
+    return (
+        word.isascii()
+        and len(word) <= _NAME_LIMIT
+        and word[:1].isalnum()
+        and (not characters or characters.isalnum())
+    )

@@ -1,0 +1,113 @@
+"""`credward use`: which credential a caller gets that names none; the daemon keeps the choice."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from credward import wire
+from credward.cli.names import complete_agents, complete_credentials
+from credward.cli.output import plain, print_json, print_table
+from credward.cli.start import reach
+from credward.errors import BrokerError, Kind
+from credward.paths import environment
+
+__all__ = ["CREDENTIAL_VARIABLE", "command", "explain"]
+
+CREDENTIAL_VARIABLE = "CREDWARD_CREDENTIAL"
+# What people call a tool whose harness has another name.
+_TOOLS = {"claude-code": "claude", "cursor-agent": "cursor"}
+
+
+@click.command(
+    "use",
+    short_help="Choose the credential for callers that name none.",
+    epilog="Example: credward use work --here\n\nExample: credward use gateway --for claude-code",
+)
+@click.argument("name", required=False, shell_complete=complete_credentials)
+@click.option("--here", is_flag=True, help="Only in this folder and below.")
+@click.option(
+    "--in",
+    "folder",
+    type=click.Path(exists=True, file_okay=False),
+    help="Only in this folder and below.",
+)
+@click.option(
+    "--for",
+    "agent",
+    shell_complete=complete_agents,
+    help="Only for this agent: claude-code, codex, gemini, ...",
+)
+@click.option("--clear", is_flag=True, help="Forget the choice instead.")
+@click.option("--json", "as_json", is_flag=True, help="The choices for programs.")
+def command(
+    name: str | None, here: bool, folder: str | None, agent: str | None, clear: bool, as_json: bool
+) -> None:
+    """Use the credential NAME where none is named; without NAME, show what is chosen.
+
+    The nearest folder counts most, then the agent, then the choice for everything, then `default`
+    in the configuration. CREDWARD_CREDENTIAL=NAME chooses for one call. Policy decides as if the
+    credential had been named.
+    """
+    if here and folder is not None:
+        raise click.UsageError("--here and --in FOLDER exclude each other")
+    if clear and name is not None:
+        raise click.UsageError("--clear takes no NAME")
+    where = _real_folder("." if here else folder)
+    whom = None if agent is None else _TOOLS.get(agent, agent)
+    client = reach(start=True)
+    if name is None and not clear:
+        if where or whom:
+            raise click.UsageError("name the credential, or add --clear")
+        found = client.choices()
+    else:
+        found = client.choose(wire.ChoiceChange(credential=name, folder=where, agent=whom))
+    if as_json:
+        print_json(found)
+        return
+    if name is not None:
+        choice = wire.Choice(credential=name, folder=where, agent=whom)
+        click.echo(f'"{name}" is used {_describe(choice)}')
+    _draw(found)
+
+
+def explain(active: str | None, because: str) -> str | None:
+    """Return which credential counts in this shell and why, None if one must be named."""
+    if name := environment().get(CREDENTIAL_VARIABLE):
+        return f"{plain(name)} ({CREDENTIAL_VARIABLE} of this shell)"
+    return f"{active} ({because})" if active else None
+
+
+def _draw(found: wire.ChoiceList) -> None:
+    if found.choices:
+        click.echo()
+        made = sorted(found.choices, key=lambda each: (each.folder or "", each.agent or ""))
+        rows = [
+            (each.credential, each.agent or "all", each.folder or "everywhere") for each in made
+        ]
+        print_table(("CREDENTIAL", "AGENT", "FOLDER"), rows)
+        click.echo()
+    line = explain(found.active, found.because)
+    click.echo(f"here: {line}" if line else "here: none, so name one or run credward use NAME")
+
+
+def _describe(choice: wire.Choice) -> str:
+    whom = f"for {choice.agent}" if choice.agent else ""
+    where = f"in {choice.folder}" if choice.folder else ""
+    return " ".join(filter(None, (whom, where))) or "where no other is named"
+
+
+def _real_folder(folder: str | None) -> str | None:
+    """Return it as the kernel names it: absolute and without links."""
+    if folder is None:
+        return None
+    try:
+        return str(Path(folder).resolve(strict=True))
+    except OSError as error:
+        raise BrokerError(
+            Kind.BAD_REQUEST,
+            f"the folder cannot be used ({error.strerror or os.strerror(error.errno or 0)}): "
+            "name one with --in FOLDER",
+        ) from error

@@ -1,0 +1,128 @@
+"""What is given to a caller that names nothing: by an order written down a second time."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from credward.config import Config, CredentialConfig
+from credward.issuing.choices import Choice, Choices
+from credward.settings.local import Settings
+
+NAMES = ("home", "work", "spare")
+FOLDERS = ("/", "/src", "/src/app", "/src/app/deep", "/srcs")
+AGENTS = ("claude", "codex")
+
+
+def config(*names: str, default: str | None = None) -> Config:
+    return Config(
+        default=default,
+        credentials={
+            name: CredentialConfig(
+                name=name,
+                provider="local",
+                settings=Settings(),
+                epoch="e",
+                grant=name,
+                origin="c.toml:1",
+            )
+            for name in names
+        },
+    )
+
+
+def name_of(choices: Choices, known: Config, folder: str | None, agent: str | None) -> str | None:
+    found = choices.pick(known, folder=folder, agent=agent).credential
+    return None if found is None else found.name
+
+
+def above(folder: str) -> list[str]:
+    """Return the folder and those above it, the nearest first."""
+    words = [each for each in folder.split("/") if each]
+    return ["/" + "/".join(words[:count]) for count in range(len(words), -1, -1)]
+
+
+def expected(
+    made: dict[tuple[str | None, str | None], str], folder: str | None, agent: str | None
+) -> str | None:
+    """Look for it as a person would: folder by folder, first for this agent, then for any."""
+    for place in [*(above(folder) if folder else []), None]:
+        for whom in dict.fromkeys((agent, None)):
+            if (place, whom) in made:
+                return made[place, whom]
+    return None
+
+
+@given(
+    made=st.dictionaries(
+        st.tuples(st.sampled_from([None, *FOLDERS]), st.sampled_from([None, *AGENTS])),
+        st.sampled_from([*NAMES, "gone"]),
+        max_size=8,
+    ),
+    folder=st.sampled_from([None, *FOLDERS, "/src/application", "/elsewhere"]),
+    agent=st.sampled_from([None, *AGENTS, "gemini"]),
+    default=st.sampled_from([None, "spare"]),
+)
+def test_the_nearest_folder_then_the_agent_then_everything(
+    made: dict[tuple[str | None, str | None], str],
+    folder: str | None,
+    agent: str | None,
+    default: str | None,
+) -> None:
+    """And none that is not configured."""
+    choices = Choices(
+        made=tuple(
+            Choice(credential=name, folder=place, agent=whom)
+            for (place, whom), name in made.items()
+        )
+    )
+    known = {key: name for key, name in made.items() if name in NAMES}
+
+    assert name_of(choices, config(*NAMES, default=default), folder, agent) == (
+        expected(known, folder, agent) or default
+    )
+
+
+def test_without_choices_it_is_the_default_or_the_only_one() -> None:
+    """Each with its reason; of several none."""
+    none = Choices()
+
+    assert none.pick(config("a", "b", default="b")).because == "default in the configuration"
+    assert none.pick(config("a")).because == "the only one"
+    assert none.pick(config("a", "b")).credential is None
+    assert none.pick(config()).because == ""
+
+
+def test_one_choice_replaces_another_for_the_same_place_only() -> None:
+    """And is forgotten alone."""
+    first = Choice(credential="home", folder="/src")
+    second = Choice(credential="work", folder="/src", agent="claude")
+    choices = (
+        Choices()
+        .with_one(first)
+        .with_one(second)
+        .with_one(Choice(credential="spare", folder="/src"))
+    )
+
+    assert choices.made == (second, Choice(credential="spare", folder="/src"))
+    assert choices.without(folder="/src", agent=None).made == (second,)
+    assert choices.need_folder
+    assert not Choices().with_one(Choice(credential="home")).need_folder
+
+
+@pytest.mark.parametrize(
+    ("choice", "text"),
+    [
+        (Choice(credential="gone"), "for everything"),
+        (Choice(credential="gone", agent="claude"), "for claude"),
+        (Choice(credential="gone", folder="/src", agent="claude"), "for claude in /src"),
+    ],
+)
+def test_a_choice_of_what_is_not_configured_is_told(choice: Choice, text: str) -> None:
+    """With where it was made, and what to type."""
+    (warning,) = Choices(made=(choice,)).warnings(config("home"))
+
+    assert warning == (
+        f'"gone" was chosen {text}, but it is not configured: run credward use for the list'
+    )

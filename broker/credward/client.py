@@ -372,7 +372,8 @@ def _query(token_request: TokenRequest, variables: str | None) -> dict[str, str]
     if token_request.scopes:
         query["scope"] = " ".join(token_request.scopes)
     if token_request.client_flags:
-        query["client_flags"] = ",".join(sorted(token_request.client_flags))
+        words = {each.word for each in token_request.client_flags}
+        query["client_flags"] = ",".join(sorted(words))
     if token_request.in_tool:
         query["in_tool"] = "1"
     if token_request.other_than is not None:

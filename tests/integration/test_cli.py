@@ -133,15 +133,17 @@ def test_doctor_says_what_would_deny_an_agent_of_this_shell(
 ) -> None:
     """A company's certificate authority, in the shell or in the settings, with what allows it."""
     daemon = start_daemon(program.block("gateway", base_url='"https://llm.example.com"'))
-    said = {"NODE_EXTRA_CA_CERTS": "/etc/company.pem"}
+    file = daemon.home / "company.pem"
+    file.write_text("certificates")
+    said = {"NODE_EXTRA_CA_CERTS": str(file)}
     written = cli(daemon, "setup", "claude-code", "gateway", "--yes")
     assert written.returncode == 0, written.stdout + written.stderr
     assert "nothing, for" not in written.stdout
     for found in (cli(daemon, "doctor", **said), _with_settings(daemon, said)):
         assert found.returncode == 77, found.stdout
         assert "fail Claude Code: an agent of this shell gets nothing, because " in found.stdout
-        assert "NODE_EXTRA_CA_CERTS set" in found.stdout
-        assert 'allow_client_flags = ["extra-ca"]' in found.stdout
+        assert f"NODE_EXTRA_CA_CERTS set to {file}" in found.stdout
+        assert f"run credward setup claude-code gateway --allow-ca {file}" in found.stdout
 
 
 def test_doctor_says_for_which_credential_the_settings_are(
@@ -183,7 +185,7 @@ def test_s2_doctor_runs_no_line_of_a_repository(
 
         assert found.returncode == 78, found.stdout
         assert f"fail Claude Code: {settings} " in found.stdout
-        assert "run credward setup claude-code gateway --settings local\n" in found.stdout
+        assert "run credward setup claude-code gateway --level local\n" in found.stdout
         assert "touch" not in found.stdout
         assert not trap.exists()
 

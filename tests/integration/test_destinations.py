@@ -118,7 +118,7 @@ def test_s15_the_daemon_decides_by_the_callers_variables(
         (
             "not for https://evil.example:",
             "base URL is invalid:",
-            "HTTPS_PROXY or similar set:",
+            "HTTPS_PROXY set to proxy.example:80:",
             GATEWAY,
         ),
         strict=True,

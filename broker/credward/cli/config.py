@@ -21,7 +21,7 @@ from credward.errors import BrokerError, ConfigErrors, Kind
 if TYPE_CHECKING:
     from credward.policy.engine import PolicyEngine
 
-__all__ = ["command", "read_config", "replace_file"]
+__all__ = ["command", "put_in_force", "read_config", "replace_file"]
 
 
 @click.group("config", epilog="Example: credward config check")
@@ -122,10 +122,10 @@ def edit() -> None:
         )
         sys.exit(errors.kind.exit_code)
     rejected.unlink(missing_ok=True)
-    click.echo(f"{target}: changed{_put_in_force()}")
+    click.echo(f"{target}: changed{put_in_force()}")
 
 
-def _put_in_force() -> str:
+def put_in_force() -> str:
     """Let a running daemon use the new configuration; return what to add to "changed"."""
     try:
         client_of(paths(), 10.0).reload()

@@ -10,11 +10,11 @@ import msgspec
 from credward.cli.handing_out import check_output, hand_out
 from credward.cli.names import complete_credentials, complete_formats
 from credward.cli.start import reach
-from credward.cli.surroundings import folder_body
+from credward.cli.surroundings import folder_body, report
 from credward.clock import SystemClock
 from credward.errors import BrokerError
 from credward.paths import environment
-from credward.policy.client_variables import mcp_server, told
+from credward.policy.client_variables import mcp_server
 from credward.tokens import TokenRequest
 
 __all__ = ["command", "hand_over"]
@@ -87,6 +87,7 @@ def hand_over(token_request: TokenRequest, *, start: bool, fresh: bool = False) 
     clock = SystemClock()
     end = clock.elapsed() + token_request.timeout
     folder = folder_body(token_request.timeout)
+    variables = report(environ, max(_LEAST, end - clock.elapsed()))
     client = reach(start=start, timeout=max(_LEAST, end - clock.elapsed()))
     try:
         if fresh:
@@ -96,7 +97,7 @@ def hand_over(token_request: TokenRequest, *, start: bool, fresh: bool = False) 
             timeout=max(_LEAST, end - clock.elapsed()),
             mcp_server=mcp_server(environ) if token_request.format == "headers" else None,
         )
-        body, headers = client.get_token(token_request, folder, told(environ))
+        body, headers = client.get_token(token_request, folder, variables)
     except BrokerError as error:
         from credward.cli.explaining import explained
 

@@ -51,6 +51,7 @@ from credward.errors import ConfigErrors
 from credward.guess import guess
 from credward.paths import Paths
 from credward.settings.checks import check_base_urls
+from credward.settings.client_flags import check_words
 from credward.settings.meaning import meaning_of
 from credward.settings.network import NetworkSettings
 from credward.settings.registry import SETTINGS
@@ -239,6 +240,7 @@ def _credential(
     credential = _merged(name, provider, own, common, layer.at(*path))
     try:
         check_base_urls(credential.base_urls)
+        check_words(credential.allowed_flags)
         if (refuse := credential.meaning.refuse_base_urls) is not None:
             refuse(credential.base_urls)
     except ValueError as error:

@@ -174,7 +174,11 @@ def test_the_active_one_is_marked_with_its_reason(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("CREDWARD_CREDENTIAL", raising=False)
     other = CredentialStatus(name="other", state="empty")
     both = StatusList(
-        now=90.0, pid=1, credentials=[ONE, other], active="other", active_because="chosen for claude"
+        now=90.0,
+        pid=1,
+        credentials=[ONE, other],
+        active="other",
+        active_because="chosen for claude",
     )
     lines = [click.unstyle(line) for line in text_of(both, None, in_detail=False)]
     alone = StatusList(now=90.0, pid=1, credentials=[ONE], active="gateway")

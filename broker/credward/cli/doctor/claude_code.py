@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from credward.cli.doctor.finding import Finding, Known, fail, ok, warn
+from credward.cli.doctor.finding import PATIENCE, Finding, Known, fail, ok, warn
 from credward.cli.doctor.helper_line import Fault, fault_of, program_of
 from credward.cli.output import format_duration
 from credward.cli.setup.claude_code import TTL, kept_for, misfit
 from credward.cli.setup.claude_code_merged import Level, Merged, read_merged
+from credward.cli.surroundings import report
 from credward.config import CredentialConfig
 from credward.errors import Kind
 from credward.paths import environment
@@ -181,9 +182,13 @@ def _wrong_base_url(
 
 def _denial(credential: CredentialConfig, environ: Mapping[str, str]) -> str | None:
     """Return why the credential is not handed out in this environment, None if it is."""
-    claims = read_claims(told(environ))
+    claims = read_claims(report(environ, PATIENCE))
     return check_base_url(
-        credential.base_urls, credential.allowed_flags, claims.base_url, claims.flags
+        credential.base_urls,
+        credential.allowed_flags,
+        claims.base_url,
+        claims.flags,
+        name=credential.name,
     )
 
 
@@ -237,9 +242,9 @@ def _again(credential: CredentialConfig, level: Level, replace: str = "") -> str
         case "given":
             return f"{command}{replace} --settings {level.path}"
         case "local":
-            return f"remove it there, or {command}{replace} --settings local"
+            return f"remove it there, or {command}{replace} --level local"
         case _:
-            return f"remove it there, or {command} --settings local"
+            return f"remove it there, or {command} --level local"
 
 
 def _where(merged: Merged, variable: str) -> str:

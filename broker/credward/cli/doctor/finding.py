@@ -12,7 +12,10 @@ from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Kind
 from credward.wire import StatusList
 
-__all__ = ["Finding", "Fixed", "Known", "fail", "failed", "ok", "warn"]
+__all__ = ["PATIENCE", "Finding", "Fixed", "Known", "fail", "failed", "ok", "warn"]
+
+# The default timeout of a request (seconds).
+PATIENCE = 4.0
 
 _Mark = Literal["ok", "warn", "fail"]
 

@@ -8,25 +8,22 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from credward.account import account_home
-from credward.cli.doctor.finding import Finding, Known, fail, ok, warn
-from credward.cli.surroundings import folder_body
+from credward.cli.doctor.finding import PATIENCE, Finding, Known, fail, ok, warn
+from credward.cli.surroundings import folder_body, report
 from credward.errors import Kind
 from credward.paths import environment
 from credward.policy.claude_settings import read_folder
-from credward.policy.client_variables import read_claims, told
+from credward.policy.client_variables import read_claims
 from credward.policy.redirects import check_folder, shown
 from credward.tokens import Folder
 
 __all__ = ["check_settings_here"]
 
-# The default timeout of a request (seconds).
-_PATIENCE = 4.0
-
 
 def check_settings_here(known: Known) -> Iterator[Finding]:
     """Report whether settings files around this folder send the token elsewhere."""
     credential = known.credential
-    body = folder_body(_PATIENCE)
+    body = folder_body(PATIENCE)
     if not body or credential is None:
         return
     try:
@@ -36,9 +33,11 @@ def check_settings_here(known: Known) -> Iterator[Finding]:
         yield fail("folder", text, Kind.BAD_REQUEST)
         return
     own = known.merged.environment(folder=False) if known.merged else environment()
-    said = read_claims(told(own)).variables
+    said = read_claims(report(own, PATIENCE)).variables
     folder = replace(found, variables=tuple(said.items()))
-    denial = check_folder(credential.base_urls, credential.allowed_flags, folder)
+    denial = check_folder(
+        credential.base_urls, credential.allowed_flags, folder, name=credential.name
+    )
     if denial is not None:
         yield fail("folder", f'"{credential.name}" {denial}', Kind.DENIED)
     elif not credential.base_urls and (followed := _deciding(folder)):

@@ -10,8 +10,10 @@ import getopt
 import os
 import shlex
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -24,6 +26,7 @@ from credward.policy.destinations import claimed
 from credward.settings.services import Service
 
 __all__ = [
+    "BASE_URL",
     "HELPER",
     "TTL",
     "HelperCall",
@@ -32,6 +35,7 @@ __all__ = [
     "helper_call",
     "kept_for",
     "managed_files",
+    "managed_path",
     "misfit",
     "ours",
     "remedy",
@@ -43,7 +47,7 @@ __all__ = [
 
 HELPER = ("apiKeyHelper",)
 TTL = ("env", "CLAUDE_CODE_API_KEY_HELPER_TTL_MS")
-_BASE_URL = ("env", "ANTHROPIC_BASE_URL")
+BASE_URL = ("env", "ANTHROPIC_BASE_URL")
 # Its documented default, and our choice if tokens last long enough (seconds).
 _DEFAULT_CACHE_TIME = 300.0
 _LONGEST_CACHE_TIME, _SHORTEST_CACHE_TIME = 240, 10
@@ -94,16 +98,29 @@ def settings_paths(environ: Mapping[str, str], directory: Path) -> dict[str, Pat
     }
 
 
-def wanted(helper: Path, credential: CredentialConfig, ttl: int) -> dict[tuple[str, ...], Any]:
-    """Return the members to set. *ttl* is in seconds; the variable counts milliseconds."""
+def managed_path() -> Path:
+    """Return where an administrator puts settings that override all others on this system."""
+    return _MANAGED[sys.platform == "darwin"] / "managed-settings.d" / "50-credward.json"
+
+
+def wanted(
+    helper: Path,
+    credential: CredentialConfig,
+    ttl: int,
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> dict[tuple[str, ...], Any]:
+    """Return the members to set. *ttl* is in seconds; the variable counts milliseconds.
+
+    *variables* are set as well.
+    """
     members: dict[tuple[str, ...], Any] = {
         HELPER: f"exec {shlex.quote(str(helper))} {shlex.quote(credential.name)}",
         TTL: str(ttl * 1000),
     }
     # We set nothing that Claude Code does by itself.
     if credential.base_urls and credential.base_urls[0] != claimed({}):
-        members[_BASE_URL] = credential.base_urls[0]
-    return members
+        members[BASE_URL] = credential.base_urls[0]
+    return members | {("env", name): value for name, value in variables.items()}
 
 
 def remedy(name: str, path: Path, paths: Mapping[str, Path], *, replace: bool) -> str:
@@ -114,7 +131,7 @@ def remedy(name: str, path: Path, paths: Mapping[str, Path], *, replace: bool) -
     if path in managed_files():
         return "ask your administrator"
     command = f"run credward setup claude-code {name}{' --replace' if replace else ''}"
-    return command if path == paths["user"] else f"remove it there, or {command} --settings local"
+    return command if path == paths["user"] else f"remove it there, or {command} --level local"
 
 
 def cache_time(life: float | None) -> int:
@@ -205,7 +222,8 @@ def warnings(environ: Mapping[str, str], paths: Mapping[str, Path], target: Path
                 yield f"{path} sets {name}, which blocks every helper: ask your administrator"
     levels = list(paths.values())
     for path in levels[levels.index(target) + 1 :] if target in levels else []:
-        if _member(path, HELPER):
+        # In the home directory the project's file is the user's.
+        if path != target and _member(path, HELPER):
             yield f"{path} sets apiKeyHelper and overrides {target}: remove it there"
 
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
 import trustme
 
@@ -179,6 +180,31 @@ def test_asks_each_service_in_its_form(
     assert (result.status, result.service, result.request_id) == (200, name, "r-1")
     assert result.address == service.url
     assert result_of(result).mark == "ok"
+
+
+def test_signs_as_the_sdk_of_aws_does(
+    start_daemon: DaemonFactory, service: ModelService, tmp_path: Path
+) -> None:
+    """A model with a colon, which is encoded twice in what is signed; the SDK itself is the witness."""
+    model = "eu.anthropic.claude-x-v1:0"
+    service.keys = KEYS
+    with ExitStack() as stack:
+        daemon = start_daemon.prepare("")
+        daemon.write_config(aws(Place(daemon, service.url, tmp_path, stack)))
+        daemon.start()
+        ours = probe(daemon, "it", model=model)
+    client = botocore.session.Session().create_client(
+        "bedrock-runtime",
+        region_name=KEYS.region,
+        endpoint_url=service.url,
+        aws_access_key_id=KEYS.access_key_id,
+        aws_secret_access_key=KEYS.secret_access_key,
+    )
+    client.invoke_model(modelId=model, body=json.dumps(service.received[0].body))
+    first, second = service.received
+
+    assert (ours.status, first.fault, second.fault) == (200, "", "")
+    assert first.path == second.path == "/model/eu.anthropic.claude-x-v1%3A0/invoke"
 
 
 # --- what an answer means ------------------------------------------------------------------------

@@ -29,6 +29,7 @@ _MODELS = ("ANTHROPIC_MODEL", "ANTHROPIC_DEFAULT_HAIKU_MODEL", "ANTHROPIC_SMALL_
 # Its own words for a model, which no service knows, and its mark for a long context.
 _ALIASES = frozenset({"default", "best", "sonnet", "opus", "haiku", "opusplan", "fable"})
 _LONG_CONTEXT = "[1m]"
+_EXAMPLE = "claude-haiku-5-5"
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,255}")
 
 # What a word means whatever the status: AWS says 403 of an expired token, Azure 401 of a missing
@@ -116,7 +117,7 @@ _REMEDIES: Mapping[Verdict, Mapping[str, str]] = {
         "foundry": "check its audience, which is https://ai.azure.com or for older resources "
         "https://cognitiveservices.azure.com: set scope, then run credward get --fresh {name}",
         "": "check which audience and scope the gateway expects, then run "
-        "credward get --fresh {name}, or log in again with credward login {name}",
+        "credward get --fresh {name}{or_login}",
     },
     "forbidden": {
         "claude": "check the scope and the workspace of the key or rule in the Console",
@@ -184,15 +185,20 @@ def live(
     model: str | None = None,
     base_url: str | None = None,
     workspace: str | None = None,
+    can_login: bool = False,
 ) -> LiveResult:
     """Ask the service behind the credential *name*; costs one token, and takes up to a minute.
 
     *model* None: a small one that the service is known to have. *base_url*: which of the allowed
-    ones the tool would use. Never raises `BrokerError`: a failure is a result.
+    ones the tool would use. *workspace*: that of the Claude Platform on AWS. *can_login*: people
+    can log in for this credential. Never raises `BrokerError`: a failure is a result.
     """
+    if model is not None and not _MODEL.fullmatch(model):
+        text = f"the model is not valid: name one such as {_EXAMPLE} with --model"
+        return LiveResult(mark="fail", text=text, kind=Kind.BAD_REQUEST)
     probe = wire.Probe(model=model, base_url=base_url, workspace=workspace)
     try:
-        return result_of(client.probe(name, probe))
+        return result_of(client.probe(name, probe), can_login=can_login)
     except BrokerError as error:
         return LiveResult(mark="fail", text=error.message, kind=error.kind)
 
@@ -219,7 +225,7 @@ def verdict_of(result: wire.ProbeResult) -> Verdict:
     return _WORDS.get(result.error) or _STATUSES.get(result.status, "invalid")
 
 
-def result_of(result: wire.ProbeResult) -> LiveResult:
+def result_of(result: wire.ProbeResult, *, can_login: bool = False) -> LiveResult:
     """Return the line for a person."""
     verdict = verdict_of(result)
     mark, kind = _MARKS[verdict]
@@ -233,6 +239,7 @@ def result_of(result: wire.ProbeResult) -> LiveResult:
         return LiveResult(mark=mark, kind=kind, text=f"{result.address}{via} {cause}: {remedy}")
     words = {
         "name": result.credential,
+        "or_login": f", or credward login {result.credential}" if can_login else "",
         "model": result.model,
         "asked": result.model + (f" in {result.region}" if result.region else ""),
         "region": result.region or "this region",

@@ -64,7 +64,8 @@ class Prober:
         if name in self._asking:
             raise BrokerError(
                 Kind.RATE_LIMITED,
-                f'"{name}" is being asked about already: wait for that answer',
+                f'"{name}" is being asked about already: ask again after that, which takes at most '
+                f"{_DEADLINE:g} s",
                 retry_after=1.0,
             )
         self._asking.add(name)

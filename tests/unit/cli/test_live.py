@@ -34,7 +34,7 @@ def result(status: int = 0, error: str = "", service: str = "gateway", **facts) 
         (200, "", "gateway", "accepted", "takes the token and answers"),
         (400, "invalid_request_error", "claude", "invalid", "--live --model MODEL"),
         (400, "ValidationException", "bedrock", "invalid", "check the model claude-haiku-5-5"),
-        (400, "auth_error", "gateway", "refused", "credward login work"),
+        (400, "auth_error", "gateway", "refused", "credward get --fresh work"),
         (401, "authentication_error", "claude", "refused", "credward get --fresh work"),
         (401, "", "gateway", "refused", "which audience and scope the gateway expects"),
         (401, "", "foundry", "refused", "https://ai.azure.com"),
@@ -125,6 +125,22 @@ def test_all_verdicts_are_reached():
 def test_takes_the_model_that_claude_code_would_ask(variables, model):
     """Not a word that only Claude Code knows."""
     assert model_in(variables) == model
+
+
+def test_a_login_is_named_only_where_there_is_one():
+    """A command that cannot help is no help."""
+    refused = result(401)
+
+    assert result_of(refused).text.endswith("run credward get --fresh work")
+    assert result_of(refused, can_login=True).text.endswith(", or credward login work")
+
+
+def test_an_invalid_model_is_not_sent(tmp_path: Path):
+    """The daemon would only say that the body is wrong."""
+    line = live(Client([tmp_path / "nobody.sock"]), "work", model="my model")
+
+    assert (line.mark, line.kind) == ("fail", Kind.BAD_REQUEST)
+    assert "--model" in line.text
 
 
 def test_a_failure_is_a_line_too(tmp_path: Path):

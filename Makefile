@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PYTEST ?= -n $(shell $(PYTHON) -c 'import os; print(1 + (os.cpu_count() or 1))') --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-slow test-all lint format bench chaos fleet soak ci clean
+.PHONY: help venv demo test test-slow test-all lint format bench chaos fleet soak drawing ci clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -53,6 +53,9 @@ fleet: $(STAMP) ## 140 credentials for five lifetimes of a minute: how often ups
 
 soak: $(STAMP) ## 100,000 refreshes by one daemon, and what grew (10 minutes)
 	@$(BIN)/python benchmarks/soak.py --refreshes $(or $(REFRESHES),100000)
+
+drawing: $(STAMP) ## draw the README's picture of `status --watch` anew (tmux and node)
+	@$(BIN)/python benchmarks/drawing.py
 
 ci: ## everything that a change must pass, from a clean clone
 	@.ci/run

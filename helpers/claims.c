@@ -1,5 +1,5 @@
 /*
- * claims.c: sends the variables that say where the caller's requests go, unchanged. The daemon
+ * claims.c: sends the variables that say where the caller's requests go, and through what. The daemon
  * judges them (broker/credward/policy/client_variables.py, which describes the format); they can
  * only make it deny, so nothing is judged here.
  */
@@ -7,9 +7,20 @@
 
 #include <stdlib.h>
 
-/* VALUE: the value is sent, else only that it is set: a proxy URL may hold a password. DECIDES: a
- * daemon that does not check it would know too little to deny. */
-enum { VALUE = 1, DECIDES = 2 };
+/* VALUE: the value is sent unchanged; PROXY: without user and password; FILE_DIGEST: with a digest of the
+ * file, because the daemon may see another one in that place, or none; else only that it is set.
+ * DECIDES: a daemon that does not check it would know too little to deny. */
+enum { VALUE = 1, PROXY = 2, FILE_DIGEST = 4, DECIDES = 8 };
+
+#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+#define DIGITS "0123456789"
+
+/* Longer than all authorities of a system together. */
+#define CERTIFICATES_LIMIT (1024 * 1024)
+/* The longest scheme, host and port of a proxy that is sent. */
+#define PROXY_LIMIT 300
+
+static const char extra_ca[] = "NODE_EXTRA_CA_CERTS";
 
 static const struct {
 	const char *name;
@@ -35,13 +46,13 @@ static const struct {
 	{ "CLAUDE_CODE_USE_GATEWAY", VALUE | DECIDES },
 	{ "NODE_TLS_REJECT_UNAUTHORIZED", VALUE | DECIDES },
 	{ "CLAUDE_CODE_API_KEY_HELPER_TTL_MS", VALUE },
-	{ "HTTPS_PROXY", DECIDES },
-	{ "https_proxy", DECIDES },
-	{ "HTTP_PROXY", DECIDES },
-	{ "http_proxy", DECIDES },
-	{ "ALL_PROXY", DECIDES },
-	{ "all_proxy", DECIDES },
-	{ "NODE_EXTRA_CA_CERTS", DECIDES },
+	{ "HTTPS_PROXY", PROXY | DECIDES },
+	{ "https_proxy", PROXY | DECIDES },
+	{ "HTTP_PROXY", PROXY | DECIDES },
+	{ "http_proxy", PROXY | DECIDES },
+	{ "ALL_PROXY", PROXY | DECIDES },
+	{ "all_proxy", PROXY | DECIDES },
+	{ extra_ca, FILE_DIGEST | DECIDES },
 	{ "CLAUDECODE", 0 },
 };
 
@@ -50,6 +61,86 @@ const char *variable(const char *name)
 	const char *value = getenv(name);
 
 	return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+static char digest_bytes[65];
+static struct text certificates = TEXT_IN(digest_bytes);
+
+/* In a child. The digest of an unreadable file is empty. */
+static void digest_file(const char *path, struct text *found)
+{
+	static char content[CERTIFICATES_LIMIT + 1];
+	ssize_t count = file_read(path, content, sizeof(content));
+
+	if (count >= 0 && count <= CERTIFICATES_LIMIT)
+		text_add_sha256(found, content, (size_t)count);
+}
+
+void claims_look(void)
+{
+	const char *path = variable(extra_ca);
+
+	if (path != NULL)
+		look_by_child(
+			&(struct look) {
+				.at = digest_file,
+				.where = path,
+				.what = "the file in NODE_EXTRA_CA_CERTS",
+				.late = "the file system of the file in NODE_EXTRA_CA_CERTS did not answer in "
+						"time: name another file",
+			},
+			&certificates);
+}
+
+/* Add scheme, host and port of a proxy to a list; nothing if some program could read another host
+ * in it: a second @, a backslash, anything that is not plain ASCII. */
+static void add_proxy(struct text *query, const char *value)
+{
+	/* What a user and a password may be written with: all but what ends them. */
+	static const char user[] = LETTERS DIGITS "!\"$%&'()*+,-.:;<=>[]^_`{|}~";
+	char bytes[PROXY_LIMIT + 1] = "";
+	struct text proxy = TEXT_IN(bytes);
+	size_t scheme = strspn(value, LETTERS DIGITS "+.-"), length, port;
+	const char *host;
+
+	scheme = scheme > 0 && strncmp(value + scheme, "://", 3) == 0 ? scheme + 3 : 0;
+	host = value + scheme;
+	length = strspn(host, user);
+	if (host[length] == '@')
+		host += length + 1;
+	if (host[0] == '[') {
+		length = 1 + strspn(host + 1, DIGITS "ABCDEFabcdef:.");
+		length = host[length] == ']' && length > 1 ? length + 1 : 0;
+	} else {
+		length = strspn(host, LETTERS DIGITS "._-");
+	}
+	port = length > 0 && host[length] == ':' ? strspn(host + length + 1, DIGITS) : 0;
+	if (port > 0)
+		length += 1 + port;
+	if (length == 0 || strcmp(host + length, host[length] == '/' ? "/" : "") != 0)
+		return;
+	text_add_bytes(&proxy, value, scheme);
+	text_add_bytes(&proxy, host, length);
+	if (proxy.overflow)
+		return;
+	text_add(query, "=");
+	text_add_encoded(query, bytes, "%25");
+}
+
+/* Add what a variable holds to a list. */
+static void add_value(struct text *query, int how, const char *value)
+{
+	if ((how & PROXY) != 0)
+		add_proxy(query, value);
+	if ((how & (VALUE | FILE_DIGEST)) == 0)
+		return;
+	text_add(query, "=");
+	if ((how & FILE_DIGEST) != 0) {
+		text_add(query, digest_bytes);
+		text_add(query, "%253A");
+	}
+	/* Encoded twice, for the list and for the query. */
+	text_add_encoded(query, value, "%25");
 }
 
 static bool add_variables(struct text *query)
@@ -66,11 +157,7 @@ static bool add_variables(struct text *query)
 			continue;
 		text_add(query, separator);
 		text_add(query, told[i].name);
-		if ((told[i].how & VALUE) != 0) {
-			text_add(query, "=");
-			/* Encoded twice, for the list and for the query. */
-			text_add_encoded(query, value, "%25");
-		}
+		add_value(query, told[i].how, value);
 		separator = ",";
 		decides = decides || (told[i].how & DECIDES) != 0;
 	}

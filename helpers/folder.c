@@ -7,9 +7,7 @@
  * Git writes these files in only one way. We refuse any other (white space, `..` after a name, odd
  * characters, links), because programs would read it differently.
  *
- * A child checks other file systems, and nobody has to wait for it. A file system that does not
- * answer may block a process so that no signal ends it, not even SIGKILL (FUSE, once its server has
- * read the request), and a harness waits for us.
+ * A child checks other file systems (child.c).
  */
 #include "helper.h"
 
@@ -31,9 +29,6 @@
 
 /* For the path of a folder, then a path from git and the name of a file. */
 #define PATH_ROOM (PATH_MAX + LONGEST_WORD + 64)
-
-/* How much longer the child lives than we wait for it. */
-#define GRACE_MS 1000
 
 enum reading { MISSING, ODD, READ };
 
@@ -241,41 +236,12 @@ static bool look_up(const char *start, struct text *body)
 	return true;
 }
 
-/* With the NUL that shows that it is complete. */
 static char body_bytes[FOLDER_LIMIT + 1];
 static struct text body = TEXT_IN(body_bytes);
 
-/* In the child: readers of our output must not wait for it, so it keeps only the pipe. */
-static _Noreturn void look_and_tell(const char *start, int pipe_end)
+static void look_from(const char *start, struct text *found)
 {
-	if (dup2(pipe_end, STDIN_FILENO) < 0)
-		_exit(1);
-	close_from(STDIN_FILENO + 1);
-	/* It ends when the kernel allows it: later than we do, because we would not know why. */
-	alarm_in(left_ms() + GRACE_MS, SIG_DFL);
-	(void)look_up(start, &body);
-	_exit(write(STDIN_FILENO, body_bytes, body.used + 1) < 0);
-}
-
-static void look_by_child(const char *start)
-{
-	int ends[2];
-	pid_t child = pipe(ends) == 0 ? fork() : -1;
-	ssize_t count;
-
-	if (child == 0)
-		look_and_tell(start, ends[1]);
-	if (child < 0)
-		fail(CODE_INTERNAL,
-			"no process can be started to check .claude/settings.json here: try again");
-	(void)close(ends[1]);
-	await("the file system of this folder did not answer in time, so its "
-		  ".claude/settings.json is not known: run this in another folder");
-	end_in(left_ms() / 2);
-	count = read_and_close(ends[0], body_bytes, sizeof(body_bytes));
-	if (count <= 0 || body_bytes[count - 1] != '\0')
-		fail(CODE_INTERNAL, "checking .claude/settings.json in this folder failed: try again");
-	body.used = (size_t)count - 1;
+	(void)look_up(start, found);
 }
 
 const struct text *look_around(void)
@@ -291,7 +257,15 @@ const struct text *look_around(void)
 			/* Too long for us, maybe not for the agent. */
 			text_add(&body, "unreadable .\n");
 	} else if (look_up(start, NULL)) {
-		look_by_child(start);
+		look_by_child(
+			&(struct look) {
+				.at = look_from,
+				.where = start,
+				.what = ".claude/settings.json in this folder",
+				.late = "the file system of this folder did not answer in time, so its "
+						".claude/settings.json is not known: run this in another folder",
+			},
+			&body);
 	}
 	return body.used > 0 ? &body : NULL;
 }

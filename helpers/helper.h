@@ -42,9 +42,25 @@ void read_arguments(struct options *options, char **arguments);
 /* claims.c: the value of an environment variable, NULL when unset or empty. */
 const char *variable(const char *name);
 
+/* Read the file of further certificate authorities, if there is one, for claims_add. Ends us if half
+ * of the time is not enough. */
+void claims_look(void);
+
 /* Add the base URL of the command line (NULL: none), the variables and, for the format "headers",
  * the MCP server to a query. Return whether a daemon must have checked the variables. */
 bool claims_add(struct text *query, const char *base_url, const char *format);
+
+/* child.c: what to look at, `where`; `what` and `late` are for messages. */
+struct look {
+	void (*at)(const char *where, struct text *found);
+	const char *where, *what, *late;
+};
+
+/* Put into `found` what a child finds. Ends us if half of the time is not enough. */
+void look_by_child(const struct look *look, struct text *found);
+
+/* sha256.c: add the digest, in hexadecimal. */
+void text_add_sha256(struct text *text, const void *bytes, size_t count);
 
 /* failure.c: set the end in so many milliseconds, on the clock that nobody sets. */
 void deadline_set(int64_t milliseconds);

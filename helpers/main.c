@@ -160,6 +160,7 @@ static void ask(const struct options *options)
 	bool decides;
 	int descriptor;
 
+	claims_look();
 	end_in(left_ms());
 	descriptor = daemon_reach(options->no_start);
 	decides = write_question(options, body != NULL);

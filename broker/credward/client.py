@@ -152,6 +152,10 @@ class Client:
         """Return the public keys of a `local` credential."""
         return self._read(self._ask("GET", _path(credential) + "/jwks"), wire.Jwks)
 
+    def last_words(self, credential: str) -> wire.LastWords:
+        """Return what the program of the last failed mint said, masked; for owners only."""
+        return self._read(self._ask("GET", _path(credential) + "/stderr"), wire.LastWords)
+
     def audit(self, after: int | None = None) -> AuditLines:
         """Return the newest lines of the audit log, or those from a byte offset on."""
         answer = self._ask("GET", "/v1/audit", {} if after is None else {"after": str(after)})
@@ -383,7 +387,8 @@ def _query(token_request: TokenRequest, variables: str | None) -> dict[str, str]
     if token_request.scopes:
         query["scope"] = " ".join(token_request.scopes)
     if token_request.client_flags:
-        query["client_flags"] = ",".join(sorted(token_request.client_flags))
+        words = {each.word for each in token_request.client_flags}
+        query["client_flags"] = ",".join(sorted(words))
     if token_request.in_tool:
         query["in_tool"] = "1"
     if token_request.other_than is not None:

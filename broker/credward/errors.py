@@ -84,6 +84,7 @@ class _Facts(TypedDict, total=False):
     sent: Sent
     challenge: str
     local: bool
+    said: str
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +95,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     *hint* is further help for a terminal. *retry_after* is in seconds. *sent* says whether an
     upstream request may have reached the server. *challenge* is the claims challenge for the next
     login, as JSON; it holds no secret. *local*: something is missing on this machine, and no server
-    or program was asked.
+    or program was asked. *said* is the last line of a program's errors, masked: only for owners who
+    ask for it, so it is in no message and in no `repr`.
     """
 
     kind: Kind
@@ -108,6 +110,10 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     sent: Sent = "no"
     challenge: str = ""
     local: bool = False
+    said: str = ""
+
+    def __repr__(self) -> str:
+        return f"Failure({self.kind.slug}: {self.message})"
 
     @classmethod
     def of(

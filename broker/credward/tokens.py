@@ -10,7 +10,7 @@ from typing import Literal, NoReturn
 
 import msgspec
 
-__all__ = ["Folder", "Secret", "SettingsFile", "Token", "TokenKind", "TokenRequest"]
+__all__ = ["ClientFlag", "Folder", "Secret", "SettingsFile", "Token", "TokenKind", "TokenRequest"]
 
 TokenKind = Literal["bearer", "aws", "basic", "api-key"]
 
@@ -47,6 +47,17 @@ class Secret:
 
     def __hash__(self) -> int:
         return id(self)
+
+
+class ClientFlag(msgspec.Struct, frozen=True, kw_only=True):
+    """Something between a caller and its server; *word* as in `settings.client_flags`.
+
+    *variable* brings it in, *file* is what it names; both are for messages, and may be empty.
+    """
+
+    word: str
+    variable: str = ""
+    file: str = ""
 
 
 class SettingsFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +106,7 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):
     cache_ttl: float | None = None
     timeout: float = 4.0
     client_base_url: str | None = None
-    client_flags: frozenset[str] = frozenset()
+    client_flags: frozenset[ClientFlag] = frozenset()
     folder: Folder | None = None
     variables_told: bool = False
     other_than: str | None = None

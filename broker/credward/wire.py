@@ -20,6 +20,7 @@ __all__ = [
     "Choice",
     "ChoiceChange",
     "ChoiceList",
+    "ConfigSource",
     "CredentialStatus",
     "Dropped",
     "Failure",
@@ -29,6 +30,7 @@ __all__ = [
     "GrantStatus",
     "Health",
     "Jwks",
+    "LastWords",
     "LoginAnswer",
     "LoginEvent",
     "LoginGivenUp",
@@ -95,8 +97,12 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One credential without its secret; instants are Unix seconds, absent ones are null.
 
-    *life*: how long its tokens last, in seconds, as seen in mints. *refresh_at*: when the next one
-    is minted without a request, null if it needs one.
+    *audience* and *upstream_id*: what the token is for, and its id at its issuer, if these are
+    known. *life*: how long its tokens last, in seconds, as seen in mints. *refresh_at*: when the
+    next one is minted without a request, null if it needs one. *last_asked_by*: the name of the
+    harness or program that asked last; it works in the folder *last_asked_in*, null if unknown.
+    *asks*, *mints*, *failures* (mints that failed) and *waits* (asks that waited for a mint) count
+    since the daemon's start.
     """
 
     name: str
@@ -109,14 +115,28 @@ class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
     login_ends_at: float | None = None
     last_asked_at: float | None = None
     last_asked_by: str | None = None
+    last_asked_in: str | None = None
+    last_asked_pid: int | None = None
     token_id: str | None = None
+    audience: str | None = None
+    upstream_id: str | None = None
     failure: Failure | None = None
     life: float | None = None
+    asks: int = 0
     mints: int = 0
     failures: int = 0
     waits: int = 0
     keys: int = 0
     base_urls: list[str] = []
+
+
+class LastWords(msgspec.Struct, frozen=True, kw_only=True):
+    """The last line that the program of a failed mint wrote to its standard error, masked."""
+
+    line: str = ""
+
+    def __repr__(self) -> str:
+        return "LastWords(***)"
 
 
 class Unusable(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,10 +155,19 @@ class Unusable(msgspec.Struct, frozen=True, kw_only=True):
     remaining: float | None = None
 
 
+class ConfigSource(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of the configuration in force, and a digest of the text that was read."""
+
+    path: str
+    digest: str
+
+
 class StatusList(msgspec.Struct, frozen=True, kw_only=True):
     """All credentials; *now* is the daemon's clock, *attestation* how well it sees callers.
 
     *active* is what this caller gets without a name, *active_because* says why.
+    *sources*: the files that it read, the weakest first. *policy_epoch*: a digest of the policy in
+    force, empty from an older daemon. *store_failure*: why the store cannot be opened.
     """
 
     version: str = ""
@@ -156,6 +185,9 @@ class StatusList(msgspec.Struct, frozen=True, kw_only=True):
     grants: list[GrantStatus] = []
     locked: bool = False
     store: str = ""
+    store_failure: Failure | None = None
+    sources: list[ConfigSource] = []
+    policy_epoch: str = ""
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -286,11 +318,15 @@ class LoginStart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoginStarted(msgspec.Struct, frozen=True, kw_only=True):
-    """A login that can be watched; *attached*: it was already running."""
+    """A login that can be watched; *attached*: it was already running.
+
+    *account*: whose login the grant has until then, null if none or unknown.
+    """
 
     login_id: str
     grant: str
     credential: str
+    account: str | None = None
     attached: bool = False
 
 

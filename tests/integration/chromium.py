@@ -7,6 +7,7 @@ writes what it saw to REPORT, a JSON line per page.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import fcntl
 import json
@@ -118,17 +119,36 @@ class Chromium:
         pages: list[dict[str, Any]] = []
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
-            page = self._evaluate(_LOOK)
+            page = self.evaluate(_LOOK)
             if page is None or page["url"] == "about:blank":
                 time.sleep(0.03)
                 continue
             pages.append(page)
             if not page["form"]:
                 return pages
-            self._evaluate(_ACT.replace("USER", json.dumps(user)))
+            self.evaluate(_ACT.replace("USER", json.dumps(user)))
         raise AssertionError(f"the pages never end: {pages}")
 
-    def _evaluate(self, expression: str) -> Any:
+    def look(self, url: str, *, dark: bool, width: int = 900, height: int = 640) -> bytes:
+        """Open *url* as a user who likes light or dark pages; return a picture of it (PNG)."""
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self._send("Emulation.setEmulatedMedia", features=[scheme])
+        self._send(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+        self._send("Page.navigate", url=url)
+        deadline = time.monotonic() + _PATIENCE
+        ready = f"document.readyState === 'complete' && location.href === {json.dumps(url)}"
+        while not self.evaluate(ready):
+            assert time.monotonic() < deadline, f"{url} is never there"
+            time.sleep(0.03)
+        return base64.b64decode(self._send("Page.captureScreenshot")["data"])
+
+    def evaluate(self, expression: str) -> Any:
         """Return the value of *expression*, None where the document is being replaced."""
         try:
             found = self._send("Runtime.evaluate", expression=expression, returnByValue=True)

@@ -131,16 +131,19 @@ def test_check_answers_for_scripts(start_daemon: DaemonFactory, program: MintPro
 def test_doctor_says_what_would_deny_an_agent_of_this_shell(
     start_daemon: DaemonFactory, program: MintProgram
 ) -> None:
-    """Its own run has a clean environment; a company's authority in the agent's is denied."""
+    """A company's certificate authority, in the shell or in the settings, with what allows it."""
     daemon = start_daemon(program.block("gateway", base_url='"https://llm.example.com"'))
-    said = {"NODE_EXTRA_CA_CERTS": "/etc/company.pem"}
+    file = daemon.home / "company.pem"
+    file.write_text("certificates")
+    said = {"NODE_EXTRA_CA_CERTS": str(file)}
     written = cli(daemon, "setup", "claude-code", "gateway", "--yes")
     assert written.returncode == 0, written.stdout + written.stderr
     assert "nothing, for" not in written.stdout
     for found in (cli(daemon, "doctor", **said), _with_settings(daemon, said)):
-        assert found.returncode == 0, found.stdout
-        assert "NODE_EXTRA_CA_CERTS set" in found.stdout
-        assert 'allow_client_flags = ["extra-ca"]' in found.stdout
+        assert found.returncode == 77, found.stdout
+        assert "fail Claude Code: an agent of this shell gets nothing, because " in found.stdout
+        assert f"NODE_EXTRA_CA_CERTS set to {file}" in found.stdout
+        assert f"run credward setup claude-code gateway --allow-ca {file}" in found.stdout
 
 
 def test_doctor_says_for_which_credential_the_settings_are(
@@ -155,10 +158,10 @@ def test_doctor_says_for_which_credential_the_settings_are(
     assert cli(daemon, "setup", "claude-code", "gateway", "--yes").returncode == 0
     found = cli(daemon, "doctor", "claude")
 
-    assert found.returncode == 0, found.stdout
+    assert found.returncode == 78, found.stdout
     assert "ok   helper run: a token of" in found.stdout
     assert (
-        f'warn Claude Code: {daemon.home / ".claude/settings.json"} names this helper for "gateway", '
+        f'fail Claude Code: {daemon.home / ".claude/settings.json"} asks for "gateway", '
         'not for "claude": run credward doctor gateway; to change it, run credward setup claude-code claude\n'
     ) in found.stdout
     assert cli(daemon, "setup", "claude-code", "claude", "--yes").returncode == 0
@@ -180,9 +183,9 @@ def test_s2_doctor_runs_no_line_of_a_repository(
         settings.write_text(json.dumps({"apiKeyHelper": line}))
         found = cli(daemon, "doctor", "gateway")
 
-        assert found.returncode == 0, found.stdout
-        assert f"warn Claude Code: {settings} " in found.stdout
-        assert "run credward setup claude-code gateway --settings local\n" in found.stdout
+        assert found.returncode == 78, found.stdout
+        assert f"fail Claude Code: {settings} " in found.stdout
+        assert "run credward setup claude-code gateway --level local\n" in found.stdout
         assert "touch" not in found.stdout
         assert not trap.exists()
 
@@ -190,7 +193,7 @@ def test_s2_doctor_runs_no_line_of_a_repository(
 def test_g3_setup_and_doctor_heed_how_long_tokens_last(
     start_daemon: DaemonFactory, program: MintProgram
 ) -> None:
-    """As mints have shown: the cache time that is written fits, and a longer one is warned of."""
+    """As mints have shown: the cache time that is written fits, and a longer one is a fault."""
     program.set(lifetime=120)
     daemon = start_daemon(program.block("gateway"))
     assert cli(daemon, "get", "gateway").returncode == 0
@@ -200,9 +203,9 @@ def test_g3_setup_and_doctor_heed_how_long_tokens_last(
     assert "keeps a token" not in told.stdout
     warned = _with_settings(daemon, {"CLAUDE_CODE_API_KEY_HELPER_TTL_MS": "240000"})
 
-    assert warned.returncode == 0, warned.stdout
+    assert warned.returncode == 78, warned.stdout
     assert (
-        "warn Claude Code: keeps a token for 4m00s, but the token may expire after 1m00s: "
+        "fail Claude Code: keeps a token for 4m00s, but the token may expire after 1m00s: "
         "run credward setup claude-code gateway"
     ) in warned.stdout
 
@@ -215,10 +218,10 @@ def _with_settings(daemon: RunningDaemon, said: dict[str, str]) -> subprocess.Co
     return cli(daemon, "doctor")
 
 
-def test_doctor_shows_what_status_warns_of(
+def test_doctor_says_that_the_store_cannot_be_opened(
     start_daemon: DaemonFactory, program: MintProgram
 ) -> None:
-    """A store that cannot be opened fails no token yet, and will; a name is asked for last."""
+    """A store that cannot be opened fails no token yet, and will; also if no credential was named."""
     daemon = start_daemon.prepare(program.block("gateway") + program.block("second"))
     store = daemon.state_dir / "store.sealed"
     store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -230,8 +233,9 @@ def test_doctor_shows_what_status_warns_of(
     finally:
         daemon.stop()
 
-    assert "warn daemon: store" in found.stdout
-    assert "run chmod 0600" in found.stdout
+    assert found.stdout.count("is open to others: run chmod 0600") == 1
+    assert "fail store: store" in found.stdout
+    assert "fail configuration: name one of gateway, second" in found.stdout
     assert found.returncode == 64
     assert "name one of gateway, second" in found.stdout
 

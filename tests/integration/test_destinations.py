@@ -118,7 +118,7 @@ def test_s15_the_daemon_decides_by_the_callers_variables(
         (
             "not for https://evil.example:",
             "base URL is invalid:",
-            "HTTPS_PROXY or similar set:",
+            "HTTPS_PROXY set to proxy.example:80:",
             GATEWAY,
         ),
         strict=True,
@@ -288,12 +288,13 @@ def test_s2_doctor_says_that_a_credential_is_bound_to_no_host(
     broken = cli(daemon, "doctor", "free", folder=repository)
 
     assert "ok   folder: no settings file here sends it elsewhere\n" in well.stdout
+    assert (follows.returncode, broken.returncode) == (0, 78)
+    assert f'fail Claude Code: "{path}" is not valid JSON at line 1' in broken.stdout
     for each in (follows, broken):
-        assert each.returncode == 0, each.stdout
-        assert each.stdout.endswith(
+        assert (
             f'warn folder: "free" is bound to no host, so {path} may have its token sent anywhere: '
             "give it a base_url in the configuration\n"
-        )
+        ) in each.stdout
         assert "ok   folder" not in each.stdout
 
 

@@ -262,14 +262,17 @@ def test_status_knows_before_anybody_asks(daemon: RunningDaemon, upstream: OAuth
     """Which login is missing, whose there is and since when: in the table, in JSON and as a verdict."""
     # It is ready before it has looked into the store.
     until(lambda: daemon.status("two")["state"] == "parked")
-    shown = cli(daemon, "status", "two")
+    shown = cli(daemon, "status", "two", "three")
     told = grant(daemon, "two")
     assert re.search(r"^two +oauth +parked ", shown.stdout, re.MULTILINE), shown.stdout
     assert re.search(r"^team +needs-login +- +- +- +one, two, three$", shown.stdout, re.MULTILINE)
     assert '"one" needs a login: run credward login one' in shown.stdout
     assert (told["state"], told["parked_at"]) == ("needs-login", None)
     assert cli(daemon, "status", "--check").returncode == 1
-    assert cli(daemon, "status", "demo").stdout.count("\n") == 3
+    assert "grant" not in cli(daemon, "status", "demo").stdout
+    assert re.search(
+        r"^grant: +team, needs-login; for one", cli(daemon, "status", "two").stdout, re.MULTILINE
+    )
     assert upstream.log == []
 
     hand_over_alone(daemon, upstream.grant())
@@ -435,6 +438,37 @@ def test_h6_locked(daemon: RunningDaemon, upstream: OAuthServer) -> None:
     assert status(daemon)["locked"] is False
 
 
+@pytest.mark.parametrize("given", ["", "\n"])
+def test_a_lock_without_a_passphrase_is_refused_before_it_locks(
+    daemon: RunningDaemon, given: str
+) -> None:
+    """Without a terminal there is nobody to type one; the daemon is not even asked."""
+    locked = cli(daemon, "lock", given=given)
+    unlocked = cli(daemon, "unlock", "--passphrase-stdin", given=given)
+
+    assert (locked.returncode, locked.stdout) == (64, "")
+    assert locked.stderr == (
+        "credward: no passphrase came on standard input, nothing was changed: "
+        "run credward lock in a terminal, or pipe it into --passphrase-stdin\n"
+    )
+    assert (unlocked.returncode, unlocked.stdout) == (0, "unlocked\n")
+    assert status(daemon)["locked"] is False
+    assert cli(daemon, "get", "demo").returncode == 0
+
+
+def test_what_needs_no_login_says_so(start_daemon: DaemonFactory) -> None:
+    """And where its token comes from."""
+    daemon = start_daemon(KEY + LOCAL)
+    key, demo = (cli(daemon, "login", name).stderr for name in ("key", "demo"))
+
+    assert key.startswith('credward: "key" needs no login, it is a secret from ')
+    assert key.endswith(": run credward get key\n")
+    assert demo == (
+        'credward: "demo" needs no login, its tokens are signed on this machine: '
+        "run credward get demo\n"
+    )
+
+
 def test_g6_a_lock_keeps_what_failed(start_daemon: DaemonFactory, upstream: OAuthServer) -> None:
     """A missing secret, a program that is not there, a login that is refused: as before the unlock."""
     program = '\n[credentials.program]\nprovider = "command"\ncommand = ["/no/such/program"]\n'
@@ -551,7 +585,7 @@ def test_h6_a_malformed_request_locks_with_the_passphrase_there_is(
     daemon.kill9()
     daemon.start()
     assert daemon.get("key").kind == "store-locked"
-    assert unlock(daemon, "").returncode == 75
+    assert unlock(daemon, "").returncode == 64
     assert unlock(daemon).returncode == 0
     assert daemon.get("key").text == "sk-1"
 

@@ -127,7 +127,11 @@ def test_browser(daemon: RunningDaemon, idp: OidcProvider, tmp_path: Path) -> No
     assert "your browser was opened at" in done.stderr
     page = browser.last()
     assert urlsplit(page["url"]).path == "/callback"
-    assert "go back to your terminal" in page["text"]
+    assert page["text"].split("\n")[:5] == [
+        *("You are logged in", "Credential", "gateway", "Account", "alice@example.com")
+    ]
+    assert 'login for "gateway"\n' in done.stderr
+    assert done.stderr.endswith("you can close the browser window\n")
     assert idp.count("authorization.error") == 0
     assert len({token(daemon, name) for name in NAMES}) == 4
     assert grant(daemon, "gateway")["account"] == "alice@example.com"
@@ -151,7 +155,7 @@ def test_a_browser_that_does_not_start(daemon: RunningDaemon, user: User) -> Non
     """The address is there to be opened by hand."""
     with Terminal(daemon, "login", BROWSER="/nonexistent/browser") as login:
         login.wait_for("open this address in a browser")
-        assert "go back to your terminal" in follow(user.go(login.url()))
+        assert "You are logged in" in follow(user.go(login.url()))
         assert login.end() == 0, login.text
 
 

@@ -88,7 +88,8 @@ def test_a_login_that_becomes_needed_is_told_once(
         time.sleep(2.0)
 
         ((arguments, environment),) = told.runs
-        assert arguments == ["--urgent", '"one" needs a login: run credward login one']
+        text = '"one" (alice@example.com) needs a login: run credward login one'
+        assert arguments == ["--urgent", text]
         assert environment["CREDWARD_EVENT"] == "login-required"
         assert environment["CREDWARD_CREDENTIALS"] == "one"
         seen = json.dumps([arguments, environment])
@@ -135,7 +136,7 @@ def test_an_end_that_is_known_is_told_ahead(
         daemon.request("POST", "/v1/credentials/one/refresh")
         until(lambda: [each for each in status(daemon)["warnings"] if "ends on" in each])
         shown = cli(daemon, "status").stdout
-        assert 'warning: the login of "one" ends on' in shown
+        assert 'warning: the login of "one" (alice@example.com) ends on' in shown
         server.extra = {"refresh_token_expires_in": 9000}
         time.sleep(0.6)
         daemon.request("POST", "/v1/credentials/one/refresh")

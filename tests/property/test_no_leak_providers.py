@@ -522,7 +522,9 @@ class LeakyIo(FakeIo):
         answer = self._answer(command[0])
         self.commands.append((tuple(command), dict(env), timeout))
         failed = {200: 0, 400: 67, 401: 1, 403: 78}.get(answer.status, 3)
-        return CommandResult(exit_code=failed, output=answer.body, error_size=9)
+        return CommandResult(
+            exit_code=failed, output=answer.body, error_size=9, error_line=CANARIES[0]
+        )
 
     def open_url(self, url: str) -> None:
         pass

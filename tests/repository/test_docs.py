@@ -22,6 +22,7 @@ from credward.doors.unix_api.routes import ROUTES
 from credward.errors import Kind
 from credward.formats.registry import FORMATS
 from credward.settings.registry import SETTINGS
+from credward.wire import CredentialStatus, GrantStatus, StatusList, Unusable
 from repository.tree import DOCS, ROOT, TESTS, committed
 
 PAGES = [path for path in committed() if path.suffix == ".md"]
@@ -66,8 +67,31 @@ def test_every_kind_of_error_has_its_section(kind: Kind) -> None:
     status = str(kind.status) if kind.status else "\N{EN DASH}"
     row = f"| [{kind.slug}](#{kind.slug}) | {status} | {kind.exit_code} |"
 
-    assert section(page, kind.slug)
     assert row in page.read_text()
+
+
+@pytest.mark.parametrize("kind", Kind, ids=lambda kind: kind.slug)
+def test_every_kind_of_error_says_what_it_means_what_to_type_and_what_we_do(kind: Kind) -> None:
+    """First, in this order; a command can be typed, unless there is nothing to type."""
+    parts = section(DOCS / "reference/errors.md", kind.slug).split("\n\n")[:3]
+    labels, texts = zip(*(part.split(" ", 1) for part in parts), strict=True)
+
+    assert labels == ("**Means:**", "**Type:**", "**Meanwhile:**")
+    assert [text for text in texts if not text.endswith(".") or len(text) < 30] == []
+    assert "`" in texts[1] or texts[1].startswith(("nothing", "what the message says"))
+
+
+def test_commands_in_the_page_of_errors_exist() -> None:
+    """Nobody is told to type a command that there is not."""
+    text = (DOCS / "reference/errors.md").read_text()
+    named = re.findall(r"`credward ([a-z]+)(?: ([a-z]+))?", text)
+
+    assert named
+    for first, second in named:
+        command = credward.get_command(click.Context(credward), first)
+        assert command is not None, first
+        if isinstance(command, click.Group) and second:
+            assert second in command.commands
 
 
 @pytest.mark.parametrize("provider", sorted(SETTINGS))
@@ -163,6 +187,26 @@ def test_every_command_is_in_the_reference(name: str) -> None:
     assert [each for each in inner if f"`credward {name} {each}" not in text] == []
     assert command.help
     assert f"credward {name}" in (command.epilog or "")
+
+
+@pytest.mark.parametrize(
+    ("listed", "heading"),
+    [
+        (StatusList, None),
+        (CredentialStatus, "`credentials`"),
+        (GrantStatus, "`grants`"),
+        (Unusable, "`unusable`"),
+    ],
+)
+def test_every_field_of_the_status_is_in_the_reference(
+    listed: type[msgspec.Struct], heading: str | None
+) -> None:
+    """Below the name of its list."""
+    page = DOCS / "reference/status.md"
+    text = page.read_text().partition("\n## ")[0] if heading is None else section(page, heading)
+    fields = [field.encode_name for field in msgspec.structs.fields(listed)]
+
+    assert [name for name in fields if f"`{name}`" not in text] == []
 
 
 def test_the_limits_of_attestation_are_documented() -> None:

@@ -35,8 +35,13 @@ def commands_in(page: Path) -> Iterator[str]:
     """Yield each command line of ours on a page: in blocks and in the running text."""
     text = page.read_text(encoding="utf-8")
     for block in FENCE.finditer(text):
-        if block["language"] in {"", "sh", "console"}:
-            for line in block["text"].replace("\\\n", " ").splitlines():
+        text_of = block["text"].replace("\\\n", " ")
+        if block["language"] == "console":
+            # The other lines are what comes back.
+            for line in re.findall(r"^\$ (.*)$", text_of, re.MULTILINE):
+                yield from ours_in(line)
+        elif block["language"] in {"", "sh"}:
+            for line in text_of.splitlines():
                 yield from ours_in(line.strip().removeprefix("$ "))
     for span in SPAN.findall(FENCE.sub("", text)):
         if span.startswith(("credward ", "credward-helper ")):

@@ -15,6 +15,7 @@ FROZEN = {
     "credward.client": ["AuditLines", "Client"],
     "credward.errors": ["BrokerError", "Failure", "Kind", "Recovery", "Sent", "login_required"],
     "credward.tokens": [
+        "ClientFlag",
         "Folder",
         "Secret",
         "SettingsFile",

@@ -18,7 +18,7 @@ import credward
 from credward import wire
 from credward.client import Client
 from credward.errors import BrokerError, Failure, Kind, Recovery
-from credward.tokens import TokenRequest
+from credward.tokens import ClientFlag, TokenRequest
 
 GATEWAY = TokenRequest(credential="gateway")
 
@@ -93,7 +93,7 @@ def test_gets_a_token_and_its_headers(directory, daemon):
             cache_ttl=300,
             timeout=200,
             client_base_url="https://h/+",
-            client_flags=frozenset({"proxy", "extra-ca"}),
+            client_flags=frozenset({ClientFlag(word="proxy=p:1"), ClientFlag(word="extra-ca")}),
             in_tool=True,
         )
     )
@@ -103,7 +103,7 @@ def test_gets_a_token_and_its_headers(directory, daemon):
     expected = (
         b"GET /v1/credentials/gateway/json?timeout=200.000&client_base_url=https%3A%2F%2Fh%2F%2B"
         b"&min_remaining=930.000&cache_ttl=300.000&audience=api%3A%2F%2Fx%20y&scope=a%20b"
-        b"&client_flags=extra-ca%2Cproxy&in_tool=1 HTTP/1.1\r\nHost: credward\r\n"
+        b"&client_flags=extra-ca%2Cproxy%3Dp%3A1&in_tool=1 HTTP/1.1\r\nHost: credward\r\n"
         b"Accept: application/json\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     )
 

@@ -69,6 +69,11 @@ class LoginService:
             self._recorder.managed(authorized, "login-started")
         return session, attached
 
+    def account_of(self, grant: str) -> str | None:
+        """Return whose login the grant has, None if none or unknown."""
+        record = self._keeper.peek(grant)
+        return None if record is None else record.account
+
     async def watch(self, peer: Peer, login_id: str) -> tuple[LoginSession, bool]:
         """Return a login for somebody who watches, and whether they may see all of it.
 

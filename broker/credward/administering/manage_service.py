@@ -40,6 +40,7 @@ class ManageService:
             login_id=session.id,
             grant=session.credential.grant,
             credential=session.credential.name,
+            account=self._logins.account_of(session.credential.grant),
             attached=attached,
         )
 

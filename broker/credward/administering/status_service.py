@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from credward import __version__, wire
 from credward.administering.grant_service import GrantService
-from credward.callers.caller import Caller
+from credward.callers.askers import Asker, asker_of
+from credward.callers.caller import Ancestor, Caller
 from credward.callers.peer import Peer
 from credward.clock import Clock
 from credward.config import CredentialConfig
@@ -51,12 +52,24 @@ class ProcessFacts(Protocol):
         """Return where the store's key comes from."""
         ...
 
+    def store_failure(self) -> Failure | None:
+        """Return why the store cannot be opened, None if it is open or was not tried."""
+        ...
+
+    def policy_epoch(self) -> str:
+        """Return a digest of the policy in force."""
+        ...
+
     def warnings(self) -> list[str]:
         """Return what people should know."""
         ...
 
     def hardening(self) -> str:
         """Return which parts of the hardening took effect."""
+        ...
+
+    def folder(self, process: Ancestor) -> str | None:
+        """Return where a process works, None if that is unknown."""
         ...
 
     def gauges(self) -> list[Sample]:
@@ -104,6 +117,7 @@ class StatusService:
         locked = self._facts.locked()
         grants = [_grant_status(*each, locked=locked) for each in self._grants.views()]
         by_name = {each.name: each for each in grants}
+        failed = self._facts.store_failure()
         return wire.StatusList(
             version=__version__,
             now=self._clock.now(),
@@ -115,12 +129,19 @@ class StatusService:
             attestation=self._facts.attestation(caller),
             hardening=self._facts.hardening(),
             credentials=[
-                self._status(each, by_name.get(each.grant)) for each in config.credentials.values()
+                self._status(each, by_name.get(each.grant), caller)
+                for each in config.credentials.values()
             ],
             warnings=[*config.warnings, *self._driver.warnings(), *self._facts.warnings()],
             grants=grants,
             locked=locked,
             store=self._facts.store(),
+            sources=[
+                wire.ConfigSource(path=str(path), digest=digest)
+                for path, digest in zip(config.sources, config.digests, strict=False)
+            ],
+            store_failure=wire.Failure.of(failed) if failed else None,
+            policy_epoch=self._facts.policy_epoch(),
             unusable=[_unusable(each) for each in self._fallbacks.unusable(config)],
         )
 
@@ -141,6 +162,13 @@ class StatusService:
             )
         return wire.Jwks(keys=[self._facts.public_key(config)])
 
+    async def last_words(self, peer: Peer, credential: str) -> wire.LastWords:
+        """Return what the program behind the last failure said; for owners, not for agents."""
+        asked = TokenRequest(credential=credential, format=NOTHING)
+        found: Authorized = await settled(self._gate.authorize("Manage", peer, asked))
+        failure = self._driver.view(found.credential.name).failure
+        return wire.LastWords(line="" if failure is None else failure.said)
+
     def metrics(self) -> str:
         """Return counters and gauges in the Prometheus text format."""
         states = Counter(self._driver.view(name).state for name in self._gate.config.credentials)
@@ -160,7 +188,7 @@ class StatusService:
         )
 
     def _status(
-        self, config: CredentialConfig, grant: wire.GrantStatus | None
+        self, config: CredentialConfig, grant: wire.GrantStatus | None, viewer: Caller
     ) -> wire.CredentialStatus:
         view = self._driver.view(config.name)
         state = view.state
@@ -170,26 +198,43 @@ class StatusService:
             state, failure = State.PARKED, grant.failure
         if state is State.EMPTY and failure is None and (refused := self._facts.refusal(config)):
             state, failure = State.PARKED, wire.Failure.of(refused)
+        token = view.token_id and self._driver.facts(config.name, view.token_id)
+        asker, folder = self._last_asker(config.name, viewer)
         return wire.CredentialStatus(
             name=config.name,
             provider=config.provider,
             grant=config.grant,
             state=_LOCKED if self._facts.locked() else state.value,
             token_id=view.token_id,
+            audience=token.audience if token else None,
+            upstream_id=token.upstream_id if token else None,
             issued_at=view.issued_at,
             expires_at=view.expires_at,
             refresh_at=view.refresh_at,
             last_asked_at=view.last_asked_at,
-            last_asked_by=self._metrics.last_asked_by(config.name),
+            last_asked_by=None if asker is None else asker.name,
+            last_asked_in=folder,
+            last_asked_pid=asker.process.pid if asker is not None and asker.process else None,
             failure=failure,
             life=view.life,
             login_ends_at=grant.ends_at if grant else None,
+            asks=self._metrics.asks.get(config.name, 0),
             mints=view.mints,
             failures=view.failures,
             waits=view.waits,
             keys=view.keys,
             base_urls=list(config.base_urls),
         )
+
+    def _last_asker(self, credential: str, viewer: Caller) -> tuple[Asker | None, str | None]:
+        """Return who asked last and where it works; other users do not see the latter."""
+        caller = self._metrics.askers.get(credential)
+        if caller is None:
+            return None, None
+        asker = asker_of(caller)
+        if asker.process is None or caller.uid != viewer.uid:
+            return asker, None
+        return asker, self._facts.folder(asker.process)
 
 
 def _grant_status(

@@ -43,18 +43,20 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Who is asking. `None` means "could not be established", never "does not exist".
 
     *agent* is a harness that asks by itself, else the nearest ancestor that is not a shell (for a
-    helper under `claude -> sh -> helper`: claude). *harness* is the name of the nearest agent
-    harness among the process and its ancestors, None when there is none; *ancestry_complete* is
-    False when the walk was cut short; then a harness cannot be ruled out. *relay* is the name of a
-    program that passes on requests of others (`ssh`, `socat`), *attestable* whether this system can
-    attest a program at all. *ancestors* are those that were seen, the parent first. *door* names
-    the listener it came through, *session* the agent run it belongs to.
+    helper under `claude -> sh -> helper`: claude). *name* is the process's own name, which proves
+    nothing. *harness* is the name of the nearest agent harness among the process and its ancestors,
+    None when there is none; *ancestry_complete* is False when the walk was cut short; then a
+    harness cannot be ruled out. *relay* is the name of a program that passes on requests of others
+    (`ssh`, `socat`), *attestable* whether this system can attest a program at all. *ancestors* are
+    those that were seen, the parent first. *door* names the listener it came through, *session* the
+    agent run it belongs to.
     """
 
     uid: int
     gid: int
     pid: int | None
     start_time: int | None = None
+    name: str | None = None
     handle: Handle | None = None
     executable: Executable | None = None
     agent: Process | None = None
@@ -70,9 +72,3 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     def attested(self) -> bool:
         """Whether the process itself (not only its uid) was established."""
         return self.handle is not None and self.executable is not None
-
-    def describe(self) -> str:
-        """Return a short text for people: program name and pid."""
-        program = self.executable.path.rsplit("/", 1)[-1] if self.executable else "unknown program"
-        under = f" under {self.agent.name} {self.agent.pid}" if self.agent else ""
-        return f"{program} {self.pid or '?'}{under}"

@@ -112,6 +112,7 @@ class LinuxPeer:
             gid=self.gid,
             pid=self.pid,
             start_time=stat.start_time,
+            name=stat.name,
             handle=self._kind,
             executable=executable,
             agent=found.agent,

@@ -194,6 +194,7 @@ class MacPeer:
             gid=self.gid,
             pid=self.pid,
             start_time=stat.start_time,
+            name=stat.name,
             agent=above.agent,
             harness=above.harness,
             relay=above.relay,

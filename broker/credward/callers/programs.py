@@ -13,6 +13,7 @@ __all__ = [
     "MARKS",
     "UNKNOWN_HARNESS",
     "harness_name",
+    "is_terminal",
     "is_transparent",
     "relay_name",
 ]
@@ -68,6 +69,15 @@ _SHELLS = frozenset(
 )
 # Programs that only start another one and wait for it.
 _WRAPPERS = frozenset({"env", "timeout", "nohup", "setsid", "xargs", "stdbuf", "nice", "time"})
+# Where shells of people are at home: terminals and logins, by process name. For `status` only.
+_TERMINALS = frozenset(
+    {
+        *("alacritty", "foot", "ghostty", "gnome-terminal-", "kgx", "kitty", "konsole", "ptyxis"),
+        *("terminator", "tilix", "wezterm-gui", "xfce4-terminal", "xterm", "Terminal", "iTerm2"),
+        *("tmux: server", "screen", "zellij", "mosh-server", "sshd", "sshd-session", "dropbear"),
+        *("login", "su", "sudo", "doas", "systemd", "init", "launchd"),
+    }
+)
 # Cached answers for programs that ask often.
 _REMEMBERED = 512
 # Programs that ask for somebody else: the helper itself and the command line.
@@ -94,6 +104,11 @@ def relay_name(process_name: str, executable: str | None) -> str | None:
     """
     names = (process_name, executable.rpartition("/")[2] if executable else None)
     return next((_RELAY_NAMES[name] for name in names if name in _RELAY_NAMES), None)
+
+
+def is_terminal(process_name: str) -> bool:
+    """Return whether shells below this process are typed into by people."""
+    return process_name in _TERMINALS
 
 
 @lru_cache(maxsize=_REMEMBERED)

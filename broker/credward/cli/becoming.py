@@ -24,7 +24,8 @@ _TIMEOUT = "10"
 def become_helper(words: list[str]) -> None:
     """Run the helper in this process if *words* of `credward get` are plain; else return."""
     arguments = plain(words)
-    if arguments is None:
+    if arguments is None or (sys.stdout.isatty() and sys.stderr.isatty()):
+        # To a person, `get` says more about an error than the helper may.
         return
     helper = os.path.join(os.path.dirname(sys.executable), "credward-helper")  # noqa: PTH118, PTH120
     try:

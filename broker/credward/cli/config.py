@@ -7,18 +7,21 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from credward import named_files
-from credward.cli.output import print_error, print_json
+from credward.cli.output import print_error, print_excerpt, print_json
 from credward.cli.start import client_of, paths
 from credward.config import Config, Paths, load_config
 from credward.errors import BrokerError, ConfigErrors, Kind
 
-__all__ = ["command", "read_config", "replace_file"]
+if TYPE_CHECKING:
+    from credward.policy.engine import PolicyEngine
+
+__all__ = ["command", "put_in_force", "read_config", "replace_file"]
 
 
 @click.group("config", epilog="Example: credward config check")
@@ -43,6 +46,7 @@ def check(explicit: Path | None, as_json: bool) -> None:
         else:
             for line in errors.lines:
                 click.echo(line, err=True)
+                print_excerpt(line)
         sys.exit(errors.kind.exit_code)
     if as_json:
         print_json(
@@ -108,7 +112,9 @@ def edit() -> None:
     except ConfigErrors as errors:
         named_files.replace_file(rejected, after.encode())
         for line in errors.lines:
-            click.echo(line.replace(f"{target}:", f"{rejected}:"), err=True)
+            found = line.replace(f"{target}:", f"{rejected}:")
+            click.echo(found, err=True)
+            print_excerpt(found)
         print_error(
             BrokerError(
                 errors.kind, "the old configuration stays: run credward config edit to go on"
@@ -116,10 +122,10 @@ def edit() -> None:
         )
         sys.exit(errors.kind.exit_code)
     rejected.unlink(missing_ok=True)
-    click.echo(f"{target}: changed{_put_in_force()}")
+    click.echo(f"{target}: changed{put_in_force()}")
 
 
-def _put_in_force() -> str:
+def put_in_force() -> str:
     """Let a running daemon use the new configuration; return what to add to "changed"."""
     try:
         client_of(paths(), 10.0).reload()
@@ -132,16 +138,21 @@ def _put_in_force() -> str:
 
 def checked(found: Paths, explicit: Path | None) -> Config:
     """Read configuration and policy as the daemon would."""
+    config = load_config(found, explicit)
+    checked_policy(config)
+    return config
+
+
+def checked_policy(config: Config) -> PolicyEngine:
+    """Read the policy of *config* as the daemon would."""
     from credward.policy.engine import PolicyEngine
 
-    config = load_config(found, explicit)
-    PolicyEngine.load(
+    return PolicyEngine.load(
         mode=config.listen.mode,
         owner_uid=os.geteuid(),
         allow_uids=config.listen.allow_uids,
         directory=config.policy.directory,
     )
-    return config
 
 
 def read_config(target: Path) -> str:

@@ -8,12 +8,13 @@ import click
 import msgspec
 
 from credward.cli.handing_out import check_output, hand_out
-from credward.cli.names import complete_credentials
+from credward.cli.names import complete_credentials, complete_formats
 from credward.cli.start import reach
-from credward.cli.surroundings import folder_body
+from credward.cli.surroundings import folder_body, report
 from credward.clock import SystemClock
+from credward.errors import BrokerError
 from credward.paths import environment
-from credward.policy.client_variables import mcp_server, told
+from credward.policy.client_variables import mcp_server
 from credward.tokens import TokenRequest
 
 __all__ = ["command", "hand_over"]
@@ -27,7 +28,12 @@ _LEAST = 0.3
     "name", default="-", envvar="CREDWARD_CREDENTIAL", shell_complete=complete_credentials
 )
 @click.option(
-    "--format", "shape", default="token", show_default=True, help="token|json|headers|env"
+    "--format",
+    "shape",
+    default="token",
+    show_default=True,
+    shell_complete=complete_formats,
+    help="token|json|headers|env",
 )
 @click.option("--min-remaining", type=click.FloatRange(min=0), help="Seconds it must still last.")
 @click.option(
@@ -81,15 +87,20 @@ def hand_over(token_request: TokenRequest, *, start: bool, fresh: bool = False) 
     clock = SystemClock()
     end = clock.elapsed() + token_request.timeout
     folder = folder_body(token_request.timeout)
+    variables = report(environ, max(_LEAST, end - clock.elapsed()))
     client = reach(start=start, timeout=max(_LEAST, end - clock.elapsed()))
-    if fresh:
-        seconds = max(_LEAST, end - clock.elapsed())
-        client.refresh(token_request.credential, seconds)
-    token_request = msgspec.structs.replace(
-        token_request,
-        timeout=max(_LEAST, end - clock.elapsed()),
-        mcp_server=mcp_server(environ) if token_request.format == "headers" else None,
-    )
-    body, headers = client.get_token(token_request, folder, told(environ))
+    try:
+        if fresh:
+            client.refresh(token_request.credential, max(_LEAST, end - clock.elapsed()))
+        token_request = msgspec.structs.replace(
+            token_request,
+            timeout=max(_LEAST, end - clock.elapsed()),
+            mcp_server=mcp_server(environ) if token_request.format == "headers" else None,
+        )
+        body, headers = client.get_token(token_request, folder, variables)
+    except BrokerError as error:
+        from credward.cli.explaining import explained
+
+        raise explained(client, token_request.credential, error) from error
     hand_out(body, end - clock.elapsed())
     return "lifetime-short" in headers

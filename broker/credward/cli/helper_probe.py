@@ -1,42 +1,51 @@
-"""Find the native helper and run it as Claude Code does, to see the same result.
+"""Find the native helper, and run a line as Claude Code does, to see the same result.
 
 Measures and reports; `doctor` judges the findings.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from credward.errors import BrokerError, Kind
-from credward.paths import environment
 
-__all__ = ["Probe", "find_helper", "kind_of", "probe"]
+__all__ = ["Build", "Probe", "build_of", "digest", "find_helper", "probe"]
 
 _NAME = "credward-helper"
 # Claude Code waits longer, but after ten seconds its user sees a notice.
 _PATIENCE = 10.0
 _MOST = 16_384
-# The environment of a program started from a desktop or a background agent.
-_PASSED_ON = ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "CREDWARD_SOCKET")
+
+
+class Build(msgspec.Struct, frozen=True, kw_only=True):
+    """What a helper says of itself; *kind* is `static musl`, `Python` and so on. Empty: nothing."""
+
+    version: str = ""
+    kind: str = ""
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
-    """One run. *held_open*: another process still held its output after the helper had ended."""
+    """One run. *held_open*: another process still held its output after the helper had ended.
 
-    exit_code: int | None
+    *digest* is that of the token, *complaint* the first line on stderr.
+    """
+
+    exit_code: int | None = None
     seconds: float
-    length: int
-    fault: str | None
-    complaint: str
-    held_open: bool
+    length: int = 0
+    digest: str = ""
+    fault: str | None = None
+    complaint: str = ""
+    held_open: bool = False
 
 
 def find_helper() -> Path:
@@ -52,57 +61,54 @@ def find_helper() -> Path:
     return found.absolute()
 
 
-def kind_of(helper: Path) -> str:
-    """Return how the helper is built, as it reports: `static musl`, `Python`, ...
-
-    Empty if it does not report it.
-    """
+def build_of(helper: Path) -> Build:
+    """Return how the helper is built, as it reports."""
     try:
         done = subprocess.run(
             [helper, "--version"], capture_output=True, text=True, timeout=_PATIENCE, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
-        return ""
-    said = re.fullmatch(r"credward-helper \S+ \((.+)\)\n", done.stdout)
-    return "" if said is None else said[1]
+        return Build()
+    said = re.fullmatch(r"credward-helper (\S+) \((.+)\)\n", done.stdout)
+    return Build() if said is None else Build(version=said[1], kind=said[2])
 
 
-def probe(command_line: str, extra: dict[str, str]) -> Probe:
-    """Run *command_line* by `sh -c`: pipes for output, an open stdin, no terminal, another cwd."""
-    environ = {name: environment()[name] for name in _PASSED_ON if name in environment()}
-    with tempfile.TemporaryDirectory() as elsewhere:
-        began = time.perf_counter()
-        child = subprocess.Popen(
-            ["/bin/sh", "-c", command_line],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=elsewhere,
-            env={"PATH": "/usr/bin:/bin", **environ, **extra},
-            start_new_session=True,
+def digest(token: bytes) -> str:
+    """Return a one-way name of *token*, to compare it with another one."""
+    return hashlib.sha256(token.strip()).hexdigest()
+
+
+def probe(command_line: str, environ: Mapping[str, str], directory: Path) -> Probe:
+    """Run *command_line* by `sh -c` in *directory*, with pipes, an open stdin and no terminal."""
+    began = time.perf_counter()
+    child = subprocess.Popen(
+        ["/bin/sh", "-c", command_line],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=directory,
+        env=dict(environ),
+        start_new_session=True,
+    )
+    try:
+        code = child.wait(_PATIENCE)
+        seconds = time.perf_counter() - began
+        out, err = _drain(child)
+    except subprocess.TimeoutExpired:
+        held = child.poll() is not None
+        child.kill()
+        return Probe(
+            exit_code=child.returncode if held else None,
+            seconds=time.perf_counter() - began,
+            held_open=held,
         )
-        try:
-            code = child.wait(_PATIENCE)
-            seconds = time.perf_counter() - began
-            out, err = _drain(child)
-        except subprocess.TimeoutExpired:
-            held = child.poll() is not None
-            child.kill()
-            return Probe(
-                exit_code=child.returncode if held else None,
-                seconds=time.perf_counter() - began,
-                length=0,
-                fault=None,
-                complaint="",
-                held_open=held,
-            )
     return Probe(
         exit_code=code,
         seconds=seconds,
         length=len(out.strip()),
+        digest=digest(out),
         fault=_fault(out.strip()),
         complaint=err.decode("utf-8", "replace").strip().partition("\n")[0][:500],
-        held_open=False,
     )
 
 

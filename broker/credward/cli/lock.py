@@ -8,6 +8,7 @@ import click
 
 from credward.cli.standard_input import read_text
 from credward.cli.start import reach
+from credward.errors import BrokerError, Kind
 
 __all__ = ["command", "read_passphrase"]
 
@@ -32,6 +33,14 @@ def command(passphrase_stdin: bool, keep: bool) -> None:
 def read_passphrase(*, from_stdin: bool, confirm: bool) -> str:
     """Return a passphrase, typed without echo or from a pipe; never from an argument."""
     if from_stdin or not sys.stdin.isatty():
-        return read_text(8192, one_line=True).rstrip("\r\n")
-    text: str = click.prompt("passphrase", hide_input=True, confirmation_prompt=confirm, err=True)
-    return text
+        text = read_text(8192, one_line=True).rstrip("\r\n")
+        if not text:
+            word = "lock" if confirm else "unlock"
+            raise BrokerError(
+                Kind.BAD_REQUEST,
+                "no passphrase came on standard input, nothing was changed: "
+                f"run credward {word} in a terminal, or pipe it into --passphrase-stdin",
+            )
+        return text
+    typed: str = click.prompt("passphrase", hide_input=True, confirmation_prompt=confirm, err=True)
+    return typed

@@ -12,18 +12,16 @@ import queue
 import re
 import sys
 import threading
-import webbrowser
 from collections.abc import Iterator
 
 import click
-import segno
 
 from credward import wire
 from credward.cli.output import plain
 from credward.client import Client
 from credward.clock import SystemClock
-from credward.config import environment
 from credward.errors import BrokerError, Kind
+from credward.paths import environment
 
 __all__ = ["Watcher", "taken_over"]
 
@@ -57,6 +55,12 @@ def taken_over(given: wire.GrantGiven) -> str:
     return text + _unless_durable(given.durable)
 
 
+def _begun(started: wire.LoginStarted) -> str:
+    account = started.account
+    before = "" if account is None else f", so far logged in as {plain(account)}"
+    return f'login for "{started.credential}"{before}'
+
+
 def _logged_in(done: wire.LoginEvent) -> str:
     who = f" as {plain(done.account)}" if done.account else ""
     text = f"logged in{who}: {', '.join(done.credentials)}"
@@ -84,10 +88,13 @@ class Watcher:
         self._seen = 0
         self._typed: queue.Queue[str] = queue.Queue()
         self._reading = False
+        # Whether a page was shown, which is left behind.
+        self._page = False
         self._prompt: wire.LoginEvent | None = None
 
     def run(self, wait: float | None) -> None:
         """Show events until the login ends; raise its failure."""
+        click.echo(_begun(self._started), err=True)
         for event in self._events(wait):
             match event.event:
                 case "open_url":
@@ -101,6 +108,8 @@ class Watcher:
                 case "waiting":
                     click.echo(plain(event.message or "waiting"), err=True)
                 case "done":
+                    if self._page:
+                        click.echo("you can close the browser window", err=True)
                     click.echo(_logged_in(event))
                 case "error":
                     raise BrokerError(
@@ -138,14 +147,18 @@ class Watcher:
                 )
 
     def _open(self, url: str) -> None:
+        self._page = True
         opened = self._browser and _open_browser(url)
         what = "your browser was opened at" if opened else "open this address in a browser"
         click.echo(f"{what}:\n\n  {plain(url)}\n", err=True)
 
     def _show_code(self, event: wire.LoginEvent) -> None:
+        self._page = True
         where = event.complete_url or event.url or ""
         code = plain(event.user_code or "")
         if sys.stderr.isatty():
+            import segno
+
             segno.make(where, micro=False).terminal(out=sys.stderr, compact=True)
             if _CODE.fullmatch(code):
                 sys.stderr.write(_COPY.format(base64.b64encode(code.encode()).decode()))
@@ -188,6 +201,9 @@ def _open_browser(url: str) -> bool:
     if not url.startswith(("https://", "http://")):
         # A program that opens addresses can also start programs.
         return False
+    # Slow to load: it has a client for HTTP.
+    import webbrowser
+
     opened: list[bool] = []
 
     def run() -> None:

@@ -28,13 +28,15 @@ class _Entry(NamedTuple):
 
 # What users need every day, in the order that a new user needs it.
 _FIRST = {
-    "add": _Entry("add", "Add a credential; without arguments: show what could be added."),
+    "add": _Entry(
+        "add.command", "Add a credential; without arguments: ask, or show what is found."
+    ),
     "login": _Entry("login", "Log in once for every credential on that grant."),
     "status": _Entry("status", "Show every credential, its token and its grant."),
     "get": _Entry("get", "Print a credential in the format that a program expects."),
     "use": _Entry("use", "Choose the credential for callers that name none."),
     "setup": _Entry("setup.command", "Let a tool get its credential from credward."),
-    "doctor": _Entry("doctor", "Check what really runs, and say what mends it."),
+    "doctor": _Entry("doctor.command", "Check what really runs, and say what mends it."),
 }
 _MORE = {
     "remove": _Entry("remove", "Remove a credential, and what was made for it alone."),
@@ -121,6 +123,20 @@ def credward() -> None:
     """
 
 
+def _called(command: click.Command, arguments: list[str], name: str) -> str:
+    """Return the words of the command that is called; click's parser does not say."""
+    words = [name]
+    for word in arguments:
+        if not isinstance(command, click.Group):
+            break
+        found = command.get_command(click.Context(command), word)
+        if found is None:
+            break
+        command = found
+        words.append(word)
+    return " ".join(words)
+
+
 def main() -> None:
     """Run the command line."""
     run(credward, sys.argv[1:], "credward")
@@ -135,8 +151,14 @@ def run(command: click.Command, arguments: list[str], name: str) -> None:
                 "called from within one of its own workers: "
                 "take credward out of the program that the provider runs",
             )
-        command(arguments, prog_name=name, standalone_mode=False)
+        # Click decides by the terminal alone (https://no-color.org).
+        colour = False if environment().get("NO_COLOR") else None
+        command(arguments, prog_name=name, standalone_mode=False, color=colour)
     except BrokerError as error:
+        if error.kind is Kind.UNKNOWN_CREDENTIAL:
+            from credward.cli.explaining import not_in_force
+
+            error = not_in_force(error)
         print_error(error)
         sys.exit(error.kind.exit_code)
     except click.Abort:
@@ -149,10 +171,11 @@ def run(command: click.Command, arguments: list[str], name: str) -> None:
         click.echo(error.format_message(), err=True)
         sys.exit(Kind.BAD_REQUEST.exit_code)
     except click.ClickException as error:
-        path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
+        ctx = error.ctx if isinstance(error, click.UsageError) else None
+        path = ctx.command_path if ctx else _called(command, arguments, name)
         text = error.format_message().rstrip(".")
         text = text[:1].lower() + text[1:]
-        print_error(BrokerError(Kind.BAD_REQUEST, f"{text}: run {path or name} --help"))
+        print_error(BrokerError(Kind.BAD_REQUEST, f"{text}: run {path} --help"))
         sys.exit(Kind.BAD_REQUEST.exit_code)
     except BrokenPipeError:
         # The reader of our output has gone; that is not an error.

@@ -1,4 +1,4 @@
-"""Names for shell completion: from the configuration, and of the store's secrets.
+"""Words for shell completion: from the configuration, the store's secrets, formats and levels.
 
 Starts no daemon and reports no errors: a name that cannot be found is not proposed. `completion`
 prints the script that asks. `get` imports this, so it must load fast.
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 __all__ = [
     "complete_agents",
     "complete_credentials",
+    "complete_formats",
     "complete_grants",
+    "complete_log_levels",
     "complete_providers",
     "complete_secrets",
 ]
@@ -69,6 +71,26 @@ def complete_agents(
     from credward.callers.programs import HARNESS_NAMES
 
     return _beginning(incomplete, {"claude-code", *HARNESS_NAMES})
+
+
+def complete_formats(
+    ctx: click.Context,  # noqa: ARG001 - click's signature
+    param: click.Parameter,  # noqa: ARG001
+    incomplete: str,
+) -> list[str]:
+    """Return the formats in which a credential can be printed."""
+    from credward.formats.registry import FORMATS
+
+    return _beginning(incomplete, FORMATS)
+
+
+def complete_log_levels(
+    ctx: click.Context,  # noqa: ARG001 - click's signature
+    param: click.Parameter,  # noqa: ARG001
+    incomplete: str,
+) -> list[str]:
+    """Return how much a daemon may log."""
+    return _beginning(incomplete, ("debug", "info", "warning", "error"))
 
 
 def complete_secrets(

@@ -13,12 +13,14 @@ from typing import Any
 import click
 import msgspec
 
+from credward.cli.tables import Column, lines_of, plain
 from credward.errors import BrokerError
 
 __all__ = [
     "format_duration",
     "plain",
     "print_error",
+    "print_excerpt",
     "print_json",
     "print_table",
     "warn_of_disk",
@@ -28,8 +30,21 @@ __all__ = [
 def print_error(error: BrokerError) -> None:
     """Print *error* on stderr."""
     click.echo(f"credward: {plain(error.message)}", err=True)
-    if error.failure.hint and sys.stderr.isatty():
+    if not sys.stderr.isatty():
+        return
+    print_excerpt(error.message)
+    if error.failure.hint:
         click.echo(f"hint: {plain(error.failure.hint)}", err=True)
+
+
+def print_excerpt(message: str) -> None:
+    """Print on stderr the line of the file that *message* names, if it names one."""
+    if not message.startswith("/"):
+        return
+    from credward.cli.excerpt import excerpt
+
+    if (shown := excerpt(message)) is not None:
+        click.echo(shown, err=True)
 
 
 def warn_of_disk() -> None:
@@ -41,11 +56,6 @@ def warn_of_disk() -> None:
     )
 
 
-def plain(text: str) -> str:
-    """Return *text* with a mark for each control character of a terminal."""
-    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
-
-
 def print_json(value: Any) -> None:
     """Write *value* as JSON for programs."""
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
@@ -55,20 +65,10 @@ def print_table(
     header: Sequence[str], rows: Sequence[Sequence[str]], *, colour_of: dict[str, str] | None = None
 ) -> None:
     """Write aligned columns; cells whose text is in *colour_of* are coloured on a terminal."""
-    rows = [[plain(cell) for cell in row] for row in rows]
-    widths = [max(len(row[index]) for row in (header, *rows)) for index in range(len(header))]
-    for number, row in enumerate((header, *rows)):
-        cells = []
-        for index, cell in enumerate(row):
-            # The last column is not padded: no spaces at the end of a line.
-            padded = cell if index == len(row) - 1 else cell.ljust(widths[index])
-            colour = (colour_of or {}).get(cell)
-            if number == 0:
-                padded = click.style(padded, bold=True)
-            elif colour is not None:
-                padded = click.style(padded, fg=colour)
-            cells.append(padded)
-        click.echo("  ".join(cells))
+    cells = list(zip(*rows, strict=True)) or [()] * len(header)
+    columns = [Column(title=title, cells=each) for title, each in zip(header, cells, strict=True)]
+    for each in lines_of(columns, None, colour_of):
+        click.echo(each)
 
 
 def format_duration(seconds: float) -> str:

@@ -66,6 +66,8 @@ def list_secrets(as_json: bool) -> None:
         print_json(found)
     elif found.secrets:
         print_table(_HEADER, [(each.name, _bound_to(each.uses)) for each in found.secrets])
+    else:
+        click.echo("no secrets yet: run credward secret set NAME", err=True)
 
 
 @command.command(

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from credward.account import find_account
+from credward.cli.names import complete_log_levels
 from credward.cli.start import paths
 
 __all__ = ["command"]
@@ -24,7 +25,13 @@ __all__ = ["command"]
 @click.option("--socket", type=click.Path(path_type=Path), help="Listen at this path.")
 @click.option("--detach", is_flag=True, help="Return once the daemon is ready; it runs on.")
 @click.option("--recorded", is_flag=True, help="Use the recorded directories; for units.")
-@click.option("--log-level", default="info", show_default=True, help="debug|info|warning|error.")
+@click.option(
+    "--log-level",
+    default="info",
+    show_default=True,
+    shell_complete=complete_log_levels,
+    help="debug|info|warning|error.",
+)
 @click.option("--log-file", type=click.Path(path_type=Path), help="Append the log to this file.")
 def command(
     config: Path | None,

@@ -8,15 +8,14 @@ from pathlib import Path
 import click
 
 from credward import wire
+from credward.cli.active import explain
 from credward.cli.names import complete_agents, complete_credentials
-from credward.cli.output import plain, print_json, print_table
+from credward.cli.output import print_json, print_table
 from credward.cli.start import reach
 from credward.errors import BrokerError, Kind
-from credward.paths import environment
 
-__all__ = ["CREDENTIAL_VARIABLE", "command", "explain"]
+__all__ = ["command"]
 
-CREDENTIAL_VARIABLE = "CREDWARD_CREDENTIAL"
 # What people call a tool whose harness has another name.
 _TOOLS = {"claude-code": "claude", "cursor-agent": "cursor"}
 
@@ -71,13 +70,6 @@ def command(
         choice = wire.Choice(credential=name, folder=where, agent=whom)
         click.echo(f'"{name}" is used {_describe(choice)}')
     _draw(found)
-
-
-def explain(active: str | None, because: str) -> str | None:
-    """Return which credential counts in this shell and why, None if one must be named."""
-    if name := environment().get(CREDENTIAL_VARIABLE):
-        return f"{plain(name)} ({CREDENTIAL_VARIABLE} of this shell)"
-    return f"{active} ({because})" if active else None
 
 
 def _draw(found: wire.ChoiceList) -> None:

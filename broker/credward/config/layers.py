@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tomllib
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from credward.config.locate import Locator
 from credward.named_files import read_checked
 from credward.paths import Paths
 
-__all__ = ["Complaints", "Layer", "named_tables", "read_layers"]
+__all__ = ["Complaints", "Layer", "named_tables", "read_layers", "text_digest", "toml_place"]
 
 
 class Complaints(msgspec.Struct):
@@ -34,6 +35,7 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     system: bool
     data: dict[str, Any]
     locator: Locator
+    digest: str = ""
 
     def at(self, *path: str) -> str:
         """Return `file:line` of a key."""
@@ -98,9 +100,31 @@ def _read(path: Path, complaints: Complaints, *, system: bool) -> Layer | None:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        # tomllib gives the place only in the message.
-        place = re.search(r"\(at line (\d+), column \d+\)", str(error))
-        message = str(error).partition(" (at ")[0]
-        complaints.errors.append(f"{path}:{place[1] if place else 1}: {message}")
+        line, _ = toml_place(error, text)
+        complaints.errors.append(f"{path}:{line}: not valid TOML, {_in_words(error)}")
         return None
-    return Layer(path=path, system=system, data=data, locator=Locator(text))
+    return Layer(
+        path=path, system=system, data=data, locator=Locator(text), digest=text_digest(text)
+    )
+
+
+def text_digest(text: str) -> str:
+    """Return a short digest of a file's text, to see whether another one was read."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def toml_place(error: tomllib.TOMLDecodeError, text: str) -> tuple[int, int]:
+    """Return line and column (from 1) of an error in *text*; only its message has them."""
+    place = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
+    if place is not None:
+        return int(place[1]), int(place[2])
+    lines = text.splitlines() or [""]
+    return len(lines), len(lines[-1]) + 1
+
+
+def _in_words(error: tomllib.TOMLDecodeError) -> str:
+    """Return what is wrong, as a part of a sentence."""
+    message = str(error).partition(" (at ")[0]
+    if message == "Invalid value":
+        return "a value is missing or a text is not in quotes"
+    return message[:1].lower() + message[1:]

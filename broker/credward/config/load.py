@@ -51,6 +51,7 @@ from credward.errors import ConfigErrors
 from credward.guess import guess
 from credward.paths import Paths
 from credward.settings.checks import check_base_urls
+from credward.settings.client_flags import check_words
 from credward.settings.meaning import meaning_of
 from credward.settings.network import NetworkSettings
 from credward.settings.registry import SETTINGS
@@ -122,6 +123,7 @@ def load_config(paths: Paths, explicit: Path | None = None) -> Config:
         notify=NotifyConfig(login_required=tuple(notify.login_required or ())),
         network=network,
         sources=tuple(layer.path for layer in layers),
+        digests=tuple(layer.digest for layer in layers),
         warnings=tuple(complaints.warnings),
     )
 
@@ -238,6 +240,7 @@ def _credential(
     credential = _merged(name, provider, own, common, layer.at(*path))
     try:
         check_base_urls(credential.base_urls)
+        check_words(credential.allowed_flags)
         if (refuse := credential.meaning.refuse_base_urls) is not None:
             refuse(credential.base_urls)
     except ValueError as error:
@@ -260,9 +263,9 @@ def _named_grants(layers: list[Layer]) -> set[str]:
 
 def _no_provider(name: str, provider: object) -> str:
     if provider is None:
-        return f"{name} needs a provider: one of {', '.join(sorted(SETTINGS))}"
+        return f'credentials.{name}: "provider" is missing: one of ' + ", ".join(sorted(SETTINGS))
     near = guess(str(provider), SETTINGS) or f": one of {', '.join(sorted(SETTINGS))}"
-    return f'{name} provider "{provider}" is unknown{near}'
+    return f'credentials.{name}: no provider "{provider}"{near}'
 
 
 def _merged(

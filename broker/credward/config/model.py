@@ -107,4 +107,5 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     notify: NotifyConfig = msgspec.field(default_factory=NotifyConfig)
     network: NetworkSettings = msgspec.field(default_factory=NetworkSettings)
     sources: tuple[Path, ...] = ()
+    digests: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -35,7 +35,7 @@ class CommonSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     provider: str
     base_url: str | None = None
     base_urls: list[str] = []
-    allow_client_flags: list[Literal["proxy", "tls-off", "extra-ca"]] = []
+    allow_client_flags: list[str] = []
     header: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]{1,64}$")] | None = None
     env_name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     keep: Literal["demand", "always"] = "demand"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from credward.callers.attestation import attestation_report
-from credward.callers.caller import Caller
+from credward.callers.caller import Ancestor, Caller
+from credward.callers.folders import WorkingFolders
 from credward.config import CredentialConfig
 from credward.daemon.hardening import hardening_report
 from credward.errors import Failure
@@ -28,6 +29,7 @@ class ProcessFacts:
         self._kept = kept
         self._minted = minted
         self._notices = notices
+        self._folders = WorkingFolders()
 
     async def wait_for_store(self) -> None:
         """Wait a moment until what the store holds is known."""
@@ -40,6 +42,14 @@ class ProcessFacts:
     def store(self) -> str:
         """Return where the store's key comes from."""
         return self._kept.opened_store.describe()
+
+    def store_failure(self) -> Failure | None:
+        """Return why the store cannot be opened."""
+        return self._kept.opened_store.failure
+
+    def policy_epoch(self) -> str:
+        """Return a digest of the policy in force."""
+        return self._holder.active.policy.epoch
 
     def warnings(self) -> list[str]:
         """Return warnings for people."""
@@ -71,6 +81,10 @@ class ProcessFacts:
     def public_key(self, credential: CredentialConfig) -> dict[str, str]:
         """Return the public key of a `local` credential, as a JWK."""
         return self._minted.secrets.public_key(credential)
+
+    def folder(self, process: Ancestor) -> str | None:
+        """Return where a process works, None if that is unknown."""
+        return self._folders.of(process)
 
     def gauges(self) -> list[Sample]:
         """Return the current gauges."""

@@ -14,6 +14,7 @@ from credward.formats.headers import shape_headers
 from credward.formats.json_record import shape_json
 from credward.formats.plain_token import shape_token
 from credward.formats.shape import Format, Shaped, ShapeRequest
+from credward.guess import guess
 from credward.tokens import Token
 
 __all__ = ["FORMATS", "ShapeRequest", "Shaped", "check_format", "shape"]
@@ -27,8 +28,8 @@ def check_format(name: str) -> Format:
     """Return the format called *name*; raises `bad-request` naming the known ones."""
     found = FORMATS.get(name)
     if found is None:
-        known = ", ".join(sorted(FORMATS))
-        raise BrokerError(Kind.BAD_REQUEST, f'no format "{name[:64]}": use one of {known}')
+        near = guess(name, FORMATS, listed=True)
+        raise BrokerError(Kind.BAD_REQUEST, f'no format "{name[:64]}"{near}')
     return found
 
 

@@ -135,6 +135,11 @@ class OpenedStore:
         return found if self._failure is None else [*found, self._failure.message]
 
     @property
+    def failure(self) -> Failure | None:
+        """Why it could not be opened, None if it is open or was not tried."""
+        return self._failure
+
+    @property
     def recovered(self) -> bool:
         """Whether the content is older than the last save."""
         return self._store is not None and self._store.recovered

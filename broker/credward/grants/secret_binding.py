@@ -15,6 +15,7 @@ import msgspec
 from credward.config import Config, CredentialConfig
 from credward.settings.binding import bound_settings, words_of
 from credward.settings.checks import origin_of
+from credward.settings.client_flags import allows
 from credward.settings.references import references_in
 
 __all__ = ["Binding", "Use", "judge", "use_of", "ways_into"]
@@ -40,7 +41,8 @@ class Use(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if not self.base_urls:
             return True
         wider = _origins(now.base_urls) - _origins(self.base_urls)
-        return bool(now.base_urls) and not wider and set(now.flags) <= set(self.flags)
+        more = [each for each in now.flags if not allows(self.flags, each)]
+        return bool(now.base_urls) and not wider and not more
 
 
 class Binding(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +100,7 @@ def _reason(binding: Binding, before: Use | None, now: Use) -> str:
     wider = [each for each in now.base_urls if origin_of(each) not in _origins(before.base_urls)]
     if wider:
         return f"which is bound to {bound}, not to {' and '.join(wider)}"
-    more = ", ".join(sorted(set(now.flags) - set(before.flags)))
+    more = ", ".join(each for each in now.flags if not allows(before.flags, each))
     return f"which was used without allow_client_flags {more}"
 
 

@@ -195,11 +195,14 @@ class Gate:
                 credential.allowed_flags,
                 token_request.client_base_url,
                 token_request.client_flags,
+                name=credential.name,
             ),
         )
         if reason is None and (folder := token_request.folder) is not None:
             rule = "settings-file"
-            reason = check_folder(credential.base_urls, credential.allowed_flags, folder)
+            reason = check_folder(
+                credential.base_urls, credential.allowed_flags, folder, name=credential.name
+            )
         if reason is not None:
             self._recorder.denied(
                 authorized.action, credential.name, token_request.format, authorized.caller, rule

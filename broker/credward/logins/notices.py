@@ -171,7 +171,7 @@ class LoginNotices:
                 Notice(
                     event="login-required",
                     credentials=tuple(each.name for each in needed),
-                    text=_needed_text(self._config(), needed),
+                    text=self._needed_text(needed),
                 )
             )
         for credential, view in self._ending():
@@ -181,6 +181,17 @@ class LoginNotices:
                     Notice(event="login-ends", credentials=(credential.name,), text=text)
                 )
         return notices
+
+    def _needed_text(self, credentials: list[CredentialConfig]) -> str:
+        first = credentials[0]
+        named = [_named(each.name, self._view(each.grant)) for each in credentials[:_NAMED]]
+        if len(credentials) == 1:
+            # If another tool logs in (az, ant), status says what to type.
+            behind = login_behind(self._config(), first)
+            command = f"status {first.name}" if behind is None else f"login {behind.name}"
+            return f"{named[0]} needs a login: run credward {command}"
+        more = f" and {len(credentials) - _NAMED} more" if len(credentials) > _NAMED else ""
+        return f"{', '.join(named)}{more} need a login: run credward status"
 
     def _first(self) -> Mapping[str, CredentialConfig]:
         """Return each grant with its first credential, whose name people know."""
@@ -200,19 +211,13 @@ def _lead(life: float) -> float:
     return min(_MOST, max(life / 10, min(_LEAST, life / 2)))
 
 
-def _needed_text(config: Config, credentials: list[CredentialConfig]) -> str:
-    first = credentials[0]
-    if len(credentials) == 1:
-        # If another tool logs in (az, ant), status says what to type.
-        behind = login_behind(config, first)
-        command = f"status {first.name}" if behind is None else f"login {behind.name}"
-        return f'"{first.name}" needs a login: run credward {command}'
-    named = ", ".join(f'"{each.name}"' for each in credentials[:_NAMED])
-    more = f" and {len(credentials) - _NAMED} more" if len(credentials) > _NAMED else ""
-    return f"{named}{more} need a login: run credward status"
-
-
 def _ends_text(name: str, view: GrantView) -> str:
     assert view.ends_at is not None
     ends = datetime.fromtimestamp(view.ends_at)  # noqa: DTZ006 - the user's clock
-    return f'the login of "{name}" ends on {ends:%a %d %b at %H:%M}: run credward login {name}'
+    named = _named(name, view)
+    return f"the login of {named} ends on {ends:%a %d %b at %H:%M}: run credward login {name}"
+
+
+def _named(name: str, view: GrantView) -> str:
+    """Return a credential and whose login it has; people have several accounts."""
+    return f'"{name}"' if view.account is None else f'"{name}" ({view.account})'

@@ -173,9 +173,17 @@ class Driver:
 
     def holds(self, credential: str, token_id: str) -> bool:
         """Return whether this token of *credential* is handed out now."""
-        return any(
-            key.credential == credential and held.token_id == token_id
-            for key, held in self._cache.all()
+        return self.facts(credential, token_id) is not None
+
+    def facts(self, credential: str, token_id: str) -> TokenFacts | None:
+        """Return what is known of a token of *credential*, None if it is not handed out now."""
+        return next(
+            (
+                held
+                for key, held in self._cache.all()
+                if key.credential == credential and held.token_id == token_id
+            ),
+            None,
         )
 
     def reject(

@@ -9,24 +9,30 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from credward.settings.checks import origin_of
+from credward.settings.client_flags import allows
+from credward.tokens import ClientFlag
 
-__all__ = ["check_base_url", "listed", "written"]
+__all__ = ["check_base_url", "listed", "remedy", "shown", "written"]
 
-# What helper and command line check for each flag.
+# If the caller does not name the variable.
 _VARIABLES = {
     "extra-ca": "NODE_EXTRA_CA_CERTS",
     "proxy": "HTTPS_PROXY or similar",
     "tls-off": "NODE_TLS_REJECT_UNAUTHORIZED",
 }
+# The maximum length of a path or a name in a message; 500 characters of a line are shown.
+_LONGEST = 160
 
 
 def check_base_url(
     base_urls: Sequence[str],
     allowed_flags: Collection[str],
     client_base_url: str | None,
-    client_flags: Collection[str],
+    client_flags: Collection[ClientFlag],
+    *,
+    name: str = "NAME",
 ) -> str | None:
-    """Return why the token must not go there, None if it may.
+    """Return why the token must not go there, None if it may; *name* is for the command to type.
 
     Scheme, host and port must be those of one configured base URL; paths do not matter. Without
     configured base URLs the token may go anywhere.
@@ -34,23 +40,60 @@ def check_base_url(
     if not base_urls:
         return None
     only = f"is for {listed(base_urls)} only"
-    remedy = f"add --base-url {base_urls[0]} if you send it there"
+    add = f"add --base-url {base_urls[0]} if you send it there"
     if client_base_url is None:
-        return f"{only}, and the caller did not say where it will send it: {remedy}"
+        return f"{only}, and the caller did not say where it will send it: {add}"
     origin = origin_of(client_base_url)
     if origin is None:
-        return f"{only}, and the caller's base URL is invalid: {remedy}"
+        return f"{only}, and the caller's base URL is invalid: {add}"
     if origin not in {origin_of(each) for each in base_urls}:
-        return f"{only}, not for {written(origin)}: {remedy}"
-    refused = sorted(set(client_flags) - set(allowed_flags))
+        return f"{only}, not for {written(origin)}: {add}"
+    by_word = {each.word: each for each in sorted(client_flags, key=_order, reverse=True)}
+    refused = [each for word, each in sorted(by_word.items()) if not allows(allowed_flags, word)]
     if refused:
-        variables = ", ".join(_VARIABLES.get(each, each) for each in refused)
-        words = ", ".join(f'"{each}"' for each in sorted({*refused, *allowed_flags}))
-        return (
-            f"is not handed out to a caller with {variables} set: "
-            f"unset it, or write allow_client_flags = [{words}] beside the base_url"
-        )
+        described = " and ".join(_described(each) for each in refused)
+        them = "it" if len(refused) == 1 else "them"
+        command = remedy(refused, name)
+        return f"is not handed out to a caller with {described}: unset {them}, or {command}"
     return None
+
+
+def remedy(flags: Sequence[ClientFlag], name: str) -> str:
+    """Return what allows *flags* for the credential *name*: a command, or words to write."""
+    options, words = "", []
+    for flag in flags:
+        kind, _, value = flag.word.partition("=")
+        if kind == "proxy" and value:
+            options += f" --allow-proxy {value}"
+        elif kind == "extra-ca" and value:
+            options += f" --allow-ca {shown(flag.file or 'FILE')}"
+        else:
+            words.append(f'"{kind}"')
+    commands = [f"run credward setup claude-code {name}{options}"] if options else []
+    if words:
+        some = " and ".join(words)
+        commands.append(f"write {some} into allow_client_flags (credward config edit)")
+    return " and ".join(commands)
+
+
+def _order(flag: ClientFlag) -> tuple[str, str]:
+    return flag.word, flag.variable
+
+
+def _described(flag: ClientFlag) -> str:
+    kind, _, value = flag.word.partition("=")
+    variable = flag.variable or _VARIABLES.get(kind, kind)
+    if kind == "proxy" and value:
+        return f"{variable} set to {value}"
+    if kind == "extra-ca" and flag.file:
+        return f"{variable} set to {shown(flag.file)}{'' if value else ' (unreadable)'}"
+    return f"{variable} set"
+
+
+def shown(text: str) -> str:
+    """Return a path or a name from outside, without control characters and not too long."""
+    plain = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+    return plain if len(plain) <= _LONGEST else f"…{plain[-_LONGEST:]}"
 
 
 def listed(base_urls: Sequence[str]) -> str:

@@ -4,59 +4,80 @@ Pure. Callers, the helper (`claims.c`) and `credward get`, know only the names; 
 where a client goes with these variables. All of these are claims that can only deny.
 
 The format is a list with commas: `NAME=VALUE`, the value percent-encoded, or only `NAME` to say
-that the variable is set. An empty value counts as not set.
+that the variable is set. An empty value counts as not set. The value of a proxy is its address
+without user and password; it is left out if the address is unclear. That of NODE_EXTRA_CA_CERTS is
+`DIGEST:PATH`: the caller sees the file that its agent uses, the daemon maybe another one in that
+place, or none. The digest (SHA-256, hexadecimal) of an unreadable file is empty.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote, unquote_to_bytes
 
 import msgspec
 
 from credward.policy.destinations import VARIABLES, claimed, trimmed
+from credward.settings.client_flags import authority_word, proxy_address, proxy_word
+from credward.tokens import ClientFlag
 
-__all__ = ["VARIABLES_HEADER", "Claims", "mcp_server", "must_be_judged", "read_claims", "told"]
+__all__ = [
+    "EXTRA_CA",
+    "PROXIES",
+    "TLS",
+    "VARIABLES_HEADER",
+    "Claims",
+    "authorities",
+    "mcp_server",
+    "must_be_judged",
+    "read_claims",
+    "told",
+]
 
 # In an answer: the daemon checked the reported variables.
 VARIABLES_HEADER = "Credward-Variables"
 
-_TLS, _CACHE_TTL, _TOOL = (
+TLS, _CACHE_TTL, _TOOL = (
     "NODE_TLS_REJECT_UNAUTHORIZED",
     "CLAUDE_CODE_API_KEY_HELPER_TTL_MS",
     "CLAUDECODE",
 )
-_PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
-_EXTRA_CA = "NODE_EXTRA_CA_CERTS"
-_WITH_VALUE = (*VARIABLES, _TLS, _CACHE_TTL)
-# The address of a proxy may hold a password, and nobody needs it.
-_BY_NAME = (*_PROXIES, _EXTRA_CA, _TOOL)
+PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+EXTRA_CA = "NODE_EXTRA_CA_CERTS"
+_WITH_VALUE = (*VARIABLES, TLS, _CACHE_TTL)
 # A daemon that does not check these would know too little to deny.
-_DECIDING = frozenset({*VARIABLES, _TLS, *_PROXIES, _EXTRA_CA})
+_DECIDING = frozenset({*VARIABLES, TLS, *PROXIES, EXTRA_CA})
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _LONGEST_NUMBER = 12
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True):
-    """What follows from a caller's report; *variables* say where requests go.
+    """What follows from a caller's report; *variables* say where requests go, and with what.
 
     *base_url* is where they go, None if that is not clear; *cache_ttl* is in seconds.
     """
 
     variables: Mapping[str, str]
     base_url: str | None
-    flags: frozenset[str] = frozenset()
+    flags: frozenset[ClientFlag] = frozenset()
     cache_ttl: float | None = None
     in_tool: bool = False
 
     def __repr__(self) -> str:
-        return f"Claims({sorted(self.flags)})"
+        return f"Claims({sorted(each.word for each in self.flags)})"
 
 
-def told(environ: Mapping[str, str]) -> str:
-    """Return the report of *environ*, in its format."""
-    values = [f"{name}={_quoted(environ[name])}" for name in _WITH_VALUE if environ.get(name)]
-    return ",".join([*values, *(name for name in _BY_NAME if environ.get(name))])
+def told(environ: Mapping[str, str], digest: str = "") -> str:
+    """Return the report of *environ*; *digest* is that of the file in NODE_EXTRA_CA_CERTS."""
+    values = {name: environ[name] for name in _WITH_VALUE if environ.get(name)}
+    values |= {name: proxy_address(environ[name]) for name in PROXIES if environ.get(name)}
+    if environ.get(EXTRA_CA):
+        values[EXTRA_CA] = f"{digest}:{environ[EXTRA_CA]}"
+    if environ.get(_TOOL):
+        values[_TOOL] = ""
+    return ",".join(f"{name}={_quoted(each)}" if each else name for name, each in values.items())
 
 
 def must_be_judged(text: str) -> bool:
@@ -70,15 +91,12 @@ def read_claims(text: str) -> Claims:
         return _NOTHING
     items = dict(_items(text))
     variables = {name: items[name] for name in VARIABLES if items.get(name)}
-    found = {
-        "proxy": any(name in items for name in _PROXIES),
-        "tls-off": items.get(_TLS) == "0",
-        "extra-ca": _EXTRA_CA in items,
-    }
+    if EXTRA_CA in items:
+        variables[EXTRA_CA] = items[EXTRA_CA]
     return Claims(
         variables=variables,
         base_url=claimed(variables),
-        flags=frozenset(flag for flag, is_set in found.items() if is_set),
+        flags=frozenset(_flags(items)),
         cache_ttl=_seconds(items.get(_CACHE_TTL, "")),
         in_tool=_TOOL in items,
     )
@@ -98,6 +116,22 @@ def mcp_server(environ: Mapping[str, str]) -> str | None:
     for byte in os.fsencode(f"{name}\n{url}"):
         total = (total ^ byte) * 1099511628211 % 2**64
     return f"{total:016x}"
+
+
+def authorities(report: str) -> tuple[str, str]:
+    """Return the word for the file of authorities in a *report*, `DIGEST:PATH`, and its path."""
+    digest, _, path = report.partition(":")
+    return authority_word(digest if _DIGEST.fullmatch(digest) else ""), path
+
+
+def _flags(items: Mapping[str, str]) -> Iterator[ClientFlag]:
+    for name in (name for name in PROXIES if name in items):
+        yield ClientFlag(word=proxy_word(items[name]), variable=name)
+    if items.get(TLS) == "0":
+        yield ClientFlag(word="tls-off", variable=TLS)
+    if EXTRA_CA in items:
+        word, path = authorities(items[EXTRA_CA])
+        yield ClientFlag(word=word, variable=EXTRA_CA, file=path)
 
 
 def _items(text: str) -> Iterator[tuple[str, str]]:

@@ -21,6 +21,7 @@ __all__ = [
     "claimed",
     "destinations",
     "in_use",
+    "is_yes",
     "trimmed",
 ]
 
@@ -145,7 +146,7 @@ def trimmed(text: str) -> str:
 def in_use(values: Values) -> list[Client]:
     """Return the clients that may be in use; if two clouds are switched on, both."""
     plain, *clouds = CLIENTS
-    said = [(each, [_is_yes(value) for value in values(each.switch)]) for each in clouds]
+    said = [(each, [is_yes(value) for value in values(each.switch)]) for each in clouds]
     switched = [each for each, yes in said if True in yes]
     # An unknown switch may be on too: nothing shows that it is off.
     off = all(False in yes for _, yes in said)
@@ -189,5 +190,6 @@ def _at_places(client: Client, name: str, values: Values) -> Iterator[Destinatio
         yield Destination(client=client, address=address, variable=name, value=place)
 
 
-def _is_yes(value: str) -> bool:
+def is_yes(value: str) -> bool:
+    """Return whether this *value* turns a switch on."""
     return bool(value) and trimmed(value).lower() in _YES

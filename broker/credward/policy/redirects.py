@@ -14,10 +14,12 @@ from types import MappingProxyType
 
 import msgspec
 
-from credward.policy.base_url import listed, written
+from credward.policy.base_url import listed, remedy, shown, written
+from credward.policy.client_variables import EXTRA_CA, TLS, authorities
 from credward.policy.destinations import CLIENTS, Destination, destinations, in_use
 from credward.settings.checks import origin_of
-from credward.tokens import Folder
+from credward.settings.client_flags import allows, proxy_address, proxy_word
+from credward.tokens import ClientFlag, Folder
 
 __all__ = ["check_folder", "counts", "shown"]
 
@@ -32,16 +34,14 @@ _BETWEEN: Mapping[str, str] = MappingProxyType(
         "ALL_PROXY": "proxy",
         "CLAUDE_CODE_HTTPS_PROXY": "proxy",
         "CLAUDE_CODE_HTTP_PROXY": "proxy",
-        "NODE_TLS_REJECT_UNAUTHORIZED": "tls-off",
-        "NODE_EXTRA_CA_CERTS": "extra-ca",
+        TLS: "tls-off",
+        EXTRA_CA: "extra-ca",
         "SSL_CERT_FILE": "extra-ca",
         "SSL_CERT_DIR": "extra-ca",
     }
 )
 # An agent reads no more files than this.
 _MOST = 4
-# The maximum length of a path or a name in a message; 500 characters of a line are shown.
-_LONGEST = 160
 _NAMES = frozenset(name for each in CLIENTS for name in each.names if name)
 _FAMILIES = tuple(name for name in _NAMES if name.endswith("_"))
 _SWITCHES = frozenset(each.switch for each in CLIENTS)
@@ -66,9 +66,15 @@ def counts(name: str) -> bool:
 
 
 def check_folder(
-    base_urls: Sequence[str], allowed_flags: Collection[str], folder: Folder
+    base_urls: Sequence[str],
+    allowed_flags: Collection[str],
+    folder: Folder,
+    *,
+    name: str = "NAME",
 ) -> str | None:
     """Return why the token is not handed out in *folder*, None if it may be.
+
+    *name* is for the command to type.
 
     Every value in every file may take effect, in addition to the caller's environment. That
     environment may already hold values from the files: an agent may pass them to its helper.
@@ -83,23 +89,42 @@ def check_folder(
         for file in folder.files
         for name, value in file.variables
     ]
+    environ = dict(folder.variables)
     for setting in settings:
-        if (flag := _flag(setting)) is not None and flag not in allowed_flags:
+        flag = _flag(setting, environ)
+        if flag is not None and not allows(allowed_flags, flag.word):
             return (
-                f"is not handed out here, because {shown(setting.path)} sets {setting.name}: "
-                f'remove it there, or write "{flag}" into allow_client_flags'
+                f"is not handed out here, because {shown(setting.path)} sets {setting.name}"
+                f"{_shown_value(flag)}: remove it there, or {remedy([flag], name)}"
             )
     allowed = {origin_of(each) for each in base_urls}
-    for each in _added(dict(folder.variables), settings):
+    for each in _added(environ, settings):
         if each.address is None or origin_of(each.address) not in allowed:
             return f"is for {listed(base_urls)} only, and {_elsewhere(each, settings)}"
     return None
 
 
-def _flag(setting: _Setting) -> str | None:
-    if setting.name == "NODE_TLS_REJECT_UNAUTHORIZED":
-        return "tls-off" if setting.value == "0" else None
-    return _BETWEEN.get(setting.name) if setting.value else None
+def _flag(setting: _Setting, environ: Mapping[str, str]) -> ClientFlag | None:
+    """Return what a setting brings between client and server.
+
+    Nobody read a file of authorities that it names, except if the caller uses the same one.
+    """
+    kind = _BETWEEN.get(setting.name)
+    if kind is None or not setting.value or (kind == "tls-off" and setting.value != "0"):
+        return None
+    word, file = kind, ""
+    if kind == "proxy":
+        word = proxy_word(proxy_address(setting.value))
+    elif kind == "extra-ca":
+        file = setting.value
+        known, path = authorities(environ.get(EXTRA_CA, ""))
+        word = known if path == file and setting.name == EXTRA_CA else kind
+    return ClientFlag(word=word, variable=setting.name, file=file)
+
+
+def _shown_value(flag: ClientFlag) -> str:
+    value = shown(flag.file) or flag.word.partition("=")[2]
+    return f" to {value}" if value else ""
 
 
 def _added(environ: Mapping[str, str], settings: Sequence[_Setting]) -> Iterator[Destination]:
@@ -153,9 +178,3 @@ def _elsewhere(destination: Destination, settings: Sequence[_Setting]) -> str:
     origin = None if destination.address is None else origin_of(destination.address)
     where = "an unknown address" if origin is None else written(origin)
     return f"{shown(cause.name)} in {shown(cause.path)} sends it to {where}: remove it there"
-
-
-def shown(text: str) -> str:
-    """Return a path or a name from outside, without control characters and not too long."""
-    plain = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
-    return plain if len(plain) <= _LONGEST else f"…{plain[-_LONGEST:]}"

@@ -29,6 +29,7 @@ def refuse_failure(credential: str, program: str, result: CommandResult) -> None
         kind,
         f'"{credential}" got no token, program "{program}" {meaning} ({how}, '
         f"{result.error_size} bytes on stderr): run {program} by hand",
-        hint=f"credward keeps nothing of what a program writes to stderr; run {program} to see it",
+        hint=f"an owner sees its last line: run credward get {credential} in your own terminal",
+        said=result.error_line,
         sent="maybe",
     )

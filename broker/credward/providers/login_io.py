@@ -9,13 +9,19 @@ from __future__ import annotations
 import contextlib
 import selectors
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from credward.errors import BrokerError, Kind
+from credward.providers import login_pages
 from credward.providers.io import Machine, WorkerIo
-from credward.providers.login_redirect import RedirectListener, read_redirect, state_of
+from credward.providers.login_redirect import (
+    Landed,
+    RedirectListener,
+    read_redirect,
+    state_of,
+)
 from credward.settings.checks import is_page
 
 __all__ = ["WorkerLoginIo"]
@@ -53,6 +59,28 @@ class WorkerLoginIo(WorkerIo):
         self._tell = tell
         self._hear = hear
         self._link = link
+        self._landed: Landed | None = None
+
+    @contextlib.contextmanager
+    def answering(self) -> Iterator[Callable[[str | None], None]]:
+        """Answer the browser, if one has come back, when the login has ended.
+
+        Yields what to call with the account (None: unknown) once it has worked.
+        """
+        page = login_pages.failed(self._credential, "The login ended early: look at your terminal.")
+
+        def worked(account: str | None) -> None:
+            nonlocal page
+            page = login_pages.done(self._credential, account)
+
+        try:
+            yield worked
+        except BrokerError as error:
+            page = login_pages.failed(self._credential, error.message)
+            raise
+        finally:
+            if self._landed is not None:
+                self._landed.answer(page)
 
     def open_url(self, url: str) -> None:
         """Have the user's browser opened at *url*."""
@@ -117,7 +145,11 @@ class WorkerLoginIo(WorkerIo):
             with contextlib.closing(redirects):
                 query = None
                 while query is None:
-                    query = redirects.wait(self._link) or self._pasted(state)
+                    if (landed := redirects.wait(self._link)) is not None:
+                        # It hears the end of the login, not only of its own part.
+                        self._landed, query = landed, landed.query
+                    else:
+                        query = self._pasted(state)
             self._tell(event="prompt_closed", field=_PASTE)
             return query
 

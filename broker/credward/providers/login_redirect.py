@@ -1,13 +1,13 @@
-"""The loopback address at which a browser ends a login: who comes there, and what they are shown.
+"""The loopback address at which a browser ends a login: who comes there, and who is let in.
 
 Takes the one redirect that belongs to this login and nothing else; anybody on the machine, and any
-page in its browsers, can knock here. What the redirect means is the provider's business.
+page in its browsers, can knock here. What the redirect means is the provider's business, what a
+browser is shown that of `login_pages`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import html
 import selectors
 import socket
 from collections.abc import Callable, Mapping
@@ -15,7 +15,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-__all__ = ["RedirectListener", "read_redirect", "state_of"]
+from credward.providers import login_pages
+
+__all__ = ["Landed", "RedirectListener", "read_redirect", "state_of"]
 
 # A browser opens connections that it never uses; none of them holds up the others (seconds).
 _PATIENCE = 5.0
@@ -24,23 +26,6 @@ _MOST_OPEN = 16
 _LONGEST_HEAD = 32 * 1024
 # Another name for this machine is somebody's doing (DNS rebinding).
 _NAMES = {"127.0.0.1", "localhost", "::1"}
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>credward</title>
-<style>body{{font:17px/1.5 system-ui,sans-serif;max-width:34em;margin:16vh auto;padding:0 1em}}
-h1{{font-size:1.4em}}@media(prefers-color-scheme:dark){{body{{background:#111;color:#eee}}}}</style>
-</head><body><h1>{title}</h1><p>{text}</p></body></html>
-"""
-_HEAD = """HTTP/1.1 {status}\r
-Content-Type: text/html; charset=utf-8\r
-Content-Length: {length}\r
-Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'\r
-X-Content-Type-Options: nosniff\r
-Cache-Control: no-store\r
-Referrer-Policy: no-referrer\r
-Connection: close\r
-\r
-"""
 
 
 def state_of(url: str) -> str | None:
@@ -68,6 +53,20 @@ class _Visitor(msgspec.Struct):
         return f"_Visitor({self.until})"
 
 
+class Landed(msgspec.Struct, frozen=True):
+    """The browser of this login, which waits on its *connection* to hear what became of it."""
+
+    query: Mapping[str, str]
+    connection: socket.socket
+
+    def answer(self, page: bytes) -> None:
+        """Send it *page*, and let it go."""
+        with contextlib.suppress(OSError), self.connection:
+            # A new connection's buffer takes a page of this size at once.
+            self.connection.send(page)
+            self.connection.shutdown(socket.SHUT_WR)
+
+
 class RedirectListener:
     """Listens with *listener* for the redirect to *path* that carries *state*.
 
@@ -92,8 +91,8 @@ class RedirectListener:
         self._on_stranger: Callable[[], None] | None = on_stranger
         self._visitors: dict[socket.socket, _Visitor] = {}
 
-    def wait(self, link: int) -> Mapping[str, str] | None:
-        """Return the redirect, or None as soon as *link* is readable."""
+    def wait(self, link: int) -> Landed | None:
+        """Return the redirect, or None as soon as *link* is readable; somebody must answer it."""
         with selectors.DefaultSelector() as selector:
             selector.register(link, selectors.EVENT_READ)
             selector.register(self._listener, selectors.EVENT_READ)
@@ -108,9 +107,9 @@ class RedirectListener:
                     if key.fileobj is self._listener:
                         self._accept(selector)
                     elif isinstance(key.fileobj, socket.socket):
-                        query = self._read(key.fileobj, selector)
-                        if query is not None:
-                            return query
+                        landed = self._read(key.fileobj, selector)
+                        if landed is not None:
+                            return landed
                 for each, visitor in list(self._visitors.items()):
                     if visitor.until <= self._elapsed():
                         self._drop(each, selector)
@@ -134,15 +133,18 @@ class RedirectListener:
         selector.register(connection, selectors.EVENT_READ)
 
     def _drop(self, connection: socket.socket, selector: selectors.BaseSelector) -> None:
-        # It may have gone in the same round.
-        if self._visitors.pop(connection, None) is not None:
-            selector.unregister(connection)
+        if self._let_go(connection, selector):
             connection.close()
 
-    def _read(
-        self, connection: socket.socket, selector: selectors.BaseSelector
-    ) -> Mapping[str, str] | None:
-        """Take what has come; answer once the head is whole, and return the redirect if it is."""
+    def _let_go(self, connection: socket.socket, selector: selectors.BaseSelector) -> bool:
+        """Look no more at a connection; False if it has gone in the same round."""
+        if self._visitors.pop(connection, None) is None:
+            return False
+        selector.unregister(connection)
+        return True
+
+    def _read(self, connection: socket.socket, selector: selectors.BaseSelector) -> Landed | None:
+        """Take what has come; once the head is whole, return the redirect or answer."""
         if (visitor := self._visitors.get(connection)) is None:
             return None
         try:
@@ -155,31 +157,33 @@ class RedirectListener:
         whole = b"\r\n\r\n" in visitor.head
         if part and not whole and len(visitor.head) < _LONGEST_HEAD:
             return None
-        query = None
-        if whole:
-            query, page = self._answer(bytes(visitor.head))
-            with contextlib.suppress(OSError):
-                # A new connection's buffer takes a page of this size at once.
-                connection.send(page)
-                connection.shutdown(socket.SHUT_WR)
-        self._drop(connection, selector)
-        return query
+        if not whole:
+            self._drop(connection, selector)
+            return None
+        self._let_go(connection, selector)
+        found = self._understand(bytes(visitor.head))
+        landed = Landed(found if isinstance(found, Mapping) else {}, connection)
+        if isinstance(found, Mapping):
+            return landed
+        landed.answer(found)
+        return None
 
-    def _answer(self, head: bytes) -> tuple[Mapping[str, str] | None, bytes]:
+    def _understand(self, head: bytes) -> Mapping[str, str] | bytes:
+        """Return the redirect, or the page for a visitor that brings none."""
         lines = head.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
         method, _, rest = lines[0].partition(" ")
         target = rest.partition(" ")[0]
         hosts = [line[5:].strip() for line in lines[1:] if line[:5].lower() == "host:"]
         if method != "GET" or len(hosts) != 1 or not _is_here(hosts[0]):
-            return None, _page("400 Bad Request", *_NOT_HERE)
+            return login_pages.not_here("400 Bad Request")
         path, _, query = target.partition("?")
         if path != self._path or ("code=" not in query and "error=" not in query):
-            return None, _page("404 Not Found", *_NOT_HERE)
+            return login_pages.not_here("404 Not Found")
         found = read_redirect(query.partition("#")[0], self._state)
         if found is None:
             self._tell_of_stranger()
-            return None, _page("400 Bad Request", *_STRANGER)
-        return found, _page("200 OK", *(_REFUSED if "error" in found else _DONE))
+            return login_pages.stranger()
+        return found
 
     def _tell_of_stranger(self) -> None:
         # Once: repeated connections must not fill the terminal, or the daemon's memory.
@@ -188,19 +192,8 @@ class RedirectListener:
             tell()
 
 
-_DONE = "You can close this page", "Please go back to your terminal, the login goes on there."
-_REFUSED = "The login was not completed", "Go back to your terminal, it says why."
-_STRANGER = "This is another login", "The current login goes on; look at your terminal."
-_NOT_HERE = "Nothing here", "This address is only for the login."
-
-
 def _is_here(host: str) -> bool:
     try:
         return (urlsplit(f"//{host}").hostname or "") in _NAMES
     except ValueError:
         return False
-
-
-def _page(status: str, title: str, text: str) -> bytes:
-    body = _PAGE.format(title=html.escape(title), text=html.escape(text)).encode()
-    return _HEAD.format(status=status, length=len(body)).encode() + body

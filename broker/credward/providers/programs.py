@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
+from credward.masking import last_line, masked
 from credward.processes import ProcessId, descendants, kill_below
 from credward.providers.provider import CommandResult
 
@@ -23,6 +24,10 @@ _CHUNK = 16 * 1024
 # How often to check for the end of a process if the system cannot report it (seconds).
 _POLL = 0.05
 _FOREVER = 3600.0
+# How much is kept of what it writes to stderr (bytes), and which words of what it reads and prints
+# are masked in that (characters).
+_TAIL = 4096
+_SHORTEST_WORD = 6
 
 
 class OutputTooLongError(Exception):
@@ -69,10 +74,12 @@ class _Conversation:
 
     def __init__(self, process: subprocess.Popen[bytes], standard_input: bytes, limit: int) -> None:
         self._process = process
+        self._given = standard_input
         self._input = memoryview(standard_input)
         self._limit = limit
         self._output = bytearray()
         self._error_size = 0
+        self._error_tail = b""
         self._handle: int | None = None
         self._selector = selectors.DefaultSelector()
 
@@ -116,7 +123,16 @@ class _Conversation:
             exit_code=self._process.returncode,
             output=bytes(self._output),
             error_size=self._error_size,
+            error_line=self._error_line(),
         )
+
+    def _error_line(self) -> str:
+        """Return the last line of its errors, masked; "" if it is too long to be one."""
+        if self._error_size > len(self._error_tail) and b"\n" not in self._error_tail.strip():
+            return ""
+        line = last_line(self._error_tail.decode(errors="replace"))
+        words = (bytes(self._output) + b" " + self._given).decode(errors="replace").split()
+        return masked(line, [word for word in words if len(word) >= _SHORTEST_WORD])
 
     def _read(self, descriptor: int) -> None:
         assert self._process.stdout is not None
@@ -130,8 +146,9 @@ class _Conversation:
                 self._selector.unregister(descriptor)
                 return
             if not to_output:
-                # An error text may hold a secret: counted, never kept.
+                # An error text may hold a secret: counted, and only its last line is kept.
                 self._error_size += len(chunk)
+                self._error_tail = (self._error_tail + chunk)[-_TAIL:]
                 continue
             self._output += chunk
             if len(self._output) > self._limit:

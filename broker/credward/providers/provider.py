@@ -73,11 +73,16 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
-    """How a program ended. What it wrote to stderr is not kept: only how much that was."""
+    """How a program ended.
+
+    Of what it wrote to stderr only the size is kept, and *error_line*: the last line, masked, which
+    only owners see.
+    """
 
     exit_code: int
     output: bytes
     error_size: int
+    error_line: str = ""
 
     def __repr__(self) -> str:
         return f"CommandResult(exit_code={self.exit_code}, output=***)"

@@ -170,7 +170,11 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     sent: Sent
     challenge: str = ""
     local: bool = False
+    said: str = ""
     used_up: dict[str, float] = {}
+
+    def __repr__(self) -> str:
+        return f"Failed({self.kind}: {self.cause})"
 
     @classmethod
     def of(cls, failure: Failure, used_up: Mapping[str, float] = {}) -> Failed:

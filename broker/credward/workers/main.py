@@ -239,9 +239,11 @@ class _Worker:
             hear=self._hear,
             link=self._link.fileno(),
         )
-        grant = cast("LoginProvider", provider).login(
-            self._provider_request(request), io, cast("LoginMethod", request.method)
-        )
+        with io.answering() as worked:
+            grant = cast("LoginProvider", provider).login(
+                self._provider_request(request), io, cast("LoginMethod", request.method)
+            )
+            worked(grant.account)
         # Sealed without a grant name: only the daemon knows which grant this login is for.
         lease = Lease(mint="login", grant=request.credential, family=0, generation=-1)
         return GrantGiven(sealed=seal(grant, lease, base64.b64decode(request.key.reveal())).sealed)

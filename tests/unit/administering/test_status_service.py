@@ -9,7 +9,7 @@ import pytest
 from credward.errors import BrokerError, Failure, Kind
 from credward.issuing.released import Released
 from credward.tokens import TokenRequest
-from unit.administering.services import PERSON, Services
+from unit.administering.services import AGENT, PERSON, Services
 from unit.grants.rig import GRANT
 
 
@@ -28,7 +28,7 @@ async def test_each_credential_with_its_state_and_its_grant(services: Services) 
     (gateway,) = [each for each in seen.credentials if each.name == GRANT]
 
     assert states == {"gateway": "fresh", "second": "parked", "plain": "empty"}
-    assert gateway.last_asked_by == "credward 5"
+    assert (gateway.last_asked_by, gateway.last_asked_in, gateway.asks) == ("credward", None, 1)
     assert [each.name for each in seen.grants] == [GRANT]
     assert not seen.locked
 
@@ -80,3 +80,18 @@ async def test_only_what_signs_itself_has_keys(services: Services) -> None:
 
     assert caught.value.kind is Kind.BAD_REQUEST
     assert services.asked.status.health().pid > 0
+
+
+async def test_last_words_are_for_owners(services: Services) -> None:
+    """Nothing before a failure; who may not manage learns nothing."""
+    before = await services.asked.status.last_words(PERSON, GRANT)
+    failure = Failure.of(Kind.PROVIDER_REFUSED, "refused", said="the last line")
+    services.driver.grant_parked(GRANT, failure)
+    after = await services.asked.status.last_words(PERSON, GRANT)
+    listed = await services.asked.status.statuses(PERSON)
+
+    assert (before.line, after.line) == ("", "the last line")
+    assert "the last line" not in repr(listed) + repr(after)
+    with pytest.raises(BrokerError) as caught:
+        await services.asked.status.last_words(AGENT, GRANT)
+    assert caught.value.kind is Kind.DENIED

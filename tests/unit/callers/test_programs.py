@@ -2,7 +2,7 @@
 
 import pytest
 
-from credward.callers.programs import harness_name, is_transparent, relay_name
+from credward.callers.programs import harness_name, is_terminal, is_transparent, relay_name
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,13 @@ def test_shells_and_wrappers_are_looked_through() -> None:
     assert is_transparent("timeout", None)
     assert is_transparent("x", "/opt/bin/credward-helper")
     assert not is_transparent("python3", "/usr/bin/python3.12")
+
+
+def test_terminals_are_where_people_type() -> None:
+    """By the name of their process, which the kernel cuts off after 15 bytes."""
+    assert is_terminal("tmux: server")
+    assert is_terminal("gnome-terminal-")
+    assert not is_terminal("claude")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def test_check_prints_every_error_with_its_line(run: Run, config_file: Path) -> 
     ran = run("config", "check")
 
     assert ran.code == 78
-    assert f'{config_file}:3: a provider "comand" is unknown, perhaps "command"' in ran.err
+    assert f'{config_file}:3: credentials.a: no provider "comand", perhaps "command"' in ran.err
     assert (
         f'{config_file}:6: unknown key "lifetme" for provider local, perhaps "lifetime"' in ran.err
     )

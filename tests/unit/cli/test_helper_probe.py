@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from credward.cli.helper_probe import kind_of, probe
+from credward.cli.helper_probe import Build, build_of, digest, probe
+
+ENVIRON = {"PATH": "/usr/bin:/bin", "HERE": "yes"}
 
 
 @pytest.mark.parametrize(
@@ -23,46 +25,51 @@ from credward.cli.helper_probe import kind_of, probe
 )
 def test_says_what_claude_code_would_refuse(home: Path, line: str, fault: str | None) -> None:
     """Charset and length, never the text itself."""
-    seen = probe(line, {})
+    seen = probe(line, ENVIRON, home)
 
-    assert home.exists()
     assert (seen.exit_code, seen.fault) == (0, fault)
 
 
 def test_a_failure_keeps_its_first_line(home: Path) -> None:
     """Exit code and the one line that a user would see."""
-    seen = probe("echo first >&2; echo second >&2; exit 67", {})
+    seen = probe("echo first >&2; echo second >&2; exit 67", ENVIRON, home)
 
-    assert home.exists()
     assert (seen.exit_code, seen.complaint) == (67, "first")
 
 
 def test_a_child_that_holds_the_output_is_found(home: Path) -> None:
     """Claude Code waits for the end of both pipes: a background child would stall it."""
-    seen = probe("sleep 3 & echo token", {})
+    seen = probe("sleep 3 & echo token", ENVIRON, home)
 
-    assert home.exists()
     assert seen.held_open
 
 
 @pytest.mark.parametrize(
-    ("said", "kind"),
+    ("said", "build"),
     [
-        ("credward-helper 1.2 (static musl)", "static musl"),
-        ("credward-helper 1.2 (Python)", "Python"),
-        ("credward-helper 1.2", ""),
-        ("something else (static musl)", ""),
+        ("credward-helper 1.2 (static musl)", Build(version="1.2", kind="static musl")),
+        ("credward-helper 1.2 (Python)", Build(version="1.2", kind="Python")),
+        ("credward-helper 1.2", Build()),
+        ("something else (static musl)", Build()),
     ],
 )
-def test_the_helper_says_how_it_is_built(tmp_path: Path, said: str, kind: str) -> None:
+def test_the_helper_says_how_it_is_built(tmp_path: Path, said: str, build: Build) -> None:
     """An older one does not, and a program of another name is not asked about."""
     script = tmp_path / "credward-helper"
     script.write_text(f"#!/bin/sh\n[ $1 = --version ] && echo '{said}'\n")
     script.chmod(0o755)
 
-    assert kind_of(script) == kind
+    assert build_of(script) == build
 
 
 def test_a_helper_that_does_not_run_says_nothing(tmp_path: Path) -> None:
     """It is told where it is run for a token."""
-    assert kind_of(tmp_path / "missing") == ""
+    assert build_of(tmp_path / "missing") == Build()
+
+
+def test_runs_in_this_folder_and_this_environment(tmp_path: Path) -> None:
+    """And the token is known by its digest alone."""
+    seen = probe('echo "$HERE:$PWD"', ENVIRON, tmp_path)
+
+    assert seen.digest == digest(f"yes:{tmp_path}".encode())
+    assert str(tmp_path) not in repr(seen)

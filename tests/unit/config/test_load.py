@@ -54,9 +54,9 @@ GOOD = '[credentials.a]\nprovider = "local"\n'
     [
         (
             '[credentials.a]\nprovider = "locl"\n',
-            '2: a provider "locl" is unknown, perhaps "local"',
+            '2: credentials.a: no provider "locl", perhaps "local"',
         ),
-        ("[credentials.a]\nlifetime = 5\n", "1: a needs a provider"),
+        ("[credentials.a]\nlifetime = 5\n", '1: credentials.a: "provider" is missing: one of'),
         (GOOD + "lifetme = 5\n", '3: unknown key "lifetme" for provider local, perhaps "lifetime"'),
         (
             GOOD + "\nlifetime = 'x'\n",
@@ -119,7 +119,7 @@ GOOD = '[credentials.a]\nprovider = "local"\n'
             '5: listen.mode: no "open": one of "sidecar", "system", "user"',
         ),
         ('default = "b"\n' + GOOD, '1: default "b" is not a configured credential'),
-        ("default = \n", "1: Invalid value"),
+        ("default = \n", "1: not valid TOML, a value is missing or a text is not in quotes"),
         ('requires = ">=9.9"\n', "1: requires credward >=9.9, this is"),
         ("[listen]\nmode = 'sidecar'\n", "2: mode sidecar ships no permit"),
         ('[credentials.a]\nprovider = "static"\nsecret = "sk-canary"\n', "1: credentials.a"),

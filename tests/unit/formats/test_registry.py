@@ -19,10 +19,12 @@ def token(secret: str = "s3cret", kind: str = "bearer") -> Token:
 
 def test_names_the_known_ones():
     """An unknown format is the caller's mistake, and the message helps."""
-    with pytest.raises(BrokerError, match="use one of env, headers, json, token") as caught:
+    with pytest.raises(BrokerError, match=r'^no format "tokne", perhaps "token"$') as caught:
         shape("tokne", token(), REQUEST)
 
     assert caught.value.kind is Kind.BAD_REQUEST
+    with pytest.raises(BrokerError, match='no format "x": one of env, headers, json, token'):
+        shape("x", token(), REQUEST)
 
 
 @pytest.mark.parametrize("name", sorted(FORMATS))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import subprocess
 from pathlib import Path
 
@@ -76,6 +78,29 @@ ENVIRONMENTS: dict[str, tuple[dict[str, str], str | None]] = {
         API,
     ),
     **{
+        f"a proxy {value!r}": ({"HTTPS_PROXY": value}, API)
+        for value in (
+            *(
+                "http://h",
+                "https://H:8443/",
+                "socks5h://h",
+                "h:3128",
+                "u:p@h:1",
+                "http://[::1]:3128",
+            ),
+            *(
+                "http://u:p@h@evil",
+                "http://u:p/w@h",
+                "http://evil\\@h",
+                "http://evil#@h",
+                "http://",
+            ),
+            *("http://h:1/x", "http://h:1?x", "http://h:", "http://h:1x", "//h:1", "http://[]:1"),
+            *("http://\t h", "http://\u00fc:1", "1.2+-x://h:1", "://h:1", f"http://{'h' * 400}:1"),
+            *("http://u!\"$%&'()*+,-.:;<=>[]^_`{|}~p@h:1", f"http://{'h' * 291}:1", "[::1", "@h:1"),
+        )
+    },
+    **{
         name: ({name: "x"}, API)
         for each in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
         for name in (each, each.lower())
@@ -122,3 +147,43 @@ def test_the_daemon_takes_the_same_from_each(
 
     assert found == [found[0]] * len(ASKERS)
     assert found[0].client_base_url == address
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"x", b"a" * 55, b"b" * 56, b"c" * 64, b"d" * 119, b"e" * 4000, bytes(1 << 20)]
+)
+def test_s2_authorities_are_told_by_their_content(
+    environment: dict[str, str], socket_path, tmp_path: Path, content: bytes
+) -> None:
+    """The digest of the file that the agent uses, of every length that pads differently."""
+    file = tmp_path / "corp.pem"
+    file.write_bytes(content)
+    environ = environment | {"NODE_EXTRA_CA_CERTS": str(file)}
+    with CannedDaemon(socket_path, [JUDGED]) as daemon:
+        found = [question(asker, environ, daemon).client_flags for asker in ASKERS]
+
+    (flag,) = found[0]
+    assert found == [found[0]] * len(ASKERS)
+    assert flag.word == f"extra-ca=sha256:{hashlib.sha256(content).hexdigest()}"
+    assert flag.file == str(file)
+
+
+@pytest.mark.parametrize("kind", ["missing", "directory", "pipe", "device", "too long"])
+def test_s2_unreadable_authorities_have_no_digest(
+    environment: dict[str, str], socket_path, tmp_path: Path, kind: str
+) -> None:
+    """Nobody waits for the other end of a pipe, and nothing endless is read."""
+    file = Path("/dev/zero") if kind == "device" else tmp_path / "corp.pem"
+    match kind:
+        case "directory":
+            file.mkdir()
+        case "pipe":
+            os.mkfifo(file)
+        case "too long":
+            file.write_bytes(bytes((1 << 20) + 1))
+    environ = environment | {"NODE_EXTRA_CA_CERTS": str(file)}
+    with CannedDaemon(socket_path, [JUDGED]) as daemon:
+        found = [question(asker, environ, daemon).client_flags for asker in ASKERS]
+
+    assert found == [found[0]] * len(ASKERS)
+    assert {each.word for each in found[0]} == {"extra-ca"}

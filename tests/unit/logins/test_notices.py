@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from credward.config.model import Config, CredentialConfig, NotifyConfig
@@ -95,6 +96,21 @@ async def test_a_login_that_is_needed_is_told_once() -> None:
     assert bench.commands == [("tell", "me")]
     (notice,) = bench.told
     assert (notice.event, notice.credentials) == ("login-required", ("a",))
+
+
+@on_idle_time
+async def test_whose_login_it_is_is_said() -> None:
+    """People have several accounts."""
+    bench = Bench()
+    bench.ends("grant-a", life=24 * HOUR, left=HOUR)
+    for grant in ("grant-a", "grant-b"):
+        view = bench.views.get(grant) or GrantView(name=grant)
+        bench.views[grant] = msgspec.structs.replace(view, account="ada@example.com")
+    (warning,) = bench.notices.warnings()
+    assert warning.startswith('the login of "a" (ada@example.com) ends on ')
+    bench.notices.login_needed("grant-b")
+
+    assert await bench.settle() == ['"b" (ada@example.com) needs a login: run credward login b']
 
 
 @on_idle_time

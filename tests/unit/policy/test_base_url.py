@@ -1,8 +1,10 @@
 """Where a token may go."""
 
 import pytest
+from msgspec.structs import replace
 
 from credward.policy.base_url import check_base_url
+from credward.tokens import ClientFlag
 
 HOME = ("https://llm.example.com",)
 
@@ -57,17 +59,69 @@ def test_anything_else_is_denied_with_a_reason(claimed: str | None) -> None:
 
 def test_without_configured_hosts_it_may_go_anywhere() -> None:
     """A claim can only deny."""
-    assert check_base_url((), (), "https://evil.example", ("tls-off",)) is None
+    assert check_base_url((), (), "https://evil.example", (ClientFlag(word="tls-off"),)) is None
 
 
 def test_flags_must_be_allowed() -> None:
     """A proxy or switched-off TLS could read along."""
-    assert check_base_url(HOME, ("proxy",), HOME[0], ("proxy",)) is None
-    reason = check_base_url(HOME, ("proxy",), HOME[0], ("proxy", "tls-off"))
+    proxy, off = ClientFlag(word="proxy"), ClientFlag(word="tls-off")
+    assert check_base_url(HOME, ("proxy",), HOME[0], (proxy,)) is None
+    reason = check_base_url(HOME, ("proxy",), HOME[0], (proxy, off))
+
+    assert reason == (
+        "is not handed out to a caller with NODE_TLS_REJECT_UNAUTHORIZED set: unset it, or write "
+        '"tls-off" into allow_client_flags (credward config edit)'
+    )
+
+
+CORP = ClientFlag(word="proxy=proxy.corp:3128", variable="HTTPS_PROXY")
+CA = ClientFlag(word=f"extra-ca=sha256:{'a' * 64}", variable="NODE_EXTRA_CA_CERTS", file="/ca.pem")
+RENEWED = replace(CA, word=f"extra-ca=sha256:{'b' * 64}")
+ALLOWED = (CORP.word, CA.word)
+
+
+def test_s2_one_proxy_and_one_authority_are_allowed_and_no_other() -> None:
+    """By host and port, by the digest of the file; the line says which, and what to type."""
+    another = ClientFlag(word="proxy=evil.example:3128", variable="https_proxy")
+
+    assert check_base_url(HOME, ALLOWED, HOME[0], (CORP, CA)) is None
+    assert check_base_url(HOME, ("proxy", "extra-ca"), HOME[0], (another, RENEWED)) is None
+    assert check_base_url(HOME, ALLOWED, HOME[0], (CORP, CA, another, RENEWED), name="gw") == (
+        "is not handed out to a caller with NODE_EXTRA_CA_CERTS set to /ca.pem and https_proxy set "
+        "to evil.example:3128: unset them, or run credward setup claude-code gw --allow-ca /ca.pem "
+        "--allow-proxy evil.example:3128"
+    )
+
+
+def test_s2_one_proxy_in_two_variables_is_named_once() -> None:
+    """The line is short enough for an agent to show."""
+    twice = (CORP, replace(CORP, variable="HTTP_PROXY"))
+
+    assert check_base_url(HOME, (), HOME[0], twice, name="gw") == (
+        "is not handed out to a caller with HTTPS_PROXY set to proxy.corp:3128: unset it, or run "
+        "credward setup claude-code gw --allow-proxy proxy.corp:3128"
+    )
+
+
+@pytest.mark.parametrize(
+    ("flag", "said"),
+    [
+        (ClientFlag(word="proxy", variable="all_proxy"), "with all_proxy set: unset it, or write"),
+        (ClientFlag(word="proxy=p:1"), "with HTTPS_PROXY or similar set to p:1: "),
+        (replace(CA, word="extra-ca"), "set to /ca.pem (unreadable): unset it, or write"),
+        (replace(RENEWED, file=""), "with NODE_EXTRA_CA_CERTS set: unset it, or run"),
+        (
+            replace(RENEWED, file="/\x1b[2J\n"),
+            "set to /\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}: ",
+        ),
+    ],
+)
+def test_s2_what_a_caller_did_not_say_is_denied_like_another(flag: ClientFlag, said: str) -> None:
+    """As from helpers of before, which told only that something is set."""
+    reason = check_base_url(HOME, ALLOWED, HOME[0], (flag,))
 
     assert reason is not None
-    assert "NODE_TLS_REJECT_UNAUTHORIZED" in reason
-    assert 'allow_client_flags = ["proxy", "tls-off"]' in reason
+    assert said in reason
 
 
 @pytest.mark.parametrize(

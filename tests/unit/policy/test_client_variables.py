@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 
 from credward.policy.client_variables import (
     Claims,
+    authorities,
     mcp_server,
     must_be_judged,
     read_claims,
     told,
 )
 from credward.policy.destinations import VARIABLES
+from credward.tokens import ClientFlag
 
 API = "https://api.anthropic.com"
 # What the environment of a process may hold (environ(7)).
@@ -42,12 +44,23 @@ def test_values_arrive_as_they_are(environ: dict[str, str]) -> None:
             Claims(
                 variables={"ANTHROPIC_BASE_URL": "https://h,\u00fc"},
                 base_url="https://h,\u00fc",
-                flags=frozenset({"tls-off"}),
+                flags=frozenset(
+                    {ClientFlag(word="tls-off", variable="NODE_TLS_REJECT_UNAUTHORIZED")}
+                ),
             ),
         ),
         (
             {"NODE_TLS_REJECT_UNAUTHORIZED": "1", "all_proxy": "x", "NODE_EXTRA_CA_CERTS": "/x"},
-            Claims(variables={}, base_url=API, flags=frozenset({"proxy", "extra-ca"})),
+            Claims(
+                variables={"NODE_EXTRA_CA_CERTS": ":/x"},
+                base_url=API,
+                flags=frozenset(
+                    {
+                        ClientFlag(word="proxy", variable="all_proxy"),
+                        ClientFlag(word="extra-ca", variable="NODE_EXTRA_CA_CERTS", file="/x"),
+                    }
+                ),
+            ),
         ),
         (
             {"CLAUDECODE": "1", "CLAUDE_CODE_API_KEY_HELPER_TTL_MS": "240000"},
@@ -75,11 +88,43 @@ def test_a_time_that_is_no_plain_number_is_none(value: str) -> None:
     assert read_claims(text).cache_ttl is None
 
 
-def test_of_a_proxy_no_address_is_told() -> None:
-    """It may hold a password, and nobody needs it."""
-    environ = {"HTTPS_PROXY": "http://user:canary@h", "NODE_EXTRA_CA_CERTS": "/canary"}
+def words(environ: dict[str, str], digest: str = "") -> set[str]:
+    return {each.word for each in read_claims(told(environ, digest)).flags}
 
-    assert "canary" not in told(environ)
+
+def test_s2_which_proxy_and_which_authorities() -> None:
+    """Host and port, in one spelling; the digest of the content, with the path for messages."""
+    environ = {"HTTPS_PROXY": "http://Proxy.Corp", "NODE_EXTRA_CA_CERTS": "/a:b.pem"}
+    claims = read_claims(told(environ, "a" * 64))
+
+    assert words(environ, "a" * 64) == {"proxy=proxy.corp:80", f"extra-ca=sha256:{'a' * 64}"}
+    assert [each.file for each in claims.flags if each.file] == ["/a:b.pem"]
+    assert authorities(claims.variables["NODE_EXTRA_CA_CERTS"])[1] == "/a:b.pem"
+
+
+def test_s11_callers_of_before_name_only_the_variables() -> None:
+    """Any proxy, any authority: allowed only by the words for all."""
+    found = read_claims("https_proxy,NODE_EXTRA_CA_CERTS").flags
+
+    assert {each.word for each in found} == {"proxy", "extra-ca"}
+
+
+@pytest.mark.parametrize("digest", ["A" * 64, "a" * 63, "", "sha256"])
+def test_what_is_no_digest_names_no_file(digest: str) -> None:
+    """A claim with odd words is the claim of any authority."""
+    assert words({"NODE_EXTRA_CA_CERTS": "/x"}, digest) == {"extra-ca"}
+
+
+def test_of_a_proxy_neither_user_nor_password_is_told() -> None:
+    """Nothing at all where an address could be read in two ways."""
+    for odd in (
+        "http://user:canary@h",
+        "http://user:can/ary@h:1",
+        "canary@h@h",
+        "http://canary\\@h",
+    ):
+        assert "canary" not in told({"HTTPS_PROXY": odd})
+        assert "ary" not in told({"HTTPS_PROXY": odd})
     assert "canary" not in repr(read_claims(told({"ANTHROPIC_BASE_URL": "https://u:canary@h"})))
 
 

@@ -225,25 +225,45 @@ def test_s2_what_sends_it_elsewhere(found: Folder, name: str, path: str, where: 
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "flag"),
+    ("name", "value", "shown", "flag"),
     [
-        ("HTTPS_PROXY", "http://user:pw@evil.example:1", "proxy"),
-        ("ALL_PROXY", "socks5://evil.example", "proxy"),
-        ("CLAUDE_CODE_HTTP_PROXY", "http://evil.example", "proxy"),
-        ("NODE_TLS_REJECT_UNAUTHORIZED", "0", "tls-off"),
-        ("NODE_EXTRA_CA_CERTS", "/repo/ca.pem", "extra-ca"),
-        ("SSL_CERT_FILE", "/repo/ca.pem", "extra-ca"),
+        ("HTTPS_PROXY", "http://user:pw@evil.example:1", "evil.example:1", "proxy"),
+        ("ALL_PROXY", "socks5://evil.example", "evil.example:1080", "proxy"),
+        ("CLAUDE_CODE_HTTP_PROXY", "http://evil.example", "evil.example:80", "proxy"),
+        ("HTTP_PROXY", "http://user:pw@evil@example", "", "proxy"),
+        ("NODE_TLS_REJECT_UNAUTHORIZED", "0", "", "tls-off"),
+        ("NODE_EXTRA_CA_CERTS", "/repo/ca.pem", "/repo/ca.pem", "extra-ca"),
+        ("SSL_CERT_FILE", "/repo/ca.pem", "/repo/ca.pem", "extra-ca"),
     ],
 )
-def test_s2_what_could_read_it_on_its_way(name: str, value: str, flag: str) -> None:
-    """Named without its value, unless the credential allows such a thing."""
+def test_s2_what_could_read_it_on_its_way(name: str, value: str, shown: str, flag: str) -> None:
+    """Named without a password, unless the credential allows such a thing."""
     found = folder((name, value))
+    known = flag == "proxy" and shown
+    command = f"run credward setup claude-code NAME --allow-proxy {shown}"
+    words = f'write "{flag}" into allow_client_flags (credward config edit)'
 
     assert check(found) == (
-        f'is not handed out here, because {SHARED} sets {name}: remove it there, or write "{flag}" '
-        "into allow_client_flags"
+        f"is not handed out here, because {SHARED} sets {name}{shown and f' to {shown}'}: "
+        f"remove it there, or {command if known else words}"
     )
     assert check(found, flags=(flag,)) is None
+    assert (check(found, flags=(f"proxy={shown}",)) is None) == bool(known)
+
+
+def test_s2_a_file_may_name_the_authorities_that_the_caller_uses() -> None:
+    """The caller's digest is of that file; of any other nobody knows the content."""
+    digest = "a" * 64
+    environ = {"NODE_EXTRA_CA_CERTS": f"{digest}:/corp.pem"}
+    allowed = (f"extra-ca=sha256:{digest}",)
+    same = folder(("NODE_EXTRA_CA_CERTS", "/corp.pem"), environ=environ)
+    other = folder(("NODE_EXTRA_CA_CERTS", "/repo/ca.pem"), environ=environ)
+    elsewhere = folder(("SSL_CERT_FILE", "/corp.pem"), environ=environ)
+
+    assert check(same, flags=allowed) is None
+    assert "NODE_EXTRA_CA_CERTS to /repo/ca.pem" in str(check(other, flags=allowed))
+    assert "SSL_CERT_FILE to /corp.pem" in str(check(elsewhere, flags=allowed))
+    assert "--allow-ca /corp.pem" in str(check(same))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from credward.providers.provider import CommandResult
 
 def end(code):
     """Return the result of a program that ended so."""
-    return CommandResult(exit_code=code, output=b"canary", error_size=3)
+    return CommandResult(exit_code=code, output=b"canary", error_size=3, error_line="canary")
 
 
 def test_success_passes():
@@ -35,4 +35,6 @@ def test_a_signal_is_named():
     with pytest.raises(BrokerError, match=r"failed \(signal 9, 3 bytes on stderr\)") as caught:
         refuse_failure("gateway", "az", end(-9))
 
-    assert "canary" not in caught.value.message + caught.value.failure.hint
+    failure = caught.value.failure
+    assert "canary" not in failure.message + failure.hint + repr(failure) + repr(caught.value)
+    assert failure.said == "canary"

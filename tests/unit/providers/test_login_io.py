@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
+from contextlib import suppress
+from queue import Queue
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from urllib.request import urlopen
 
 import pytest
 
@@ -13,6 +18,7 @@ from credward.providers.io import Machine
 from credward.providers.login_io import WorkerLoginIo
 from credward.providers.provider import Grant
 from credward.tokens import Secret
+from waiting import PATIENCE
 
 
 class World:
@@ -107,3 +113,47 @@ def test_accounts_that_are_no_names(account: str) -> None:
     """Whoever logs in chooses what he is called: it is shown in terminals."""
     assert Grant(secret=Secret("x"), account=account).account is None
     assert Grant(secret=Secret("x"), account="é@a.example").account == "é@a.example"
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ("well", "ada@example.com"),
+        ("refused", "a code that cannot be shown: check which server answers"),
+        ("cancelled", "ended early"),
+    ],
+)
+def test_the_browser_hears_the_end_of_the_login(world: World, ends: str, said: str) -> None:
+    """Not before the code was exchanged: until then nobody knows the account, or whether it works."""
+    pages: Queue[str] = Queue()
+    exchanged: list[bool] = []
+
+    def come_back(url: str) -> None:
+        (redirect_uri,) = parse_qs(urlsplit(url).query)["redirect_uri"]
+        with urlopen(f"{redirect_uri}?code=c&state=s", timeout=PATIENCE) as answer:
+            pages.put(answer.read().decode() if exchanged else "too early")
+
+    def make_url(uri: str) -> str:
+        url = f"https://a.example/?state=s&redirect_uri={uri}"
+        threading.Thread(target=come_back, args=(url,)).start()
+        return url
+
+    with suppress(BrokerError, SystemExit), world.io.answering() as worked:
+        world.io.receive_redirect(make_url)
+        exchanged.append(True)
+        if ends == "refused":
+            world.io.show_code(user_code="", url=PAGE, complete_url=None)
+        if ends == "cancelled":
+            raise SystemExit
+        worked("ada@example.com")
+
+    page = pages.get(timeout=PATIENCE)
+    assert said in page
+    assert "gateway" in page
+    assert ("You are logged in" in page) is (ends == "well")
+
+
+def test_a_login_without_a_browser_answers_nobody(world: World) -> None:
+    """A device code, or a pasted address."""
+    with world.io.answering() as worked:
+        worked(None)

@@ -60,8 +60,15 @@ def world() -> Iterator[World]:
         elapsed=time.monotonic,
         on_stranger=lambda: world.strangers.append(None),
     )
+
+    def wait() -> None:
+        landed = redirects.wait(reading)
+        world.found.append(None if landed is None else landed.query)
+        if landed is not None:
+            landed.answer(b"HTTP/1.1 200 OK\r\n\r\n")
+
     with closing(redirects):
-        world.thread = threading.Thread(target=lambda: world.found.append(redirects.wait(reading)))
+        world.thread = threading.Thread(target=wait)
         world.thread.start()
         yield world
         os.close(writing)
@@ -84,7 +91,7 @@ def test_the_redirect(world: World) -> None:
 
 def test_a_refusal(world: World) -> None:
     """An error counts as an answer if it is this login's."""
-    assert "not completed" in world.ask(f"/callback?error=access_denied&state={STATE}")
+    world.ask(f"/callback?error=access_denied&state={STATE}")
     assert world.end() == {"error": "access_denied", "state": STATE}
 
 
@@ -133,9 +140,7 @@ def test_nothing_is_reflected(world: World) -> None:
         f"/{script}",
         f"/callback?error={script}&error_description={script}&state={STATE}",
     ):
-        said = world.ask(target)
-        assert "alert" not in said
-        assert "default-src 'none'" in said
+        assert "alert" not in world.ask(target)
 
 
 def test_slow_visitors_hold_nobody_up(world: World) -> None:

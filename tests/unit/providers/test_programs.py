@@ -38,6 +38,25 @@ def test_output_code_and_size_of_the_errors():
     assert "text" not in repr(result)
 
 
+def test_the_last_line_of_the_errors_is_kept_masked():
+    """What the program was given or printed, and what looks like a secret, is not in it."""
+    script = (
+        "read given; echo printed-1; echo one >&2; echo $given printed-1 $0x token=t >&2; exit 1"
+    )
+    result = run(script, standard_input=b"given-word\n")
+
+    assert result.error_line == "*** *** /bin/shx token=***"
+    assert "token" not in repr(result)
+
+
+def test_a_last_line_without_a_beginning_is_not_kept():
+    """What comes before it might have said that it is a secret."""
+    assert run("head -c 9000 /dev/zero | tr '\\0' x >&2").error_line == ""
+    assert (
+        run("head -c 9000 /dev/zero | tr '\\0' x >&2; echo >&2; echo end >&2").error_line == "end"
+    )
+
+
 def test_a_signal_is_a_negative_code():
     """As `subprocess` has it."""
     assert run("kill -9 $$").exit_code == -9

@@ -10,8 +10,10 @@ import getopt
 import os
 import shlex
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -24,6 +26,7 @@ from credward.policy.destinations import claimed
 from credward.settings.services import Service
 
 __all__ = [
+    "BASE_URL",
     "HELPER",
     "TTL",
     "HelperCall",
@@ -31,6 +34,8 @@ __all__ = [
     "cache_time",
     "helper_call",
     "kept_for",
+    "managed_files",
+    "managed_path",
     "misfit",
     "ours",
     "remedy",
@@ -42,7 +47,7 @@ __all__ = [
 
 HELPER = ("apiKeyHelper",)
 TTL = ("env", "CLAUDE_CODE_API_KEY_HELPER_TTL_MS")
-_BASE_URL = ("env", "ANTHROPIC_BASE_URL")
+BASE_URL = ("env", "ANTHROPIC_BASE_URL")
 # Its documented default, and our choice if tokens last long enough (seconds).
 _DEFAULT_CACHE_TIME = 300.0
 _LONGEST_CACHE_TIME, _SHORTEST_CACHE_TIME = 240, 10
@@ -93,16 +98,29 @@ def settings_paths(environ: Mapping[str, str], directory: Path) -> dict[str, Pat
     }
 
 
-def wanted(helper: Path, credential: CredentialConfig, ttl: int) -> dict[tuple[str, ...], Any]:
-    """Return the members to set. *ttl* is in seconds; the variable counts milliseconds."""
+def managed_path() -> Path:
+    """Return where an administrator puts settings that override all others on this system."""
+    return _MANAGED[sys.platform == "darwin"] / "managed-settings.d" / "50-credward.json"
+
+
+def wanted(
+    helper: Path,
+    credential: CredentialConfig,
+    ttl: int,
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> dict[tuple[str, ...], Any]:
+    """Return the members to set. *ttl* is in seconds; the variable counts milliseconds.
+
+    *variables* are set as well.
+    """
     members: dict[tuple[str, ...], Any] = {
         HELPER: f"exec {shlex.quote(str(helper))} {shlex.quote(credential.name)}",
         TTL: str(ttl * 1000),
     }
     # We set nothing that Claude Code does by itself.
     if credential.base_urls and credential.base_urls[0] != claimed({}):
-        members[_BASE_URL] = credential.base_urls[0]
-    return members
+        members[BASE_URL] = credential.base_urls[0]
+    return members | {("env", name): value for name, value in variables.items()}
 
 
 def remedy(name: str, path: Path, paths: Mapping[str, Path], *, replace: bool) -> str:
@@ -110,10 +128,10 @@ def remedy(name: str, path: Path, paths: Mapping[str, Path], *, replace: bool) -
 
     *replace*: it is not ours.
     """
-    if path in _managed_files():
+    if path in managed_files():
         return "ask your administrator"
     command = f"run credward setup claude-code {name}{' --replace' if replace else ''}"
-    return command if path == paths["user"] else f"remove it there, or {command} --settings local"
+    return command if path == paths["user"] else f"remove it there, or {command} --level local"
 
 
 def cache_time(life: float | None) -> int:
@@ -176,7 +194,7 @@ def helper_call(line: str, helper: Path) -> HelperCall | None:
 
 def active_helper(paths: Mapping[str, Path]) -> tuple[str, Path] | None:
     """Return the current `apiKeyHelper` and its file, managed ones first."""
-    for path in [*_managed_files(), *reversed(list(paths.values()))]:
+    for path in [*managed_files(), *reversed(list(paths.values()))]:
         found = _member(path, HELPER)
         if isinstance(found, str):
             return found, path
@@ -196,7 +214,7 @@ def warnings(environ: Mapping[str, str], paths: Mapping[str, Path], target: Path
                 yield f"{name} is named in {path}: remove it there"
     if environ.get("CLAUDE_CODE_OAUTH_TOKEN"):
         yield "CLAUDE_CODE_OAUTH_TOKEN is set: the helper overrides it"
-    for path in _managed_files():
+    for path in managed_files():
         if _member(path, HELPER):
             yield f"{path} sets apiKeyHelper and overrides yours: ask your administrator"
         for name in ("forceLoginMethod", "forceLoginOrgUUID"):
@@ -204,13 +222,14 @@ def warnings(environ: Mapping[str, str], paths: Mapping[str, Path], target: Path
                 yield f"{path} sets {name}, which blocks every helper: ask your administrator"
     levels = list(paths.values())
     for path in levels[levels.index(target) + 1 :] if target in levels else []:
-        if _member(path, HELPER):
+        # In the home directory the project's file is the user's.
+        if path != target and _member(path, HELPER):
             yield f"{path} sets apiKeyHelper and overrides {target}: remove it there"
 
 
 def settings_environment(paths: Mapping[str, Path]) -> dict[str, str]:
     """Return the variables that the settings files set for Claude Code and what it starts."""
-    tables = [_member(path, ("env",)) for path in (*paths.values(), *_managed_files())]
+    tables = [_member(path, ("env",)) for path in (*paths.values(), *managed_files())]
     return {
         name: value
         for table in tables
@@ -237,7 +256,8 @@ def _member(path: Path, member: tuple[str, ...]) -> Any:
         return None
 
 
-def _managed_files() -> list[Path]:
+def managed_files() -> list[Path]:
+    """Return the readable settings files of the administrator, the strongest first."""
     found = []
     for directory in _MANAGED:
         found += sorted((directory / "managed-settings.d").glob("*.json"), reverse=True)

@@ -1,27 +1,41 @@
 """`credward setup claude-code`: show the change, write it, and undo it exactly.
 
-`claude_code` knows the settings; a new tool is one file and one command here.
+`planning` decides on the change, `claude_code` knows the settings; a new tool is one file and one
+command here.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from credward.cli.names import complete_credentials
 from credward.cli.output import print_json
 from credward.cli.recording import record_places
 from credward.cli.setup import claude_code, settings_file
-from credward.cli.setup.json_text import UnreadableError
-from credward.cli.setup.settings_file import Change, Record
+from credward.cli.setup.allowing import Allowing, ask_about, plan_allowing, words_for
+from credward.cli.setup.json_text import UnreadableError, set_member
+from credward.cli.setup.planning import (
+    LEVELS,
+    Options,
+    Plan,
+    is_shared,
+    members_for,
+    plan_set_up,
+    plan_undo,
+    shared_notes,
+    target_of,
+)
+from credward.cli.setup.settings_file import Record
 from credward.cli.setup.undo import memory_of_claude_code, tell_undone
-from credward.cli.start import paths, reach
+from credward.cli.setup.variables import chosen_variables
+from credward.cli.start import paths
 from credward.config import CredentialConfig, environment, load_config
 from credward.errors import BrokerError, Kind
 from credward.issuing.asking import find_credential
@@ -51,220 +65,214 @@ def command(ctx: click.Context, undo: bool, everything: bool) -> None:
 @command.command(
     "claude-code",
     short_help="Make Claude Code ask the helper.",
-    epilog="Example: credward setup claude-code gateway --dry-run",
+    epilog="Example: credward setup claude-code gateway --dry-run\n\n"
+    "Example: credward setup claude-code gateway --env ANTHROPIC_MODEL=claude-sonnet",
 )
 @click.argument("name", default="-", shell_complete=complete_credentials)
 @click.option(
-    "--settings",
+    "--level",
+    type=click.Choice(LEVELS),
     default="user",
     show_default=True,
-    help="user, local (this project, not shared), or a settings file.",
+    help="user: all your projects; local: this one, for you; project: this one, for all; "
+    "managed: print it for an administrator.",
+)
+@click.option(
+    "--settings",
+    "file",
+    type=click.Path(path_type=Path),
+    help="A settings file instead of a level's.",
+)
+@click.option(
+    "--env",
+    "variables",
+    multiple=True,
+    metavar="K=V",
+    help="A variable to set, kept by later runs; K= removes it.",
 )
 @click.option(
     "--ttl",
     type=click.IntRange(1, 3600),
     help="Seconds to keep a token; the default fits its life, at most 240.",
 )
+@click.option(
+    "--allow-ca",
+    "authorities",
+    multiple=True,
+    metavar="FILE",
+    help="Allow these certificates of NODE_EXTRA_CA_CERTS.",
+)
+@click.option(
+    "--allow-proxy", "proxies", multiple=True, metavar="URL", help="Allow this HTTPS_PROXY."
+)
 @click.option("--dry-run", is_flag=True, help="Show the change and stop.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--replace", is_flag=True, help="Replace a helper that is not ours.")
 @click.option("--undo", is_flag=True, help="Restore everything.")
 @click.option("--json", "as_json", is_flag=True, help="The result for programs.")
-def claude_code_command(
-    name: str,
-    settings: str,
-    ttl: int | None,
-    dry_run: bool,
-    yes: bool,
-    replace: bool,
-    undo: bool,
-    as_json: bool,
-) -> None:
+def claude_code_command(name: str, **words: Any) -> None:
     """Make Claude Code ask the native helper for the credential NAME.
 
     Sets apiKeyHelper, its cache time and, if the credential has one, the base URL. Everything else
     in the file stays the same; the old file is kept as a backup until --undo.
+
+    A proxy or further certificates in your environment could read the tokens of a credential with a
+    base URL: you are asked once, and what you allow goes into its configuration.
     """
+    options = Options(**words)
+    if options.level == "managed" and options.file is None:
+        _print_managed(name, options)
+        return
     files = claude_code.settings_paths(environment(), Path.cwd())
-    target = _target(settings, files)
-    memory = memory_of_claude_code()
-    records = memory.load()
-    record = records.get(str(target))
-    before = settings_file.read(target)
+    target = target_of(options, files)
     try:
-        plan = (
-            _undoing(target, before, record)
-            if undo
-            else _doing(
+        if options.undo:
+            plan, allowing = plan_undo(target, _record_of(target)), None
+        else:
+            credential = find_credential(load_config(paths()), name)
+            name = credential.name
+            plan = plan_set_up(
                 target,
-                before,
-                find_credential(load_config(paths()), name),
-                ttl=ttl,
-                replace=replace,
-                earlier=record,
+                credential,
+                options,
+                shared=is_shared(target, files),
+                earlier=_record_of(target),
             )
-        )
+            allowing = _allowing(credential, options, plan, files["user"])
     except UnreadableError as error:
         raise BrokerError(
             Kind.FIX_CONFIGURATION, f'"{target}" {error}: correct it, nothing was changed'
         ) from error
-    backup = None
-    if not dry_run:
-        if plan.changed:
-            _confirm(target, plan, yes=yes, quiet=as_json)
-        backup = _carry_out(target, plan, records)
-        if undo or plan.changed:
-            memory.save(records)
-        if not undo:
-            record_places()
+    notes = [] if options.undo or not is_shared(target, files) else shared_notes(target, name)
+    told = _change(plan, allowing, options, list(notes))
     found = list(claude_code.warnings(environment(), files, target))
-    if as_json:
-        print_json(_result(target, plan, backup, found))
+    if options.as_json:
+        print_json({**told, "warnings": found})
         return
-    _tell(target, plan, backup, found, dry_run=dry_run)
-    if not (undo or dry_run):
+    for line in found:
+        click.echo(f"warning: {line}")
+    if not (options.undo or options.dry_run):
         from credward.cli.doctor import examine
 
-        sys.exit(examine(name))
+        sys.exit(examine(name, settings=target))
 
 
-class _Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """The planned state of the file; *after* None: no file.
-
-    *changes*: what we do; none for an undo. *whole*: it becomes exactly the original.
-    """
-
-    before: str
-    after: str | None
-    changed: bool
-    changes: list[Change] | None = None
-    whole: bool = False
-
-    def diff(self, target: Path) -> str:
-        return settings_file.diff(target, self.before, self.after or "")
+def _allowing(
+    credential: CredentialConfig, options: Options, plan: Plan, users_file: Path
+) -> Allowing | None:
+    """Return what the configuration is to allow: by options, or once asked."""
+    words = words_for(options.authorities, options.proxies)
+    if not (options.yes or options.dry_run or options.as_json):
+        chosen = {
+            change.path[1]: change.after for change in plan.changes or [] if change.path[0] == "env"
+        }
+        own = claude_code.settings_environment({"user": users_file})
+        words += ask_about(credential, {**environment(), **own, **chosen}, words)
+    return plan_allowing(credential, words)
 
 
-def _target(settings: str, files: dict[str, Path]) -> Path:
-    if settings in {"user", "local"}:
-        return files[settings]
-    if "/" not in settings and not settings.endswith(".json"):
-        raise BrokerError(
-            Kind.BAD_REQUEST,
-            f'"{settings}" is not a level and not a settings file: use --settings user, local, or '
-            "the path of a .json file",
-        )
-    target = Path(settings).expanduser().absolute()
-    if target == files["project"]:
-        raise BrokerError(
-            Kind.BAD_REQUEST,
-            f'"{target}" is shared with everyone who clones the repository: use --settings local',
-        )
-    return target
+def _change(
+    plan: Plan, allowing: Allowing | None, options: Options, notes: list[str]
+) -> dict[str, Any]:
+    """Show, confirm and carry out what is planned; return the facts for programs."""
+    diffs = [plan.diff(), *([allowing.diff()] if allowing else [])]
+    backup, lines = None, []
+    if not options.as_json:
+        _show(plan, diffs, notes)
+    if options.dry_run:
+        lines = ["dry run: nothing was changed"]
+    else:
+        targets = [*([plan.target] if plan.changed else []), *([allowing.file] if allowing else [])]
+        if targets:
+            _confirm(" and ".join(map(str, targets)), options)
+        if allowing is not None:
+            lines.append(allowing.carry_out())
+        backup = _carry_out(plan)
+        if not options.undo:
+            record_places()
+        lines += _done(plan, backup)
+    if not options.as_json:
+        click.echo("\n".join(lines))
+    return {
+        "file": str(plan.target),
+        "changed": plan.changed,
+        "backup": str(backup) if backup else None,
+        "diff": "\n".join(diffs),
+        "allowed": list(allowing.words) if allowing else [],
+    }
 
 
-def _doing(
-    target: Path,
-    before: str,
-    credential: CredentialConfig,
-    *,
-    ttl: int | None,
-    replace: bool,
-    earlier: Record | None,
-) -> _Plan:
-    from credward.cli.helper_probe import find_helper
-
-    if (problem := claude_code.misfit(credential)) is not None:
-        raise BrokerError(Kind.FIX_CONFIGURATION, f'"{credential.name}" {problem}')
-    if ttl is None:
-        ttl = claude_code.cache_time(_life(credential))
-    wanted = claude_code.wanted(find_helper(), credential, ttl)
-    after, changes = settings_file.apply(before, wanted, earlier)
-    for change in changes:
-        foreign = change.path == list(claude_code.HELPER) and change.before is not None
-        if foreign and not claude_code.ours(change.before) and not replace:
-            raise BrokerError(
-                Kind.BAD_REQUEST,
-                f'"{target}" already has an apiKeyHelper: run this again with --replace '
-                "(--undo brings it back)",
-            )
-    return _Plan(before=before, after=after, changed=after != before, changes=changes)
+def _show(plan: Plan, diffs: list[str], notes: list[str]) -> None:
+    if plan.changed:
+        for note in notes:
+            click.echo(note)
+    for diff in filter(None, diffs):
+        click.echo(diff)
 
 
-def _life(credential: CredentialConfig) -> float | None:
-    """Return how long its tokens last (seconds), if a running daemon or settings know."""
-    lives: list[float | None] = []
-    with suppress(BrokerError):
-        lives += [
-            each.life for each in reach().statuses().credentials if each.name == credential.name
-        ]
-    lives.append(credential.meaning.lifetime)
-    return next((life for life in lives if life is not None), None)
-
-
-def _undoing(target: Path, before: str, record: Record | None) -> _Plan:
-    if record is None:
-        raise BrokerError(
-            Kind.BAD_REQUEST, f'"{target}" was not changed by credward: nothing to undo'
-        )
-    after, whole = settings_file.undone(target, before, record)
-    changed = target.exists() if after is None else after != before
-    return _Plan(before=before, after=after, changed=changed, whole=whole)
-
-
-def _carry_out(target: Path, plan: _Plan, records: dict[str, Record]) -> Path | None:
-    """Apply it, note it in *records*, and return its backup."""
-    record = records.get(str(target)) if plan.changes is not None else records.pop(str(target))
-    if plan.whole and record is not None:
-        settings_file.put_back(target, plan.after, record)
-    elif plan.changed and plan.after is not None:
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        replaced = settings_file.replace(target, plan.after, stamp=stamp)
-        if plan.changes is not None:
-            records[str(target)] = Record.of(
-                record, plan.before, plan.after, plan.changes, replaced
-            )
-        return replaced.backup
-    return None
-
-
-def _confirm(target: Path, plan: _Plan, *, yes: bool, quiet: bool) -> None:
-    if not quiet:
-        click.echo(plan.diff(target))
-    if yes:
+def _confirm(targets: str, options: Options) -> None:
+    if options.yes:
         return
     if not sys.stdin.isatty():
         raise BrokerError(
             Kind.BAD_REQUEST,
-            f'"{target}" was not changed without your yes: run this again with --yes',
+            f'"{targets}" was not changed without your yes: run this again with --yes',
         )
-    click.confirm(f"Change {target}?", abort=True)
+    click.confirm(f"Change {targets}?", abort=True)
 
 
-def _tell(
-    target: Path, plan: _Plan, backup: Path | None, found: list[str], *, dry_run: bool
-) -> None:
-    if not plan.changed:
-        click.echo(f"{target}: nothing to do")
-    elif dry_run:
-        click.echo(plan.diff(target))
-        click.echo("dry run: nothing was changed")
-    elif plan.whole:
-        click.echo(
-            f"{target}: {'removed, as before' if plan.after is None else 'as it was before'}"
-        )
-    else:
-        click.echo(f"{target}: changed" + (f", the old one is {backup}" if backup else ""))
+def _record_of(target: Path) -> Record | None:
+    return memory_of_claude_code().load().get(str(target))
+
+
+def _carry_out(plan: Plan) -> Path | None:
+    """Write the file, remember what we did to it, and return its backup."""
+    memory = memory_of_claude_code()
+    records, key, backup = memory.load(), str(plan.target), None
+    record = records.get(key) if plan.changes is not None else records.pop(key)
+    if plan.whole and record is not None:
+        settings_file.put_back(plan.target, plan.after, record, records)
+    elif plan.changed and plan.after is not None:
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        replaced = settings_file.replace(plan.target, plan.after, stamp=stamp)
+        backup = replaced.backup
         if plan.changes is not None:
-            click.echo("note: with a helper Claude Code bills its API, not a subscription")
-    for line in found:
-        click.echo(f"warning: {line}")
+            records[key] = Record.of(record, plan.before, plan.after, plan.changes, replaced)
+    if plan.changes is None or plan.changed:
+        memory.save(records)
+    return backup
 
 
-def _result(target: Path, plan: _Plan, backup: Path | None, found: list[str]) -> dict[str, Any]:
-    return {
-        "file": str(target),
-        "changed": plan.changed,
-        "backup": str(backup) if backup else None,
-        "diff": plan.diff(target),
-        "warnings": found,
-    }
+def _done(plan: Plan, backup: Path | None) -> Iterator[str]:
+    if not plan.changed:
+        yield f"{plan.target}: nothing to do"
+    elif plan.whole:
+        yield f"{plan.target}: {'removed, as before' if plan.after is None else 'as it was before'}"
+    else:
+        yield f"{plan.target}: changed" + (f", the old one is {backup}" if backup else "")
+        if plan.changes is not None:
+            yield "note: with a helper Claude Code bills its API, not a subscription"
+
+
+def _print_managed(name: str, options: Options) -> None:
+    """Print the settings for an administrator; nothing is changed."""
+    target = claude_code.managed_path()
+    if options.undo:
+        raise BrokerError(
+            Kind.BAD_REQUEST, f"credward writes no managed settings: to undo them, remove {target}"
+        )
+    credential = find_credential(load_config(paths()), name)
+    variables = chosen_variables(options.variables, "", None)
+    text = ""
+    members = members_for(credential, options.ttl, shared=False, variables=variables)
+    for path, value in members.items():
+        text = set_member(text, path, value)
+    if options.as_json:
+        print_json({"file": str(target), "settings": json.loads(text)})
+        return
+    click.echo(text, nl=False)
+    click.echo(
+        f"nothing was changed: an administrator puts this into {target}, readable for all; each "
+        f'user needs a credential named "{credential.name}", and the helper at that path',
+        err=True,
+    )

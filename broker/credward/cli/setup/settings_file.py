@@ -5,9 +5,9 @@ Knows files and members, not their meaning; the tools' files beside this one kno
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,12 @@ from credward.errors import BrokerError, Kind
 from credward.named_files import read_text, replace_file
 
 __all__ = ["Change", "Memory", "Record", "apply", "diff", "put_back", "read", "replace", "undone"]
+
+# Members such as ANTHROPIC_API_KEY, and user and password in an address.
+_SECRET_MEMBER = re.compile(
+    r'("[A-Z0-9_]*(?:TOKEN|KEY|SECRET|PASSWORD|PASSWD|HEADERS)"\s*:\s*")(?:[^"\\\n]|\\.)*'
+)
+_USER_INFORMATION = re.compile(r'://[^/@\s"]*@')
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,13 +69,19 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
             for each in (earlier.changes if earlier else ())
             if (path := tuple(each.path)) in anew or get_member(after, path) == each.after
         }
+        # An object that an earlier run made is still ours, though it was there for this run.
+        made = {
+            tuple(each.path[:-1])
+            for each in (earlier.changes if earlier else ())
+            if not each.had_object
+        }
         for change in changes:
             first = known.get(tuple(change.path), change)
             known[tuple(change.path)] = Change(
                 path=change.path,
                 before=first.before,
                 after=change.after,
-                had_object=first.had_object,
+                had_object=first.had_object and tuple(change.path[:-1]) not in made,
             )
         backup = [str(replaced.backup)] if replaced.backup is not None else []
         ours = earlier is None or earlier.written == _digest(before)
@@ -161,8 +173,11 @@ def undone(path: Path, text: str, record: Record) -> tuple[str | None, bool]:
     return rest, False
 
 
-def put_back(path: Path, text: str | None, record: Record) -> None:
-    """Write *text* to *path* (None: remove the file), and remove our files beside it."""
+def put_back(path: Path, text: str | None, record: Record, others: dict[str, Record]) -> None:
+    """Write *text* to *path* (None: remove the file), and remove our files beside it.
+
+    Of a directory that we made and that is still needed, one of the *others* keeps the memory.
+    """
     real = path.resolve() if path.is_symlink() else path
     if text is not None:
         replace(path, text)
@@ -175,9 +190,19 @@ def put_back(path: Path, text: str | None, record: Record) -> None:
         raise _unwritable(path, error) from error
     if text is None:
         for made in record.made:
-            # Somebody put a file there and wants it to stay.
-            with contextlib.suppress(OSError):
+            try:
                 Path(made).rmdir()
+            except OSError:
+                # Another file of ours is there, or one that somebody wants to stay.
+                _inherit(made, others)
+
+
+def _inherit(directory: str, others: dict[str, Record]) -> None:
+    for path, record in others.items():
+        if Path(path).is_relative_to(directory) and directory not in record.made:
+            made = [*record.made, directory]
+            others[path] = msgspec.structs.replace(record, made=made)
+            return
 
 
 def _without(text: str, changes: list[Change]) -> str:
@@ -197,15 +222,16 @@ def _without(text: str, changes: list[Change]) -> str:
 
 
 def diff(path: Path, before: str, after: str) -> str:
-    """Return a unified diff for people."""
-    return "".join(
-        difflib.unified_diff(
-            before.splitlines(keepends=True),
-            after.splitlines(keepends=True),
-            str(path),
-            f"{path} (new)",
-        )
+    """Return a unified diff for people, without secrets that stand in the file already."""
+    lines = difflib.unified_diff(
+        before.splitlines(keepends=True),
+        after.splitlines(keepends=True),
+        str(path),
+        f"{path} (new)",
     )
+    # A file without a last line end must not join two lines.
+    whole = "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
+    return _SECRET_MEMBER.sub(r"\1…", _USER_INFORMATION.sub("://…@", whole))
 
 
 def replace(path: Path, text: str, *, stamp: str | None = None) -> Replaced:

@@ -34,7 +34,7 @@ def undo_all(targets: list[Path] | None = None) -> Iterator[str]:
         before = settings_file.read(target)
         after, whole = settings_file.undone(target, before, record)
         if whole:
-            settings_file.put_back(target, after, record)
+            settings_file.put_back(target, after, record, records)
         elif after is not None and after != before:
             settings_file.replace(target, after)
         memory.save(records)

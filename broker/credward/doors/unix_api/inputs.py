@@ -18,7 +18,7 @@ from credward.errors import BrokerError, Kind
 from credward.folder import MEDIA_TYPE
 from credward.policy.claude_settings import read_folder
 from credward.policy.client_variables import Claims, read_claims
-from credward.tokens import Folder, TokenRequest
+from credward.tokens import ClientFlag, Folder, TokenRequest
 
 __all__ = [
     "DEFAULT_TIMEOUT",
@@ -37,7 +37,7 @@ DEFAULT_TIMEOUT = 4.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}|-")
 _FORMAT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _DIGEST = re.compile(r"[0-9a-f]{1,64}")
-_FLAG = re.compile(r"[a-z0-9-]{1,32}")
+_FLAG = re.compile(r"[a-z0-9-]{1,32}(=[A-Za-z0-9.:_\[\]-]{1,320})?")
 # What most callers send: only names of their variables, and numbers of a few digits.
 _PLAIN_PATH = re.compile(rb"/v1/credentials/[A-Za-z0-9._-]{1,64}/[a-z0-9-]{1,32}")
 _PLAIN_PAIR = re.compile(
@@ -138,9 +138,10 @@ def read_token_request(
     """Return what is asked for."""
     if not query and folder is None:
         return TokenRequest(credential=check_name(name), format=check_format_name(format_name))
-    flags = frozenset(flag for flag in query.get("client_flags", "").split(",") if flag)
-    if not all(_FLAG.fullmatch(flag) for flag in flags):
+    words = [word for word in query.get("client_flags", "").split(",") if word]
+    if not all(_FLAG.fullmatch(word) for word in words):
         raise BrokerError(Kind.BAD_REQUEST, "client_flags is not a list of words")
+    flags = frozenset(ClientFlag(word=word) for word in words)
     told = query.get("variables")
     claims = _NO_CLAIMS if told is None else read_claims(told)
     if folder is not None and told is not None:

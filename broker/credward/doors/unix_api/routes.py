@@ -169,6 +169,10 @@ class _Api:
             status=200, body=wire.encode(keys), content_type="application/jwk-set+json"
         )
 
+    async def last_words(self, http_request: HttpRequest, name: str, _: str) -> HttpResponse:
+        found = await self.services.status.last_words(http_request.peer, check_name(name))
+        return HttpResponse(status=200, body=wire.encode(found))
+
     # --- the daemon itself --------------------------------------------------------------------
 
     async def statuses(self, http_request: HttpRequest, *_: str) -> HttpResponse:
@@ -316,6 +320,12 @@ ROUTES: tuple[Route, ...] = (
         "Public keys of a local credential",
         answer=wire.Jwks,
         media="application/jwk-set+json",
+    ),
+    _route(
+        "GET /v1/credentials/{name}/stderr",
+        _Api.last_words,
+        "For owners: the last line of the program whose mint failed, masked",
+        answer=wire.LastWords,
     ),
     _route("POST /v1/reload", _Api.reload, "Read configuration again", answer=wire.ReloadResult),
     _route(

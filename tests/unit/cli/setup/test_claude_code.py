@@ -229,7 +229,7 @@ def test_only_a_stronger_file_outranks(paths: dict[str, Path]) -> None:
         (
             "project",
             True,
-            "remove it there, or run credward setup claude-code a --replace --settings local",
+            "remove it there, or run credward setup claude-code a --replace --level local",
         ),
     ],
 )

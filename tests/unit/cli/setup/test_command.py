@@ -199,84 +199,9 @@ def test_broken_json_is_left_alone(run: Run, settings: Path) -> None:
     assert settings.read_text() == '{"theme": }\n'
 
 
-def test_the_shared_project_file_is_never_ours(
-    run: Run, home: Path, settings: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What everybody clones is not the place for one user's helper."""
-    project = home / "project"
-    project.mkdir()
-    monkeypatch.chdir(project)
-    ran = run("setup", "claude-code", "demo", "--yes", "--settings", ".claude/settings.json")
-
-    assert ran.code == 64
-    assert "--settings local" in ran.err
-    assert not (project / ".claude").exists()
-    assert settings.read_text() == FILE
-
-
 def test_an_unknown_credential_changes_nothing(run: Run, settings: Path) -> None:
     """The name is checked before the file is touched."""
     ran = run("setup", "claude-code", "demp", "--yes")
 
     assert ran.code == 78
     assert settings.read_text() == FILE
-
-
-@pytest.mark.parametrize(
-    ("lines", "needed"),
-    [
-        ('provider = "gcp"', "CLAUDE_CODE_USE_VERTEX"),
-        ('provider = "gcp"\nbase_url = "https://llm.example.com"', "CLAUDE_CODE_USE_VERTEX"),
-        ('provider = "entra"\nsource = "az"\nresource = "my-res"', "CLAUDE_CODE_USE_FOUNDRY"),
-        ('provider = "anthropic"\nprofile = "work"', "ANTHROPIC_PROFILE"),
-        ('provider = "aws"\nprofile = "bedrock"', "CLAUDE_CODE_USE_BEDROCK"),
-        (
-            'provider = "entra"\nsource = "az"\nscope = "https://management.azure.com/.default"',
-            "name another credential",
-        ),
-    ],
-)
-@pytest.mark.parametrize("options", [("--yes",), ("--dry-run",)])
-def test_g8_a_token_for_another_service_is_not_set_up(
-    run: Run, settings: Path, config_file: Path, lines: str, needed: str, options: tuple[str, ...]
-) -> None:
-    """G8: it would go to the Claude API; the line says what is needed, and nothing is written."""
-    config_file.write_text(f"[credentials.other]\n{lines}\n")
-    ran = run("setup", "claude-code", "other", *options)
-
-    assert ran.code == 78
-    (line,) = ran.err.splitlines()
-    assert line.startswith('credward: "other" is for ')
-    assert "sends the helper's token to the Claude API: " in line
-    assert needed in line
-    assert settings.read_text() == FILE
-
-
-@pytest.mark.parametrize(
-    "lines",
-    [
-        'provider = "anthropic"\napi_key = { store = "key" }',
-        'provider = "entra"\nsource = "az"\nscope = "api://litellm/.default"',
-        'provider = "gcp"\nsource = "metadata"\ntoken = "id"\naudience = "https://llm.example.com"',
-    ],
-)
-def test_g8_a_token_that_a_helper_can_hand_on_is_set_up(
-    run: Run, settings: Path, config_file: Path, lines: str
-) -> None:
-    """G8: a key of the API itself, and tokens for gateways."""
-    config_file.write_text(f"[credentials.other]\n{lines}\n")
-    run("setup", "claude-code", "other", "--yes")
-
-    assert "credward-helper" in settings.read_text()
-
-
-def test_a_mistyped_level_is_no_file(
-    run: Run, settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing is made in the folder where somebody happens to be."""
-    monkeypatch.chdir(tmp_path)
-    ran = run("setup", "claude-code", "demo", "--settings", "usr", "--yes")
-
-    assert (ran.code, settings.read_text()) == (64, FILE)
-    assert ran.err.startswith('credward: "usr" is not a level and not a settings file: use ')
-    assert list(tmp_path.glob("usr*")) == []

@@ -108,3 +108,20 @@ def test_an_unreadable_file_is_an_error(tmp_path: Path) -> None:
         read(path)
 
     assert "+b" in diff(path, "a\n", "b\n")
+
+
+def test_a_diff_shows_no_secret_that_was_there_before() -> None:
+    """In the lines around a change, or in the only line of a file; the file keeps them."""
+    before = (
+        '{"env": {"ANTHROPIC_API_KEY": "sk-canary\\"x", "HTTPS_PROXY": "http://me:canary@h:1", '
+        '"ANTHROPIC_CUSTOM_HEADERS": "a: canary", "MAX_THINKING_TOKENS": "9"}}'
+    )
+    after, _ = apply(before, OURS)
+    shown = diff(Path("/s.json"), before, after)
+
+    assert "canary" in after
+    assert "canary" not in shown
+    assert '"ANTHROPIC_API_KEY": "…"' in shown
+    assert '"HTTPS_PROXY": "http://…@h:1"' in shown
+    assert '"MAX_THINKING_TOKENS": "9"' in shown
+    assert [line[:1] for line in shown.splitlines()[3:]] == ["-", "+"]

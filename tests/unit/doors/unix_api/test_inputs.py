@@ -17,7 +17,7 @@ from credward.doors.unix_api.inputs import (
 )
 from credward.errors import BrokerError, Kind
 from credward.folder import MEDIA_TYPE
-from credward.tokens import TokenRequest
+from credward.tokens import ClientFlag, TokenRequest
 
 
 def test_reads_every_parameter():
@@ -29,7 +29,7 @@ def test_reads_every_parameter():
         "audience": "api://x",
         "scope": "b a",
         "client_base_url": "https://h/",
-        "client_flags": "proxy,tls-off,",
+        "client_flags": "proxy=p.corp:3128,tls-off,",
         "in_tool": "1",
         "mcp_server": "00ff",
         "not": "0123456789abcdef",
@@ -45,7 +45,7 @@ def test_reads_every_parameter():
         cache_ttl=300.5,
         timeout=4.0,
         client_base_url="https://h/",
-        client_flags=frozenset({"proxy", "tls-off"}),
+        client_flags=frozenset({ClientFlag(word="proxy=p.corp:3128"), ClientFlag(word="tls-off")}),
         in_tool=True,
         mcp_server="00ff",
         other_than="0123456789abcdef",
@@ -63,13 +63,13 @@ def test_what_the_environment_says_counts_where_the_caller_says_nothing_else():
     assert found == TokenRequest(
         credential="gateway",
         client_base_url="https://h",
-        client_flags=frozenset({"proxy"}),
+        client_flags=frozenset({ClientFlag(word="proxy", variable="https_proxy")}),
         cache_ttl=1.5,
         in_tool=True,
         variables_told=True,
     )
     assert (named.client_base_url, named.cache_ttl) == ("https://x", 2.0)
-    assert named.client_flags == {"proxy", "tls-off"}
+    assert {each.word for each in named.client_flags} == {"proxy", "tls-off"}
     assert read_token_request("gateway", "json", {"variables": ttl}).cache_ttl is None
 
 
@@ -182,7 +182,9 @@ def test_takes_any_decimal_within_bounds(seconds):
     assert float(text) == number({"x": text}, "x", most=900.5)
 
 
-@pytest.mark.parametrize("query", [{"client_flags": "Proxy"}, {"audience": "a" * 2049}])
+@pytest.mark.parametrize(
+    "query", [{"client_flags": "Proxy"}, {"client_flags": "proxy=a b"}, {"audience": "a" * 2049}]
+)
 def test_refuses_what_no_client_of_ours_sends(query):
     """Bounded and of a known alphabet."""
     with pytest.raises(BrokerError) as caught:

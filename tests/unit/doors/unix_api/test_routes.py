@@ -104,6 +104,9 @@ class Service:
     async def jwks(self, peer, credential):
         return wire.Jwks(keys=[{"kty": "EC"}])
 
+    async def last_words(self, peer, credential):
+        return wire.LastWords(line=f"of {credential}")
+
     def audit(self, peer, after):
         return AuditPage(lines=json.dumps({"after": after}).encode() + b"\n", end=9)
 
@@ -358,6 +361,7 @@ def test_g9_a_report_is_checked(run, body, report):
     [
         ("/v1/credentials", "application/json", b'"name":"a"'),
         ("/v1/credentials/a/jwks", "application/jwk-set+json", b'{"keys":[{"kty":"EC"}]}'),
+        ("/v1/credentials/a/stderr", "application/json", b'{"line":"of a"}'),
         ("/v1/health", "application/json", b'"status":"ok"'),
         ("/v1/ready", "application/json", b'"ready":true'),
         ("/metrics", "text/plain; version=0.0.4; charset=utf-8", b"credward_up 1\n"),

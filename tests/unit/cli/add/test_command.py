@@ -1,8 +1,13 @@
 """`credward add`: one block more, everything else byte for byte."""
 
+import json
+import tomllib
 from pathlib import Path
 
-from credward.config import find_paths, load_config
+import msgspec
+import pytest
+
+from credward.config import environment, find_paths, load_config
 from unit.cli.conftest import Run
 
 
@@ -23,7 +28,7 @@ def test_adds_a_block_and_keeps_the_rest(run: Run, config_file: Path) -> None:
     assert list(gateway.settings.command) == ["my-tool", "--flag", "x"]
     assert gateway.base_urls == ("https://llm.example.com",)
     assert gateway.scopes == ("a",)
-    assert "next: credward daemon reload, then credward get gateway" in ran.out
+    assert "next: credward daemon start, then credward get gateway" in ran.out
 
 
 def test_a_bad_block_changes_nothing(run: Run, config_file: Path) -> None:
@@ -36,13 +41,76 @@ def test_a_bad_block_changes_nothing(run: Run, config_file: Path) -> None:
     assert config_file.read_text() == before
 
 
-def test_an_existing_name_is_refused(run: Run, config_file: Path) -> None:
-    """Changing one is what `config edit` is for."""
-    ran = run("add", "demo", "--provider", "local")
+def test_an_existing_name_is_replaced_only_if_that_is_said(run: Run, config_file: Path) -> None:
+    """The difference is shown first; comments stay, and the daemon is named that has to read it."""
+    before = config_file.read_text()
+    words = ("add", "demo", "--provider", "local", "--set", "lifetime=600")
+    refused = run(*words)
+    unchanged = config_file.read_text()
+    done = run(*words, "--replace")
+
+    assert refused.code == 64
+    assert "+lifetime = 600" in refused.out
+    assert "run this again with --replace" in refused.err
+    assert unchanged == before
+    assert done.code == 0, done.err
+    assert config_file.read_text() == before + "lifetime = 600\n"
+    assert f"{config_file}: changed demo\n" in done.out
+
+
+def test_a_name_of_the_administrator_is_not_replaced(
+    run: Run, config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in another file, and the user's own would be an error there."""
+    system = config_file.parents[2] / "system"
+    system.mkdir()
+    (system / "config.toml").write_text('[credentials.corp]\nprovider = "local"\n')
+    found = msgspec.structs.replace(find_paths(environment()), system_config_dir=system)
+    monkeypatch.setattr("credward.cli.add.adding.paths", lambda: found)
+    ran = run("add", "corp", "--provider", "local", "--replace")
 
     assert ran.code == 64
-    assert "run credward config edit" in ran.err
-    assert config_file.exists()
+    assert "not in your file: take another name" in ran.err
+
+
+def test_a_program_is_written_with_its_full_path(
+    run: Run, home: Path, config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon has another PATH, and works in another directory."""
+    tool = home / "tools/my-tool"
+    tool.parent.mkdir()
+    tool.write_text("#!/bin/sh\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tool.parent))
+    by_name = run("add", "one", "--provider", "command", "--", "my-tool", "my-tool")
+    by_path = run("add", "two", "--", "tools/my-tool")
+
+    assert by_name.code == by_path.code == 0, by_path.err
+    added = tomllib.loads(config_file.read_text())["credentials"]
+    assert added["one"]["command"] == [str(tool), "my-tool"]
+    assert added["two"] == {"provider": "command", "command": [str(tool)]}
+
+
+def test_words_that_are_missing_are_named(run: Run, config_file: Path) -> None:
+    """Each error says what to write, or where that is."""
+    no_provider = run("add", "x")
+    no_value = run("add", "x", "--provider")
+    no_pair = run("add", "x", "--provider", "local", "--set", "lifetime")
+
+    assert no_provider.err.endswith("run credward add --help\n")
+    assert no_value.err.endswith("run credward add --help\n")
+    assert no_pair.err.endswith("is not KEY=VALUE: write --set lifetime=600\n")
+    assert no_provider.code == no_value.code == no_pair.code == 64
+
+
+def test_the_result_for_programs(run: Run, config_file: Path) -> None:
+    """What was done, what failed, and what comes next."""
+    done = json.loads(run("add", "x", "--provider", "local", "--json").out)
+
+    assert done["added"]
+    assert not done["replaced"]
+    assert done["failure"]["kind"] == "not-running"
+    assert done["next"] == "credward daemon start, then credward get x"
 
 
 def test_dry_run_shows_and_stops(run: Run, config_file: Path) -> None:

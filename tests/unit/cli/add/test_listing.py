@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import tomllib
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from canaries import MARK, canary
 from credward.settings.entra import Settings
 from credward.settings.meaning import meaning_of
 from unit.cli.conftest import Run
@@ -116,6 +118,38 @@ def test_nothing_of_the_environment_reaches_the_terminal_as_it_is(
     assert "--set 'address=https://vault.example.com/;rm -r x'" in line
 
 
+def test_keys_and_programs_are_listed_without_their_secrets(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each with the commands that take it over; a key never stands in one."""
+    install(home, monkeypatch, "get-key")
+    key = canary("listed")
+    (home / ".zshrc").write_text(f"export ANTHROPIC_AUTH_TOKEN={key}\n")
+    (home / ".aws").mkdir()
+    (home / ".aws/credentials").write_text(
+        f"[work]\naws_access_key_id = AKIAEXAMPLE\naws_secret_access_key = {key}\n"
+    )
+    (home / ".claude").mkdir()
+    (home / ".claude/settings.json").write_text('{"apiKeyHelper": "get-key"}')
+    text, as_json = run("add"), run("add", "--json")
+    listed = {each["what"]: each["command"] for each in json.loads(as_json.out)["found"]}
+
+    assert MARK not in text.out + text.err + as_json.out
+    assert [*listed.values()] == [
+        f"credward add gateway --provider command --set lifetime=300 -- {home}/bin/get-key",
+        (
+            "credward secret set gateway-key && "
+            "credward add gateway --provider static --set 'secret={ store = \"gateway-key\" }'"
+        ),
+        "credward add aws --provider aws --set profile=work",
+        (
+            "credward secret set aws-work-key && "
+            "credward add aws-work --provider aws --set 'source={ store = \"aws-work-key\" }'"
+        ),
+    ]
+    assert f"ANTHROPIC_AUTH_TOKEN in {home}/.zshrc:1" in listed
+
+
 def test_proposes_an_aws_profile_that_is_there(run: Run, home: Path) -> None:
     """Not every machine has one called default, and a session is no profile."""
     (home / ".aws").mkdir()
@@ -125,8 +159,9 @@ def test_proposes_an_aws_profile_that_is_there(run: Run, home: Path) -> None:
     default = run("add").out
     (home / ".aws/credentials").unlink()
     (home / ".aws/config").write_text("[sso-session corp]\n")
-    nothing = run("add").out
+    session = run("add").out
 
     assert "--set profile=bedrock" in named
     assert "--set profile=default" in default
-    assert "AWS" not in nothing
+    assert "AWS profiles" not in session
+    assert "--set sso_session=corp" in session

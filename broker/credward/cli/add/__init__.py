@@ -1,0 +1,1 @@
+"""`credward add`: what is found, what is asked, what is written, and whether it works."""

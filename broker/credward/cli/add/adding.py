@@ -1,0 +1,225 @@
+"""One credential added: shown, written, tried, and taken out again if it cannot work.
+
+`block` makes the text, `trial` decides what a failure means; who answers which question is `wizard`
+and `command`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from credward.cli.add.block import Wanted, with_block, with_default
+from credward.cli.add.trial import Trial, Written, stays, tried, what_next
+from credward.cli.config import read_config
+from credward.cli.output import format_duration, plain, print_json
+from credward.cli.recording import record_places
+from credward.cli.setup.settings_file import diff
+from credward.cli.start import paths
+from credward.config import CredentialConfig, load_config
+from credward.errors import BrokerError, ConfigErrors, Kind
+
+__all__ = ["Options", "Plan", "add", "after_mint", "carry_out", "plan", "tell"]
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line says about any credential."""
+
+    make_default: bool = False
+    replace: bool = False
+    keep: bool = False
+    dry_run: bool = False
+    yes: bool = False
+    as_json: bool = False
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """The change of the configuration *file*; *existed*: there was a file. *replaces*: a block.
+
+    *former*: the default that it was.
+    """
+
+    name: str
+    file: Path
+    existed: bool
+    before: str
+    after: str
+    replaces: bool
+    former: str | None = None
+
+    @property
+    def diff(self) -> str:
+        """The change, for people."""
+        return diff(self.file, self.before, self.after)
+
+
+def add(wanted: Wanted, options: Options) -> int:
+    """Add what is wanted and say so; return the exit code."""
+    change = plan(wanted, options)
+    if options.dry_run:
+        click.echo(change.diff, nl=False)
+        return 0
+    if change.replaces:
+        _agree(change, options)
+    trial = carry_out(change, options)
+    if options.as_json:
+        print_json(_facts(change, trial))
+        return 0 if trial.failure is None else trial.failure.kind.exit_code
+    return tell(change, trial, options)
+
+
+def plan(wanted: Wanted, options: Options) -> Plan:
+    """Return the change, without making it."""
+    target = paths().config_file
+    before = read_config(target)
+    known = load_config(paths()).credentials.get(wanted.name)
+    if known is not None and not known.origin.startswith(f"{target}:"):
+        raise BrokerError(
+            Kind.BAD_REQUEST,
+            f'"{wanted.name}" is configured in {known.origin}, not in your file: take another name',
+        )
+    after, former = with_block(before, wanted), None
+    if options.make_default:
+        after, former = with_default(after, wanted.name)
+    return Plan(
+        name=wanted.name,
+        file=target,
+        existed=target.exists(),
+        before=before,
+        after=after,
+        replaces=known is not None,
+        former=former,
+    )
+
+
+def carry_out(
+    change: Plan, options: Options, *, prepare: Callable[[], None] = lambda: None
+) -> Trial:
+    """Write the change and try it; what stops that puts back the old file.
+
+    *prepare* runs before the mint, with the new file in place.
+    """
+    before = change.before if change.existed else None
+    try:
+        written = Written(change.file, before, change.after)
+    except ConfigErrors as errors:
+        raise _not_added(change, errors) from errors
+    with written:
+        record_places()
+        prepare()
+        trial = tried(change.name)
+        if trial.failure is not None and not stays(trial.failure) and not options.keep:
+            written.take_back()
+            return msgspec.structs.replace(trial, taken_back=True)
+    return trial
+
+
+def _agree(change: Plan, options: Options) -> None:
+    """Have the user agree that a block is replaced."""
+    if change.before == change.after:
+        return
+    if not options.as_json:
+        click.echo(change.diff, nl=False)
+    if options.replace or options.yes:
+        return
+    if not sys.stdin.isatty():
+        raise BrokerError(
+            Kind.BAD_REQUEST,
+            f'"{change.name}" is already configured: run this again with --replace, '
+            "or run credward config edit",
+        )
+    click.confirm(f"Replace {change.name}?", abort=True)
+
+
+def _not_added(change: Plan, errors: ConfigErrors) -> BrokerError:
+    """Return the same errors without places in a file that nobody will see."""
+    texts = [line.removeprefix(f"{change.file}:").partition(": ")[2] for line in errors.lines]
+    short = [text.removeprefix(f"credentials.{change.name}") for text in texts]
+    short = [text.removeprefix(".").removeprefix(": ") for text in short]
+    verb = "changed" if change.replaces else "added"
+    return BrokerError(
+        errors.kind, f'"{change.name}" was not {verb}, {"; ".join(short)}: correct it, add it again'
+    )
+
+
+def tell(change: Plan, trial: Trial, options: Options, *, with_next: bool = True) -> int:
+    """Say how it went, and what to type next if it works; return the exit code."""
+    name, failure = change.name, trial.failure
+    if failure is not None and trial.taken_back:
+        _complain(trial)
+        click.echo(
+            f"{change.file} is as before: correct that and add it again, or add it with --keep",
+            err=True,
+        )
+        return failure.kind.exit_code
+    done = "unchanged" if change.before == change.after else "changed"
+    click.echo(f"{change.file}: {done if change.replaces else 'added'} {name}")
+    if options.make_default and change.former not in {None, name}:
+        click.echo(f"the default is {name} now, it was {change.former}")
+    if failure is None:
+        _tell_minted(trial)
+        if with_next:
+            click.echo(f"next: {after_mint(load_config(paths()).credentials[name])}")
+        return 0
+    comes = f"next: {what_next(name, trial)}"
+    if failure.kind in {Kind.DENIED, Kind.NOT_RUNNING, Kind.LOGIN_REQUIRED}:
+        if failure.kind is not Kind.LOGIN_REQUIRED:
+            click.echo(f"not tried: {plain(failure.message)}")
+        click.echo(comes)
+        return 0
+    _complain(trial)
+    click.echo(comes, err=True)
+    return failure.kind.exit_code
+
+
+def _complain(trial: Trial) -> None:
+    assert trial.failure is not None
+    click.echo(f"credward: {plain(trial.failure.message)}", err=True)
+    if trial.said:
+        click.echo(f"the program said: {plain(trial.said)}", err=True)
+
+
+def _tell_minted(trial: Trial) -> None:
+    assert trial.minted is not None
+    result = trial.minted
+    life = (
+        "without a known end"
+        if result.expires_at is None
+        else f"that lasts {format_duration(result.expires_at - result.issued_at)}"
+    )
+    click.echo(f"minted a token {life}")
+
+
+def after_mint(credential: CredentialConfig) -> str:
+    """Return the commands that use a credential which works."""
+    get = f"credward get {credential.name}"
+    if credential.base_urls:
+        get += f" --base-url {credential.base_urls[0]}"
+    if credential.meaning.kind == "aws":
+        return f"{get} --format json"
+    return f"{get}, or credward setup claude-code {credential.name}"
+
+
+def _facts(change: Plan, trial: Trial) -> dict[str, Any]:
+    failure, minted = trial.failure, trial.minted
+    comes = None
+    if failure is None:
+        comes = after_mint(load_config(paths()).credentials[change.name])
+    elif not trial.taken_back:
+        comes = what_next(change.name, trial)
+    return {
+        "name": change.name,
+        "file": str(change.file),
+        "added": not trial.taken_back,
+        "replaced": change.replaces and not trial.taken_back,
+        "expires_at": None if minted is None else minted.expires_at,
+        "failure": None
+        if failure is None
+        else {"kind": failure.kind.slug, "message": failure.message, "said": trial.said},
+        "next": comes,
+    }

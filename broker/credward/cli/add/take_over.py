@@ -1,0 +1,134 @@
+"""Moves a secret or a program that a tool used so far into credward, with the user's yes.
+
+A key goes into the store by the daemon; the file in which it was found is changed only after its
+own question. `wizard` asks everything else.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from types import TracebackType
+from typing import Self
+
+import click
+
+from credward.cli.add.choice import Leftover
+from credward.cli.add.shell_files import ShellKey, muted
+from credward.cli.add.tools import ToolScript
+from credward.cli.setup.settings_file import read, replace
+from credward.cli.start import reach
+from credward.errors import BrokerError, Kind
+from credward.tokens import Secret
+
+__all__ = ["Store", "end_leftover", "end_script", "free_secret_name"]
+
+_PATIENCE = 15.0
+
+
+def free_secret_name(name: str) -> str:
+    """Return a name for the secret of the credential *name* that the store does not have yet."""
+    try:
+        taken = set(reach(start=True, timeout=_PATIENCE).secret_names().names)
+    except BrokerError as error:
+        if error.kind is not Kind.NOT_RUNNING:
+            raise
+        # Nothing is configured yet, so it was not started; `put` looks again.
+        taken = set()
+    names = (f"{name}-key", *(f"{name}-key-{number}" for number in range(2, 1000)))
+    return next(each for each in names if each not in taken)
+
+
+class Store:
+    """One secret on its way into the store as *name*; left by an exception, it is removed again."""
+
+    def __init__(self, *, name: str, secret: Secret) -> None:
+        """Take note of it; `put` stores it."""
+        self.name = name
+        self._secret = secret
+        self._is_in = False
+
+    def put(self) -> None:
+        """Store it; never over another one."""
+        client = reach(start=True, timeout=_PATIENCE)
+        if self.name in client.secret_names().names:
+            raise BrokerError(
+                Kind.BAD_REQUEST,
+                f'the store already has a secret "{self.name}": run credward secret rm {self.name}',
+            )
+        self._is_in = True
+        client.secret_set(self.name, self._secret.reveal())
+
+    def take_back(self) -> None:
+        """Remove it again, if it was stored."""
+        if not self._is_in:
+            return
+        self._is_in = False
+        try:
+            reach(timeout=_PATIENCE).secret_remove(self.name)
+        except BrokerError as error:
+            click.echo(
+                f'credward: "{self.name}" may still be in the store ({error.message}): '
+                f"run credward secret rm {self.name}",
+                err=True,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self.take_back()
+
+
+def end_leftover(moves: Leftover) -> None:
+    """Say where the key still is, and offer to take it out of a shell file."""
+    if not moves.where:
+        return
+    if moves.shell is None or not moves.shell.alone:
+        click.echo(f"the key is still in {moves.where}: remove it there when all works")
+        return
+    _comment_out(moves.shell)
+
+
+def _comment_out(key: ShellKey) -> None:
+    lines = read(key.path).split("\n")
+    line = lines[key.number - 1]
+    value = key.value.reveal()
+    if value not in line:
+        click.echo(f"{key.place} has changed: remove {key.variable} there")
+        return
+    fresh = muted(line, value)
+    click.echo(f"--- {key.place}\n-{line.replace(value, '…')}\n+{fresh}")
+    if not click.confirm(f"Comment this line out of {key.path}, without the key?"):
+        click.echo(f"the key is still in {key.place}: remove it there when all works")
+        return
+    lines[key.number - 1] = fresh
+    done = replace(key.path, "\n".join(lines), stamp=time.strftime("%Y%m%d-%H%M%S"))
+    click.echo(f"{key.path}: changed; the old one, with the key, is {done.backup}")
+    click.echo(f"when all works: rm {shlex.quote(str(done.backup))}, and unset {key.variable}")
+
+
+def end_script(script: ToolScript, name: str) -> None:
+    """Offer that the tool asks credward instead of running its program."""
+    if script.tool != "Claude Code":
+        click.echo(f"in {script.path}, let {script.tool} run the helper: {_codex_lines(name)}")
+        return
+    line = f"credward setup claude-code {name} --replace"
+    if not click.confirm(f"Let Claude Code ask credward instead ({line})?", default=True):
+        click.echo(f"next: {line}")
+        return
+    from credward.cli.setup.command import command
+
+    command.main(["claude-code", name, "--replace"], prog_name="setup", standalone_mode=False)
+
+
+def _codex_lines(name: str) -> str:
+    from credward.cli.helper_probe import find_helper
+
+    return f'command = "{find_helper()}", args = ["{name}"]'

@@ -1,0 +1,136 @@
+"""Writes a block, tries it once through the daemon, and takes it out again if it cannot work.
+
+What a failure means for the block is one table here; what is written is `block`.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from credward import wire
+from credward.cli.config import read_config, replace_file
+from credward.cli.explaining import last_words
+from credward.cli.start import client_of, paths, reach
+from credward.client import Client
+from credward.errors import BrokerError, Failure, Kind
+
+__all__ = ["Trial", "Written", "stays", "tried", "what_next"]
+
+# How long a mint may take (seconds), and the answer.
+_MINT, _ANSWER = 35.0, 40.0
+# The settings are wrong or the provider does not accept them: trying again would not help.
+_WRONG = frozenset(
+    {Kind.BAD_REQUEST, Kind.PROVIDER_REFUSED, Kind.FIX_CONFIGURATION, Kind.RECURSION}
+)
+# A command of ours mends it, and the block stays as it is.
+_MENDED = re.compile(r"\brun (credward (?:login|unlock|secret (?:set|allow))\b[^,;:()]*)")
+# For every other kind: the block stays, and this comes next. What the next command is depends on
+# whether the daemon has the new configuration already.
+_IN_FORCE = {
+    Kind.LOGIN_REQUIRED: "credward login {name}",
+    Kind.DENIED: "credward get {name}, in your own terminal",
+    Kind.STORE_LOCKED: "credward unlock, then credward get {name}",
+    Kind.UNKNOWN_CREDENTIAL: "credward doctor {name}: the daemon has another configuration",
+    Kind.NOT_RUNNING: "credward daemon start, then credward get {name}",
+}
+_NOT_IN_FORCE = {
+    Kind.DENIED: "credward daemon reload in your own terminal, then credward get {name}",
+    Kind.STORE_LOCKED: "credward unlock, then credward daemon reload",
+    Kind.NOT_RUNNING: "credward daemon start, then credward get {name}",
+}
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """How a mint went: its result, or the failure; *in_force*: the daemon has the block.
+
+    *taken_back*: the old file is in place again.
+    *said* is the last line that a program wrote to its standard error, masked; "" if none.
+    """
+
+    in_force: bool
+    minted: wire.RefreshResult | None = None
+    failure: Failure | None = None
+    said: str = ""
+    taken_back: bool = False
+
+
+class Written:
+    """A configuration that was written; left by an exception, the old one is put back."""
+
+    def __init__(self, target: Path, before: str | None, after: str) -> None:
+        """Write *after*; *before* None: there was no file. Raises `ConfigErrors`."""
+        self._target = target
+        self._before = before
+        self._after = after
+        self._made = [each for each in target.parents if not each.exists()]
+        replace_file(target, after)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self.take_back()
+
+    def take_back(self) -> None:
+        """Put back the old file, byte for byte, and have a running daemon use it."""
+        if read_config(self._target) != self._after:
+            raise BrokerError(
+                Kind.FIX_CONFIGURATION,
+                f'"{self._target}" was changed by another program since then, so the block stays: '
+                "run credward config edit",
+            )
+        if self._before is not None:
+            replace_file(self._target, self._before)
+        else:
+            (self._target.resolve() if self._target.is_symlink() else self._target).unlink()
+            for each in self._made:
+                # Somebody else uses it by now.
+                try:
+                    each.rmdir()
+                except OSError:
+                    break
+        try:
+            client_of(paths(), _ANSWER).reload()
+        except BrokerError:
+            # It has the old one, or reads it when it is started.
+            return
+
+
+def tried(name: str, client: Client | None = None) -> Trial:
+    """Let the daemon use the configuration, and mint once."""
+    in_force = False
+    try:
+        client = client or reach(start=True, timeout=_ANSWER)
+        client.reload()
+        in_force = True
+        return Trial(in_force=True, minted=client.refresh(name, _MINT))
+    except BrokerError as error:
+        said = last_words(client, name, error) if client is not None and in_force else ""
+        return Trial(in_force=in_force, failure=error.failure, said=said)
+
+
+def stays(failure: Failure) -> bool:
+    """Return whether the block stays after this *failure*."""
+    return failure.kind not in _WRONG or _MENDED.search(failure.message) is not None
+
+
+def what_next(name: str, trial: Trial) -> str:
+    """Return what to type after a failure that leaves the block in the file."""
+    assert trial.failure is not None
+    failure = trial.failure
+    if failure.kind in _WRONG and (mended := _MENDED.search(failure.message)) is not None:
+        return f"{mended[1].strip()}, then credward get {name}"
+    table = _IN_FORCE if trial.in_force else _NOT_IN_FORCE
+    again = "credward get --fresh {name}" if trial.in_force else "credward daemon reload"
+    return table.get(failure.kind, again).format(name=name)

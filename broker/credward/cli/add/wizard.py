@@ -1,0 +1,170 @@
+"""The dialogue of `credward add` on a terminal: a choice, its few questions, the plan, a yes.
+
+Every answer is checked when it is typed, and nothing is written before the yes; `adding` writes and
+tries, `take_over` moves what was found.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import sys
+
+import click
+
+from credward.cli.add.adding import Options, after_mint, carry_out, plan, tell
+from credward.cli.add.block import Wanted, full_program
+from credward.cli.add.choice import Choice, Question
+from credward.cli.add.choices import find_choices, general_choices
+from credward.cli.add.listing import configured
+from credward.cli.add.take_over import Store, end_leftover, end_script, free_secret_name
+from credward.cli.add.trial import Trial
+from credward.cli.start import paths
+from credward.config import load_config
+from credward.errors import Kind
+from credward.tokens import Secret
+
+__all__ = ["ask"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_LONGEST_KEY = 32 * 1024
+# The answer that leaves out what has a default.
+_NOTHING = "-"
+
+
+def ask(name: str | None, options: Options) -> None:
+    """Ask what to add, add it, and offer the next step; Ctrl-C at any time leaves nothing."""
+    choices = [each for each in (*find_choices(), *general_choices()) if each.printable]
+    choice = _choose(choices)
+    name = name or _ask_name(choice)
+    program = _ask_program() if choice.program is None else choice.program
+    answers = [(each.key, _ask_question(each)) for each in choice.questions]
+    words = [*choice.words, *((key, answer) for key, answer in answers if answer)]
+    store = None
+    if choice.moves is not None:
+        secret = choice.moves.secret or _ask_key()
+        store = Store(name=free_secret_name(name), secret=secret)
+        words.insert(0, (choice.moves.field, f'{{ store = "{store.name}" }}'))
+    wanted = Wanted(
+        name=name, provider=choice.provider, program=full_program(program), words=tuple(words)
+    )
+    _carry_out(choice, wanted, store, options)
+
+
+def _carry_out(choice: Choice, wanted: Wanted, store: Store | None, options: Options) -> None:
+    """Show the plan, get a yes, do it, and go on with what comes next."""
+    change = plan(wanted, options)
+    click.echo(f"\n{change.diff}", nl=False)
+    if store is not None:
+        click.echo(f'and the key goes into the sealed store, as "{store.name}"')
+    if options.dry_run:
+        return
+    click.confirm(
+        f"{'Replace' if change.replaces else 'Add'} {wanted.name}?", abort=True, default=True
+    )
+    if store is None:
+        trial = carry_out(change, options)
+    else:
+        with store:
+            trial = carry_out(change, options, prepare=store.put)
+            if trial.taken_back:
+                store.take_back()
+    code = tell(change, trial, options, with_next=choice.script is None)
+    if trial.taken_back:
+        sys.exit(code)
+    if choice.moves is not None and trial.minted is not None:
+        end_leftover(choice.moves)
+    _go_on(choice, wanted.name, trial, code)
+
+
+def _go_on(choice: Choice, name: str, trial: Trial, code: int) -> None:
+    """Offer the login, and that a tool asks for it from now on."""
+    if trial.failure is not None and trial.failure.kind is Kind.LOGIN_REQUIRED:
+        if not click.confirm(f"Log in now (credward login {name})?", default=True):
+            return
+        from credward.cli.login import command as login
+
+        login.main([name], prog_name="credward login", standalone_mode=False)
+        click.echo(f"next: {after_mint(load_config(paths()).credentials[name])}")
+    elif trial.failure is not None:
+        sys.exit(code)
+    if choice.script is not None:
+        end_script(choice.script, name)
+
+
+# --- questions -----------------------------------------------------------------------------------
+
+
+def _choose(choices: list[Choice]) -> Choice:
+    click.echo("Where do agents get a credential from?")
+    for number, each in enumerate(choices, 1):
+        click.echo(f" {number:2}) {each.what}")
+    picked: int = click.prompt("Number", type=click.IntRange(1, len(choices)), default=1)
+    return choices[picked - 1]
+
+
+def _ask_name(choice: Choice) -> str:
+    taken = configured()
+    names = (choice.name, *(f"{choice.name}-{number}" for number in range(2, 100)))
+    default = next((name for name in names if name not in taken), choice.name)
+    found: str = click.prompt("Name of the credential", default=default, value_proc=_check_name)
+    return found
+
+
+def _ask_program() -> tuple[str, ...]:
+    found: str = click.prompt("Program and its arguments", value_proc=_check_program)
+    return tuple(shlex.split(found))
+
+
+def _ask_question(question: Question) -> str:
+    def check(text: str) -> str:
+        text = text.strip()
+        if question.default is not None and text == _NOTHING:
+            return ""
+        if text and question.check is not None:
+            try:
+                question.check(text)
+            except ValueError as error:
+                raise click.BadParameter(str(error)) from error
+        if not text and question.default is None:
+            raise click.BadParameter("it is needed")
+        return text
+
+    label = question.label[:1].upper() + question.label[1:]
+    found: str = click.prompt(
+        label, default=question.default, show_default=bool(question.default), value_proc=check
+    )
+    return found
+
+
+def _ask_key() -> Secret:
+    return Secret(click.prompt("The key (not shown)", hide_input=True, value_proc=_check_key))
+
+
+def _check_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise click.BadParameter(
+            "letters, digits, dot, dash, underscore, at most 64, beginning with a letter or digit"
+        )
+    return name
+
+
+def _check_program(line: str) -> str:
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise click.BadParameter("a quote is not closed") from error
+    if not words:
+        raise click.BadParameter("it is needed")
+    (first, *_) = full_program(words)
+    if shutil.which(first) is None:
+        raise click.BadParameter(f"{words[0]} is not a program that this shell finds")
+    return line
+
+
+def _check_key(text: str) -> str:
+    text = text.strip()
+    if not text or not text.isascii() or not text.isprintable() or len(text) > _LONGEST_KEY:
+        raise click.BadParameter("it is one line of printable ASCII")
+    return text

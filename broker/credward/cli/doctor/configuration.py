@@ -1,0 +1,42 @@
+"""The first link: the configuration and the policy can be read; and the credential is in there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from credward.cli.config import checked_policy
+from credward.cli.doctor.finding import Finding, Known, ok, warn
+from credward.cli.start import paths
+from credward.config import load_config
+from credward.issuing.asking import DEFAULT_NAME, find_credential
+
+__all__ = ["check_active", "check_configuration"]
+
+
+def check_configuration(known: Known) -> Iterator[Finding]:
+    """Report the files."""
+    known.config = config = load_config(paths())
+    known.policy_epoch = checked_policy(config).epoch
+    files = ", ".join(str(source) for source in config.sources) or "no file"
+    yield ok("configuration", files)
+    for warning in config.warnings:
+        yield warn("configuration", warning)
+    if known.name != DEFAULT_NAME:
+        yield from _named(known, known.name)
+
+
+def check_active(known: Known) -> Iterator[Finding]:
+    """Report which credential counts here if none was named: what the daemon says, and why."""
+    if known.name != DEFAULT_NAME:
+        return
+    if known.statuses is not None and known.statuses.active:
+        yield from _named(known, known.statuses.active, f" ({known.statuses.active_because})")
+    else:
+        yield from _named(known, DEFAULT_NAME)
+
+
+def _named(known: Known, name: str, why: str = "") -> Iterator[Finding]:
+    if known.config is None:
+        return
+    known.credential = credential = find_credential(known.config, name)
+    yield ok("credential", f'"{credential.name}" by {credential.provider}{why}')

@@ -1,0 +1,90 @@
+"""The daemon: it answers, is this version, has read these files, and its store is open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from credward import __version__
+from credward.cli.doctor.finding import Finding, Known, fail, failed, ok, warn
+from credward.cli.recording import unrecorded_places
+from credward.cli.start import paths, reach
+from credward.config import Config
+from credward.errors import BrokerError, Kind
+from credward.wire import StatusList
+
+__all__ = ["check_daemon"]
+
+_RELOAD = ("daemon", "reload")
+_START = ("daemon", "start")
+
+
+def check_daemon(known: Known) -> Iterator[Finding]:
+    """Report on the daemon that this account reaches; start it if that is allowed."""
+    for text in unrecorded_places():
+        yield warn("automatic start", text)
+    try:
+        known.statuses = listed = reach(start=True).statuses()
+    except BrokerError as error:
+        found = paths()
+        startable = (
+            error.kind is Kind.NOT_RUNNING and found.is_configured and not found.socket_named
+        )
+        yield failed("daemon", error, _START if startable else ())
+        return
+    if listed.version == __version__:
+        yield ok("daemon", f"pid {listed.pid}, version {listed.version}")
+    else:
+        yield fail(
+            "daemon",
+            f"pid {listed.pid} is version {listed.version}, and this is {__version__}: "
+            "run credward daemon restart",
+            Kind.FIX_CONFIGURATION,
+        )
+    for what, text in (("attestation", listed.attestation), ("hardening", listed.hardening)):
+        yield (ok if text == "full" else warn)(what, text)
+    if known.config is not None and listed.policy_epoch:
+        yield from _configuration(known.config, known.policy_epoch, listed)
+    yield from _store(listed)
+
+
+def _configuration(config: Config, policy_epoch: str, listed: StatusList) -> Iterator[Finding]:
+    """Compare what the daemon has in force with what the files say now."""
+    files = [str(each) for each in config.sources]
+    check = "configuration in force"
+    read = [each.path for each in listed.sources]
+    if read != files:
+        theirs, ours = (", ".join(each) or "no file" for each in (read, files))
+        text = f"the daemon was started with another configuration, {theirs}, not {ours}"
+        if paths().socket_named:
+            # It may serve another user, or be in a container.
+            yield warn(check, f"{text}: correct CREDWARD_SOCKET if that is the wrong daemon")
+        else:
+            text = f"{text}: run credward daemon restart"
+            yield fail(check, text, Kind.FIX_CONFIGURATION)
+        return
+    digests = zip(files, config.digests, listed.sources, strict=True)
+    edited = [path for path, digest, source in digests if digest != source.digest]
+    # Empty if the files cannot be read, which is reported already.
+    if policy_epoch and listed.policy_epoch != policy_epoch:
+        edited.append("the policy")
+    if edited:
+        text = (
+            f"{' or '.join(edited)} was edited after the daemon read it: run credward daemon reload"
+        )
+        yield fail(check, text, Kind.FIX_CONFIGURATION, _RELOAD)
+    else:
+        yield ok(check, "as in the files")
+
+
+def _store(listed: StatusList) -> Iterator[Finding]:
+    failure = listed.store_failure
+    for warning in listed.warnings:
+        if failure is None or warning != failure.message:
+            yield warn("daemon", warning)
+    if listed.locked:
+        text = "is locked, so nothing is handed out: run credward unlock"
+        yield fail("store", text, Kind.STORE_LOCKED)
+    elif failure is not None:
+        yield fail("store", failure.message, Kind.from_slug(failure.kind))
+    else:
+        yield ok("store", listed.store)

@@ -1,0 +1,84 @@
+"""What an `apiKeyHelper` line runs, judged without running it: a repository may have written it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+from credward.cli.setup.claude_code import HelperCall, helper_call, ours
+from credward.config import Config, CredentialConfig
+from credward.errors import BrokerError
+from credward.issuing.asking import find_credential
+
+__all__ = ["Fault", "fault_of", "program_of"]
+
+_NAME = "credward-helper"
+# It is shown, so it must not look like something else to type.
+_PLAIN = re.compile(r"[\w./+@ -]+")
+
+
+class Fault(NamedTuple):
+    """Why a line does not serve; *set_up_again*: set-up corrects it and loses nothing."""
+
+    text: str
+    set_up_again: bool = False
+
+
+def fault_of(
+    line: str,
+    helper: Path,
+    config: Config,
+    credential: CredentialConfig,
+    *,
+    again: str,
+    replacing: str,
+) -> Fault | None:
+    """Return why *line* does not serve *credential*, None if it runs our helper for it.
+
+    *again* corrects a line of ours, *replacing* another one. The line itself is not repeated: it
+    may be a stranger's.
+    """
+    call = helper_call(line, helper)
+    if call is not None:
+        return _asks_for(call, config, credential, again)
+    if not ours(line):
+        return Fault(f"names another helper, which is not tried here: {replacing}")
+    program = program_of(line)
+    found = None if program is None else shutil.which(program)
+    if program is None or (found is not None and Path(found).samefile(helper)):
+        return Fault(
+            f"has a line that is not a plain call of this helper and is not tried here: {again}"
+        )
+    if found is None:
+        return Fault(f"names {program}, which is gone: {again}", set_up_again=True)
+    return Fault(f"names {program}, the helper of another installation than {helper}: {again}")
+
+
+def program_of(line: str) -> str | None:
+    """Return the helper that *line* calls by its path, None if it is not such a call."""
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        return None
+    words = words[1:] if words[:1] == ["exec"] else words
+    if not words or Path(words[0]).name != _NAME or not _PLAIN.fullmatch(words[0]):
+        return None
+    return words[0]
+
+
+def _asks_for(
+    call: HelperCall, config: Config, credential: CredentialConfig, again: str
+) -> Fault | None:
+    try:
+        asked = find_credential(config, call.name)
+    except BrokerError:
+        return Fault(f"asks for a credential that is not configured: {again}")
+    if asked.name == credential.name:
+        return None
+    return Fault(
+        f'asks for "{asked.name}", not for "{credential.name}": '
+        f"run credward doctor {asked.name}; to change it, {again}"
+    )

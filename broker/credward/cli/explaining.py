@@ -1,0 +1,90 @@
+"""What makes an error of the daemon clear to a person: what a program said, which file is newer.
+
+The daemon decides who may see a program's last line, and masks it.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import msgspec
+
+from credward.cli.start import paths
+from credward.client import Client
+from credward.config import load_config
+from credward.config.layers import text_digest
+from credward.errors import BrokerError, Kind
+from credward.named_files import read_text
+
+__all__ = ["explained", "last_words", "newer_file", "not_in_force"]
+
+_NAME = re.compile(r'"([^"]+)" ')
+
+# Kinds with which a program can end (`providers.exit_codes`).
+_OF_PROGRAMS = frozenset(
+    {
+        Kind.PROVIDER_REFUSED,
+        Kind.PROVIDER_UNREACHABLE,
+        Kind.LOGIN_REQUIRED,
+        Kind.FIX_CONFIGURATION,
+    }
+)
+
+
+def last_words(client: Client, credential: str, error: BrokerError) -> str:
+    """Return the last line of the program behind *error*, "" if there is none to see."""
+    if error.kind not in _OF_PROGRAMS:
+        return ""
+    try:
+        return client.last_words(credential).line
+    except BrokerError:
+        # Not for this caller, or not known to this daemon.
+        return ""
+
+
+def explained(client: Client, name: str, error: BrokerError) -> BrokerError:
+    """Return *error* with a hint for a person at a terminal; elsewhere nobody would see it."""
+    if not sys.stderr.isatty() or error.kind in {Kind.NOT_RUNNING, Kind.DENIED}:
+        return error
+    said, newer = last_words(client, name, error), newer_file(client)
+    hints = [
+        error.failure.hint if not said else f"the program said: {said}",
+        f"{newer} is newer than what is in force: run credward daemon reload" if newer else "",
+    ]
+    hint = "; ".join(each for each in hints if each)
+    return msgspec.structs.replace(error.failure, hint=hint).error()
+
+
+def newer_file(client: Client) -> str | None:
+    """Return a file of the configuration that changed since the daemon read it."""
+    try:
+        sources = client.statuses().sources
+    except BrokerError:
+        return None
+    for source in sources:
+        try:
+            text = read_text(source.path)
+        except (OSError, UnicodeDecodeError):
+            # It is gone, or the user may not read it: the next reload says so.
+            continue
+        if text_digest(text) != source.digest:
+            return source.path
+    return None
+
+
+def not_in_force(error: BrokerError) -> BrokerError:
+    """Return what is wrong if the daemon does not know a credential that the file has."""
+    found = _NAME.match(error.message)
+    try:
+        known = load_config(paths()).credentials
+    except BrokerError:
+        return error
+    if error.kind is not Kind.UNKNOWN_CREDENTIAL or found is None or found[1] not in known:
+        return error
+    name = found[1]
+    return BrokerError(
+        error.kind,
+        f'"{name}" is in {known[name].origin}, which is newer than what is in force: '
+        "run credward daemon reload",
+    )

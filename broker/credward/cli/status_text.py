@@ -1,0 +1,239 @@
+"""The text of `credward status`: a table of credentials, one of logins, and the problems.
+
+Pure: `status` and `status_watch` show it. The daemon's clock counts, not ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from datetime import datetime
+
+import click
+
+from credward.cli.active import active_name, explain
+from credward.cli.output import format_duration
+from credward.cli.tables import Column, cut, lines_of, plain, width_of
+from credward.paths import environment
+from credward.wire import CredentialStatus, GrantStatus, StatusList
+
+__all__ = ["NONE", "asker_text", "detail", "logins", "problems", "table", "text_of"]
+
+_COLOURS = {
+    "fresh": "green",
+    "refreshing": "green",
+    "minting": "cyan",
+    "suspect": "yellow",
+    "stale": "yellow",
+    "expired": "red",
+    "parked": "red",
+    "rejected": "red",
+    "ambiguous": "yellow",
+    "locked": "red",
+    # Of grants.
+    "valid": "green",
+    "needs-login": "red",
+    "untried": "yellow",
+}
+NONE = "no credential is configured: run credward add"
+
+
+def text_of(listed: StatusList, width: int | None, *, in_detail: bool) -> Iterator[str]:
+    """Yield the lines for a terminal so wide, None: in full; the problems are never cut off."""
+    if not listed.credentials:
+        yield NONE
+    elif in_detail:
+        yield from detail(listed)
+    else:
+        yield from table(listed, width)
+        if grants := logins(listed, width):
+            yield from ("", *grants, "")
+    yield from problems(listed)
+    if not in_detail and len(listed.credentials) > 1:
+        active = explain(listed.active, listed.active_because)
+        yield f"* without a name: {active}" if active else "without a name: none is chosen"
+
+
+def table(listed: StatusList, width: int | None) -> list[str]:
+    """Return the credentials, a row for each."""
+    rows = listed.credentials
+    now, doubtful = listed.now, _doubtful(listed)
+    columns = [
+        Column(title="NAME", cells=[_marked(each.name, listed) for each in rows], least=24),
+        Column(title="PROVIDER", cells=[each.provider for each in rows], goes=6),
+        Column(title="STATE", cells=[_state(each, doubtful) for each in rows]),
+        Column(title="EXPIRES", cells=[_expires(each, now) for each in rows], goes=1),
+        Column(title="NEXT-REFRESH", cells=[_in(each.refresh_at, now) for each in rows], goes=3),
+        Column(title="LOGIN-ENDS", cells=[_in(each.login_ends_at, now) for each in rows], goes=4),
+        Column(title="ASKS", cells=[str(each.asks) for each in rows], goes=2),
+        Column(title="MINTS", cells=[str(each.mints) for each in rows], goes=5),
+        Column(
+            title="LAST-ASKED-BY",
+            cells=[asker_text(each) or "-" for each in rows],
+            least=24,
+            shorten=_cut_folder,
+        ),
+    ]
+    return lines_of(columns, width, _COLOURS)
+
+
+def logins(listed: StatusList, width: int | None) -> list[str]:
+    """Return the grants behind these credentials, a row for each; none: no line."""
+    shown = {each.grant for each in listed.credentials}
+    rows = [each for each in listed.grants if each.name in shown]
+    if not rows:
+        return []
+    now = listed.now
+    columns = [
+        Column(title="GRANT", cells=[each.name for each in rows], least=12, goes=3),
+        Column(title="STATE", cells=[each.state or "-" for each in rows]),
+        Column(title="ACCOUNT", cells=[each.account or "-" for each in rows], least=12),
+        Column(title="SINCE", cells=[_since(each, now) for each in rows], goes=1),
+        Column(title="ENDS", cells=[_in(each.ends_at, now) for each in rows], goes=2),
+        Column(title="CREDENTIALS", cells=[", ".join(each.credentials) for each in rows], least=16),
+    ]
+    return lines_of(columns, width, _COLOURS)
+
+
+def problems(listed: StatusList) -> Iterator[str]:
+    """Yield the problems, each once even if several credentials share the grant."""
+    yield from (plain(each) for each in _failures(listed))
+    for warning in listed.warnings:
+        yield f"warning: {plain(warning)}"
+    if not listed.locked and listed.store and listed.store != "not opened":
+        yield f"store: {plain(_short_in(listed.store))}"
+    if listed.attestation.startswith("degraded"):
+        yield f"attestation: {plain(listed.attestation)}"
+
+
+def asker_text(status: CredentialStatus) -> str | None:
+    """Return who asked last, and in which folder; None if nobody has."""
+    if status.last_asked_by is None:
+        return None
+    folder = status.last_asked_in
+    return status.last_asked_by if folder is None else f"{status.last_asked_by} in {_short(folder)}"
+
+
+def _marked(name: str, listed: StatusList) -> str:
+    return f"{name} *" if name == active_name(listed.active) else name
+
+
+def _failures(listed: StatusList) -> Iterator[str]:
+    if listed.locked:
+        yield "the store is locked: run credward unlock"
+    told = set()
+    shown = {each.grant for each in listed.credentials}
+    for each in listed.credentials:
+        if each.failure is not None and each.failure.message not in told:
+            told.add(each.failure.message)
+            again = f". Next try in {_in(each.refresh_at, listed.now)}" if each.refresh_at else ""
+            yield f"{each.failure.message}{again}"
+    for grant in listed.grants:
+        if grant.name in shown and grant.ambiguous_at is not None:
+            names = ", ".join(grant.credentials)
+            since = format_duration(listed.now - grant.ambiguous_at)
+            yield f"{names}: its last renewal, {since} ago, may or may not have worked; retrying"
+
+
+def detail(listed: StatusList) -> Iterator[str]:
+    """Yield all about the first credential, a line for each fact that is known."""
+    (each, *_), now = listed.credentials, listed.now
+    grant = next((grant for grant in listed.grants if grant.name == each.grant), None)
+    state = _state(each, _doubtful(listed))
+    facts = [
+        ("name", click.style(plain(each.name), bold=True)),
+        ("provider", plain(each.provider)),
+        ("without a name", "this one" if each.name == active_name(listed.active) else None),
+        ("state", click.style(state, fg=_COLOURS.get(state))),
+        ("expires", _at(each.expires_at, now) or _expires(each, now)),
+        ("next refresh", _at(each.refresh_at, now)),
+        ("token life", None if each.life is None else format_duration(each.life)),
+        ("token id", each.token_id),
+        ("issuer's id", each.upstream_id),
+        ("audience", each.audience),
+        ("for hosts", ", ".join(each.base_urls) or "any"),
+        *([] if grant is None else _of_grant(grant, now)),
+        ("last asked by", _asked(each, now)),
+        ("asks", f"{each.asks}, {each.waits} of them waited for a mint"),
+        ("mints", f"{each.mints}, and {each.failures} failed"),
+        ("last failure", None if each.failure is None else each.failure.kind),
+    ]
+    for title, text in facts:
+        if text is not None:
+            yield f"{title + ':':<15}{text if title in {'name', 'state'} else plain(text)}"
+
+
+def _of_grant(grant: GrantStatus, now: float) -> Iterator[tuple[str, str | None]]:
+    others = ", ".join(grant.credentials)
+    yield "grant", f"{grant.name}, {grant.state or '-'}; for {others}"
+    yield "account", grant.account
+    yield "login since", None if grant.given_at is None else _ago(grant.given_at, now)
+    yield "login ends", _at(grant.ends_at, now)
+    yield "rotations", str(grant.rotations) if grant.rotations else None
+
+
+def _asked(status: CredentialStatus, now: float) -> str | None:
+    if (text := asker_text(status)) is None:
+        return None
+    pid = f" (pid {status.last_asked_pid})" if status.last_asked_pid else ""
+    when = "" if status.last_asked_at is None else f", {_ago(status.last_asked_at, now)}"
+    return f"{text}{pid}{when}"
+
+
+def _doubtful(listed: StatusList) -> Container[str]:
+    return {each.name for each in listed.grants if each.ambiguous_at is not None}
+
+
+def _state(status: CredentialStatus, doubtful: Container[str]) -> str:
+    return "ambiguous" if status.grant in doubtful and status.state != "parked" else status.state
+
+
+def _expires(status: CredentialStatus, now: float) -> str:
+    unending = status.token_id is not None and status.expires_at is None
+    return "never" if unending else _in(status.expires_at, now)
+
+
+def _since(grant: GrantStatus, now: float) -> str:
+    since = grant.parked_at or grant.ambiguous_at or grant.given_at
+    return "-" if since is None else _ago(since, now)
+
+
+def _in(at: float | None, now: float) -> str:
+    return "-" if at is None else format_duration(at - now)
+
+
+def _ago(at: float, now: float) -> str:
+    return f"{format_duration(now - at)} ago"
+
+
+def _at(at: float | None, now: float) -> str | None:
+    """Return a duration, and the instant by the user's clock."""
+    if at is None:
+        return None
+    clock = datetime.fromtimestamp(at)  # noqa: DTZ006 - the user's clock
+    day = "%H:%M:%S" if abs(at - now) < 86_400 else "%a %d %b %H:%M"
+    return f"in {format_duration(at - now)} ({clock:{day}})" if at >= now else _ago(at, now)
+
+
+def _short_in(text: str) -> str:
+    """Return *text* with `~` for the home in a path at its end."""
+    before, between, path = text.partition(" /")
+    return f"{before} {_short(f'/{path}')}" if between else text
+
+
+def _short(folder: str) -> str:
+    """Return a folder with `~` for the home of the user who looks."""
+    home = environment().get("HOME", "").rstrip("/")
+    if home and (folder == home or folder.startswith(f"{home}/")):
+        return f"~{folder[len(home) :]}"
+    return folder
+
+
+def _cut_folder(text: str, width: int) -> str:
+    """Shorten `claude in ~/src/app` so that the name and the end of the folder stay."""
+    name, between, folder = text.partition(" in ")
+    room = width - width_of(name + between) - 1
+    if not between or room < 4:
+        return cut(text, width)
+    while width_of(folder) > room:
+        folder = folder[1:]
+    return f"{name}{between}…{folder}"

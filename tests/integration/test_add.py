@@ -1,0 +1,346 @@
+"""`credward add` with a real daemon: what works stays, what cannot work leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from canaries import MARK, canary
+from fakes.oauth_server import OAuthServer
+from integration.command_line import cli
+from integration.daemon import DaemonFactory, RunningDaemon, permit_all
+from integration.minting import MintProgram
+from integration.on_terminal import OnTerminal
+from waiting import until
+
+
+@pytest.fixture
+def daemon(start_daemon: DaemonFactory, tmp_path: Path) -> RunningDaemon:
+    """A daemon with nothing but its policy."""
+    return start_daemon(permit_all(tmp_path))
+
+
+@pytest.fixture
+def upstream() -> Iterator[OAuthServer]:
+    """An authorization server."""
+    with OAuthServer() as server:
+        yield server
+
+
+def written(daemon: RunningDaemon) -> dict[str, object]:
+    """Return the credentials in the file."""
+    found: dict[str, object] = tomllib.loads(daemon.config_file.read_text()).get("credentials", {})
+    return found
+
+
+def names(daemon: RunningDaemon) -> list[str]:
+    """Return the credentials in force."""
+    listed = daemon.request("GET", "/v1/credentials").json()["credentials"]
+    return [each["name"] for each in listed]
+
+
+def secrets(daemon: RunningDaemon) -> list[str]:
+    found: list[str] = json.loads(cli(daemon, "secret", "list", "--json").stdout)["names"]
+    return found
+
+
+# --- without a terminal --------------------------------------------------------------------------
+
+
+def test_what_cannot_work_is_taken_out_again(daemon: RunningDaemon, program: MintProgram) -> None:
+    """The file byte for byte, and the daemon with it; --keep keeps it."""
+    before = daemon.config_file.read_bytes()
+    program.set(exit=1)
+    done = cli(daemon, "add", "x", "--", str(program.path))
+
+    assert done.returncode == 76
+    assert f'"x" got no token, program "{program.path}" failed (exit code 1' in done.stderr
+    assert "add it with --keep" in done.stderr
+    assert daemon.config_file.read_bytes() == before
+    assert names(daemon) == []
+    kept = cli(daemon, "add", "x", "--keep", "--", str(program.path))
+    assert kept.returncode == 76
+    assert "next: credward get --fresh x" in kept.stderr
+    assert names(daemon) == ["x"]
+    program.set(exit=None)
+    assert cli(daemon, "get", "--fresh", "x").returncode == 0
+
+
+def test_what_is_out_of_reach_stays(daemon: RunningDaemon, program: MintProgram) -> None:
+    """The network comes back; the settings were right."""
+    program.set(exit=75)
+    done = cli(daemon, "add", "x", "--", str(program.path))
+
+    assert done.returncode == 75
+    assert names(daemon) == ["x"]
+
+
+def test_a_replaced_block_comes_back_if_the_new_one_cannot_work(
+    daemon: RunningDaemon, program: MintProgram
+) -> None:
+    """And the old one still mints."""
+    assert cli(daemon, "add", "x", "--", str(program.path)).returncode == 0
+    before = daemon.config_file.read_bytes()
+    done = cli(daemon, "add", "x", "--replace", "--", "/bin/false")
+
+    assert done.returncode == 76
+    assert daemon.config_file.read_bytes() == before
+    assert cli(daemon, "get", "--fresh", "x").stdout.startswith("opaque-")
+
+
+def test_a_secret_that_is_missing_is_the_next_step(daemon: RunningDaemon) -> None:
+    """The command that is named works, and so does the credential after it."""
+    done = cli(daemon, "add", "x", "--provider", "static", "--set", 'secret={ store = "k" }')
+
+    assert done.returncode == 78
+    assert "next: credward secret set k, then credward get x\n" in done.stderr
+    assert cli(daemon, "secret", "set", "k", given=canary("k")).returncode == 0
+    assert MARK in cli(daemon, "get", "x").stdout
+
+
+def test_a_locked_store_names_steps_that_work(daemon: RunningDaemon) -> None:
+    """The block is written, and each command of the line succeeds."""
+    given = "correct horse battery staple"
+    daemon.request("POST", "/v1/lock", body=json.dumps({"passphrase": given}).encode())
+    done = cli(daemon, "add", "x", "--provider", "local")
+
+    assert done.returncode == 75
+    assert "next: credward unlock, then credward daemon reload\n" in done.stderr
+    assert "x" in written(daemon)
+    daemon.request("POST", "/v1/unlock", body=json.dumps({"passphrase": given}).encode())
+    assert cli(daemon, "daemon", "reload").returncode == 0
+    assert cli(daemon, "get", "x").returncode == 0
+
+
+# --- on a terminal -------------------------------------------------------------------------------
+
+
+def number_of(terminal: OnTerminal, words: str) -> str:
+    """Return the number of the choice with these words."""
+    shown = terminal.wait_for("Number")
+    (line,) = [each for each in shown.splitlines() if words in each]
+    return line.partition(")")[0].strip()
+
+
+def choose(terminal: OnTerminal, words: str) -> None:
+    number = number_of(terminal, words)
+    terminal.wait_for(": ")
+    terminal.type(number + "\n")
+
+
+def test_a_program_by_the_dialogue(daemon: RunningDaemon, program: MintProgram) -> None:
+    """Wrong answers are asked again; the block is shown before the yes, then it mints."""
+    with OnTerminal(daemon, "add") as terminal:
+        choose(terminal, "a program that prints a token")
+        terminal.answer("Name of the credential", "no good")
+        terminal.answer("Name of the credential", "mine")
+        terminal.answer("Program and its arguments", "no-such-program-here")
+        terminal.wait_for("is not a program that this shell finds")
+        terminal.answer("Program and its arguments", str(program.path))
+        terminal.answer("Base URL", "llm.example.com")
+        terminal.wait_for("is not a base URL")
+        terminal.answer("Base URL", "https://llm.example.com")
+        shown = terminal.wait_for("Add mine?")
+        before = written(daemon)
+        terminal.type("\n")
+        terminal.wait_for("minted a token that lasts")
+        terminal.wait_for("next: credward get mine --base-url https://llm.example.com")
+        code = terminal.end()
+
+    assert code == 0
+    assert "+[credentials.mine]" in shown
+    assert f'+command = ["{program.path}"]' in shown
+    assert before == {}
+    assert written(daemon)["mine"] == {
+        "provider": "command",
+        "command": [str(program.path)],
+        "base_url": "https://llm.example.com",
+    }
+
+
+@pytest.mark.parametrize("at", ["Number", "Name of the credential", "Program", "Base URL", "Add "])
+def test_an_interrupt_anywhere_leaves_nothing(
+    daemon: RunningDaemon, program: MintProgram, at: str
+) -> None:
+    """Neither a file, nor a secret, nor a mint."""
+    before = daemon.config_file.read_bytes()
+    answers = {
+        "Name of the credential": "mine",
+        "Program": str(program.path),
+        "Base URL": "",
+    }
+    with OnTerminal(daemon, "add") as terminal:
+        if at != "Number":
+            choose(terminal, "a program that prints a token")
+        for question, answer in answers.items():
+            if question == at or at == "Number":
+                break
+            terminal.answer(question, answer)
+        terminal.wait_for(at if at != "Number" else "Number")
+        code = terminal.interrupt()
+
+    assert code == 130
+    assert terminal.text.endswith("credward: stopped\n")
+    assert daemon.config_file.read_bytes() == before
+    assert program.mints == 0
+
+
+def test_an_interrupt_of_the_mint_takes_the_block_out(
+    daemon: RunningDaemon, program: MintProgram
+) -> None:
+    """It was in the file already."""
+    before = daemon.config_file.read_bytes()
+    program.set(hold=1)
+    with OnTerminal(daemon, "add", "x", "--", str(program.path)) as terminal:
+        until(lambda: program.mints == 1)
+        during = daemon.config_file.read_bytes()
+        code = terminal.interrupt()
+    program.set(hold=None)
+
+    assert code == 130
+    assert during != before
+    assert daemon.config_file.read_bytes() == before
+    assert names(daemon) == []
+
+
+@pytest.mark.parametrize("comment", ["y", "n"])
+def test_a_key_in_a_shell_file_moves_into_the_store(daemon: RunningDaemon, comment: str) -> None:
+    """Shown nowhere; the line is commented out without it, after its own yes, with a backup."""
+    key = canary("shell")
+    rc = daemon.home / ".zshrc"
+    text = f"alias x=y\nexport ANTHROPIC_API_KEY='{key}'  # work\nPATH=/x\n"
+    rc.write_text(text)
+    with OnTerminal(daemon, "add") as terminal:
+        choose(terminal, f"ANTHROPIC_API_KEY in {rc}:2")
+        terminal.answer("Name of the credential", "")
+        terminal.wait_for('the key goes into the sealed store, as "claude-key"')
+        terminal.wait_for("Add claude?")
+        unchanged = (rc.read_text(), written(daemon))
+        terminal.type("y\n")
+        terminal.wait_for("minted a token")
+        terminal.wait_for("Comment this line out")
+        terminal.type(comment + "\n")
+        assert terminal.end() == 0
+
+    assert unchanged == (text, {})
+    assert MARK not in terminal.text
+    assert "+# export ANTHROPIC_API_KEY='…'  # work" in terminal.text
+    assert written(daemon)["claude"] == {
+        "provider": "anthropic",
+        "api_key": {"store": "claude-key"},
+    }
+    got = cli(daemon, "get", "claude", "--base-url", "https://api.anthropic.com")
+    assert got.stdout == key + "\n"
+    backups = list(daemon.home.glob(".zshrc.credward-*.bak"))
+    if comment == "y":
+        assert rc.read_text() == text.replace("export", "# export").replace(key, "…")
+        assert [each.read_text() for each in backups] == [text]
+        assert backups[0].stat().st_mode & 0o777 == 0o600
+    else:
+        assert (rc.read_text(), backups) == (text, [])
+    # What was found must be gone when the test looks for leaks; the file was its place.
+    for each in (rc, *backups):
+        each.unlink()
+
+
+def test_a_typed_key_is_not_shown_and_a_refused_one_is_not_kept(daemon: RunningDaemon) -> None:
+    """A subscription login is refused by the first mint: neither block nor secret stays."""
+    before = daemon.config_file.read_bytes()
+    with OnTerminal(daemon, "add") as terminal:
+        choose(terminal, "a key that you type")
+        terminal.answer("Name of the credential", "mine")
+        terminal.answer("Base URL", "")
+        terminal.answer("The key (not shown)", f"sk-ant-oat01-{canary('typed')}")
+        terminal.wait_for("Add mine?")
+        terminal.type("y\n")
+        terminal.wait_for("perhaps a subscription login")
+        assert terminal.end() == 78
+
+    assert MARK not in terminal.text
+    assert daemon.config_file.read_bytes() == before
+    assert secrets(daemon) == []
+
+
+def test_a_helper_of_claude_code_is_taken_over(daemon: RunningDaemon, program: MintProgram) -> None:
+    """Its program mints for credward, and Claude Code asks our helper instead."""
+    settings = daemon.home / ".claude/settings.json"
+    settings.parent.mkdir()
+    helper = {
+        "apiKeyHelper": f"{program.path} --for claude",
+        "env": {
+            "ANTHROPIC_BASE_URL": "https://llm.example.com",
+            "CLAUDE_CODE_API_KEY_HELPER_TTL_MS": "120000",
+        },
+    }
+    settings.write_text(json.dumps(helper, indent=2) + "\n")
+    with OnTerminal(daemon, "add") as terminal:
+        choose(terminal, "the program that Claude Code runs for a token")
+        terminal.answer("Name of the credential", "")
+        terminal.answer("Base URL", "")
+        terminal.wait_for("Add gateway?")
+        terminal.type("\n")
+        terminal.wait_for("Let Claude Code ask credward instead")
+        terminal.type("\n")
+        terminal.wait_for(f"Change {settings}?")
+        terminal.type("y\n")
+        terminal.end()
+
+    assert written(daemon)["gateway"] == {
+        "provider": "command",
+        "command": [str(program.path), "--for", "claude"],
+        "lifetime": 120,
+        "base_url": "https://llm.example.com",
+    }
+    assert "credward-helper" in json.loads(settings.read_text())["apiKeyHelper"]
+
+
+def test_a_program_of_codex_is_taken_over(daemon: RunningDaemon, program: MintProgram) -> None:
+    """Its settings are the user's to change: what to write there is shown."""
+    settings = daemon.home / ".codex/config.toml"
+    settings.parent.mkdir()
+    text = (
+        '[model_providers.corp]\nbase_url = "https://llm.example.com/v1"\n'
+        f'[model_providers.corp.auth]\ncommand = "{program.path}"\n'
+    )
+    settings.write_text(text)
+    with OnTerminal(daemon, "add", "corp") as terminal:
+        choose(terminal, "the program that Codex runs for a token")
+        terminal.answer("Base URL", "-")
+        terminal.wait_for("Add corp?")
+        terminal.type("\n")
+        terminal.wait_for(f"in {settings}, let Codex run the helper")
+        assert terminal.end() == 0
+
+    assert settings.read_text() == text
+    assert 'credward-helper", args = ["corp"]' in terminal.text
+    assert "base_url" not in written(daemon)["corp"]
+    got = cli(daemon, "get", "corp")
+    assert got.stdout.startswith("opaque-")
+
+
+def test_a_login_is_offered_where_one_is_needed(
+    daemon: RunningDaemon, upstream: OAuthServer
+) -> None:
+    """No yields the command, and the block stays."""
+    with OnTerminal(daemon, "add", "corp") as terminal:
+        choose(terminal, "an OIDC issuer (you type it)")
+        terminal.answer("Issuer", "http://login.example.com")
+        terminal.wait_for("http would expose secrets")
+        terminal.answer("Issuer", upstream.issuer)
+        terminal.answer("Client id", "  ")
+        terminal.wait_for("it is needed")
+        terminal.answer("Client id", "client")
+        terminal.answer("Scope", "")
+        terminal.answer("Base URL", "")
+        terminal.wait_for("Add corp?")
+        terminal.type("\n")
+        terminal.wait_for("Log in now (credward login corp)?")
+        terminal.type("n\n")
+        assert terminal.end() == 0
+
+    assert "next: credward login corp" in terminal.text
+    assert names(daemon) == ["corp"]

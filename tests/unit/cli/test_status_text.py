@@ -1,0 +1,188 @@
+"""What `status` says, in a table and below it, and of one credential."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from credward.cli.status_text import asker_text, problems, table, text_of
+from credward.cli.tables import width_of
+from credward.wire import CredentialStatus, Failure, GrantStatus, StatusList
+
+ONE = CredentialStatus(
+    name="gateway",
+    provider="oauth",
+    grant="team",
+    state="fresh",
+    token_id="ab12",
+    audience="api://llm",
+    expires_at=3700.0,
+    refresh_at=2800.0,
+    login_ends_at=90_000.0,
+    life=3600.0,
+    last_asked_at=88.0,
+    last_asked_by="claude",
+    last_asked_in="/h/ada/src/app",
+    last_asked_pid=7,
+    asks=12,
+    mints=3,
+    failures=1,
+    waits=2,
+    base_urls=["https://llm.example.com"],
+)
+TEAM = GrantStatus(
+    name="team", state="valid", account="ada@example.com", given_at=40.0, credentials=["gateway"]
+)
+
+
+def shown(listed: StatusList, width: int | None) -> list[str]:
+    return [click.unstyle(line) for line in table(listed, width)]
+
+
+def test_doubt_lock_and_weak_attestation_are_said() -> None:
+    """Below the table, each with what follows from it."""
+    one = CredentialStatus(name="a", state="fresh", expires_at=9.0, grant="oauth-1")
+    doubt = GrantStatus(
+        name="oauth-1",
+        state="ambiguous",
+        account="alice@example.com",
+        given_at=-7200.0,
+        ambiguous_at=1.0,
+        ends_at=3662.0,
+        credentials=["a"],
+    )
+    lists = [
+        StatusList(now=62.0, pid=1, credentials=[one], grants=[doubt], store="key file /k"),
+        StatusList(now=1.0, pid=1, credentials=[one], locked=True, store="key file /k, locked"),
+        StatusList(now=1.0, pid=1, credentials=[one], attestation="degraded: why"),
+    ]
+    lines = [click.unstyle(line) for each in lists for line in text_of(each, None, in_detail=False)]
+
+    assert [line for line in lines if not line.startswith(("NAME", "a "))] == [
+        "",
+        "GRANT    STATE      ACCOUNT            SINCE      ENDS   CREDENTIALS",
+        "oauth-1  ambiguous  alice@example.com  1m01s ago  1h00m  a",
+        "",
+        "a: its last renewal, 1m01s ago, may or may not have worked; retrying",
+        "store: key file /k",
+        "the store is locked: run credward unlock",
+        "attestation: degraded: why",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("width", "titles"),
+    [
+        (None, "NAME PROVIDER STATE EXPIRES NEXT-REFRESH LOGIN-ENDS ASKS MINTS LAST-ASKED-BY"),
+        (140, "NAME PROVIDER STATE EXPIRES NEXT-REFRESH LOGIN-ENDS ASKS MINTS LAST-ASKED-BY"),
+        (80, "NAME STATE EXPIRES NEXT-REFRESH ASKS LAST-ASKED-BY"),
+        (40, "NAME STATE LAST-ASKED-BY"),
+    ],
+)
+def test_the_least_useful_columns_go_first(width: int | None, titles: str) -> None:
+    """No line is longer than the terminal is wide."""
+    lines = shown(StatusList(now=100.0, pid=1, credentials=[ONE]), width)
+
+    assert lines[0].split() == titles.split()
+    assert max(width_of(line) for line in lines) <= (width or 999)
+
+
+@pytest.mark.parametrize("width", [1, 5, 20, 33, 60, 79, 80, 100])
+def test_nothing_wraps(width: int) -> None:
+    """Long names, wide characters and any window."""
+    long = "/\N{CJK UNIFIED IDEOGRAPH-6F22}" * 40
+    one = CredentialStatus(name="n" * 70, state="fresh", last_asked_by="claude", last_asked_in=long)
+    lines = shown(StatusList(now=1.0, pid=1, credentials=[one, ONE]), width)
+
+    # As much as there are columns, less than that no window has.
+    assert max(width_of(line) for line in lines) <= max(width, 7)
+
+
+def test_the_end_of_a_folder_tells_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The home of whoever looks is `~`; only whole folders are."""
+    monkeypatch.setenv("HOME", "/h/ada")
+    cramped = shown(StatusList(now=1.0, pid=1, credentials=[ONE]), 34)[1]
+
+    assert asker_text(ONE) == "claude in ~/src/app"
+    assert asker_text(CredentialStatus(name="a", state="empty")) is None
+    assert cramped.endswith("claude in …src/app")
+    monkeypatch.setenv("HOME", "/h/ad")
+    assert asker_text(ONE) == "claude in /h/ada/src/app"
+
+
+def test_one_credential_is_shown_in_detail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every fact on a line of its own; what is not known is left out."""
+    monkeypatch.setenv("HOME", "/h/ada")
+    listed = StatusList(now=100.0, pid=1, credentials=[ONE], grants=[TEAM])
+    lines = [click.unstyle(line) for line in text_of(listed, 80, in_detail=True)]
+    facts = {title: text.strip() for title, text in (line.split(":", 1) for line in lines)}
+
+    assert facts == {
+        "name": "gateway",
+        "provider": "oauth",
+        "state": "fresh",
+        "expires": facts["expires"],
+        "next refresh": facts["next refresh"],
+        "token life": "1h00m",
+        "token id": "ab12",
+        "audience": "api://llm",
+        "for hosts": "https://llm.example.com",
+        "grant": "team, valid; for gateway",
+        "account": "ada@example.com",
+        "login since": "1m00s ago",
+        "last asked by": "claude in ~/src/app (pid 7), 12s ago",
+        "asks": "12, 2 of them waited for a mint",
+        "mints": "3, and 1 failed",
+    }
+    assert facts["expires"].startswith("in 1h00m (")
+
+
+def test_the_place_of_the_key_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home is `~` there too; what is no path stays."""
+    monkeypatch.setenv("HOME", "/h/ada")
+    stores = ("key file /h/ada/my keys/store.key", "the keychain, item credward")
+    texts = [
+        next(iter(problems(StatusList(now=1.0, pid=1, credentials=[], store=store))))
+        for store in stores
+    ]
+
+    assert texts == ["store: key file ~/my keys/store.key", "store: the keychain, item credward"]
+
+
+def test_an_empty_store_has_a_next_command() -> None:
+    """Instead of a header without rows."""
+    assert list(text_of(StatusList(now=1.0, pid=1, credentials=[]), 80, in_detail=False)) == [
+        "no credential is configured: run credward add"
+    ]
+
+
+def test_a_problem_is_said_once_and_obeyed_by_no_terminal() -> None:
+    """Messages may come from a server."""
+    failure = Failure(kind="provider-refused", message="no\x1b[2J", recovery="retry")
+    both = [
+        CredentialStatus(name=name, state="empty", failure=failure, refresh_at=90.0)
+        for name in ("a", "b")
+    ]
+
+    assert list(problems(StatusList(now=30.0, pid=1, credentials=both))) == [
+        "no\ufffd[2J. Next try in 1m00s"
+    ]
+
+
+def test_the_active_one_is_marked_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several; of one alone nobody asks."""
+    monkeypatch.delenv("CREDWARD_CREDENTIAL", raising=False)
+    other = CredentialStatus(name="other", state="empty")
+    both = StatusList(
+        now=90.0,
+        pid=1,
+        credentials=[ONE, other],
+        active="other",
+        active_because="chosen for claude",
+    )
+    lines = [click.unstyle(line) for line in text_of(both, None, in_detail=False)]
+    alone = StatusList(now=90.0, pid=1, credentials=[ONE], active="gateway")
+
+    assert [line.split("  ")[0] for line in lines[:3]] == ["NAME", "gateway", "other *"]
+    assert lines[-1] == "* without a name: other (chosen for claude)"
+    assert not any("without a name" in line for line in text_of(alone, None, in_detail=False))

@@ -107,6 +107,9 @@ class AuditPage(msgspec.Struct, frozen=True, kw_only=True):
     lines: bytes
     end: int
 
+    def __repr__(self) -> str:
+        return f"AuditPage({len(self.lines)} bytes, {self.end})"
+
 
 @lru_cache(maxsize=128)
 def _shown(text: str, most: int = _LONGEST_TEXT) -> str:

@@ -205,7 +205,7 @@ def test_managing_is_denied_below_a_harness_and_asking_is_not(
     shutil.copy("/bin/sh", harness)
     script = daemon.home / "ask.sh"
     ask = f"{sys.executable} -m credward"
-    script.write_text(f"{ask} get gateway\n{ask} reload\n")
+    script.write_text(f"{ask} get gateway\n{ask} daemon reload\n")
     done = subprocess.run(
         [str(harness), str(script)],
         env=daemon.environment,

@@ -235,8 +235,8 @@ def test_doctor_says_that_the_store_cannot_be_opened(
 
     assert found.stdout.count("is open to others: run chmod 0600") == 1
     assert "fail store: store" in found.stdout
-    assert "fail configuration: name one of gateway, second" in found.stdout
-    assert found.returncode == 64
+    assert "fail credential: name one of gateway, second" in found.stdout
+    assert found.returncode == 78
     assert "name one of gateway, second" in found.stdout
 
 

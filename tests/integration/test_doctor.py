@@ -238,7 +238,9 @@ def _(bench: Bench) -> None:
 
 @breaks("the shell has a certificate authority or a proxy")
 def _(bench: Bench) -> None:
-    bench.environ["NODE_EXTRA_CA_CERTS"] = str(bench.daemon.home / "company.pem")
+    file = bench.daemon.home / "company.pem"
+    file.write_text("certificates")
+    bench.environ["NODE_EXTRA_CA_CERTS"] = str(file)
 
 
 @breaks("the cache time is not a number")
@@ -406,7 +408,7 @@ def test_a_set_up_of_one_folder_works_from_the_second_run_on(
     """Set-up and doctor agree, and say what it costs there; in another folder nothing is set up."""
     bench = Bench(start_daemon, program, server)
     bench.daemon.start()
-    written = bench.run("setup", "claude-code", "gateway", "--yes", "--settings", "local")
+    written = bench.run("setup", "claude-code", "gateway", "--yes", "--level", "local")
     found = bench.run("doctor", "gateway")
     elsewhere = cli(bench.daemon, "doctor", "gateway")
 

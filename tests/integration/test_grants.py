@@ -136,7 +136,7 @@ def test_g7_a_grant_that_is_no_good(daemon: RunningDaemon, upstream: OAuthServer
     assert first.endswith("; an earlier login stays until then")
     assert second == "next: credward get --fresh one (tries it again)"
     upstream.portal = None
-    assert cli(daemon, *second.split("credward ")[1].split()[:2]).returncode == 0
+    assert cli(daemon, *second.split("credward ")[1].split()[:3]).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -358,6 +358,7 @@ def test_what_is_no_secret(bare: RunningDaemon, name: str, given: str) -> None:
 
 # What tells of the daemon, hands nothing out and changes nothing.
 OPEN = {
+    ("get", "/v1/choices"),
     ("get", "/v1/credentials"),
     ("get", "/v1/health"),
     ("get", "/v1/ready"),

@@ -148,6 +148,28 @@ def test_a_variable_of_the_shell_is_named_as_the_reason(daemon: RunningDaemon) -
     assert done.stdout.endswith("here: work (CREDWARD_CREDENTIAL of this shell)\n")
 
 
+def test_claude_code_follows_the_choice_or_a_name(daemon: RunningDaemon) -> None:
+    """`setup --active` writes a line without a name; otherwise `use` says that it does not count."""
+    named = cli(daemon, "setup", "claude-code", "home", "--yes")
+    told = use(daemon, "work", "--for", "claude-code")
+    followed = cli(daemon, "setup", "claude-code", "--active", "--yes")
+    examined = cli(daemon, "doctor")
+    quiet = use(daemon, "spare", "--for", "claude-code")
+    refused = cli(daemon, "setup", "claude-code", "home", "--active", "--yes")
+    settings = json.loads((daemon.home / ".claude/settings.json").read_text())
+
+    assert (named.returncode, followed.returncode) == (0, 0), named.stdout + followed.stdout
+    assert (
+        'note: Claude Code asks for "home" by name: run credward setup claude-code --active' in told
+    )
+    assert "note:" not in quiet
+    assert settings["apiKeyHelper"].endswith("credward-helper")
+    assert 'ok   credential: "work" by local (chosen for claude by credward use)' in examined.stdout
+    assert examined.returncode == 0, examined.stdout
+    assert refused.returncode == 64
+    assert "--active takes no NAME" in refused.stderr
+
+
 def test_what_is_removed_is_chosen_no_longer(daemon: RunningDaemon) -> None:
     """Without a warning that nobody can mend."""
     use(daemon, "work", "--for", "codex")

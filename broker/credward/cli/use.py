@@ -13,11 +13,14 @@ from credward.cli.names import complete_agents, complete_credentials
 from credward.cli.output import print_json, print_table
 from credward.cli.start import reach
 from credward.errors import BrokerError, Kind
+from credward.issuing.asking import DEFAULT_NAME
+from credward.paths import environment
 
 __all__ = ["command"]
 
 # What people call a tool whose harness has another name.
-_TOOLS = {"claude-code": "claude", "cursor-agent": "cursor"}
+_CLAUDE = "claude"
+_TOOLS = {"claude-code": _CLAUDE, "cursor-agent": "cursor"}
 
 
 @click.command(
@@ -69,7 +72,22 @@ def command(
     if name is not None:
         choice = wire.Choice(credential=name, folder=where, agent=whom)
         click.echo(f'"{name}" is used {_describe(choice)}')
+        if whom in {None, _CLAUDE} and (other := _named_in_settings()) not in {None, name}:
+            click.echo(
+                f'note: Claude Code asks for "{other}" by name: run credward setup claude-code '
+                "--active to let it follow"
+            )
     _draw(found)
+
+
+def _named_in_settings() -> str | None:
+    """Return the credential that the helper's line of Claude Code names, None if it names none."""
+    from credward.cli.helper_probe import find_helper
+    from credward.cli.setup.claude_code import active_helper, helper_call, settings_paths
+
+    active = active_helper(settings_paths(environment(), Path.cwd()))
+    call = None if active is None else helper_call(active[0], find_helper())
+    return None if call is None or call.name == DEFAULT_NAME else call.name
 
 
 def _draw(found: wire.ChoiceList) -> None:

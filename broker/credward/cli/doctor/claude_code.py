@@ -88,6 +88,7 @@ def _line(known: Known, credential: CredentialConfig, line: str, level: Level) -
         credential,
         again=again,
         replacing=_again(credential, level, " --replace"),
+        unnamed=known.unnamed,
     )
     if fault is None and (problem := misfit(credential)) is not None:
         fault = Fault(f'runs this helper, but "{credential.name}" {problem}')

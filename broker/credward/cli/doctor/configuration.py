@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from credward.cli.chosen import CLAUDE, chosen_here
 from credward.cli.config import checked_policy
 from credward.cli.doctor.finding import Finding, Known, ok, warn
-from credward.cli.start import paths
+from credward.cli.start import paths, reach
 from credward.config import load_config
 from credward.issuing.asking import DEFAULT_NAME, find_credential
 
@@ -26,13 +27,14 @@ def check_configuration(known: Known) -> Iterator[Finding]:
 
 
 def check_active(known: Known) -> Iterator[Finding]:
-    """Report which credential counts here if none was named: what the daemon says, and why."""
-    if known.name != DEFAULT_NAME:
-        return
-    if known.statuses is not None and known.statuses.active:
-        yield from _named(known, known.statuses.active, f" ({known.statuses.active_because})")
-    else:
-        yield from _named(known, DEFAULT_NAME)
+    """Report which credential Claude Code gets here if none is named, and why."""
+    why = ""
+    if known.statuses is not None and known.config is not None:
+        chosen = chosen_here(known.config, reach().choices(), CLAUDE)
+        if chosen.credential is not None:
+            known.unnamed, why = chosen.credential.name, f" ({chosen.because})"
+    if known.name == DEFAULT_NAME:
+        yield from _named(known, known.unnamed, why)
 
 
 def _named(known: Known, name: str, why: str = "") -> Iterator[Finding]:

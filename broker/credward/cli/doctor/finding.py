@@ -10,6 +10,7 @@ import msgspec
 from credward.cli.setup.claude_code_merged import Merged
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Kind
+from credward.issuing.asking import DEFAULT_NAME
 from credward.wire import StatusList
 
 __all__ = ["PATIENCE", "Finding", "Fixed", "Known", "fail", "failed", "ok", "warn"]
@@ -51,8 +52,8 @@ class Known(msgspec.Struct, kw_only=True):
 
     *settings*: one more settings file of the agent. *policy_epoch*: the digest of the policy files.
     *given*: the digest of the token that the credential gives. *set_up*: a settings file is meant
-    to run the helper for this credential. *line*: the one to try. *broken*: the kinds of failures
-    so far.
+    to run the helper for this credential. *line*: the one to try. *unnamed*: the credential of a
+    line that names none. *broken*: the kinds of failures so far.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Known(msgspec.Struct, kw_only=True):
     merged: Merged | None = None
     line: str | None = None
     set_up: bool = False
+    unnamed: str = DEFAULT_NAME
     broken: set[Kind] = msgspec.field(default_factory=set)
 
 

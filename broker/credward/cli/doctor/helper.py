@@ -13,6 +13,7 @@ from credward.cli.helper_probe import Build, Probe, build_of, find_helper, probe
 from credward.cli.start import reach
 from credward.config import CredentialConfig
 from credward.errors import Kind
+from credward.issuing.asking import DEFAULT_NAME
 from credward.paths import environment
 from credward.wire import StatusList
 
@@ -67,6 +68,9 @@ def check_run(known: Known) -> Iterator[Finding]:
         # The settings run something else. At least the helper itself can be seen to work.
         for each in credential.base_urls[:1]:
             environ["ANTHROPIC_BASE_URL"] = each
+    if known.line is not None and known.unnamed != DEFAULT_NAME:
+        # A line without a name gets what was chosen for the agent, and we are not one.
+        environ["CREDWARD_CREDENTIAL"] = known.unnamed
     line = known.line or _line(known.helper, credential)
     seen = probe(line, environ, Path.cwd())
     yield from _judge(known, credential, seen)

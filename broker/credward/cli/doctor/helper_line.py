@@ -8,10 +8,10 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-from credward.cli.setup.claude_code import HelperCall, helper_call, ours
+from credward.cli.setup.claude_code import helper_call, ours
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError
-from credward.issuing.asking import find_credential
+from credward.issuing.asking import DEFAULT_NAME, find_credential
 
 __all__ = ["Fault", "fault_of", "program_of"]
 
@@ -35,15 +35,18 @@ def fault_of(
     *,
     again: str,
     replacing: str,
+    unnamed: str = DEFAULT_NAME,
 ) -> Fault | None:
     """Return why *line* does not serve *credential*, None if it runs our helper for it.
 
-    *again* corrects a line of ours, *replacing* another one. The line itself is not repeated: it
+    *unnamed*: what a line without a name asks for. *again* corrects a line of ours, *replacing*
+    another one. The line itself is not repeated: it
     may be a stranger's.
     """
     call = helper_call(line, helper)
     if call is not None:
-        return _asks_for(call, config, credential, again)
+        name = unnamed if call.name == DEFAULT_NAME else call.name
+        return _asks_for(name, config, credential, again)
     if not ours(line):
         return Fault(f"names another helper, which is not tried here: {replacing}")
     program = program_of(line)
@@ -69,11 +72,9 @@ def program_of(line: str) -> str | None:
     return words[0]
 
 
-def _asks_for(
-    call: HelperCall, config: Config, credential: CredentialConfig, again: str
-) -> Fault | None:
+def _asks_for(name: str, config: Config, credential: CredentialConfig, again: str) -> Fault | None:
     try:
-        asked = find_credential(config, call.name)
+        asked = find_credential(config, name)
     except BrokerError:
         return Fault(f"asks for a credential that is not configured: {again}")
     if asked.name == credential.name:

@@ -108,13 +108,16 @@ def wanted(
     credential: CredentialConfig,
     ttl: int,
     variables: Mapping[str, str] = MappingProxyType({}),
+    *,
+    named: bool = True,
 ) -> dict[tuple[str, ...], Any]:
     """Return the members to set. *ttl* is in seconds; the variable counts milliseconds.
 
-    *variables* are set as well.
+    *variables* are set as well. *named*: the line names the credential.
     """
+    line = f"exec {shlex.quote(str(helper))}"
     members: dict[tuple[str, ...], Any] = {
-        HELPER: f"exec {shlex.quote(str(helper))} {shlex.quote(credential.name)}",
+        HELPER: f"{line} {shlex.quote(credential.name)}" if named else line,
         TTL: str(ttl * 1000),
     }
     # We set nothing that Claude Code does by itself.

@@ -35,10 +35,10 @@ from credward.cli.setup.planning import (
 from credward.cli.setup.settings_file import Record
 from credward.cli.setup.undo import memory_of_claude_code, tell_undone
 from credward.cli.setup.variables import chosen_variables
-from credward.cli.start import paths
+from credward.cli.start import paths, reach
 from credward.config import CredentialConfig, environment, load_config
 from credward.errors import BrokerError, Kind
-from credward.issuing.asking import find_credential
+from credward.issuing.asking import DEFAULT_NAME, find_credential
 
 __all__ = ["command"]
 
@@ -102,6 +102,7 @@ def command(ctx: click.Context, undo: bool, everything: bool) -> None:
     metavar="FILE",
     help="Allow these certificates of NODE_EXTRA_CA_CERTS.",
 )
+@click.option("--active", is_flag=True, help="Ask for what credward use chose, not for a NAME.")
 @click.option(
     "--allow-proxy", "proxies", multiple=True, metavar="URL", help="Allow this HTTPS_PROXY."
 )
@@ -129,7 +130,7 @@ def claude_code_command(name: str, **words: Any) -> None:
         if options.undo:
             plan, allowing = plan_undo(target, _record_of(target)), None
         else:
-            credential = find_credential(load_config(paths()), name)
+            credential = _credential(name, options)
             name = credential.name
             plan = plan_set_up(
                 target,
@@ -155,6 +156,19 @@ def claude_code_command(name: str, **words: Any) -> None:
         from credward.cli.doctor import examine
 
         sys.exit(examine(name, settings=target))
+
+
+def _credential(name: str, options: Options) -> CredentialConfig:
+    """Return the credential to set up for; with `--active` the one that counts here now."""
+    config = load_config(paths())
+    if not options.active:
+        return find_credential(config, name)
+    if name != DEFAULT_NAME:
+        raise click.UsageError("--active takes no NAME: choose one with credward use")
+    from credward.cli.chosen import CLAUDE, chosen_here
+
+    chosen = chosen_here(config, reach(start=True).choices(), CLAUDE)
+    return chosen.credential or find_credential(config, name)
 
 
 def _allowing(
@@ -261,10 +275,10 @@ def _print_managed(name: str, options: Options) -> None:
         raise BrokerError(
             Kind.BAD_REQUEST, f"credward writes no managed settings: to undo them, remove {target}"
         )
-    credential = find_credential(load_config(paths()), name)
+    credential = _credential(name, options)
     variables = chosen_variables(options.variables, "", None)
     text = ""
-    members = members_for(credential, options.ttl, shared=False, variables=variables)
+    members = members_for(credential, options, shared=False, variables=variables)
     for path, value in members.items():
         text = set_member(text, path, value)
     if options.as_json:

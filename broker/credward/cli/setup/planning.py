@@ -38,7 +38,10 @@ _ON_PATH = Path("credward-helper")
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """The options of one run; *file* replaces the file of *level*."""
+    """The options of one run; *file* replaces the file of *level*.
+
+    *active*: the helper's line names no credential, so `credward use` chooses.
+    """
 
     level: str
     file: Path | None
@@ -51,6 +54,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     replace: bool
     undo: bool
     as_json: bool
+    active: bool
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,16 +109,22 @@ def shared_notes(target: Path, name: str) -> Iterator[str]:
 
 
 def members_for(
-    credential: CredentialConfig, ttl: int | None, *, shared: bool, variables: Mapping[str, str]
+    credential: CredentialConfig,
+    options: Options,
+    *,
+    shared: bool,
+    variables: Mapping[str, str],
 ) -> dict[tuple[str, ...], Any]:
     """Return the members to set; raise `fix-configuration` if a helper cannot give *credential*."""
     from credward.cli.helper_probe import find_helper
 
     if (problem := claude_code.misfit(credential)) is not None:
         raise BrokerError(Kind.FIX_CONFIGURATION, f'"{credential.name}" {problem}')
+    ttl = options.ttl
     if ttl is None:
         ttl = claude_code.cache_time(_life(credential))
-    return claude_code.wanted(_ON_PATH if shared else find_helper(), credential, ttl, variables)
+    helper = _ON_PATH if shared else find_helper()
+    return claude_code.wanted(helper, credential, ttl, variables, named=not options.active)
 
 
 def plan_set_up(
@@ -128,7 +138,7 @@ def plan_set_up(
     """Return what makes Claude Code ask for *credential*; *earlier*: what we did to the file."""
     before = settings_file.read(target)
     variables = chosen_variables(options.variables, before, earlier)
-    members = members_for(credential, options.ttl, shared=shared, variables=variables)
+    members = members_for(credential, options, shared=shared, variables=variables)
     after, changes = settings_file.apply(before, members, earlier)
     for change in changes:
         foreign = change.path == list(claude_code.HELPER) and change.before is not None

@@ -294,7 +294,7 @@ def test_a_format_that_does_not_exist_is_asked_of_nobody(run):
     status, _, body = ask(run, service, "/v1/credentials/a/yaml")
 
     assert (status, service.asked) == (400, [])
-    assert b"use one of env, headers, json, token" in body
+    assert b"one of env, headers, json, token" in body
 
 
 def test_a_token_that_has_no_such_shape_is_an_error(run):

@@ -1,0 +1,23 @@
+"""Which credential an agent gets in this folder if it names none, by the owner's choices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from credward import wire
+from credward.config import Config
+from credward.issuing.choices import Choice, Choices, Chosen
+
+__all__ = ["CLAUDE", "chosen_here"]
+
+# How choices and policies call Claude Code.
+CLAUDE = "claude"
+
+
+def chosen_here(config: Config, told: wire.ChoiceList, agent: str) -> Chosen:
+    """Return what *agent* gets here; *told*: the choices that the daemon keeps."""
+    made = tuple(
+        Choice(credential=each.credential, folder=each.folder, agent=each.agent)
+        for each in told.choices
+    )
+    return Choices(made=made).pick(config, folder=str(Path.cwd()), agent=agent)

@@ -27,6 +27,8 @@ __all__ = ["AuditLines", "Client"]
 _LONGEST_ANSWER = 64 * 1024 * 1024
 _LONGEST_TOKEN = 16_384
 _REFRESH_TIMEOUT = 30.0
+# What a probe may take after its token was minted (seconds); the daemon gives it 20.
+_PROBE_TIMEOUT = 25.0
 # Opening the store may ask the keychain, and a passphrase takes time (seconds).
 _STORE_TIMEOUT = 75.0
 
@@ -111,6 +113,19 @@ class Client:
         report = wire.RejectedReport(token_id=token_id, reason=reason, until=until)
         body = wire.encode(report)
         self._ask("POST", _path(credential) + "/rejected", body=body)
+
+    def probe(
+        self, credential: str, probe: wire.Probe, timeout: float = _REFRESH_TIMEOUT
+    ) -> wire.ProbeResult:
+        """Have one request of one token sent to the service that takes this credential's token.
+
+        *timeout*: how long a mint may take before that.
+        """
+        query, body = {"timeout": f"{timeout:.3f}"}, wire.encode(probe)
+        whole = timeout + _PROBE_TIMEOUT
+        path = _path(credential) + "/probe"
+        answer = self._ask("POST", path, query, body=body, timeout=whole)
+        return self._read(answer, wire.ProbeResult)
 
     def choices(self) -> wire.ChoiceList:
         """Return what was chosen for callers that name no credential."""

@@ -38,6 +38,8 @@ __all__ = [
     "LoginStarted",
     "Nothing",
     "Passphrase",
+    "Probe",
+    "ProbeResult",
     "Problem",
     "Ready",
     "RefreshResult",
@@ -235,6 +237,43 @@ class RejectedReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     token_id: Word | None = None
     reason: RejectionReason = "unauthorized"
     until: Annotated[float, msgspec.Meta(gt=0, le=1e11)] | None = None
+
+
+class Probe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Body of `POST .../probe`: what to ask the service behind a credential.
+
+    *model* null: a small one that the service is known to have. *base_url*: which of the allowed
+    ones, null: the first. *workspace*: for the Claude Platform on AWS.
+    """
+
+    model: (
+        Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,255}$")] | None
+    ) = None
+    base_url: Word | None = None
+    workspace: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,128}$")] | None = None
+
+
+class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How the service answered the one request; nothing of its text.
+
+    *credential* is the one whose token was sent, *service* a short name for the form of the
+    request, *address* where it went (scheme, host and port). *status* 0: no answer, *trouble* says
+    how the connection ended (`upstream.Trouble`; *proxied*: with the proxy). *request_id* is the
+    server's name for the request, *error* a word of a closed list, each empty if there is none.
+    """
+
+    credential: str
+    token_id: str
+    service: str
+    address: str
+    model: str
+    region: str = ""
+    status: int = 0
+    trouble: str | None = None
+    proxied: bool = False
+    request_id: str = ""
+    error: str = ""
+    retry_after: float | None = None
 
 
 class ReloadResult(msgspec.Struct, frozen=True, kw_only=True):

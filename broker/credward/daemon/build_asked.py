@@ -31,6 +31,7 @@ from credward.issuing.fallbacks import Fallbacks
 from credward.issuing.gate import Gate, Holder
 from credward.issuing.issuer import Issuer
 from credward.issuing.metrics import Metrics
+from credward.issuing.probing import Prober
 from credward.issuing.recording import Recorder
 from credward.logins.logins import Logins
 from credward.logins.notices import LoginNotices
@@ -61,6 +62,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     gate: Gate
     issuer: Issuer
+    prober: Prober
     status: StatusService
     grants: GrantService
     logins: LoginService
@@ -78,8 +80,7 @@ def build_asked(
 ) -> Asked:
     """Return the parts; *holder* has the current configuration and policy."""
     recorder, metrics = Recorder(clock=clock, audit=process.audit), Metrics()
-    login_waiters = LoginWaiters()
-    locking = Locking(kept=kept, minted=minted)
+    login_waiters, locking = LoginWaiters(), Locking(kept=kept, minted=minted)
     gate, idle_lock = _gate(clock, holder, kept, recorder, locking, process)
     fallbacks = Fallbacks(clock=clock, view=minted.driver.view, holds=minted.driver.holds)
     issuer = Issuer(
@@ -122,6 +123,7 @@ def build_asked(
     return Asked(
         gate=gate,
         issuer=issuer,
+        prober=Prober(clock=clock, gate=gate, issuer=issuer, pool=process.login_pool),
         status=status,
         grants=grants,
         logins=logins,

@@ -165,6 +165,7 @@ def _doors(config: Config, socket_path: Path, asked: Asked) -> tuple[Door, ...]:
             peers=peer_identifier(own_uid=os.geteuid(), user_mode=own_home),
             services=Services(
                 issuer=asked.issuer,
+                prober=asked.prober,
                 status=asked.status,
                 daemon=asked.daemon,
                 manage=asked.manage,

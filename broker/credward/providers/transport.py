@@ -12,12 +12,14 @@ import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
 import urllib3
 from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
+    NameResolutionError,
     NewConnectionError,
     ProxyError,
     SSLError,
@@ -29,8 +31,9 @@ from credward.named_files import check_file
 from credward.providers.provider import HttpRequest, HttpResponse
 from credward.settings.checks import is_loopback, origin_of
 from credward.settings.network import NetworkSettings
+from credward.upstream import Trouble
 
-__all__ = ["Transport"]
+__all__ = ["Transport", "Unanswered"]
 
 # Token answers and metadata are a few KiB; a longer answer is something else (bytes).
 _MAX_BODY = 64 * 1024
@@ -38,6 +41,23 @@ _CONNECT_TIMEOUT = 10.0
 # The instance metadata service of a cloud's machine: on its host, never on a network, and in the
 # clear everywhere (the same address at Azure, AWS and Google).
 _METADATA_HOST = "169.254.169.254"
+
+
+# OpenSSL's numbers for what is wrong with a certificate (X509_V_ERR_…): not trusted, not valid now,
+# or for another host or address.
+_CERTIFICATE: dict[int, Trouble] = {
+    **dict.fromkeys((2, 18, 19, 20, 21), "tls-untrusted"),
+    **dict.fromkeys((9, 10), "tls-expired"),
+    **dict.fromkeys((62, 64), "tls-name"),
+}
+
+
+class Unanswered(msgspec.Struct, frozen=True, kw_only=True):
+    """Why there is no answer; *sent* as in a `Failure`, *proxied*: the proxy's trouble."""
+
+    trouble: Trouble
+    sent: Sent
+    proxied: bool
 
 
 class _NotPublicError(HTTPError):
@@ -70,45 +90,42 @@ class Transport:
         self, http_request: HttpRequest, *, credential: str, max_body: int = _MAX_BODY
     ) -> HttpResponse:
         """Send one request, or raise `BrokerError`; redirects are answers like any other."""
-        host = _check_url(http_request.url, credential)
-        _check_headers(http_request, host, credential)
-        public = http_request.learned and not self._network.may_be_private(host)
-        if public and not _may_be_public(http_request.url):
-            raise _failure(_NotPublicError(), host, credential)
-        failure = None
-        try:
-            secure = urlsplit(http_request.url).scheme == "https"
-            certificate = http_request.client_certificate if secure else None
-            pool = self._pool(host, certificate, credential, secure=secure, public=public)
-            response = pool.request(
-                http_request.method,
-                http_request.url,
-                headers=dict(http_request.headers),
-                body=http_request.body or None,
-                redirect=False,
-                retries=False,
-                preload_content=False,
-                timeout=urllib3.Timeout(
-                    connect=min(_CONNECT_TIMEOUT, http_request.timeout), read=http_request.timeout
-                ),
-            )
-            body = response.read(max_body + 1, decode_content=True)
-            # Closed if a part is left unread: it would look like the next answer.
-            response.close() if len(body) > max_body else response.release_conn()
-        except (HTTPError, OSError, ValueError) as error:
-            failure = _failure(error, host, credential)
-        # Out here: the error, which may quote the URL, is not even its context.
-        if failure is not None:
-            raise failure
-        if len(body) > max_body:
+        answer = self.exchange(http_request, credential=credential, max_body=max_body)
+        host = urlsplit(http_request.url).hostname or ""
+        if isinstance(answer, Unanswered):
+            raise _failure(answer, host, credential)
+        if len(answer.body) > max_body:
             raise BrokerError(
                 Kind.PROVIDER_REFUSED,
                 f'"{credential}" got no token, {host} sent more than {max_body // 1024} KiB: '
                 "check the URL in the configuration",
                 sent="maybe",
             )
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return HttpResponse(status=response.status, headers=headers, body=body)
+        return answer
+
+    def exchange(
+        self, http_request: HttpRequest, *, credential: str, max_body: int = _MAX_BODY
+    ) -> HttpResponse | Unanswered:
+        """Send one request; a longer body than *max_body* is cut off after one byte more.
+
+        Raise `BrokerError` for a request that must not be sent.
+        """
+        host = _check_url(http_request.url, credential)
+        _check_headers(http_request, host, credential)
+        public = http_request.learned and not self._network.may_be_private(host)
+        if public and not _may_be_public(http_request.url):
+            raise _not_public(host, credential)
+        secure = urlsplit(http_request.url).scheme == "https"
+        certificate = http_request.client_certificate if secure else None
+        try:
+            pool = self._pool(host, certificate, credential, secure=secure, public=public)
+            return _exchange(pool, http_request, max_body)
+        except _NotPublicError:
+            pass
+        except (HTTPError, OSError, ValueError) as error:
+            return _unanswered(error)
+        # Out here: the error, which may quote the URL, is not even its context.
+        raise _not_public(host, credential)
 
     def close(self) -> None:
         """Close the connections that were kept open."""
@@ -142,6 +159,26 @@ class Transport:
             pool.pool_classes_by_scheme = {"https": _PublicPool}
         self._pools[key] = pool
         return pool
+
+
+def _exchange(pool: urllib3.PoolManager, http_request: HttpRequest, max_body: int) -> HttpResponse:
+    response = pool.request(
+        http_request.method,
+        http_request.url,
+        headers=dict(http_request.headers),
+        body=http_request.body or None,
+        redirect=False,
+        retries=False,
+        preload_content=False,
+        timeout=urllib3.Timeout(
+            connect=min(_CONNECT_TIMEOUT, http_request.timeout), read=http_request.timeout
+        ),
+    )
+    body = response.read(max_body + 1, decode_content=True)
+    # Closed if a part is left unread: it would look like the next answer.
+    response.close() if len(body) > max_body else response.release_conn()
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return HttpResponse(status=response.status, headers=headers, body=body)
 
 
 def _trust(
@@ -214,32 +251,55 @@ def _is_public(address: str) -> bool:
     return (getattr(found, "ipv4_mapped", None) or found).is_global
 
 
-def _failure(error: Exception, host: str, credential: str) -> BrokerError:
-    """Classify; the text of the error stays out of the message, because it may quote the URL."""
+def _unanswered(error: Exception) -> Unanswered:
+    """Classify; the text of the error is not kept, because it may quote the URL."""
     reason: BaseException = error
+    proxied = isinstance(error, ProxyError)
     if isinstance(error, ProxyError) and isinstance(error.original_error, Exception):
         reason = error.original_error
     sent: Sent = "maybe"
-    kind = Kind.PROVIDER_UNREACHABLE
+    trouble: Trouble = "closed"
     match reason:
-        case _NotPublicError():
-            return BrokerError(
-                Kind.FIX_CONFIGURATION,
-                f'"{credential}" got no token, its server names {host}, which is in a private '
-                "network: add it to network.private_hosts if that is right",
-            )
+        case NameResolutionError():
+            trouble, sent = "dns", "no"
+        case NewConnectionError() if isinstance(reason.__cause__, ConnectionRefusedError):
+            trouble, sent = "refused", "no"
         case NewConnectionError() | ConnectTimeoutError():
-            what, sent = "is unreachable (no connection): check network and VPN", "no"
+            trouble, sent = "unreachable", "no"
         case SSLError() | ssl.SSLError():
-            what = "is not trusted (TLS certificate): set network.ca to the PEM file of its CA"
+            inner = reason.args[0] if reason.args else None
+            trouble = "tls"
+            if isinstance(inner, ssl.SSLCertVerificationError):
+                trouble = _CERTIFICATE.get(inner.verify_code, "tls")
             # A handshake that failed comes before the request; any later TLS error does not.
             sent = "no" if "CERTIFICATE_VERIFY_FAILED" in str(reason) else "maybe"
         case TimeoutError():
+            trouble = "timeout"
+    return Unanswered(trouble=trouble, sent=sent, proxied=proxied)
+
+
+def _failure(unanswered: Unanswered, host: str, credential: str) -> BrokerError:
+    kind = Kind.PROVIDER_UNREACHABLE
+    match unanswered.trouble:
+        case "dns" | "refused" | "unreachable":
+            what = "is unreachable (no connection): check network and VPN"
+        case "tls" | "tls-untrusted" | "tls-expired" | "tls-name":
+            what = "is not trusted (TLS certificate): set network.ca to the PEM file of its CA"
+        case "timeout":
             kind, what = Kind.TIMED_OUT, "did not answer in time: check network and VPN"
         case _:
             what = "closed the connection without an answer: check network and proxy"
-    via = " (through the proxy)" if isinstance(error, ProxyError) else ""
-    return BrokerError(kind, f'"{credential}" got no token, {host}{via} {what}', sent=sent)
+    via = " (through the proxy)" if unanswered.proxied else ""
+    text = f'"{credential}" got no token, {host}{via} {what}'
+    return BrokerError(kind, text, sent=unanswered.sent)
+
+
+def _not_public(host: str, credential: str) -> BrokerError:
+    return BrokerError(
+        Kind.FIX_CONFIGURATION,
+        f'"{credential}" got no token, its server names {host}, which is in a private '
+        "network: add it to network.private_hosts if that is right",
+    )
 
 
 def _expand(path: str) -> str:

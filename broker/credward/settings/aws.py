@@ -106,6 +106,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return Meaning(
             kind=self._kind,
             service=self._service,
+            region=self.region,
             server=self._server,
             base_urls=self._base_urls,
             grant=self._grant,

@@ -96,6 +96,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """What these settings mean to the rest of the broker."""
         return Meaning(
             service=self._service,
+            region=self.region,
+            project=self.project,
             server=self._server,
             base_urls=self._base_urls,
             grant=self._grant,

@@ -26,9 +26,10 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
     long a token lasts, None if only a mint can tell. *kind*: the kind of token, None likewise.
 
     *service*: which service takes the token, None if a base URL must say so. *base_urls*: those of
-    that service, the usual one first. *refuse_base_urls* raises `ValueError` for base URLs where
-    the token would not work. *audiences*: those that callers may name without `serve.audiences`.
-    *env_name*: the variable that the vendor's clients read it from.
+    that service, the usual one first. *region* and *project*: where in the vendor's cloud its
+    clients ask. *refuse_base_urls* raises `ValueError` for base URLs where the token would not
+    work. *audiences*: those that callers may name without `serve.audiences`. *env_name*: the
+    variable that the vendor's clients read it from.
 
     *handed_out*: the source of a secret that is handed out as it is, None if a token is minted.
     *presents_once*: what a mint presents may be used up, so the next one must know. *files*: what
@@ -43,6 +44,8 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
     lifetime: float | None = None
     kind: str | None = None
     service: Service | None = None
+    region: str | None = None
+    project: str | None = None
     base_urls: tuple[str, ...] = ()
     refuse_base_urls: Callable[[tuple[str, ...]], None] | None = None
     audiences: tuple[str, ...] = ()

@@ -21,8 +21,8 @@ __all__ = ["GROUP", "OWN_KINDS", "SETTINGS", "settings_of"]
 
 # A package with a provider registers its settings here, under the provider's name.
 GROUP = "credward.settings"
-# Kinds of worker for the daemon itself: not for credentials or plug-ins.
-OWN_KINDS = frozenset({"keychain"})
+# Kinds of worker for the daemon itself: not for credentials or plug-ins. A probe has no settings.
+OWN_KINDS = frozenset({"keychain", "probe"})
 # Files of this folder with the class `Settings`.
 _BUILT_IN = ("anthropic", "aws", "command", "entra", "gcp", "local", "oauth", "static", "vault")
 

@@ -11,7 +11,14 @@ from collections.abc import Mapping
 
 import msgspec
 
-__all__ = ["RULES", "WorkerRules", "build_environment", "build_program_environment", "rules_of"]
+__all__ = [
+    "PROBE",
+    "RULES",
+    "WorkerRules",
+    "build_environment",
+    "build_program_environment",
+    "rules_of",
+]
 
 # Text encoding and time zone: harmless, and needed.
 _LOCALE = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
@@ -55,6 +62,8 @@ _AWS = (
 _AZURE_IDENTITY = ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "MSI_ENDPOINT", "MSI_SECRET")
 # How a job of GitHub Actions gets its own OIDC token.
 _GITHUB = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
+# The kind of worker that asks the service behind a credential.
+PROBE = "probe"
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 _NOWHERE = "/nonexistent"
 # How a program reaches the desktop of the user that started the daemon.
@@ -108,6 +117,8 @@ RULES: Mapping[str, WorkerRules] = {
     # once at a time.
     "keychain": WorkerRules(variables=(*_HOME, "XDG_CURRENT_DESKTOP"), size=1, spare=0),
     "local": WorkerRules(),
+    # HOME is for `network.ca`, which may begin with ~/. It reads nothing else, and mints nothing.
+    PROBE: WorkerRules(variables=("HOME",), size=1, spare=0),
     # `ant` keeps its profiles below HOME, or where this variable says.
     "anthropic": WorkerRules(variables=(*_HOME, "ANTHROPIC_CONFIG_DIR"), programs=True),
     # The vendors' own variables; `~/.vault-token`, or a program, may hold what is presented. A

@@ -1,7 +1,8 @@
 """Messages between daemon and worker: JSON lines over a socketpair.
 
-A mint is one line each way. A login is a conversation: the worker says what to show to the user
-(`LoginStep`), the daemon passes on what the user types (`LoginAnswer`), and `GrantGiven` ends it.
+A mint, or a probe, is one line each way. A login is a conversation: the worker says what to show to
+the user (`LoginStep`), the daemon passes on what the user types (`LoginAnswer`), and `GrantGiven`
+ends it.
 Both ends import this. It moves and checks bytes; `pool` decides when to start, wait or kill, and
 `main` mints.
 """
@@ -16,6 +17,7 @@ import msgspec
 from credward.errors import Failure, Kind, Recovery, Sent
 from credward.settings.network import NetworkSettings
 from credward.tokens import Secret, TokenKind
+from credward.upstream import Question, Reply
 from credward.workers.token_bytes import wipe
 
 __all__ = [
@@ -31,6 +33,8 @@ __all__ = [
     "MintRequest",
     "Minted",
     "MintedToken",
+    "ProbeRequest",
+    "Probed",
     "Request",
     "RevokeRequest",
     "Rotated",
@@ -97,6 +101,17 @@ class LoginRequest(_Request, frozen=True, kw_only=True, tag="login"):
 
 class RevokeRequest(_Request, frozen=True, kw_only=True, tag="revoke"):
     """One grant to revoke upstream."""
+
+
+class ProbeRequest(msgspec.Struct, frozen=True, kw_only=True, tag="probe"):
+    """One question to ask with *token*, of kind *kind*; *now* as in a mint."""
+
+    credential: str
+    question: Question
+    token: Secret
+    kind: TokenKind
+    network: NetworkSettings = NetworkSettings()
+    now: float
 
 
 class LoginAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="answer"):
@@ -197,6 +212,12 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     """The request is done, with no result."""
 
 
+class Probed(msgspec.Struct, frozen=True, kw_only=True, tag="probed"):
+    """The question was asked."""
+
+    reply: Reply
+
+
 class MintedToken(msgspec.Struct, kw_only=True):
     """A minted token in the daemon. *body* is the plain text: the receiver wipes it.
 
@@ -232,9 +253,9 @@ def _conceal(wanted: type, value: object) -> object:
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_reveal)
-Request = MintRequest | LoginRequest | RevokeRequest | LoginAnswer
+Request = MintRequest | LoginRequest | RevokeRequest | ProbeRequest | LoginAnswer
 _request_decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request, dec_hook=_conceal)
-Message = Hello | Minted | Failed | LoginStep | GrantGiven | Done
+Message = Hello | Minted | Failed | LoginStep | GrantGiven | Done | Probed
 _answer_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 
 

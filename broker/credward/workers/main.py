@@ -49,6 +49,8 @@ from credward.workers.link import (
     Message,
     Minted,
     MintRequest,
+    Probed,
+    ProbeRequest,
     Request,
     RevokeRequest,
     decode_request,
@@ -170,6 +172,8 @@ class _Worker:
                 return self._login(request)
             case RevokeRequest():
                 return self._revoke(request)
+            case ProbeRequest():
+                return self._probe(request)
             case LoginAnswer():
                 # For a prompt of a login that has ended.
                 return None
@@ -258,6 +262,18 @@ class _Worker:
                 self._provider_request(request), self._io(request)
             )
         return Done()
+
+    def _probe(self, request: ProbeRequest) -> Message:
+        from credward.providers.upstream import Asked, ask  # noqa: PLC0415 - only its worker needs it
+
+        asked = Asked(
+            credential=request.credential,
+            question=request.question,
+            token=request.token,
+            kind=request.kind,
+            now=request.now,
+        )
+        return Probed(reply=ask(asked, self._transport(request.network)()))
 
     def _load(self) -> Provider:
         if self._provider is None:

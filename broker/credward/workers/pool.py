@@ -16,7 +16,8 @@ import msgspec
 from credward.clock import Clock
 from credward.errors import BrokerError, Failure, Kind
 from credward.paths import environment
-from credward.workers.environment import rules_of
+from credward.upstream import Reply
+from credward.workers.environment import PROBE, rules_of
 from credward.workers.lane import JournalMaker, Lane, Rotating, TimeAllowed
 from credward.workers.link import (
     GrantGiven,
@@ -25,6 +26,7 @@ from credward.workers.link import (
     LoginStep,
     MintedToken,
     MintRequest,
+    ProbeRequest,
     RevokeRequest,
 )
 from credward.workers.slots import Slots
@@ -153,6 +155,20 @@ class WorkerPool:
         )
         async with self._errand(provider, deadline, over) as worker:
             await worker.revoke(request)
+
+    async def probe(self, request: ProbeRequest, *, deadline: float) -> Reply:
+        """Ask one question of the service that takes a token, in a worker of its own.
+
+        So a service that hangs holds up no mint.
+        """
+        over = Failure.of(
+            Kind.TIMED_OUT,
+            f'"{request.credential}" was not answered within {deadline:g} s: '
+            "check network and proxy, then ask again",
+            sent="maybe",
+        )
+        async with self._errand(PROBE, deadline, over) as worker:
+            return await worker.probe(request)
 
     def snapshot(self) -> list[WorkerView]:
         """Return the live workers."""

@@ -19,13 +19,14 @@ from credward.workers.link import (
     LoginStep,
     Minted,
     MintedToken,
+    Probed,
     decode_answer,
 )
 from credward.workers.token_bytes import take_token, token_id, wipe
 
 __all__ = ["AnswerReceiver", "LinkBrokenError"]
 
-Answer = Hello | Failed | MintedToken | GrantGiven | Done
+Answer = Hello | Failed | MintedToken | GrantGiven | Done | Probed
 
 
 class LinkBrokenError(Exception):

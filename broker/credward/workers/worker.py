@@ -17,6 +17,7 @@ from typing import Protocol
 import credward
 from credward.errors import BrokerError, Kind, Sent
 from credward.processes import kill_session, kill_tree
+from credward.upstream import Reply
 from credward.workers.environment import build_environment, rules_of
 from credward.workers.link import (
     MAX_LINE,
@@ -29,6 +30,8 @@ from credward.workers.link import (
     LoginStep,
     MintedToken,
     MintRequest,
+    Probed,
+    ProbeRequest,
     RevokeRequest,
     encode_request,
 )
@@ -148,9 +151,16 @@ class Worker:
         if not isinstance(await self._ask(request, "revocation"), Done):
             raise self._wrong("revocation")
 
+    async def probe(self, request: ProbeRequest) -> Reply:
+        """Ask one question of the service that takes a token."""
+        message = await self._ask(request, "probe")
+        if not isinstance(message, Probed):
+            raise self._wrong("probe")
+        return message.reply
+
     async def _ask(
-        self, request: MintRequest | LoginRequest | RevokeRequest, what: str
-    ) -> MintedToken | GrantGiven | Done:
+        self, request: MintRequest | LoginRequest | RevokeRequest | ProbeRequest, what: str
+    ) -> MintedToken | GrantGiven | Done | Probed:
         answer = self._receiver.expect()
         self._send(request)
         self.mints += 1
@@ -213,7 +223,9 @@ class Worker:
 
     # --- work
 
-    def _send(self, request: MintRequest | LoginRequest | RevokeRequest | LoginAnswer) -> None:
+    def _send(
+        self, request: MintRequest | LoginRequest | RevokeRequest | ProbeRequest | LoginAnswer
+    ) -> None:
         """Write the request at once and wipe it; a transport might keep it for later."""
         try:
             line = encode_request(request)

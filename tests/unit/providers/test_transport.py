@@ -7,6 +7,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import trustme
@@ -15,7 +16,7 @@ import urllib3
 from canaries import MARK, canary
 from credward.errors import BrokerError, Kind
 from credward.providers.provider import HttpRequest
-from credward.providers.transport import Transport, _check_url
+from credward.providers.transport import Transport, Unanswered, _check_url
 from credward.settings.network import NetworkSettings
 from fakes.http_server import Handler, HttpServer
 from waiting import PATIENCE
@@ -109,6 +110,72 @@ def test_t6_after_the_request_left_nobody_knows(path, kind, timeout):
         error = failure(url + path, timeout=timeout)
 
     assert (error.kind, error.failure.sent) == (kind, "maybe")
+
+
+def exchange(url, *, network=None, timeout=PATIENCE):
+    transport = Transport(network or NetworkSettings())
+    try:
+        return transport.exchange(
+            HttpRequest(method="POST", url=url, body=b"x", timeout=timeout), credential="gateway"
+        )
+    finally:
+        transport.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "timeout", "trouble"), [("/reset", PATIENCE, "closed"), ("/silence", 1.0, "timeout")]
+)
+def test_says_how_a_connection_ended(path, timeout, trouble):
+    """For those who tell people, not only whether to try again."""
+    with serving() as url:
+        ended = exchange(url + path, timeout=timeout)
+
+    assert ended == Unanswered(trouble=trouble, sent="maybe", proxied=False)
+
+
+def test_says_that_nobody_listens():
+    """Here, or at the proxy."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        here = exchange(f"http://127.0.0.1:{port}/")
+        proxy = NetworkSettings(proxy=f"http://127.0.0.1:{port}")
+        there = exchange("https://llm.example.com/", network=proxy)
+
+    assert here == Unanswered(trouble="refused", sent="no", proxied=False)
+    assert there == Unanswered(trouble="refused", sent="no", proxied=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "since", "trusted", "trouble"),
+    [
+        ("127.0.0.1", -1, False, "tls-untrusted"),
+        ("127.0.0.2", -1, True, "tls-name"),
+        ("llm.example.com", -1, True, "tls-name"),
+        ("127.0.0.1", -3, True, "tls-expired"),
+    ],
+)
+def test_says_what_is_wrong_with_a_certificate(tmp_path, name, since, trusted, trouble):
+    """*since*: its days from then, two of them."""
+    ca, other = trustme.CA(), trustme.CA()
+    start = datetime.now(UTC) + timedelta(days=since)
+    certificate = ca.issue_cert(name, not_before=start, not_after=start + timedelta(days=2))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    (ca if trusted else other).cert_pem.write_to_path(tmp_path / "ca.pem")
+    with serving(context) as url:
+        ended = exchange(url, network=NetworkSettings(ca=str(tmp_path / "ca.pem")))
+
+    assert ended == Unanswered(trouble=trouble, sent="no", proxied=False)
+
+
+def test_a_long_answer_is_cut_for_those_who_need_its_head_only():
+    """After one byte more than the limit, by which it is known to be longer."""
+    with serving() as url:
+        answer = exchange(f"{url}/huge")
+
+    assert not isinstance(answer, Unanswered)
+    assert (answer.status, len(answer.body)) == (200, 64 * 1024 + 1)
 
 
 def test_t6_an_answer_over_the_limit_is_refused():

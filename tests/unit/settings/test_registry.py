@@ -21,7 +21,7 @@ def test_lists_the_built_in_providers():
     folder = Path(settings_package.__path__[0])
     files = {each.stem for each in folder.glob("*.py") if "\nclass Settings(" in each.read_text()}
 
-    assert files == {*SETTINGS, *OWN_KINDS}
+    assert files == {*SETTINGS, *OWN_KINDS} - {"probe"}
     assert len(list(SETTINGS)) == len(SETTINGS)
 
 
@@ -68,12 +68,14 @@ def test_an_unknown_name_is_a_key_error():
 
 def test_no_credential_names_a_worker_of_the_daemons_own(tmp_path, monkeypatch):
     """The keychain's worker has settings, but is no provider; no plug-in makes it one."""
-    install_plug_in(tmp_path, "one", settings={"keychain": "Settings"}, source="Settings = 1\n")
+    claims = {"keychain": "Settings", "probe": "Settings"}
+    install_plug_in(tmp_path, "one", settings=claims, source="Settings = 1\n")
     monkeypatch.syspath_prepend(tmp_path)
 
-    assert set(OWN_KINDS) == {"keychain"}
+    assert set(OWN_KINDS) == {"keychain", "probe"}
     assert OWN_KINDS.isdisjoint(SETTINGS)
     assert "keychain" not in SETTINGS
+    assert "probe" not in SETTINGS
     assert settings_of("keychain") is KeychainSettings
     assert settings_of("local") is SETTINGS["local"]
     with pytest.raises(KeyError):

@@ -8,15 +8,20 @@ import functools
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from credward.errors import BrokerError, Kind
+from credward.tokens import Secret
+from credward.upstream import Question
 from credward.workers import pool as pool_module
+from credward.workers.link import ProbeRequest
 from credward.workers.slots import Slots
 from fakes.clock import FakeClock
+from fakes.model_service import ModelService
 from fakes.watching import gone
 from fakes.worker_program import worker_program
 from waiting import PATIENCE, until, until_async
@@ -72,6 +77,39 @@ async def test_t18_at_the_deadline_worker_and_program_are_killed(make_pool, ask,
     pids = [int(line) for line in (tmp_path / "p").read_text().split()]
     assert len(pids) == 2
     await until_async(lambda: all(gone(pid) for pid in pids))
+
+
+async def test_a_probe_that_hangs_is_killed_at_its_deadline(make_pool):
+    """Its worker is none of those that mint, and nothing of it stays."""
+    pool = make_pool()
+    with ModelService() as service:
+        answering = threading.Event()
+        service.before = lambda: answering.wait(PATIENCE)
+        request = ProbeRequest(
+            credential="gateway",
+            question=Question(
+                url=f"{service.url}/v1/messages",
+                headers={"anthropic-version": "1"},
+                body='{"model": "m", "max_tokens": 1, "messages": [1]}',
+                present="both",
+                timeout=PATIENCE,
+            ),
+            token=Secret("t"),
+            kind="bearer",
+            now=0.0,
+        )
+        asking = asyncio.create_task(pool.probe(request, deadline=8.0))
+        await until_async(lambda: service.received or asking.done())
+        (pid,) = pool.pids()
+        assert pool.snapshot() == []
+        with pytest.raises(BrokerError) as caught:
+            await asking
+        answering.set()
+
+    assert caught.value.kind is Kind.TIMED_OUT
+    assert "was not answered within 8 s" in caught.value.message
+    await until_async(lambda: gone(pid))
+    assert pool.pids() == frozenset()
 
 
 async def test_t18_hung_commands_do_not_block_other_providers(make_pool, ask, monkeypatch):

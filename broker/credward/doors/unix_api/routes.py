@@ -32,6 +32,7 @@ from credward.formats.registry import Shaped, ShapeRequest, check_format, shape
 from credward.http.messages import Handler, HttpRequest, HttpResponse, RefusedRequest, wipe
 from credward.issuing.asking import NOTHING
 from credward.issuing.issuer import Issuer, Report
+from credward.issuing.probing import Prober
 from credward.issuing.released import Released
 from credward.lifecycle.vocabulary import Reason
 from credward.policy.client_variables import VARIABLES_HEADER
@@ -49,6 +50,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     """What the socket API gives access to."""
 
     issuer: Issuer
+    prober: Prober
     status: StatusService
     daemon: DaemonService
     manage: ManageService
@@ -152,6 +154,14 @@ class _Api:
         report = Report(token_id=said.token_id, reason=Reason(said.reason), until=said.until)
         await self.services.issuer.report(http_request.peer, check_name(name), report)
         return HttpResponse(status=202, body=b"{}")
+
+    async def probe(self, http_request: HttpRequest, name: str, _: str) -> HttpResponse:
+        wanted = read_body(http_request.body, wire.Probe)
+        seconds = read_timeout(http_request.query, _REFRESH_TIMEOUT)
+        result = await self.services.prober.probe(
+            http_request.peer, check_name(name), wanted, _deadline(seconds)
+        )
+        return HttpResponse(status=200, body=wire.encode(result))
 
     async def jwks(self, http_request: HttpRequest, name: str, _: str) -> HttpResponse:
         keys = await self.services.status.jwks(http_request.peer, check_name(name))
@@ -295,6 +305,14 @@ ROUTES: tuple[Route, ...] = (
         "Report a token that was refused where it is used",
         body=wire.RejectedReport,
         status=202,
+    ),
+    _route(
+        "POST /v1/credentials/{name}/probe",
+        _Api.probe,
+        "Send one request of one token to the service that takes the token",
+        query=("timeout",),
+        body=wire.Probe,
+        answer=wire.ProbeResult,
     ),
     _route(
         "GET /v1/credentials/{name}/jwks",

@@ -113,7 +113,9 @@ class Service:
 
 def handler(service: Any) -> Handler:
     """Return the handler with *service* behind everything."""
-    return build_handler(Services(issuer=service, status=service, daemon=service, manage=service))
+    return build_handler(
+        Services(issuer=service, prober=service, status=service, daemon=service, manage=service)
+    )
 
 
 def ask(run, service, target, *, verb="GET", body=b"", headers="") -> tuple[int, dict, bytes]:

@@ -27,6 +27,7 @@ from credward.wire import Probe, ProbeResult
 from fakes.entra_server import unsigned
 from fakes.google_server import Google, serving
 from fakes.model_service import AwsKeys, Given, ModelService
+from integration.command_line import cli
 from integration.daemon import DaemonFactory, RunningDaemon, permit_all
 from waiting import PATIENCE, until
 
@@ -396,3 +397,22 @@ def test_a_service_that_hangs_holds_up_no_mint(
         assert first.result().status == 200
     assert (second.kind, served) == (Kind.RATE_LIMITED, [200] * 4)
     assert probe(daemon, "it").status == 200
+
+
+def test_doctor_asks_the_service_last_and_only_if_told_to(
+    start_daemon: DaemonFactory, service: ModelService
+) -> None:
+    """With the model of the settings, or the one that is named."""
+    daemon = start_daemon(gateway(service.url))
+    said = {"ANTHROPIC_BASE_URL": service.url, "ANTHROPIC_MODEL": "model-of-the-shell"}
+    silent = cli(daemon, "doctor", "gateway", **said)
+    assert (len(service.received), "upstream" in silent.stdout) == (0, False)
+    asked = cli(daemon, "doctor", "gateway", "--live", **said)
+    named = cli(daemon, "doctor", "gateway", "--live", "--model", "another", **said)
+    alone = cli(daemon, "doctor", "gateway", "--model", "another", **said)
+
+    assert asked.stdout.splitlines()[-1].startswith(f"ok   upstream: {service.url} takes the token")
+    assert "(model model-of-the-shell, HTTP 200" in asked.stdout
+    assert "(model another, HTTP 200" in named.stdout
+    assert alone.returncode == 64
+    assert "run credward doctor --help" in alone.stderr

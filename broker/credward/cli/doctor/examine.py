@@ -17,10 +17,11 @@ from credward.cli.doctor.folder import check_settings_here
 from credward.cli.doctor.helper import check_helper, check_run
 from credward.cli.doctor.shell_files import check_shell_files
 from credward.cli.doctor.token import check_token
+from credward.cli.doctor.upstream import check_upstream
 from credward.cli.output import plain, print_json
 from credward.errors import BrokerError
 
-__all__ = ["Report", "diagnose", "examine", "print_report"]
+__all__ = ["Report", "diagnose", "examine", "print_report", "report_on"]
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 # Each with the name of its link, for a failure that it does not expect.
@@ -34,6 +35,7 @@ _CHECKS: tuple[tuple[str, Callable[[Known], Iterator[Finding]]], ...] = (
     ("folder", check_settings_here),
     ("helper run", check_run),
     ("shell files", check_shell_files),
+    ("upstream", check_upstream),
 )
 
 
@@ -68,22 +70,24 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-def examine(name: str, *, settings: Path | None = None, as_json: bool = False) -> int:
+def examine(name: str, *, settings: Path | None = None) -> int:
     """Run the checks for the credential *name*, print what they find, return the exit code.
 
     *settings*: one more settings file of the agent, as after `claude --settings`.
     """
-    report = diagnose(name, settings, told=None if as_json else print_finding)
+    return report_on(Known(name=name, settings=settings))
+
+
+def report_on(known: Known, *, as_json: bool = False) -> int:
+    """Run the checks, print what they find, return the exit code."""
+    report = diagnose(known, told=None if as_json else print_finding)
     if as_json:
         print_report(report)
     return report.exit_code
 
 
-def diagnose(
-    name: str, settings: Path | None, *, told: Callable[[Finding], None] | None = None
-) -> Report:
+def diagnose(known: Known, *, told: Callable[[Finding], None] | None = None) -> Report:
     """Run the checks; *told* hears of each finding at once."""
-    known = Known(name=name, settings=settings)
     findings = []
     for finding in _findings(known):
         findings.append(finding)

@@ -50,7 +50,8 @@ class Fixed(msgspec.Struct, frozen=True, kw_only=True):
 class Known(msgspec.Struct, kw_only=True):
     """What was asked, and results of earlier checks for later ones.
 
-    *settings*: one more settings file of the agent. *policy_epoch*: the digest of the policy files.
+    *settings*: one more settings file of the agent. *live*: ask the service too, for *model* (None:
+    the agent's). *policy_epoch*: the digest of the policy files.
     *given*: the digest of the token that the credential gives. *set_up*: a settings file is meant
     to run the helper for this credential. *line*: the one to try. *unnamed*: the credential of a
     line that names none. *broken*: the kinds of failures so far.
@@ -58,6 +59,8 @@ class Known(msgspec.Struct, kw_only=True):
 
     name: str
     settings: Path | None = None
+    live: bool = False
+    model: str | None = None
     config: Config | None = None
     policy_epoch: str = ""
     credential: CredentialConfig | None = None

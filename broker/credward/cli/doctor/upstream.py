@@ -1,0 +1,36 @@
+"""The last link: the service itself, asked once with one token, if the user wants that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from credward.cli.doctor.finding import Finding, Known
+from credward.cli.live import live, model_in
+from credward.cli.start import reach
+from credward.paths import environment
+from credward.policy.client_variables import read_claims, told
+from credward.settings.checks import origin_of
+
+__all__ = ["check_upstream"]
+
+# The daemon answers earlier (seconds).
+_PATIENCE = 60.0
+
+
+def check_upstream(known: Known) -> Iterator[Finding]:
+    """Report what the service behind the credential answers; it costs one token of output."""
+    credential = known.credential
+    if not known.live or credential is None or known.given is None:
+        return
+    variables = known.merged.environment() if known.merged else environment()
+    goes_to = read_claims(told(variables)).base_url
+    listed = {origin_of(each): each for each in credential.base_urls}
+    result = live(
+        reach(timeout=_PATIENCE),
+        credential.name,
+        model=known.model or model_in(variables),
+        base_url=listed.get(origin_of(goes_to)) if goes_to else None,
+        workspace=variables.get("ANTHROPIC_AWS_WORKSPACE_ID"),
+        can_login=bool(credential.meaning.grant.logins),
+    )
+    yield Finding(check="upstream", mark=result.mark, text=result.text, kind=result.kind)

@@ -83,9 +83,10 @@ def command(
 def _named_in_settings() -> str | None:
     """Return the credential that the helper's line of Claude Code names, None if it names none."""
     from credward.cli.helper_probe import find_helper
-    from credward.cli.setup.claude_code import active_helper, helper_call, settings_paths
+    from credward.cli.setup.claude_code import helper_call
+    from credward.cli.setup.claude_code_merged import read_merged
 
-    active = active_helper(settings_paths(environment(), Path.cwd()))
+    active = read_merged(environment(), Path.cwd(), None).helper
     call = None if active is None else helper_call(active[0], find_helper())
     return None if call is None or call.name == DEFAULT_NAME else call.name
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -21,7 +20,7 @@ from credward.cli.doctor.upstream import check_upstream
 from credward.cli.output import plain, print_json
 from credward.errors import BrokerError
 
-__all__ = ["Report", "diagnose", "examine", "print_report", "report_on"]
+__all__ = ["Report", "diagnose", "print_report", "report_on"]
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 # Each with the name of its link, for a failure that it does not expect.
@@ -68,14 +67,6 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
                 for each in self.findings
             ],
         }
-
-
-def examine(name: str, *, settings: Path | None = None) -> int:
-    """Run the checks for the credential *name*, print what they find, return the exit code.
-
-    *settings*: one more settings file of the agent, as after `claude --settings`.
-    """
-    return report_on(Known(name=name, settings=settings))
 
 
 def report_on(known: Known, *, as_json: bool = False) -> int:

@@ -11,7 +11,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -30,7 +30,6 @@ __all__ = [
     "HELPER",
     "TTL",
     "HelperCall",
-    "active_helper",
     "cache_time",
     "helper_call",
     "kept_for",
@@ -38,11 +37,9 @@ __all__ = [
     "managed_path",
     "misfit",
     "ours",
-    "remedy",
     "settings_environment",
     "settings_paths",
     "wanted",
-    "warnings",
 ]
 
 HELPER = ("apiKeyHelper",)
@@ -51,8 +48,6 @@ BASE_URL = ("env", "ANTHROPIC_BASE_URL")
 # Its documented default, and our choice if tokens last long enough (seconds).
 _DEFAULT_CACHE_TIME = 300.0
 _LONGEST_CACHE_TIME, _SHORTEST_CACHE_TIME = 240, 10
-# These override or mix with the helper: Claude Code sends one in each header.
-_RIVALS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 _MANAGED = (
     Path("/etc/claude-code"),
     Path("/Library/Application Support/ClaudeCode"),
@@ -71,14 +66,6 @@ _OTHER_WAYS = {
 _OPTIONS = ("format=", "min-remaining=", "timeout=", "base-url=", "no-start")
 # Characters that a shell would change, quoted or not.
 _SHELL_WORDS = frozenset("$`;&|<>()*?[]{}!#~")
-_SHELL_FILES = (
-    ".bashrc",
-    ".bash_profile",
-    ".profile",
-    ".zshrc",
-    ".zshenv",
-    ".config/fish/config.fish",
-)
 
 
 class HelperCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,17 +111,6 @@ def wanted(
     if credential.base_urls and credential.base_urls[0] != claimed({}):
         members[BASE_URL] = credential.base_urls[0]
     return members | {("env", name): value for name, value in variables.items()}
-
-
-def remedy(name: str, path: Path, paths: Mapping[str, Path], *, replace: bool) -> str:
-    """Return the command that makes Claude Code ask for *name*; *path* sets the current helper.
-
-    *replace*: it is not ours.
-    """
-    if path in managed_files():
-        return "ask your administrator"
-    command = f"run credward setup claude-code {name}{' --replace' if replace else ''}"
-    return command if path == paths["user"] else f"remove it there, or {command} --level local"
 
 
 def cache_time(life: float | None) -> int:
@@ -195,41 +171,6 @@ def helper_call(line: str, helper: Path) -> HelperCall | None:
     return HelperCall(words=(str(helper), *rest), name=names[0] if names else "-")
 
 
-def active_helper(paths: Mapping[str, Path]) -> tuple[str, Path] | None:
-    """Return the current `apiKeyHelper` and its file, managed ones first."""
-    for path in [*managed_files(), *reversed(list(paths.values()))]:
-        found = _member(path, HELPER)
-        if isinstance(found, str):
-            return found, path
-    return None
-
-
-def warnings(environ: Mapping[str, str], paths: Mapping[str, Path], target: Path) -> Iterator[str]:
-    """Yield what would override or confuse the helper; names of variables and files, no values."""
-    for name in _RIVALS:
-        if environ.get(name):
-            yield f"{name} is set in this shell and sent with the helper's token: unset {name}"
-        for path in paths.values():
-            if _member(path, ("env", name)):
-                yield f"{name} is set in env of {path}: remove it there"
-        for path in _shell_files(environ):
-            if f"{name}=" in read_quietly(path) or f"{name} " in read_quietly(path):
-                yield f"{name} is named in {path}: remove it there"
-    if environ.get("CLAUDE_CODE_OAUTH_TOKEN"):
-        yield "CLAUDE_CODE_OAUTH_TOKEN is set: the helper overrides it"
-    for path in managed_files():
-        if _member(path, HELPER):
-            yield f"{path} sets apiKeyHelper and overrides yours: ask your administrator"
-        for name in ("forceLoginMethod", "forceLoginOrgUUID"):
-            if _member(path, (name,)):
-                yield f"{path} sets {name}, which blocks every helper: ask your administrator"
-    levels = list(paths.values())
-    for path in levels[levels.index(target) + 1 :] if target in levels else []:
-        # In the home directory the project's file is the user's.
-        if path != target and _member(path, HELPER):
-            yield f"{path} sets apiKeyHelper and overrides {target}: remove it there"
-
-
 def settings_environment(paths: Mapping[str, Path]) -> dict[str, str]:
     """Return the variables that the settings files set for Claude Code and what it starts."""
     tables = [_member(path, ("env",)) for path in (*paths.values(), *managed_files())]
@@ -267,8 +208,3 @@ def managed_files() -> list[Path]:
         if (directory / "managed-settings.json").exists():
             found.append(directory / "managed-settings.json")
     return [path for path in found if os.access(path, os.R_OK)]
-
-
-def _shell_files(environ: Mapping[str, str]) -> list[Path]:
-    home = Path(environ.get("HOME", "/"))
-    return [home / name for name in _SHELL_FILES if (home / name).is_file()]

@@ -146,16 +146,13 @@ def claude_code_command(name: str, **words: Any) -> None:
         ) from error
     notes = [] if options.undo or not is_shared(target, files) else shared_notes(target, name)
     told = _change(plan, allowing, options, list(notes))
-    found = list(claude_code.warnings(environment(), files, target))
     if options.as_json:
-        print_json({**told, "warnings": found})
-        return
-    for line in found:
-        click.echo(f"warning: {line}")
-    if not (options.undo or options.dry_run):
-        from credward.cli.doctor import examine
+        print_json(told)
+    elif not (options.undo or options.dry_run):
+        from credward.cli.doctor.examine import report_on
+        from credward.cli.doctor.finding import Known
 
-        sys.exit(examine(name, settings=target))
+        sys.exit(report_on(Known(name=name, settings=target)))
 
 
 def _credential(name: str, options: Options) -> CredentialConfig:

@@ -6,16 +6,13 @@ import pytest
 
 from credward.cli.setup.claude_code import (
     HelperCall,
-    active_helper,
     cache_time,
     helper_call,
     kept_for,
     ours,
-    remedy,
     settings_environment,
     settings_paths,
     wanted,
-    warnings,
 )
 from credward.config import CredentialConfig
 from credward.settings.anthropic import Settings as AnthropicSettings
@@ -166,36 +163,6 @@ def test_config_dir_moves_the_user_file(tmp_path: Path) -> None:
     assert settings_paths({"CLAUDE_CONFIG_DIR": "/x"}, tmp_path)["user"] == Path("/x/settings.json")
 
 
-def test_the_strongest_level_is_the_active_one(paths: dict[str, Path]) -> None:
-    """Local over project over user."""
-    paths["user"].write_text('{"apiKeyHelper": "exec /x/credward-helper"}')
-    assert active_helper(paths) == ("exec /x/credward-helper", paths["user"])
-    paths["project"].write_text('{"apiKeyHelper": "other"}')
-
-    assert active_helper(paths) == ("other", paths["project"])
-    assert ours("exec /x/credward-helper")
-    assert not ours("other")
-    assert not ours(None)
-
-
-def test_rivals_are_named_by_place_without_their_values(
-    paths: dict[str, Path], tmp_path: Path
-) -> None:
-    """Shell, settings `env`, shell files, a helper of the project."""
-    (tmp_path / "home" / ".bashrc").write_text("export ANTHROPIC_API_KEY=canary-key\n")
-    paths["user"].write_text('{"env": {"ANTHROPIC_AUTH_TOKEN": "canary-token"}}')
-    paths["project"].write_text('{"apiKeyHelper": "other"}')
-    environ = {"HOME": str(tmp_path / "home"), "ANTHROPIC_API_KEY": "canary-env"}
-    found = list(warnings(environ, paths, paths["user"]))
-
-    text = "\n".join(found)
-    assert "ANTHROPIC_API_KEY is set in this shell" in text
-    assert f"ANTHROPIC_AUTH_TOKEN is set in env of {paths['user']}" in text
-    assert ".bashrc" in text
-    assert f"{paths['project']} sets apiKeyHelper" in text
-    assert "canary" not in text
-
-
 def test_the_stronger_settings_decide_a_variable(paths: dict[str, Path]) -> None:
     """What is no text is no variable, and a broken file says nothing."""
     paths["user"].write_text('{"env": {"HTTPS_PROXY": "http://a", "NODE_EXTRA_CA_CERTS": 1}}')
@@ -205,36 +172,8 @@ def test_the_stronger_settings_decide_a_variable(paths: dict[str, Path]) -> None
     assert settings_environment(paths) == {"HTTPS_PROXY": ""}
 
 
-def test_only_a_stronger_file_outranks(paths: dict[str, Path]) -> None:
-    """The local settings of a project are stronger than its shared ones."""
-    for path in (paths["project"], paths["local"]):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text('{"apiKeyHelper": "x"}')
-
-    assert [list(warnings({}, paths, paths[level])) for level in ("user", "project", "local")] == [
-        [
-            f"{paths['project']} sets apiKeyHelper and overrides {paths['user']}: remove it there",
-            f"{paths['local']} sets apiKeyHelper and overrides {paths['user']}: remove it there",
-        ],
-        [f"{paths['local']} sets apiKeyHelper and overrides {paths['project']}: remove it there"],
-        [],
-    ]
-
-
-@pytest.mark.parametrize(
-    ("level", "replace", "advice"),
-    [
-        ("user", False, "run credward setup claude-code a"),
-        ("user", True, "run credward setup claude-code a --replace"),
-        (
-            "project",
-            True,
-            "remove it there, or run credward setup claude-code a --replace --level local",
-        ),
-    ],
-)
-def test_what_helps_depends_on_the_file(
-    paths: dict[str, Path], level: str, replace: bool, advice: str
-) -> None:
-    """What is written to the user's file changes nothing where a project's is in force."""
-    assert remedy("a", paths[level], paths, replace=replace) == advice
+def test_a_line_is_ours_by_its_program() -> None:
+    """Wherever it lies."""
+    assert ours("exec /x/credward-helper")
+    assert not ours("other")
+    assert not ours(None)

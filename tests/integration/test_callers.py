@@ -130,7 +130,8 @@ def _watched(command: list[Any], *more: Any, folder: Path | None = None) -> Iter
     try:
         yield _Watched(process, log)
     finally:
-        process.terminate()
+        # A client of ssh may sleep through a signal that asks it to leave.
+        process.kill()
         process.wait(PATIENCE)
 
 

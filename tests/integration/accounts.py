@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ import pytest
 from transcripts.programs import HELPERS, native_helper, variants
 from waiting import PATIENCE, until
 
-__all__ = ["CLIENTS", "Account", "account_of_its_own", "install"]
+__all__ = ["CLIENTS", "Account", "account_of_its_own", "clean_account", "install"]
 
 # Who asks: the native helper, its twin, the command line.
 CLIENTS = variants("musl", "twin", "command line")
@@ -169,6 +170,19 @@ def account_of_its_own(folder: Path) -> Iterator[Account]:
     finally:
         outer.kill()
         outer.communicate()
+
+
+@contextlib.contextmanager
+def clean_account(config: str = "") -> Iterator[Account]:
+    """Make an account in a folder of its own, whose path leaves room for a socket's."""
+    folder = Path(tempfile.mkdtemp(prefix="cw-", dir="/tmp"))
+    try:
+        with account_of_its_own(folder) as made:
+            if config:
+                made.write_config(config)
+            yield made
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_limited() -> bool:

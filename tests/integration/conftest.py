@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +57,14 @@ def server() -> Iterator[OAuthServer]:
     """Run an authorization server."""
     with OAuthServer() as running:
         yield running
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder whose path leaves room for a socket's."""
+    path = Path(tempfile.mkdtemp(prefix="cw-", dir="/tmp"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
 
 
 @pytest.fixture

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,14 +23,6 @@ base_url = "{HOST}"
 """
 PASSWORD = "canary-of-the-proxy"
 PROXY = f"http://me:{PASSWORD}@proxy.corp:3128"
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder whose path leaves room for a socket's."""
-    path = Path(tempfile.mkdtemp(prefix="cw-", dir="/tmp"))
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
 
 
 @pytest.fixture

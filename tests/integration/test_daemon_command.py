@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from integration.accounts import Account, account_of_its_own
+from integration.accounts import Account, clean_account
 
 CONFIG = """
 [credentials.gateway]
@@ -23,11 +20,8 @@ lifetime = 600
 @pytest.fixture
 def account() -> Iterator[Account]:
     """An account with one credential, and no daemon."""
-    folder = Path(tempfile.mkdtemp(prefix="cw-", dir="/tmp"))
-    with account_of_its_own(folder) as made:
-        made.write_config(CONFIG)
+    with clean_account(CONFIG) as made:
         yield made
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_started_stopped_and_started_again(account: Account) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +16,7 @@ from canaries import canary
 from credward.cli.helper_probe import find_helper
 from fakes.entra_server import unsigned
 from fakes.oauth_server import OAuthServer
-from integration.accounts import Account, account_of_its_own
+from integration.accounts import Account, clean_account
 from integration.command_line import cli, command
 from integration.daemon import BROKER, DaemonFactory, RunningDaemon, permit_all
 from integration.minting import MintProgram
@@ -520,11 +518,8 @@ def test_it_takes_about_as_long_as_other_commands(bench: Bench) -> None:
 @pytest.fixture
 def account() -> Iterator[Account]:
     """An account with one credential, and no daemon."""
-    folder = Path(tempfile.mkdtemp(prefix="cw-", dir="/tmp"))
-    with account_of_its_own(folder) as made:
-        made.write_config('[credentials.gateway]\nprovider = "local"\n')
+    with clean_account('[credentials.gateway]\nprovider = "local"\n') as made:
         yield made
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_starts_the_daemon_of_the_account_where_a_helper_would(account: Account) -> None:

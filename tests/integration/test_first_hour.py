@@ -5,9 +5,7 @@ A real OpenID provider, a real browser, the real Claude Code, in an account of i
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +13,7 @@ import pytest
 
 from fakes.messages_api import MessagesApi
 from integration import chromium
-from integration.accounts import Account, account_of_its_own, install
+from integration.accounts import Account, clean_account, install
 from integration.chromium import Browser
 from integration.claude_code import find_claude
 from integration.command_line import by_owner
@@ -35,13 +33,9 @@ pytestmark = [
 
 @pytest.fixture
 def account() -> Iterator[Account]:
-    """A clean home below a short path, for a socket's is limited."""
-    folder = Path(tempfile.mkdtemp(prefix="cw-", dir="/tmp"))
-    try:
-        with account_of_its_own(folder) as made:
-            yield made
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    """A clean home."""
+    with clean_account() as made:
+        yield made
 
 
 def test_the_first_hour_and_the_way_back(account: Account, tmp_path: Path) -> None:

@@ -77,14 +77,6 @@ CHANNELS["all of them"] = {
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder whose path leaves room for a socket's."""
-    path = Path(tempfile.mkdtemp(prefix="cw-", dir="/tmp"))
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
-
-
-@pytest.fixture
 def account(folder: Path) -> Iterator[Account]:
     """An account with nothing configured."""
     with account_of_its_own(folder) as made:

@@ -6,11 +6,10 @@ kept, because an agent may have ended since. It proves nothing.
 
 from __future__ import annotations
 
-import os
 import sys
 
 from credward.callers.caller import Ancestor
-from credward.callers.linux import read_stat
+from credward.callers.linux import read_stat, working_folder
 
 __all__ = ["WorkingFolders"]
 
@@ -39,11 +38,7 @@ def _read(process: Ancestor) -> str | None:
     """Read the link itself, which asks no file system (decision 0019); on Linux only."""
     if sys.platform != "linux" or not _lives(process):
         return None
-    try:
-        folder = os.readlink(f"/proc/{process.pid}/cwd")  # noqa: PTH115 - of the link, not its end
-    except OSError:
-        # Of another user, or not dumpable.
-        return None
+    folder = working_folder(process.pid)
     # The pid may be another process's by now.
     return folder if _lives(process) else None
 

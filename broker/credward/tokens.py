@@ -106,6 +106,8 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):
     cache_ttl: float | None = None
     timeout: float = 4.0
     client_base_url: str | None = None
+    # None: the sender did not report on its environment; else what that says, perhaps nothing.
+    environment_base_url: tuple[str | None] | None = None
     client_flags: frozenset[ClientFlag] = frozenset()
     folder: Folder | None = None
     variables_told: bool = False

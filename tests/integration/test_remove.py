@@ -49,8 +49,8 @@ def test_what_was_made_for_it_goes_and_the_rest_stays(start_daemon: DaemonFactor
     unasked = cli(daemon, "remove", "gateway")
     done = cli(daemon, "remove", "gateway", "--yes")
 
-    assert 'the secret "gateway-key" in the store' in shown.stdout
-    assert f"the settings of Claude Code in {settings(daemon)}" in shown.stdout
+    assert 'also removes the secret "gateway-key" from the store' in shown.stdout
+    assert f"also removes our settings of Claude Code from {settings(daemon)}" in shown.stdout
     assert unasked.returncode == 64
     assert "run this again with --yes" in unasked.stderr
     assert (done.returncode, done.stderr) == (0, ""), done.stderr

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 __all__ = [
+    "CLAUDE_CODE",
     "HARNESS_NAMES",
     "MARKS",
     "UNKNOWN_HARNESS",
@@ -35,6 +36,7 @@ _HARNESSES = {
     "zero": "zero",
     "hermes-agent": "hermes",
 }
+CLAUDE_CODE = "claude"
 HARNESS_NAMES = frozenset(_HARNESSES.values())
 # For a harness whose file has another name: its installation folder, as a part of the path.
 _FOLDERS = {

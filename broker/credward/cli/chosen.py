@@ -8,10 +8,7 @@ from credward import wire
 from credward.config import Config
 from credward.issuing.choices import Choice, Choices, Chosen
 
-__all__ = ["CLAUDE", "chosen_here"]
-
-# How choices and policies call Claude Code.
-CLAUDE = "claude"
+__all__ = ["chosen_here"]
 
 
 def chosen_here(config: Config, told: wire.ChoiceList, agent: str) -> Chosen:

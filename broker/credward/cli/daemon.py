@@ -71,7 +71,13 @@ def stop() -> None:
     epilog="Example: credward daemon restart",
 )
 def restart() -> None:
-    """Stop the daemon and start it again: for a new version, or another environment."""
+    """Stop the daemon and start it again: for a new version, or another environment.
+
+    With an error in configuration or policy the old one goes on.
+    """
+    from credward.cli.config import checked
+
+    checked(paths(), None)
     running = _running()
     if running is not None:
         _stop(running)

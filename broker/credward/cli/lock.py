@@ -42,5 +42,6 @@ def read_passphrase(*, from_stdin: bool, confirm: bool) -> str:
                 f"run credward {word} in a terminal, or pipe it into --passphrase-stdin",
             )
         return text
-    typed: str = click.prompt("passphrase", hide_input=True, confirmation_prompt=confirm, err=True)
+    words = "choose a passphrase for unlock" if confirm else "passphrase"
+    typed: str = click.prompt(words, hide_input=True, confirmation_prompt=confirm, err=True)
     return typed

@@ -17,10 +17,9 @@ from credward.cli.setup.settings_file import diff
 from credward.cli.setup.undo import set_ups_of, undo_all
 from credward.cli.start import paths, reach
 from credward.config import Config, load_config
-from credward.config.sources import users
+from credward.config.sources import secrets_of_alone, users
 from credward.errors import BrokerError, Kind
 from credward.issuing.asking import find_credential
-from credward.settings.references import references_in
 
 __all__ = ["command"]
 
@@ -115,32 +114,27 @@ def _plan(config: Config, name: str) -> _Plan:
     others = [each for each in config.credentials.values() if each.name != name]
     shared = any(each.grant == credential.grant for each in others)
     grant = credential.meaning.grant
-    elsewhere = {secret for each in others for secret in _secrets(each.settings)}
     return _Plan(
         name=name,
         file=target,
         before=before,
         after=tomlkit.dumps(document),
         login=None if shared or not grant.logins else credential.grant,
-        secrets=sorted(_secrets(credential.settings) - elsewhere),
+        secrets=secrets_of_alone(config, credential),
         set_ups=set_ups_of(name),
     )
-
-
-def _secrets(settings: msgspec.Struct) -> set[str]:
-    """Return the names of the secrets in the store that *settings* refer to."""
-    names = {reference.store for reference in references_in(settings).values()}
-    return {name for name in names if name is not None}
 
 
 def _show(plan: _Plan) -> None:
     click.echo(diff(plan.file, plan.before, plan.after), nl=False)
     if plan.login is not None:
-        click.echo(f"its login ({plan.login}), revoked upstream if possible")
+        click.echo(f"also removes its login ({plan.login}), revoked upstream if possible")
     for secret in plan.secrets:
-        click.echo(f'the secret "{secret}" in the store')
+        click.echo(
+            f'also removes the secret "{secret}" from the store: keep a copy if there is no other'
+        )
     for target in plan.set_ups:
-        click.echo(f"the settings of Claude Code in {target}")
+        click.echo(f"also removes our settings of Claude Code from {target}")
 
 
 def _confirm(plan: _Plan, *, yes: bool) -> None:

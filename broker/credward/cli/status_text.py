@@ -159,7 +159,7 @@ def detail(listed: StatusList) -> Iterator[str]:
     ]
     for title, text in facts:
         if text is not None:
-            yield f"{title + ':':<15}{text if title in {'name', 'state'} else plain(text)}"
+            yield f"{title + ':':<16}{text if title in {'name', 'state'} else plain(text)}"
 
 
 def _of_grant(grant: GrantStatus, now: float) -> Iterator[tuple[str, str | None]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from credward import wire
+from credward.callers.programs import CLAUDE_CODE
 from credward.cli.active import explain
 from credward.cli.names import complete_agents, complete_credentials
 from credward.cli.output import print_json, print_table
@@ -19,8 +20,7 @@ from credward.paths import environment
 __all__ = ["command"]
 
 # What people call a tool whose harness has another name.
-_CLAUDE = "claude"
-_TOOLS = {"claude-code": _CLAUDE, "cursor-agent": "cursor"}
+_TOOLS = {"claude-code": CLAUDE_CODE, "cursor-agent": "cursor"}
 
 
 @click.command(
@@ -72,7 +72,7 @@ def command(
     if name is not None:
         choice = wire.Choice(credential=name, folder=where, agent=whom)
         click.echo(f'"{name}" is used {_describe(choice)}')
-        if whom in {None, _CLAUDE} and (other := _named_in_settings()) not in {None, name}:
+        if whom in {None, CLAUDE_CODE} and (other := _named_in_settings()) not in {None, name}:
             click.echo(
                 f'note: Claude Code asks for "{other}" by name: run credward setup claude-code '
                 "--active to let it follow"

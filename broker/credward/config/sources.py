@@ -19,6 +19,7 @@ __all__ = [
     "login_behind",
     "named_sources",
     "names_on",
+    "secrets_of_alone",
     "sources",
     "users",
     "with_sources",
@@ -28,6 +29,18 @@ __all__ = [
 def named_sources(credential: CredentialConfig) -> set[str]:
     """Return the names of the credentials that the settings of *credential* refer to."""
     names = {reference.credential for reference in references_in(credential.settings).values()}
+    return {name for name in names if name is not None}
+
+
+def secrets_of_alone(config: Config, credential: CredentialConfig) -> list[str]:
+    """Return the names of the secrets in the store that only *credential* refers to."""
+    others = (each for each in config.credentials.values() if each.name != credential.name)
+    elsewhere = {secret for each in others for secret in _secrets(each)}
+    return sorted(_secrets(credential) - elsewhere)
+
+
+def _secrets(credential: CredentialConfig) -> set[str]:
+    names = {reference.store for reference in references_in(credential.settings).values()}
     return {name for name in names if name is not None}
 
 

@@ -9,6 +9,7 @@ from collections.abc import Hashable
 from typing import NoReturn
 
 from credward.callers.caller import Caller
+from credward.callers.programs import CLAUDE_CODE
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Kind
 from credward.guess import guess
@@ -90,7 +91,7 @@ def cache_ttl(token_request: TokenRequest, caller: Caller) -> float | None:
     """Return how long the caller will keep the answer, None if unknown."""
     if token_request.cache_ttl is not None:
         return token_request.cache_ttl
-    if caller.harness == "claude" and token_request.format in _OF_AGENTS:
+    if caller.harness == CLAUDE_CODE and token_request.format in _OF_AGENTS:
         return _CLAUDE_CACHE_TTL
     return None
 

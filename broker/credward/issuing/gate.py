@@ -13,6 +13,7 @@ import msgspec
 
 from credward.callers.caller import Caller
 from credward.callers.peer import Peer
+from credward.callers.programs import CLAUDE_CODE
 from credward.config import Config
 from credward.errors import BrokerError, Kind
 from credward.grants.opened_store import LOCKED
@@ -188,16 +189,7 @@ class Gate:
     def _check_destination(self, authorized: Authorized) -> None:
         """Raise `denied` if the token would go to a host that it is not bound to."""
         credential, token_request = authorized.credential, authorized.token_request
-        rule, reason = (
-            "base-url",
-            check_base_url(
-                credential.base_urls,
-                credential.allowed_flags,
-                token_request.client_base_url,
-                token_request.client_flags,
-                name=credential.name,
-            ),
-        )
+        rule, reason = "base-url", _refusal(authorized)
         if reason is None and (folder := token_request.folder) is not None:
             rule = "settings-file"
             reason = check_folder(
@@ -264,3 +256,32 @@ class Gate:
         rule = decision.rules[0] if decision.rules else None
         self._recorder.denied(action, resource.credential, format_name, caller, rule)
         raise BrokerError(Kind.DENIED, f"{subject} {reason}")
+
+
+def _refusal(authorized: Authorized) -> str | None:
+    """Return why the token must not go where the caller says, None if it may.
+
+    Claude Code does not follow an option in its helper's line: what its environment says counts
+    too.
+    """
+    credential, token_request = authorized.credential, authorized.token_request
+    by_claude_code = (
+        authorized.caller.harness == CLAUDE_CODE
+        and token_request.format == "token"
+        and not token_request.in_tool
+    )
+    places = [token_request.client_base_url]
+    if by_claude_code and token_request.environment_base_url is not None:
+        places += token_request.environment_base_url
+    found = (
+        check_base_url(
+            credential.base_urls,
+            credential.allowed_flags,
+            place,
+            token_request.client_flags,
+            name=credential.name,
+            by_claude_code=by_claude_code,
+        )
+        for place in places
+    )
+    return next((reason for reason in found if reason is not None), None)

@@ -31,8 +31,11 @@ def check_base_url(
     client_flags: Collection[ClientFlag],
     *,
     name: str = "NAME",
+    by_claude_code: bool = False,
 ) -> str | None:
     """Return why the token must not go there, None if it may; *name* is for the command to type.
+
+    *by_claude_code*: it asks for itself, so its settings say where it will send the token.
 
     Scheme, host and port must be those of one configured base URL; paths do not matter. Without
     configured base URLs the token may go anywhere.
@@ -40,7 +43,11 @@ def check_base_url(
     if not base_urls:
         return None
     only = f"is for {listed(base_urls)} only"
-    add = f"add --base-url {base_urls[0]} if you send it there"
+    add = (
+        f"run credward setup claude-code {name}"
+        if by_claude_code
+        else f"add --base-url {base_urls[0]} if you send it there"
+    )
     if client_base_url is None:
         return f"{only}, and the caller did not say where it will send it: {add}"
     origin = origin_of(client_base_url)
@@ -61,15 +68,19 @@ def check_base_url(
 def remedy(flags: Sequence[ClientFlag], name: str) -> str:
     """Return what allows *flags* for the credential *name*: a command, or words to write."""
     options, words = "", []
+    commands: list[str] = []
     for flag in flags:
         kind, _, value = flag.word.partition("=")
         if kind == "proxy" and value:
             options += f" --allow-proxy {value}"
+        elif kind == "extra-ca" and flag.file and not value:
+            commands.append(f"correct the path in {flag.variable or _VARIABLES[kind]}")
         elif kind == "extra-ca" and value:
             options += f" --allow-ca {shown(flag.file or 'FILE')}"
         else:
             words.append(f'"{kind}"')
-    commands = [f"run credward setup claude-code {name}{options}"] if options else []
+    if options:
+        commands.append(f"run credward setup claude-code {name}{options}")
     if words:
         some = " and ".join(words)
         commands.append(f"write {some} into allow_client_flags (credward config edit)")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from credward import wire
-from credward.cli.chosen import CLAUDE, chosen_here
+from credward.callers.programs import CLAUDE_CODE
+from credward.cli.chosen import chosen_here
 from unit.issuing.test_choices import config
 
 
@@ -19,11 +20,11 @@ def test_the_choice_for_the_agent_and_the_folder(
     told = wire.ChoiceList(
         choices=[
             wire.Choice(credential="home"),
-            wire.Choice(credential="work", folder=str(tmp_path), agent=CLAUDE),
-            wire.Choice(credential="spare", folder="/elsewhere", agent=CLAUDE),
+            wire.Choice(credential="work", folder=str(tmp_path), agent=CLAUDE_CODE),
+            wire.Choice(credential="spare", folder="/elsewhere", agent=CLAUDE_CODE),
         ]
     )
-    found = chosen_here(config("home", "work", "spare"), told, CLAUDE)
+    found = chosen_here(config("home", "work", "spare"), told, CLAUDE_CODE)
 
     assert found.credential is not None
     assert found.credential.name == "work"

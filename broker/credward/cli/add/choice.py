@@ -81,7 +81,12 @@ def _check_base_url(url: str) -> None:
 
 
 ISSUER = (
-    Question(key="issuer", label="issuer", word="URL", check=_check_issuer),
+    Question(
+        key="issuer",
+        label="issuer: the address of your login server",
+        word="URL",
+        check=_check_issuer,
+    ),
     Question(key="client_id", label="client id", word="ID"),
 )
 
@@ -90,7 +95,7 @@ def base_url_question(found: str, *, asked: bool) -> Question:
     """Ask where the token may be sent; *asked*: it belongs into the command line."""
     return Question(
         key="base_url",
-        label=f"base URL of the only server that may get it ({'-' if found else 'empty'}: any)",
+        label=f"address of your gateway, which alone may get it ({'-' if found else 'empty'}: any)",
         word=found if asked else "",
         default=found,
         check=_check_base_url,

@@ -20,7 +20,7 @@ from credward.errors import Kind
 from credward.paths import environment
 from credward.policy.base_url import check_base_url, listed, written
 from credward.policy.client_variables import read_claims, told
-from credward.policy.destinations import CLIENTS, is_yes
+from credward.policy.destinations import CLIENTS, claimed, is_yes
 from credward.settings.checks import origin_of
 
 __all__ = ["check_claude_code"]
@@ -48,7 +48,9 @@ def check_claude_code(known: Known) -> Iterator[Finding]:
     if credential is None or credential.meaning.kind == "aws":
         return
     if merged.helper is None:
-        yield from _not_set_up(credential, merged)
+        # Set-up refuses a file that cannot be read.
+        if not any(level.fault for level in merged.levels):
+            yield from _not_set_up(credential, merged)
         return
     line, level = merged.helper
     yield from _line(known, credential, line, level)
@@ -110,11 +112,13 @@ def _before_the_helper(known: Known, merged: Merged) -> Iterator[Finding]:
     kind = Kind.FIX_CONFIGURATION
     for name in _RIVALS:
         if merged.shell.get(name):
-            text = f"{name} is set in this shell and sent with the helper's token: unset {name}"
+            text = (
+                f"{name} is set in this shell and sent in place of the helper's token: unset {name}"
+            )
             yield fail(_CHECK, text, kind)
         for level in merged.levels:
             if level.variables.get(name):
-                text = f"{level.path} sets {name}, which is sent with the helper's token: "
+                text = f"{level.path} sets {name}, which is sent in place of the helper's token: "
                 yield fail(_CHECK, text + _remove(level), kind)
     environ = merged.environment()
     for switch, skipped in _SWITCHES.items():
@@ -140,6 +144,15 @@ def _destination(credential: CredentialConfig, merged: Merged) -> Iterator[Findi
     What only the files of the folder do is found by `folder`.
     """
     environ = merged.environment(folder=False)
+    if not credential.base_urls and credential.meaning.service is None:
+        goes_to = read_claims(told(environ)).base_url
+        if goes_to == claimed({}):
+            yield warn(
+                _CHECK,
+                f'requests go to {goes_to}: if "{credential.name}" is for a gateway, add its '
+                f"base_url (credward config edit), then run credward setup claude-code "
+                f"{credential.name}",
+            )
     if (denial := _denial(credential, environ)) is None:
         return
     if _denial(credential, merged.environment()) is None:

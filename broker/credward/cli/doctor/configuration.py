@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
-from credward.cli.chosen import CLAUDE, chosen_here
+from credward.callers.programs import CLAUDE_CODE
+from credward.cli.chosen import chosen_here
 from credward.cli.config import checked_policy
 from credward.cli.doctor.finding import Finding, Known, ok, warn
+from credward.cli.helper_probe import find_helper
+from credward.cli.setup.claude_code import helper_call
+from credward.cli.setup.claude_code_merged import read_merged
 from credward.cli.start import paths, reach
 from credward.config import load_config
 from credward.issuing.asking import DEFAULT_NAME, find_credential
+from credward.paths import environment
 
 __all__ = ["check_active", "check_configuration"]
 
@@ -30,11 +36,21 @@ def check_active(known: Known) -> Iterator[Finding]:
     """Report which credential Claude Code gets here if none is named, and why."""
     why = ""
     if known.statuses is not None and known.config is not None:
-        chosen = chosen_here(known.config, reach().choices(), CLAUDE)
+        chosen = chosen_here(known.config, reach().choices(), CLAUDE_CODE)
         if chosen.credential is not None:
             known.unnamed, why = chosen.credential.name, f" ({chosen.because})"
+        elif (named := _named_in_settings(known)) is not None:
+            known.unnamed, why = named, " (named in the settings of Claude Code)"
     if known.name == DEFAULT_NAME:
         yield from _named(known, known.unnamed, why)
+
+
+def _named_in_settings(known: Known) -> str | None:
+    """Return the credential that the helper's line names, None if there is none that exists."""
+    active = read_merged(environment(), Path.cwd(), known.settings).helper
+    call = None if active is None else helper_call(active[0], find_helper())
+    names = known.config.credentials if known.config else {}
+    return call.name if call is not None and call.name in names else None
 
 
 def _named(known: Known, name: str, why: str = "") -> Iterator[Finding]:

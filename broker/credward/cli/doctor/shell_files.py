@@ -46,7 +46,7 @@ def check_shell_files(known: Known) -> Iterator[Finding]:
             for number, name in keys_in(read_quietly(path)):
                 yield fail(
                     "shell files",
-                    f"{path}:{number} sets {name}, which is sent with the helper's token: "
+                    f"{path}:{number} sets {name}, which is sent in place of the helper's token: "
                     "remove that line",
                     Kind.FIX_CONFIGURATION,
                 )

@@ -7,6 +7,7 @@ environment counts here, never a repository's settings.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import sys
 from collections.abc import Iterable, Mapping
@@ -19,9 +20,10 @@ import tomlkit
 from credward import named_files
 from credward.cli.config import put_in_force, read_config, replace_file
 from credward.cli.setup.settings_file import diff
-from credward.cli.start import paths
+from credward.cli.start import paths, reach
 from credward.cli.surroundings import report
-from credward.config import CredentialConfig
+from credward.config import CredentialConfig, load_config
+from credward.config.sources import secrets_of_alone
 from credward.errors import BrokerError, Kind
 from credward.policy.client_variables import read_claims
 from credward.settings.client_flags import allows, authority_word, proxy_address, proxy_word
@@ -35,10 +37,14 @@ _LONGEST_CERTIFICATES = 1024 * 1024
 
 
 class Allowing(msgspec.Struct, frozen=True, kw_only=True):
-    """A change of the configuration, which allows *words*."""
+    """A change of the configuration, which allows *words*.
+
+    *secrets*: those in the store that only this credential uses; they are bound to such words.
+    """
 
     file: Path
     words: tuple[str, ...]
+    secrets: tuple[str, ...]
     before: str
     after: str
 
@@ -49,7 +55,12 @@ class Allowing(msgspec.Struct, frozen=True, kw_only=True):
     def carry_out(self) -> str:
         """Write it, let a running daemon use it, and return a line about that."""
         replace_file(self.file, self.after)
-        return f"{self.file}: allowed {', '.join(self.words)}{put_in_force()}"
+        said = f"{self.file}: allowed {', '.join(self.words)}{put_in_force()}"
+        for secret in self.secrets:
+            # The owner's yes was for this credential, and only this one uses it.
+            with contextlib.suppress(BrokerError):
+                reach().secret_allow(secret)
+        return said
 
 
 def words_for(authorities: Iterable[str], proxies: Iterable[str]) -> list[str]:
@@ -102,13 +113,22 @@ def plan_allowing(credential: CredentialConfig, words: Iterable[str]) -> Allowin
     array = block.setdefault("allow_client_flags", tomlkit.array())
     for word in new:
         array.append(word)
-    return Allowing(file=target, words=tuple(new), before=before, after=tomlkit.dumps(document))
+    return Allowing(
+        file=target,
+        words=tuple(new),
+        secrets=tuple(secrets_of_alone(load_config(paths()), credential)),
+        before=before,
+        after=tomlkit.dumps(document),
+    )
 
 
 def _is_allowed(name: str, flag: ClientFlag) -> bool:
     what = f"the certificates in {flag.file}" if flag.file else f"the proxy {flag.word[6:]}"
     click.echo(f"{flag.variable} is set: {what} could read the tokens of {name}.")
-    return click.confirm(f"Allow {what}?", default=False)
+    allowed = click.confirm(f"Allow {what}?", default=False)
+    if not allowed:
+        click.echo(f"then Claude Code gets no token in this shell until you unset {flag.variable}")
+    return allowed
 
 
 def _digest(path: Path) -> str:

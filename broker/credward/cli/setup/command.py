@@ -162,9 +162,10 @@ def _credential(name: str, options: Options) -> CredentialConfig:
         return find_credential(config, name)
     if name != DEFAULT_NAME:
         raise click.UsageError("--active takes no NAME: choose one with credward use")
-    from credward.cli.chosen import CLAUDE, chosen_here
+    from credward.callers.programs import CLAUDE_CODE
+    from credward.cli.chosen import chosen_here
 
-    chosen = chosen_here(config, reach(start=True).choices(), CLAUDE)
+    chosen = chosen_here(config, reach(start=True).choices(), CLAUDE_CODE)
     return chosen.credential or find_credential(config, name)
 
 

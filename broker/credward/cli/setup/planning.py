@@ -17,6 +17,7 @@ from credward.cli.setup import claude_code, settings_file
 from credward.cli.setup.settings_file import Change, Record
 from credward.cli.setup.variables import chosen_variables
 from credward.cli.start import reach
+from credward.client import Client
 from credward.config import CredentialConfig
 from credward.errors import BrokerError, Kind
 
@@ -33,6 +34,8 @@ __all__ = [
 ]
 
 LEVELS = ("user", "local", "project", "managed")
+# A first mint may start a worker or a program (seconds).
+_MINTING = 35.0
 # Others have it in another place.
 _ON_PATH = Path("credward-helper")
 
@@ -164,11 +167,17 @@ def plan_undo(target: Path, record: Record | None) -> Plan:
 
 
 def _life(credential: CredentialConfig) -> float | None:
-    """Return how long its tokens last (seconds), if a running daemon or settings know."""
-    lives: list[float | None] = []
+    """Return how long its tokens last (seconds), if settings or a mint can tell."""
     with suppress(BrokerError):
-        lives += [
-            each.life for each in reach().statuses().credentials if each.name == credential.name
-        ]
-    lives.append(credential.meaning.lifetime)
-    return next((life for life in lives if life is not None), None)
+        client = reach(timeout=_MINTING)
+        if (life := _seen_life(client, credential)) is None:
+            client.refresh(credential.name, _MINTING)
+            life = _seen_life(client, credential)
+        if life is not None:
+            return life
+    return credential.meaning.lifetime
+
+
+def _seen_life(client: Client, credential: CredentialConfig) -> float | None:
+    lives = (each.life for each in client.statuses().credentials if each.name == credential.name)
+    return next(lives, None)

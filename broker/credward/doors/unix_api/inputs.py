@@ -159,6 +159,7 @@ def read_token_request(
         cache_ttl=cache_ttl,
         timeout=read_timeout(query),
         client_base_url=_text(query, "client_base_url") or _bounded(claims.base_url),
+        environment_base_url=None if told is None else (_bounded(claims.base_url),),
         client_flags=flags | claims.flags,
         folder=folder,
         variables_told=bool(told),

@@ -16,7 +16,7 @@ from credward.callers.programs import HARNESS_NAMES
 from credward.errors import BrokerError, Kind
 from credward.guess import guess
 from credward.issuing.asking import find_credential
-from credward.issuing.choices import Choice, Choices
+from credward.issuing.choices import REPLACED, Choice, Choices
 from credward.issuing.gate import Gate, Holder
 from credward.named_files import read_text, replace_file
 
@@ -97,6 +97,12 @@ class ChoosingService:
             )
         if asked.folder is not None and not asked.folder.startswith("/"):
             raise BrokerError(Kind.BAD_REQUEST, "the folder is not an absolute path")
+        if asked.folder is not None and REPLACED in asked.folder:
+            raise BrokerError(
+                Kind.BAD_REQUEST,
+                "the folder's name is not UTF-8, or holds U+FFFD, so others could look the same: name "
+                "a folder above it with --in FOLDER",
+            )
         choices = self._holder.active.choices
         if asked.credential is None:
             choices = choices.without(folder=asked.folder, agent=asked.agent)

@@ -90,10 +90,11 @@ def program_path(pid: int) -> str | None:
 def working_folder(pid: int) -> str | None:
     """Return the working directory of *pid*; None if it is hidden, deleted or not below our root.
 
-    The kernel writes the path from its own memory; no file system is asked (proc_pid_cwd(5)).
+    The kernel writes the path from its own memory; no file system is asked (proc_pid_cwd(5)). Bytes
+    that are not UTF-8 become U+FFFD: it is shown, and sent as JSON.
     """
     try:
-        path = os.readlink(f"/proc/{pid}/cwd")  # noqa: PTH115 - as above
+        path = os.readlink(b"/proc/%d/cwd" % pid).decode("utf-8", "replace")  # noqa: PTH115 - as above
     except OSError:
         return None
     return path if path.startswith("/") and not path.endswith(" (deleted)") else None

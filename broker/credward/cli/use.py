@@ -115,7 +115,14 @@ def _real_folder(folder: str | None) -> str | None:
     if folder is None:
         return None
     try:
-        return str(Path(folder).resolve(strict=True))
+        real = Path(folder).resolve(strict=True)
+        return os.fsencode(real).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BrokerError(
+            Kind.BAD_REQUEST,
+            "the folder's name is not UTF-8, so it cannot be chosen for: name a folder above it "
+            "with --in FOLDER",
+        ) from error
     except OSError as error:
         raise BrokerError(
             Kind.BAD_REQUEST,

@@ -11,7 +11,10 @@ import msgspec
 from credward.config import Config, CredentialConfig
 from credward.issuing.asking import default_credential
 
-__all__ = ["Choice", "Choices", "Chosen"]
+__all__ = ["REPLACED", "Choice", "Choices", "Chosen"]
+
+# Stands for bytes of a folder's name that are not UTF-8: several folders look the same.
+REPLACED = "\N{REPLACEMENT CHARACTER}"
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -37,7 +40,9 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             return False
         if self.folder is None:
             return True
-        return folder is not None and f"{folder}/".startswith(f"{self.folder.rstrip('/')}/")
+        if folder is None or REPLACED in self.folder:
+            return False
+        return f"{folder}/".startswith(f"{self.folder.rstrip('/')}/")
 
     @property
     def _rank(self) -> tuple[int, bool]:

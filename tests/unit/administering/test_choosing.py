@@ -47,6 +47,7 @@ async def test_a_choice_counts_at_once_and_at_the_next_start(services: Services)
         (wire.ChoiceChange(credential="gatway"), Kind.UNKNOWN_CREDENTIAL, 'perhaps "gateway"'),
         (wire.ChoiceChange(credential=GRANT, agent="claud"), Kind.BAD_REQUEST, 'perhaps "claude"'),
         (wire.ChoiceChange(credential=GRANT, folder="src"), Kind.BAD_REQUEST, "absolute"),
+        (wire.ChoiceChange(credential=GRANT, folder="/\ufffd"), Kind.BAD_REQUEST, "not UTF-8"),
     ],
 )
 async def test_a_wrong_choice_changes_nothing(

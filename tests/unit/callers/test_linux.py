@@ -57,6 +57,15 @@ def test_the_working_folder_of_a_process(tmp_path: Path) -> None:
     assert linux.working_folder(child.pid) is None
 
 
+def test_a_working_folder_that_is_not_utf_8_can_be_shown_to_everybody(tmp_path: Path) -> None:
+    """It is sent as JSON: half a character would make every list of credentials fail."""
+    folder = os.fsencode(tmp_path) + b"/\xff\xfe"
+    Path(os.fsdecode(folder)).mkdir()
+    with subprocess.Popen(["cat"], cwd=folder, stdin=subprocess.PIPE) as child:
+        assert linux.working_folder(child.pid) == f"{tmp_path}/\ufffd\ufffd"
+        child.communicate()
+
+
 def test_a_name_may_hold_anything(tmp_path: Path) -> None:
     """Parentheses and line breaks in the name do not shift the fields."""
     odd = tmp_path / "a) 1 (\nb"

@@ -126,3 +126,12 @@ def test_a_choice_of_what_is_not_configured_is_told(choice: Choice, text: str) -
     assert warning == (
         f'"gone" was chosen {text}, but it is not configured: run credward use for the list'
     )
+
+
+def test_half_a_character_in_a_folder_matches_no_other_folder() -> None:
+    """Its name stands for several; those below a plain folder are still found."""
+    odd = Choices(made=(Choice(credential="work", folder="/src/\ufffd"),))
+    above_it = Choices(made=(Choice(credential="work", folder="/src"),))
+
+    assert name_of(odd, config("work", "home"), "/src/\ufffd", None) is None
+    assert name_of(above_it, config("work", "home"), "/src/\ufffd", None) == "work"

@@ -6,6 +6,7 @@ from going there.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Sequence
 
 from credward.settings.checks import origin_of
@@ -72,11 +73,11 @@ def remedy(flags: Sequence[ClientFlag], name: str) -> str:
     for flag in flags:
         kind, _, value = flag.word.partition("=")
         if kind == "proxy" and value:
-            options += f" --allow-proxy {value}"
+            options += f" --allow-proxy {shlex.quote(value)}"
         elif kind == "extra-ca" and flag.file and not value:
             commands.append(f"correct the path in {flag.variable or _VARIABLES[kind]}")
         elif kind == "extra-ca" and value:
-            options += f" --allow-ca {shown(flag.file or 'FILE')}"
+            options += f" --allow-ca {_typed(flag.file)}"
         else:
             words.append(f'"{kind}"')
     if options:
@@ -85,6 +86,14 @@ def remedy(flags: Sequence[ClientFlag], name: str) -> str:
         some = " and ".join(words)
         commands.append(f"write {some} into allow_client_flags (credward config edit)")
     return " and ".join(commands)
+
+
+def _typed(path: str) -> str:
+    """Return *path* as a shell reads it back; FILE if it cannot be shown as it is.
+
+    A repository may choose the name of a file, and people paste the command.
+    """
+    return shlex.quote(path) if path and shown(path) == path else "FILE"
 
 
 def _order(flag: ClientFlag) -> tuple[str, str]:

@@ -1,5 +1,7 @@
 """Where a token may go."""
 
+import shlex
+
 import pytest
 from msgspec.structs import replace
 
@@ -122,6 +124,35 @@ def test_s2_what_a_caller_did_not_say_is_denied_like_another(flag: ClientFlag, s
 
     assert reason is not None
     assert said in reason
+
+
+@pytest.mark.parametrize(
+    ("file", "typed"),
+    [
+        ("evil.pem; touch pwned #", "'evil.pem; touch pwned #'"),
+        ("/it's $(id).pem", "'/it'\"'\"'s $(id).pem'"),
+        ("/\x1b[2Jca.pem", "FILE"),
+        ("/ca.pem\nid", "FILE"),
+        (f"/{'x' * 200};id", "FILE"),
+        ("", "FILE"),
+    ],
+)
+def test_s2_the_command_to_paste_runs_nothing_else(file: str, typed: str) -> None:
+    """A repository may choose the name of the file: the shell reads one word."""
+    reason = check_base_url(HOME, (), HOME[0], (replace(CA, file=file),), name="gw")
+
+    assert reason is not None
+    assert reason.endswith(f"run credward setup claude-code gw --allow-ca {typed}")
+    assert shlex.split(typed) == [file if typed != "FILE" else "FILE"]
+
+
+def test_s2_a_proxy_to_paste_is_one_word() -> None:
+    """The brackets of an address would be a pattern of the shell."""
+    proxy = ClientFlag(word="proxy=[::1]:3128", variable="HTTPS_PROXY")
+    reason = check_base_url(HOME, (), HOME[0], (proxy,), name="gw")
+
+    assert reason is not None
+    assert reason.endswith("--allow-proxy '[::1]:3128'")
 
 
 @pytest.mark.parametrize(

@@ -100,8 +100,8 @@ class ChoosingService:
         if asked.folder is not None and REPLACED in asked.folder:
             raise BrokerError(
                 Kind.BAD_REQUEST,
-                "the folder's name is not UTF-8, or holds U+FFFD, so others could look the same: name "
-                "a folder above it with --in FOLDER",
+                "the folder's name is not UTF-8, or holds U+FFFD, so others could look the same: "
+                "name a folder above it with --in FOLDER",
             )
         choices = self._holder.active.choices
         if asked.credential is None:

@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import Any, NoReturn
 
 from credward.folder import Record, decode
+from credward.policy.client_variables import as_used
 from credward.policy.destinations import trimmed
 from credward.policy.redirects import counts, shown
 from credward.tokens import Folder, SettingsFile
@@ -46,7 +47,7 @@ def read_folder(body: bytes | bytearray, *, home: PurePath | None) -> Folder:
     for record in decode(body):
         name = record.name.decode("utf-8", "replace")
         if record.kind == "variable":
-            variables[name] = trimmed(record.content.decode("utf-8", "replace"))
+            variables[name] = as_used(name, record.content.decode("utf-8", "replace"))
         elif home is None or PurePath(name).parent != home / ".claude":
             files.append(_read(name, record))
             if len(files) > _MOST_FILES:
@@ -84,7 +85,7 @@ def _variables(content: bytes) -> Iterator[tuple[str, str]]:
                 # Some versions pass the name to C, where it ends at a NUL.
                 known = trimmed(variable.partition("\0")[0]).upper()
                 if counts(known):
-                    yield known, trimmed(_text(known, value))
+                    yield known, as_used(known, _text(known, value))
 
 
 class _Members(list[tuple[str, Any]]):

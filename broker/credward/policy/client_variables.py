@@ -29,6 +29,7 @@ __all__ = [
     "TLS",
     "VARIABLES_HEADER",
     "Claims",
+    "as_used",
     "authorities",
     "mcp_server",
     "must_be_judged",
@@ -124,6 +125,11 @@ def authorities(report: str) -> tuple[str, str]:
     return authority_word(digest if _DIGEST.fullmatch(digest) else ""), path
 
 
+def as_used(name: str, value: str) -> str:
+    """Return what counts of *value*: Claude Code trims it, but Node opens a path as it is."""
+    return value if name == EXTRA_CA else trimmed(value)
+
+
 def _flags(items: Mapping[str, str]) -> Iterator[ClientFlag]:
     for name in (name for name in PROXIES if name in items):
         yield ClientFlag(word=proxy_word(items[name]), variable=name)
@@ -137,7 +143,7 @@ def _flags(items: Mapping[str, str]) -> Iterator[ClientFlag]:
 def _items(text: str) -> Iterator[tuple[str, str]]:
     for item in filter(None, text.split(",")):
         name, _, value = item.partition("=")
-        yield name, trimmed(unquote_to_bytes(value).decode("utf-8", "replace"))
+        yield name, as_used(name, unquote_to_bytes(value).decode("utf-8", "replace"))
 
 
 def _quoted(value: str) -> str:

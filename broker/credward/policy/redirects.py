@@ -107,7 +107,8 @@ def check_folder(
 def _flag(setting: _Setting, environ: Mapping[str, str]) -> ClientFlag | None:
     """Return what a setting brings between client and server.
 
-    Nobody read a file of authorities that it names, except if the caller uses the same one.
+    Nobody read a file of authorities that it names, except if the caller uses the same one: by an
+    absolute path, since the agent may work in another folder, and one whose every byte is known.
     """
     kind = _BETWEEN.get(setting.name)
     if kind is None or not setting.value or (kind == "tls-off" and setting.value != "0"):
@@ -118,7 +119,8 @@ def _flag(setting: _Setting, environ: Mapping[str, str]) -> ClientFlag | None:
     elif kind == "extra-ca":
         file = setting.value
         known, path = authorities(environ.get(EXTRA_CA, ""))
-        word = known if path == file and setting.name == EXTRA_CA else kind
+        exact = file.startswith("/") and "\N{REPLACEMENT CHARACTER}" not in file
+        word = known if exact and path == file and setting.name == EXTRA_CA else kind
     return ClientFlag(word=word, variable=setting.name, file=file)
 
 

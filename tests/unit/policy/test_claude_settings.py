@@ -56,6 +56,13 @@ def test_s2_every_occurrence_counts(content: str, values: list[str]) -> None:
     assert read(content).variables == tuple((URL, value) for value in values)
 
 
+def test_s2_a_path_of_authorities_keeps_its_white_space() -> None:
+    """`x.pem` and `x.pem ` are two files: Node opens the path as it is."""
+    found = read('{"env": {" NODE_EXTRA_CA_CERTS": "/x.pem "}}')
+
+    assert found.variables == (("NODE_EXTRA_CA_CERTS", "/x.pem "),)
+
+
 @pytest.mark.parametrize(
     "content",
     [

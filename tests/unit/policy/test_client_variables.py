@@ -102,6 +102,14 @@ def test_s2_which_proxy_and_which_authorities() -> None:
     assert authorities(claims.variables["NODE_EXTRA_CA_CERTS"])[1] == "/a:b.pem"
 
 
+def test_s2_a_path_of_authorities_keeps_its_white_space() -> None:
+    """`x.pem` and `x.pem ` are two files: Node opens the path as it is."""
+    claims = read_claims(told({"NODE_EXTRA_CA_CERTS": "/x.pem "}, "a" * 64))
+
+    assert [each.file for each in claims.flags] == ["/x.pem "]
+    assert authorities(claims.variables["NODE_EXTRA_CA_CERTS"])[1] == "/x.pem "
+
+
 def test_s11_callers_of_before_name_only_the_variables() -> None:
     """Any proxy, any authority: allowed only by the words for all."""
     found = read_claims("https_proxy,NODE_EXTRA_CA_CERTS").flags

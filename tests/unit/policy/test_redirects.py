@@ -266,6 +266,18 @@ def test_s2_a_file_may_name_the_authorities_that_the_caller_uses() -> None:
     assert "--allow-ca /corp.pem" in str(check(same))
 
 
+@pytest.mark.parametrize("path", ["ca.pem", "./ca.pem", "/ca\ufffd.pem"])
+def test_s2_a_path_that_may_lead_elsewhere_is_not_the_callers(path: str) -> None:
+    """A relative one depends on the folder, half a character stands for many: a word for all."""
+    digest = "a" * 64
+    found = folder(
+        ("NODE_EXTRA_CA_CERTS", path), environ={"NODE_EXTRA_CA_CERTS": f"{digest}:{path}"}
+    )
+
+    assert "NODE_EXTRA_CA_CERTS" in str(check(found, flags=(f"extra-ca=sha256:{digest}",)))
+    assert check(found, flags=("extra-ca",)) is None
+
+
 @pytest.mark.parametrize(
     "fault", ["cannot be read: correct it", "is too large: shorten it", "is not JSON: correct it"]
 )

@@ -20,4 +20,4 @@ def explain(chosen: str | None, because: str) -> str | None:
     """Return it with the reason, None if one must be named."""
     if name := environment().get(_VARIABLE):
         return f"{plain(name)} ({_VARIABLE} of this shell)"
-    return f"{chosen} ({because})" if chosen else None
+    return plain(f"{chosen} ({because})") if chosen else None

@@ -13,6 +13,7 @@ from credward.cli.active import explain
 from credward.cli.names import complete_agents, complete_credentials
 from credward.cli.output import print_json, print_table
 from credward.cli.start import reach
+from credward.cli.tables import plain
 from credward.errors import BrokerError, Kind
 from credward.issuing.asking import DEFAULT_NAME
 from credward.paths import environment
@@ -71,10 +72,10 @@ def command(
         return
     if name is not None:
         choice = wire.Choice(credential=name, folder=where, agent=whom)
-        click.echo(f'"{name}" is used {_describe(choice)}')
-        if whom in {None, CLAUDE_CODE} and (other := _named_in_settings()) not in {None, name}:
+        click.echo(plain(f'"{name}" is used {_describe(choice)}'))
+        if whom in {None, CLAUDE_CODE} and (other := _named_in_settings() or name) != name:
             click.echo(
-                f'note: Claude Code asks for "{other}" by name: run credward setup claude-code '
+                f'note: Claude Code asks for "{plain(other)}" by name: run credward setup claude-code '
                 "--active to let it follow"
             )
     _draw(found)

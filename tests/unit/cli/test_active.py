@@ -15,6 +15,13 @@ def test_what_the_daemon_chose_is_said_with_its_reason(monkeypatch: pytest.Monke
     assert (active_name(None), explain(None, "")) == (None, None)
 
 
+def test_the_name_of_a_folder_moves_no_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is part of the reason, and whoever made the folder chose it."""
+    monkeypatch.delenv("CREDWARD_CREDENTIAL", raising=False)
+
+    assert explain("work", "chosen in /\x1b[2J") == "work (chosen in /\ufffd[2J)"
+
+
 def test_a_variable_of_this_shell_counts_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """And shows no control characters; an empty one is not set."""
     monkeypatch.setenv("CREDWARD_CREDENTIAL", "spare\x1b[2J")

@@ -62,8 +62,13 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def printable(self) -> bool:
         """Whether it can be shown, and copied, as it is: names are from files and variables."""
-        words = (self.what, *(word for _, word in self.words), *(self.program or ()))
-        return all(word.isprintable() for word in words)
+        words = (self.what, self.name, *(word for _, word in self.words), *(self.program or ()))
+        asked = (
+            text
+            for each in self.questions
+            for text in (each.label, each.word, each.default or "", each.without)
+        )
+        return all(word.isprintable() for word in (*words, *asked))
 
 
 def _check_issuer(url: str) -> None:

@@ -27,6 +27,9 @@ def become_helper(words: list[str]) -> None:
     if arguments is None or (sys.stdout.isatty() and sys.stderr.isatty()):
         # To a person, `get` says more about an error than the helper may.
         return
+    if not os.path.isabs(sys.executable):  # noqa: PTH117
+        # Python does not know where it is: "credward-helper" would be one of the working directory.
+        return
     helper = os.path.join(os.path.dirname(sys.executable), "credward-helper")  # noqa: PTH118, PTH120
     try:
         # Python ignores it, and a program inherits that.

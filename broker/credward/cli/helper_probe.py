@@ -6,6 +6,7 @@ Measures and reports; `doctor` judges the findings.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from credward.errors import BrokerError, Kind
+from credward.paths import environment
 
 __all__ = ["Build", "Probe", "build_of", "digest", "find_helper", "probe"]
 
@@ -49,16 +51,22 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_helper() -> Path:
-    """Return the absolute path of the helper, beside the interpreter or on PATH."""
-    beside = Path(sys.executable).parent / _NAME
-    found = beside if beside.is_file() else None
-    if found is None and (on_path := shutil.which(_NAME)) is not None:
+    """Return the absolute path of the helper, beside the interpreter or on PATH.
+
+    Never one that is found through the working directory: that may be a repository's.
+    """
+    # Empty if Python does not know where it is.
+    interpreter = Path(sys.executable)
+    beside = interpreter.parent / _NAME
+    found = beside if interpreter.is_absolute() and beside.is_file() else None
+    folders = filter(os.path.isabs, environment().get("PATH", os.defpath).split(os.pathsep))
+    if found is None and (on_path := shutil.which(_NAME, path=os.pathsep.join(folders))):
         found = Path(on_path)
     if found is None:
         raise BrokerError(
             Kind.FIX_CONFIGURATION, "credward-helper is not installed: run pip install credward"
         )
-    return found.absolute()
+    return found
 
 
 def build_of(helper: Path) -> Build:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from credward.cli.becoming import plain
+from credward.cli.becoming import become_helper, plain
 
 
 @pytest.mark.parametrize(
@@ -46,3 +48,22 @@ def test_the_usual_question_is_the_helpers(words: list[str], arguments: list[str
 def test_what_the_helper_does_not_do_stays(words: list[str]) -> None:
     """Errors too: the command says them in its own words."""
     assert plain(words) is None
+
+
+@pytest.mark.parametrize("interpreter", ["", "python", "./python"])
+def test_a_helper_of_the_working_directory_is_never_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interpreter: str
+) -> None:
+    """Python may not know where it is: a repository's program would take this process's place."""
+    (tmp_path / "credward-helper").write_text("#!/bin/sh\n")
+    (tmp_path / "credward-helper").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.executable", interpreter)
+    started: list[str] = []
+    monkeypatch.setattr("os.execv", lambda program, _: started.append(program))
+
+    become_helper(["gateway"])
+    assert started == []
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    become_helper(["gateway"])
+    assert started == [str(tmp_path / "credward-helper")]

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from credward.cli.helper_probe import Build, build_of, digest, probe
+from credward.cli.helper_probe import Build, build_of, digest, find_helper, probe
+from credward.errors import BrokerError
 
 ENVIRON = {"PATH": "/usr/bin:/bin", "HERE": "yes"}
 
@@ -60,6 +61,32 @@ def test_the_helper_says_how_it_is_built(tmp_path: Path, said: str, build: Build
     script.chmod(0o755)
 
     assert build_of(script) == build
+
+
+@pytest.mark.parametrize("interpreter", ["", "python", "./bin/python"])
+@pytest.mark.parametrize("path", ["", ".", ":", "bin:.", None])
+def test_a_helper_of_the_working_directory_is_never_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interpreter: str, path: str | None
+) -> None:
+    """Neither beside an interpreter that Python does not know, nor by a relative PATH."""
+    planted = tmp_path / "repo"
+    installed = tmp_path / "installed"
+    for folder in (planted, planted / "bin", installed):
+        folder.mkdir()
+        (folder / "credward-helper").write_text("#!/bin/sh\n")
+        (folder / "credward-helper").chmod(0o755)
+    monkeypatch.chdir(planted)
+    monkeypatch.setattr("sys.executable", interpreter)
+    if path is None:
+        monkeypatch.delenv("PATH")
+        monkeypatch.setattr("os.defpath", "bin:.")
+    else:
+        monkeypatch.setenv("PATH", path)
+
+    with pytest.raises(BrokerError, match="is not installed"):
+        find_helper()
+    monkeypatch.setenv("PATH", f".:{installed}")
+    assert find_helper() == installed / "credward-helper"
 
 
 def test_a_helper_that_does_not_run_says_nothing(tmp_path: Path) -> None:

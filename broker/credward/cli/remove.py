@@ -121,7 +121,7 @@ def _plan(config: Config, name: str) -> _Plan:
         file=target,
         before=before,
         after=tomlkit.dumps(document),
-        login=None if shared or not grant.logins else credential.grant,
+        login=None if shared or not (grant.logins or grant.rotating) else credential.grant,
         secrets=sorted(_secrets(credential.settings) - elsewhere),
         set_ups=set_ups_of(name),
     )

@@ -132,6 +132,27 @@ def choose(terminal: OnTerminal, words: str) -> None:
     terminal.type(number + "\n")
 
 
+def test_a_block_that_exists_gives_the_default_answers(
+    daemon: RunningDaemon, program: MintProgram
+) -> None:
+    """Return at every question changes nothing but what was typed, not even what is not asked."""
+    words = ("--set", "base_url=https://llm.example.com", "--set", "lifetime=600")
+    assert cli(daemon, "add", "mine", *words, "--", str(program.path)).returncode == 0
+    before = written(daemon)
+    with OnTerminal(daemon, "add", "mine") as terminal:
+        terminal.answer("Number", "")
+        terminal.answer("Program and its arguments", "")
+        terminal.answer("Base URL", "https://other.example.com")
+        terminal.wait_for("Replace mine?")
+        terminal.type("\n")
+        terminal.wait_for("minted a token that lasts")
+        assert terminal.end() == 0
+
+    assert before["mine"]["command"] == [str(program.path)]  # type: ignore[index]
+    now = {**before["mine"], "base_url": "https://other.example.com"}  # type: ignore[dict-item]
+    assert written(daemon) == {"mine": now}
+
+
 def test_a_program_by_the_dialogue(daemon: RunningDaemon, program: MintProgram) -> None:
     """Wrong answers are asked again; the block is shown before the yes, then it mints."""
     with OnTerminal(daemon, "add") as terminal:

@@ -170,7 +170,7 @@ def _peer_uid(connection: socket.socket) -> int:
 
 
 def _shared(path: Path, found: os.stat_result, *, named: bool) -> BrokerError:
-    """Advise chmod only to the owner of a directory that is not sticky: others need /tmp as it is."""
+    """Advise chmod only to the owner of a directory that is not sticky: others need /tmp."""
     why = "can be written by others"
     if found.st_uid == os.geteuid() and not found.st_mode & stat.S_ISVTX:
         return _refused(path.parent, why, "run chmod go-w on it")

@@ -81,6 +81,21 @@ static bool owner_is_right(enum trust trust, uid_t owner)
 	return trust == SYSTEM_PLACE && (is_directory_of(0, BY_OTHERS, "/run") || !is_known(owner));
 }
 
+/* Advise chmod only to the owner of a directory that is not sticky: others need /tmp as it is. */
+static bool refuse_shared(enum trust trust, const char *directory, const struct stat *status)
+{
+	static const char why[] = "can be written by others";
+
+	if (status->st_uid == geteuid() && (status->st_mode & S_ISVTX) == 0)
+		return refuse(directory, why, "run chmod go-w on it");
+	if (trust != NAMED_PLACE)
+		return refuse(
+			directory, why, "set CREDWARD_SOCKET to a socket in a directory of your own");
+	note(CODE_FIX_CONFIGURATION, "CREDWARD_SOCKET names \"", address.sun_path, "\", and \"",
+		directory, "\" ", why, ", so it is not trusted: unset CREDWARD_SOCKET");
+	return false;
+}
+
 /* False with nothing noted: there is none. */
 static bool directory_is_safe(enum trust trust)
 {
@@ -94,7 +109,7 @@ static bool directory_is_safe(enum trust trust)
 	if (!S_ISDIR(status.st_mode))
 		return refuse(directory, "is a link or not a directory", "run credward doctor");
 	if ((status.st_mode & BY_OTHERS) != 0)
-		return refuse(directory, "can be written by others", "run chmod go-w on it");
+		return refuse_shared(trust, directory, &status);
 	return owner_is_right(trust, status.st_uid)
 		|| refuse(directory, "belongs to another user", "run credward doctor");
 }

@@ -50,14 +50,25 @@ static const struct {
 
 #define TOLD_COUNT (sizeof(told_variables) / sizeof(told_variables[0]))
 
+/* `credward daemon start` obeys these variables too, so it would not help. */
+static _Noreturn void fail_forbidden(const char *name)
+{
+	fail(CODE_NOT_RUNNING, "the daemon is not running, and ", name, " forbids to start it: unset ",
+		name);
+}
+
 static void check_wish(bool forbidden)
 {
 	const char *named = variable("CREDWARD_SOCKET"), *off = variable("CREDWARD_NO_START");
 
 	if (named != NULL)
 		fail(CODE_NOT_RUNNING, "no daemon answers at \"", named,
-			"\", which CREDWARD_SOCKET names: start that one");
-	if (forbidden || variable("CREDWARD_URL") != NULL || (off != NULL && strcmp(off, "0") != 0))
+			"\", which CREDWARD_SOCKET names: start that one, or unset CREDWARD_SOCKET");
+	if (off != NULL && strcmp(off, "0") != 0)
+		fail_forbidden("CREDWARD_NO_START");
+	if (variable("CREDWARD_URL") != NULL)
+		fail_forbidden("CREDWARD_URL");
+	if (forbidden)
 		fail(CODE_NOT_RUNNING, "the daemon is not running: " COMMAND);
 }
 

@@ -58,11 +58,13 @@ class Client:
         timeout: float = 4.0,
         *,
         named: bool = False,
+        forbidding: str | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._sockets = sockets
         self._timeout = timeout
         self._named = named
+        self._forbidding = forbidding
         self._clock = clock or SystemClock()
 
     def get_token(
@@ -313,8 +315,16 @@ class Client:
         hint = "tried " + "; ".join(missed) if missed else "there is no place to look for one"
         if self._named:
             line = f'no daemon answers at "{self._sockets[0]}", which CREDWARD_SOCKET names: '
-            return BrokerError(Kind.NOT_RUNNING, line + "start that one", hint=hint)
+            return BrokerError(
+                Kind.NOT_RUNNING, line + "start that one, or unset CREDWARD_SOCKET", hint=hint
+            )
         line = "the daemon is not running: run credward daemon start"
+        if self._forbidding is not None:
+            # `credward daemon start` obeys it too, so it would not help.
+            line = (
+                f"the daemon is not running, and {self._forbidding} forbids to start it: "
+                f"unset {self._forbidding}"
+            )
         return BrokerError(Kind.NOT_RUNNING, line, hint=hint)
 
     def _read_all(self, connection: socket.socket, deadline: float) -> bytes:

@@ -82,7 +82,7 @@ def _check_directory(path: Path, *, named: bool) -> None:
     if not stat.S_ISDIR(found.st_mode):
         raise _refused(directory, "is a link or not a directory", "run credward doctor")
     if found.st_mode & _OTHERS_WRITE:
-        raise _refused(directory, "can be written by others", "run chmod go-w on it")
+        raise _shared(path, found, named=named)
     if not named and not _owner_is_right(path, found.st_uid):
         raise _refused(directory, "belongs to another user", "run credward doctor")
 
@@ -167,6 +167,21 @@ def _peer_uid(connection: socket.socket) -> int:
         return int(_UCRED.unpack(raw)[1])
     raw = connection.getsockopt(_SOL_LOCAL, _LOCAL_PEERCRED, _XUCRED_ROOM)
     return int(_XUCRED.unpack_from(raw)[1])
+
+
+def _shared(path: Path, found: os.stat_result, *, named: bool) -> BrokerError:
+    """Advise chmod only to the owner of a directory that is not sticky: others need /tmp."""
+    why = "can be written by others"
+    if found.st_uid == os.geteuid() and not found.st_mode & stat.S_ISVTX:
+        return _refused(path.parent, why, "run chmod go-w on it")
+    if not named:
+        remedy = "set CREDWARD_SOCKET to a socket in a directory of your own"
+        return _refused(path.parent, why, remedy)
+    return BrokerError(
+        Kind.FIX_CONFIGURATION,
+        f'CREDWARD_SOCKET names "{path}", and "{path.parent}" {why}, so it is not trusted: '
+        "unset CREDWARD_SOCKET",
+    )
 
 
 def _refused(path: Path, why: str, remedy: str) -> BrokerError:

@@ -399,8 +399,9 @@ class GrantGiven(msgspec.Struct, frozen=True, kw_only=True):
 class GrantDropped(msgspec.Struct, frozen=True, kw_only=True):
     """A grant was forgotten; *revoked* upstream too, or else *message* says why not.
 
-    *held* is false if there was none: nobody had logged in. *durable* is false while it is still on
-    disk: that is retried, but a daemon that is killed before that will find it again.
+    *credentials* is [] if no credential used it any more; *account*: whose login it was, null if
+    unknown. *held* is false if there was none: nobody had logged in. *durable* is false while it is
+    still on disk: that is retried, but a daemon that is killed before that will find it again.
     """
 
     grant: str
@@ -408,6 +409,7 @@ class GrantDropped(msgspec.Struct, frozen=True, kw_only=True):
     held: bool = True
     durable: bool = True
     revoked: bool = False
+    account: str | None = None
     message: str = ""
 
 

@@ -132,6 +132,27 @@ def choose(terminal: OnTerminal, words: str) -> None:
     terminal.type(number + "\n")
 
 
+def test_a_block_that_exists_gives_the_default_answers(
+    daemon: RunningDaemon, program: MintProgram
+) -> None:
+    """Return at every question changes nothing but what was typed, not even what is not asked."""
+    words = ("--set", "base_url=https://llm.example.com", "--set", "lifetime=600")
+    assert cli(daemon, "add", "mine", *words, "--", str(program.path)).returncode == 0
+    before = written(daemon)
+    with OnTerminal(daemon, "add", "mine") as terminal:
+        terminal.answer("Number", "")
+        terminal.answer("Program and its arguments", "")
+        terminal.answer("Address of your gateway", "https://other.example.com")
+        terminal.wait_for("Replace mine?")
+        terminal.type("\n")
+        terminal.wait_for("minted a token that lasts")
+        assert terminal.end() == 0
+
+    assert before["mine"]["command"] == [str(program.path)]  # type: ignore[index]
+    now = {**before["mine"], "base_url": "https://other.example.com"}  # type: ignore[dict-item]
+    assert written(daemon) == {"mine": now}
+
+
 def test_a_program_by_the_dialogue(daemon: RunningDaemon, program: MintProgram) -> None:
     """Wrong answers are asked again; the block is shown before the yes, then it mints."""
     with OnTerminal(daemon, "add") as terminal:
@@ -141,9 +162,9 @@ def test_a_program_by_the_dialogue(daemon: RunningDaemon, program: MintProgram) 
         terminal.answer("Program and its arguments", "no-such-program-here")
         terminal.wait_for("is not a program that this shell finds")
         terminal.answer("Program and its arguments", str(program.path))
-        terminal.answer("Base URL", "llm.example.com")
+        terminal.answer("Address of your gateway", "llm.example.com")
         terminal.wait_for("is not a base URL")
-        terminal.answer("Base URL", "https://llm.example.com")
+        terminal.answer("Address of your gateway", "https://llm.example.com")
         shown = terminal.wait_for("Add mine?")
         before = written(daemon)
         terminal.type("\n")
@@ -162,7 +183,9 @@ def test_a_program_by_the_dialogue(daemon: RunningDaemon, program: MintProgram) 
     }
 
 
-@pytest.mark.parametrize("at", ["Number", "Name of the credential", "Program", "Base URL", "Add "])
+@pytest.mark.parametrize(
+    "at", ["Number", "Name of the credential", "Program", "Address of your gateway", "Add "]
+)
 def test_an_interrupt_anywhere_leaves_nothing(
     daemon: RunningDaemon, program: MintProgram, at: str
 ) -> None:
@@ -171,7 +194,7 @@ def test_an_interrupt_anywhere_leaves_nothing(
     answers = {
         "Name of the credential": "mine",
         "Program": str(program.path),
-        "Base URL": "",
+        "Address of your gateway": "",
     }
     with OnTerminal(daemon, "add") as terminal:
         if at != "Number":
@@ -253,7 +276,7 @@ def test_a_typed_key_is_not_shown_and_a_refused_one_is_not_kept(daemon: RunningD
     with OnTerminal(daemon, "add") as terminal:
         choose(terminal, "a key that you type")
         terminal.answer("Name of the credential", "mine")
-        terminal.answer("Base URL", "")
+        terminal.answer("Address of your gateway", "")
         terminal.answer("The key (not shown)", f"sk-ant-oat01-{canary('typed')}")
         terminal.wait_for("Add mine?")
         terminal.type("y\n")
@@ -280,7 +303,7 @@ def test_a_helper_of_claude_code_is_taken_over(daemon: RunningDaemon, program: M
     with OnTerminal(daemon, "add") as terminal:
         choose(terminal, "the program that Claude Code runs for a token")
         terminal.answer("Name of the credential", "")
-        terminal.answer("Base URL", "")
+        terminal.answer("Address of your gateway", "")
         terminal.wait_for("Add gateway?")
         terminal.type("\n")
         terminal.wait_for("Let Claude Code ask credward instead")
@@ -309,7 +332,7 @@ def test_a_program_of_codex_is_taken_over(daemon: RunningDaemon, program: MintPr
     settings.write_text(text)
     with OnTerminal(daemon, "add", "corp") as terminal:
         choose(terminal, "the program that Codex runs for a token")
-        terminal.answer("Base URL", "-")
+        terminal.answer("Address of your gateway", "-")
         terminal.wait_for("Add corp?")
         terminal.type("\n")
         terminal.wait_for(f"in {settings}, let Codex run the helper")
@@ -335,7 +358,7 @@ def test_a_login_is_offered_where_one_is_needed(
         terminal.wait_for("it is needed")
         terminal.answer("Client id", "client")
         terminal.answer("Scope", "")
-        terminal.answer("Base URL", "")
+        terminal.answer("Address of your gateway", "")
         terminal.wait_for("Add corp?")
         terminal.type("\n")
         terminal.wait_for("Log in now (credward login corp)?")

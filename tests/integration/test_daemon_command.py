@@ -44,6 +44,50 @@ def test_started_stopped_and_started_again(account: Account) -> None:
     assert account.daemons() == []
 
 
+def test_a_stray_directory_ends_no_daemon(account: Account) -> None:
+    """XDG_CONFIG_HOME without a configuration: nothing is recorded, and what runs goes on."""
+    stray = {"XDG_CONFIG_HOME": str(account.folder / "stray")}
+    refused = account.cli("daemon", "start", **stray)
+    assert (refused.returncode, account.daemons()) == (69, [])
+    account.cli("daemon", "start")
+    (pid,) = account.daemons()
+    again = account.cli("daemon", "start", **stray)
+    restarted = account.cli("daemon", "restart", **stray)
+    told = account.cli("doctor", **stray).stdout
+
+    why = f'nothing is configured in "{account.folder}/stray/credward": unset XDG_CONFIG_HOME\n'
+    assert refused.stderr == f"credward: {why}"
+    assert again.stdout.startswith("already running: pid "), again.stderr
+    assert (restarted.returncode, restarted.stderr) == (69, f"credward: {why}")
+    assert account.daemons() == [pid]
+    assert not account.record.exists()
+    assert (
+        "warn automatic start: does not use XDG_CONFIG_HOME of this shell, where nothing is "
+        "configured: unset XDG_CONFIG_HOME\n"
+    ) in told
+    assert "and nothing is configured in this shell: unset XDG_CONFIG_HOME\n" in told
+    assert "daemon start" not in told
+    assert "daemon restart" not in told
+
+
+@pytest.mark.parametrize("variable", ["CREDWARD_NO_START", "CREDWARD_URL"])
+def test_what_forbids_a_start_is_named_and_ends_no_daemon(account: Account, variable: str) -> None:
+    """`daemon start` cannot be the remedy: it obeys the variable itself."""
+    forbid = {variable: "http://127.0.0.1:1"}
+    why = f"the daemon is not running, and {variable} forbids to start it: unset {variable}\n"
+    started = account.cli("daemon", "start", **forbid)
+    told = account.cli("doctor", **forbid)
+    account.cli("daemon", "start")
+    (pid,) = account.daemons()
+    restarted = account.cli("daemon", "restart", **forbid)
+
+    assert (started.returncode, started.stderr) == (69, f"credward: {why}")
+    assert f"fail daemon: {why}" in told.stdout
+    assert f"unset {variable}" in restarted.stderr
+    assert restarted.returncode != 0
+    assert account.daemons() == [pid]
+
+
 def test_a_start_by_hand_takes_the_directories_of_this_shell(account: Account) -> None:
     """Also with another HOME, which no automatic start uses."""
     elsewhere = account.folder / "elsewhere"

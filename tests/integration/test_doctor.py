@@ -532,7 +532,10 @@ def test_starts_the_daemon_of_the_account_where_a_helper_would(account: Account)
 
     assert first.returncode == 0, first.stdout
     assert refused.returncode == 69
-    assert "fail daemon: the daemon is not running: run credward daemon start\n" in refused.stdout
+    assert (
+        "fail daemon: the daemon is not running, and CREDWARD_NO_START forbids to start it: "
+        "unset CREDWARD_NO_START\n"
+    ) in refused.stdout
     assert fixed.returncode == 0, fixed.stdout + fixed.stderr
     assert "fix: credward daemon start\nstarted: pid " in fixed.stdout
     assert account.cli("daemon", "stop", **alone).returncode == 0

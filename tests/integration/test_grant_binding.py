@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fakes.oauth_server import OAuthServer
+from integration.command_line import cli
 from integration.daemon import DaemonFactory, RunningDaemon
 from marks import slow
 
@@ -129,3 +130,34 @@ def test_a_new_login_at_the_new_server(world: World, evil: OAuthServer) -> None:
         used for family in evil.families for used in family.used
     }
     assert {form["refresh_token"] for form in posted(evil)} <= known
+
+
+@pytest.mark.parametrize("words", [("logout", "--all"), *slow(("logout", "shared"))])
+def test_a_login_that_no_credential_uses_is_forgotten(
+    world: World, evil: OAuthServer, words: tuple[str, ...]
+) -> None:
+    """It is shown, forgotten and not sent elsewhere; its settings come back without a login."""
+    elsewhere = world.text(evil.issuer).replace("shared", "other")
+    world.edit(elsewhere)
+    warned = cli(world.daemon, "status").stdout
+    assert "no credential uses it: run credward logout shared" in " ".join(warned.split())
+    done = cli(world.daemon, *words)
+
+    assert done.returncode == 0, done.stderr
+    assert "logged out: shared of alice@example.com (no credential used it)\n" in done.stdout
+    assert '"shared" was not revoked, no credential names its server' in done.stderr
+    assert posted(evil) == []
+    assert "no credential uses it" not in cli(world.daemon, "status").stdout
+    world.edit(world.text(world.good.issuer))
+    assert world.daemon.get("gateway").status == 401
+
+
+def test_a_login_that_no_credential_uses_is_revoked_where_it_is_of(world: World) -> None:
+    """By a credential with the same server and client, whatever the name of its grant."""
+    world.edit(world.text(world.good.issuer).replace("shared", "other"))
+    done = cli(world.daemon, "logout", "--revoke", "shared")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("logged out: shared of alice@example.com (no credential used it)")
+    assert done.stdout.endswith(", revoked upstream\n")
+    assert world.good.families[0].revoked

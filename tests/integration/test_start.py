@@ -296,6 +296,26 @@ def test_a_configuration_elsewhere_counts_once_it_is_recorded(
     assert account.daemons() == []
 
 
+def test_a_record_that_leads_to_nothing_is_named(
+    account: Account, client: list[str], folder: Path
+) -> None:
+    """The caller has a configuration and sets nothing: what it types makes the record right."""
+    account.config_file.parent.mkdir(parents=True, exist_ok=True)
+    account.config_file.write_text(OURS)
+    account.record.write_text(f"XDG_CONFIG_HOME={folder}/gone\n")
+    account.record.chmod(0o600)
+    refused = account.run(*client, "gateway")
+    account.cli("daemon", "start")
+    done = account.run(*client, "gateway")
+
+    assert refused.returncode == 69
+    assert refused.stderr == (
+        f'credward: nothing is configured in "{folder}/gone/credward", and the recorded '
+        "XDG_CONFIG_HOME counts: run credward daemon start in your own terminal\n"
+    )
+    assert (done.returncode, done.stdout) == (0, "the-owners-token\n"), done.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("HOME", ""), ("CREDWARD_CONFIG", "/.config/credward/config.toml")]
 )

@@ -291,6 +291,26 @@ def test_s6_s7_no_daemon_is_said_at_once(directory):
     assert f"{directory}/missing: No such file or directory" in caught.value.failure.hint
 
 
+def test_what_forbids_a_start_has_to_be_unset(directory):
+    """`credward daemon start` obeys it as well, so it is not what to type."""
+    with pytest.raises(BrokerError) as caught:
+        Client([directory / "missing"], forbidding="CREDWARD_URL").health()
+
+    assert caught.value.message == (
+        "the daemon is not running, and CREDWARD_URL forbids to start it: unset CREDWARD_URL"
+    )
+
+
+def test_a_dead_socket_that_is_named_has_to_be_unset_or_served(directory):
+    """Nobody looks elsewhere then."""
+    with pytest.raises(BrokerError) as caught:
+        Client([directory / "missing"], named=True, forbidding="CREDWARD_NO_START").health()
+
+    assert caught.value.message.endswith(
+        "which CREDWARD_SOCKET names: start that one, or unset CREDWARD_SOCKET"
+    )
+
+
 @pytest.mark.parametrize("read", [True, False])
 def test_a_daemon_that_never_answers_costs_the_timeout(directory, daemon, read):
     """The deadline holds over connecting, asking and reading together."""

@@ -63,6 +63,29 @@ def test_s1_a_directory_that_others_can_write(listening: Path, mode: int, named:
     )
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_s1_chmod_is_not_advised_for_a_sticky_directory(listening: Path, named: bool) -> None:
+    """It is like /tmp: without others' right to write there, this machine does not work."""
+    listening.parent.chmod(0o1777)
+    message = refusal(listening, named=named).message
+
+    why = f'"{listening.parent}" can be written by others, so it is not trusted: '
+    assert message == (
+        f'CREDWARD_SOCKET names "{listening}", and {why}unset CREDWARD_SOCKET'
+        if named
+        else f"{why}set CREDWARD_SOCKET to a socket in a directory of your own"
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to act as another user")
+def test_s1_chmod_is_not_advised_for_what_belongs_to_another(listening: Path) -> None:
+    """Root could do it, and break what that user shares."""
+    os.chown(listening.parent, STRANGER, STRANGER)
+    listening.parent.chmod(0o770)
+
+    assert refusal(listening, named=True).message.endswith(": unset CREDWARD_SOCKET")
+
+
 def test_s2_links_are_refused(listening: Path, directory: Path) -> None:  # noqa: F811
     """Of the directory, and of the socket."""
     (directory / "link").symlink_to(listening.parent)

@@ -32,7 +32,7 @@ from credward.logins.waiters import LoginWaiters
 from credward.minting.minted import Minted
 from credward.minting.minting import needs_login
 from credward.minting.waking import login_changed
-from credward.settings.grants import bound_to
+from credward.settings.grants import bound_to, names_server
 from credward.store.journal import GrantFields
 from credward.tokens import Secret
 from credward.workers.link import RevokeRequest
@@ -51,7 +51,10 @@ _REVOKE = 8.0
 
 
 class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
-    """A grant that was dropped; *failure*: why it could not be revoked upstream."""
+    """A grant that was dropped; *failure*: why it could not be revoked upstream.
+
+    *credentials* is empty for a grant that no credential used any more. *account*: whose it was.
+    """
 
     grant: str
     credentials: tuple[str, ...]
@@ -60,6 +63,7 @@ class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
     # Whether it is gone from disk too; if not, we retry until it is.
     durable: bool
     revoked: bool
+    account: str | None = None
     failure: Failure | None = None
 
 
@@ -104,6 +108,21 @@ class GrantService:
                 found[each.grant] = (view, each.provider, names_on(self._config, each.grant))
         return list(found.values())
 
+    def unused(self) -> list[GrantView]:
+        """Return the grants with a secret that no credential uses; none while it is locked."""
+        if self._opened_store.locked:
+            return []
+        views = [self._keeper.view(name) for name in self._unused_names()]
+        return [view for view in views if view.given_at is not None]
+
+    def _unused_names(self) -> list[str]:
+        used = {
+            each.grant
+            for each in self._config.credentials.values()
+            if each.meaning.grant.logins or each.meaning.grant.rotating
+        }
+        return [name for name in self._records.names() if name not in used]
+
     async def keep(
         self,
         credential: CredentialConfig,
@@ -134,7 +153,7 @@ class GrantService:
             credential.grant,
             credential.provider,
             fields,
-            bound_to=bound_to(credential.provider, credential.meaning.grant, credential.settings),
+            bound_to=_place(credential),
             trial=trial,
         )
         self._driver.grant_given(credential.grant)
@@ -213,15 +232,35 @@ class GrantService:
 
     async def log_out(self, peer: Peer, name: str) -> Forgotten:
         """Revoke a grant upstream if that is possible, and forget it in any case."""
-        authorized = await settled(self._gate.authorize("Manage", peer, on_grant(name)))
+        try:
+            authorized = await settled(self._gate.authorize("Manage", peer, on_grant(name)))
+        except BrokerError as error:
+            if error.kind is not Kind.UNKNOWN_CREDENTIAL:
+                raise
+            if (unused := await self._log_out_unused(peer, name)) is None:
+                raise
+            return unused
         credential = authorized.credential
         await self._opened_store.open(self._config)
         forgotten = await self._forget(credential)
         self._recorder.managed(authorized, "logged-out")
         return forgotten
 
+    async def _log_out_unused(self, peer: Peer, name: str) -> Forgotten | None:
+        """Forget a grant that no credential uses; None if there is none of this name."""
+        caller = await self._gate.require_owner("Manage", peer)
+        await self._opened_store.open(self._config)
+        if name not in self._unused_names():
+            return None
+        forgotten = await self._forget_unused(name)
+        self._recorder.acted(caller, "Manage", "logged-out", about=name)
+        return forgotten
+
     async def revoke_all(self, peer: Peer) -> list[Forgotten]:
-        """Revoke what can be revoked, then drop every grant and every token: the panic button."""
+        """Revoke what can be revoked, then drop every grant and every token: the panic button.
+
+        That includes grants in the store that no credential uses any more.
+        """
         caller = await self._gate.require_owner("Manage", peer)
         config = self._config
         await self._opened_store.open(config)
@@ -230,12 +269,16 @@ class GrantService:
             terms = each.meaning.grant
             if terms.logins or terms.rotating:
                 first.setdefault(each.grant, each)
-        done = await asyncio.gather(*(self._forget(each) for each in first.values()))
+        done = await asyncio.gather(
+            *(self._forget(each) for each in first.values()),
+            *(self._forget_unused(name) for name in self._unused_names()),
+        )
         self._driver.drop_all(_REVOKED)
         await self._records.save()
         # Afterwards: a full disk is no reason to keep anything.
         self._recorder.acted(caller, "Manage", "revoked-all")
-        return list(done)
+        # An unused record without a secret was no login: nothing to tell.
+        return [each for each in done if each.held or each.credentials]
 
     async def dropped(self, before: Config) -> None:
         """Drop the grants that the configuration *before* had and the current one does not have.
@@ -272,11 +315,29 @@ class GrantService:
         if not credential.meaning.grant.logins:
             # Needs no human: the next mint logs in by itself.
             self._driver.grant_given(grant)
+        return await self._end(grant, record, credential=credential, durable=durable)
+
+    async def _forget_unused(self, grant: str) -> Forgotten:
+        """Forget a grant that no credential uses; its tokens went with their credentials."""
+        record = self._records.load(grant)
+        durable = await self._keeper.give_up(grant)
+        return await self._end(grant, record, credential=None, durable=durable)
+
+    async def _end(
+        self,
+        grant: str,
+        record: GrantRecord | None,
+        *,
+        credential: CredentialConfig | None,
+        durable: bool,
+    ) -> Forgotten:
+        """Revoke what *record* holds, which is forgotten already, and return what was done."""
         failure, revoked = None, False
+        account = record.account if record is not None else None
         held = record is not None and record.secret is not None
         while record is not None and record.secret is not None:
             try:
-                await self._revoke(credential, record)
+                await self._revoke(grant, credential, record)
                 revoked = True
             except BrokerError as error:
                 failure = error.failure
@@ -284,18 +345,28 @@ class GrantService:
         self._scrub()
         return Forgotten(
             grant=grant,
-            credentials=names_on(self._config, grant),
+            credentials=() if credential is None else names_on(self._config, grant),
             held=held,
             # A new grant may have been saved meanwhile.
             durable=durable or not self._records.unsaved,
             revoked=revoked,
+            account=account,
             failure=failure,
         )
 
-    async def _revoke(self, credential: CredentialConfig, record: GrantRecord) -> None:
+    async def _revoke(
+        self, grant: str, credential: CredentialConfig | None, record: GrantRecord
+    ) -> None:
         assert record.secret is not None
-        place = bound_to(credential.provider, credential.meaning.grant, credential.settings)
-        if not record.is_for(credential.provider, place):
+        if credential is None:
+            credential = self._at_its_server(record)
+        if credential is None:
+            raise BrokerError(
+                Kind.FIX_CONFIGURATION,
+                f'"{grant}" was not revoked, no credential names its server and client any more: '
+                "end that session there",
+            )
+        if not record.is_for(credential.provider, _place(credential)):
             raise BrokerError(
                 Kind.FIX_CONFIGURATION,
                 f'"{credential.name}" was not revoked, it belongs to another server or client than '
@@ -311,9 +382,21 @@ class GrantService:
         )
         await self._pool.revoke(credential.provider, request, deadline=_REVOKE)
 
+    def _at_its_server(self, record: GrantRecord) -> CredentialConfig | None:
+        """Return a credential with the server and client of an unused grant, None without one."""
+        for each in self._config.credentials.values():
+            known = record.bound_to is not None and names_server(each.meaning.grant)
+            if known and record.is_for(each.provider, _place(each)):
+                return each
+        return None
+
     @property
     def _config(self) -> Config:
         return self._gate.config
+
+
+def _place(credential: CredentialConfig) -> str:
+    return bound_to(credential.provider, credential.meaning.grant, credential.settings)
 
 
 def _turned_down(credential: CredentialConfig, record: GrantRecord) -> Failure:

@@ -143,5 +143,6 @@ def _dropped(forgotten: Forgotten) -> wire.GrantDropped:
         held=forgotten.held,
         durable=forgotten.durable,
         revoked=forgotten.revoked,
+        account=forgotten.account,
         message="" if failure is None else wire.line(failure),
     )

@@ -132,7 +132,12 @@ class StatusService:
                 self._status(each, by_name.get(each.grant), caller)
                 for each in config.credentials.values()
             ],
-            warnings=[*config.warnings, *self._driver.warnings(), *self._facts.warnings()],
+            warnings=[
+                *config.warnings,
+                *self._driver.warnings(),
+                *self._facts.warnings(),
+                *(_unused(each) for each in self._grants.unused()),
+            ],
             grants=grants,
             locked=locked,
             store=self._facts.store(),
@@ -263,6 +268,14 @@ def _grant_status(
         parked_at=view.parked_at,
         failure=wire.Failure.of(view.failure) if view.failure else None,
         unsaved=view.unsaved,
+    )
+
+
+def _unused(view: GrantView) -> str:
+    whose = "" if view.account is None else f" of {view.account}"
+    return (
+        f'login "{view.name}"{whose} is kept, but no credential uses it: '
+        f"run credward logout {view.name} to forget it"
     )
 
 

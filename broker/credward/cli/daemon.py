@@ -9,6 +9,7 @@ import click
 from credward.cli.output import print_json
 from credward.cli.start import client_of, paths, reach
 from credward.errors import BrokerError, Kind
+from credward.paths import environment, find_paths
 
 __all__ = ["command"]
 
@@ -40,8 +41,11 @@ def start() -> None:
     If this shell names unusual directories (XDG_CONFIG_HOME and similar), they are recorded: a
     daemon that is started automatically then uses them too.
     """
+    from credward.cli.recording import record_places
+
     running = _running()
     if running is not None:
+        record_places(by_hand=True)
         click.echo(f"already running: pid {running}")
         return
     _start()
@@ -73,13 +77,15 @@ def stop() -> None:
 def restart() -> None:
     """Stop the daemon and start it again: for a new version, or another environment.
 
-    With an error in configuration or policy the old one goes on.
+    With an error in configuration or policy, or if no daemon may be started here, the old one goes
+    on.
     """
     from credward.cli.config import checked
 
     checked(paths(), None)
     running = _running()
     if running is not None:
+        _check_start()
         _stop(running)
     _start()
 
@@ -138,12 +144,53 @@ def _running() -> int | None:
         raise
 
 
-def _start() -> None:
+def _follows() -> bool:
+    """Return whether an automatic start can use the directories of this shell."""
     from credward.account import find_account
-    from credward.cli.recording import record_places
-    from credward.paths import environment
 
-    if find_account().never_followed(environment()) is None:
+    return find_account().never_followed(environment()) is None
+
+
+def _check_start() -> None:
+    """Raise if no daemon would be started from here: then none is stopped for it."""
+    from credward.starting.refusal import forbidding_variable, is_restricted
+
+    if not _follows():
+        return
+    environ = environment()
+    named = "CREDWARD_SOCKET" if environ.get("CREDWARD_SOCKET") else None
+    if (variable := named or forbidding_variable(environ)) is not None:
+        raise BrokerError(
+            Kind.BAD_REQUEST,
+            f"{variable} forbids to start a daemon, so the old one goes on: unset {variable}",
+        )
+    if is_restricted(environ):
+        raise BrokerError(
+            Kind.BAD_REQUEST,
+            "no daemon may be started from inside a sandbox, so the old one goes on: "
+            "run credward daemon restart outside of it",
+        )
+    _check_configured()
+
+
+def _check_configured() -> None:
+    """Raise `not-running` if a daemon that is started from here would have no configuration."""
+    from credward.account import find_account
+    from credward.cli.recording import is_stray
+
+    account, here = find_account(), paths()
+    if is_stray(account, environment()):
+        line = f'nothing is configured in "{here.config_dir}": unset XDG_CONFIG_HOME'
+        raise BrokerError(Kind.NOT_RUNNING, line)
+    if not (here.is_configured or find_paths(account.environment()).is_configured):
+        raise BrokerError(Kind.NOT_RUNNING, "nothing is configured yet: run credward add")
+
+
+def _start() -> None:
+    from credward.cli.recording import record_places
+
+    if _follows():
+        _check_configured()
         record_places()
         pid = reach(start=True).health().pid
     else:

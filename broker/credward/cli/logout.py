@@ -7,7 +7,7 @@ import sys
 import click
 
 from credward.cli.names import complete_grants
-from credward.cli.output import print_json, warn_of_disk
+from credward.cli.output import plain, print_json, warn_of_disk
 from credward.cli.start import reach
 from credward.errors import BrokerError, Kind
 from credward.wire import Dropped, GrantDropped
@@ -30,7 +30,8 @@ __all__ = ["command"]
 def command(name: str | None, revoke: bool, everything: bool, yes: bool, as_json: bool) -> None:
     """Forget the login behind NAME and its tokens, and revoke it upstream if possible.
 
-    Every credential on it then needs a new login.
+    Every credential on it then needs a new login. NAME may be a login that no credential uses any
+    more: credward status shows it.
     """
     if everything == (name is not None):
         raise BrokerError(
@@ -54,11 +55,17 @@ def command(name: str | None, revoke: bool, everything: bool, yes: bool, as_json
 def _print(grants: list[GrantDropped]) -> None:
     for each in grants:
         done = "logged out" if each.held else "there was no login"
-        names = ", ".join(each.credentials)
-        click.echo(f"{done}: {names}" + (", revoked upstream" if each.revoked else ""))
+        click.echo(f"{done}: {_of(each)}" + (", revoked upstream" if each.revoked else ""))
         if each.message:
             click.echo(f"  not revoked upstream: {each.message}", err=True)
     if not all(each.durable for each in grants):
         warn_of_disk()
     if not grants:
         click.echo("there was no login; every token was dropped")
+
+
+def _of(dropped: GrantDropped) -> str:
+    if dropped.credentials:
+        return ", ".join(dropped.credentials)
+    whose = "" if dropped.account is None else f" of {plain(dropped.account)}"
+    return f"{dropped.grant}{whose} (no credential used it)"

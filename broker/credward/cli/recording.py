@@ -12,24 +12,26 @@ from pathlib import Path
 import click
 
 from credward import named_files
-from credward.account import find_account, record_of, unusual_values
-from credward.config import environment
+from credward.account import Account, find_account, record_of, unusual_values
 from credward.errors import BrokerError, Kind
+from credward.paths import environment, find_paths
 from credward.recorded import RECORDED
 from credward.starting.refusal import is_restricted, start_is_wanted
 
-__all__ = ["record_places", "unrecorded_places"]
+__all__ = ["is_stray", "record_places", "unrecorded_places"]
 
 _HEAD = "# Directories of this account's daemon when it is started automatically.\n"
+_CONFIG = "XDG_CONFIG_HOME"
 _UNKNOWN = "an unknown program"
 
 
-def record_places() -> None:
+def record_places(*, by_hand: bool = False) -> None:
     """Record the directories in this environment, and print on stderr what changed.
 
     Only for the owner: not below an agent or in a sandbox, whose environment a repository may have
     set, and not with a HOME other than the account's or with a CREDWARD_CONFIG. Nothing is recorded
-    in a place where no daemon would be started.
+    in a place where no daemon would be started, or where nothing is configured. *by_hand*: a start
+    was typed, so nobody has to be told to type it.
     """
     environ = environment()
     if not start_is_wanted(environ):
@@ -40,13 +42,16 @@ def record_places() -> None:
         _warn(f"no directories recorded: {_why(error)}")
         return
     if (variable := account.never_followed(environ)) is not None:
-        _warn(
-            f"an automatic start does not use {variable}: "
-            "run credward daemon start in your own terminal"
-        )
+        if not by_hand:
+            _warn(
+                f"an automatic start does not use {variable}: "
+                "run credward daemon start in your own terminal"
+            )
         return
     wanted = unusual_values(account, environ)
     if wanted == account.recorded:
+        return
+    if not find_paths(environ).is_configured or is_stray(account, environ):
         return
     if (whose := _not_the_owners(environ)) is not None:
         names = ", ".join(name for name in RECORDED if name in {*wanted, *account.recorded})
@@ -73,7 +78,7 @@ def record_places() -> None:
 
 
 def unrecorded_places() -> list[str]:
-    """Return one line for each variable here that a started daemon does not use."""
+    """Return one line for each variable in which a started daemon differs from this shell."""
     environ = environment()
     if not start_is_wanted(environ):
         return []
@@ -85,10 +90,38 @@ def unrecorded_places() -> list[str]:
         return []
     wanted = unusual_values(account, environ)
     return [
-        f"does not use {name} of this shell: run credward daemon start to record it"
+        _difference(name, account, environ)
         for name in RECORDED
         if wanted.get(name) != account.recorded.get(name)
     ]
+
+
+def is_stray(account: Account, environ: Mapping[str, str]) -> bool:
+    """Return whether XDG_CONFIG_HOME hides the owner's configuration, with none in its place.
+
+    A daemon that used it would start with nothing, or not at all.
+    """
+    if _CONFIG not in unusual_values(account, environ) or find_paths(environ).config_file.exists():
+        return False
+    others = ({"HOME": str(account.home)}, account.environment())
+    return any(find_paths(each).config_file.exists() for each in others)
+
+
+def _difference(name: str, account: Account, environ: Mapping[str, str]) -> str:
+    configured = find_paths(environ).is_configured
+    if not environ.get(name):
+        value = account.recorded[name]
+        remedy = (
+            "run credward daemon start to record the usual directory"
+            if configured
+            else f"set {name} to that here too"
+        )
+        return f"uses {name}={value} as recorded, and this shell does not set it: {remedy}"
+    if name == _CONFIG and is_stray(account, environ):
+        return f"does not use {name} of this shell, where nothing is configured: unset {name}"
+    if not configured:
+        return f"does not use {name} of this shell: run credward add, which records it"
+    return f"does not use {name} of this shell: run credward daemon start to record it"
 
 
 def _why(error: BrokerError) -> str:

@@ -119,7 +119,7 @@ def _plan(config: Config, name: str) -> _Plan:
         file=target,
         before=before,
         after=tomlkit.dumps(document),
-        login=None if shared or not grant.logins else credential.grant,
+        login=None if shared or not (grant.logins or grant.rotating) else credential.grant,
         secrets=secrets_of_alone(config, credential),
         set_ups=set_ups_of(name),
     )

@@ -41,7 +41,10 @@ def paths() -> Paths:
 
 def client_of(found: Paths, timeout: float) -> Client:
     """Return a client of the daemon in these directories."""
-    return Client(found.sockets, timeout, named=found.socket_named)
+    from credward.starting.refusal import forbidding_variable
+
+    forbidding = forbidding_variable(environment())
+    return Client(found.sockets, timeout, named=found.socket_named, forbidding=forbidding)
 
 
 def reach(*, start: bool = False, timeout: float = 10.0) -> Client:

@@ -61,20 +61,23 @@ def check_base_url(
     if refused:
         described = " and ".join(_described(each) for each in refused)
         them = "it" if len(refused) == 1 else "them"
-        command = remedy(refused, name)
+        command = remedy(refused, name, own=True)
         return f"is not handed out to a caller with {described}: unset {them}, or {command}"
     return None
 
 
-def remedy(flags: Sequence[ClientFlag], name: str) -> str:
-    """Return what allows *flags* for the credential *name*: a command, or words to write."""
+def remedy(flags: Sequence[ClientFlag], name: str, *, own: bool = False) -> str:
+    """Return what allows *flags* for the credential *name*: a command, or words to write.
+
+    *own*: they are of the caller's environment, so it has looked at the files that they name.
+    """
     options, words = "", []
     commands: list[str] = []
     for flag in flags:
         kind, _, value = flag.word.partition("=")
         if kind == "proxy" and value:
             options += f" --allow-proxy {shlex.quote(value)}"
-        elif kind == "extra-ca" and flag.file and not value:
+        elif kind == "extra-ca" and own and flag.file and not value:
             commands.append(f"correct the path in {flag.variable or _VARIABLES[kind]}")
         elif kind == "extra-ca" and value:
             options += f" --allow-ca {_typed(flag.file)}"
@@ -93,7 +96,8 @@ def _typed(path: str) -> str:
 
     A repository may choose the name of a file, and people paste the command.
     """
-    return shlex.quote(path) if path and shown(path) == path else "FILE"
+    exact = shown(path) == path and "\N{REPLACEMENT CHARACTER}" not in path
+    return shlex.quote(path) if path and exact else "FILE"
 
 
 def _order(flag: ClientFlag) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["GrantTerms", "bound_to"]
+__all__ = ["GrantTerms", "bound_to", "names_server"]
 
 
 class GrantTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +35,16 @@ class GrantTerms(msgspec.Struct, frozen=True, kw_only=True):
 
 def bound_to(provider: str, terms: GrantTerms, settings: msgspec.Struct) -> str:
     """Return a name for the server and client of the grant: it is never sent to another."""
-    names = terms.identity if terms.presented is None else terms.presented
+    names = _presented(terms)
     words = msgspec.to_builtins({name: getattr(settings, name) for name in names})
     text = msgspec.json.encode([provider, words], order="sorted")
     return hashlib.sha256(text).hexdigest()[:32]
+
+
+def names_server(terms: GrantTerms) -> bool:
+    """Return whether `bound_to` tells one server and client from another of the same provider."""
+    return bool(_presented(terms))
+
+
+def _presented(terms: GrantTerms) -> tuple[str, ...]:
+    return terms.identity if terms.presented is None else terms.presented

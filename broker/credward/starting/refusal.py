@@ -14,7 +14,7 @@ from credward.errors import BrokerError, Kind
 from credward.named_files import read_all
 from credward.trust import ids_are_mapped
 
-__all__ = ["check_place", "is_restricted", "start_is_wanted"]
+__all__ = ["check_place", "forbidding_variable", "is_restricted", "start_is_wanted"]
 
 # proc(5), /proc/PID/status: a seccomp filter; and without prctl(2) PR_SET_NO_NEW_PRIVS.
 _FILTER = b"\nSeccomp:\t2"
@@ -23,8 +23,17 @@ _FREE = b"\nNoNewPrivs:\t0\n"
 
 def start_is_wanted(environ: Mapping[str, str]) -> bool:
     """Return whether the caller's environment allows us to start a daemon."""
-    named = environ.get("CREDWARD_SOCKET") or environ.get("CREDWARD_URL")
-    return not named and environ.get("CREDWARD_NO_START", "") in {"", "0"}
+    return not environ.get("CREDWARD_SOCKET") and forbidding_variable(environ) is None
+
+
+def forbidding_variable(environ: Mapping[str, str]) -> str | None:
+    """Return the variable that forbids a start, None if none does; CREDWARD_SOCKET is another case.
+
+    A socket that is named may be served by a daemon that somebody else starts.
+    """
+    if environ.get("CREDWARD_NO_START", "") not in {"", "0"}:
+        return "CREDWARD_NO_START"
+    return "CREDWARD_URL" if environ.get("CREDWARD_URL") else None
 
 
 def check_place(environ: Mapping[str, str]) -> None:

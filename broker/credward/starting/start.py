@@ -70,6 +70,8 @@ def _unconfigured(account: Account, paths: Paths, caller: Mapping[str, str]) -> 
         return BrokerError(Kind.NOT_RUNNING, "nothing is configured yet: run credward add")
     if (variable := account.never_followed(caller)) is not None:
         why = f"an automatic start does not use {variable}: run credward daemon start"
+    elif "XDG_CONFIG_HOME" in account.recorded:
+        why = "the recorded XDG_CONFIG_HOME counts: run credward daemon start"
     else:
         why = "XDG_CONFIG_HOME counts only once it is recorded: run credward daemon start"
     return BrokerError(

@@ -80,3 +80,38 @@ async def test_what_is_dropped_from_the_configuration(
     await services.grant_service.dropped(before)
 
     assert (services.side.keeper.peek(GRANT) is None) is (revokes and not stays)
+
+
+@pytest.mark.parametrize("everything", [True, False])
+async def test_a_login_that_no_credential_uses_is_forgotten(
+    services: Services, everything: bool
+) -> None:
+    """By the panic button, or by its own name; it is not sent to another server."""
+    fields = GrantFields(secret="rt", account="ann")
+    await services.side.keeper.give("old", "rotating", fields, bound_to="elsewhere")
+    assert [each.name for each in services.grant_service.unused()] == ["old"]
+    if everything:
+        done = await services.grant_service.revoke_all(PERSON)
+        (forgotten,) = [each for each in done if not each.credentials]
+    else:
+        forgotten = await services.grant_service.log_out(PERSON, "old")
+
+    assert (forgotten.grant, forgotten.account, forgotten.credentials) == ("old", "ann", ())
+    assert (forgotten.held, forgotten.durable, forgotten.revoked) == (True, True, False)
+    assert forgotten.failure is not None
+    assert "no credential names its server and client" in forgotten.failure.message
+    assert services.side.records.names() == []
+    assert services.grant_service.unused() == []
+    await refusal(services.grant_service.log_out(PERSON, "old"), Kind.UNKNOWN_CREDENTIAL)
+    assert services.outcomes()[0] == ("revoked-all" if everything else "logged-out")
+
+
+async def test_an_agent_does_not_learn_which_logins_are_unused(services: Services) -> None:
+    """It is denied, in the same words as for a name that does not exist."""
+    fields = GrantFields(secret="rt")
+    await services.side.keeper.give("old", "rotating", fields, bound_to="elsewhere")
+    log_out = services.grant_service.log_out
+    there = await refusal(log_out(AGENT, "old"), Kind.DENIED)
+
+    assert there.replace("old", "new") == await refusal(log_out(AGENT, "new"), Kind.DENIED)
+    assert services.side.keeper.peek("old") is not None

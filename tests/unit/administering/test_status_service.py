@@ -8,6 +8,7 @@ import pytest
 
 from credward.errors import BrokerError, Failure, Kind
 from credward.issuing.released import Released
+from credward.store.journal import GrantFields
 from credward.tokens import TokenRequest
 from unit.administering.services import AGENT, PERSON, Services
 from unit.grants.rig import GRANT
@@ -95,3 +96,20 @@ async def test_last_words_are_for_owners(services: Services) -> None:
     with pytest.raises(BrokerError) as caught:
         await services.asked.status.last_words(AGENT, GRANT)
     assert caught.value.kind is Kind.DENIED
+
+
+async def test_a_login_that_no_credential_uses_is_a_warning(services: Services) -> None:
+    """With the command that forgets it; none while the store is locked, nor for one in use."""
+    fields = GrantFields(secret="rt", account="ann")
+    for grant in (GRANT, "old"):
+        await services.side.keeper.give(grant, "rotating", fields, bound_to="elsewhere")
+    seen = await services.asked.status.statuses(PERSON)
+
+    (warning,) = [each for each in seen.warnings if each.startswith("login ")]
+    assert warning == (
+        'login "old" of ann is kept, but no credential uses it: '
+        "run credward logout old to forget it"
+    )
+    services.side.opened_store.shut()
+    locked = await services.asked.status.statuses(PERSON)
+    assert not [each for each in locked.warnings if each.startswith("login ")]

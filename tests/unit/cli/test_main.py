@@ -33,7 +33,10 @@ def test_no_daemon_is_69_with_the_command(run: Run) -> None:
     ran = run("status")
 
     assert ran.code == 69
-    assert ran.err == "credward: the daemon is not running: run credward daemon start\n"
+    assert ran.err == (
+        "credward: the daemon is not running, and CREDWARD_NO_START forbids to start it: "
+        "unset CREDWARD_NO_START\n"
+    )
 
 
 def test_a_worker_may_not_call_us(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

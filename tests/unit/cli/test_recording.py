@@ -33,6 +33,14 @@ def mac(*above: str) -> MacProcesses:
     )
 
 
+def configure(config_home: Path) -> Path:
+    """Make a configuration there."""
+    config = config_home / "credward/config.toml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.touch()
+    return config_home
+
+
 @pytest.fixture
 def account(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The home of an account whose owner has a configuration elsewhere, and no daemon."""
@@ -43,7 +51,8 @@ def account(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("XDG_STATE_HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(account))
-    monkeypatch.setenv("XDG_CONFIG_HOME", "/c")
+    elsewhere = configure(home / "c")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(elsewhere))
     monkeypatch.setattr(recording, "is_restricted", lambda _environ: False)
     use(monkeypatch, mac("zsh", "login"))
     return account
@@ -61,10 +70,66 @@ def test_s14_the_owner_of_a_mac_records(account: Path, capsys: pytest.CaptureFix
     ]
     record_places()
 
-    assert find_account().recorded == {"XDG_CONFIG_HOME": "/c"}
+    elsewhere = os.environ["XDG_CONFIG_HOME"]
+    assert find_account().recorded == {"XDG_CONFIG_HOME": elsewhere}
     assert record_of(account).stat().st_mode & 0o777 == 0o600
-    assert "uses XDG_CONFIG_HOME=/c" in capsys.readouterr().err
+    assert f"uses XDG_CONFIG_HOME={elsewhere}\n" in capsys.readouterr().err
     assert unrecorded_places() == []
+
+
+def test_a_place_without_a_configuration_is_not_recorded(
+    account: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daemon that used it would have nothing; the owner's own stays in force."""
+    record_places()
+    recorded = find_account().recorded
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "stray"))
+    record_places()
+
+    assert find_account().recorded == recorded
+    assert unrecorded_places() == [
+        (
+            "does not use XDG_CONFIG_HOME of this shell, where nothing is configured: "
+            "unset XDG_CONFIG_HOME"
+        )
+    ]
+
+
+def test_where_nothing_is_configured_at_all_the_first_command_is_add(
+    account: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It makes the configuration there, and records where."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "new"))
+    record_places()
+
+    assert not record_of(account).exists()
+    assert unrecorded_places() == [
+        "does not use XDG_CONFIG_HOME of this shell: run credward add, which records it"
+    ]
+
+
+@pytest.mark.parametrize("configured", [True, False])
+def test_a_variable_that_is_not_set_is_not_called_set(
+    account: Path, monkeypatch: pytest.MonkeyPatch, configured: bool
+) -> None:
+    """The recorded directory is used, and this shell knows nothing of it."""
+    record_places()
+    elsewhere = os.environ["XDG_CONFIG_HOME"]
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    if configured:
+        configure(account / ".config")
+    (line,) = unrecorded_places()
+    record_places()
+
+    assert line == (
+        f"uses XDG_CONFIG_HOME={elsewhere} as recorded, and this shell does not set it: "
+        + (
+            "run credward daemon start to record the usual directory"
+            if configured
+            else "set XDG_CONFIG_HOME to that here too"
+        )
+    )
+    assert (unrecorded_places() == []) is configured
 
 
 @pytest.mark.parametrize(

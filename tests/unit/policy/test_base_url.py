@@ -110,7 +110,10 @@ def test_s2_one_proxy_in_two_variables_is_named_once() -> None:
     [
         (ClientFlag(word="proxy", variable="all_proxy"), "with all_proxy set: unset it, or write"),
         (ClientFlag(word="proxy=p:1"), "with HTTPS_PROXY or similar set to p:1: "),
-        (replace(CA, word="extra-ca"), "set to /ca.pem (unreadable): unset it, or write"),
+        (
+            replace(CA, word="extra-ca"),
+            "set to /ca.pem (unreadable): unset it, or correct the path in NODE",
+        ),
         (replace(RENEWED, file=""), "with NODE_EXTRA_CA_CERTS set: unset it, or run"),
         (
             replace(RENEWED, file="/\x1b[2J\n"),
@@ -133,6 +136,7 @@ def test_s2_what_a_caller_did_not_say_is_denied_like_another(flag: ClientFlag, s
         ("/it's $(id).pem", "'/it'\"'\"'s $(id).pem'"),
         ("/\x1b[2Jca.pem", "FILE"),
         ("/ca.pem\nid", "FILE"),
+        ("/ca\ufffd.pem", "FILE"),
         (f"/{'x' * 200};id", "FILE"),
         ("", "FILE"),
     ],

@@ -10,7 +10,12 @@ import pytest
 
 from credward.errors import BrokerError, Kind
 from credward.starting import refusal
-from credward.starting.refusal import check_place, is_restricted, start_is_wanted
+from credward.starting.refusal import (
+    check_place,
+    forbidding_variable,
+    is_restricted,
+    start_is_wanted,
+)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +34,21 @@ from credward.starting.refusal import check_place, is_restricted, start_is_wante
 def test_the_callers_word(environ: dict[str, str], wanted: bool) -> None:
     """The same as the helper's: 0 is off, and another daemon that is named is not replaced."""
     assert start_is_wanted(environ) is wanted
+
+
+@pytest.mark.parametrize(
+    ("environ", "variable"),
+    [
+        ({}, None),
+        ({"CREDWARD_NO_START": "0"}, None),
+        ({"CREDWARD_NO_START": "1", "CREDWARD_URL": "http://127.0.0.1:1"}, "CREDWARD_NO_START"),
+        ({"CREDWARD_URL": "http://127.0.0.1:1"}, "CREDWARD_URL"),
+        ({"CREDWARD_SOCKET": "/s"}, None),
+    ],
+)
+def test_what_has_to_be_unset_is_named(environ: dict[str, str], variable: str | None) -> None:
+    """A socket that is named has words of its own."""
+    assert forbidding_variable(environ) == variable
 
 
 def test_s9_a_session_starts_nothing() -> None:

@@ -21,13 +21,14 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     """A key of the block that the user answers.
 
     *word* stands for the answer in a command line. *default* None: it must be answered; "": it may
-    be left out. *check* raises `ValueError`.
+    be left out, which means *without*. *check* raises `ValueError`.
     """
 
     key: str
     label: str
     word: str
     default: str | None = None
+    without: str = ""
     check: Callable[[str], None] | None = None
 
 
@@ -100,8 +101,9 @@ def base_url_question(found: str, *, asked: bool) -> Question:
     """Ask where the token may be sent; *asked*: it belongs into the command line."""
     return Question(
         key="base_url",
-        label=f"address of your gateway, which alone may get it ({'-' if found else 'empty'}: any)",
+        label="address of your gateway, which alone may get it",
         word=found if asked else "",
         default=found,
+        without="any",
         check=_check_base_url,
     )

@@ -10,6 +10,8 @@ import re
 import shlex
 import shutil
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
@@ -18,6 +20,7 @@ from credward.cli.add.block import Wanted, full_program
 from credward.cli.add.choice import Choice, Question
 from credward.cli.add.choices import find_choices, general_choices
 from credward.cli.add.listing import configured
+from credward.cli.add.present import answer_now, block_now, is_of, other_words, program_now
 from credward.cli.add.take_over import Store, end_leftover, end_script, free_secret_name
 from credward.cli.add.trial import Trial
 from credward.cli.start import paths
@@ -36,11 +39,15 @@ _NOTHING = "-"
 def ask(name: str | None, options: Options) -> None:
     """Ask what to add, add it, and offer the next step; Ctrl-C at any time leaves nothing."""
     choices = [each for each in (*find_choices(), *general_choices()) if each.printable]
-    choice = _choose(choices)
+    choice = _choose(choices, block_now(name))
     name = name or _ask_name(choice)
-    program = _ask_program() if choice.program is None else choice.program
-    answers = [(each.key, _ask_question(each)) for each in choice.questions]
+    block = block_now(name)
+    if not is_of(choice, block):
+        block = {}
+    program = _ask_program(program_now(block)) if choice.program is None else choice.program
+    answers = [(each.key, _ask_question(each, block)) for each in choice.questions]
     words = [*choice.words, *((key, answer) for key, answer in answers if answer)]
+    words += other_words(choice, block)
     store = None
     if choice.moves is not None:
         secret = choice.moves.secret or _ask_key()
@@ -96,11 +103,12 @@ def _go_on(choice: Choice, name: str, trial: Trial, code: int) -> None:
 # --- questions -----------------------------------------------------------------------------------
 
 
-def _choose(choices: list[Choice]) -> Choice:
+def _choose(choices: list[Choice], block: Mapping[str, Any]) -> Choice:
     click.echo("Where do agents get a credential from?")
     for number, each in enumerate(choices, 1):
         click.echo(f" {number:2}) {each.what}")
-    picked: int = click.prompt("Number", type=click.IntRange(1, len(choices)), default=1)
+    now = next((number for number, each in enumerate(choices, 1) if is_of(each, block)), 1)
+    picked: int = click.prompt("Number", type=click.IntRange(1, len(choices)), default=now)
     return choices[picked - 1]
 
 
@@ -112,12 +120,15 @@ def _ask_name(choice: Choice) -> str:
     return found
 
 
-def _ask_program() -> tuple[str, ...]:
-    found: str = click.prompt("Program and its arguments", value_proc=_check_program)
+def _ask_program(now: str | None) -> tuple[str, ...]:
+    label = "Program and its arguments"
+    found: str = click.prompt(label, default=now, value_proc=_check_program)
     return tuple(shlex.split(found))
 
 
-def _ask_question(question: Question) -> str:
+def _ask_question(question: Question, block: Mapping[str, Any]) -> str:
+    """Return the answer; the default is that of the present *block*, if it has one."""
+
     def check(text: str) -> str:
         text = text.strip()
         if question.default is not None and text == _NOTHING:
@@ -132,9 +143,13 @@ def _ask_question(question: Question) -> str:
         return text
 
     label = question.label[:1].upper() + question.label[1:]
-    found: str = click.prompt(
-        label, default=question.default, show_default=bool(question.default), value_proc=check
-    )
+    now = answer_now(block, question.key)
+    if now is None:
+        # What the block leaves out stays out.
+        now = "" if block and question.default is not None else question.default
+    if question.without:
+        label += f" ({_NOTHING if now else 'empty'}: {question.without})"
+    found: str = click.prompt(label, default=now, show_default=bool(now), value_proc=check)
     return found
 
 

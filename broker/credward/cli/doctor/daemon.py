@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from credward import __version__
+from credward.account import find_account
 from credward.cli.doctor.finding import Finding, Known, fail, failed, ok, warn
 from credward.cli.recording import unrecorded_places
 from credward.cli.start import paths, reach
 from credward.config import Config
 from credward.errors import BrokerError, Kind
+from credward.paths import Paths, environment
+from credward.starting.refusal import start_is_wanted
 from credward.wire import StatusList
 
 __all__ = ["check_daemon"]
@@ -26,9 +29,7 @@ def check_daemon(known: Known) -> Iterator[Finding]:
         known.statuses = listed = reach(start=True).statuses()
     except BrokerError as error:
         found = paths()
-        startable = (
-            error.kind is Kind.NOT_RUNNING and found.is_configured and not found.socket_named
-        )
+        startable = error.kind is Kind.NOT_RUNNING and found.is_configured and _is_allowed(found)
         yield failed("daemon", error, _START if startable else ())
         return
     if listed.version == __version__:
@@ -47,6 +48,25 @@ def check_daemon(known: Known) -> Iterator[Finding]:
     yield from _store(listed)
 
 
+def _is_allowed(found: Paths) -> bool:
+    """Return whether `credward daemon start` would start one here."""
+    if found.socket_named:
+        return False
+    return start_is_wanted(environment()) or (
+        find_account().never_followed(environment()) is not None
+    )
+
+
+def _remedy(files: list[str]) -> str:
+    """Return what to type if the daemon has not read these *files* of this shell."""
+    if files:
+        return "run credward daemon restart"
+    # Without any a daemon would not start again.
+    if environment().get("XDG_CONFIG_HOME"):
+        return "unset XDG_CONFIG_HOME"
+    return "correct HOME and XDG_CONFIG_HOME, or run credward add"
+
+
 def _configuration(config: Config, policy_epoch: str, listed: StatusList) -> Iterator[Finding]:
     """Compare what the daemon has in force with what the files say now."""
     files = [str(each) for each in config.sources]
@@ -55,11 +75,13 @@ def _configuration(config: Config, policy_epoch: str, listed: StatusList) -> Ite
     if read != files:
         theirs, ours = (", ".join(each) or "no file" for each in (read, files))
         text = f"the daemon was started with another configuration, {theirs}, not {ours}"
+        if not files:
+            text = f"the daemon was started with {theirs}, and nothing is configured in this shell"
         if paths().socket_named:
             # It may serve another user, or be in a container.
             yield warn(check, f"{text}: correct CREDWARD_SOCKET if that is the wrong daemon")
         else:
-            text = f"{text}: run credward daemon restart"
+            text = f"{text}: {_remedy(files)}"
             yield fail(check, text, Kind.FIX_CONFIGURATION)
         return
     digests = zip(files, config.digests, listed.sources, strict=True)

@@ -109,8 +109,9 @@ def _fetch(credential: str, settings: Settings, io: Io) -> Mapping[str, Any]:
             if metadata.get("issuer") != settings.issuer:
                 raise BrokerError(
                     Kind.FIX_CONFIGURATION,
-                    f'"{credential}" got no token, {host} names another issuer in its metadata: '
-                    "set issuer to exactly that, with its last slash",
+                    f'"{credential}" got no token, {settings.issuer} names another issuer in its '
+                    "metadata: run credward config edit and set issuer to exactly that, with its "
+                    "last slash",
                 )
             return metadata
         if response.status not in {400, 404, 405, 410}:
@@ -118,8 +119,8 @@ def _fetch(credential: str, settings: Settings, io: Io) -> Mapping[str, Any]:
     # Not parked: a server behind a wrong route comes back by itself.
     raise BrokerError(
         Kind.PROVIDER_REFUSED,
-        f'"{credential}" got no token, {host} publishes no metadata at this issuer: '
-        "correct issuer, or set token_endpoint",
+        f'"{credential}" got no token, {settings.issuer} publishes no metadata: '
+        "run credward config edit and correct issuer, or set token_endpoint",
     )
 
 

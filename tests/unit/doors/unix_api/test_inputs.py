@@ -63,6 +63,7 @@ def test_what_the_environment_says_counts_where_the_caller_says_nothing_else():
     assert found == TokenRequest(
         credential="gateway",
         client_base_url="https://h",
+        environment_base_url=("https://h",),
         client_flags=frozenset({ClientFlag(word="proxy", variable="https_proxy")}),
         cache_ttl=1.5,
         in_tool=True,

@@ -71,7 +71,9 @@ def test_a_slash_at_the_end():
 @pytest.mark.parametrize("issuer", [f"{ISSUER}/", "https://evil.example.com", None, 5])
 def test_another_issuer_is_refused(issuer):
     """RFC 8414 section 3.3; and what it calls itself is not repeated."""
-    with pytest.raises(BrokerError, match="another issuer in its metadata: set issuer") as caught:
+    with pytest.raises(
+        BrokerError, match="another issuer in its metadata: run credward config edit"
+    ) as caught:
         find(METADATA | {"issuer": issuer})
 
     assert (caught.value.kind, caught.value.failure.sent) == (Kind.FIX_CONFIGURATION, "no")
@@ -96,6 +98,18 @@ def test_t15_no_failure_here_used_a_grant(status, body, kind):
         find(status=status, body=body)
 
     assert (caught.value.kind, caught.value.failure.sent) == (kind, "no")
+
+
+def test_an_issuer_without_metadata_is_named_in_full():
+    """With port and path, and the command that corrects it."""
+    issuer = "https://login.example.com:8443/tennant"
+    with pytest.raises(BrokerError) as caught:
+        find(status=404, issuer=issuer)
+
+    assert caught.value.message.endswith(
+        f" got no token, {issuer} publishes no metadata: "
+        "run credward config edit and correct issuer, or set token_endpoint"
+    )
 
 
 def test_named_endpoints_need_no_metadata():

@@ -41,9 +41,12 @@ class ChoiceFile(msgspec.Struct, frozen=True, kw_only=True):
         except (OSError, UnicodeDecodeError):
             return self._lost()
         try:
-            return Choices(made=tuple(msgspec.json.decode(text, type=list[Choice])))
-        except msgspec.DecodeError:
+            made = msgspec.json.decode(text, type=list[Choice])
+        except (msgspec.DecodeError, RecursionError):
             return self._lost()
+        if len(made) > _MOST:
+            return self._lost(f"holds more than {_MOST} choices")
+        return Choices(made=tuple(made))
 
     def keep(self, choices: Choices) -> None:
         """Write *choices*, then have them count; raise `fix-configuration` if that fails."""
@@ -57,10 +60,9 @@ class ChoiceFile(msgspec.Struct, frozen=True, kw_only=True):
             ) from error
         self.put_in_force(choices)
 
-    def _lost(self) -> Choices:
+    def _lost(self, why: str = "cannot be read") -> Choices:
         return Choices(
-            problem=f'"{self.path}" cannot be read, so nothing is chosen: '
-            "run credward use NAME again"
+            problem=f'"{self.path}" {why}, so nothing is chosen: run credward use NAME again'
         )
 
 

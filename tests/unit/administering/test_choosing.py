@@ -73,7 +73,19 @@ async def test_a_choice_that_cannot_be_written_does_not_count(services: Services
     assert choosing.choices(PERSON).active is None
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b'[{"credential": 1}]', b'[{"x": "y"}]'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}",
+        b"\xff",
+        b'[{"credential": 1}]',
+        b'[{"x": "y"}]',
+        b'[{"credential": "x", "y": ' + b"[" * 100_000,
+        msgspec.json.encode([{"credential": "x", "folder": f"/{each}"} for each in range(257)]),
+    ],
+    ids=["nothing", "object", "bytes", "number", "no name", "deep", "too many"],
+)
 def test_a_damaged_file_holds_no_choice_and_says_so(tmp_path: Path, content: bytes) -> None:
     """The daemon starts; status shows the warning."""
     path = tmp_path / "choices.json"

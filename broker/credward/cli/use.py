@@ -75,8 +75,8 @@ def command(
         click.echo(plain(f'"{name}" is used {_describe(choice)}'))
         if whom in {None, CLAUDE_CODE} and (other := _named_in_settings() or name) != name:
             click.echo(
-                f'note: Claude Code asks for "{plain(other)}" by name: run credward setup claude-code '
-                "--active to let it follow"
+                f'note: Claude Code asks for "{plain(other)}" by name: run credward setup '
+                "claude-code --active to let it follow"
             )
     _draw(found)
 

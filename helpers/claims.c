@@ -52,7 +52,11 @@ static const struct {
 	{ "http_proxy", PROXY | DECIDES },
 	{ "ALL_PROXY", PROXY | DECIDES },
 	{ "all_proxy", PROXY | DECIDES },
+	{ "CLAUDE_CODE_HTTPS_PROXY", PROXY | DECIDES },
+	{ "CLAUDE_CODE_HTTP_PROXY", PROXY | DECIDES },
 	{ extra_ca, FILE_DIGEST | DECIDES },
+	{ "SSL_CERT_FILE", DECIDES },
+	{ "SSL_CERT_DIR", DECIDES },
 	{ "CLAUDECODE", 0 },
 };
 

@@ -7,7 +7,8 @@ The format is a list with commas: `NAME=VALUE`, the value percent-encoded, or on
 that the variable is set. An empty value counts as not set. The value of a proxy is its address
 without user and password; it is left out if the address is unclear. That of NODE_EXTRA_CA_CERTS is
 `DIGEST:PATH`: the caller sees the file that its agent uses, the daemon maybe another one in that
-place, or none. The digest (SHA-256, hexadecimal) of an unreadable file is empty.
+place, or none. The digest (SHA-256, hexadecimal) of an unreadable file is empty. SSL_CERT_FILE and
+SSL_CERT_DIR are only named.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from credward.settings.client_flags import authority_word, proxy_address, proxy_
 from credward.tokens import ClientFlag
 
 __all__ = [
+    "CERTIFICATES",
     "EXTRA_CA",
     "PROXIES",
     "TLS",
@@ -45,11 +47,16 @@ TLS, _CACHE_TTL, _TOOL = (
     "CLAUDE_CODE_API_KEY_HELPER_TTL_MS",
     "CLAUDECODE",
 )
-PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+PROXIES = (
+    *("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"),
+    *("CLAUDE_CODE_HTTPS_PROXY", "CLAUDE_CODE_HTTP_PROXY"),
+)
 EXTRA_CA = "NODE_EXTRA_CA_CERTS"
+# Told by name only: a digest of one file would not say what a directory, or a whole set, trusts.
+CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _WITH_VALUE = (*VARIABLES, TLS, _CACHE_TTL)
 # A daemon that does not check these would know too little to deny.
-_DECIDING = frozenset({*VARIABLES, TLS, *PROXIES, EXTRA_CA})
+_DECIDING = frozenset({*VARIABLES, TLS, *PROXIES, EXTRA_CA, *CERTIFICATES})
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LONGEST_NUMBER = 12
 
@@ -76,8 +83,7 @@ def told(environ: Mapping[str, str], digest: str = "") -> str:
     values |= {name: proxy_address(environ[name]) for name in PROXIES if environ.get(name)}
     if environ.get(EXTRA_CA):
         values[EXTRA_CA] = f"{digest}:{environ[EXTRA_CA]}"
-    if environ.get(_TOOL):
-        values[_TOOL] = ""
+    values |= dict.fromkeys((each for each in (*CERTIFICATES, _TOOL) if environ.get(each)), "")
     return ",".join(f"{name}={_quoted(each)}" if each else name for name, each in values.items())
 
 
@@ -138,6 +144,8 @@ def _flags(items: Mapping[str, str]) -> Iterator[ClientFlag]:
     if EXTRA_CA in items:
         word, path = authorities(items[EXTRA_CA])
         yield ClientFlag(word=word, variable=EXTRA_CA, file=path)
+    for name in (name for name in CERTIFICATES if name in items):
+        yield ClientFlag(word=authority_word(""), variable=name)
 
 
 def _items(text: str) -> Iterator[tuple[str, str]]:

@@ -102,6 +102,17 @@ def test_s2_which_proxy_and_which_authorities() -> None:
     assert authorities(claims.variables["NODE_EXTRA_CA_CERTS"])[1] == "/a:b.pem"
 
 
+def test_s2_what_only_claude_code_or_openssl_reads_counts_too() -> None:
+    """The same names as in a settings file; certificates without a digest are any."""
+    environ = {"CLAUDE_CODE_HTTPS_PROXY": "http://u:canary@h", "SSL_CERT_DIR": "/certs"}
+    text = told(environ)
+
+    assert "canary" not in text
+    assert "certs" not in text
+    assert words(environ) == {"proxy=h:80", "extra-ca"}
+    assert words({"CLAUDE_CODE_HTTP_PROXY": "http://h", "SSL_CERT_FILE": "/x"}) == words(environ)
+
+
 def test_s2_a_path_of_authorities_keeps_its_white_space() -> None:
     """`x.pem` and `x.pem ` are two files: Node opens the path as it is."""
     claims = read_claims(told({"NODE_EXTRA_CA_CERTS": "/x.pem "}, "a" * 64))
@@ -150,6 +161,8 @@ def test_what_a_newer_caller_tells_is_ignored() -> None:
         ({"CLAUDECODE": "1", "CLAUDE_CODE_API_KEY_HELPER_TTL_MS": "1"}, False),
         ({"AWS_REGION": "x"}, True),
         ({"http_proxy": "x"}, True),
+        ({"CLAUDE_CODE_HTTP_PROXY": "x"}, True),
+        ({"SSL_CERT_FILE": "x"}, True),
     ],
 )
 def test_s11_what_decides_must_be_looked_at(environ: dict[str, str], wanted: bool) -> None:

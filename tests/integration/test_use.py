@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -203,3 +204,21 @@ def test_an_hour_in_the_cache_of_a_token_of_an_hour(start_daemon: DaemonFactory)
     assert len({each.stdout for each in (*asked, shown)}) == 1
     assert shown.stderr == "credward: note: it lasts less long than you asked for\n"
     assert daemon.status("gateway")["mints"] == 1
+
+
+def test_a_folder_that_is_not_utf_8_is_shown_and_harms_nobody(
+    daemon: RunningDaemon, tmp_path: Path
+) -> None:
+    """Whoever asked there is in everybody's status; a choice for a folder above it counts there."""
+    odd = tmp_path / os.fsdecode(b"\xff\xfe")
+    odd.mkdir()
+    use(daemon, "work", "--in", str(tmp_path))
+    assert given(daemon, odd) == "work"
+
+    done = cli(daemon, "status", "--json", folder=odd)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["active"] == "work"
+    assert cli(daemon, "status", folder=tmp_path).returncode == 0
+    refused = cli(daemon, "use", "home", "--here", folder=odd)
+    assert refused.returncode != 0
+    assert "not UTF-8" in refused.stderr

@@ -167,7 +167,7 @@ def _(bench: Bench) -> None:
     assert bench.run("get", "gateway", "--fresh").returncode == 67
 
 
-@breaks("the daemon does not run")
+@breaks("the daemon does not run, and a variable forbids to start it")
 def _(bench: Bench) -> None:
     bench.daemon.stop()
 

@@ -167,7 +167,7 @@ def _(bench: Bench) -> None:
     assert bench.run("get", "gateway", "--fresh").returncode == 67
 
 
-@breaks("the daemon does not run")
+@breaks("the daemon does not run, and a variable forbids to start it")
 def _(bench: Bench) -> None:
     bench.daemon.stop()
 
@@ -323,7 +323,7 @@ def failures(found: Any) -> list[str]:
 def test_one_run_shows_everything_that_is_wrong(bench: Bench) -> None:
     """What is behind a broken link is looked at, and the exit code is that of the first."""
     for row in (
-        "the daemon does not run",
+        "the daemon does not run, and a variable forbids to start it",
         "the base URL is missing",
         "a settings file is not JSON",
         "a key in the shell",

@@ -399,6 +399,31 @@ def test_a_service_that_hangs_holds_up_no_mint(
     assert probe(daemon, "it").status == 200
 
 
+def test_few_services_are_asked_at_a_time(
+    start_daemon: DaemonFactory, service: ModelService
+) -> None:
+    """Each question has a worker: many of them would crowd out mints."""
+    answering = threading.Event()
+    service.before = lambda: answering.wait(PATIENCE)
+    daemon = start_daemon(
+        "".join(
+            f'[credentials.it{each}]\nprovider = "local"\nbase_url = "{service.url}"\n'
+            for each in range(5)
+        )
+    )
+    with ThreadPoolExecutor() as asking:
+        running = [asking.submit(probe, daemon, f"it{each}") for each in range(4)]
+        try:
+            until(lambda: len(service.received) == 4)
+            more = failure(daemon, "it4")
+        finally:
+            answering.set()
+
+        assert {each.result().status for each in running} == {200}
+    assert more.kind is Kind.RATE_LIMITED
+    assert more.message.startswith("4 credentials are being asked about already")
+
+
 def test_doctor_asks_the_service_last_and_only_if_told_to(
     start_daemon: DaemonFactory, service: ModelService
 ) -> None:

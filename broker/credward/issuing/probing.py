@@ -36,6 +36,8 @@ __all__ = ["FORMAT", "Prober"]
 FORMAT = "probe"
 # The time for a question, the start of its worker included (seconds).
 _DEADLINE = 20.0
+# Each has a worker of its own, and none of them may crowd out mints.
+_MOST = 4
 
 
 class Prober:
@@ -61,10 +63,11 @@ class Prober:
         name = allowed.credential.name
         # All that the configuration lacks is said before anything is minted.
         question_for(allowed.credential, wanted)
-        if name in self._asking:
+        if name in self._asking or len(self._asking) >= _MOST:
+            what = f'"{name}" is' if name in self._asking else f"{_MOST} credentials are"
             raise BrokerError(
                 Kind.RATE_LIMITED,
-                f'"{name}" is being asked about already: ask again after that, which takes at most '
+                f"{what} being asked about already: ask again after that, which takes at most "
                 f"{_DEADLINE:g} s",
                 retry_after=1.0,
             )

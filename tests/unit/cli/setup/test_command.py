@@ -34,7 +34,7 @@ def test_writes_shows_and_ends_with_doctor(run: Run, settings: Path) -> None:
     assert value["theme"] == "dark"
     assert '+  "apiKeyHelper"' in ran.out
     assert ran.code == 69
-    assert "run credward daemon start" in ran.out
+    assert "fail daemon: the daemon is not running" in ran.out
 
 
 def test_g3_the_cache_time_fits_tokens_that_are_known_to_be_short(

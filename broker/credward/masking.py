@@ -74,11 +74,13 @@ def is_secret_name(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None
 
 
-def last_line(text: str) -> str:
-    """Return the last line of *text* that says something, without colours, and cut."""
+def last_line(text: str, hidden: Iterable[str] = ()) -> str:
+    """Return the last line of *text* that says something, masked, without colours, and cut."""
     lines = [_ESCAPE.sub("", line).strip() for line in text.replace("\r", "\n").split("\n")]
     found = next((line for line in reversed(lines) if line), "")
     shown = "".join(each if each.isprintable() else " " for each in found).strip()
+    # Cut last: half a secret would not be recognised.
+    shown = masked(shown, hidden)
     return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"
 
 

@@ -75,12 +75,17 @@ def test_words_that_are_known_are_masked() -> None:
         ("\x1b[31mred\x1b[0m\r\n", "red"),
         ("10 %\r20 %\rdone", "done"),
         ("a\tb\x07", "a b"),
-        ("x" * 400, "x" * 299 + "…"),
+        ("x y " * 100, "x y " * 74 + "x y…"),
     ],
 )
 def test_the_last_line_is_plain(text: str, expected: str) -> None:
     """One that says something, and nothing that steers a terminal."""
     assert last_line(text) == expected
+
+
+def test_a_secret_at_the_cut_is_masked_before_it() -> None:
+    """Its first half would be a word like any other."""
+    assert "opaq" not in last_line("x " * 147 + "opaque-one", ["opaque-one"])
 
 
 def test_names_of_secrets_are_known() -> None:

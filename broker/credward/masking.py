@@ -12,10 +12,13 @@ from collections.abc import Iterable
 __all__ = ["MASK", "is_secret_name", "last_line", "masked", "masked_members"]
 
 MASK = "***"
-_NAMES = r"pass(?:word|phrase|wd)?|secret|token|key|authorization|credential|cookie|assertion|pin"
+_NAMES = (
+    r"pass(?:word|phrase|wd)?|secret|token|key|authorization|credential|cookie|assertion|pin"
+    r"|pwd|\b(?:pw|sig|auth)\b"
+)
 # `password=…`, `"api_key": "…"`, `Authorization: Bearer …`.
 _MARKED = re.compile(
-    rf"((?:{_NAMES})s?[\"']?\s*[=:]\s*[\"']?(?:(?:bearer|basic)\s+)?|\b(?:bearer|basic)\s+)"
+    rf"((?:{_NAMES})s?[\"']?\s*[=:]\s*[\"']?(?:(?:bearer|basic|token)\s+)?|--(?:password|token|secret|api-key)\s+|\b(?:bearer|basic)\s+)"
     r"([^\s\"',;]+)",
     re.IGNORECASE,
 )

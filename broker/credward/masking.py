@@ -9,17 +9,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["MASK", "is_secret_name", "last_line", "masked"]
+__all__ = ["MASK", "is_secret_name", "last_line", "masked", "masked_members"]
 
 MASK = "***"
-_NAMES = r"pass(?:word|phrase|wd)?|secret|token|key|authorization|credential|cookie|assertion|pin"
+_NAMES = (
+    r"pass(?:word|phrase|wd)?|secret|token|key|authorization|credential|cookie|assertion|pin"
+    r"|pwd|\b(?:pw|sig|auth)\b"
+)
 # `password=…`, `"api_key": "…"`, `Authorization: Bearer …`.
 _MARKED = re.compile(
-    rf"((?:{_NAMES})s?[\"']?\s*[=:]\s*[\"']?(?:(?:bearer|basic)\s+)?|\b(?:bearer|basic)\s+)"
+    rf"((?:{_NAMES})s?[\"']?\s*[=:]\s*[\"']?(?:(?:bearer|basic|token)\s+)?|--(?:password|token|secret|api-key)\s+|\b(?:bearer|basic)\s+)"
     r"([^\s\"',;]+)",
     re.IGNORECASE,
 )
-_SECRET_NAME = re.compile(_NAMES, re.IGNORECASE)
+_SECRET_NAME = re.compile(rf"{_NAMES}|headers", re.IGNORECASE)
+# Names with such an end hold a place, a number or a command, which people need to see.
+_HARMLESS_NAME = re.compile(r"(?:helper|ttl_ms|tokens|_url|_file|_path|_ref)$", re.IGNORECASE)
+# `"name": "value"` of JSON, `name = "value"` of TOML, also without quotes.
+_MEMBER = re.compile(
+    r"""(?P<name>[\w.-]+)(?P<between>["']?\s*[:=]\s*)"""
+    r"""(?P<value>"(?:[^"\\\n]|\\.)*"?|'[^'\n]*'?|[^\s"',{}\[\]]+)"""
+)
+_SCHEME = re.compile(r"\b((?:bearer|basic)\s+)[^\s\"',;]+", re.IGNORECASE)
 # User and password, and what a server was told, in an address.
 _USER_INFO = re.compile(r"://[^/\s@]+@")
 _QUERY = re.compile(r"(https?://[^\s?#]+[?#])\S+")
@@ -44,16 +55,35 @@ def masked(text: str, hidden: Iterable[str] = ()) -> str:
     return _RUN.sub(_mask_run, text)
 
 
+def masked_members(text: str, mask: str = MASK) -> str:
+    """Return lines of a configuration with a *mask* for each value whose name is a secret's.
+
+    Also for what follows Bearer or Basic, and for user and password in an address.
+    """
+
+    def hide(found: re.Match[str]) -> str:
+        name, value = found["name"], found["value"]
+        if not is_secret_name(name) or _HARMLESS_NAME.search(name):
+            return found[0]
+        quote = value[0] if value[0] in "\"'" else ""
+        return f"{name}{found['between']}{quote}{mask}{quote}"
+
+    text = _USER_INFO.sub(f"://{mask}@", text)
+    return _SCHEME.sub(rf"\g<1>{mask}", _MEMBER.sub(hide, text))
+
+
 def is_secret_name(name: str) -> bool:
     """Return whether what has this name may be a secret."""
     return _SECRET_NAME.search(name) is not None
 
 
-def last_line(text: str) -> str:
-    """Return the last line of *text* that says something, without colours, and cut."""
+def last_line(text: str, hidden: Iterable[str] = ()) -> str:
+    """Return the last line of *text* that says something, masked, without colours, and cut."""
     lines = [_ESCAPE.sub("", line).strip() for line in text.replace("\r", "\n").split("\n")]
     found = next((line for line in reversed(lines) if line), "")
     shown = "".join(each if each.isprintable() else " " for each in found).strip()
+    # Cut last: half a secret would not be recognised.
+    shown = masked(shown, hidden)
     return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"
 
 

@@ -32,6 +32,9 @@ def test_what_helps_stays(text: str) -> None:
         ("password=hunter2 refused", f"password={MASK} refused"),
         ('{"api_key": "short"}', f'{{"api_key": "{MASK}"}}'),
         ("Authorization: Bearer abc.def", f"Authorization: Bearer {MASK}"),
+        ("Authorization: Token abc", f"Authorization: Token {MASK}"),
+        ("ran x --password hunter2", f"ran x --password {MASK}"),
+        ("pw=a pwd=b sig=c auth: d", f"pw={MASK} pwd={MASK} sig={MASK} auth: {MASK}"),
         ("sent bearer xyz, got 401", f"sent bearer {MASK}, got 401"),
         ("GET https://me:pw@llm.example.com/x", f"GET https://{MASK}@llm.example.com/x"),
         ("see https://llm.example.com/x?sig=1 now", f"see https://llm.example.com/x?{MASK} now"),
@@ -75,12 +78,17 @@ def test_words_that_are_known_are_masked() -> None:
         ("\x1b[31mred\x1b[0m\r\n", "red"),
         ("10 %\r20 %\rdone", "done"),
         ("a\tb\x07", "a b"),
-        ("x" * 400, "x" * 299 + "…"),
+        ("x y " * 100, "x y " * 74 + "x y…"),
     ],
 )
 def test_the_last_line_is_plain(text: str, expected: str) -> None:
     """One that says something, and nothing that steers a terminal."""
     assert last_line(text) == expected
+
+
+def test_a_secret_at_the_cut_is_masked_before_it() -> None:
+    """Its first half would be a word like any other."""
+    assert "opaq" not in last_line("x " * 147 + "opaque-one", ["opaque-one"])
 
 
 def test_names_of_secrets_are_known() -> None:

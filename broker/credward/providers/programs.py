@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
-from credward.masking import last_line, masked
+from credward.masking import last_line
 from credward.processes import ProcessId, descendants, kill_below
 from credward.providers.provider import CommandResult
 
@@ -28,6 +29,7 @@ _FOREVER = 3600.0
 # are masked in that (characters).
 _TAIL = 4096
 _SHORTEST_WORD = 6
+_BETWEEN_WORDS = re.compile(r"[\s\"',:={}\[\];]+")
 
 
 class OutputTooLongError(Exception):
@@ -130,9 +132,13 @@ class _Conversation:
         """Return the last line of its errors, masked; "" if it is too long to be one."""
         if self._error_size > len(self._error_tail) and b"\n" not in self._error_tail.strip():
             return ""
-        line = last_line(self._error_tail.decode(errors="replace"))
-        words = (bytes(self._output) + b" " + self._given).decode(errors="replace").split()
-        return masked(line, [word for word in words if len(word) >= _SHORTEST_WORD])
+        text = (bytes(self._output) + b" " + self._given).decode(errors="replace")
+        # Also what is in JSON or in a line `name=value`.
+        words = {*text.split(), *_BETWEEN_WORDS.split(text)}
+        return last_line(
+            self._error_tail.decode(errors="replace"),
+            [word for word in words if len(word) >= _SHORTEST_WORD],
+        )
 
     def _read(self, descriptor: int) -> None:
         assert self._process.stdout is not None

@@ -29,6 +29,8 @@ _REQUEST_IDS = (
     *("request-id", "x-request-id", "x-amzn-requestid", "apim-request-id", "x-ms-request-id"),
     *("x-goog-request-id", "x-litellm-call-id"),
 )
+# A request id that has as many characters in a row of the secret is dropped.
+_SHARED = 8
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+/=-]{0,99}")
 
 # The words that are passed on; all else that a server says stays here. Anthropic, "Errors"; AWS,
@@ -100,7 +102,7 @@ def read_reply(answer: HttpResponse, secrets: tuple[str, ...], now: float) -> Re
     """Return the facts of an answer; a request id that repeats one of *secrets* is none."""
     names = (answer.headers.get(name, "") for name in _REQUEST_IDS)
     found = next((each for each in names if _REQUEST_ID.fullmatch(each)), "")
-    if any(secret in found or (found and found in secret) for secret in secrets):
+    if any(_share(found, secret) for secret in secrets):
         found = ""
     return Reply(
         status=answer.status,
@@ -108,6 +110,14 @@ def read_reply(answer: HttpResponse, secrets: tuple[str, ...], now: float) -> Re
         error=_error(answer),
         retry_after=read_retry_after(answer.headers, now),
     )
+
+
+def _share(found: str, secret: str) -> bool:
+    """Return whether *found* repeats the secret, or a part of it that is long enough to help."""
+    if not found:
+        return False
+    length = min(_SHARED, len(found), len(secret))
+    return any(found[at : at + length] in secret for at in range(len(found) - length + 1))
 
 
 def _error(answer: HttpResponse) -> str:

@@ -49,6 +49,13 @@ def test_the_last_line_of_the_errors_is_kept_masked():
     assert "token" not in repr(result)
 
 
+def test_what_it_printed_as_json_is_masked_too():
+    """Each word of it, as an error text has it."""
+    result = run("""echo '{"token":"swordfish"}'; echo bad swordfish >&2; exit 1""")
+
+    assert result.error_line == "bad ***"
+
+
 def test_a_last_line_without_a_beginning_is_not_kept():
     """What comes before it might have said that it is a secret."""
     assert run("head -c 9000 /dev/zero | tr '\\0' x >&2").error_line == ""

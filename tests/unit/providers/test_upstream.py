@@ -130,6 +130,8 @@ def test_only_words_of_a_list_are_passed_on(answer, error):
         ({"request_id": "the-token"}, ""),
         ({"request_id": "with-the-token-in-it"}, ""),
         ({"request_id": "token"}, ""),
+        ({"request_id": "x-he-token-y"}, ""),
+        ({"request_id": "x-token-y"}, "x-token-y"),
         ({}, ""),
     ],
 )

@@ -15,6 +15,7 @@ import click
 import msgspec
 
 from credward.cli.add.block import Wanted, with_block, with_default
+from credward.cli.add.signals import unwinding
 from credward.cli.add.trial import Trial, Written, stays, tried, what_next
 from credward.cli.config import read_config
 from credward.cli.output import format_duration, plain, print_json
@@ -97,6 +98,7 @@ def plan(wanted: Wanted, options: Options) -> Plan:
     )
 
 
+@unwinding()
 def carry_out(
     change: Plan, options: Options, *, prepare: Callable[[], None] = lambda: None
 ) -> Trial:

@@ -15,6 +15,7 @@ import click
 
 from credward.cli.add.choice import Leftover
 from credward.cli.add.shell_files import ShellKey, muted
+from credward.cli.add.signals import undisturbed
 from credward.cli.add.tools import ToolScript
 from credward.cli.setup.settings_file import read, replace
 from credward.cli.start import reach
@@ -59,6 +60,7 @@ class Store:
         self._is_in = True
         client.secret_set(self.name, self._secret.reveal())
 
+    @undisturbed()
     def take_back(self) -> None:
         """Remove it again, if it was stored."""
         if not self._is_in:

@@ -46,7 +46,13 @@ def find_scripts(environ: Mapping[str, str]) -> Iterator[ToolScript]:
     home = Path(environ.get("HOME", "/"))
     claude = _claude_file(environ)
     helper = _claude_member(claude, claude_code.HELPER)
-    if isinstance(helper, str) and helper.strip() and not claude_code.ours(helper):
+    # A relative program would be one of the folder in which this runs.
+    if (
+        isinstance(helper, str)
+        and helper.strip()
+        and not claude_code.ours(helper)
+        and not _in_folder(helper)
+    ):
         variables = claude_code.settings_environment({"user": claude})
         yield ToolScript(
             tool="Claude Code",
@@ -93,6 +99,16 @@ def _program(line: str, home: Path) -> tuple[str, ...]:
     return ("/bin/sh", "-c", line)
 
 
+def _in_folder(line: str) -> bool:
+    """Return whether the program of *line* depends on the working directory, as `bin/token`."""
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        return False
+    first = next((word for word in words if word != "exec"), "")
+    return "/" in first and not first.startswith(("/", "~", "$"))
+
+
 def _plain(line: str) -> bool:
     """Return whether a shell would pass on the words as they are, but for a ~ at the beginning."""
     return _SHELL.isdisjoint(line.removeprefix("exec ").lstrip().removeprefix("~/"))
@@ -108,6 +124,8 @@ def _codex_scripts(path: Path) -> Iterator[ToolScript]:
         auth = each.get("auth") if isinstance(each, dict) else None
         first = auth.get("command") if isinstance(auth, dict) else None
         if not isinstance(auth, dict) or not isinstance(first, str) or "credward" in first:
+            continue
+        if _in_folder(shlex.quote(first)):
             continue
         arguments = auth.get("args", [])
         if not all(isinstance(word, str) for word in arguments):

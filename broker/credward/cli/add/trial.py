@@ -13,6 +13,7 @@ from typing import Self
 import msgspec
 
 from credward import wire
+from credward.cli.add.signals import undisturbed
 from credward.cli.config import read_config, replace_file
 from credward.cli.explaining import last_words
 from credward.cli.start import client_of, paths, reach
@@ -82,6 +83,7 @@ class Written:
         if kind is not None:
             self.take_back()
 
+    @undisturbed()
     def take_back(self) -> None:
         """Put back the old file, byte for byte, and have a running daemon use it."""
         if read_config(self._target) != self._after:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import re
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,10 @@ import msgspec
 
 from credward.cli.setup.json_text import get_member, remove_member, set_member
 from credward.errors import BrokerError, Kind
+from credward.masking import masked_members
 from credward.named_files import read_text, replace_file
 
 __all__ = ["Change", "Memory", "Record", "apply", "diff", "put_back", "read", "replace", "undone"]
-
-# Members such as ANTHROPIC_API_KEY, and user and password in an address.
-_SECRET_MEMBER = re.compile(
-    r'("[A-Z0-9_]*(?:TOKEN|KEY|SECRET|PASSWORD|PASSWD|HEADERS)"\s*:\s*")(?:[^"\\\n]|\\.)*'
-)
-_USER_INFORMATION = re.compile(r'://[^/@\s"]*@')
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -231,7 +225,7 @@ def diff(path: Path, before: str, after: str) -> str:
     )
     # A file without a last line end must not join two lines.
     whole = "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
-    return _SECRET_MEMBER.sub(r"\1…", _USER_INFORMATION.sub("://…@", whole))
+    return masked_members(whole, "…")
 
 
 def replace(path: Path, text: str, *, stamp: str | None = None) -> Replaced:

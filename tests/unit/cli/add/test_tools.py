@@ -88,3 +88,19 @@ def test_programs_of_codex_are_found(home: Path) -> None:
     assert script.program[1:] == ("-c", "echo x")
     assert script.program[0].endswith("/sh")
     assert (script.lifetime, script.base_url) == (900, "https://llm.example.com/v1")
+
+
+@pytest.mark.parametrize("line", ["bin/token", "./token --now", "exec ../token | cat"])
+def test_a_program_of_the_working_directory_is_not_offered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    """It may be one of a repository that somebody else wrote."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".claude").mkdir()
+    (tmp_path / ".codex").mkdir()
+    settings = json.dumps({"apiKeyHelper": line})
+    (tmp_path / ".claude/settings.json").write_text(settings)
+    text = f'[model_providers.x.auth]\ncommand = "{line.removeprefix("exec ").split()[0]}"\n'
+    (tmp_path / ".codex/config.toml").write_text(text)
+
+    assert list(find_scripts({"HOME": str(tmp_path)})) == []

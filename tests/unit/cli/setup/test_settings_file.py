@@ -125,3 +125,17 @@ def test_a_diff_shows_no_secret_that_was_there_before() -> None:
     assert '"HTTPS_PROXY": "http://…@h:1"' in shown
     assert '"MAX_THINKING_TOKENS": "9"' in shown
     assert [line[:1] for line in shown.splitlines()[3:]] == ["-", "+"]
+
+
+def test_a_diff_shows_no_secret_of_any_spelling() -> None:
+    """Of TOML or JSON, whatever stands before or after the word in its name."""
+    before = (
+        'API_TOKEN = "canary one"\npassword = \'canary\'\n"DB_PASS": "canary",\n'
+        '"HEADERS_X": "Authorization: Bearer canary",\n"x": "Basic canary"\n'
+        'token_url = "https://id.example.com"\n'
+    )
+    shown = diff(Path("/s"), before, before + "x = 1\n") + diff(Path("/s"), before, "")
+
+    assert "canary" not in shown
+    assert 'API_TOKEN = "…"' in shown
+    assert 'token_url = "https://id.example.com"' in shown

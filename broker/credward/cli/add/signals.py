@@ -1,0 +1,35 @@
+"""Signals while a change is tried: a terminal that closes takes it back as Ctrl-C does."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["undisturbed", "unwinding"]
+
+_ENDS = (signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def unwinding() -> Iterator[None]:
+    """Raise `KeyboardInterrupt` for the signals that would end the process, unless ignored."""
+    changed = [each for each in _ENDS if signal.getsignal(each) is signal.SIG_DFL]
+    for each in changed:
+        signal.signal(each, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for each in changed:
+            signal.signal(each, signal.SIG_DFL)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ignore these signals and Ctrl-C: half of what is taken back would be worse than either."""
+    before = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, *_ENDS)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

@@ -309,7 +309,8 @@ def test_r5_work_goes_on_when_the_client_leaves(run):
             finish.set()
             await asyncio.wait_for(finished.wait(), PATIENCE)
             await until_async(lambda: door.server.connections == 0)
-            assert body == bytearray(6)
+            # The connection may be gone before the answer is made.
+            await until_async(lambda: body == bytearray(6))
             assert await door.still_serves()
 
     run(main())

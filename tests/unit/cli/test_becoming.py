@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -60,10 +61,17 @@ def test_a_helper_of_the_working_directory_is_never_run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.executable", interpreter)
     started: list[str] = []
-    monkeypatch.setattr("os.execv", lambda program, _: started.append(program))
+
+    def execv(program: str, _: list[str]) -> None:
+        started.append(program)
+        # It does not return; after an error the signals are as before, here for the other tests.
+        raise FileNotFoundError(program)
+
+    monkeypatch.setattr("os.execv", execv)
 
     become_helper(["gateway"])
     assert started == []
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     become_helper(["gateway"])
     assert started == [str(tmp_path / "credward-helper")]
+    assert signal.getsignal(signal.SIGPIPE) is signal.SIG_IGN

@@ -270,9 +270,9 @@ def _refusal(authorized: Authorized) -> str | None:
         and token_request.format == "token"
         and not token_request.in_tool
     )
-    places = [token_request.client_base_url]
-    if by_claude_code and token_request.environment_base_url is not None:
-        places += token_request.environment_base_url
+    told = token_request.environment_base_url if by_claude_code else None
+    # Mostly the same one.
+    places = dict.fromkeys((token_request.client_base_url, *(told or ())))
     found = (
         check_base_url(
             credential.base_urls,

@@ -63,7 +63,7 @@ _OTHER_WAYS = {
     Service.FOUNDRY: "CLAUDE_CODE_USE_FOUNDRY and an identity endpoint (IDENTITY_ENDPOINT)",
 }
 # Those of `credward-helper`, as getopt has them.
-_OPTIONS = ("format=", "min-remaining=", "timeout=", "base-url=", "no-start")
+_OPTIONS = ("format=", "min-remaining=", "cache-ttl=", "timeout=", "base-url=", "no-start")
 # Characters that a shell would change, quoted or not.
 _SHELL_WORDS = frozenset("$`;&|<>()*?[]{}!#~")
 

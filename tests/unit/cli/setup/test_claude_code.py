@@ -1,5 +1,6 @@
 """What Claude Code is told, and what would keep it from listening."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,17 @@ def test_a_call_is_tried_as_words(helper: Path) -> None:
     call = helper_call(f"exec '{link}' 'gate way' --format='a b'", helper)
 
     assert call == HelperCall(words=(str(helper), "gate way", "--format=a b"), name="gate way")
+
+
+def test_every_option_of_the_helper_may_be_in_a_call(helper: Path) -> None:
+    """Those that its help names, but for the ones that print something else."""
+    usage = Path(__file__).parents[3] / "transcripts/helper_command_line.txt"
+    options = re.findall(r"^out   (--(?!check)[a-z-]+)( [A-Z]+)? ", usage.read_text(), re.MULTILINE)
+    assert ("--cache-ttl", " S") in options
+    for option, value in options:
+        call = helper_call(f"'{helper}' {option}{' 5' if value else ''} gateway", helper)
+        assert call is not None, option
+        assert call.name == "gateway"
 
 
 def test_s15_where_claude_code_goes_by_itself_is_not_written() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import signal
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
 
-__all__ = ["undisturbed", "unwinding"]
+__all__ = ["Reversible", "undisturbed", "unwinding"]
 
 _ENDS = (signal.SIGTERM, signal.SIGHUP)
 
@@ -33,3 +36,23 @@ def undisturbed() -> Iterator[None]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+class Reversible(ABC):
+    """Something that was done; left by an exception, it is taken back."""
+
+    @abstractmethod
+    def take_back(self) -> None:
+        """Restore what was there before."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self.take_back()

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import shlex
 import time
-from types import TracebackType
-from typing import Self
 
 import click
 
 from credward.cli.add.choice import Leftover
 from credward.cli.add.shell_files import ShellKey, muted
-from credward.cli.add.signals import undisturbed
+from credward.cli.add.signals import Reversible, undisturbed
 from credward.cli.add.tools import ToolScript
 from credward.cli.setup.settings_file import read, replace
 from credward.cli.start import reach
@@ -40,7 +38,7 @@ def free_secret_name(name: str) -> str:
     return next(each for each in names if each not in taken)
 
 
-class Store:
+class Store(Reversible):
     """One secret on its way into the store as *name*; left by an exception, it is removed again."""
 
     def __init__(self, *, name: str, secret: Secret) -> None:
@@ -74,18 +72,6 @@ class Store:
                 f"run credward secret rm {self.name}",
                 err=True,
             )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is not None:
-            self.take_back()
 
 
 def end_leftover(moves: Leftover) -> None:

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import msgspec
 
 from credward import wire
-from credward.cli.add.signals import undisturbed
+from credward.cli.add.signals import Reversible, undisturbed
 from credward.cli.config import read_config, replace_file
 from credward.cli.explaining import last_words
 from credward.cli.start import client_of, paths, reach
@@ -60,7 +58,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     taken_back: bool = False
 
 
-class Written:
+class Written(Reversible):
     """A configuration that was written; left by an exception, the old one is put back."""
 
     def __init__(self, target: Path, before: str | None, after: str) -> None:
@@ -70,18 +68,6 @@ class Written:
         self._after = after
         self._made = [each for each in target.parents if not each.exists()]
         replace_file(target, after)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is not None:
-            self.take_back()
 
     @undisturbed()
     def take_back(self) -> None:

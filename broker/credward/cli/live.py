@@ -257,7 +257,7 @@ def _later(seconds: float | None) -> str:
 
 
 def _facts(result: wire.ProbeResult) -> str:
-    """Return what whoever runs the service asks for."""
+    """Return what the operator of the service asks for."""
     facts = [f"model {result.model}", f"HTTP {result.status}"]
     if result.error:
         facts.append(result.error)

@@ -15,7 +15,7 @@ from credward.cli.output import print_json, print_table
 from credward.cli.start import reach
 from credward.cli.tables import plain
 from credward.errors import BrokerError, Kind
-from credward.issuing.asking import DEFAULT_NAME
+from credward.issuing.choices import place_of
 from credward.paths import environment
 
 __all__ = ["command"]
@@ -71,8 +71,8 @@ def command(
         print_json(found)
         return
     if name is not None:
-        choice = wire.Choice(credential=name, folder=where, agent=whom)
-        click.echo(plain(f'"{name}" is used {_describe(choice)}'))
+        place = place_of(where, whom) or "where no other is named"
+        click.echo(plain(f'"{name}" is used {place}'))
         if whom in {None, CLAUDE_CODE} and (other := _named_in_settings() or name) != name:
             click.echo(
                 f'note: Claude Code asks for "{plain(other)}" by name: run credward setup '
@@ -84,12 +84,9 @@ def command(
 def _named_in_settings() -> str | None:
     """Return the credential that the helper's line of Claude Code names, None if it names none."""
     from credward.cli.helper_probe import find_helper
-    from credward.cli.setup.claude_code import helper_call
     from credward.cli.setup.claude_code_merged import read_merged
 
-    active = read_merged(environment(), Path.cwd(), None).helper
-    call = None if active is None else helper_call(active[0], find_helper())
-    return None if call is None or call.name == DEFAULT_NAME else call.name
+    return read_merged(environment(), Path.cwd()).named(find_helper())
 
 
 def _draw(found: wire.ChoiceList) -> None:
@@ -103,12 +100,6 @@ def _draw(found: wire.ChoiceList) -> None:
         click.echo()
     line = explain(found.active, found.because)
     click.echo(f"here: {line}" if line else "here: none, so name one or run credward use NAME")
-
-
-def _describe(choice: wire.Choice) -> str:
-    whom = f"for {choice.agent}" if choice.agent else ""
-    where = f"in {choice.folder}" if choice.folder else ""
-    return " ".join(filter(None, (whom, where))) or "where no other is named"
 
 
 def _real_folder(folder: str | None) -> str | None:

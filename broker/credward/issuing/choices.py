@@ -11,7 +11,7 @@ import msgspec
 from credward.config import Config, CredentialConfig
 from credward.issuing.asking import default_credential
 
-__all__ = ["REPLACED", "Choice", "Choices", "Chosen"]
+__all__ = ["REPLACED", "Choice", "Choices", "Chosen", "place_of"]
 
 # Stands for bytes of a folder's name that are not UTF-8: several folders look the same.
 REPLACED = "\N{REPLACEMENT CHARACTER}"
@@ -30,9 +30,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def describe(self) -> str:
         """Return for whom it was chosen, as part of a sentence."""
-        whom = f"for {self.agent}" if self.agent else ""
-        where = f"in {self.folder}" if self.folder else ""
-        return " ".join(filter(None, (whom, where))) or "for everything"
+        return place_of(self.folder, self.agent) or "for everything"
 
     def counts(self, folder: str | None, agent: str | None) -> bool:
         """Return whether it is about a caller in *folder* below *agent*."""
@@ -111,3 +109,10 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
             if each.credential not in config.credentials
         ]
         return [*([self.problem] if self.problem else []), *lost]
+
+
+def place_of(folder: str | None, agent: str | None) -> str:
+    """Return for whom and where as part of a sentence, empty for everybody everywhere."""
+    whom = f"for {agent}" if agent else ""
+    where = f"in {folder}" if folder else ""
+    return " ".join(filter(None, (whom, where)))

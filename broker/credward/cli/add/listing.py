@@ -1,4 +1,4 @@
-"""What could be added on this machine, for whoever cannot be asked: a command for each choice.
+"""What could be added on this machine, for a caller without a terminal: a command for each choice.
 
 It also makes the configuration file and records the owner's directories (`recording`).
 """

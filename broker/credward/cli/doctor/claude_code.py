@@ -38,7 +38,7 @@ _LEADING = ("CREDWARD_", "XDG_", "LD_", "HOME", "PATH")
 
 def check_claude_code(known: Known) -> Iterator[Finding]:
     """Report what the settings files, merged as Claude Code does, do to this credential."""
-    known.merged = merged = read_merged(environment(), Path.cwd(), known.settings)
+    known.merged = merged = known.merged or read_merged(environment(), Path.cwd(), known.settings)
     for level in merged.levels:
         if level.fault:
             yield fail(_CHECK, level.fault, Kind.FIX_CONFIGURATION)

@@ -10,7 +10,6 @@ from credward.cli.chosen import chosen_here
 from credward.cli.config import checked_policy
 from credward.cli.doctor.finding import Finding, Known, ok, warn
 from credward.cli.helper_probe import find_helper
-from credward.cli.setup.claude_code import helper_call
 from credward.cli.setup.claude_code_merged import read_merged
 from credward.cli.start import paths, reach
 from credward.config import load_config
@@ -47,10 +46,9 @@ def check_active(known: Known) -> Iterator[Finding]:
 
 def _named_in_settings(known: Known) -> str | None:
     """Return the credential that the helper's line names, None if there is none that exists."""
-    active = read_merged(environment(), Path.cwd(), known.settings).helper
-    call = None if active is None else helper_call(active[0], find_helper())
-    names = known.config.credentials if known.config else {}
-    return call.name if call is not None and call.name in names else None
+    known.merged = read_merged(environment(), Path.cwd(), known.settings)
+    name = known.merged.named(find_helper())
+    return name if known.config is not None and name in known.config.credentials else None
 
 
 def _named(known: Known, name: str, why: str = "") -> Iterator[Finding]:

@@ -13,10 +13,11 @@ from typing import Any
 
 import msgspec
 
-from credward.cli.setup.claude_code import HELPER, managed_files, settings_paths
+from credward.cli.setup.claude_code import HELPER, helper_call, managed_files, settings_paths
 from credward.cli.setup.json_text import UnreadableError, get_member
 from credward.cli.setup.settings_file import read
 from credward.errors import BrokerError
+from credward.issuing.asking import DEFAULT_NAME
 from credward.policy.client_variables import told
 
 __all__ = ["Level", "Merged", "read_merged"]
@@ -65,6 +66,11 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
             if isinstance(line := level.content.get(HELPER[0]), str):
                 return line, level
         return None
+
+    def named(self, helper: Path) -> str | None:
+        """Return the credential that the line names, None if it is no plain call of *helper*."""
+        call = helper_call(self.helper[0], helper) if self.helper else None
+        return None if call is None or call.name == DEFAULT_NAME else call.name
 
     def environment(self, *, folder: bool = True) -> dict[str, str]:
         """Return the environment of Claude Code and its helper.

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
-from credward.cli.tables import Column, lines_of, plain
 from credward.errors import BrokerError
+from credward.paths import environment
+from credward.text.durations import format_duration
+from credward.text.tables import Column, lines_of, plain
+
+if TYPE_CHECKING:
+    from credward.text.viewer import Viewer
 
 __all__ = [
     "format_duration",
@@ -23,6 +28,7 @@ __all__ = [
     "print_excerpt",
     "print_json",
     "print_table",
+    "viewer",
     "warn_of_disk",
 ]
 
@@ -71,14 +77,9 @@ def print_table(
         click.echo(each)
 
 
-def format_duration(seconds: float) -> str:
-    """Return a duration for people: `42s`, `7m10s`, `3h05m`, `2d04h`."""
-    whole = int(abs(seconds))
-    sign = "-" if seconds < 0 else ""
-    if whole < 60:
-        return f"{sign}{whole}s"
-    if whole < 3600:
-        return f"{sign}{whole // 60}m{whole % 60:02d}s"
-    if whole < 86_400:
-        return f"{sign}{whole // 3600}h{whole % 3600 // 60:02d}m"
-    return f"{sign}{whole // 86_400}d{whole % 86_400 // 3600:02d}h"
+def viewer(width: int | None = None) -> Viewer:
+    """Return who looks, in a window so wide; None: in full."""
+    from credward.text.viewer import CHOICE, Viewer
+
+    environ = environment()
+    return Viewer(home=environ.get("HOME", ""), choice=environ.get(CHOICE, ""), width=width)

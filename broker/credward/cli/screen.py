@@ -17,8 +17,8 @@ from typing import Self
 
 import click
 
-from credward.cli.tables import width_of
 from credward.paths import environment
+from credward.text.tables import width_of
 
 __all__ = ["Screen"]
 

@@ -1,6 +1,6 @@
 """`credward status`: what the daemon holds and its state, without any secret.
 
-`status_text` says it, `status_watch` says it again every second.
+`credward.text` says it, `status_watch` says it again every second.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import click
 import msgspec
 
 from credward.cli.names import complete_credentials
-from credward.cli.output import print_json
+from credward.cli.output import print_json, viewer
 from credward.cli.start import reach
-from credward.cli.status_text import text_of
 from credward.errors import BrokerError, Kind
 from credward.guess import guess
+from credward.text.status import text_of
 from credward.wire import CredentialStatus, StatusList
 
 __all__ = ["command", "verdict"]
@@ -52,7 +52,8 @@ def command(names: tuple[str, ...], as_json: bool, wide: bool, watch: bool, chec
     if as_json:
         print_json(listed)
         return
-    for line in text_of(listed, None if wide else _columns(), in_detail=len(names) == 1):
+    looking = viewer(None if wide else _columns())
+    for line in text_of(listed, looking, in_detail=len(names) == 1):
         click.echo(line)
 
 

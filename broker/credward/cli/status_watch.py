@@ -12,11 +12,12 @@ from datetime import datetime
 
 import click
 
+from credward.cli.output import viewer
 from credward.cli.screen import Screen
-from credward.cli.status_text import NONE, detail, logins, problems, table
-from credward.cli.tables import cut, plain
 from credward.clock import SystemClock
 from credward.errors import BrokerError, Failure, Kind
+from credward.text.status import NONE, detail, logins, problems, table
+from credward.text.tables import cut, plain
 from credward.wire import StatusList
 
 __all__ = ["PATIENCE", "frame", "watch_status"]
@@ -63,6 +64,7 @@ def frame(
 ) -> list[str]:
     """Return what fits into *size*, columns and rows; *lost*: since when none answers, and why."""
     width, height = size
+    looking = viewer(width)
     lines = [_title(now, width)]
     if lost is not None:
         text = f"no answer since {_clock(lost[0])}, trying again: {lost[1].message}"
@@ -71,14 +73,14 @@ def frame(
         return lines[:height]
     lines.append("")
     room = height - len(lines)
-    notes = _wrapped([*problems(listed)], width)
+    notes = _wrapped([*problems(listed, looking)], width)
     if not listed.credentials:
         body = _wrapped([NONE], width)
     elif in_detail:
-        body = list(detail(listed))
+        body = list(detail(listed, looking))
     else:
-        body = table(listed, width)
-        grants = logins(listed, width)
+        body = table(listed, looking)
+        grants = logins(listed, looking)
         if grants and len(body) + len(grants) + len(notes) + 2 <= room:
             body += ["", *grants]
     notes = _at_most(notes, max(room - len(body) - 1, min(_PROBLEMS, room // 3)), width)

@@ -9,14 +9,13 @@ import click
 
 from credward import wire
 from credward.callers.programs import CLAUDE_CODE
-from credward.cli.active import explain
 from credward.cli.names import complete_agents, complete_credentials
-from credward.cli.output import print_json, print_table
+from credward.cli.output import print_json, print_table, viewer
 from credward.cli.start import reach
-from credward.cli.tables import plain
 from credward.errors import BrokerError, Kind
 from credward.issuing.choices import place_of
 from credward.paths import environment
+from credward.text.tables import plain
 
 __all__ = ["command"]
 
@@ -98,7 +97,7 @@ def _draw(found: wire.ChoiceList) -> None:
         ]
         print_table(("CREDENTIAL", "AGENT", "FOLDER"), rows)
         click.echo()
-    line = explain(found.active, found.because)
+    line = viewer().explain(found.active, found.because)
     click.echo(f"here: {line}" if line else "here: none, so name one or run credward use NAME")
 
 

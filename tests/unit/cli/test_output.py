@@ -2,25 +2,9 @@
 
 import pytest
 
-from credward.cli.output import format_duration, print_error, print_table
+from credward.cli.output import print_error, print_table, viewer
 from credward.errors import BrokerError, Kind
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0s"),
-        (59.9, "59s"),
-        (60, "1m00s"),
-        (430, "7m10s"),
-        (11_100, "3h05m"),
-        (187_200, "2d04h"),
-        (-5, "-5s"),
-    ],
-)
-def test_durations_are_short(seconds: float, text: str) -> None:
-    """Two units at most."""
-    assert format_duration(seconds) == text
+from credward.text.viewer import Viewer
 
 
 def test_tables_are_aligned_and_end_without_blanks(capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,3 +29,16 @@ def test_a_terminal_is_told_nothing_that_it_obeys(capsys: pytest.CaptureFixture[
     said = capsys.readouterr()
     assert said.err == "credward: no \ufffd]52;c;eA==\ufffd\ufffdyes \ufffdx\n"
     assert said.out == "A\n\ufffd[2J\ufffdme\n"
+
+
+def test_whoever_looks_has_the_home_and_the_choice_of_this_shell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A variable that is empty is not set."""
+    monkeypatch.setenv("HOME", "/h/ada")
+    monkeypatch.setenv("CREDWARD_CREDENTIAL", "spare")
+
+    assert viewer(80) == Viewer(home="/h/ada", choice="spare", width=80)
+    monkeypatch.setenv("CREDWARD_CREDENTIAL", "")
+    monkeypatch.delenv("HOME")
+    assert viewer() == Viewer()

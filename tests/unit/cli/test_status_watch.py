@@ -6,8 +6,8 @@ import click
 import pytest
 
 from credward.cli.status_watch import frame
-from credward.cli.tables import width_of
 from credward.errors import Failure, Kind
+from credward.text.tables import width_of
 from credward.wire import CredentialStatus, GrantStatus, StatusList
 from credward.wire import Failure as Failed
 

@@ -1,6 +1,6 @@
 """Tables that fit."""
 
-from credward.cli.tables import Column, cut, lines_of, width_of
+from credward.text.tables import Column, cut, lines_of, width_of
 
 
 def test_a_cell_is_cut_with_an_ellipsis() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import click
 import pytest
+from msgspec.structs import replace
 
-from credward.cli.status_text import asker_text, problems, table, text_of
-from credward.cli.tables import width_of
+from credward.text.status import asker_text, page, problems, table, text_of
+from credward.text.styles import unstyled
+from credward.text.tables import width_of
+from credward.text.viewer import Viewer
 from credward.wire import CredentialStatus, Failure, GrantStatus, StatusList
 
 ONE = CredentialStatus(
@@ -35,8 +37,11 @@ TEAM = GrantStatus(
 )
 
 
-def shown(listed: StatusList, width: int | None) -> list[str]:
-    return [click.unstyle(line) for line in table(listed, width)]
+ADA = Viewer(home="/h/ada")
+
+
+def shown(listed: StatusList, width: int | None, home: str = "") -> list[str]:
+    return [unstyled(line) for line in table(listed, Viewer(home=home, width=width))]
 
 
 def test_doubt_lock_and_weak_attestation_are_said() -> None:
@@ -56,7 +61,7 @@ def test_doubt_lock_and_weak_attestation_are_said() -> None:
         StatusList(now=1.0, pid=1, credentials=[one], locked=True, store="key file /k, locked"),
         StatusList(now=1.0, pid=1, credentials=[one], attestation="degraded: why"),
     ]
-    lines = [click.unstyle(line) for each in lists for line in text_of(each, None, in_detail=False)]
+    lines = [unstyled(line) for each in lists for line in text_of(each, ADA, in_detail=False)]
 
     assert [line for line in lines if not line.startswith(("NAME", "a "))] == [
         "",
@@ -98,23 +103,21 @@ def test_nothing_wraps(width: int) -> None:
     assert max(width_of(line) for line in lines) <= max(width, 7)
 
 
-def test_the_end_of_a_folder_tells_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_end_of_a_folder_tells_more() -> None:
     """The home of whoever looks is `~`; only whole folders are."""
-    monkeypatch.setenv("HOME", "/h/ada")
-    cramped = shown(StatusList(now=1.0, pid=1, credentials=[ONE]), 34)[1]
+    cramped = shown(StatusList(now=1.0, pid=1, credentials=[ONE]), 34, "/h/ada")[1]
 
-    assert asker_text(ONE) == "claude in ~/src/app"
-    assert asker_text(CredentialStatus(name="a", state="empty")) is None
+    assert asker_text(ONE, ADA) == "claude in ~/src/app"
+    assert asker_text(CredentialStatus(name="a", state="empty"), ADA) is None
     assert cramped.endswith("claude in …src/app")
-    monkeypatch.setenv("HOME", "/h/ad")
-    assert asker_text(ONE) == "claude in /h/ada/src/app"
+    assert asker_text(ONE, Viewer(home="/h/ad")) == "claude in /h/ada/src/app"
+    assert asker_text(ONE, Viewer()) == "claude in /h/ada/src/app"
 
 
-def test_one_credential_is_shown_in_detail(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_credential_is_shown_in_detail() -> None:
     """Every fact on a line of its own; what is not known is left out."""
-    monkeypatch.setenv("HOME", "/h/ada")
     listed = StatusList(now=100.0, pid=1, credentials=[ONE], grants=[TEAM])
-    lines = [click.unstyle(line) for line in text_of(listed, 80, in_detail=True)]
+    lines = [unstyled(line) for line in text_of(listed, ADA, in_detail=True)]
     facts = {title: text.strip() for title, text in (line.split(":", 1) for line in lines)}
 
     assert facts == {
@@ -137,12 +140,11 @@ def test_one_credential_is_shown_in_detail(monkeypatch: pytest.MonkeyPatch) -> N
     assert facts["expires"].startswith("in 1h00m (")
 
 
-def test_the_place_of_the_key_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_place_of_the_key_is_short() -> None:
     """A home is `~` there too; what is no path stays."""
-    monkeypatch.setenv("HOME", "/h/ada")
     stores = ("key file /h/ada/my keys/store.key", "the keychain, item credward")
     texts = [
-        next(iter(problems(StatusList(now=1.0, pid=1, credentials=[], store=store))))
+        next(iter(problems(StatusList(now=1.0, pid=1, credentials=[], store=store), ADA)))
         for store in stores
     ]
 
@@ -151,7 +153,7 @@ def test_the_place_of_the_key_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_empty_store_has_a_next_command() -> None:
     """Instead of a header without rows."""
-    assert list(text_of(StatusList(now=1.0, pid=1, credentials=[]), 80, in_detail=False)) == [
+    assert list(text_of(StatusList(now=1.0, pid=1, credentials=[]), ADA, in_detail=False)) == [
         "no credential is configured: run credward add"
     ]
 
@@ -164,14 +166,13 @@ def test_a_problem_is_said_once_and_obeyed_by_no_terminal() -> None:
         for name in ("a", "b")
     ]
 
-    assert list(problems(StatusList(now=30.0, pid=1, credentials=both))) == [
+    assert list(problems(StatusList(now=30.0, pid=1, credentials=both), ADA)) == [
         "no\ufffd[2J. Next try in 1m00s"
     ]
 
 
-def test_the_active_one_is_marked_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_active_one_is_marked_with_its_reason() -> None:
     """Of several; of one alone nobody asks."""
-    monkeypatch.delenv("CREDWARD_CREDENTIAL", raising=False)
     other = CredentialStatus(name="other", state="empty")
     both = StatusList(
         now=90.0,
@@ -180,9 +181,27 @@ def test_the_active_one_is_marked_with_its_reason(monkeypatch: pytest.MonkeyPatc
         active="other",
         active_because="chosen for claude",
     )
-    lines = [click.unstyle(line) for line in text_of(both, None, in_detail=False)]
+    lines = [unstyled(line) for line in text_of(both, ADA, in_detail=False)]
     alone = StatusList(now=90.0, pid=1, credentials=[ONE], active="gateway")
 
     assert [line.split("  ")[0] for line in lines[:3]] == ["NAME", "gateway", "other *"]
     assert lines[-1] == "* without a name: other (chosen for claude)"
-    assert not any("without a name" in line for line in text_of(alone, None, in_detail=False))
+    assert not any("without a name" in line for line in text_of(alone, ADA, in_detail=False))
+
+
+def test_a_page_is_coloured_where_it_may_be() -> None:
+    """It is the same text in any case."""
+    listed = StatusList(now=100.0, pid=1, credentials=[ONE], grants=[TEAM])
+    coloured, bare = (page(listed, ADA, coloured=each) for each in (True, False))
+
+    assert "\x1b[32mfresh\x1b[0m" in coloured
+    assert bare == unstyled(coloured)
+    assert bare.splitlines() == [unstyled(each) for each in text_of(listed, ADA, in_detail=False)]
+
+
+def test_a_very_long_folder_takes_no_time() -> None:
+    """Whoever asks chose it, and the daemon, which serves others meanwhile, writes the text."""
+    long = replace(ONE, last_asked_in="/\N{CJK UNIFIED IDEOGRAPH-6F22}" * 200_000)
+    row = shown(StatusList(now=1.0, pid=1, credentials=[long]), 80)[1]
+
+    assert width_of(row) <= 80

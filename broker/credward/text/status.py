@@ -1,22 +1,19 @@
 """The text of `credward status`: a table of credentials, one of logins, and the problems.
 
-Pure: `status` and `status_watch` show it. The daemon's clock counts, not ours.
+Pure: the commands show it, and the daemon for those that ask for text. The daemon's clock counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from datetime import datetime
 
-import click
-
-from credward.cli.active import active_name, explain
-from credward.cli.output import format_duration
-from credward.cli.tables import Column, cut, lines_of, plain, width_of
-from credward.paths import environment
+from credward.text.durations import format_duration
+from credward.text.styles import styled, unstyled
+from credward.text.tables import Column, cut, ending, lines_of, plain, width_of
+from credward.text.viewer import Viewer
 from credward.wire import CredentialStatus, GrantStatus, StatusList
 
-__all__ = ["NONE", "asker_text", "detail", "logins", "problems", "table", "text_of"]
+__all__ = ["NONE", "asker_text", "detail", "logins", "page", "problems", "table", "text_of"]
 
 _COLOURS = {
     "fresh": "green",
@@ -37,28 +34,34 @@ _COLOURS = {
 NONE = "no credential is configured: run credward add"
 
 
-def text_of(listed: StatusList, width: int | None, *, in_detail: bool) -> Iterator[str]:
-    """Yield the lines for a terminal so wide, None: in full; the problems are never cut off."""
+def page(listed: StatusList, viewer: Viewer, *, coloured: bool) -> str:
+    """Return all that a plain `credward status` prints."""
+    text = "".join(f"{line}\n" for line in text_of(listed, viewer, in_detail=False))
+    return text if coloured else unstyled(text)
+
+
+def text_of(listed: StatusList, viewer: Viewer, *, in_detail: bool) -> Iterator[str]:
+    """Yield the lines for *viewer*, with colours; the problems are never cut off."""
     if not listed.credentials:
         yield NONE
     elif in_detail:
-        yield from detail(listed)
+        yield from detail(listed, viewer)
     else:
-        yield from table(listed, width)
-        if grants := logins(listed, width):
+        yield from table(listed, viewer)
+        if grants := logins(listed, viewer):
             yield from ("", *grants, "")
-    yield from problems(listed)
+    yield from problems(listed, viewer)
     if not in_detail and len(listed.credentials) > 1:
-        active = explain(listed.active, listed.active_because)
+        active = viewer.explain(listed.active, listed.active_because)
         yield f"* without a name: {active}" if active else "without a name: none is chosen"
 
 
-def table(listed: StatusList, width: int | None) -> list[str]:
+def table(listed: StatusList, viewer: Viewer) -> list[str]:
     """Return the credentials, a row for each."""
     rows = listed.credentials
     now, doubtful = listed.now, _doubtful(listed)
     columns = [
-        Column(title="NAME", cells=[_marked(each.name, listed) for each in rows], least=24),
+        Column(title="NAME", cells=[_marked(each.name, listed, viewer) for each in rows], least=24),
         Column(title="PROVIDER", cells=[each.provider for each in rows], goes=6),
         Column(title="STATE", cells=[_state(each, doubtful) for each in rows]),
         Column(title="EXPIRES", cells=[_expires(each, now) for each in rows], goes=1),
@@ -68,15 +71,15 @@ def table(listed: StatusList, width: int | None) -> list[str]:
         Column(title="MINTS", cells=[str(each.mints) for each in rows], goes=5),
         Column(
             title="LAST-ASKED-BY",
-            cells=[asker_text(each) or "-" for each in rows],
+            cells=[asker_text(each, viewer) or "-" for each in rows],
             least=24,
             shorten=_cut_folder,
         ),
     ]
-    return lines_of(columns, width, _COLOURS)
+    return lines_of(columns, viewer.width, _COLOURS)
 
 
-def logins(listed: StatusList, width: int | None) -> list[str]:
+def logins(listed: StatusList, viewer: Viewer) -> list[str]:
     """Return the grants behind these credentials, a row for each; none: no line."""
     shown = {each.grant for each in listed.credentials}
     rows = [each for each in listed.grants if each.name in shown]
@@ -91,30 +94,30 @@ def logins(listed: StatusList, width: int | None) -> list[str]:
         Column(title="ENDS", cells=[_in(each.ends_at, now) for each in rows], goes=2),
         Column(title="CREDENTIALS", cells=[", ".join(each.credentials) for each in rows], least=16),
     ]
-    return lines_of(columns, width, _COLOURS)
+    return lines_of(columns, viewer.width, _COLOURS)
 
 
-def problems(listed: StatusList) -> Iterator[str]:
+def problems(listed: StatusList, viewer: Viewer) -> Iterator[str]:
     """Yield the problems, each once even if several credentials share the grant."""
     yield from (plain(each) for each in _failures(listed))
     for warning in listed.warnings:
         yield f"warning: {plain(warning)}"
     if not listed.locked and listed.store and listed.store != "not opened":
-        yield f"store: {plain(_short_in(listed.store))}"
+        yield f"store: {plain(_short_in(listed.store, viewer))}"
     if listed.attestation.startswith("degraded"):
         yield f"attestation: {plain(listed.attestation)}"
 
 
-def asker_text(status: CredentialStatus) -> str | None:
+def asker_text(status: CredentialStatus, viewer: Viewer) -> str | None:
     """Return who asked last, and in which folder; None if nobody has."""
     if status.last_asked_by is None:
         return None
     folder = status.last_asked_in
-    return status.last_asked_by if folder is None else f"{status.last_asked_by} in {_short(folder)}"
+    return status.last_asked_by + ("" if folder is None else f" in {viewer.short(folder)}")
 
 
-def _marked(name: str, listed: StatusList) -> str:
-    return f"{name} *" if name == active_name(listed.active) else name
+def _marked(name: str, listed: StatusList, viewer: Viewer) -> str:
+    return f"{name} *" if name == viewer.active_name(listed.active) else name
 
 
 def _failures(listed: StatusList) -> Iterator[str]:
@@ -134,16 +137,16 @@ def _failures(listed: StatusList) -> Iterator[str]:
             yield f"{names}: its last renewal, {since} ago, may or may not have worked; retrying"
 
 
-def detail(listed: StatusList) -> Iterator[str]:
+def detail(listed: StatusList, viewer: Viewer) -> Iterator[str]:
     """Yield all about the first credential, a line for each fact that is known."""
     (each, *_), now = listed.credentials, listed.now
     grant = next((grant for grant in listed.grants if grant.name == each.grant), None)
     state = _state(each, _doubtful(listed))
     facts = [
-        ("name", click.style(plain(each.name), bold=True)),
+        ("name", styled(plain(each.name), "bold")),
         ("provider", plain(each.provider)),
-        ("without a name", "this one" if each.name == active_name(listed.active) else None),
-        ("state", click.style(state, fg=_COLOURS.get(state))),
+        ("without a name", "this one" if each.name == viewer.active_name(listed.active) else None),
+        ("state", styled(state, _COLOURS.get(state))),
         ("expires", _at(each.expires_at, now) or _expires(each, now)),
         ("next refresh", _at(each.refresh_at, now)),
         ("token life", None if each.life is None else format_duration(each.life)),
@@ -152,7 +155,7 @@ def detail(listed: StatusList) -> Iterator[str]:
         ("audience", each.audience),
         ("for hosts", ", ".join(each.base_urls) or "any"),
         *([] if grant is None else _of_grant(grant, now)),
-        ("last asked by", _asked(each, now)),
+        ("last asked by", _asked(each, viewer, now)),
         ("asks", f"{each.asks}, {each.waits} of them waited for a mint"),
         ("mints", f"{each.mints}, and {each.failures} failed"),
         ("last failure", None if each.failure is None else each.failure.kind),
@@ -171,8 +174,8 @@ def _of_grant(grant: GrantStatus, now: float) -> Iterator[tuple[str, str | None]
     yield "rotations", str(grant.rotations) if grant.rotations else None
 
 
-def _asked(status: CredentialStatus, now: float) -> str | None:
-    if (text := asker_text(status)) is None:
+def _asked(status: CredentialStatus, viewer: Viewer, now: float) -> str | None:
+    if (text := asker_text(status, viewer)) is None:
         return None
     pid = f" (pid {status.last_asked_pid})" if status.last_asked_pid else ""
     when = "" if status.last_asked_at is None else f", {_ago(status.last_asked_at, now)}"
@@ -209,23 +212,17 @@ def _at(at: float | None, now: float) -> str | None:
     """Return a duration, and the instant by the user's clock."""
     if at is None:
         return None
+    from datetime import datetime  # noqa: PLC0415 - only details need it
+
     clock = datetime.fromtimestamp(at)  # noqa: DTZ006 - the user's clock
     day = "%H:%M:%S" if abs(at - now) < 86_400 else "%a %d %b %H:%M"
     return f"in {format_duration(at - now)} ({clock:{day}})" if at >= now else _ago(at, now)
 
 
-def _short_in(text: str) -> str:
+def _short_in(text: str, viewer: Viewer) -> str:
     """Return *text* with `~` for the home in a path at its end."""
     before, between, path = text.partition(" /")
-    return f"{before} {_short(f'/{path}')}" if between else text
-
-
-def _short(folder: str) -> str:
-    """Return a folder with `~` for the home of the user who looks."""
-    home = environment().get("HOME", "").rstrip("/")
-    if home and (folder == home or folder.startswith(f"{home}/")):
-        return f"~{folder[len(home) :]}"
-    return folder
+    return f"{before} {viewer.short(f'/{path}')}" if between else text
 
 
 def _cut_folder(text: str, width: int) -> str:
@@ -234,6 +231,4 @@ def _cut_folder(text: str, width: int) -> str:
     room = width - width_of(name + between) - 1
     if not between or room < 4:
         return cut(text, width)
-    while width_of(folder) > room:
-        folder = folder[1:]
-    return f"{name}{between}…{folder}"
+    return f"{name}{between}…{ending(folder, room)}"

@@ -1,16 +1,17 @@
 """Tables that fit a terminal: the least useful columns go first, then long cells are shortened.
 
-Without a width all is shown. What the cells say is up to the commands, colours are click's.
+Without a width all is shown. What the cells say is up to their users.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-import click
 import msgspec
 
-__all__ = ["Column", "cut", "lines_of", "plain", "width_of"]
+from credward.text.styles import styled
+
+__all__ = ["Column", "beginning", "cut", "ending", "lines_of", "plain", "width_of"]
 
 _GAP = 2
 
@@ -24,7 +25,7 @@ def width_of(text: str) -> int:
     """Return how many places of a terminal *text* takes."""
     if text.isascii():
         return len(text)
-    import unicodedata
+    import unicodedata  # noqa: PLC0415 - most names need none
 
     # Wide and full-width characters (UAX #11) take two, combining ones none.
     return sum(
@@ -37,9 +38,22 @@ def cut(text: str, width: int) -> str:
     """Return *text* in at most *width* places, with an ellipsis where it was cut off."""
     if width_of(text) <= width:
         return text
-    while text and width_of(text) > width - 1:
-        text = text[:-1]
-    return f"{text}…"[:width]
+    return f"{beginning(text, width - 1)}…"[:width]
+
+
+def beginning(text: str, room: int) -> str:
+    """Return as much of the beginning of *text* as fits into *room* places."""
+    taken = 0
+    for at, each in enumerate(text):
+        taken += width_of(each)
+        if taken > room:
+            return text[:at]
+    return text
+
+
+def ending(text: str, room: int) -> str:
+    """Return as much of the end of *text* as fits into *room* places."""
+    return beginning(text[::-1], room)[::-1]
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,11 +100,7 @@ def lines_of(
             # The last column is not padded: no spaces at the end of a line.
             padding = "" if column is columns[-1] else " " * (places - width_of(text))
             colour = (colour_of or {}).get(cell)
-            if number == 0:
-                text = click.style(text, bold=True)
-            elif colour is not None:
-                text = click.style(text, fg=colour)
-            cells.append(text + padding)
+            cells.append(styled(text, "bold" if number == 0 else colour) + padding)
         lines.append((" " * _GAP).join(cells))
     return lines
 
@@ -108,6 +118,8 @@ def _widths(columns: Sequence[Column], width: int | None) -> list[int]:
     widths = [each.width for each in columns]
     if width is None:
         return widths
+    # No cell can be wider than the window, and from there on it goes place by place.
+    widths = [min(each, width) for each in widths]
     # In a window that is too narrow even for that, everything shrinks.
     for least in ([each.narrow for each in columns], [1] * len(columns)):
         while _total(widths) > width:

@@ -31,6 +31,7 @@ static const char usage[]
 	  "  --timeout S         give up after S seconds (default 4)\n"
 	  "  --no-start          do not start the daemon when it is not running\n"
 	  "  --check ready       exit 0 when the daemon is ready, 1 when it is not\n"
+	  "  --status LOOK       print what `credward status` does; LOOK is width=COLUMNS&colour=0\n"
 	  "  --base-url URL      where the token will be sent, instead of what the environment says\n"
 	  "  --help, --version   print this, print the version\n";
 
@@ -80,6 +81,8 @@ static void read_option(struct options *options, char ***argument)
 		options->timeout = value;
 	else if ((value = value_of("--check", argument)) != NULL)
 		options->check = value;
+	else if ((value = value_of("--status", argument)) != NULL)
+		options->status = value;
 	else if ((value = value_of("--base-url", argument)) != NULL)
 		options->base_url = value;
 	else if (strcmp(word, "--no-start") == 0)
@@ -137,6 +140,10 @@ static void judge(struct options *options)
 		misused("--timeout takes seconds up to 600, not ", options->timeout, "");
 	if (options->check != NULL && strcmp(options->check, "ready") != 0)
 		misused("--check knows only \"ready\", not ", options->check, "");
+	/* The daemon knows what it means; here it must only stay a query. */
+	if (options->status != NULL
+		&& !only_of(options->status, "abcdefghijklmnopqrstuvwxyz0123456789=&", 64))
+		misused("--status takes a look such as width=80&colour=1, not ", options->status, "");
 }
 
 void read_arguments(struct options *options, char **arguments)
@@ -157,8 +164,8 @@ void read_arguments(struct options *options, char **arguments)
 		else
 			misused("unexpected argument ", word, "");
 	}
-	/* For one call; it only selects, the daemon decides. */
-	if (name == NULL)
+	/* For one call; it only selects, the daemon decides. A status shows whatever it says. */
+	if (name == NULL && options->status == NULL)
 		name = variable(CHOICE);
 	if (name != NULL)
 		options->name = name;

@@ -31,6 +31,7 @@ struct options {
 	const char *min_remaining, *cache_ttl; /* numbers of seconds; NULL: not given */
 	const char *base_url;
 	const char *check;
+	const char *status; /* how the text of --status shall look, as a query */
 	const char *timeout;
 	int64_t timeout_ms;
 	bool no_start;
@@ -145,6 +146,12 @@ struct answer *request_exchange(int descriptor, struct text *question, const str
 
 /* Overwrite the answer; `in_between`: while it may be arriving. */
 void answer_wipe(bool in_between);
+
+/* status.c: add the question for a status that looks so (a query). */
+void status_ask_for(struct text *question, const char *look);
+
+/* Whether the answer is text that does nothing to a terminal but write and colour. */
+bool status_is_text(const struct answer *answer);
 
 /* start.c: connect to the daemon; if it is not running start it first, unless the command line has
  * `forbidden` that. */

@@ -3,7 +3,7 @@
  * it often, with any environment and descriptors.
  *
  * 1. Standard output MUST hold the credential and nothing else, or stay empty; exit 0 only with a
- *    credential.
+ *    credential. With --status: the status.
  * 2. For the format "token" it MUST be one token of printable ASCII (0x21-0x7E), at most 16,384
  *    characters.
  * 3. Standard input MUST never be read: harnesses keep it open and never close it.
@@ -139,6 +139,23 @@ static void ask_readiness(void)
 		fail(CODE_NO, "the daemon is not ready: run credward status");
 }
 
+/* --status: for `credward status`, which never starts a daemon. */
+static void ask_status(const char *look)
+{
+	const struct answer *answer;
+
+	end_in(left_ms());
+	status_ask_for(&question, look);
+	answer = request_exchange(daemon_reach(true), &question, NULL);
+	if (answer->status != 200)
+		refuse(answer);
+	if (!status_is_text(answer))
+		fail(CODE_INTERNAL,
+			"the daemon is of another version than this helper and writes no status: "
+			"run credward daemon restart");
+	print_all(answer->body, answer->length);
+}
+
 /* An older daemon does not check what we send, and hands the token out anyway. */
 static void check_judged(const struct answer *answer, bool has_body, bool decides)
 {
@@ -190,6 +207,8 @@ int main(int count, char **arguments)
 	deadline_set(options.timeout_ms);
 	if (options.check != NULL)
 		ask_readiness();
+	else if (options.status != NULL)
+		ask_status(options.status);
 	else
 		ask(&options);
 	leave();

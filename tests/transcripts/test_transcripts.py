@@ -40,6 +40,9 @@ def _is_for_all(dialogue: Dialogue) -> bool:
     """Whether it is about more than how the native helper reads words and HTTP."""
     of_its_own = dialogue.status in {None, 200} and (dialogue.exit == 64 or not dialogue.listens)
     http = dialogue.script or not dialogue.measured
+    if dialogue.origin.startswith("helper_status:"):
+        # `credward status` does without the twin, which would be a second interpreter.
+        return False
     return not http and not (of_its_own and (dialogue.out or dialogue.exit == 64))
 
 

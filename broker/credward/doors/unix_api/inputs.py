@@ -31,6 +31,7 @@ __all__ = [
     "read_folder_claim",
     "read_timeout",
     "read_token_request",
+    "text",
 ]
 
 DEFAULT_TIMEOUT = 4.0
@@ -153,12 +154,12 @@ def read_token_request(
     return TokenRequest(
         credential=check_name(name),
         format=check_format_name(format_name),
-        audience=_text(query, "audience"),
-        scopes=tuple((_text(query, "scope") or "").split()),
+        audience=text(query, "audience"),
+        scopes=tuple((text(query, "scope") or "").split()),
         min_remaining=number(query, "min_remaining", most=_LONGEST_LIFE),
         cache_ttl=cache_ttl,
         timeout=read_timeout(query),
-        client_base_url=_text(query, "client_base_url") or _bounded(claims.base_url),
+        client_base_url=text(query, "client_base_url") or _bounded(claims.base_url),
         environment_base_url=None if told is None else (_bounded(claims.base_url),),
         client_flags=flags | claims.flags,
         folder=folder,
@@ -189,11 +190,12 @@ def _digest(query: Mapping[str, str], name: str) -> str | None:
     return text
 
 
-def _text(query: Mapping[str, str], name: str) -> str | None:
-    text = query.get(name)
-    if text is not None and len(text) > _LONGEST_TEXT:
+def text(query: Mapping[str, str], name: str) -> str | None:
+    """Return what *name* says, None when absent or empty."""
+    found = query.get(name)
+    if found is not None and len(found) > _LONGEST_TEXT:
         raise BrokerError(Kind.BAD_REQUEST, f"{name} is longer than {_LONGEST_TEXT} characters")
-    return text or None
+    return found or None
 
 
 def read_body(body: bytes | bytearray, shape: type[_S]) -> _S:

@@ -19,13 +19,14 @@ __all__ = ["Call", "Route", "openapi_document"]
 Call = Callable[..., HttpResponse | Awaitable[HttpResponse]]
 
 _REFERENCE = "#/components/schemas/{name}"
-_NUMBERS = {"min_remaining", "cache_ttl", "timeout"}
+_NUMBERS = {"min_remaining", "cache_ttl", "timeout", "width"}
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """One verb on one path: its handler, and what goes in and out.
 
-    *body_media*: the media type of a body that is not JSON and is optional.
+    *body_media*: the media type of a body that is not JSON and is optional. *or_media*: what the
+    answer is instead for a caller whose Accept header asks for that.
     """
 
     verb: str
@@ -37,6 +38,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     body_media: str | None = None
     answer: type[msgspec.Struct] | None = None
     media: str = "application/json"
+    or_media: str | None = None
     status: int = 200
 
 
@@ -62,6 +64,9 @@ def openapi_document(routes: Sequence[Route]) -> bytes:
 
 def _operation(route: Route, schemas: dict[type[msgspec.Struct], dict[str, Any]]) -> dict[str, Any]:
     schema = schemas[route.answer] if route.answer else {}
+    content: dict[str, Any] = {route.media: {"schema": schema}}
+    if route.or_media is not None:
+        content[route.or_media] = {}
     operation: dict[str, Any] = {
         "summary": route.summary,
         "parameters": [
@@ -69,10 +74,7 @@ def _operation(route: Route, schemas: dict[type[msgspec.Struct], dict[str, Any]]
             *(_parameter(name, "query") for name in route.query),
         ],
         "responses": {
-            str(route.status): {
-                "description": route.summary,
-                "content": {route.media: {"schema": schema}},
-            },
+            str(route.status): {"description": route.summary, "content": content},
             "default": {
                 "description": "A problem (RFC 9457); the header Credward-Kind holds its kind",
                 "content": {"application/problem+json": {"schema": schemas[wire.Problem]}},
@@ -80,8 +82,8 @@ def _operation(route: Route, schemas: dict[type[msgspec.Struct], dict[str, Any]]
         },
     }
     if route.body is not None:
-        content = {"application/json": {"schema": schemas[route.body]}}
-        operation["requestBody"] = {"content": content}
+        body = {"application/json": {"schema": schemas[route.body]}}
+        operation["requestBody"] = {"content": body}
     elif route.body_media is not None:
         operation["requestBody"] = {"content": {route.body_media: {}}}
     return operation

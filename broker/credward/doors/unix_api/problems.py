@@ -12,7 +12,7 @@ from credward import wire
 from credward.errors import BrokerError
 from credward.http.messages import HttpResponse, RefusedRequest
 
-__all__ = ["render_problem"]
+__all__ = ["render_problem", "wants_text"]
 
 
 def render_problem(error: BrokerError, headers: Mapping[str, str]) -> HttpResponse:
@@ -25,7 +25,7 @@ def render_problem(error: BrokerError, headers: Mapping[str, str]) -> HttpRespon
         extra.append(("Retry-After", str(max(0, math.ceil(failure.retry_after)))))
     if isinstance(error, RefusedRequest) and error.allow:
         extra.append(("Allow", error.allow))
-    if _wants_text(headers.get("accept", "")):
+    if wants_text(headers):
         lines = f"{_one_line(problem.detail)}\n{_one_line(failure.hint)}\n"
         return HttpResponse(
             status=problem.status,
@@ -41,7 +41,9 @@ def render_problem(error: BrokerError, headers: Mapping[str, str]) -> HttpRespon
     )
 
 
-def _wants_text(accept: str) -> bool:
+def wants_text(headers: Mapping[str, str]) -> bool:
+    """Return whether the Accept header asks for text, and for no JSON (RFC 9110, 12.5.1)."""
+    accept = headers.get("accept", "")
     return "text/plain" in accept and "json" not in accept
 
 

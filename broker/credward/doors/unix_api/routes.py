@@ -27,6 +27,7 @@ from credward.doors.unix_api.inputs import (
 )
 from credward.doors.unix_api.manage_routes import MANAGE_ROUTES, ManageApi
 from credward.doors.unix_api.openapi import Call, Route, openapi_document
+from credward.doors.unix_api.problems import wants_text
 from credward.folder import FOLDER_HEADER, MEDIA_TYPE
 from credward.formats.registry import Shaped, ShapeRequest, check_format, shape
 from credward.http.messages import Handler, HttpRequest, HttpResponse, RefusedRequest, wipe
@@ -176,8 +177,20 @@ class _Api:
     # --- the daemon itself --------------------------------------------------------------------
 
     async def statuses(self, http_request: HttpRequest, *_: str) -> HttpResponse:
+        if wants_text(http_request.headers):
+            return await self._status_page(http_request)
         statuses = await self.services.status.statuses(http_request.peer)
         return HttpResponse(status=200, body=wire.encode(statuses))
+
+    async def _status_page(self, http_request: HttpRequest) -> HttpResponse:
+        """Answer with what `credward status` prints, so that it need not be written there."""
+        from credward.doors.unix_api.status_page import (  # noqa: PLC0415 - few are asked for it
+            read_look,
+            status_page,
+        )
+
+        look = read_look(http_request.query)
+        return status_page(await self.services.status.statuses(http_request.peer), look)
 
     async def reload(self, http_request: HttpRequest, *_: str) -> HttpResponse:
         result = await self.services.daemon.reload(http_request.peer)
@@ -283,7 +296,14 @@ _ISSUE: dict[str, Any] = {
 }
 
 ROUTES: tuple[Route, ...] = (
-    _route("GET /v1/credentials", _Api.statuses, "States without secrets", answer=wire.StatusList),
+    _route(
+        "GET /v1/credentials",
+        _Api.statuses,
+        "States without secrets; as text: what credward status prints",
+        query=("width", "colour", "home", "choice"),
+        answer=wire.StatusList,
+        or_media="text/plain",
+    ),
     _route("GET /v1/credentials/{name}/{format}", _Api.issue, "A token in a format", **_ISSUE),
     _route(
         "POST /v1/credentials/{name}/{format}",

@@ -34,3 +34,10 @@ def test_every_reference_leads_somewhere():
 
     assert names <= set(DOCUMENT["components"]["schemas"])
     assert {"Problem", "StatusList", "CredentialStatus"} <= names
+
+
+def test_says_what_else_an_answer_may_be():
+    """What the Accept header chooses."""
+    content = DOCUMENT["paths"]["/v1/credentials"]["get"]["responses"]["200"]["content"]
+
+    assert list(content) == ["application/json", "text/plain"]

@@ -377,6 +377,33 @@ def test_what_can_be_read(run, target, media, part):
     assert part in body
 
 
+@pytest.mark.parametrize(
+    ("accept", "media", "part"),
+    [
+        ("text/plain", "text/plain; charset=utf-8", b"\na               \x1b[32mfresh\x1b[0m  -"),
+        ("application/json, text/plain", "application/json", b'"name":"a"'),
+        ("*/*", "application/json", b'"name":"a"'),
+    ],
+)
+def test_the_status_is_text_for_those_that_ask_for_text(run, accept, media, part):
+    """RFC 9110, 12.5.1: the same path, by the Accept header."""
+    target, accept = "/v1/credentials?colour=1&width=0", f"Accept: {accept}\r\n"
+    status, headers, body = ask(run, Service(), target, headers=accept)
+
+    assert (status, headers["Content-Type"]) == (200, media)
+    assert part in body
+
+
+def test_a_look_that_is_wrong_is_refused_before_the_status_is_asked_for(run):
+    """In the shape that was asked for."""
+    status, headers, body = ask(
+        run, None, "/v1/credentials?width=wide", headers="Accept: text/plain\r\n"
+    )
+
+    assert (status, headers["Credward-Kind"]) == (400, "bad-request")
+    assert body.startswith(b"width is not a number of places")
+
+
 def test_not_ready_is_503_and_a_denied_reload_403(run):
     """Probes look at the status only."""
     assert ask(run, Service("not"), "/v1/ready")[0] == 503

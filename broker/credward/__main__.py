@@ -1,6 +1,7 @@
 """The program `credward`, also as `python -m credward`.
 
-The command line, or less if that is enough: `start`, for which helpers wait, and a plain `get`.
+The command line, or less if that is enough: `start`, for which helpers wait, and what people and
+scripts ask most, a plain `get` or `status`.
 """
 
 import sys
@@ -15,6 +16,11 @@ def main() -> None:
         from credward.cli.becoming import become_helper  # noqa: PLC0415
 
         become_helper(words[1:])
+    if words[:1] == ["status"]:
+        from credward.cli.glance import print_status  # noqa: PLC0415
+
+        if print_status(words[1:]):
+            return
     if words == ["start"]:
         from credward.paths import environment  # noqa: PLC0415
 

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 
-__all__ = ["become_helper", "plain"]
+__all__ = ["become_helper", "native_helper", "plain"]
 
 _NAME_LIMIT = 64
 # Options that both have, with the same meaning.
@@ -27,16 +27,31 @@ def become_helper(words: list[str]) -> None:
     if arguments is None or (sys.stdout.isatty() and sys.stderr.isatty()):
         # To a person, `get` says more about an error than the helper may.
         return
-    if not os.path.isabs(sys.executable):  # noqa: PTH117
-        # Python does not know where it is: "credward-helper" would be one of the working directory.
+    helper = native_helper()
+    if helper is None:
         return
-    helper = os.path.join(os.path.dirname(sys.executable), "credward-helper")  # noqa: PTH118, PTH120
     try:
         # Python ignores it, and a program inherits that.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.execv(helper, ["credward-helper", "--timeout", _TIMEOUT, *arguments])  # noqa: S606
     except OSError:
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+
+def native_helper() -> str | None:
+    """Return the helper beside our interpreter; None if it is not there, or the Python one.
+
+    That one would load what we do not.
+    """
+    if not os.path.isabs(sys.executable):  # noqa: PTH117
+        # Python does not know where it is: "credward-helper" would be one of the working directory.
+        return None
+    helper = os.path.join(os.path.dirname(sys.executable), "credward-helper")  # noqa: PTH118, PTH120
+    try:
+        with open(helper, "rb") as file:  # noqa: PTH123
+            return None if file.read(2) == b"#!" else helper
+    except OSError:
+        return None
 
 
 def plain(words: list[str]) -> list[str] | None:

@@ -1,16 +1,16 @@
 """`credward status`: what the daemon holds and its state, without any secret.
 
-`credward.text` says it, `status_watch` says it again every second.
+`credward.text` says it, `status_watch` says it again every second, `glance` sooner if all is plain.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 
 import click
 import msgspec
 
+from credward.cli.glance import columns
 from credward.cli.names import complete_credentials
 from credward.cli.output import print_json, viewer
 from credward.cli.start import reach
@@ -52,7 +52,7 @@ def command(names: tuple[str, ...], as_json: bool, wide: bool, watch: bool, chec
     if as_json:
         print_json(listed)
         return
-    looking = viewer(None if wide else _columns())
+    looking = viewer(None if wide else columns())
     for line in text_of(listed, looking, in_detail=len(names) == 1):
         click.echo(line)
 
@@ -78,11 +78,3 @@ def _chosen(listed: StatusList, names: tuple[str, ...]) -> StatusList:
     return msgspec.structs.replace(
         listed, credentials=[known[name] for name in dict.fromkeys(names or known)]
     )
-
-
-def _columns() -> int | None:
-    """Return how wide the terminal is, None if the output goes elsewhere."""
-    try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns or None
-    except (OSError, ValueError):
-        return None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from credward.cli.becoming import become_helper, plain
+from credward.cli.becoming import become_helper, native_helper, plain
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_helper_of_the_working_directory_is_never_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interpreter: str
 ) -> None:
     """Python may not know where it is: a repository's program would take this process's place."""
-    (tmp_path / "credward-helper").write_text("#!/bin/sh\n")
+    (tmp_path / "credward-helper").write_bytes(b"\x7fELF")
     (tmp_path / "credward-helper").chmod(0o755)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.executable", interpreter)
@@ -75,3 +75,16 @@ def test_a_helper_of_the_working_directory_is_never_run(
     become_helper(["gateway"])
     assert started == [str(tmp_path / "credward-helper")]
     assert signal.getsignal(signal.SIGPIPE) is signal.SIG_IGN
+
+
+@pytest.mark.parametrize(("first", "native"), [(b"\x7fELF", True), (b"#!/usr/bin/python", False)])
+def test_the_python_helper_takes_no_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bytes, native: bool
+) -> None:
+    """It is `get` again, a second interpreter later."""
+    helper = tmp_path / "credward-helper"
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    assert native_helper() is None
+
+    helper.write_bytes(first)
+    assert native_helper() == (str(helper) if native else None)

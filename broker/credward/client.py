@@ -234,9 +234,9 @@ class Client:
         answer = self._ask("GET", "/v1/secrets", timeout=_STORE_TIMEOUT)
         return self._read(answer, wire.SecretNames)
 
-    def secret_set(self, name: str, value: str) -> wire.SecretKept:
-        """Store a secret."""
-        body = wire.encode(wire.SecretValue(value=value))
+    def secret_set(self, name: str, value: str, origin: str = "") -> wire.SecretKept:
+        """Store a secret; *origin*: the place that it is taken out of, if it may go back there."""
+        body = wire.encode(wire.SecretValue(value=value, origin=origin))
         path = f"/v1/secrets/{quote(name, safe='')}"
         answer = self._ask("PUT", path, body=body, timeout=_STORE_TIMEOUT, confiding=True)
         return self._read(answer, wire.SecretKept)
@@ -246,6 +246,15 @@ class Client:
         path = f"/v1/secrets/{quote(name, safe='')}/allow"
         answer = self._ask("POST", path, timeout=_STORE_TIMEOUT)
         return self._read(answer, wire.SecretAllowed)
+
+    def secret_give_back(self, name: str) -> wire.SecretGivenBack:
+        """Return a secret that was taken out of a file, to write it there again; it stays stored.
+
+        Raise `bad-request` for a secret that came any other way.
+        """
+        path = f"/v1/secrets/{quote(name, safe='')}/give-back"
+        answer = self._ask("POST", path, timeout=_STORE_TIMEOUT)
+        return self._read(answer, wire.SecretGivenBack)
 
     def secret_remove(self, name: str) -> wire.SecretKept:
         """Forget a secret."""

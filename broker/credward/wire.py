@@ -47,6 +47,7 @@ __all__ = [
     "RejectionReason",
     "ReloadResult",
     "SecretAllowed",
+    "SecretGivenBack",
     "SecretInfo",
     "SecretKept",
     "SecretNames",
@@ -429,12 +430,26 @@ class Passphrase(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SecretValue(msgspec.Struct, frozen=True, kw_only=True):
-    """Body of `PUT /v1/secrets/{name}`."""
+    """Body of `PUT /v1/secrets/{name}`.
+
+    *origin*: the place that it was taken out of; only then it can be given back.
+    """
 
     value: str
+    origin: str = ""
 
     def __repr__(self) -> str:
         return "SecretValue(***)"
+
+
+class SecretGivenBack(msgspec.Struct, frozen=True, kw_only=True):
+    """A secret on its way back to the place *origin* that it was taken out of."""
+
+    value: str
+    origin: str
+
+    def __repr__(self) -> str:
+        return f"SecretGivenBack({self.origin!r})"
 
 
 class SecretKept(msgspec.Struct, frozen=True, kw_only=True):

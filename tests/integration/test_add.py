@@ -270,6 +270,105 @@ def test_a_key_in_a_shell_file_moves_into_the_store(daemon: RunningDaemon, comme
         each.unlink()
 
 
+def take_out(daemon: RunningDaemon) -> tuple[Path, str, str]:
+    """Have `add` take a key out of a shell file; return the file, its text before, and the key."""
+    key = canary("taken")
+    rc = daemon.home / ".zshrc"
+    text = f"alias x=y\nexport ANTHROPIC_API_KEY='{key}'  # work\nPATH=/x\n"
+    rc.write_text(text)
+    rc.chmod(0o640)
+    with OnTerminal(daemon, "add") as terminal:
+        choose(terminal, f"ANTHROPIC_API_KEY in {rc}:2")
+        terminal.answer("Name of the credential", "")
+        terminal.wait_for("Add claude?")
+        terminal.type("y\n")
+        terminal.wait_for("Comment this line out")
+        terminal.type("y\n")
+        assert terminal.end() == 0
+    assert MARK not in rc.read_text()
+    for each in daemon.home.glob(".zshrc.credward-*.bak"):
+        # As it says, when all works.
+        each.unlink()
+    return rc, text, key
+
+
+def test_remove_puts_a_key_back_where_it_was(daemon: RunningDaemon) -> None:
+    """Byte for byte, with its mode; without a yes or a no for the key nothing is removed."""
+    rc, text, _ = take_out(daemon)
+    unsure = cli(daemon, "remove", "claude", "--yes")
+    kept = names(daemon)
+    done = cli(daemon, "remove", "claude", "--yes", "--put-back")
+
+    assert unsure.returncode == 64
+    assert unsure.stderr == (
+        f'credward: "claude" has the only copy of the key of {rc}:2: add --put-back to write it '
+        "there again, or --no-put-back to lose it\n"
+    )
+    assert kept == ["claude"]
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(f"{rc}: is as it was before\nremoved: claude\n")
+    assert MARK not in done.stdout
+    assert (rc.read_text(), rc.stat().st_mode & 0o777) == (text, 0o640)
+    assert (names(daemon), secrets(daemon)) == ([], [])
+    assert not (daemon.home / ".local/state/credward/taken-out.json").exists()
+    rc.unlink()
+
+
+def test_a_file_that_changed_since_keeps_its_changes(daemon: RunningDaemon) -> None:
+    """It is asked about on a terminal, and takes an option without one."""
+    rc, text, _ = take_out(daemon)
+    changed = rc.read_text().replace("PATH=/x", "PATH=/theirs")
+    rc.write_text(changed)
+    refused = cli(daemon, "remove", "claude", "--yes", "--put-back")
+    still = (rc.read_text(), names(daemon))
+    with OnTerminal(daemon, "remove", "claude") as terminal:
+        terminal.wait_for(f"Put the key back into {rc}:2?")
+        terminal.type("\n")
+        terminal.wait_for("Remove claude?")
+        terminal.type("y\n")
+        terminal.wait_for("changed since then. Put the key back and keep these changes?")
+        terminal.type("\n")
+        terminal.wait_for("has its key again, in line 2")
+        assert terminal.end() == 0
+
+    assert refused.returncode == 64
+    assert "add --although-changed" in refused.stderr
+    assert still == (changed, ["claude"])
+    assert MARK not in terminal.text
+    assert rc.read_text() == text.replace("/x", "/theirs")
+    assert names(daemon) == []
+    rc.unlink()
+
+
+def test_undo_all_tells_of_keys_and_puts_them_back(daemon: RunningDaemon) -> None:
+    """What uninstalls would lose them; the credential goes on working until it is removed."""
+    rc, text, key = take_out(daemon)
+    told = cli(daemon, "setup", "--undo", "--all")
+    lost = cli(daemon, "secret", "rm", "claude-key")
+    done = cli(daemon, "setup", "--undo", "--all", "--put-back")
+
+    note = f'the key of {rc}:2 is only in the store, as "claude-key"'
+    assert f"{note}: credward setup --undo --all --put-back puts it back" in told.stdout
+    assert lost.returncode == 64
+    assert "or --no-put-back to lose it" in lost.stderr
+    assert (done.returncode, done.stdout) == (0, f"{rc}: is as it was before\n")
+    assert rc.read_text() == text
+    got = cli(daemon, "get", "claude", "--base-url", "https://api.anthropic.com")
+    assert got.stdout == key + "\n"
+    assert cli(daemon, "remove", "claude", "--yes").returncode == 0
+    rc.unlink()
+
+
+def test_only_what_stood_in_a_file_is_given_back(daemon: RunningDaemon) -> None:
+    """A key that was typed or piped in never leaves the store by this way."""
+    assert cli(daemon, "secret", "set", "k", given=canary("piped")).returncode == 0
+    answer = daemon.request("POST", "/v1/secrets/k/give-back")
+
+    assert answer.status == 400
+    assert "was not taken out of a file" in answer.json()["detail"]
+    assert daemon.request("POST", "/v1/secrets/none/give-back").status == 404
+
+
 def test_a_typed_key_is_not_shown_and_a_refused_one_is_not_kept(daemon: RunningDaemon) -> None:
     """A subscription login is refused by the first mint: neither block nor secret stays."""
     before = daemon.config_file.read_bytes()

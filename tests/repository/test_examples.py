@@ -87,7 +87,7 @@ def check_helper(line: str) -> None:
 def check_synopsis(line: str) -> None:
     """`[--option]` and alternatives: every option exists."""
     command, _ = find_command(line.split()[1:])
-    known = {option for each in command.params for option in each.opts}
+    known = {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
 
     assert set(re.findall(r"--[a-z-]+", line)) <= known
 

@@ -112,9 +112,15 @@ class ManageService:
         binding, durable = await self._store.allow_secret(peer, name)
         return wire.SecretAllowed(name=name, uses=_uses(binding), durable=durable)
 
-    async def secret_set(self, peer: Peer, name: str, value: str) -> wire.SecretKept:
+    async def secret_set(self, peer: Peer, name: str, body: wire.SecretValue) -> wire.SecretKept:
         """Store a secret."""
-        return wire.SecretKept(durable=await self._store.set_secret(peer, name, Secret(value)))
+        durable = await self._store.set_secret(peer, name, Secret(body.value), origin=body.origin)
+        return wire.SecretKept(durable=durable)
+
+    async def secret_give_back(self, peer: Peer, name: str) -> wire.SecretGivenBack:
+        """Return a secret for the file that it was taken out of."""
+        value, origin = await self._store.give_back(peer, name)
+        return wire.SecretGivenBack(value=value.reveal(), origin=origin)
 
     async def secret_remove(self, peer: Peer, name: str) -> wire.SecretKept:
         """Forget a secret."""

@@ -24,6 +24,9 @@ from credward.tokens import Secret
 __all__ = ["StoreService"]
 
 _SECRET = "secret:"  # noqa: S105 - the prefix of names in the store
+# The place that a secret was taken out of, which makes it one that can be given back.
+_ORIGIN = "origin:"
+_LONGEST_ORIGIN = 4096 + 32
 
 
 class StoreService:
@@ -71,9 +74,14 @@ class StoreService:
             self._scrub()
         self._recorder.acted(caller, "Manage", "unlocked")
 
-    async def set_secret(self, peer: Peer, name: str, value: Secret) -> bool:
-        """Keep a secret for `{ store = … }`; return whether it is durable."""
+    async def set_secret(self, peer: Peer, name: str, value: Secret, *, origin: str = "") -> bool:
+        """Keep a secret for `{ store = … }`; return whether it is durable.
+
+        *origin*: the place that it is taken out of, to which it can be given back.
+        """
         caller = await self._gate.require_owner("Manage", peer)
+        if len(origin) > _LONGEST_ORIGIN:
+            raise BrokerError(Kind.BAD_REQUEST, "the origin of the secret is too long: shorten it")
         text = value.reveal()
         if not text or len(text) > LONGEST_SECRET:
             raise BrokerError(
@@ -82,11 +90,40 @@ class StoreService:
         await self._opened_store.open(self._config)
         self._recorder.acted(caller, "Manage", "secret-set", about=_SECRET + name)
         self._records.put_raw(_SECRET + name, bytearray(text.encode()))
+        # The origin is that of this value, not of an earlier one of the same name.
+        self._records.delete_raw(_ORIGIN + name)
+        if origin:
+            self._records.put_raw(_ORIGIN + name, bytearray(origin.encode()))
         self._guard.forget(name)
         secret_changed(self._config, self._driver, name)
         durable = await self._records.save()
         self._scrub()
         return durable
+
+    async def give_back(self, peer: Peer, name: str) -> tuple[Secret, str]:
+        """Return a secret and the place that it was taken out of; the store keeps it.
+
+        Only what stood in a file of the owner's before: what was typed or piped in, or came with a
+        login, never leaves. Raise `unknown-credential` if there is none, else `bad-request`.
+        """
+        caller = await self._gate.require_owner("Manage", peer)
+        await self._opened_store.open(self._config)
+        plain = self._records.load_raw(_SECRET + name)
+        origin = self._records.load_raw(_ORIGIN + name)
+        try:
+            if plain is None:
+                raise _no_secret(name)
+            if origin is None:
+                raise BrokerError(
+                    Kind.BAD_REQUEST,
+                    f'secret "{name}" was not taken out of a file, so it stays in the store: '
+                    "run credward secret list",
+                )
+            self._recorder.acted(caller, "Manage", "secret-given-back", about=_SECRET + name)
+            return Secret(plain.decode()), origin.decode()
+        finally:
+            if plain is not None:
+                plain[:] = bytes(len(plain))
 
     async def remove_secret(self, peer: Peer, name: str) -> bool:
         """Forget a secret; return whether that is durable.
@@ -97,10 +134,8 @@ class StoreService:
         await self._opened_store.open(self._config)
         self._recorder.acted(caller, "Manage", "secret-removed", about=_SECRET + name)
         if not self._records.delete_raw(_SECRET + name):
-            raise BrokerError(
-                Kind.UNKNOWN_CREDENTIAL,
-                f'no secret "{name}" in the store: run credward secret list',
-            )
+            raise _no_secret(name)
+        self._records.delete_raw(_ORIGIN + name)
         self._guard.forget(name)
         secret_changed(self._config, self._driver, name)
         return await self._records.save()
@@ -123,10 +158,7 @@ class StoreService:
         config = self._config
         await self._opened_store.open(config)
         if _SECRET + name not in self._opened_store.names(_SECRET + name):
-            raise BrokerError(
-                Kind.UNKNOWN_CREDENTIAL,
-                f'no secret "{name}" in the store: run credward secret list',
-            )
+            raise _no_secret(name)
         found = users(config, secret=name)
         if not found:
             raise BrokerError(
@@ -142,3 +174,9 @@ class StoreService:
     @property
     def _config(self) -> Config:
         return self._gate.config
+
+
+def _no_secret(name: str) -> BrokerError:
+    return BrokerError(
+        Kind.UNKNOWN_CREDENTIAL, f'no secret "{name}" in the store: run credward secret list'
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -13,9 +14,19 @@ from credward import wire
 from credward.cli.config import read_config, replace_file
 from credward.cli.names import complete_credentials
 from credward.cli.output import print_json, warn_of_disk
+from credward.cli.setup.putting_back import (
+    must_decide,
+    notes_about,
+    put_back,
+    put_back_options,
+    taken_for,
+    wanted,
+)
 from credward.cli.setup.settings_file import diff
+from credward.cli.setup.taken_out import TakenOut, forget
 from credward.cli.setup.undo import set_ups_of, undo_all
 from credward.cli.start import paths, reach
+from credward.client import Client
 from credward.config import Config, load_config
 from credward.config.sources import secrets_of_alone, users
 from credward.errors import BrokerError, Kind
@@ -27,7 +38,8 @@ __all__ = ["command"]
 class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What goes with the credential: *login* is its grant, if no other credential is on it.
 
-    *secrets* are those that nothing else names, *set_ups* settings files of tools.
+    *secrets* are those that nothing else names, *taken* the lines that some of them came from,
+    *set_ups* settings files of tools.
     """
 
     name: str
@@ -36,6 +48,7 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     after: str
     login: str | None
     secrets: list[str]
+    taken: dict[str, TakenOut]
     set_ups: list[Path]
 
 
@@ -47,12 +60,14 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
 @click.argument("name", shell_complete=complete_credentials)
 @click.option("--dry-run", is_flag=True, help="Show what would be removed and stop.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@put_back_options
 @click.option("--json", "as_json", is_flag=True, help="The result for programs.")
-def command(name: str, dry_run: bool, yes: bool, as_json: bool) -> None:
+def command(name: str, dry_run: bool, yes: bool, as_json: bool, **keys: Any) -> None:
     """Remove the credential NAME from the configuration, with what was made for it alone.
 
     That is its login (revoked if possible), the secrets in the store that nothing else names, the
     set-ups of tools that ask for it, and where `credward use` chose it. What it is, is shown first.
+    A key that credward add took out of a file is put back there, if you say so.
     """
     plan = _plan(load_config(paths()), name)
     if not as_json:
@@ -60,35 +75,48 @@ def command(name: str, dry_run: bool, yes: bool, as_json: bool) -> None:
     if dry_run:
         click.echo("dry run: nothing was removed")
         return
+    if plan.taken and keys["put_back"] is None and (yes or as_json or not sys.stdin.isatty()):
+        raise must_decide(plan.taken, plan.name)
+    back = wanted(plan.taken, keys["put_back"])
     _confirm(plan, yes=yes)
     client = reach(start=True, timeout=15.0)
-    said = list(undo_all(plan.set_ups))
-    revoked = durable = None
-    if plan.login is not None:
-        dropped = client.logout(name)
-        revoked, durable = dropped.revoked, dropped.durable
-    replace_file(plan.file, plan.after)
-    client.reload()
-    for each in client.choices().choices:
-        if each.credential == name:
-            client.choose(wire.ChoiceChange(folder=each.folder, agent=each.agent))
-    for secret in plan.secrets:
-        durable = client.secret_remove(secret).durable and durable is not False
+    # First: if a key cannot be put back, nothing is removed.
+    said = list(put_back(client, back, although_changed=keys["although_changed"]))
+    revoked, durable = _carry_out(plan, client, said)
     if as_json:
         print_json(
             {
-                "removed": name,
+                "removed": plan.name,
                 "revoked": revoked,
                 "secrets": plan.secrets,
+                "put_back": [each.place for each in back.values()],
                 "set_ups": [str(each) for each in plan.set_ups],
             }
         )
         return
     for line in said:
         click.echo(line)
-    click.echo(f"removed: {name}" + (", its login was revoked upstream" if revoked else ""))
+    click.echo(f"removed: {plan.name}" + (", its login was revoked upstream" if revoked else ""))
     if durable is False:
         warn_of_disk()
+
+
+def _carry_out(plan: _Plan, client: Client, said: list[str]) -> tuple[bool | None, bool | None]:
+    """Remove it, and add to *said*; return whether it was revoked, and whether that is durable."""
+    said += undo_all(plan.set_ups)
+    revoked = durable = None
+    if plan.login is not None:
+        dropped = client.logout(plan.name)
+        revoked, durable = dropped.revoked, dropped.durable
+    replace_file(plan.file, plan.after)
+    client.reload()
+    for each in client.choices().choices:
+        if each.credential == plan.name:
+            client.choose(wire.ChoiceChange(folder=each.folder, agent=each.agent))
+    for secret in plan.secrets:
+        durable = client.secret_remove(secret).durable and durable is not False
+        forget(secret)
+    return revoked, durable
 
 
 def _plan(config: Config, name: str) -> _Plan:
@@ -114,13 +142,15 @@ def _plan(config: Config, name: str) -> _Plan:
     others = [each for each in config.credentials.values() if each.name != name]
     shared = any(each.grant == credential.grant for each in others)
     grant = credential.meaning.grant
+    secrets = secrets_of_alone(config, credential)
     return _Plan(
         name=name,
         file=target,
         before=before,
         after=tomlkit.dumps(document),
         login=None if shared or not (grant.logins or grant.rotating) else credential.grant,
-        secrets=secrets_of_alone(config, credential),
+        secrets=secrets,
+        taken=taken_for(secrets),
         set_ups=set_ups_of(name),
     )
 
@@ -129,7 +159,9 @@ def _show(plan: _Plan) -> None:
     click.echo(diff(plan.file, plan.before, plan.after), nl=False)
     if plan.login is not None:
         click.echo(f"also removes its login ({plan.login}), revoked upstream if possible")
-    for secret in plan.secrets:
+    for note in notes_about(plan.taken):
+        click.echo(note)
+    for secret in (each for each in plan.secrets if each not in plan.taken):
         click.echo(
             f'also removes the secret "{secret}" from the store: keep a copy if there is no other'
         )

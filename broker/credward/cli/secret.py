@@ -9,6 +9,14 @@ import click
 
 from credward.cli.names import complete_secrets
 from credward.cli.output import print_json, print_table, warn_of_disk
+from credward.cli.setup.putting_back import (
+    must_decide,
+    put_back_options,
+    taken_for,
+    wanted,
+)
+from credward.cli.setup.putting_back import put_back as put_keys_back
+from credward.cli.setup.taken_out import forget
 from credward.cli.standard_input import read_text
 from credward.cli.start import reach
 from credward.errors import BrokerError, Kind
@@ -99,11 +107,22 @@ def _bound_to(uses: Sequence[SecretUse] | None) -> str:
     )
 
 
-@command.command("rm", epilog="Example: credward secret rm gateway-key")
+@command.command(
+    "rm", short_help="Forget one.", epilog="Example: credward secret rm gateway-key --put-back"
+)
 @click.argument("name", shell_complete=complete_secrets)
-def remove_secret(name: str) -> None:
-    """Forget the value under NAME."""
-    kept = reach(start=True, timeout=10.0).secret_remove(name)
+@put_back_options
+def remove_secret(name: str, put_back: bool | None, although_changed: bool) -> None:
+    """Forget the value under NAME; a key that add took out of a file is put back, if you say so."""
+    taken = taken_for([name])
+    if taken and put_back is None and not sys.stdin.isatty():
+        raise must_decide(taken, name)
+    back = wanted(taken, put_back)
+    client = reach(start=True, timeout=10.0)
+    for line in put_keys_back(client, back, although_changed=although_changed):
+        click.echo(line)
+    kept = client.secret_remove(name)
+    forget(name)
     click.echo(f"removed: {name}")
     if not kept.durable:
         warn_of_disk()

@@ -66,3 +66,19 @@ async def test_secrets_of_the_store(services: Services) -> None:
 
     assert "credward secret list" in text
     assert await manage.secrets(PERSON) == []
+
+
+async def test_a_secret_goes_back_only_to_where_it_came_from(services: Services) -> None:
+    """To its owner, written down; an earlier origin does not count for a new value."""
+    manage = services.store_service
+    assert await manage.set_secret(PERSON, "key", Secret("sk-1"), origin="/home/a/.bashrc:3")
+    value, origin = await manage.give_back(PERSON, "key")
+    await refusal(manage.give_back(AGENT, "key"), Kind.DENIED)
+    assert await manage.set_secret(PERSON, "key", Secret("sk-2"))
+    text = await refusal(manage.give_back(PERSON, "key"), Kind.BAD_REQUEST)
+    assert await manage.remove_secret(PERSON, "key")
+    await refusal(manage.give_back(PERSON, "key"), Kind.UNKNOWN_CREDENTIAL)
+
+    assert (value.reveal(), origin) == ("sk-1", "/home/a/.bashrc:3")
+    assert "was not taken out of a file" in text
+    assert "secret-given-back" in services.outcomes()

@@ -15,7 +15,7 @@ import click
 import msgspec
 
 from credward.cli.add.block import Wanted, with_block, with_default
-from credward.cli.add.signals import unwinding
+from credward.cli.add.signals import heeded, held
 from credward.cli.add.trial import Trial, Written, stays, tried, what_next
 from credward.cli.config import read_config
 from credward.cli.output import format_duration, plain, print_json
@@ -98,23 +98,24 @@ def plan(wanted: Wanted, options: Options) -> Plan:
     )
 
 
-@unwinding()
+@held()
 def carry_out(
     change: Plan, options: Options, *, prepare: Callable[[], None] = lambda: None
 ) -> Trial:
     """Write the change and try it; what stops that puts back the old file.
 
-    *prepare* runs before the mint, with the new file in place.
+    *prepare* runs before the mint, with the new file in place. A signal is heeded while it mints.
     """
     before = change.before if change.existed else None
-    try:
-        written = Written(change.file, before, change.after)
-    except ConfigErrors as errors:
-        raise _not_added(change, errors) from errors
-    with written:
+    with Written(change.file, before, change.after) as written:
+        try:
+            written.write()
+        except ConfigErrors as errors:
+            raise _not_added(change, errors) from errors
         record_places()
         prepare()
-        trial = tried(change.name)
+        with heeded():
+            trial = tried(change.name)
         if trial.failure is not None and not stays(trial.failure) and not options.keep:
             written.take_back()
             return msgspec.structs.replace(trial, taken_back=True)

@@ -43,6 +43,11 @@ class Leftover(msgspec.Struct, frozen=True, kw_only=True):
     where: str = ""
     shell: ShellKey | None = None
 
+    @property
+    def origin(self) -> ShellKey | None:
+        """The line that it can be taken out of, and be put back into; None if there is none."""
+        return self.shell if self.shell is not None and self.shell.alone else None
+
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """Something that could serve an agent; *what* completes "found …".

@@ -1,4 +1,8 @@
-"""Signals while a change is tried: a terminal that closes takes it back as Ctrl-C does."""
+"""Signals while something is changed: they are heeded where we wait, and held back everywhere else.
+
+So each step is done or not begun, and none is between the two when it is taken back. A terminal
+that closes (SIGHUP) and a SIGTERM take it back as Ctrl-C does. The command line has one thread.
+"""
 
 from __future__ import annotations
 
@@ -6,44 +10,68 @@ import signal
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Self
+from types import FrameType, TracebackType
+from typing import NoReturn, Self
 
-__all__ = ["Reversible", "undisturbed", "unwinding"]
+__all__ = ["Reversible", "heeded", "held"]
 
-_ENDS = (signal.SIGTERM, signal.SIGHUP)
-
-
-@contextmanager
-def unwinding() -> Iterator[None]:
-    """Raise `KeyboardInterrupt` for the signals that would end the process, unless ignored."""
-    changed = [each for each in _ENDS if signal.getsignal(each) is signal.SIG_DFL]
-    for each in changed:
-        signal.signal(each, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        for each in changed:
-            signal.signal(each, signal.SIG_DFL)
+_ENDS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+# What ends the process as long as nobody decided otherwise, such as `nohup`.
+_USUAL = (signal.SIG_DFL, signal.default_int_handler)
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
-    """Ignore these signals and Ctrl-C: half of what is taken back would be worse than either."""
-    before = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, *_ENDS)}
+def held() -> Iterator[None]:
+    """Hold back the signals that end the process; those that came act as usual afterwards.
+
+    Start no program in it outside of `heeded`: it would hold them back too, for ever.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    usual = {each: found for each in _ENDS if (found := signal.getsignal(each)) in _USUAL}
     try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+        for each in usual:
+            signal.signal(each, _stop)
         yield
+    except KeyboardInterrupt:
+        # It ends already; the second Ctrl-C of a hasty user has nothing left to do.
+        while came := signal.sigpending() & _ENDS:
+            signal.sigwait(came)
+        raise
     finally:
-        for each, handler in before.items():
+        # Again: an error may have come out of `heeded` before it did that.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+        for each, handler in usual.items():
             signal.signal(each, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextmanager
+def heeded() -> Iterator[None]:
+    """Raise `KeyboardInterrupt` for those that came in `held`, and those that come meanwhile."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _stop(_: int, __: FrameType | None) -> NoReturn:
+    """End with the first of them: what is taken back because of it is not disturbed by another."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+    raise KeyboardInterrupt
 
 
 class Reversible(ABC):
-    """Something that was done; left by an exception, it is taken back."""
+    """Something that is done in its block; left by an exception, it is taken back.
+
+    It takes note of what it does before it does it; taking back tolerates that it was not done.
+    """
 
     @abstractmethod
     def take_back(self) -> None:
-        """Restore what was there before."""
+        """Restore what was there before; doing that twice is the same as once."""
 
     def __enter__(self) -> Self:
         return self

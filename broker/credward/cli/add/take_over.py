@@ -13,9 +13,10 @@ import click
 
 from credward.cli.add.choice import Leftover
 from credward.cli.add.shell_files import ShellKey, muted
-from credward.cli.add.signals import Reversible, undisturbed
+from credward.cli.add.signals import Reversible, heeded, held
 from credward.cli.add.tools import ToolScript
-from credward.cli.setup.settings_file import read, replace
+from credward.cli.setup.settings_file import read
+from credward.cli.setup.taken_out import TakenOut, take_out
 from credward.cli.start import reach
 from credward.errors import BrokerError, Kind
 from credward.tokens import Secret
@@ -41,52 +42,59 @@ def free_secret_name(name: str) -> str:
 class Store(Reversible):
     """One secret on its way into the store as *name*; left by an exception, it is removed again."""
 
-    def __init__(self, *, name: str, secret: Secret) -> None:
-        """Take note of it; `put` stores it."""
+    def __init__(self, *, name: str, secret: Secret, origin: str = "") -> None:
+        """Take note of it; `put` stores it. *origin*: the place that it may be given back to."""
         self.name = name
         self._secret = secret
-        self._is_in = False
+        self._origin = origin
+        self._may_be_in = False
 
     def put(self) -> None:
         """Store it; never over another one."""
-        client = reach(start=True, timeout=_PATIENCE)
-        if self.name in client.secret_names().names:
+        with heeded():
+            client = reach(start=True, timeout=_PATIENCE)
+            taken = client.secret_names().names
+        if self.name in taken:
             raise BrokerError(
                 Kind.BAD_REQUEST,
                 f'the store already has a secret "{self.name}": run credward secret rm {self.name}',
             )
-        self._is_in = True
-        client.secret_set(self.name, self._secret.reveal())
+        self._may_be_in = True
+        # Its answer is waited for: a request that was given up could still come after its removal.
+        client.secret_set(self.name, self._secret.reveal(), self._origin)
 
-    @undisturbed()
     def take_back(self) -> None:
         """Remove it again, if it was stored."""
-        if not self._is_in:
+        if not self._may_be_in:
             return
-        self._is_in = False
         try:
             reach(timeout=_PATIENCE).secret_remove(self.name)
         except BrokerError as error:
-            click.echo(
-                f'credward: "{self.name}" may still be in the store ({error.message}): '
-                f"run credward secret rm {self.name}",
-                err=True,
-            )
+            if error.kind is not Kind.UNKNOWN_CREDENTIAL:
+                click.echo(
+                    f'credward: "{self.name}" may still be in the store ({error.message}): '
+                    f"run credward secret rm {self.name}",
+                    err=True,
+                )
+        self._may_be_in = False
 
 
-def end_leftover(moves: Leftover) -> None:
-    """Say where the key still is, and offer to take it out of a shell file."""
+def end_leftover(moves: Leftover, secret: str) -> None:
+    """Say where the key still is, and offer to take it out of a shell file.
+
+    *secret* is its name in the store.
+    """
     if not moves.where:
         return
-    if moves.shell is None or not moves.shell.alone:
+    if moves.origin is None:
         click.echo(f"the key is still in {moves.where}: remove it there when all works")
         return
-    _comment_out(moves.shell)
+    _comment_out(moves.origin, secret)
 
 
-def _comment_out(key: ShellKey) -> None:
+def _comment_out(key: ShellKey, secret: str) -> None:
     lines = read(key.path).split("\n")
-    line = lines[key.number - 1]
+    line = lines[key.number - 1] if key.number <= len(lines) else ""
     value = key.value.reveal()
     if value not in line:
         click.echo(f"{key.place} has changed: remove {key.variable} there")
@@ -97,9 +105,12 @@ def _comment_out(key: ShellKey) -> None:
         click.echo(f"the key is still in {key.place}: remove it there when all works")
         return
     lines[key.number - 1] = fresh
-    done = replace(key.path, "\n".join(lines), stamp=time.strftime("%Y%m%d-%H%M%S"))
+    taken = TakenOut.of(key.path, key.number, line, value, fresh)
+    with held():
+        done = take_out(secret, taken, "\n".join(lines), stamp=time.strftime("%Y%m%d-%H%M%S"))
     click.echo(f"{key.path}: changed; the old one, with the key, is {done.backup}")
     click.echo(f"when all works: rm {shlex.quote(str(done.backup))}, and unset {key.variable}")
+    click.echo("credward remove, and credward setup --undo --all, offer to put the key back")
 
 
 def end_script(script: ToolScript, name: str) -> None:

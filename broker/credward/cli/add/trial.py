@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from credward import wire
-from credward.cli.add.signals import Reversible, undisturbed
+from credward.cli.add.signals import Reversible
 from credward.cli.config import read_config, replace_file
 from credward.cli.explaining import last_words
 from credward.cli.start import client_of, paths, reach
@@ -59,40 +59,52 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Written(Reversible):
-    """A configuration that was written; left by an exception, the old one is put back."""
+    """A configuration on its way into the file; left by an exception, the old one is put back."""
 
     def __init__(self, target: Path, before: str | None, after: str) -> None:
-        """Write *after*; *before* None: there was no file. Raises `ConfigErrors`."""
+        """Take note of it; `write` writes *after*. *before* None: there is no file."""
         self._target = target
         self._before = before
         self._after = after
         self._made = [each for each in target.parents if not each.exists()]
-        replace_file(target, after)
 
-    @undisturbed()
+    def write(self) -> None:
+        """Write it; raise `ConfigErrors`, then nothing is changed."""
+        replace_file(self._target, self._after)
+
     def take_back(self) -> None:
         """Put back the old file, byte for byte, and have a running daemon use it."""
-        if read_config(self._target) != self._after:
+        now = read_config(self._target) if self._target.exists() else None
+        if now not in {self._before, self._after}:
             raise BrokerError(
                 Kind.FIX_CONFIGURATION,
                 f'"{self._target}" was changed by another program since then, so the block stays: '
                 "run credward config edit",
             )
-        if self._before is not None:
+        if self._before is None:
+            self._remove()
+        elif now != self._before:
             replace_file(self._target, self._before)
-        else:
-            (self._target.resolve() if self._target.is_symlink() else self._target).unlink()
-            for each in self._made:
-                # Somebody else uses it by now.
-                try:
-                    each.rmdir()
-                except OSError:
-                    break
+        if now == self._before:
+            # It was not written yet, or was taken back already.
+            return
         try:
             client_of(paths(), _ANSWER).reload()
         except BrokerError:
             # It has the old one, or reads it when it is started.
             return
+
+    def _remove(self) -> None:
+        real = self._target.resolve() if self._target.is_symlink() else self._target
+        real.unlink(missing_ok=True)
+        for each in self._made:
+            # Somebody else uses it by now, or it was not made.
+            try:
+                each.rmdir()
+            except FileNotFoundError:
+                continue
+            except OSError:
+                break
 
 
 def tried(name: str, client: Client | None = None) -> Trial:

@@ -21,6 +21,7 @@ from credward.cli.add.choice import Choice, Question
 from credward.cli.add.choices import find_choices, general_choices
 from credward.cli.add.listing import configured
 from credward.cli.add.present import answer_now, block_now, is_of, other_words, program_now
+from credward.cli.add.signals import held
 from credward.cli.add.take_over import Store, end_leftover, end_script, free_secret_name
 from credward.cli.add.trial import Trial
 from credward.cli.start import paths
@@ -51,7 +52,12 @@ def ask(name: str | None, options: Options) -> None:
     store = None
     if choice.moves is not None:
         secret = choice.moves.secret or _ask_key()
-        store = Store(name=free_secret_name(name), secret=secret)
+        origin = choice.moves.origin
+        store = Store(
+            name=free_secret_name(name),
+            secret=secret,
+            origin="" if origin is None else origin.place,
+        )
         words.insert(0, (choice.moves.field, f'{{ store = "{store.name}" }}'))
     wanted = Wanted(
         name=name, provider=choice.provider, program=full_program(program), words=tuple(words)
@@ -73,15 +79,15 @@ def _carry_out(choice: Choice, wanted: Wanted, store: Store | None, options: Opt
     if store is None:
         trial = carry_out(change, options)
     else:
-        with store:
+        with held(), store:
             trial = carry_out(change, options, prepare=store.put)
             if trial.taken_back:
                 store.take_back()
     code = tell(change, trial, options, with_next=choice.script is None)
     if trial.taken_back:
         sys.exit(code)
-    if choice.moves is not None and trial.minted is not None:
-        end_leftover(choice.moves)
+    if choice.moves is not None and store is not None and trial.minted is not None:
+        end_leftover(choice.moves, store.name)
     _go_on(choice, wanted.name, trial, code)
 
 

@@ -32,7 +32,9 @@ from credward.cli.setup.planning import (
     shared_notes,
     target_of,
 )
+from credward.cli.setup.putting_back import notes_about, put_back_options
 from credward.cli.setup.settings_file import Record
+from credward.cli.setup.taken_out import load
 from credward.cli.setup.undo import memory_of_claude_code, tell_undone
 from credward.cli.setup.variables import chosen_variables
 from credward.cli.start import paths, reach
@@ -50,8 +52,9 @@ __all__ = ["command"]
 )
 @click.option("--undo", is_flag=True, help="With --all: undo the set-up of every tool.")
 @click.option("--all", "everything", is_flag=True, help="Every tool and every file.")
+@put_back_options
 @click.pass_context
-def command(ctx: click.Context, undo: bool, everything: bool) -> None:
+def command(ctx: click.Context, /, undo: bool, everything: bool, **keys: Any) -> None:
     """Let a tool get its credential from credward."""
     if ctx.invoked_subcommand is not None:
         return
@@ -59,7 +62,7 @@ def command(ctx: click.Context, undo: bool, everything: bool) -> None:
         if undo or everything:
             raise click.UsageError("--undo and --all go together, or name a tool", ctx)
         raise click.exceptions.NoArgsIsHelpError(ctx)
-    tell_undone()
+    tell_undone(keys["put_back"], although_changed=keys["although_changed"])
 
 
 @command.command(
@@ -256,6 +259,9 @@ def _carry_out(plan: Plan) -> Path | None:
 
 
 def _done(plan: Plan, backup: Path | None) -> Iterator[str]:
+    if plan.changes is None:
+        for note in notes_about(load()):
+            yield f"{note}: credward setup --undo --all --put-back puts it back"
     if not plan.changed:
         yield f"{plan.target}: nothing to do"
     elif plan.whole:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import click
 
 from credward.cli.setup import claude_code, settings_file
+from credward.cli.setup.putting_back import notes_about, put_back, wanted
 from credward.cli.setup.settings_file import Memory, Record
-from credward.cli.start import paths
+from credward.cli.setup.taken_out import load
+from credward.cli.start import paths, reach
 
 __all__ = ["memory_of_claude_code", "set_ups_of", "tell_undone", "undo_all"]
 
@@ -52,10 +56,23 @@ def _names(record: Record) -> Iterator[str]:
             yield change.after.split()[-1].strip("'\"")
 
 
-def tell_undone() -> None:
-    """Undo everything, and print what was done."""
-    lines = list(undo_all())
+def tell_undone(put_keys_back: bool | None, *, although_changed: bool) -> None:
+    """Undo everything, and print what was done.
+
+    *put_keys_back*: also what `add` took out of files; None: asked on a terminal, else only told.
+    """
+    taken = load()
+    asked = put_keys_back is not None or sys.stdin.isatty()
+    back = wanted(taken, put_keys_back) if asked else {}
+    lines = undo_all()
+    if back:
+        keys = put_back(reach(start=True), back, although_changed=although_changed)
+        lines = chain(lines, keys)
+    said = False
     for line in lines:
         click.echo(line)
-    if not lines:
+        said = True
+    for note in notes_about({each: taken[each] for each in taken if each not in back}):
+        click.echo(f"{note}: credward setup --undo --all --put-back puts it back")
+    if not said:
         click.echo("nothing was set up")

@@ -116,12 +116,18 @@ class ManageApi:
         """Store one."""
         body = _required(http_request.body, wire.SecretValue)
         return _answer(
-            await self._service.secret_set(http_request.peer, check_secret_name(name), body.value)
+            await self._service.secret_set(http_request.peer, check_secret_name(name), body)
         )
 
     async def secret_allow(self, http_request: HttpRequest, name: str) -> HttpResponse:
         """Bind one again."""
         return _answer(await self._service.secret_allow(http_request.peer, check_secret_name(name)))
+
+    async def secret_give_back(self, http_request: HttpRequest, name: str) -> HttpResponse:
+        """Give one back."""
+        return _answer(
+            await self._service.secret_give_back(http_request.peer, check_secret_name(name))
+        )
 
     async def secret_remove(self, http_request: HttpRequest, name: str) -> HttpResponse:
         """Forget one."""
@@ -244,6 +250,13 @@ MANAGE_ROUTES: tuple[Route, ...] = (
         call=ManageApi.secret_allow,
         summary="Bind a secret to its use in the current configuration",
         answer=wire.SecretAllowed,
+    ),
+    Route(
+        verb="POST",
+        path="/v1/secrets/{name}/give-back",
+        call=ManageApi.secret_give_back,
+        summary="A secret that was taken out of a file, to write it there again",
+        answer=wire.SecretGivenBack,
     ),
     Route(
         verb="DELETE",

@@ -60,7 +60,8 @@ def test_what_is_stopped_leaves_nothing(config_file: Path) -> None:
     before = config_file.read_text() + "# no end\r\n\n"
     config_file.write_text(before, newline="")
     config_file.chmod(0o640)
-    with pytest.raises(KeyboardInterrupt), Written(config_file, before, GOOD):
+    with pytest.raises(KeyboardInterrupt), Written(config_file, before, GOOD) as written:
+        written.write()
         assert config_file.read_text() == GOOD
         raise KeyboardInterrupt
 
@@ -68,10 +69,24 @@ def test_what_is_stopped_leaves_nothing(config_file: Path) -> None:
     assert config_file.stat().st_mode & 0o777 == 0o640
 
 
+@pytest.mark.usefixtures("home")
+def test_what_was_not_written_yet_needs_no_way_back(config_file: Path) -> None:
+    """It is noted before it is done; taking back twice is the same as once."""
+    before = config_file.read_text()
+    written = Written(config_file, before, GOOD)
+    written.take_back()
+    written.write()
+    written.take_back()
+    written.take_back()
+
+    assert config_file.read_text() == before
+
+
 def test_a_file_and_folders_that_were_not_there_are_gone_again(home: Path) -> None:
     """A clean home is clean."""
     target = home / "config/credward/config.toml"
-    with pytest.raises(KeyboardInterrupt), Written(target, None, GOOD):
+    with pytest.raises(KeyboardInterrupt), Written(target, None, GOOD) as written:
+        written.write()
         raise KeyboardInterrupt
 
     assert not (home / "config").exists()
@@ -81,6 +96,7 @@ def test_a_file_and_folders_that_were_not_there_are_gone_again(home: Path) -> No
 def test_what_somebody_else_wrote_meanwhile_stays(config_file: Path, run: Run) -> None:
     """And it is said that the block is in it."""
     written = Written(config_file, config_file.read_text(), GOOD)
+    written.write()
     config_file.write_text(GOOD + "# theirs\n")
 
     with pytest.raises(BrokerError, match="was changed by another program"):
@@ -93,6 +109,6 @@ def test_a_wrong_configuration_is_never_written(config_file: Path) -> None:
     """Not even for a moment."""
     before = config_file.read_text()
     with pytest.raises(ConfigErrors):
-        Written(config_file, before, '[credentials.x]\nprovider = "loca"\n')
+        Written(config_file, before, '[credentials.x]\nprovider = "loca"\n').write()
 
     assert config_file.read_text() == before

@@ -20,7 +20,20 @@ enum { VALUE = 1, PROXY = 2, FILE_DIGEST = 4, DECIDES = 8 };
 /* The longest scheme, host and port of a proxy that is sent. */
 #define PROXY_LIMIT 300
 
-static const char extra_ca[] = "NODE_EXTRA_CA_CERTS";
+/* The files of authorities, with the digest of each. */
+#define FILE_IN(name)                                                                       \
+	{                                                                                       \
+		name, "the file in " name,                                                          \
+			"the file system of the file in " name " did not answer in time: name another file", \
+			""                                                                              \
+	}
+static struct {
+	const char *name, *what, *late;
+	char digest[65];
+} authorities[] = {
+	FILE_IN("NODE_EXTRA_CA_CERTS"),
+	FILE_IN("SSL_CERT_FILE"),
+};
 
 static const struct {
 	const char *name;
@@ -54,9 +67,9 @@ static const struct {
 	{ "all_proxy", PROXY | DECIDES },
 	{ "CLAUDE_CODE_HTTPS_PROXY", PROXY | DECIDES },
 	{ "CLAUDE_CODE_HTTP_PROXY", PROXY | DECIDES },
-	{ extra_ca, FILE_DIGEST | DECIDES },
-	{ "SSL_CERT_FILE", DECIDES },
-	{ "SSL_CERT_DIR", DECIDES },
+	{ "NODE_EXTRA_CA_CERTS", FILE_DIGEST | DECIDES },
+	{ "SSL_CERT_FILE", FILE_DIGEST | DECIDES },
+	{ "SSL_CERT_DIR", VALUE | DECIDES },
 	{ "CLAUDECODE", 0 },
 };
 
@@ -66,9 +79,6 @@ const char *variable(const char *name)
 
 	return value != NULL && value[0] != '\0' ? value : NULL;
 }
-
-static char digest_bytes[65];
-static struct text certificates = TEXT_IN(digest_bytes);
 
 /* In a child. The digest of an unreadable file is empty. */
 static void digest_file(const char *path, struct text *found)
@@ -80,20 +90,40 @@ static void digest_file(const char *path, struct text *found)
 		text_add_sha256(found, content, (size_t)count);
 }
 
+/* The digest of the file in a variable; empty if it is unreadable, or was not looked at. */
+static const char *digest_of(const char *name)
+{
+	for (size_t i = 0; i < sizeof(authorities) / sizeof(authorities[0]); i++)
+		if (strcmp(authorities[i].name, name) == 0)
+			return authorities[i].digest;
+	return "";
+}
+
 void claims_look(void)
 {
-	const char *path = variable(extra_ca);
+	const char *first = NULL;
 
-	if (path != NULL)
+	for (size_t i = 0; i < sizeof(authorities) / sizeof(authorities[0]); i++) {
+		const char *path = variable(authorities[i].name);
+		struct text found = TEXT_IN(authorities[i].digest);
+
+		if (path == NULL)
+			continue;
+		if (first != NULL && strcmp(first, path) == 0) {
+			/* Many shells name one file twice. */
+			text_add(&found, authorities[0].digest);
+			continue;
+		}
+		first = path;
 		look_by_child(
 			&(struct look) {
 				.at = digest_file,
 				.where = path,
-				.what = "the file in NODE_EXTRA_CA_CERTS",
-				.late = "the file system of the file in NODE_EXTRA_CA_CERTS did not answer in "
-						"time: name another file",
+				.what = authorities[i].what,
+				.late = authorities[i].late,
 			},
-			&certificates);
+			&found);
+	}
 }
 
 /* Add scheme, host and port of a proxy to a list; nothing if some program could read another host
@@ -132,7 +162,7 @@ static void add_proxy(struct text *query, const char *value)
 }
 
 /* Add what a variable holds to a list. */
-static void add_value(struct text *query, int how, const char *value)
+static void add_value(struct text *query, const char *name, int how, const char *value)
 {
 	if ((how & PROXY) != 0)
 		add_proxy(query, value);
@@ -140,7 +170,7 @@ static void add_value(struct text *query, int how, const char *value)
 		return;
 	text_add(query, "=");
 	if ((how & FILE_DIGEST) != 0) {
-		text_add(query, digest_bytes);
+		text_add(query, digest_of(name));
 		text_add(query, "%253A");
 	}
 	/* Encoded twice, for the list and for the query. */
@@ -161,7 +191,7 @@ static bool add_variables(struct text *query)
 			continue;
 		text_add(query, separator);
 		text_add(query, told[i].name);
-		add_value(query, told[i].how, value);
+		add_value(query, told[i].name, told[i].how, value);
 		separator = ",";
 		decides = decides || (told[i].how & DECIDES) != 0;
 	}

@@ -75,6 +75,14 @@ def test_s2_what_the_line_says_allows_this_one_and_no_other(
 
     assert asker.ask().stdout == "the-token\n"
     assert asker.ask(NODE_EXTRA_CA_CERTS=str(account.home / "corp.pem")).stdout == "the-token\n"
+    assert asker.ask(SSL_CERT_FILE=str(account.home / "corp.pem")).stdout == "the-token\n"
+    systems = {
+        "SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt",
+        "SSL_CERT_DIR": "/etc/ssl/certs",
+    }
+    assert asker.ask(**systems).stdout == "the-token\n"
+    assert "SSL_CERT_FILE set to other.pem (unreadable)" in asker.denied(SSL_CERT_FILE="other.pem")
+    assert "SSL_CERT_DIR set: unset it, or write " in asker.denied(SSL_CERT_DIR="/repo/certs")
     assert "HTTP_PROXY set to evil.example:1" in asker.denied(HTTP_PROXY="http://evil.example:1")
     assert "set to evil.example:3128" in asker.denied(HTTPS_PROXY="http://evil.example:3128")
     assert "HTTPS_PROXY set: " in asker.denied(HTTPS_PROXY=f"http://evil\\@{PASSWORD}@proxy.corp:1")

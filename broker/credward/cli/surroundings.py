@@ -21,7 +21,7 @@ from credward.clock import SystemClock
 from credward.errors import BrokerError, Kind
 from credward.folder import encode
 from credward.named_files import opened, read_all
-from credward.policy.client_variables import EXTRA_CA, told
+from credward.policy.client_variables import CERTIFICATES, told
 
 __all__ = ["folder_body", "report"]
 
@@ -34,19 +34,23 @@ _LONGEST_CERTIFICATES = 1024 * 1024
 def report(environ: Mapping[str, str], timeout: float) -> str:
     """Return what *environ* says about where requests go, and through what.
 
-    *timeout*: of the whole request (seconds); half of it is for the file of further certificate
-    authorities, if one is named. Raise `timed-out` if its file system does not answer.
+    *timeout*: of the whole request (seconds); half of what is left of it is for each file of
+    authorities that is named. Raise `timed-out` if its file system does not answer.
     """
-    path = environ.get(EXTRA_CA)
-    if not path:
-        return told(environ)
-    digest = _by_child(partial(_digest, path), timeout, f"the file in {EXTRA_CA}")
-    if digest is None:
-        raise BrokerError(
-            Kind.TIMED_OUT,
-            f"the file system of the file in {EXTRA_CA} did not answer in time: name another file",
-        )
-    return told(environ, digest.decode())
+    digests: dict[str, str] = {}
+    for name in CERTIFICATES:
+        path = environ.get(name)
+        if not path or path in digests:
+            continue
+        digest = _by_child(partial(_digest, path), timeout, f"the file in {name}")
+        if digest is None:
+            raise BrokerError(
+                Kind.TIMED_OUT,
+                f"the file system of the file in {name} did not answer in time: name another file",
+            )
+        digests[path] = digest.decode()
+        timeout /= 2
+    return told(environ, digests)
 
 
 def folder_body(timeout: float) -> bytes:

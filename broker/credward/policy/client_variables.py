@@ -5,10 +5,14 @@ where a client goes with these variables. All of these are claims that can only 
 
 The format is a list with commas: `NAME=VALUE`, the value percent-encoded, or only `NAME` to say
 that the variable is set. An empty value counts as not set. The value of a proxy is its address
-without user and password; it is left out if the address is unclear. That of NODE_EXTRA_CA_CERTS is
-`DIGEST:PATH`: the caller sees the file that its agent uses, the daemon maybe another one in that
-place, or none. The digest (SHA-256, hexadecimal) of an unreadable file is empty. SSL_CERT_FILE and
-SSL_CERT_DIR are only named.
+without user and password; it is left out if the address is unclear. That of a file of authorities
+is `DIGEST:PATH`: the caller sees the file that its agent uses, the daemon maybe another one in that
+place, or none. The digest (SHA-256, hexadecimal) of an unreadable file is empty. Of SSL_CERT_DIR
+there is only the path: a digest of many files would change with each renewal of any.
+
+Claude Code (2.1.332, native, seen with strace) opens NODE_EXTRA_CA_CERTS, SSL_CERT_FILE and each
+file in SSL_CERT_DIR, not NIX_SSL_CERT_FILE, REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE. Without them it
+opens the system's own.
 """
 
 from __future__ import annotations
@@ -16,17 +20,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from urllib.parse import quote, unquote_to_bytes
 
 import msgspec
 
 from credward.policy.destinations import VARIABLES, claimed, trimmed
-from credward.settings.client_flags import authority_word, proxy_address, proxy_word
+from credward.settings.client_flags import authority_word, is_the_systems, proxy_address, proxy_word
 from credward.tokens import ClientFlag
 
 __all__ = [
     "CERTIFICATES",
-    "EXTRA_CA",
+    "CERTIFICATE_FOLDER",
     "PROXIES",
     "TLS",
     "VARIABLES_HEADER",
@@ -51,12 +56,12 @@ PROXIES = (
     *("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"),
     *("CLAUDE_CODE_HTTPS_PROXY", "CLAUDE_CODE_HTTP_PROXY"),
 )
-EXTRA_CA = "NODE_EXTRA_CA_CERTS"
-# Told by name only: a digest of one file would not say what a directory, or a whole set, trusts.
-CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+CERTIFICATES = ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE")
+CERTIFICATE_FOLDER = "SSL_CERT_DIR"
 _WITH_VALUE = (*VARIABLES, TLS, _CACHE_TTL)
+_NO_DIGESTS: Mapping[str, str] = MappingProxyType({})
 # A daemon that does not check these would know too little to deny.
-_DECIDING = frozenset({*VARIABLES, TLS, *PROXIES, EXTRA_CA, *CERTIFICATES})
+_DECIDING = frozenset({*VARIABLES, TLS, *PROXIES, *CERTIFICATES, CERTIFICATE_FOLDER})
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LONGEST_NUMBER = 12
 
@@ -77,13 +82,17 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
         return f"Claims({sorted(each.word for each in self.flags)})"
 
 
-def told(environ: Mapping[str, str], digest: str = "") -> str:
-    """Return the report of *environ*; *digest* is that of the file in NODE_EXTRA_CA_CERTS."""
+def told(environ: Mapping[str, str], digests: Mapping[str, str] = _NO_DIGESTS) -> str:
+    """Return the report of *environ*; *digests* are those of its files of authorities, by path."""
     values = {name: environ[name] for name in _WITH_VALUE if environ.get(name)}
     values |= {name: proxy_address(environ[name]) for name in PROXIES if environ.get(name)}
-    if environ.get(EXTRA_CA):
-        values[EXTRA_CA] = f"{digest}:{environ[EXTRA_CA]}"
-    values |= dict.fromkeys((each for each in (*CERTIFICATES, _TOOL) if environ.get(each)), "")
+    for name in CERTIFICATES:
+        if path := environ.get(name):
+            values[name] = f"{digests.get(path, '')}:{path}"
+    if folder := environ.get(CERTIFICATE_FOLDER):
+        values[CERTIFICATE_FOLDER] = folder
+    if environ.get(_TOOL):
+        values[_TOOL] = ""
     return ",".join(f"{name}={_quoted(each)}" if each else name for name, each in values.items())
 
 
@@ -98,8 +107,7 @@ def read_claims(text: str) -> Claims:
         return _NOTHING
     items = dict(_items(text))
     variables = {name: items[name] for name in VARIABLES if items.get(name)}
-    if EXTRA_CA in items:
-        variables[EXTRA_CA] = items[EXTRA_CA]
+    variables |= {name: items[name] for name in CERTIFICATES if name in items}
     return Claims(
         variables=variables,
         base_url=claimed(variables),
@@ -132,8 +140,8 @@ def authorities(report: str) -> tuple[str, str]:
 
 
 def as_used(name: str, value: str) -> str:
-    """Return what counts of *value*: Claude Code trims it, but Node opens a path as it is."""
-    return value if name == EXTRA_CA else trimmed(value)
+    """Return what counts of *value*: Claude Code trims it, but a path is opened as it is."""
+    return value if name in {*CERTIFICATES, CERTIFICATE_FOLDER} else trimmed(value)
 
 
 def _flags(items: Mapping[str, str]) -> Iterator[ClientFlag]:
@@ -141,11 +149,12 @@ def _flags(items: Mapping[str, str]) -> Iterator[ClientFlag]:
         yield ClientFlag(word=proxy_word(items[name]), variable=name)
     if items.get(TLS) == "0":
         yield ClientFlag(word="tls-off", variable=TLS)
-    if EXTRA_CA in items:
-        word, path = authorities(items[EXTRA_CA])
-        yield ClientFlag(word=word, variable=EXTRA_CA, file=path)
     for name in (name for name in CERTIFICATES if name in items):
-        yield ClientFlag(word=authority_word(""), variable=name)
+        word, path = authorities(items[name])
+        if not is_the_systems(path):
+            yield ClientFlag(word=word, variable=name, file=path)
+    if CERTIFICATE_FOLDER in items and not is_the_systems(items[CERTIFICATE_FOLDER]):
+        yield ClientFlag(word=authority_word(""), variable=CERTIFICATE_FOLDER)
 
 
 def _items(text: str) -> Iterator[tuple[str, str]]:

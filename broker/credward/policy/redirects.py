@@ -15,10 +15,15 @@ from types import MappingProxyType
 import msgspec
 
 from credward.policy.base_url import listed, remedy, shown, written
-from credward.policy.client_variables import EXTRA_CA, TLS, authorities
+from credward.policy.client_variables import (
+    CERTIFICATE_FOLDER,
+    CERTIFICATES,
+    TLS,
+    authorities,
+)
 from credward.policy.destinations import CLIENTS, Destination, destinations, in_use
 from credward.settings.checks import origin_of
-from credward.settings.client_flags import allows, proxy_address, proxy_word
+from credward.settings.client_flags import allows, is_the_systems, proxy_address, proxy_word
 from credward.tokens import ClientFlag, Folder
 
 __all__ = ["check_folder", "counts", "shown"]
@@ -35,9 +40,7 @@ _BETWEEN: Mapping[str, str] = MappingProxyType(
         "CLAUDE_CODE_HTTPS_PROXY": "proxy",
         "CLAUDE_CODE_HTTP_PROXY": "proxy",
         TLS: "tls-off",
-        EXTRA_CA: "extra-ca",
-        "SSL_CERT_FILE": "extra-ca",
-        "SSL_CERT_DIR": "extra-ca",
+        **dict.fromkeys((*CERTIFICATES, CERTIFICATE_FOLDER), "extra-ca"),
     }
 )
 # An agent reads no more files than this.
@@ -107,8 +110,9 @@ def check_folder(
 def _flag(setting: _Setting, environ: Mapping[str, str]) -> ClientFlag | None:
     """Return what a setting brings between client and server.
 
-    Nobody read a file of authorities that it names, except if the caller uses the same one: by an
-    absolute path, since the agent may work in another folder, and one whose every byte is known.
+    Nobody read a file of authorities that it names, except if the caller has the same one in the
+    same variable: by an absolute path, since the agent may work in another folder, and one whose
+    every byte is known.
     """
     kind = _BETWEEN.get(setting.name)
     if kind is None or not setting.value or (kind == "tls-off" and setting.value != "0"):
@@ -118,9 +122,11 @@ def _flag(setting: _Setting, environ: Mapping[str, str]) -> ClientFlag | None:
         word = proxy_word(proxy_address(setting.value))
     elif kind == "extra-ca":
         file = setting.value
-        known, path = authorities(environ.get(EXTRA_CA, ""))
+        if is_the_systems(file):
+            return None
+        known, path = authorities(environ.get(setting.name, ""))
         exact = file.startswith("/") and "\N{REPLACEMENT CHARACTER}" not in file
-        word = known if exact and path == file and setting.name == EXTRA_CA else kind
+        word = known if exact and path == file else kind
     return ClientFlag(word=word, variable=setting.name, file=file)
 
 

@@ -11,7 +11,14 @@ import os
 import re
 from collections.abc import Collection, Iterable
 
-__all__ = ["allows", "authority_word", "check_words", "proxy_address", "proxy_word"]
+__all__ = [
+    "allows",
+    "authority_word",
+    "check_words",
+    "is_the_systems",
+    "proxy_address",
+    "proxy_word",
+]
 
 _WORD = re.compile(r"proxy(=.+)?|tls-off|extra-ca(=sha256:[0-9a-f]{64})?")
 # The same as in `claims.c`: what some program could read differently is no address. Not a second
@@ -29,6 +36,17 @@ _PORTS = {
     **dict.fromkeys(("socks", "socks4", "socks4a", "socks5", "socks5h"), 1080),
 }
 _MOST = 65_535
+# Where a system keeps the authorities that it trusts: Debian, Alpine, Arch and Nix; Red Hat; SUSE;
+# BSD and macOS (the places that Go's crypto/x509 and OpenSSL of these systems read).
+_OF_THE_SYSTEM = frozenset(
+    {
+        *("/etc/ssl/certs", "/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/certs/ca-bundle.crt"),
+        *("/etc/pki/tls/certs", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/pki/tls/cert.pem"),
+        "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+        *("/etc/ssl/ca-bundle.pem", "/var/lib/ca-certificates/ca-bundle.pem"),
+        "/etc/ssl/cert.pem",
+    }
+)
 
 
 def check_words(words: Iterable[str]) -> None:
@@ -65,3 +83,12 @@ def proxy_word(address: str) -> str:
 def authority_word(digest: str) -> str:
     """Return the word for a file of authorities with this SHA-256 (hexadecimal); empty: of all."""
     return f"extra-ca=sha256:{digest}" if digest else "extra-ca"
+
+
+def is_the_systems(place: str) -> bool:
+    """Return whether *place*, a path or several with colons, is where the system's authorities are.
+
+    Naming it adds nothing: agents trust what is there without a variable too, and only root writes
+    there. By its name alone: whoever can change what is there can change all that agents run.
+    """
+    return _OF_THE_SYSTEM.issuperset(place.split(":"))

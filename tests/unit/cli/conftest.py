@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from credward.cli.main import main
-from credward.policy.client_variables import CERTIFICATES, EXTRA_CA, PROXIES
+from credward.policy.client_variables import CERTIFICATE_FOLDER, CERTIFICATES, PROXIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ Run = Callable[..., Ran]
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home; nothing of the real environment shows through."""
     ours = ("CREDWARD_SOCKET", "CREDWARD_CONFIG", "CLAUDE_CONFIG_DIR", "ANTHROPIC_BASE_URL")
-    for name in (*ours, *PROXIES, EXTRA_CA, *CERTIFICATES):
+    for name in (*ours, *PROXIES, *CERTIFICATES, CERTIFICATE_FOLDER):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))

@@ -153,20 +153,22 @@ def test_the_daemon_takes_the_same_from_each(
     assert found[0].client_base_url == address
 
 
+@pytest.mark.parametrize("variable", ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"])
 @pytest.mark.parametrize(
     "content", [b"", b"x", b"a" * 55, b"b" * 56, b"c" * 64, b"d" * 119, b"e" * 4000, bytes(1 << 20)]
 )
 def test_s2_authorities_are_told_by_their_content(
-    environment: dict[str, str], socket_path, tmp_path: Path, content: bytes
+    environment: dict[str, str], socket_path, tmp_path: Path, variable: str, content: bytes
 ) -> None:
     """The digest of the file that the agent uses, of every length that pads differently."""
     file = tmp_path / "corp.pem"
     file.write_bytes(content)
-    environ = environment | {"NODE_EXTRA_CA_CERTS": str(file)}
+    environ = environment | {variable: str(file)}
     with CannedDaemon(socket_path, [JUDGED]) as daemon:
         found = [question(asker, environ, daemon).client_flags for asker in ASKERS]
 
     (flag,) = found[0]
+    assert flag.variable == variable
     assert found == [found[0]] * len(ASKERS)
     assert flag.word == f"extra-ca=sha256:{hashlib.sha256(content).hexdigest()}"
     assert flag.file == str(file)
@@ -191,3 +193,21 @@ def test_s2_unreadable_authorities_have_no_digest(
 
     assert found == [found[0]] * len(ASKERS)
     assert {each.word for each in found[0]} == {"extra-ca"}
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["one file twice", "two files"])
+def test_s2_each_file_of_authorities_is_told(
+    environment: dict[str, str], socket_path, tmp_path: Path, same: bool
+) -> None:
+    """A shell of a company often names its file in both variables."""
+    first, second = tmp_path / "corp.pem", tmp_path / "bundle.pem"
+    first.write_text("a")
+    second.write_text("b")
+    named = {"NODE_EXTRA_CA_CERTS": str(first), "SSL_CERT_FILE": str(first if same else second)}
+    with CannedDaemon(socket_path, [JUDGED]) as daemon:
+        found = [question(asker, environment | named, daemon).client_flags for asker in ASKERS]
+
+    digests = [hashlib.sha256(each).hexdigest() for each in ((b"a",) if same else (b"a", b"b"))]
+    assert found == [found[0]] * len(ASKERS)
+    assert {each.word for each in found[0]} == {f"extra-ca=sha256:{each}" for each in digests}
+    assert {each.variable for each in found[0]} == set(named)

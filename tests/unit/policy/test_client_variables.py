@@ -89,13 +89,14 @@ def test_a_time_that_is_no_plain_number_is_none(value: str) -> None:
 
 
 def words(environ: dict[str, str], digest: str = "") -> set[str]:
-    return {each.word for each in read_claims(told(environ, digest)).flags}
+    digests = dict.fromkeys(environ.values(), digest)
+    return {each.word for each in read_claims(told(environ, digests)).flags}
 
 
 def test_s2_which_proxy_and_which_authorities() -> None:
     """Host and port, in one spelling; the digest of the content, with the path for messages."""
     environ = {"HTTPS_PROXY": "http://Proxy.Corp", "NODE_EXTRA_CA_CERTS": "/a:b.pem"}
-    claims = read_claims(told(environ, "a" * 64))
+    claims = read_claims(told(environ, {"/a:b.pem": "a" * 64}))
 
     assert words(environ, "a" * 64) == {"proxy=proxy.corp:80", f"extra-ca=sha256:{'a' * 64}"}
     assert [each.file for each in claims.flags if each.file] == ["/a:b.pem"]
@@ -103,19 +104,57 @@ def test_s2_which_proxy_and_which_authorities() -> None:
 
 
 def test_s2_what_only_claude_code_or_openssl_reads_counts_too() -> None:
-    """The same names as in a settings file; certificates without a digest are any."""
+    """The same names as in a settings file; a folder of certificates is any."""
     environ = {"CLAUDE_CODE_HTTPS_PROXY": "http://u:canary@h", "SSL_CERT_DIR": "/certs"}
     text = told(environ)
 
     assert "canary" not in text
-    assert "certs" not in text
     assert words(environ) == {"proxy=h:80", "extra-ca"}
     assert words({"CLAUDE_CODE_HTTP_PROXY": "http://h", "SSL_CERT_FILE": "/x"}) == words(environ)
+    assert words({"SSL_CERT_FILE": "/x"}, "a" * 64) == {f"extra-ca=sha256:{'a' * 64}"}
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt"},
+        {"SSL_CERT_FILE": "/etc/pki/tls/certs/ca-bundle.crt", "SSL_CERT_DIR": "/etc/ssl/certs"},
+        {"NODE_EXTRA_CA_CERTS": "/etc/ssl/certs/ca-certificates.crt"},
+        {"SSL_CERT_DIR": "/etc/ssl/certs:/etc/pki/tls/certs"},
+    ],
+    ids=["Debian", "conda on Red Hat", "Node", "both"],
+)
+def test_s2_the_systems_own_authorities_add_nothing(environ: dict[str, str]) -> None:
+    """An agent trusts them without the variable."""
+    assert words(environ) == set()
+    assert words(environ, "a" * 64) == set()
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"SSL_CERT_DIR": "/etc/ssl/certs:"},
+        {"SSL_CERT_DIR": "/etc/ssl/certs:/repo"},
+        {"SSL_CERT_DIR": "/etc/ssl/certs/"},
+        {"SSL_CERT_FILE": "/etc/ssl/certs/../../../repo/ca.pem"},
+        {"SSL_CERT_FILE": " /etc/ssl/cert.pem"},
+        {"SSL_CERT_FILE": "etc/ssl/cert.pem"},
+    ],
+    ids=lambda environ: next(iter(environ.values())),
+)
+def test_s2_only_exactly_their_place_is_theirs(environ: dict[str, str]) -> None:
+    """Not what begins like it."""
+    assert words(environ) == {"extra-ca"}
+
+
+def test_s11_older_callers_name_only_the_variables_of_openssl() -> None:
+    """As before: any authority."""
+    assert {each.word for each in read_claims("SSL_CERT_FILE,SSL_CERT_DIR").flags} == {"extra-ca"}
 
 
 def test_s2_a_path_of_authorities_keeps_its_white_space() -> None:
     """`x.pem` and `x.pem ` are two files: Node opens the path as it is."""
-    claims = read_claims(told({"NODE_EXTRA_CA_CERTS": "/x.pem "}, "a" * 64))
+    claims = read_claims(told({"NODE_EXTRA_CA_CERTS": "/x.pem "}, {"/x.pem ": "a" * 64}))
 
     assert [each.file for each in claims.flags] == ["/x.pem "]
     assert authorities(claims.variables["NODE_EXTRA_CA_CERTS"])[1] == "/x.pem "

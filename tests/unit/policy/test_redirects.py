@@ -266,6 +266,29 @@ def test_s2_a_file_may_name_the_authorities_that_the_caller_uses() -> None:
     assert "--allow-ca /corp.pem" in str(check(same))
 
 
+def test_s2_a_file_may_name_the_systems_own_authorities() -> None:
+    """They count without being named; a folder beside them does not."""
+    for name in ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"):
+        assert check(folder((name, "/etc/ssl/certs/ca-certificates.crt"))) is None
+    assert check(folder(("SSL_CERT_DIR", "/etc/ssl/certs"))) is None
+    assert "SSL_CERT_DIR to /etc/ssl/certs:/repo" in str(
+        check(folder(("SSL_CERT_DIR", "/etc/ssl/certs:/repo")))
+    )
+
+
+def test_s2_a_file_may_name_the_callers_own_bundle() -> None:
+    """In the same variable: another one may be read by another program."""
+    digest = "a" * 64
+    environ = {"SSL_CERT_FILE": f"{digest}:/nix/bundle.pem"}
+    allowed = (f"extra-ca=sha256:{digest}",)
+
+    assert (
+        check(folder(("SSL_CERT_FILE", "/nix/bundle.pem"), environ=environ), flags=allowed) is None
+    )
+    other = folder(("NODE_EXTRA_CA_CERTS", "/nix/bundle.pem"), environ=environ)
+    assert "NODE_EXTRA_CA_CERTS" in str(check(other, flags=allowed))
+
+
 @pytest.mark.parametrize("path", ["ca.pem", "./ca.pem", "/ca\ufffd.pem"])
 def test_s2_a_path_that_may_lead_elsewhere_is_not_the_callers(path: str) -> None:
     """A relative one depends on the folder, half a character stands for many: a word for all."""

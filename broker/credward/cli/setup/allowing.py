@@ -138,6 +138,6 @@ def _digest(path: Path) -> str:
     except OSError as error:
         raise BrokerError(
             Kind.BAD_REQUEST,
-            f'"{path}" cannot be read ({error.strerror}): name the file in NODE_EXTRA_CA_CERTS',
+            f'"{path}" cannot be read ({error.strerror}): name a file of certificates',
         ) from error
     return hashlib.sha256(content).hexdigest()

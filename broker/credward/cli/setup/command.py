@@ -103,7 +103,7 @@ def command(ctx: click.Context, /, undo: bool, everything: bool, **keys: Any) ->
     "authorities",
     multiple=True,
     metavar="FILE",
-    help="Allow these certificates of NODE_EXTRA_CA_CERTS.",
+    help="Allow these certificates of NODE_EXTRA_CA_CERTS or SSL_CERT_FILE.",
 )
 @click.option("--active", is_flag=True, help="Ask for what credward use chose, not for a NAME.")
 @click.option(

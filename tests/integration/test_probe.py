@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import ssl
 import threading
@@ -422,6 +423,32 @@ def test_few_services_are_asked_at_a_time(
         assert {each.result().status for each in running} == {200}
     assert more.kind is Kind.RATE_LIMITED
     assert more.message.startswith("4 credentials are being asked about already")
+
+
+def test_one_caller_cannot_ask_without_end(
+    start_daemon: DaemonFactory, service: ModelService
+) -> None:
+    """Each question costs; who must wait hears how long, and tokens are handed out meanwhile."""
+    daemon = start_daemon(gateway(service.url))
+    refused = None
+    for _ in range(100):
+        try:
+            probe(daemon, "gateway")
+        except BrokerError as error:
+            refused = error
+            break
+
+    assert refused is not None
+    assert refused.kind is Kind.RATE_LIMITED
+    assert 10 <= len(service.received) < 100
+    assert 0 < (refused.failure.retry_after or 0) <= 6
+    assert re.fullmatch(
+        '"gateway" is checked too often, its service is asked every 6 s at most: '
+        "ask again in [1-6] s",
+        refused.message,
+    )
+    token = f"/v1/credentials/gateway/token?client_base_url={service.url}"
+    assert daemon.request("GET", token).status == 200
 
 
 def test_doctor_asks_the_service_last_and_only_if_told_to(

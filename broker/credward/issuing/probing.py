@@ -6,6 +6,8 @@ A refused token is not reported to the lifecycle: a question must not change wha
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from credward import wire
@@ -16,6 +18,7 @@ from credward.issuing.asking import NOTHING
 from credward.issuing.authorized import Authorized
 from credward.issuing.gate import Gate, settled
 from credward.issuing.issuer import Issuer
+from credward.issuing.pace import Pace
 from credward.issuing.questions import (
     address_of,
     base_url_of,
@@ -38,6 +41,9 @@ FORMAT = "probe"
 _DEADLINE = 20.0
 # Each has a worker of its own, and none of them may crowd out mints.
 _MOST = 4
+# What one caller may ask at once, and how often after that (seconds): each question costs money. A
+# caller is a user with the agent that it asks through, not a name that it chooses.
+_BURST, _EACH = 10, 6.0
 
 
 class Prober:
@@ -49,6 +55,7 @@ class Prober:
         self._issuer = issuer
         self._pool = pool
         self._asking: set[str] = set()
+        self._pace = Pace(burst=_BURST, interval=_EACH)
 
     async def probe(
         self, peer: Peer, name: str, wanted: wire.Probe, deadline: float
@@ -70,6 +77,14 @@ class Prober:
                 f"{what} being asked about already: ask again after that, which takes at most "
                 f"{_DEADLINE:g} s",
                 retry_after=1.0,
+            )
+        caller = allowed.caller
+        if wait := self._pace.take((caller.uid, caller.harness), self._clock.elapsed()):
+            raise BrokerError(
+                Kind.RATE_LIMITED,
+                f'"{name}" is checked too often, its service is asked every {_EACH:g} s at most: '
+                f"ask again in {math.ceil(wait)} s",
+                retry_after=wait,
             )
         self._asking.add(name)
         try:

@@ -262,6 +262,54 @@ def test_s7_who_is_not_seen_is_not_told_that_all_is_well(account: Account) -> No
         assert f"the programs of uid {account.uid} cannot be read" in said
 
 
+CHOOSE = """
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.settimeout(60)
+s.connect(sys.argv[1])
+body = sys.argv[2].encode()
+head = f"POST /v1/choices HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\nContent-Length: {len(body)}\\r\\n\\r\\n"
+s.sendall(head.encode() + body)
+print(s.recv(65536).split()[1].decode())
+"""
+
+
+def test_other_users_see_only_their_own_choices(account: Account) -> None:
+    """Neither the list nor a warning tells them a folder or a name; the daemon's user sees all."""
+    rules = account.folder / "policy"
+    rules.mkdir()
+    (rules / "all.cedar").write_text('@id("all") permit (principal, action, resource);\n')
+    config = (
+        f'[listen]\nmode = "system"\nallow_uids = [{account.uid}, {account.uid + 20}]\n'
+        f'[policy]\ndirectory = "{rules}"\n' + DEMO
+    )
+    owner = account.uid + 10
+    folders = {owner: "/srv/secret-plan", account.uid: "/srv/one/work"}
+    with account.daemon(config, uid=owner) as daemon:
+        for uid, folder in folders.items():
+            body = json.dumps({"credential": "demo", "folder": folder})
+            done = account.run(*(PYTHON, "-I", "-S", "-c", CHOOSE, daemon.socket, body), uid=uid)
+            assert done.stdout == "200\n", done.stdout + done.stderr
+        (daemon.config_file).write_text(config.replace("[credentials.demo]", "[credentials.new]"))
+        reload = (PYTHON, "-I", "-S", "-c", ASK, daemon.socket, "POST", "/v1/reload")
+        assert account.run(*reload, uid=owner).stdout.startswith("200 ")
+        seen = {
+            uid: [
+                account.ask(daemon.socket, path, uid=uid)
+                for path in ("/v1/choices", "/v1/credentials")
+            ]
+            for uid in (owner, account.uid, account.uid + 20)
+        }
+
+    for uid, answers in seen.items():
+        assert all(each.startswith("200 ") for each in answers), answers
+        shown = {folder for folder in folders.values() if all(folder in each for each in answers)}
+        hidden = {folder for folder in folders.values() if folder not in "".join(answers)}
+        wanted = set(folders.values()) if uid == owner else {folders.get(uid)} - {None}
+        assert shown == wanted
+        assert hidden == set(folders.values()) - wanted
+
+
 # --- programs that are not what they seem ----------------------------------------------------
 
 

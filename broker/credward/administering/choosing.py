@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,9 +76,9 @@ class ChoosingService:
         self._store = store
 
     def choices(self, peer: Peer) -> wire.ChoiceList:
-        """Return all choices, and what counts for the caller."""
+        """Return the choices that are the caller's to see, and what counts for it."""
         caller = self._gate.require("Inspect", peer)
-        made = self._holder.active.choices.made
+        made = self._holder.active.choices.seen_by(caller.uid, os.geteuid()).made
         chosen = self._gate.chosen(caller)
         return wire.ChoiceList(
             choices=[
@@ -90,7 +91,7 @@ class ChoosingService:
 
     async def choose(self, peer: Peer, asked: wire.ChoiceChange) -> wire.ChoiceList:
         """Keep one choice, or forget the one for this folder and agent; raise `denied`."""
-        await self._gate.require_owner("Manage", peer)
+        caller = await self._gate.require_owner("Manage", peer)
         if asked.agent is not None and asked.agent not in HARNESS_NAMES:
             raise BrokerError(
                 Kind.BAD_REQUEST,
@@ -111,7 +112,12 @@ class ChoosingService:
         else:
             found = find_credential(self._holder.active.config, asked.credential)
             choices = choices.with_one(
-                Choice(credential=found.name, folder=asked.folder, agent=asked.agent)
+                Choice(
+                    credential=found.name,
+                    folder=asked.folder,
+                    agent=asked.agent,
+                    uid=None if caller.uid == os.geteuid() else caller.uid,
+                )
             )
         if len(choices.made) > _MOST:
             raise BrokerError(

@@ -60,8 +60,8 @@ class ProcessFacts(Protocol):
         """Return a digest of the policy in force."""
         ...
 
-    def warnings(self) -> list[str]:
-        """Return what people should know."""
+    def warnings(self, viewer: Caller) -> list[str]:
+        """Return what *viewer* should know."""
         ...
 
     def hardening(self) -> str:
@@ -135,7 +135,7 @@ class StatusService:
             warnings=[
                 *config.warnings,
                 *self._driver.warnings(),
-                *self._facts.warnings(),
+                *self._facts.warnings(caller),
                 *(_unused(each) for each in self._grants.unused()),
             ],
             grants=grants,

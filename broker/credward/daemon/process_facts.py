@@ -51,12 +51,13 @@ class ProcessFacts:
         """Return a digest of the policy in force."""
         return self._holder.active.policy.epoch
 
-    def warnings(self) -> list[str]:
-        """Return warnings for people."""
+    def warnings(self, viewer: Caller) -> list[str]:
+        """Return warnings for people; of choices only those about choices that *viewer* may see."""
         unsaved = self._kept.records.failure
         active = self._holder.active
+        choices = active.choices.seen_by(viewer.uid, os.geteuid())
         return [
-            *active.choices.warnings(active.config),
+            *choices.warnings(active.config),
             *self._kept.opened_store.warnings(),
             *([unsaved.message] if unsaved else []),
             *self._notices.warnings(),

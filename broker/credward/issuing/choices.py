@@ -21,12 +21,14 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One choice of the owner.
 
     *folder*: an absolute path without links; it counts there and below, None: everywhere. *agent*:
-    the name of a harness (`Caller.harness`), None: any caller.
+    the name of a harness (`Caller.harness`), None: any caller. *uid*: of who made it, None: the
+    daemon's own.
     """
 
     credential: str
     folder: str | None = None
     agent: str | None = None
+    uid: int | None = None
 
     def describe(self) -> str:
         """Return for whom it was chosen, as part of a sentence."""
@@ -89,6 +91,15 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
         because = "default in the configuration" if config.default else "the only one"
         default = default_credential(config)
         return Chosen(credential=default, because=because if default else "")
+
+    def seen_by(self, uid: int, owner: int) -> Choices:
+        """Return what *uid* may see if the daemon runs as *owner*: its own; owner and root: all.
+
+        Folders and names of credentials are nobody else's business, though all choices count.
+        """
+        if uid in {0, owner}:
+            return self
+        return Choices(made=tuple(each for each in self.made if each.uid == uid))
 
     def with_one(self, choice: Choice) -> Choices:
         """Return the choices with *choice*, without an earlier one for its folder and agent."""

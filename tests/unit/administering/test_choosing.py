@@ -36,7 +36,8 @@ async def test_a_choice_counts_at_once_and_at_the_next_start(services: Services)
     assert read_choices(file_of(services)) == services.active.choices
     assert file_of(services).stat().st_mode & 0o077 == 0
     await choosing.choose(PERSON, wire.ChoiceChange())
-    assert read_choices(file_of(services)).made == (Choice(credential=GRANT, agent="claude"),)
+    (kept,) = read_choices(file_of(services)).made
+    assert (kept.credential, kept.folder, kept.agent) == (GRANT, None, "claude")
     seen = await services.asked.status.statuses(PERSON)
     assert (seen.active, seen.active_because) == (None, "")
 

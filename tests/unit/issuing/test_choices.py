@@ -135,3 +135,13 @@ def test_half_a_character_in_a_folder_matches_no_other_folder() -> None:
 
     assert name_of(odd, config("work", "home"), "/src/\ufffd", None) is None
     assert name_of(above_it, config("work", "home"), "/src/\ufffd", None) == "work"
+
+
+def test_each_user_sees_its_own() -> None:
+    """The daemon's user and root see all; what is seen changes nothing about what counts."""
+    mine, theirs = Choice(credential="a", folder="/mine"), Choice(credential="b", uid=7)
+    choices = Choices(made=(mine, theirs), problem="choices.json cannot be read")
+
+    assert choices.seen_by(5, 5) == choices.seen_by(0, 5) == choices
+    assert choices.seen_by(7, 5) == Choices(made=(theirs,))
+    assert choices.seen_by(8, 5) == Choices()

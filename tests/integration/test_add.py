@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +11,17 @@ from pathlib import Path
 import pytest
 
 from canaries import MARK, canary
+from credward.cli.add.adding import Options, carry_out, plan
+from credward.cli.add.block import Wanted
+from credward.cli.add.signals import held
+from credward.cli.add.take_over import Store
+from credward.tokens import Secret
 from fakes.oauth_server import OAuthServer
 from integration.command_line import cli
 from integration.daemon import DaemonFactory, RunningDaemon, permit_all
 from integration.minting import MintProgram
 from integration.on_terminal import OnTerminal
+from unit.cli.add.test_signals import interrupted, usual
 from waiting import until
 
 
@@ -268,6 +275,37 @@ def test_a_key_in_a_shell_file_moves_into_the_store(daemon: RunningDaemon, comme
     # What was found must be gone when the test looks for leaks; the file was its place.
     for each in (rc, *backups):
         each.unlink()
+
+
+@pytest.mark.slow
+def test_a_signal_at_any_line_leaves_no_half_of_a_key(
+    daemon: RunningDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each line in turn: block and secret are both there, or neither is."""
+    for name, value in daemon.environment.items():
+        monkeypatch.setenv(name, value)
+    key, before = Secret(canary("signal")), daemon.config_file.read_text()
+    wanted = Wanted(name="y", provider="static", words=(("secret", '{ store = "y-key" }'),))
+    options, ends = Options(yes=True), set()
+
+    def change() -> None:
+        store = Store(name="y-key", secret=key)
+        with held(), store:
+            carry_out(plan(wanted, options), options, prepare=store.put)
+
+    with usual():
+        for at in range(1, 10_000):
+            came, _ = interrupted(at, signal.SIGTERM, change, within="/credward/cli/add/")
+            is_in = "y" in written(daemon)
+            assert secrets(daemon) == (["y-key"] if is_in else []), f"line {at}"
+            ends.add(is_in)
+            daemon.config_file.write_text(before)
+            daemon.request("DELETE", "/v1/secrets/y-key")
+            if not came:
+                break
+
+    assert not came
+    assert ends == {True, False}
 
 
 def take_out(daemon: RunningDaemon) -> tuple[Path, str, str]:

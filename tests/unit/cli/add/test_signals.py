@@ -63,14 +63,16 @@ def test_what_is_ignored_stays_ignored() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
-def interrupted(at: int, number: signal.Signals, change: Any) -> tuple[bool, bool]:
+def interrupted(
+    at: int, number: signal.Signals, change: Any, *, within: str = "/credward/cli/"
+) -> tuple[bool, bool]:
     """Carry out *change* with a signal at its line *at*; return whether it came, and ended it."""
     seen = 0
 
     def trace(frame: FrameType, event: str, _: object) -> Any:
         nonlocal seen
         # What reads and judges a configuration changes nothing.
-        if "/credward/cli/" not in frame.f_code.co_filename:
+        if within not in frame.f_code.co_filename:
             return None
         if event == "line":
             seen += 1

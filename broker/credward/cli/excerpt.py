@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 
 from credward.config.layers import toml_place
-from credward.masking import MASK, is_secret_name, masked
+from credward.masking import masked
 from credward.named_files import read_text
 
 __all__ = ["excerpt", "shown_line"]
@@ -19,8 +19,6 @@ _PLACE = re.compile(r"(?P<path>/[^\n]*?\.(?:toml|cedar)):(?P<line>\d+): (?P<text
 # The key that the text of an error is about.
 _UNKNOWN = re.compile(r'unknown key "([^"]+)"')
 _PATH = re.compile(r'([\w."-]+): ')
-_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
-_KEY = re.compile(r"[\w.\"'-]+(?=\s*=)")
 # Characters of a line; longer ones are cut.
 _LONGEST = 160
 
@@ -33,10 +31,10 @@ def excerpt(message: str) -> str | None:
     number = int(place["line"])
     try:
         text = read_text(Path(place["path"]))
-        line = text.splitlines()[number - 1]
+        line = text.split("\n")[number - 1]
     except (OSError, UnicodeDecodeError, IndexError):
         return None
-    shown = shown_line(line)
+    shown = shown_line(text, number)
     if not shown.strip():
         return None
     start, length = _mark(text, line, shown, number, place["text"])
@@ -44,24 +42,14 @@ def excerpt(message: str) -> str | None:
     return f"{gutter}{shown}\n{'|':>{len(gutter) - 1}} {' ' * start}{'^' * length}"
 
 
-def shown_line(line: str) -> str:
-    """Return *line* of a configuration without what may be a secret or steers a terminal."""
+def shown_line(text: str, number: int = 1) -> str:
+    """Return a line of a configuration without what may be a secret or steers a terminal.
+
+    The lines before it may say that it is one.
+    """
+    line = masked(text).split("\n")[number - 1]
     line = "".join(each if each.isprintable() else " " for each in line)
-    secret = next((key for key in _KEY.finditer(line) if is_secret_name(key[0])), None)
-    if secret is None:
-        line = masked(line)
-    else:
-        value = line[secret.end() :].partition("=")[2]
-        line = f"{masked(line[: secret.end()])} = {_without_texts(value)}"
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
-
-
-def _without_texts(value: str) -> str:
-    """Return the value of a secret's key: the keys of a reference stay, its texts do not."""
-    stripped = _QUOTED.sub("", value)
-    if "{" not in stripped or '"' in stripped or "'" in stripped:
-        return MASK
-    return _QUOTED.sub(f'"{MASK}"', value).strip()
 
 
 def _mark(text: str, line: str, shown: str, number: int, problem: str) -> tuple[int, int]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import sys
 from datetime import UTC, datetime
 from io import TextIOWrapper
@@ -16,17 +15,10 @@ from pathlib import Path
 import msgspec
 
 from credward.errors import BrokerError, Kind
+from credward.masking import masked_members
 from credward.named_files import open_file
 
 __all__ = ["configure_logging"]
-
-# The first line of defence is `Secret`, which cannot be printed. This catches what a foreign
-# library might print: JWTs, bearer headers and the vendors' documented key prefixes.
-_SECRET = re.compile(
-    r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"
-    r"|(?i:bearer)\s+[A-Za-z0-9._~+/=-]{16,}"
-    r"|\b(?:sk-ant-|ghp_|gho_|hvs\.|AKIA|ASIA)[A-Za-z0-9._-]{8,}"
-)
 
 
 class _JsonFormatter(logging.Formatter):
@@ -35,11 +27,13 @@ class _JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            # The first line of defence is `Secret`, which cannot be printed. This is for what a
+            # foreign library might print.
+            "message": masked_members(record.getMessage()),
         }
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return _SECRET.sub("***", msgspec.json.encode(line).decode())
+            line["exception"] = masked_members(self.formatException(record.exc_info))
+        return msgspec.json.encode(line).decode()
 
 
 class _File(logging.FileHandler):
@@ -50,7 +44,7 @@ class _File(logging.FileHandler):
 
 class _PlainFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return _SECRET.sub("***", super().format(record))
+        return masked_members(super().format(record))
 
 
 def configure_logging(level: str, path: Path | None) -> None:

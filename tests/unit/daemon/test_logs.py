@@ -45,6 +45,8 @@ def test_a_line_is_one_json_object_in_a_private_file(tmp_path: Path) -> None:
         "Bearer canary-0123456789abcdef",
         "sk-ant-api03-canary0123456789",
         "hvs.canary0123456789",
+        "password='canary of two words'",
+        "postgres://me:can/ary@x@db.example.com",
     ],
 )
 def test_h3_known_shapes_of_secrets_are_masked(tmp_path: Path, secret: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import io
 from pathlib import Path
 from typing import Any
 
@@ -217,15 +218,33 @@ def _without(text: str, changes: list[Change]) -> str:
 
 def diff(path: Path, before: str, after: str) -> str:
     """Return a unified diff for people, without secrets that stand in the file already."""
-    lines = difflib.unified_diff(
-        before.splitlines(keepends=True),
-        after.splitlines(keepends=True),
-        str(path),
-        f"{path} (new)",
-    )
+    safe = _safe_lines(before) | _safe_lines(after)
+    names = (str(path), f"{path} (new)")
+    found = difflib.unified_diff(_lines(before), _lines(after), *names)
+    # The first two are our names; a line of the files begins with its mark.
+    shown = [
+        line if index < 2 or line.startswith("@@") else line[0] + safe[line[1:]]
+        for index, line in enumerate(found)
+    ]
     # A file without a last line end must not join two lines.
-    whole = "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
-    return masked_members(whole, "…")
+    return "".join(line if line.endswith("\n") else f"{line}\n" for line in shown)
+
+
+def _safe_lines(text: str) -> dict[str, str]:
+    """Return the lines of *text* as they may be shown.
+
+    Masked in the whole: a line of a secret with several may have its name far above.
+    """
+    safe: dict[str, str] = {}
+    for line, shown in zip(_lines(text), _lines(masked_members(text, "…")), strict=True):
+        if line not in safe or shown != line:
+            safe[line] = shown
+    return safe
+
+
+def _lines(text: str) -> list[str]:
+    # Not `splitlines`, to which a form feed is an end of a line.
+    return list(io.StringIO(text, newline="\n"))
 
 
 def replace(path: Path, text: str, *, stamp: str | None = None) -> Replaced:

@@ -68,6 +68,8 @@ def check(explicit: Path | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def show(as_json: bool) -> None:
     """Print the merged configuration and where each credential comes from."""
+    from credward.masking import masked_members
+
     found = load_config(paths())
     shown = {name: _shown(found, name) for name in sorted(found.credentials)}
     if as_json:
@@ -76,7 +78,7 @@ def show(as_json: bool) -> None:
     for name, words in shown.items():
         click.echo(f"[credentials.{name}]  # {words.pop('origin')}")
         for key, value in words.items():
-            click.echo(f"{key} = {msgspec.json.encode(value).decode()}")
+            click.echo(masked_members(f"{key} = {msgspec.json.encode(value).decode()}"))
         click.echo()
 
 

@@ -30,11 +30,12 @@ _CAMEL_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _CHANGE = re.compile(r"(?<=[a-z])[A-Z]|(?<=[A-Z]{2})[a-z]|(?<=[A-Za-z])[0-9]|(?<=[0-9])[A-Za-z]")
 _CHANGING, _SHORTEST = 0.22, 16
 _NOT_ALPHANUMERIC = re.compile(r"[^A-Za-z0-9]+")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 # An id that its label calls one of a request.
 _REQUEST_ID = re.compile(
     r"\b(?:request|trace|correlation|requestid|traceid|correlationid)(?:[ _-]?id)?"
     r"[\"']?[ ]?[:=]?[ ]?[\"']?"
-    r"(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|req_[0-9a-z]{8,32})(?![\w-])",
+    rf"(?P<id>{_UUID.pattern}|req_[0-9a-z]{{8,32}})(?![\w-])",
     re.IGNORECASE,
 )
 
@@ -66,6 +67,9 @@ def random_words(text: str) -> Iterator[Span]:
 
 def is_random(run: str) -> bool:
     """Return whether a part of *run*, characters of a token, looks like one."""
+    if _UUID.search(run):
+        # Each of its parts may be a number.
+        return True
     pieces = _NOT_ALPHANUMERIC.split(run)
     length = sum(map(len, pieces))
     if length >= _SHORTEST and len(_CHANGE.findall(run)) >= _CHANGING * length:

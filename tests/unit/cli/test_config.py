@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from canaries import MARK, canary
 from credward.cli.config import replace_file
 from credward.errors import ConfigErrors
 from unit.cli.conftest import Run
@@ -38,6 +39,21 @@ def test_show_names_the_origin(run: Run, config_file: Path) -> None:
 
     assert shown["credentials"]["demo"]["origin"] == f"{config_file}:1"
     assert f"[credentials.demo]  # {config_file}:1" in run("config", "show").out
+
+
+def test_show_masks_secrets_that_a_command_holds(run: Run, config_file: Path) -> None:
+    """On a terminal; a reference stays, it says where a secret is."""
+    env, user, url = (canary(each) for each in ("env", "user", "url"))
+    config_file.write_text(
+        f'[credentials.a]\nprovider = "command"\nenv = {{ DB_PASS = "{env}" }}\n'
+        f'command = ["/usr/bin/curl", "-u", "me:{user}", "https://me:{url}@id.example.com/x"]\n'
+        '[credentials.b]\nprovider = "static"\nsecret = { store = "gateway-key" }\n'
+    )
+    ran = run("config", "show")
+
+    assert MARK not in ran.out
+    assert 'command = ["/usr/bin/curl","-u","***","https://***@id.example.com/x"]' in ran.out
+    assert '"store":"gateway-key"' in ran.out
 
 
 def test_path_is_where_the_file_is(run: Run, config_file: Path) -> None:

@@ -18,6 +18,7 @@ from credward.cli.recording import record_places
 from credward.cli.start import paths
 from credward.config import load_config
 from credward.errors import BrokerError
+from credward.masking import masked_members
 
 __all__ = ["command_of", "configured", "show_choices"]
 
@@ -83,12 +84,15 @@ def configured() -> set[str]:
 def command_of(choice: Choice) -> str:
     """Return the command that adds it; words in capitals are the user's.
 
-    What moves into the store moves in the wizard, or by `credward secret set` from a pipe.
+    What moves into the store moves in the wizard, or by `credward secret set` from a pipe. A secret
+    in the line of a tool's program is masked.
     """
     words = ["credward", "add", choice.name, "--provider", choice.provider]
     for key, text in _words(choice):
         words += ["--set", f"{key}={text}"]
-    line = shlex.join(words + (["--", *choice.program] if choice.program else []))
+    line = shlex.join(words)
+    if choice.program:
+        line += f" -- {masked_members(shlex.join(choice.program))}"
     return f"credward secret set {choice.name}-key && {line}" if choice.moves is not None else line
 
 

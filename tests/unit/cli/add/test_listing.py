@@ -165,3 +165,15 @@ def test_proposes_an_aws_profile_that_is_there(run: Run, home: Path) -> None:
     assert "--set profile=default" in default
     assert "AWS profiles" not in session
     assert "--set sso_session=corp" in session
+
+
+def test_a_secret_in_the_line_of_a_tool_is_not_printed(run: Run, home: Path) -> None:
+    """The program can be taken over in the dialogue."""
+    settings = home / ".claude/settings.json"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    line = f"curl -s -u me:{canary('tool')} https://id.example.com/token"
+    settings.write_text(json.dumps({"apiKeyHelper": line}))
+    ran = run("add")
+
+    assert "https://id.example.com/token" in ran.out
+    assert MARK not in ran.out + ran.err

@@ -139,3 +139,13 @@ def test_a_diff_shows_no_secret_of_any_spelling() -> None:
     assert "canary" not in shown
     assert 'API_TOKEN = "…"' in shown
     assert 'token_url = "https://id.example.com"' in shown
+
+
+def test_a_diff_shows_no_line_of_a_secret_with_several() -> None:
+    """Its name is not among the lines around the change."""
+    before = 'private_key = """\n' + "canary\n" * 9 + '"""\n'
+    shown = diff(Path("/s"), before, before.replace('\n"""\n', '\nmore canary\n"""\ny = 1\n'))
+
+    assert "canary" not in shown
+    assert "private_key" not in shown
+    assert "+y = 1" in shown

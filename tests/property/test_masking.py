@@ -16,6 +16,9 @@ from credward.cli.excerpt import shown_line
 from credward.masking import last_line, masked, masked_members
 from examples import examples
 
+pytestmark = pytest.mark.examples
+
+# Of a secret, nothing this long may be seen (characters).
 PIECE = 8
 ALPHANUMERIC = string.ascii_letters + string.digits
 BASE64URL = ALPHANUMERIC + "-_"
@@ -128,7 +131,7 @@ def cases(*groups: dict[str, Callable[..., str]]) -> list[str]:
 
 @pytest.mark.parametrize("carrier", cases(QUOTING))
 @pytest.mark.parametrize("form", cases(TOKENS, PASSWORDS, PHRASES))
-@settings(max_examples=examples(100))
+@settings(max_examples=examples(40))
 @given(name=st.sampled_from(NAMES), draw=st.integers(0, 2**64))
 def test_a_value_in_quotes_is_gone(carrier: str, form: str, name: str, draw: int) -> None:
     """With spaces, marks, and escaped quotes in it."""
@@ -145,7 +148,7 @@ def test_a_value_in_quotes_is_gone(carrier: str, form: str, name: str, draw: int
         PASSWORDS,
     ),
 )
-@settings(max_examples=examples(100))
+@settings(max_examples=examples(40))
 @given(name=st.sampled_from(NAMES), draw=st.integers(0, 2**64))
 def test_a_value_up_to_the_end_of_a_line_is_gone(
     carrier: str, form: str, name: str, draw: int
@@ -157,7 +160,7 @@ def test_a_value_up_to_the_end_of_a_line_is_gone(
 
 
 @pytest.mark.parametrize("carrier", ["INI", "YAML line", "block", "header", "env file", "digest"])
-@settings(max_examples=examples(100))
+@settings(max_examples=examples(40))
 @given(name=st.sampled_from(NAMES), draw=st.integers(0, 2**64))
 def test_a_phrase_up_to_the_end_of_a_line_is_gone(carrier: str, name: str, draw: int) -> None:
     """All of its words."""
@@ -168,7 +171,7 @@ def test_a_phrase_up_to_the_end_of_a_line_is_gone(carrier: str, name: str, draw:
 
 @pytest.mark.parametrize("carrier", cases(SPACES))
 @pytest.mark.parametrize("form", cases(TOKENS, PASSWORDS))
-@settings(max_examples=examples(100))
+@settings(max_examples=examples(40))
 @given(name=st.sampled_from(NAMES), draw=st.integers(0, 2**64))
 def test_a_value_up_to_a_space_is_gone(carrier: str, form: str, name: str, draw: int) -> None:
     """With marks in it."""
@@ -179,7 +182,7 @@ def test_a_value_up_to_a_space_is_gone(carrier: str, form: str, name: str, draw:
 
 @pytest.mark.parametrize("carrier", cases(BARE))
 @pytest.mark.parametrize("form", cases(TOKENS))
-@settings(max_examples=examples(200))
+@settings(max_examples=examples(100))
 @given(draw=st.integers(0, 2**64))
 def test_a_token_without_a_name_is_gone(carrier: str, form: str, draw: int) -> None:
     """By its look alone."""

@@ -21,7 +21,9 @@ _LONGEST = 300
 def masked(text: str, hidden: Iterable[str] = ()) -> str:
     """Return *text* with a mask for each word of *hidden*, and for all that may be a secret."""
     known = chain.from_iterable(_places_of(word, text) for word in set(hidden))
-    return _covered(text, chain(known, _certain(text), looks.random_words(text)), MASK)
+    # A name that stands directly before a value stays: what is left is looked at without it.
+    left = _covered(text, chain(known, _certain(text)), MASK)
+    return _covered(left, looks.random_words(left), MASK)
 
 
 def masked_members(text: str, mask: str = MASK) -> str:

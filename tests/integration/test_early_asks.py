@@ -5,10 +5,13 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from fakes.model_service import ModelService
+from integration.command_line import cli
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.minting import MintProgram
 from waiting import until
@@ -83,3 +86,56 @@ def test_g3_the_tools_of_an_agent_may_ask_as_often_as_they_like(
 
     assert len(answers) == 16
     assert program.mints == 1
+
+
+def test_a_key_that_an_agent_is_refused_with_is_told_until_another_one_is_there(
+    start_daemon: DaemonFactory,
+) -> None:
+    """No other key can be minted: it is still served, and status and doctor say what to replace."""
+    daemon = start_daemon("")
+    key = daemon.home / "key"
+    key.touch(mode=0o600)
+    key.write_text("opaque-one")
+    daemon.write_config(
+        '[credentials.gateway]\nprovider = "static"\n'
+        f'secret = {{ file = "{key}" }}\nbase_url = "https://llm.example.com"\n'
+    )
+    assert cli(daemon, "daemon", "reload").returncode == 0
+    there = {"ANTHROPIC_BASE_URL": "https://llm.example.com"}
+    assert agent(daemon, "", "", "WAIT", "", **there) == ["opaque-one"] * 3
+    found = daemon.status("gateway")
+    said = cli(daemon, "status", "gateway").stdout
+    examined = cli(daemon, "doctor", "gateway", **there)
+    since = datetime.fromtimestamp(found["issued_at"]).strftime("%H:%M")
+
+    line = (
+        f'"gateway" is probably refused where it is used since {since} (an agent asked for another '
+        f"token, and the same one came back): put another one into {key}"
+    )
+    assert (found["state"], found["failure"]) == ("suspect", None)
+    assert found["doubt"]["kind"] == "provider-refused"
+    assert said.splitlines()[-1] == line
+    assert f"fail token: {line}; credward doctor gateway --live shows" in examined.stdout
+    assert cli(daemon, "status", "--check").returncode == 1
+    key.write_text("opaque-two")
+    place = there["ANTHROPIC_BASE_URL"]
+    until(lambda: daemon.get("gateway", client_base_url=place).text == "opaque-two")
+    found = daemon.status("gateway")
+    assert (found["state"], found["doubt"]) == ("fresh", None)
+
+
+def test_a_key_that_its_service_takes_is_doubted_no_more(start_daemon: DaemonFactory) -> None:
+    """Asked by `doctor --live`; the agent had another reason to ask again."""
+    with ModelService() as service:
+        block = '[credentials.gateway]\nprovider = "static"\nsecret = { env = "THE_KEY" }\n'
+        daemon = start_daemon(
+            f'{block}base_url = "{service.url}"\n', environment={"THE_KEY": "opaque-key"}
+        )
+        agent(daemon, "", "", "WAIT", "", ANTHROPIC_BASE_URL=service.url)
+        assert daemon.status("gateway")["doubt"] is not None
+        words = ("doctor", "gateway", "--live")
+        examined = cli(daemon, *words, ANTHROPIC_BASE_URL=service.url).stdout
+
+    assert "ok   upstream" in examined
+    assert "probably refused" not in examined
+    assert daemon.status("gateway")["doubt"] is None

@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from credward.errors import Failure, Kind
 from credward.lifecycle.machine import Lifecycle
 from credward.lifecycle.vocabulary import (
+    Accepted,
     Asked,
     Command,
     Configured,
@@ -112,6 +113,12 @@ class LifecycleModel(RuleBasedStateMachine):
         self.reported: dict[TokenKey, tuple[str, bool]] = {}
         self.reports: dict[str, tuple[str, bool]] = {}
         self.guessed: set[str] = set()
+        # What each asker was served last of a credential; of which tokens one wants another, and
+        # which came when they were there already.
+        self.asker_of: dict[int, object] = {}
+        self.given: dict[tuple[object, str], str] = {}
+        self.early: set[tuple[TokenKey, str]] = set()
+        self.again: set[str] = set()
         plans = tuple(
             Plan(
                 credential=name,
@@ -177,6 +184,10 @@ class LifecycleModel(RuleBasedStateMachine):
         self.next_id += 1
         waiter = self.next_id
         self.waiting[waiter] = key
+        self.asker_of[waiter] = asker
+        last = self.given.get((asker, key.credential))
+        if asker and last is not None and (key, last) in self.held:
+            self.early.add((key, last))
         ttl = 30.0 if asker else None
         idle = not self.waits_for(key)
         due_at = self.due_at(key)
@@ -208,6 +219,7 @@ class LifecycleModel(RuleBasedStateMachine):
                 if other in self.reported:
                     self.succeeded(other)
                 self.unban(other)
+                self.believe(other)
         self.send(Forced(key=key, waiter=self.next_id), forced=True)
 
     @precondition(lambda self: self.held)
@@ -219,6 +231,62 @@ class LifecycleModel(RuleBasedStateMachine):
     def report(self, data: st.DataObject, reason: Reason, until: float | None) -> None:
         key, token = data.draw(st.sampled_from(sorted(self.held, key=repr)))
         self.reports_that(key, token, reason, until)
+
+    @rule(
+        key=keys,
+        asker=st.sampled_from(ASKERS[1:]),
+        ended=st.sampled_from(["", "force", "take", "log in"]),
+    )
+    def doubt_the_only_key(self, key: TokenKey, asker: object, ended: str) -> None:
+        """An agent wants another one, and there is none: that is told, and nobody is refused."""
+        token = KEY_ITSELF.format(key.credential)
+        self.asks(key, 0.0, asker)
+        if key in self.flying and GRANT_OF[key.credential] not in self.parked:
+            self.lands(key, None, 0.5)
+        self.now += 1.0
+        guessed = set(self.guessed)
+        self.asks(key, 0.0, asker)
+        self.asks(key, 0.0, asker)
+        if token in guessed or token not in self.guessed or key not in self.flying:
+            return
+        self.lands(key, None, 0.5)
+        if self.is_banned(token):
+            return
+        assert self.doubted(key.credential), "nobody is told"
+        self.asks(key, 0.0, None)
+        assert (key, token) in self.held
+        match ended:
+            case "force":
+                self.force(key)
+            case "take":
+                self.take(key, token)
+            case "log in":
+                self.log_in(GRANT_OF[key.credential], "login")
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def take_what_is_held(self, data: st.DataObject) -> None:
+        """A service says that a token is good."""
+        self.take(*data.draw(st.sampled_from(sorted(self.held, key=repr))))
+
+    def take(self, key: TokenKey, token: str) -> None:
+        for each in siblings(key):
+            self.early.discard((each, token))
+        assert self.send(Accepted(credential=key.credential, token_id=token)) == []
+
+    def believe(self, key: TokenKey) -> None:
+        """What was doubted of it is forgotten."""
+        self.early = {each for each in self.early if each[0] != key}
+
+    def doubted(self, credential: str) -> bool:
+        return self.machine.view(credential, self.now).doubt is not None
+
+    def may_be_doubted(self, credential: str) -> bool:
+        """Whether one of its tokens came again, and somebody had it before and wants another."""
+        return any(
+            key.credential == credential and (key, token) in self.early and token in self.again
+            for key, token in self.held
+        )
 
     @rule(
         key=keys,
@@ -306,6 +374,8 @@ class LifecycleModel(RuleBasedStateMachine):
         token = f"t{self.next_id}" if life is not None else KEY_ITSELF.format(key.credential)
         ends = float("inf") if life is None else self.now + life
         self.ends[token] = ends
+        if (key, token) in self.held or token in self.guessed:
+            self.again.add(token)
         flight = self.flying.pop(key)
         self.outdated.discard(key)
         if ends > self.now:
@@ -471,6 +541,7 @@ class LifecycleModel(RuleBasedStateMachine):
                 self.succeeded(key)
                 if what != "same secret":
                     self.unban(key)
+                    self.believe(key)
                 if key in self.flying:
                     self.outdated.add(key)
         another = what == "login of another"
@@ -710,6 +781,8 @@ class LifecycleModel(RuleBasedStateMachine):
     def serves(self, command: Serve) -> None:
         assert self.waiting.pop(command.waiter) == command.key
         assert (command.key, command.token_id) in self.held, "a token of another key, or dropped"
+        if asker := self.asker_of.get(command.waiter):
+            self.given[asker, command.key.credential] = command.token_id
         remaining = self.ends[command.token_id] - self.now
         assert remaining > 0, "an expired token"
         assert not self.is_banned(command.token_id), "a token that was reported"
@@ -734,6 +807,14 @@ class LifecycleModel(RuleBasedStateMachine):
             return
         for waiter, key in self.waiting.items():
             assert self.waits_for(key), waiter
+
+    @invariant()
+    def nothing_is_doubted_without_a_reason(self) -> None:
+        if not hasattr(self, "machine"):
+            return
+        for credential in GRANT_OF:
+            doubted, reason = self.doubted(credential), self.may_be_doubted(credential)
+            assert reason or not doubted, credential
 
     @invariant()
     def an_extra_wake_up_is_harmless(self) -> None:

@@ -221,6 +221,7 @@ class StatusService:
             last_asked_in=folder,
             last_asked_pid=asker.process.pid if asker is not None and asker.process else None,
             failure=failure,
+            doubt=wire.Failure.of(view.doubt) if view.doubt else None,
             life=view.life,
             login_ends_at=grant.ends_at if grant else None,
             asks=self._metrics.asks.get(config.name, 0),

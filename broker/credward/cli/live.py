@@ -186,19 +186,21 @@ def live(
     base_url: str | None = None,
     workspace: str | None = None,
     can_login: bool = False,
+    source: str = "",
 ) -> LiveResult:
     """Ask the service behind the credential *name*; costs one token, and takes up to a minute.
 
     *model* None: a small one that the service is known to have. *base_url*: which of the allowed
     ones the tool would use. *workspace*: that of the Claude Platform on AWS. *can_login*: people
-    can log in for this credential. Never raises `BrokerError`: a failure is a result.
+    can log in for this credential. *source*: what to do if its key itself is refused, "" if its
+    tokens are minted. Never raises `BrokerError`: a failure is a result.
     """
     if model is not None and not _MODEL.fullmatch(model):
         text = f"the model is not valid: name one such as {_EXAMPLE} with --model"
         return LiveResult(mark="fail", text=text, kind=Kind.BAD_REQUEST)
     probe = wire.Probe(model=model, base_url=base_url, workspace=workspace)
     try:
-        return result_of(client.probe(name, probe), can_login=can_login)
+        return result_of(client.probe(name, probe), can_login=can_login, source=source)
     except BrokerError as error:
         return LiveResult(mark="fail", text=error.message, kind=error.kind)
 
@@ -225,7 +227,7 @@ def verdict_of(result: wire.ProbeResult) -> Verdict:
     return _WORDS.get(result.error) or _STATUSES.get(result.status, "invalid")
 
 
-def result_of(result: wire.ProbeResult, *, can_login: bool = False) -> LiveResult:
+def result_of(result: wire.ProbeResult, *, can_login: bool = False, source: str = "") -> LiveResult:
     """Return the line for a person."""
     verdict = verdict_of(result)
     mark, kind = _MARKS[verdict]
@@ -248,6 +250,9 @@ def result_of(result: wire.ProbeResult, *, can_login: bool = False) -> LiveResul
     cause = _CAUSES[verdict].format(**words)
     remedies = _REMEDIES[verdict]
     remedy = remedies.get(result.service, remedies[""]).format(**words)
+    if verdict == "refused" and source:
+        # Another mint would give the same key.
+        remedy = source
     text = f"{result.address} {cause} ({_facts(result)})"
     return LiveResult(mark=mark, kind=kind, text=f"{text}: {remedy}" if remedy else text)
 

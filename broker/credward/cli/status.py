@@ -58,10 +58,12 @@ def command(names: tuple[str, ...], as_json: bool, wide: bool, watch: bool, chec
 
 
 def verdict(status: CredentialStatus) -> int:
-    """Return 0 if all is well, 1 if a request would fail now, 2 if it will after the token ends."""
-    if status.state in {"expired", "parked", "rejected", "locked"} or (
-        status.failure and status.expires_at is None
-    ):
+    """Return 0 if all is well, 1 if a request would fail now, 2 if it will after the token ends.
+
+    A token that is probably refused where it is used counts as 1.
+    """
+    failing = status.state in {"expired", "parked", "rejected", "locked"} or status.doubt
+    if failing or (status.failure and status.expires_at is None):
         return 1
     return 2 if status.failure else 0
 

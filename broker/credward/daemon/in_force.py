@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from credward.config import Config, CredentialConfig
+from credward.config import Config
+from credward.config.remedies import remedy_for
 from credward.daemon.build_asked import Asked, Process
 from credward.grants.kept import Kept
 from credward.issuing.choices import Choices
@@ -19,7 +20,6 @@ from credward.minting.minted import Minted
 from credward.minting.minting import needs_store
 from credward.minting.waking import secret_allowed
 from credward.settings.meaning import upstream_of
-from credward.settings.references import Reference
 
 __all__ = ["Holder", "InForce"]
 
@@ -109,25 +109,9 @@ class InForce(msgspec.Struct, kw_only=True):
                 rotating=each.meaning.grant.rotating,
                 login=bool(each.meaning.grant.logins),
                 upstream=upstream_of(each.provider, each.settings) or each.grant,
-                remedy=_remedy(each),
+                remedy=remedy_for(each),
                 always=each.keep == "always" and (known or not each.persist),
                 idle_after=each.idle_after,
             )
             for each in config.credentials.values()
         ]
-
-
-def _remedy(credential: CredentialConfig) -> str:
-    """Return what to do if the secret that is handed out is refused, "" if there is none."""
-    again = f"run credward get --fresh {credential.name}"
-    match credential.meaning.handed_out:
-        case None:
-            return ""
-        case Reference(store=str(name)):
-            return f"run credward secret set {name}"
-        case Reference(file=str(path)):
-            return f"put another one into {path}"
-        case Reference(env=str(name)):
-            return f"set {name} to another one, then restart credward serve"
-        case reference:
-            return f"replace it ({reference.describe()}), then {again}"

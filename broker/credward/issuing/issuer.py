@@ -132,6 +132,10 @@ class Issuer:
         if current is not None:
             self._driver.reject(authorized.credential.name, current, report.reason, report.until)
 
+    def accepted(self, credential: str, token_id: str) -> None:
+        """Note that a service took this token just now: that is no report, but ends a doubt."""
+        self._driver.accepted(credential, token_id)
+
     # --- one credential, or a chain of them --------------------------------------------------
 
     def _obtain(self, authorized: Authorized, deadline: float) -> Released | Awaitable[Released]:
@@ -193,14 +197,16 @@ class Issuer:
     def _stuck(self, authorized: Authorized) -> list[str]:
         """Return the entries that wait for somebody, perhaps for another file."""
         due = self._files.due(self._chains.names(authorized.credential))
-        return due and [name for name in due if self._driver.view(name).state.needs_somebody]
+        return due and [name for name in due if self._driver.view(name).needs_somebody]
 
     async def _look_and_obtain(
         self, authorized: Authorized, stuck: list[str], deadline: float
     ) -> Released:
         for name in await self._files.changed(stuck):
             if (credential := self._gate.config.credentials.get(name)) is not None:
-                self._driver.grant_given(credential.grant)
+                # A token that is probably refused goes too, it comes from the old file.
+                doubted = self._driver.view(name).doubt is not None
+                self._driver.grant_given(credential.grant, drop=doubted)
         # Decide again: much may have changed while we checked files.
         again = self._gate.authorize_instead(authorized, authorized.credential.name)
         answer = self._obtain(again, deadline)

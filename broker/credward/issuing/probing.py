@@ -1,12 +1,14 @@
 """Has one question asked of the service that takes a token: authorize, obtain, record, then ask.
 
 `questions` says what is asked, a worker of its own asks, so a service that hangs holds up no mint.
-A refused token is not reported to the lifecycle: a question must not change what agents get.
+A refused token is not reported to the lifecycle: a question must not change what agents get. One
+that is taken ends a doubt, which only people see.
 """
 
 from __future__ import annotations
 
 import math
+from http import HTTPStatus
 
 import msgspec
 
@@ -126,6 +128,8 @@ class Prober:
         finally:
             wipe(plain)
         reply: Reply = await self._pool.probe(request, deadline=_DEADLINE)
+        if 0 < reply.status < HTTPStatus.MULTIPLE_CHOICES:
+            self._issuer.accepted(credential.name, released.held.token_id)
         return wire.ProbeResult(
             credential=credential.name,
             token_id=released.held.token_id,

@@ -72,6 +72,10 @@ Transitions of a key (row: state, event → state; commands):
 | 47 | any | Minted by a flight that was taken away | unchanged | Drop it, unless it is held |
 | 48 | REFRESHING | Minted, the token held, ended by now | EXPIRED | Drop it, Fail each waiter |
 | 49 | REJECTED | GrantCleared(same_secret) | REJECTED | none |
+| 50 | SUSPECT | Minted, the same token again | SUSPECT | none |
+| 51 | SUSPECT since the same token came again | GrantCleared | FRESH | none |
+| 52 | the same | Forced | REFRESHING | StartMint, the ask waits |
+| 53 | the same | Accepted | FRESH | none |
 """
 
 from __future__ import annotations
@@ -85,11 +89,12 @@ from credward.errors import Failure, Kind, Recovery
 from credward.lifecycle import refusals, schedule
 from credward.lifecycle.adoption import adopt, take_up
 from credward.lifecycle.pauses import Pauses
-from credward.lifecycle.record import GrantQueue, KeyRecord, Waiting
+from credward.lifecycle.record import Doubt, GrantQueue, KeyRecord, Waiting
 from credward.lifecycle.records import LifecycleError, Records, TooManyKeysError
 from credward.lifecycle.rejection import Inference
 from credward.lifecycle.views import view_of
 from credward.lifecycle.vocabulary import (
+    Accepted,
     Asked,
     Command,
     Configured,
@@ -153,6 +158,10 @@ class Lifecycle:
                 return self._forced(event, now)
             case Rejected():
                 return self._rejected(event, now)
+            case Accepted(credential=credential, token_id=token_id):
+                for record in self._records.holders(credential, token_id):
+                    record.suspect = record.doubt = None
+                return []
             case WaiterLeft(waiter=waiter):
                 self._records.stop_waiting(waiter)
                 return []
@@ -274,6 +283,7 @@ class Lifecycle:
         self._records.forget_verdicts(event.key.credential)
         for each in self._records.of_credential(event.key.credential).values():
             # A report on a token counts for all keys that may get it; so does this.
+            each.suspect = each.doubt = None
             if each.verdict is not None:
                 each.verdict = None
                 self._pauses.ended(each)
@@ -304,6 +314,9 @@ class Lifecycle:
         self, record: KeyRecord, token_id: str, now: float, commands: list[Command]
     ) -> None:
         """Force one mint for a token that upstream seems to refuse; serve it meanwhile."""
+        if self._inference.has_no_other(token_id):
+            record.doubt = Doubt(token_id, now)
+            return
         if self._records.grant_of(record).parked or now < record.retry_at:
             return
         if self._inference.may_force(record.key.credential, token_id, record.life, now):
@@ -393,6 +406,9 @@ class Lifecycle:
         else:
             record.minted_at = now
             commands += adopt(record, event, ends_at, now)
+            self._inference.came_again(event.token_id)
+            if event.token_id == record.suspect:
+                record.doubt = Doubt(event.token_id, now)
         record.forced = False
         record.suspect = None
         self._answer_waiters(record, now, commands, record.failure)
@@ -610,7 +626,7 @@ class Lifecycle:
         for record in self._records.on(event.grant):
             self._pauses.ended(record)
             if not event.same_secret:
-                record.verdict = None
+                record.verdict = record.suspect = record.doubt = None
             elif record.verdict is not None and record.rejected(now):
                 refusals.condemn(record, record.verdict, now)
             record.outdated = record.flight is not None

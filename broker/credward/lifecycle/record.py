@@ -15,7 +15,7 @@ from credward.errors import Failure, Recovery
 from credward.lifecycle import schedule
 from credward.lifecycle.vocabulary import Plan, TokenKey, Verdict
 
-__all__ = ["Current", "GrantQueue", "KeyRecord", "Needs", "Waiting"]
+__all__ = ["Current", "Doubt", "GrantQueue", "KeyRecord", "Needs", "Waiting"]
 
 _LIVES = 8
 # The most different wishes to remember per key.
@@ -35,6 +35,13 @@ class Current(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float | None
     ends_at: float
     instead_of: str | None = None
+
+
+class Doubt(msgspec.Struct, frozen=True):
+    """An agent wants another token than this one, but the source has no other."""
+
+    token_id: str
+    since: float
 
 
 class Needs(msgspec.Struct):
@@ -77,8 +84,9 @@ class KeyRecord(msgspec.Struct, kw_only=True):
     *life*: the longest among the *lives* of its last mints; zero before the first. *flight_at*:
     when the last flight began. *outdated*: what it waited for came during the flight. *not_before*:
     the end of the pause that the server asked for. *sluggish*: the last failure took so long that
-    callers do not wait for the next. *verdict*: the report on its token, *refusals* the number of
-    reports in a row, *refused_at* when the last one came.
+    callers do not wait for the next. *suspect*: the token that the running flight is to replace,
+    *doubt* one that came back instead of another. *verdict*: the report on its token,
+    *refusals* the number of reports in a row, *refused_at* when the last one came.
     """
 
     key: TokenKey
@@ -103,6 +111,7 @@ class KeyRecord(msgspec.Struct, kw_only=True):
     failure: Failure | None = None
     failures_in_row: int = 0
     suspect: str | None = None
+    doubt: Doubt | None = None
     verdict: Verdict | None = None
     refusals: int = 0
     refused_at: float = -math.inf
@@ -124,6 +133,11 @@ class KeyRecord(msgspec.Struct, kw_only=True):
     def holds(self, token_id: str) -> bool:
         """Return whether this is the id of the current token."""
         return self.current is not None and self.current.token_id == token_id
+
+    def doubted_since(self) -> float | None:
+        """Return since when the current token is probably refused, None if nothing says so."""
+        doubt = self.doubt
+        return doubt.since if doubt is not None and self.holds(doubt.token_id) else None
 
     def remaining(self, now: float) -> float:
         """Return the remaining life of the current token."""
@@ -189,6 +203,8 @@ class KeyRecord(msgspec.Struct, kw_only=True):
             self.last_asked_at += seconds
         if self.minted_at is not None:
             self.minted_at += seconds
+        if self.doubt is not None:
+            self.doubt = Doubt(self.doubt.token_id, self.doubt.since + seconds)
         if self.wake_at is not None:
             self.wake_at += seconds
         self.flight_at += seconds

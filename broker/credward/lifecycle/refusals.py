@@ -1,7 +1,8 @@
-"""What to do after a report that a token was refused where it is used.
+"""What to do after a report that a token was refused where it is used, and what to say of it.
 
 Pure judgements; `machine` drops the token and mints another one. Guesses are up to `rejection`:
-only a report can make a credential unusable.
+only a report can make a credential unusable. A guess after which the source gave the same token
+again is only told.
 
 1. `unauthorized`, `revoked`: another token may help, so one is minted. If the source gives the same
    one again, the secret itself is refused: until it is replaced, or until the reported time. A
@@ -24,7 +25,7 @@ from credward.lifecycle import schedule
 from credward.lifecycle.record import KeyRecord
 from credward.lifecycle.vocabulary import Reason, Rejected, Verdict
 
-__all__ = ["condemn", "is_over", "judge", "reopen", "repeated", "strictest"]
+__all__ = ["condemn", "doubt_of", "is_over", "judge", "reopen", "repeated", "strictest"]
 
 # After this long without a report the count restarts (seconds).
 _CALM = 3600.0
@@ -128,8 +129,23 @@ def _failure_of(record: KeyRecord, verdict: Verdict) -> Failure:
                 f"is refused for billing: check its account, then run credward get --fresh {name}"
             )
         case Reason.UNAUTHORIZED | Reason.REVOKED:
-            remedy = (
-                record.plan.remedy or f"check its permissions, then run credward get --fresh {name}"
-            )
-            text = f"is refused where it is used ({verdict.reason.value}): {remedy}"
+            text = f"is refused where it is used ({verdict.reason.value}): {_remedy(record)}"
     return Failure.of(Kind.PROVIDER_REFUSED, f'"{name}" {text}', recovery=recovery)
+
+
+def doubt_of(record: KeyRecord, since: float) -> Failure:
+    """Return that the token is probably refused, for people: requests go on."""
+    return Failure.of(
+        Kind.PROVIDER_REFUSED,
+        f'"{record.key.credential}" is probably refused where it is used',
+        since=since,
+        reason="an agent asked for another token, and the same one came back",
+        remedy=_remedy(record),
+        recovery=Recovery.FIX_CONFIGURATION,
+    )
+
+
+def _remedy(record: KeyRecord) -> str:
+    """Return what to do if the source itself is refused."""
+    again = f"run credward get --fresh {record.key.credential}"
+    return record.plan.remedy or f"check its permissions, then {again}"

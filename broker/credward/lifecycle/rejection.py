@@ -1,8 +1,8 @@
 """Infer from an early second request that upstream refused a token: Claude Code never says so.
 
 A harness runs its helper before its cache time ends only if the API answered 401 or 403. The
-inference costs at most one mint, is throttled, and never becomes an error. `refusals` judges
-explicit reports.
+inference costs at most one mint, is throttled, and never becomes an error; if that mint brings the
+same token, people are told. `refusals` judges explicit reports.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class Inference:
 
     def __init__(self) -> None:
         self._given: OrderedDict[Hashable, _Given] = OrderedDict()
-        self._replaced: OrderedDict[str, None] = OrderedDict()
+        # Whether the source gave the same one again.
+        self._replaced: OrderedDict[str, bool] = OrderedDict()
         self._forced: dict[str, _Forced] = {}
 
     def gave(self, asker: Hashable, token_id: str, remaining: float, now: float) -> None:
@@ -78,10 +79,19 @@ class Inference:
         if forced is not None and now - forced.at < schedule.forced_spacing(forced.count, life):
             return False
         self._forced[credential] = _Forced(forced.count + 1 if forced else 1, now)
-        self._replaced[token_id] = None
+        self._replaced[token_id] = False
         if len(self._replaced) > _MOST:
             self._replaced.popitem(last=False)
         return True
+
+    def came_again(self, token_id: str) -> None:
+        """Note a mint: if this token was to be replaced, its source has no other."""
+        if token_id in self._replaced:
+            self._replaced[token_id] = True
+
+    def has_no_other(self, token_id: str) -> bool:
+        """Return whether the source gave this token again when another one was wanted."""
+        return self._replaced.get(token_id, False)
 
     def shift(self, seconds: float) -> None:
         """Move all remembered times by *seconds*: the clock was set by as much."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from credward.errors import Recovery
+from credward.errors import Failure, Recovery
 from credward.lifecycle.record import KeyRecord
 from credward.lifecycle.records import LifecycleError, Records
-from credward.lifecycle.refusals import is_over
+from credward.lifecycle.refusals import doubt_of, is_over
 from credward.lifecycle.vocabulary import State, TokenKey, View
 
 __all__ = ["view_of"]
@@ -41,6 +41,7 @@ def view_of(records: Records, credential: str, now: float) -> View:
         last_asked_at=shown.last_asked_at,
         failure=failure,
         verdict=shown.verdict if shown.rejected(now) else None,
+        doubt=_doubt([*keys.values()]),
         life=shown.life if 0 < shown.life < math.inf else None,
         mints=sum(each.mints for each in keys.values()),
         failures=sum(each.failures for each in keys.values()),
@@ -49,10 +50,19 @@ def view_of(records: Records, credential: str, now: float) -> View:
     )
 
 
+def _doubt(records: list[KeyRecord]) -> Failure | None:
+    """Return the newest doubt about a token of one credential."""
+    doubts = [(since, each) for each in records if (since := each.doubted_since()) is not None]
+    if not doubts:
+        return None
+    since, record = max(doubts, key=lambda doubt: doubt[0])
+    return doubt_of(record, since)
+
+
 def _state(record: KeyRecord, now: float) -> State:
     failure = None if is_over(record, now) else record.failure
     if record.usable(now):
-        if record.suspect is not None:
+        if record.suspect is not None or record.doubted_since() is not None:
             return State.SUSPECT
         if record.busy:
             return State.REFRESHING

@@ -15,6 +15,7 @@ import msgspec
 from credward.errors import Failure
 
 __all__ = [
+    "Accepted",
     "Asked",
     "Command",
     "Configured",
@@ -93,8 +94,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     *rotating*: mints on this grant run one at a time. *login*: a login here ends its parking; if
     False, another tool keeps the login, and only a try shows that it is there. *upstream* names the
     server to ask; a failing one is probed once for all that share the name. *remedy* is what to do
-    if the secret itself is refused. *idle_after* None: two lifetimes, at least an hour. *always*:
-    minted as soon as it is configured, and refreshed even if nobody asks.
+    if the source gives a refused token again. *idle_after* None: two lifetimes, at least an hour.
+    *always*: minted as soon as it is configured, and refreshed even if nobody asks.
     """
 
     credential: str
@@ -191,6 +192,13 @@ class Rejected(msgspec.Struct, frozen=True, kw_only=True):
     until: float | None = None
 
 
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """A service took this token just now: a doubt about it ends."""
+
+    credential: str
+    token_id: str
+
+
 class GrantCleared(msgspec.Struct, frozen=True, kw_only=True):
     """The grant got what it waited for (a login, a secret): parking, pauses and verdicts end.
 
@@ -237,6 +245,7 @@ Event = (
     | MintFailed
     | Forced
     | Rejected
+    | Accepted
     | GrantCleared
     | GrantParked
     | TokensDropped
@@ -315,7 +324,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """What `status` shows of one credential (its default key, else the most recently asked one).
 
     *life*: how long its tokens last, in seconds, as seen in mints. *verdict*: set if the state is
-    `rejected`.
+    `rejected`. *doubt*: why its token is probably refused where it is used; it is still handed out.
     """
 
     credential: str
@@ -329,8 +338,14 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     last_asked_at: float | None = None
     failure: Failure | None = None
     verdict: Verdict | None = None
+    doubt: Failure | None = None
     life: float | None = None
     mints: int = 0
     failures: int = 0
     waits: int = 0
     keys: int = 0
+
+    @property
+    def needs_somebody(self) -> bool:
+        """Whether it does not get better by itself."""
+        return self.state.needs_somebody or self.doubt is not None

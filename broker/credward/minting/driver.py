@@ -18,6 +18,7 @@ from credward.clock import Clock
 from credward.errors import BrokerError, Failure, Kind
 from credward.lifecycle.machine import Lifecycle
 from credward.lifecycle.vocabulary import (
+    Accepted,
     Asked,
     Command,
     Configured,
@@ -191,6 +192,10 @@ class Driver:
     ) -> None:
         """Note that this token was refused where it is used; see `Rejected`."""
         self._handle(Rejected(credential=credential, token_id=token_id, reason=reason, until=until))
+
+    def accepted(self, credential: str, token_id: str) -> None:
+        """Note that a service took this token just now."""
+        self._handle(Accepted(credential=credential, token_id=token_id))
 
     def grant_given(self, grant: str, *, drop: bool = False, same_secret: bool = False) -> None:
         """Note that the grant got what it waited for: a login, a secret, a file.

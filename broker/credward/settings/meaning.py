@@ -32,6 +32,7 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
     variable that the vendor's clients read it from.
 
     *handed_out*: the source of a secret that is handed out as it is, None if a token is minted.
+    *comes_from*: where else the secret lies that is handed out, in words for people; "" if unknown.
     *presents_once*: what a mint presents may be used up, so the next one must know. *files*: what
     mints read besides secrets; a path may begin with `~/`. *free*: names of settings about the
     format of a token, its life or a timeout, never about its permissions or who sees a secret: they
@@ -51,6 +52,7 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
     audiences: tuple[str, ...] = ()
     env_name: str | None = None
     handed_out: Reference | None = None
+    comes_from: str = ""
     presents_once: bool = False
     files: tuple[str, ...] = ()
     free: tuple[str, ...] = ()

@@ -141,6 +141,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             files=self._files,
             timeout=self.timeout,
             kind=self.kind,
+            comes_from="" if self.path is None else f"the secret at {self.path} of the server",
             free=("revoke_on_drop", "refresh_interval", "timeout"),
         )
 

@@ -130,6 +130,8 @@ def _failures(listed: StatusList) -> Iterator[str]:
             told.add(each.failure.message)
             again = f". Next try in {_in(each.refresh_at, listed.now)}" if each.refresh_at else ""
             yield f"{each.failure.message}{again}"
+        if each.doubt is not None:
+            yield each.doubt.message
     for grant in listed.grants:
         if grant.name in shown and grant.ambiguous_at is not None:
             names = ", ".join(grant.credentials)

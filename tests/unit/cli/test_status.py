@@ -18,6 +18,8 @@ FAILURE = Failure(kind="provider-unreachable", message="down", recovery="retry")
         (CredentialStatus(name="a", state="expired", failure=FAILURE), 1),
         (CredentialStatus(name="a", state="parked", expires_at=9.0, failure=FAILURE), 1),
         (CredentialStatus(name="a", state="rejected"), 1),
+        (CredentialStatus(name="a", state="suspect", expires_at=9.0), 0),
+        (CredentialStatus(name="a", state="suspect", expires_at=9.0, doubt=FAILURE), 1),
     ],
 )
 def test_check_answers_0_1_or_2(status: CredentialStatus, code: int) -> None:

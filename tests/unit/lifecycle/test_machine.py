@@ -11,6 +11,7 @@ from credward.errors import Failure, Kind, Recovery
 from credward.lifecycle import machine
 from credward.lifecycle.machine import Lifecycle, LifecycleError, TooManyKeysError
 from credward.lifecycle.vocabulary import (
+    Accepted,
     Asked,
     Command,
     Configured,
@@ -904,6 +905,110 @@ def test_row_48_a_source_that_says_that_the_held_token_has_ended_is_believed(fre
     assert fresh.state(51) is State.EXPIRED
 
 
+@pytest.fixture
+def doubted() -> Bench:
+    """A key without an end; an agent asked for another one at 2, and the same one came back at 3."""
+    bench = Bench(Plan(credential="a", epoch="e", grant="a", remedy="run credward secret set k"))
+    bench.ask(asker="claude", cache_ttl=60)
+    bench.mint(0, life=None)
+    bench.ask(2, asker="claude", cache_ttl=60)
+    bench.mint(3, life=None)
+    return bench
+
+
+def doubt(bench: Bench, at: float) -> Failure | None:
+    return bench.machine.view("a", NOW + at).doubt
+
+
+def test_row_50_the_same_token_again_is_a_doubt_that_stops_nobody(doubted: Bench) -> None:
+    """It is told with the command that helps, and since when; requests are served."""
+    told = doubt(doubted, 4)
+
+    assert doubted.state(4) is State.SUSPECT
+    assert told is not None
+    assert (told.kind, told.recovery) == (Kind.PROVIDER_REFUSED, Recovery.FIX_CONFIGURATION)
+    assert told.since == NOW + 3
+    assert told.line("07:58") == (
+        '"a" is probably refused where it is used since 07:58 (an agent asked for another token, '
+        "and the same one came back): run credward secret set k"
+    )
+    assert kinds(doubted.ask(4)) == ["Serve"]
+
+
+def test_row_51_another_secret_ends_a_doubt(doubted: Bench) -> None:
+    """But not that the same one may be used now."""
+    doubted.handle(GrantCleared(grant="a", same_secret=True), 4)
+    assert doubted.state(4) is State.SUSPECT
+    doubted.handle(GrantCleared(grant="a"), 5)
+
+    assert (doubted.state(5), doubt(doubted, 5)) == (State.FRESH, None)
+
+
+def test_row_52_its_owner_ends_a_doubt(doubted: Bench) -> None:
+    """Even if the same token comes once more."""
+    commands = doubted.handle(Forced(key=KEY, waiter=99), 4)
+    assert (kinds(commands), doubted.state(4)) == (["StartMint"], State.REFRESHING)
+    doubted.mint(5, life=None)
+
+    assert (doubted.state(5), doubt(doubted, 5)) == (State.FRESH, None)
+
+
+def test_row_53_a_service_that_takes_the_token_ends_a_doubt(doubted: Bench) -> None:
+    """Of another token it says nothing."""
+    assert doubted.handle(Accepted(credential="a", token_id="t2"), 4) == []
+    assert doubted.state(4) is State.SUSPECT
+    assert doubted.handle(Accepted(credential="a", token_id="t1"), 5) == []
+
+    assert (doubted.state(5), doubt(doubted, 5)) == (State.FRESH, None)
+
+
+def test_a_doubt_comes_back_without_another_mint(doubted: Bench) -> None:
+    """The source was asked once for another token than this, and that is enough."""
+    doubted.handle(Accepted(credential="a", token_id="t1"), 5)
+    doubted.ask(100, asker="claude", cache_ttl=60)
+    commands = doubted.ask(101, asker="claude", cache_ttl=60)
+    told = doubt(doubted, 101)
+
+    assert kinds(commands) == ["Serve"]
+    assert told is not None
+    assert told.since == NOW + 101
+
+
+def test_a_doubt_is_about_one_token(doubted: Bench) -> None:
+    """It ends with the token, moves with the clock, and is told whichever audience it came up for."""
+    doubted.ask(4, key=OTHER)
+    doubted.mint(4, key=OTHER, token="t9")
+    doubted.wake(4 - 3600)
+    told = doubt(doubted, 4 - 3600)
+    assert told is not None
+    assert told.since == NOW + 3 - 3600
+    doubted.handle(Forced(key=KEY, waiter=99), 6)
+    doubted.mint(7, life=None, token="t2")
+
+    assert (doubted.state(7), doubt(doubted, 7)) == (State.FRESH, None)
+
+
+def test_a_report_tells_more_than_a_doubt(doubted: Bench) -> None:
+    """Then the key is refused for certain, as soon as the source gives it again."""
+    doubted.reject(4)
+    doubted.mint(5, life=None)
+
+    assert (doubted.state(5), doubt(doubted, 5)) == (State.REJECTED, None)
+
+
+def test_without_a_remedy_of_its_source_a_doubt_names_a_command() -> None:
+    """A program, say, that gives what it kept."""
+    bench = Bench()
+    bench.ask(asker="claude", cache_ttl=60)
+    bench.mint(0, life=7200)
+    bench.ask(1, asker="claude", cache_ttl=60)
+    bench.mint(2, life=7198)
+    told = doubt(bench, 3)
+
+    assert told is not None
+    assert told.remedy == "check its permissions, then run credward get --fresh a"
+
+
 def test_every_row_of_the_table_has_its_test() -> None:
     """The docstring is the table; a row without a test fails here."""
     assert machine.__doc__ is not None
@@ -911,7 +1016,7 @@ def test_every_row_of_the_table_has_its_test() -> None:
     tests = {int(name[9:11]) for name in globals() if name.startswith("test_row_")}
 
     assert rows == tests
-    assert rows == set(range(1, 50))
+    assert rows == set(range(1, 54))
 
 
 # --- cases that span rows ------------------------------------------------------------------------

@@ -205,3 +205,13 @@ def test_a_very_long_folder_takes_no_time() -> None:
     row = shown(StatusList(now=1.0, pid=1, credentials=[long]), 80)[1]
 
     assert width_of(row) <= 80
+
+
+def test_a_token_that_is_probably_refused_is_said() -> None:
+    """Below the table and below the detail, with the command; the token is there all the same."""
+    doubt = Failure(kind="provider-refused", message="it is: do that", recovery="fix-configuration")
+    one = CredentialStatus(name="a", state="suspect", token_id="t", grant="g", doubt=doubt)
+    listed = StatusList(now=1.0, pid=1, credentials=[one])
+
+    assert [*problems(listed, ADA)] == ["it is: do that"]
+    assert [*text_of(listed, ADA, in_detail=True)][-1] == "it is: do that"

@@ -40,20 +40,28 @@ def check_token(known: Known) -> Iterator[Finding]:
     )
     left = f" for {format_duration(ends - listed.now)}" if ends is not None else ""
     yield ok("token", f'"{credential.name}" gives one, valid{left}')
-    yield from _failures(credential, listed)
+    yield from _failures(credential, listed, live=known.live)
     if (fault := clock_fault(body, SystemClock().now())) is not None:
         yield fail("clock", fault, Kind.FIX_CONFIGURATION)
 
 
-def _failures(credential: CredentialConfig, listed: StatusList) -> Iterator[Finding]:
-    """Report what the token that is still valid hides: the next one will fail."""
+def _failures(credential: CredentialConfig, listed: StatusList, *, live: bool) -> Iterator[Finding]:
+    """Report what the token that is still valid hides: the next one will fail, or its service.
+
+    *live*: the service will be asked too, which tells more than a doubt.
+    """
     for grant in listed.grants:
         if credential.name in grant.credentials and grant.failure is not None:
             yield fail("login", grant.failure.message, Kind.from_slug(grant.failure.kind))
             return
     for each in listed.credentials:
-        if each.name == credential.name and each.failure is not None:
+        if each.name != credential.name:
+            continue
+        if each.failure is not None:
             yield warn("token", each.failure.message)
+        if each.doubt is not None and not live:
+            sure = f"credward doctor {credential.name} --live shows whether it is"
+            yield fail("token", f"{each.doubt.message}; {sure}", Kind.PROVIDER_REFUSED)
 
 
 def shape_of(credential: CredentialConfig) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from credward.cli.doctor.finding import Finding, Known
 from credward.cli.live import live, model_in
 from credward.cli.start import reach
+from credward.config.remedies import remedy_for
 from credward.paths import environment
 from credward.policy.client_variables import read_claims, told
 from credward.settings.checks import origin_of
@@ -32,5 +33,6 @@ def check_upstream(known: Known) -> Iterator[Finding]:
         base_url=listed.get(origin_of(goes_to)) if goes_to else None,
         workspace=variables.get("ANTHROPIC_AWS_WORKSPACE_ID"),
         can_login=bool(credential.meaning.grant.logins),
+        source=remedy_for(credential),
     )
     yield Finding(check="upstream", mark=result.mark, text=result.text, kind=result.kind)

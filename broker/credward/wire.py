@@ -500,7 +500,8 @@ class GrantStatus(msgspec.Struct, frozen=True, kw_only=True):
     *parked_at* if there was a login before; `ambiguous`: since *ambiguous_at* it is unknown whether
     its secret was used up; `untried`: it was handed over and has not worked yet; `locked`; `none`:
     nothing is held, and nobody needs to act. *rotations* counts since the login; *unsaved*: the
-    store cannot be written, a journal keeps it.
+    store cannot be written, a journal keeps it. *login_failure*, at *login_failed_at*: why the last
+    login failed, null if none has since one worked.
     """
 
     name: str
@@ -514,6 +515,8 @@ class GrantStatus(msgspec.Struct, frozen=True, kw_only=True):
     ambiguous_at: float | None = None
     parked_at: float | None = None
     failure: Failure | None = None
+    login_failure: Failure | None = None
+    login_failed_at: float | None = None
     unsaved: bool = False
 
 

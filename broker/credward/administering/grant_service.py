@@ -28,7 +28,7 @@ from credward.issuing.recording import Recorder
 from credward.lifecycle.vocabulary import TokenKey
 from credward.logins.logins import Given
 from credward.logins.notices import LoginNotices
-from credward.logins.waiters import LoginWaiters
+from credward.logins.waiters import FailedLogin, LoginWaiters
 from credward.minting.minted import Minted
 from credward.minting.minting import needs_login
 from credward.minting.waking import login_changed
@@ -105,8 +105,19 @@ class GrantService:
                 if terms.logins and never and not self._opened_store.locked:
                     # What callers will be told.
                     view = msgspec.structs.replace(view, failure=needs_login(each))
+                if view.failure is not None:
+                    why = self.explained(each.grant, view.failure)
+                    view = msgspec.structs.replace(view, failure=why)
                 found[each.grant] = (view, each.provider, names_on(self._config, each.grant))
         return list(found.values())
+
+    def explained(self, grant: str, failure: Failure) -> Failure:
+        """Return *failure* with the reason why the last login failed, if it asks for one."""
+        return self._login_waiters.explained(grant, failure)
+
+    def failed_login(self, grant: str) -> FailedLogin | None:
+        """Return how the last login of *grant* failed, None if none has since one worked."""
+        return self._login_waiters.last_failure(grant)
 
     def unused(self) -> list[GrantView]:
         """Return the grants with a secret that no credential uses; none while it is locked."""

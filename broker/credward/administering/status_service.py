@@ -115,7 +115,7 @@ class StatusService:
         config = self._gate.config
         chosen = self._gate.chosen(caller)
         locked = self._facts.locked()
-        grants = [_grant_status(*each, locked=locked) for each in self._grants.views()]
+        grants = [self._grant_status(*each, locked=locked) for each in self._grants.views()]
         by_name = {each.name: each for each in grants}
         failed = self._facts.store_failure()
         return wire.StatusList(
@@ -197,7 +197,8 @@ class StatusService:
     ) -> wire.CredentialStatus:
         view = self._driver.view(config.name)
         state = view.state
-        failure = wire.Failure.of(view.failure) if view.failure else None
+        failed = view.failure and self._grants.explained(config.grant, view.failure)
+        failure = wire.Failure.of(failed) if failed else None
         if state is State.EMPTY and failure is None and grant is not None and grant.failure:
             # Nobody has asked yet, but we know what the answer would be.
             state, failure = State.PARKED, grant.failure
@@ -232,6 +233,37 @@ class StatusService:
             base_urls=list(config.base_urls),
         )
 
+    def _grant_status(
+        self, view: GrantView, provider: str, credentials: tuple[str, ...], *, locked: bool
+    ) -> wire.GrantStatus:
+        if locked:
+            state = _LOCKED
+        elif view.failure is not None:
+            state = "needs-login"
+        elif view.untried:
+            state = "untried"
+        elif view.ambiguous_at is not None:
+            state = "ambiguous"
+        else:
+            state = "none" if view.given_at is None else "valid"
+        last = self._grants.failed_login(view.name)
+        return wire.GrantStatus(
+            name=view.name,
+            provider=provider,
+            credentials=list(credentials),
+            state=state,
+            account=view.account,
+            given_at=view.given_at,
+            ends_at=view.ends_at,
+            rotations=view.generation,
+            ambiguous_at=view.ambiguous_at,
+            parked_at=view.parked_at,
+            failure=wire.Failure.of(view.failure) if view.failure else None,
+            login_failure=wire.Failure.of(last.failure) if last else None,
+            login_failed_at=last.at if last else None,
+            unsaved=view.unsaved,
+        )
+
     def _last_asker(self, credential: str, viewer: Caller) -> tuple[Asker | None, str | None]:
         """Return who asked last and where it works; other users do not see the latter."""
         caller = self._metrics.askers.get(credential)
@@ -241,35 +273,6 @@ class StatusService:
         if asker.process is None or caller.uid != viewer.uid:
             return asker, None
         return asker, self._facts.folder(asker.process)
-
-
-def _grant_status(
-    view: GrantView, provider: str, credentials: tuple[str, ...], *, locked: bool
-) -> wire.GrantStatus:
-    if locked:
-        state = _LOCKED
-    elif view.failure is not None:
-        state = "needs-login"
-    elif view.untried:
-        state = "untried"
-    elif view.ambiguous_at is not None:
-        state = "ambiguous"
-    else:
-        state = "none" if view.given_at is None else "valid"
-    return wire.GrantStatus(
-        name=view.name,
-        provider=provider,
-        credentials=list(credentials),
-        state=state,
-        account=view.account,
-        given_at=view.given_at,
-        ends_at=view.ends_at,
-        rotations=view.generation,
-        ambiguous_at=view.ambiguous_at,
-        parked_at=view.parked_at,
-        failure=wire.Failure.of(view.failure) if view.failure else None,
-        unsaved=view.unsaved,
-    )
 
 
 def _unused(view: GrantView) -> str:

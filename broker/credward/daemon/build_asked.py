@@ -106,6 +106,7 @@ def build_asked(
         pool=process.login_pool,
         secrets_of=minted.minting.secrets_of,
         keep=grants.keep,
+        waiters=login_waiters,
         spawn=process.spawn,
     )
     logins = LoginService(clock=clock, gate=gate, recorder=recorder, kept=kept, logins=sessions)

@@ -116,7 +116,7 @@ class Issuer:
                 raise failure.error()
         except BrokerError as error:
             self._recorder.failed(authorized, error.kind)
-            raise
+            raise self._explained(authorized, error) from error
         self._recorder.refreshed(authorized, answer.held.token_id, answer.held.upstream_id)
         return Refreshed(name, answer.held)
 
@@ -164,7 +164,7 @@ class Issuer:
             )
         except BrokerError as error:
             self._failed(authorized, error.failure)
-            raise
+            raise self._explained(authorized, error) from error
         if isinstance(answer, Answer):
             return self._release(authorized, answer)
         return self._wait(authorized, answer, until)
@@ -176,7 +176,7 @@ class Issuer:
             answer = await _in_time(flight, authorized, until)
         except BrokerError as error:
             self._failed(authorized, error.failure)
-            raise
+            raise self._explained(authorized, error) from error
         released = self._release(authorized, answer)
         return released if isinstance(released, Released) else await released
 
@@ -191,6 +191,10 @@ class Issuer:
         self._recorder.failed(authorized, failure.kind)
         if failure.kind is Kind.LOGIN_REQUIRED:
             self._login_waiters.note(authorized.credential.grant, authorized.caller)
+
+    def _explained(self, authorized: Authorized, error: BrokerError) -> BrokerError:
+        """Return it with the reason why the last login failed, if it asks for one."""
+        return self._login_waiters.explained(authorized.credential.grant, error.failure).error()
 
     # --- what takes time --------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from credward.clock import Clock
 from credward.config import Config, CredentialConfig
 from credward.config.sources import login_behind
 from credward.errors import BrokerError, Failure, Kind
+from credward.logins.waiters import LoginWaiters
 from credward.store.journal import GrantFields, SealedGrant, open_grant
 from credward.tokens import Secret
 from credward.wire import LoginEvent
@@ -139,12 +140,14 @@ class Logins:
         pool: WorkerPool,
         secrets_of: Secrets,
         keep: Keeping,
+        waiters: LoginWaiters,
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
     ) -> None:
         self._clock = clock
         self._pool = pool
         self._secrets_of = secrets_of
         self._keep = keep
+        self._waiters = waiters
         self._spawn = spawn
         self._sessions: dict[str, LoginSession] = {}
 
@@ -218,19 +221,18 @@ class Logins:
         try:
             given, account = await self._log_in(session, config, method)
         except BrokerError as error:
-            session.tell(_error(error.failure))
+            self._failed(session, error.failure)
         except asyncio.CancelledError:
             self._given_up(session)
         except Exception:  # noqa: BLE001 - watchers must never be left hanging
             # The daemon must not end with it, as it would with any of its own tasks.
             _log.exception("the login of %s failed unexpectedly", credential.name)
-            session.tell(
-                _error(
-                    Failure.of(
-                        Kind.INTERNAL,
-                        f'the login of "{credential.name}" failed (a bug): run credward doctor',
-                    )
-                )
+            self._failed(
+                session,
+                Failure.of(
+                    Kind.INTERNAL,
+                    f'the login of "{credential.name}" failed (a bug): run credward doctor',
+                ),
             )
         else:
             session.tell(
@@ -244,6 +246,10 @@ class Logins:
             )
         finally:
             session.ended_at = self._clock.elapsed()
+
+    def _failed(self, session: LoginSession, failure: Failure) -> None:
+        self._waiters.login_failed(session.credential.grant, failure, self._clock.now())
+        session.tell(_error(failure))
 
     def _given_up(self, session: LoginSession) -> None:
         if session.ended_at is not None:

@@ -173,7 +173,16 @@ def _of_grant(grant: GrantStatus, now: float) -> Iterator[tuple[str, str | None]
     yield "account", grant.account
     yield "login since", None if grant.given_at is None else _ago(grant.given_at, now)
     yield "login ends", _at(grant.ends_at, now)
+    yield "last login", _failed_login(grant, now)
     yield "rotations", str(grant.rotations) if grant.rotations else None
+
+
+def _failed_login(grant: GrantStatus, now: float) -> str | None:
+    """Return how the last login failed, None if none has since one worked."""
+    failure, at = grant.login_failure, grant.login_failed_at
+    if failure is None or at is None:
+        return None
+    return f"failed {_ago(at, now)} ({failure.kind}): {failure.message}"
 
 
 def _asked(status: CredentialStatus, viewer: Viewer, now: float) -> str | None:

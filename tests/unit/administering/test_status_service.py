@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from credward.errors import BrokerError, Failure, Kind
+from credward.errors import BrokerError, Failure, Kind, login_required
 from credward.issuing.released import Released
 from credward.store.journal import GrantFields
 from credward.tokens import TokenRequest
@@ -62,6 +62,30 @@ async def test_what_gives_no_token_now_is_listed(services: Services) -> None:
 
     assert {each.credential for each in seen.unusable} >= {GRANT}
     assert {each.reason for each in seen.unusable} == {"login-required"}
+
+
+async def test_how_the_last_login_failed_is_said_until_one_works(services: Services) -> None:
+    """With the credential that needs it, with its grant, and to whoever asks for a token."""
+    services.driver.grant_parked(GRANT, login_required(GRANT))
+    services.login_waiters.login_failed(GRANT, Failure.of(Kind.TIMED_OUT, "nobody came"), 7.0)
+    seen = await services.asked.status.statuses(PERSON)
+    (gateway,) = [each for each in seen.credentials if each.name == GRANT]
+    (grant,) = seen.grants
+    with pytest.raises(BrokerError) as caught:
+        await issue(services)
+
+    line = (
+        f'"{GRANT}" needs a login: run credward login {GRANT}; the last login failed: nobody came'
+    )
+    assert caught.value.message == line
+    assert gateway.failure is not None
+    assert gateway.failure.message == line
+    assert grant.login_failure is not None
+    assert (grant.login_failure.kind, grant.login_failure.message) == ("timed-out", "nobody came")
+    assert grant.login_failed_at == 7.0
+    await services.give("alice")
+    (grant,) = (await services.asked.status.statuses(PERSON)).grants
+    assert (grant.login_failure, grant.login_failed_at, grant.failure) == (None, None, None)
 
 
 async def test_counters_and_states_for_scrapers(services: Services) -> None:

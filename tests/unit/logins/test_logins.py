@@ -11,6 +11,7 @@ from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Kind
 from credward.logins import logins as logins_module
 from credward.logins.logins import Given, Logins
+from credward.logins.waiters import LoginWaiters
 from credward.settings.grants import GrantTerms
 from credward.settings.meaning import Meaning
 from credward.tokens import Secret
@@ -45,11 +46,13 @@ class World:
         self.disk = asyncio.Event()
         self.disk.set()
         self.failure = None
+        self.waiters = LoginWaiters()
         self.logins = Logins(
             clock=self.clock,
             pool=self.worker,
             secrets_of=self.secrets_of,
             keep=self.keep,
+            waiters=self.waiters,
             spawn=self.spawn,
         )
 
@@ -211,6 +214,19 @@ async def test_what_is_not_kept_is_an_end_too(world, failure, kind):
     assert (seen[-1].event, seen[-1].kind) == ("error", kind)
     assert "defect" not in seen[-1].message or kind == "internal"
     assert world.start()[1] is False
+    failed = world.waiters.last_failure("team")
+    assert (failed.failure.kind.slug, failed.failure.message) == (kind, seen[-1].message)
+    assert failed.at == world.clock.now()
+
+
+async def test_a_login_that_is_cancelled_has_not_failed(world):
+    """Nothing was wrong with it; what was before is still the last failure."""
+    session, _ = world.start()
+    await turns()
+    world.logins.close()
+    await watch(session)
+
+    assert world.waiters.last_failure("team") is None
 
 
 async def test_a_grant_that_was_damaged_on_its_way_is_not_kept(world):

@@ -215,3 +215,17 @@ def test_a_token_that_is_probably_refused_is_said() -> None:
 
     assert [*problems(listed, ADA)] == ["it is: do that"]
     assert [*text_of(listed, ADA, in_detail=True)][-1] == "it is: do that"
+
+
+def test_a_login_that_failed_is_shown_in_the_detail() -> None:
+    """When, of which kind, and in the words of that login."""
+    failure = Failure(kind="timed-out", message="nobody came", recovery="retry")
+    one = CredentialStatus(name="a", state="parked", grant="g")
+    grant = GrantStatus(
+        name="g", state="needs-login", credentials=["a"], login_failure=failure, login_failed_at=1.0
+    )
+    listed = StatusList(now=181.0, pid=1, credentials=[one], grants=[grant])
+
+    assert "last login:     failed 3m00s ago (timed-out): nobody came" in [
+        *text_of(listed, ADA, in_detail=True)
+    ]

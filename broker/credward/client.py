@@ -177,6 +177,10 @@ class Client:
         answer = self._ask("POST", _grant(name, "login"), body=body, timeout=_STORE_TIMEOUT)
         return self._read(answer, wire.LoginStarted)
 
+    def login_check(self, name: str) -> None:
+        """Ask the server of a grant, or of a credential on it, whether people can log in there."""
+        self._ask("POST", _grant(name, "check"), timeout=_STORE_TIMEOUT)
+
     def login_events(
         self, login_id: str, after: int, seconds: float = 25.0
     ) -> list[wire.LoginEvent]:

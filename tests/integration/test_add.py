@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
+import ssl
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import trustme
 
 from canaries import MARK, canary
 from credward.cli.add.adding import Options, carry_out, plan
@@ -16,6 +19,7 @@ from credward.cli.add.block import Wanted
 from credward.cli.add.signals import held
 from credward.cli.add.take_over import Store
 from credward.tokens import Secret
+from fakes.login_io import free_port
 from fakes.oauth_server import OAuthServer
 from integration.command_line import cli
 from integration.daemon import DaemonFactory, RunningDaemon, permit_all
@@ -84,6 +88,59 @@ def test_what_is_out_of_reach_stays(daemon: RunningDaemon, program: MintProgram)
 
     assert done.returncode == 75
     assert names(daemon) == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("served", "metadata", "said"),
+    [
+        ("", {}, None),
+        ("/tennant", {}, "publishes no metadata"),
+        ("", {"issuer": "https://another.example"}, "names another issuer in its metadata"),
+        (
+            "",
+            {"authorization_endpoint": None, "device_authorization_endpoint": None},
+            "a server on which nobody can log in",
+        ),
+        (None, {}, "127.0.0.1 is unreachable (no connection)"),
+    ],
+    ids=["good", "not-found", "another", "no-login", "unreachable"],
+)
+def test_an_issuer_is_asked_before_its_block_stays(
+    daemon: RunningDaemon, served: str | None, metadata: dict[str, Any], said: str | None
+) -> None:
+    """A login would end like that; --keep is for whoever is offline, and then the login is next."""
+    with OAuthServer() as server:
+        server.metadata = metadata
+        issuer = f"http://127.0.0.1:{free_port()}" if served is None else server.issuer + served
+        before = daemon.config_file.read_bytes()
+        words = ("--provider", "oauth", "--set", f"issuer={issuer}", "--set", "client_id=c")
+        done = cli(daemon, "add", "x", *words)
+        if said is None:
+            assert (done.returncode, names(daemon)) == (0, ["x"])
+            assert "next: credward login x\n" in done.stdout
+            return
+        assert done.returncode in {75, 76, 78}
+        assert said in done.stderr
+        assert "add it with --keep" in done.stderr
+        assert daemon.config_file.read_bytes() == before
+        kept = cli(daemon, "add", "x", "--keep", *words)
+
+    assert said in kept.stderr
+    assert "next: credward login x\n" in kept.stderr
+    assert names(daemon) == ["x"]
+
+
+def test_an_issuer_with_a_certificate_of_somebody_else_is_not_added(daemon: RunningDaemon) -> None:
+    """The line says that it is the certificate."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)
+    with OAuthServer(tls=tls) as server:
+        issuer = ("--set", f"issuer={server.issuer}")
+        done = cli(daemon, "add", "x", "--provider", "oauth", *issuer, "--set", "client_id=c")
+
+    assert done.returncode != 0
+    assert "certificate" in done.stderr
+    assert names(daemon) == []
 
 
 def test_a_replaced_block_comes_back_if_the_new_one_cannot_work(

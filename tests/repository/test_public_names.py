@@ -24,6 +24,7 @@ FROZEN = {
         "TokenRequest",
     ],
     "credward.providers.provider": [
+        "CheckingProvider",
         "CommandResult",
         "Grant",
         "HttpRequest",

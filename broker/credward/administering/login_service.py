@@ -69,6 +69,12 @@ class LoginService:
             self._recorder.managed(authorized, "login-started")
         return session, attached
 
+    async def check(self, peer: Peer, name: str) -> None:
+        """Ask the server of a grant, or of a credential on it, whether people can log in there."""
+        authorized = await settled(self._gate.authorize("Login", peer, on_grant(name)))
+        self._recorder.managed(authorized, "login-checked")
+        await self._logins.check(self._gate.config, authorized.credential)
+
     def account_of(self, grant: str) -> str | None:
         """Return whose login the grant has, None if none or unknown."""
         record = self._keeper.peek(grant)

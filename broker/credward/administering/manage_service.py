@@ -44,6 +44,10 @@ class ManageService:
             attached=attached,
         )
 
+    async def login_check(self, peer: Peer, name: str) -> None:
+        """Ask the server of a grant whether people can log in there."""
+        await self._logins.check(peer, name)
+
     async def login_events(
         self, peer: Peer, login_id: str, after: int, seconds: float
     ) -> list[wire.LoginEvent]:

@@ -101,14 +101,7 @@ def build_asked(
         login_waiters=login_waiters,
         notices=process.notices,
     )
-    sessions = Logins(
-        clock=clock,
-        pool=process.login_pool,
-        secrets_of=minted.minting.secrets_of,
-        keep=grants.keep,
-        waiters=login_waiters,
-        spawn=process.spawn,
-    )
+    sessions = _sessions(clock, minted, process, grants, login_waiters)
     logins = LoginService(clock=clock, gate=gate, recorder=recorder, kept=kept, logins=sessions)
     store = StoreService(gate=gate, recorder=recorder, kept=kept, minted=minted, locking=locking)
     choosing = ChoosingService(gate=gate, holder=holder, store=process.choices)
@@ -135,6 +128,20 @@ def build_asked(
         login_sessions=sessions,
         login_waiters=login_waiters,
         idle_lock=idle_lock,
+    )
+
+
+def _sessions(
+    clock: Clock, minted: Minted, process: Process, grants: GrantService, waiters: LoginWaiters
+) -> Logins:
+    """Return the logins, whose grants *grants* keeps."""
+    return Logins(
+        clock=clock,
+        pool=process.login_pool,
+        secrets_of=minted.minting.secrets_of,
+        keep=grants.keep,
+        waiters=waiters,
+        spawn=process.spawn,
     )
 
 

@@ -33,6 +33,8 @@ _log = logging.getLogger(__name__)
 # How long an ended login is remembered for late watchers (seconds).
 _REMEMBERED = 300.0
 _KEY_SIZE = 32
+# How long a server may take to say what it is (seconds).
+_CHECK = 25.0
 # More wrong answers than a human gives.
 _MOST_ANSWERS = 200
 
@@ -179,6 +181,19 @@ class Logins:
         # If it is cancelled before its first step, it would never end.
         session.task.add_done_callback(lambda _: self._given_up(session))
         return session, False
+
+    async def check(self, config: Config, credential: CredentialConfig) -> None:
+        """Ask the server of *credential* whether people can log in there; raise if not.
+
+        No secret goes there, and a provider that cannot ask has nothing against it.
+        """
+        request = link.CheckRequest(
+            credential=credential.name,
+            settings=msgspec.to_builtins(credential.settings),
+            network=config.network,
+            now=self._clock.now(),
+        )
+        await self._pool.check(credential.provider, request, deadline=_CHECK)
 
     def under_way(self, grant: str) -> LoginSession | None:
         """Return the running login of this grant, if there is one."""

@@ -16,6 +16,7 @@ from credward.errors import BrokerError
 from credward.tokens import Secret, Token
 
 __all__ = [
+    "CheckingProvider",
     "CommandResult",
     "Grant",
     "HttpRequest",
@@ -227,6 +228,14 @@ class LoginProvider(Provider, Protocol):
 
     def login(self, token_request: ProviderRequest, io: LoginIo, method: LoginMethod) -> Grant:
         """Bring the user through one login and return the grant, or raise `BrokerError`."""
+        ...
+
+
+class CheckingProvider(Provider, Protocol):
+    """A provider that can ask its server, before the first login, whether one would work."""
+
+    def check(self, token_request: ProviderRequest, io: Io) -> None:
+        """Raise `BrokerError` if nobody can log in as the settings say."""
         ...
 
 

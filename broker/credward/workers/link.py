@@ -22,6 +22,7 @@ from credward.workers.token_bytes import wipe
 
 __all__ = [
     "MAX_LINE",
+    "CheckRequest",
     "Done",
     "Failed",
     "GrantGiven",
@@ -101,6 +102,10 @@ class LoginRequest(_Request, frozen=True, kw_only=True, tag="login"):
 
 class RevokeRequest(_Request, frozen=True, kw_only=True, tag="revoke"):
     """One grant to revoke upstream."""
+
+
+class CheckRequest(_Request, frozen=True, kw_only=True, tag="check"):
+    """A server to be asked whether people can log in there as the settings say."""
 
 
 class ProbeRequest(msgspec.Struct, frozen=True, kw_only=True, tag="probe"):
@@ -253,7 +258,7 @@ def _conceal(wanted: type, value: object) -> object:
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_reveal)
-Request = MintRequest | LoginRequest | RevokeRequest | ProbeRequest | LoginAnswer
+Request = MintRequest | LoginRequest | RevokeRequest | CheckRequest | ProbeRequest | LoginAnswer
 _request_decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request, dec_hook=_conceal)
 Message = Hello | Minted | Failed | LoginStep | GrantGiven | Done | Probed
 _answer_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)

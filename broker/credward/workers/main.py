@@ -21,6 +21,7 @@ from credward.errors import BrokerError, Failure, Kind
 from credward.providers.io import Machine, WorkerIo
 from credward.providers.login_io import WorkerLoginIo
 from credward.providers.provider import (
+    CheckingProvider,
     Grant,
     HttpRequest,
     LoginMethod,
@@ -39,6 +40,7 @@ from credward.workers.environment import rules_of
 from credward.workers.exchange import Exchange, seal
 from credward.workers.link import (
     MAX_LINE,
+    CheckRequest,
     Done,
     Failed,
     GrantGiven,
@@ -172,6 +174,8 @@ class _Worker:
                 return self._login(request)
             case RevokeRequest():
                 return self._revoke(request)
+            case CheckRequest():
+                return self._check(request)
             case ProbeRequest():
                 return self._probe(request)
             case LoginAnswer():
@@ -263,6 +267,14 @@ class _Worker:
             )
         return Done()
 
+    def _check(self, request: CheckRequest) -> Message:
+        provider = self._load()
+        if hasattr(provider, "check"):
+            cast("CheckingProvider", provider).check(
+                self._provider_request(request), self._io(request)
+            )
+        return Done()
+
     def _probe(self, request: ProbeRequest) -> Message:
         from credward.providers.upstream import Asked, ask  # noqa: PLC0415 - only its worker needs it
 
@@ -282,7 +294,7 @@ class _Worker:
 
     def _io(
         self,
-        request: MintRequest | RevokeRequest,
+        request: MintRequest | RevokeRequest | CheckRequest,
         *,
         before_send: Callable[[HttpRequest], None] | None = None,
         keep_grant: Callable[[Grant], None] | None = None,
@@ -295,7 +307,9 @@ class _Worker:
             used_up=self._used_up,
         )
 
-    def _machine(self, request: MintRequest | LoginRequest | RevokeRequest) -> Machine:
+    def _machine(
+        self, request: MintRequest | LoginRequest | RevokeRequest | CheckRequest
+    ) -> Machine:
         return Machine(
             clock=SystemClock(),
             now=request.now,

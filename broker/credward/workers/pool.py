@@ -20,6 +20,7 @@ from credward.upstream import Reply
 from credward.workers.environment import PROBE, rules_of
 from credward.workers.lane import JournalMaker, Lane, Rotating, TimeAllowed
 from credward.workers.link import (
+    CheckRequest,
     GrantGiven,
     LoginAnswer,
     LoginRequest,
@@ -155,6 +156,16 @@ class WorkerPool:
         )
         async with self._errand(provider, deadline, over) as worker:
             await worker.revoke(request)
+
+    async def check(self, provider: str, request: CheckRequest, *, deadline: float) -> None:
+        """Ask a server whether people can log in there; raise `BrokerError` if not."""
+        over = Failure.of(
+            Kind.TIMED_OUT,
+            f'"{request.credential}" has a server that did not answer within {deadline:g} s: '
+            "check issuer, network and proxy",
+        )
+        async with self._errand(provider, deadline, over) as worker:
+            await worker.check(request)
 
     async def probe(self, request: ProbeRequest, *, deadline: float) -> Reply:
         """Ask one question of the service that takes a token, in a worker of its own.

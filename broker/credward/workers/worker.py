@@ -21,6 +21,7 @@ from credward.upstream import Reply
 from credward.workers.environment import build_environment, rules_of
 from credward.workers.link import (
     MAX_LINE,
+    CheckRequest,
     Done,
     Failed,
     GrantGiven,
@@ -151,6 +152,11 @@ class Worker:
         if not isinstance(await self._ask(request, "revocation"), Done):
             raise self._wrong("revocation")
 
+    async def check(self, request: CheckRequest) -> None:
+        """Ask a server whether people can log in there."""
+        if not isinstance(await self._ask(request, "check"), Done):
+            raise self._wrong("check")
+
     async def probe(self, request: ProbeRequest) -> Reply:
         """Ask one question of the service that takes a token."""
         message = await self._ask(request, "probe")
@@ -159,7 +165,9 @@ class Worker:
         return message.reply
 
     async def _ask(
-        self, request: MintRequest | LoginRequest | RevokeRequest | ProbeRequest, what: str
+        self,
+        request: MintRequest | LoginRequest | RevokeRequest | CheckRequest | ProbeRequest,
+        what: str,
     ) -> MintedToken | GrantGiven | Done | Probed:
         answer = self._receiver.expect()
         self._send(request)
@@ -224,7 +232,13 @@ class Worker:
     # --- work
 
     def _send(
-        self, request: MintRequest | LoginRequest | RevokeRequest | ProbeRequest | LoginAnswer
+        self,
+        request: MintRequest
+        | LoginRequest
+        | RevokeRequest
+        | CheckRequest
+        | ProbeRequest
+        | LoginAnswer,
     ) -> None:
         """Write the request at once and wipe it; a transport might keep it for later."""
         try:

@@ -16,7 +16,7 @@ import msgspec
 
 from credward.cli.add.block import Wanted, with_block, with_default
 from credward.cli.add.signals import heeded, held
-from credward.cli.add.trial import Trial, Written, stays, tried, what_next
+from credward.cli.add.trial import Trial, Written, tried, what_next
 from credward.cli.config import read_config
 from credward.cli.output import format_duration, plain, print_json
 from credward.cli.recording import record_places
@@ -116,7 +116,7 @@ def carry_out(
         prepare()
         with heeded():
             trial = tried(change.name)
-        if trial.failure is not None and not stays(trial.failure) and not options.keep:
+        if not trial.stays and not options.keep:
             written.take_back()
             return msgspec.structs.replace(trial, taken_back=True)
     return trial

@@ -26,6 +26,15 @@ _MINT, _ANSWER = 35.0, 40.0
 _WRONG = frozenset(
     {Kind.BAD_REQUEST, Kind.PROVIDER_REFUSED, Kind.FIX_CONFIGURATION, Kind.RECURSION}
 )
+# A login would end like that: the server is another one, or cannot be reached from here.
+_OF_SERVERS = frozenset(
+    {
+        Kind.FIX_CONFIGURATION,
+        Kind.PROVIDER_REFUSED,
+        Kind.PROVIDER_UNREACHABLE,
+        Kind.TIMED_OUT,
+    }
+)
 # A command of ours mends it, and the block stays as it is.
 _MENDED = re.compile(r"\brun (credward (?:login|unlock|secret (?:set|allow))\b[^,;:()]*)")
 # For every other kind: the block stays, and this comes next. What the next command is depends on
@@ -47,15 +56,22 @@ _NOT_IN_FORCE = {
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """How a mint went: its result, or the failure; *in_force*: the daemon has the block.
 
-    *taken_back*: the old file is in place again.
-    *said* is the last line that a program wrote to its standard error, masked; "" if none.
+    *unfit*: nobody could log in, because of what *failure* says. *taken_back*: the old
+    file is in place again. *said* is the last line that a program wrote to its standard error,
+    masked; "" if none.
     """
 
     in_force: bool
     minted: wire.RefreshResult | None = None
     failure: Failure | None = None
     said: str = ""
+    unfit: bool = False
     taken_back: bool = False
+
+    @property
+    def stays(self) -> bool:
+        """Whether the block stays in the file."""
+        return not self.unfit and (self.failure is None or stays(self.failure))
 
 
 class Written(Reversible):
@@ -116,8 +132,21 @@ def tried(name: str, client: Client | None = None) -> Trial:
         in_force = True
         return Trial(in_force=True, minted=client.refresh(name, _MINT))
     except BrokerError as error:
-        said = last_words(client, name, error) if client is not None and in_force else ""
-        return Trial(in_force=in_force, failure=error.failure, said=said)
+        if client is None or not in_force:
+            return Trial(in_force=in_force, failure=error.failure)
+        if error.kind is Kind.LOGIN_REQUIRED and (unfit := _unfit(client, name)) is not None:
+            return Trial(in_force=True, failure=unfit, unfit=True)
+        return Trial(in_force=True, failure=error.failure, said=last_words(client, name, error))
+
+
+def _unfit(client: Client, name: str) -> Failure | None:
+    """Return why nobody could log in, None if nothing is known against it."""
+    try:
+        client.login_check(name)
+    except BrokerError as error:
+        # Others say nothing about the server: this caller may not ask, or the store is locked.
+        return error.failure if error.kind in _OF_SERVERS else None
+    return None
 
 
 def stays(failure: Failure) -> bool:
@@ -129,6 +158,8 @@ def what_next(name: str, trial: Trial) -> str:
     """Return what to type after a failure that leaves the block in the file."""
     assert trial.failure is not None
     failure = trial.failure
+    if trial.unfit:
+        return f"credward login {name}"
     if failure.kind in _WRONG and (mended := _MENDED.search(failure.message)) is not None:
         return f"{mended[1].strip()}, then credward get {name}"
     table = _IN_FORCE if trial.in_force else _NOT_IN_FORCE

@@ -42,6 +42,11 @@ class ManageApi:
         start = read_body(http_request.body, wire.LoginStart)
         return _answer(await self._service.login(http_request.peer, check_name(name), start))
 
+    async def check(self, http_request: HttpRequest, name: str) -> HttpResponse:
+        """Ask the server whether people can log in there."""
+        await self._service.login_check(http_request.peer, check_name(name))
+        return _answer(wire.Nothing())
+
     async def events(self, http_request: HttpRequest, login_id: str) -> HttpResponse:
         """Return events as they come, one JSON line each."""
         after = int(number(http_request.query, "after", most=1e6) or 0)
@@ -144,6 +149,12 @@ MANAGE_ROUTES: tuple[Route, ...] = (
         summary="Start a login, or join the current one",
         body=wire.LoginStart,
         answer=wire.LoginStarted,
+    ),
+    Route(
+        verb="POST",
+        path="/v1/grants/{name}/check",
+        call=ManageApi.check,
+        summary="Ask its server whether people can log in there",
     ),
     Route(
         verb="DELETE",

@@ -13,7 +13,7 @@ from credward.errors import BrokerError
 from credward.providers.oauth.client import OAuthClient
 from credward.providers.oauth.grants import HeldGrant, read_grant
 from credward.providers.oauth.login import log_in_by_browser, log_in_by_device
-from credward.providers.oauth.server import find_server
+from credward.providers.oauth.server import check_server, find_server
 from credward.providers.oauth.tokens import (
     read_account,
     read_end_of_grant,
@@ -62,6 +62,10 @@ class OAuthProvider:
         if method == "device":
             return log_in_by_device(token_request, io)
         return log_in_by_browser(token_request, io)
+
+    def check(self, token_request: ProviderRequest, io: Io) -> None:
+        """Check that the server is there, is the one that is meant, and has a login."""
+        check_server(token_request, io)
 
     def revoke(self, token_request: ProviderRequest, io: Io) -> None:
         """Revoke the refresh token, and with it what the server hung on it (RFC 7009)."""

@@ -17,8 +17,13 @@ from credward.providers.oauth.answers import read_json, refuse_status
 from credward.providers.provider import HttpRequest, Io, ProviderRequest, nothing_sent
 from credward.settings.oauth import Settings
 
-__all__ = ["AuthorizationServer", "find_server"]
+__all__ = ["AuthorizationServer", "check_server", "find_server"]
 
+# What each way to log in asks; the settings or the metadata name it.
+_FLOWS = {
+    "browser": ("authorization_endpoint", "token_endpoint"),
+    "device": ("device_authorization_endpoint", "token_endpoint"),
+}
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]+")
 
 
@@ -91,6 +96,26 @@ def find_server(token_request: ProviderRequest, io: Io, *wanted: str) -> Authori
     )
 
 
+def check_server(token_request: ProviderRequest, io: Io) -> None:
+    """Raise `BrokerError` if no login can begin: no metadata, of another issuer, or without one.
+
+    Settings that name all endpoints of a login themselves need no metadata.
+    """
+    settings = token_request.settings
+    assert isinstance(settings, Settings)
+    flows = [_FLOWS[each] for each in settings.meaning.grant.logins]
+    if not flows or any(all(getattr(settings, name) for name in flow) for flow in flows):
+        return
+    server = find_server(token_request, io, *flows[0], *flows[-1])
+    if not any(all(getattr(server, name) for name in flow) for flow in flows):
+        raise BrokerError(
+            Kind.FIX_CONFIGURATION,
+            f'"{token_request.credential}" has a server on which nobody can log in, its metadata '
+            "names no authorization_endpoint and no device_authorization_endpoint with a "
+            "token_endpoint: correct issuer, or set them",
+        )
+
+
 def _fetch(credential: str, settings: Settings, io: Io) -> Mapping[str, Any]:
     assert settings.issuer is not None
     host = urlsplit(settings.issuer).hostname or ""
@@ -110,8 +135,8 @@ def _fetch(credential: str, settings: Settings, io: Io) -> Mapping[str, Any]:
                 raise BrokerError(
                     Kind.FIX_CONFIGURATION,
                     f'"{credential}" got no token, {settings.issuer} names another issuer in its '
-                    "metadata: run credward config edit and set issuer to exactly that, with its "
-                    "last slash",
+                    "metadata: set issuer to exactly that, with its last slash "
+                    "(credward config edit)",
                 )
             return metadata
         if response.status not in {400, 404, 405, 410}:
@@ -120,7 +145,7 @@ def _fetch(credential: str, settings: Settings, io: Io) -> Mapping[str, Any]:
     raise BrokerError(
         Kind.PROVIDER_REFUSED,
         f'"{credential}" got no token, {settings.issuer} publishes no metadata: '
-        "run credward config edit and correct issuer, or set token_endpoint",
+        "correct issuer, or set token_endpoint (credward config edit)",
     )
 
 

@@ -240,9 +240,7 @@ def test_t9_a_server_that_is_away(server, io):
 def test_t15_no_failure_of_the_metadata_uses_the_grant(server, io):
     """A portal in front of it, or an outage: the token endpoint was not asked."""
     server.well_known = "/elsewhere"
-    with pytest.raises(
-        BrokerError, match="publishes no metadata: run credward config edit"
-    ) as caught:
+    with pytest.raises(BrokerError, match="publishes no metadata: correct issuer") as caught:
         mint(server, io, grant="rt")
 
     assert (caught.value.kind, caught.value.failure.sent) == (Kind.PROVIDER_REFUSED, "no")

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from credward.errors import BrokerError, Kind
-from credward.providers.oauth.server import find_server
+from credward.providers.oauth.server import check_server, find_server
 from credward.providers.provider import HttpResponse, ProviderRequest
 from credward.settings.oauth import Settings
 from fakes.io import FakeIo
@@ -21,7 +21,7 @@ METADATA = {
 }
 
 
-def find(metadata=METADATA, *wanted, status=200, at=None, body=None, **words):
+def find(metadata=METADATA, *wanted, status=200, at=None, body=None, by=find_server, **words):
     """Look the server up; return it with the URLs that were asked for."""
 
     def answer(request):
@@ -37,7 +37,7 @@ def find(metadata=METADATA, *wanted, status=200, at=None, body=None, **words):
     settings = msgspec.convert({"issuer": ISSUER, "client_id": "c"} | words, Settings)
     request = ProviderRequest(credential="gateway", settings=settings)
     try:
-        return find_server(request, io, *(wanted or ("token_endpoint",))), io
+        return by(request, io, *wanted or ("token_endpoint",)), io
     finally:
         assert all(each.method == "GET" and not each.body for each in io.requests)
 
@@ -72,7 +72,7 @@ def test_a_slash_at_the_end():
 def test_another_issuer_is_refused(issuer):
     """RFC 8414 section 3.3; and what it calls itself is not repeated."""
     with pytest.raises(
-        BrokerError, match="another issuer in its metadata: run credward config edit"
+        BrokerError, match="another issuer in its metadata: set issuer to exactly that"
     ) as caught:
         find(METADATA | {"issuer": issuer})
 
@@ -108,7 +108,7 @@ def test_an_issuer_without_metadata_is_named_in_full():
 
     assert caught.value.message.endswith(
         f" got no token, {issuer} publishes no metadata: "
-        "run credward config edit and correct issuer, or set token_endpoint"
+        "correct issuer, or set token_endpoint (credward config edit)"
     )
 
 
@@ -187,3 +187,38 @@ def test_n10_hosts_that_only_metadata_names_are_told_apart():
     assert server.is_learned("https://10.0.0.7/t")
     assert not server.is_learned("https://login.example.com/a")
     assert not server.is_learned("https://d.corp/other")
+
+
+def check(metadata=METADATA, **words):
+    """Have it checked before the first login; return what was asked for."""
+    return find(metadata, by=lambda request, io, _: check_server(request, io), **words)[1].requests
+
+
+@pytest.mark.parametrize("ways", [("authorization_endpoint",), ("device_authorization_endpoint",)])
+def test_a_server_with_one_way_to_log_in_is_good(ways):
+    """The other one is for another person."""
+    endpoints = dict.fromkeys(ways, "https://login.example.com/x")
+    metadata = {"issuer": ISSUER, "token_endpoint": "https://login.example.com/t", **endpoints}
+
+    assert len(check(metadata)) == 1
+
+
+@pytest.mark.parametrize("without", ["authorization_endpoint", "token_endpoint"])
+def test_a_server_on_which_nobody_can_log_in_is_refused(without):
+    """Known before anybody tries; another server gives the same line as to a login."""
+    metadata = {name: value for name, value in METADATA.items() if name != without}
+    with pytest.raises(BrokerError, match="a server on which nobody can log in") as caught:
+        check(metadata)
+    assert caught.value.kind is Kind.FIX_CONFIGURATION
+    with pytest.raises(BrokerError, match="publishes no metadata"):
+        check(status=404)
+    with pytest.raises(BrokerError, match="names another issuer"):
+        check(METADATA | {"issuer": "https://evil.example.com"})
+
+
+def test_endpoints_that_the_settings_name_are_not_looked_up():
+    """A server without metadata; nor where nobody logs in."""
+    urls = {name: url for name, url in METADATA.items() if name != "issuer"}
+
+    assert check(status=404, **urls) == []
+    assert check(status=404, grant_type="refresh_token") == []

@@ -102,6 +102,8 @@ class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
     known. *life*: how long its tokens last, in seconds, as seen in mints. *refresh_at*: when the
     next one is minted without a request, null if it needs one. *last_asked_by*: the name of the
     harness or program that asked last; it works in the folder *last_asked_in*, null if unknown.
+    *denied_at*: when a token of it was last denied, to *denied_to* in *denied_in*; *denied_by* is
+    the rule, null if none permits it or the caller belongs to another user.
     *doubt*: why its token, which is still handed out, is probably refused where it is used.
     *asks*, *mints*, *failures* (mints that failed) and *waits* (asks that waited for a mint) count
     since the daemon's start.
@@ -125,6 +127,10 @@ class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
     failure: Failure | None = None
     life: float | None = None
     doubt: Failure | None = None
+    denied_at: float | None = None
+    denied_to: str | None = None
+    denied_in: str | None = None
+    denied_by: str | None = None
     asks: int = 0
     mints: int = 0
     failures: int = 0

@@ -90,6 +90,30 @@ def test_what_is_out_of_reach_stays(daemon: RunningDaemon, program: MintProgram)
     assert names(daemon) == ["x"]
 
 
+def test_a_shell_with_an_authority_is_set_up_before_get(
+    daemon: RunningDaemon, program: MintProgram
+) -> None:
+    """Else the first command that is named would be denied; the second one works after it."""
+    authority = daemon.home / "corp.pem"
+    trustme.CA().cert_pem.write_to_path(str(authority))
+    words = ("--set", "base_url=https://llm.example.com", "--", str(program.path))
+    get = "credward get x --base-url https://llm.example.com"
+    plain = cli(daemon, "add", "x", *words)
+    done = cli(daemon, "add", "x", "--replace", *words, NODE_EXTRA_CA_CERTS=str(authority))
+
+    assert f"next: {get}, or credward setup claude-code x\n" in plain.stdout
+    assert "next: credward setup claude-code x, which allows what this shell sets" in done.stdout
+    assert done.stdout.endswith(f", then {get}\n")
+
+
+def test_a_key_that_is_stored_does_not_end(daemon: RunningDaemon) -> None:
+    """It was not minted."""
+    cli(daemon, "secret", "set", "k", given=canary("k"))
+    done = cli(daemon, "add", "x", "--provider", "static", "--set", 'secret={ store = "k" }')
+
+    assert "found the key, which does not end by itself\n" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("served", "metadata", "said"),
     [
@@ -308,7 +332,7 @@ def test_a_key_in_a_shell_file_moves_into_the_store(daemon: RunningDaemon, comme
         terminal.wait_for("Add claude?")
         unchanged = (rc.read_text(), written(daemon))
         terminal.type("y\n")
-        terminal.wait_for("minted a token")
+        terminal.wait_for("found the key")
         terminal.wait_for("Comment this line out")
         terminal.type(comment + "\n")
         assert terminal.end() == 0

@@ -40,6 +40,29 @@ def fake_az(folder: Path) -> tuple[Path, str]:
     return program, token
 
 
+def test_the_last_denial_is_shown_until_somebody_is_served(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """Below the table, with what explains it; after that in the detail of the one only."""
+    daemon = start_daemon(program.block("gateway", base_url=f'"{GATEWAY}"'))
+    assert "denied" not in cli(daemon, "status").stdout
+    denied = cli(daemon, "get", "gateway", ANTHROPIC_BASE_URL="https://evil.example")
+    assert denied.returncode == 77
+    table = cli(daemon, "status").stdout.splitlines()
+    (line,) = [each for each in table if "was last denied" in each]
+    shown = cli(daemon, "status", "gateway").stdout.splitlines()
+    (detail,) = [each for each in shown if each.startswith("last denied:")]
+
+    assert line.startswith('"gateway" was last denied to ')
+    assert "(base-url)" in line
+    assert line.endswith("ago: run credward audit tail gateway")
+    assert detail.endswith("ago: run credward audit tail gateway")
+    assert "base-url" in cli(daemon, "audit", "tail", "gateway").stdout
+    assert cli(daemon, "get", "gateway", "--base-url", GATEWAY).returncode == 0
+    assert "was last denied" not in cli(daemon, "status").stdout
+    assert "last denied:" in cli(daemon, "status", "gateway").stdout
+
+
 def test_s15_a_token_for_one_service_goes_to_its_hosts_only(
     start_daemon: DaemonFactory, tmp_path: Path
 ) -> None:

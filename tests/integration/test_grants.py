@@ -457,6 +457,16 @@ def test_a_lock_without_a_passphrase_is_refused_before_it_locks(
     assert cli(daemon, "get", "demo").returncode == 0
 
 
+def test_a_lock_of_a_locked_store_asks_for_nothing(daemon: RunningDaemon) -> None:
+    """The passphrase of the first one stays the one that opens it."""
+    lock(daemon)
+    again = cli(daemon, "lock", given="")
+
+    assert (again.returncode, again.stderr) == (0, "")
+    assert again.stdout.startswith("it is locked already: ")
+    assert unlock(daemon).stdout == "unlocked\n"
+
+
 def test_what_needs_no_login_says_so(start_daemon: DaemonFactory) -> None:
     """And where its token comes from."""
     daemon = start_daemon(KEY + LOCAL)

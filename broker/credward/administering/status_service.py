@@ -205,7 +205,10 @@ class StatusService:
         if state is State.EMPTY and failure is None and (refused := self._facts.refusal(config)):
             state, failure = State.PARKED, wire.Failure.of(refused)
         token = view.token_id and self._driver.facts(config.name, view.token_id)
-        asker, folder = self._last_asker(config.name, viewer)
+        asker, folder = self._asker(self._metrics.askers.get(config.name), viewer)
+        denial = self._gate.last_denial(config.name)
+        denied, denied_in = self._asker(denial.caller if denial else None, viewer)
+        ours = denial is not None and denial.caller.uid == viewer.uid
         return wire.CredentialStatus(
             name=config.name,
             provider=config.provider,
@@ -223,6 +226,10 @@ class StatusService:
             last_asked_pid=asker.process.pid if asker is not None and asker.process else None,
             failure=failure,
             doubt=wire.Failure.of(view.doubt) if view.doubt else None,
+            denied_at=denial.at if denial else None,
+            denied_to=denied.name if denied else None,
+            denied_in=denied_in,
+            denied_by=denial.rule if denial and ours else None,
             life=view.life,
             login_ends_at=grant.ends_at if grant else None,
             asks=self._metrics.asks.get(config.name, 0),
@@ -264,9 +271,8 @@ class StatusService:
             unsaved=view.unsaved,
         )
 
-    def _last_asker(self, credential: str, viewer: Caller) -> tuple[Asker | None, str | None]:
-        """Return who asked last and where it works; other users do not see the latter."""
-        caller = self._metrics.askers.get(credential)
+    def _asker(self, caller: Caller | None, viewer: Caller) -> tuple[Asker | None, str | None]:
+        """Return who asked and where it works; other users do not see the latter."""
         if caller is None:
             return None, None
         asker = asker_of(caller)

@@ -8,6 +8,7 @@ import click
 
 from credward.cli.standard_input import read_text
 from credward.cli.start import reach
+from credward.client import Client
 from credward.errors import BrokerError, Kind
 
 __all__ = ["command", "read_passphrase"]
@@ -25,9 +26,21 @@ def command(passphrase_stdin: bool, keep: bool) -> None:
 
     It stays locked when the daemon restarts.
     """
+    client = reach(start=True, timeout=10.0)
+    if _is_locked(client):
+        click.echo("it is locked already: nothing is handed out until you run credward unlock")
+        return
     passphrase = None if keep else read_passphrase(from_stdin=passphrase_stdin, confirm=True)
-    reach(start=True, timeout=10.0).lock(passphrase)
+    client.lock(passphrase)
     click.echo("locked: nothing is handed out until you run credward unlock")
+
+
+def _is_locked(client: Client) -> bool:
+    try:
+        return client.statuses().locked
+    except BrokerError:
+        # Not for this caller; whether it may lock is decided there.
+        return False
 
 
 def read_passphrase(*, from_stdin: bool, confirm: bool) -> str:

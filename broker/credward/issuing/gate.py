@@ -25,7 +25,7 @@ from credward.issuing.asking import (
 )
 from credward.issuing.authorized import Authorized
 from credward.issuing.choices import Choices, Chosen
-from credward.issuing.recording import Recorder
+from credward.issuing.recording import Denial, Recorder
 from credward.policy.base_url import check_base_url
 from credward.policy.engine import Decision, PolicyEngine, Resource
 from credward.policy.redirects import check_folder
@@ -80,6 +80,7 @@ class Gate:
         self._folder_of = folder_of
         self._asked = asked
         self._counter = itertools.count(1)
+        self._denials: dict[str, Denial] = {}
 
     def authorize(
         self, action: str, peer: Peer, token_request: TokenRequest
@@ -118,6 +119,10 @@ class Gate:
         if active.choices.need_folder and caller.pid is not None:
             folder = self._folder_of(caller.pid)
         return active.choices.pick(active.config, folder=folder, agent=caller.harness)
+
+    def last_denial(self, credential: str) -> Denial | None:
+        """Return the last denial of a token of *credential*; a restart forgets it."""
+        return self._denials.get(credential)
 
     @property
     def config(self) -> Config:
@@ -196,10 +201,18 @@ class Gate:
                 credential.base_urls, credential.allowed_flags, folder, name=credential.name
             )
         if reason is not None:
-            self._recorder.denied(
+            self._denied(
                 authorized.action, credential.name, token_request.format, authorized.caller, rule
             )
             raise BrokerError(Kind.DENIED, f'"{credential.name}" {reason}')
+
+    def _denied(
+        self, action: str, credential: str, format_name: str, caller: Caller, rule: str | None
+    ) -> None:
+        denial = self._recorder.denied(action, credential, format_name, caller, rule)
+        # Of names that do not exist there are too many.
+        if action == "Issue" and credential in self.config.credentials:
+            self._denials[credential] = denial
 
     def _require(
         self,
@@ -254,7 +267,7 @@ class Gate:
                 "this version does not support: remove that from the policy"
             )
         rule = decision.rules[0] if decision.rules else None
-        self._recorder.denied(action, resource.credential, format_name, caller, rule)
+        self._denied(action, resource.credential, format_name, caller, rule)
         raise BrokerError(Kind.DENIED, f"{subject} {reason}")
 
 

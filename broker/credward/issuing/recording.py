@@ -7,13 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
+import msgspec
+
 from credward.audit import AuditEntry, AuditLog
 from credward.callers.caller import Caller
 from credward.clock import Clock
 from credward.errors import Kind
 from credward.issuing.authorized import Authorized
 
-__all__ = ["Recorder"]
+__all__ = ["Denial", "Recorder"]
+
+
+class Denial(msgspec.Struct, frozen=True, kw_only=True):
+    """Who was denied something, when (Unix seconds), and by which rule, None: no rule permits."""
+
+    at: float
+    caller: Caller
+    rule: str | None
 
 
 class Recorder:
@@ -25,11 +35,12 @@ class Recorder:
 
     def denied(
         self, action: str, credential: str, format_name: str, caller: Caller, rule: str | None
-    ) -> None:
+    ) -> Denial:
         """Record that policy said no."""
+        now = self._clock.now()
         self._audit.record(
             AuditEntry.of(
-                self._clock.now(),
+                now,
                 caller,
                 action=action,
                 credential=credential,
@@ -39,6 +50,7 @@ class Recorder:
                 rule=rule,
             )
         )
+        return Denial(at=now, caller=caller, rule=rule)
 
     def failed(self, authorized: Authorized, kind: Kind) -> None:
         """Record that an allowed request got no token."""

@@ -99,7 +99,7 @@ def logins(listed: StatusList, viewer: Viewer) -> list[str]:
 
 def problems(listed: StatusList, viewer: Viewer) -> Iterator[str]:
     """Yield the problems, each once even if several credentials share the grant."""
-    yield from (plain(each) for each in _failures(listed))
+    yield from (plain(each) for each in _failures(listed, viewer))
     for warning in listed.warnings:
         yield f"warning: {plain(warning)}"
     if not listed.locked and listed.store and listed.store != "not opened":
@@ -120,7 +120,7 @@ def _marked(name: str, listed: StatusList, viewer: Viewer) -> str:
     return f"{name} *" if name == viewer.active_name(listed.active) else name
 
 
-def _failures(listed: StatusList) -> Iterator[str]:
+def _failures(listed: StatusList, viewer: Viewer) -> Iterator[str]:
     if listed.locked:
         yield "the store is locked: run credward unlock"
     told = set()
@@ -132,6 +132,8 @@ def _failures(listed: StatusList) -> Iterator[str]:
             yield f"{each.failure.message}{again}"
         if each.doubt is not None:
             yield each.doubt.message
+        if each.denied_at is not None and each.denied_at > (each.last_asked_at or 0.0):
+            yield f'"{each.name}" was last denied {_denied(each, viewer, listed.now)}'
     for grant in listed.grants:
         if grant.name in shown and grant.ambiguous_at is not None:
             names = ", ".join(grant.credentials)
@@ -158,6 +160,7 @@ def detail(listed: StatusList, viewer: Viewer) -> Iterator[str]:
         ("for hosts", ", ".join(each.base_urls) or "any"),
         *([] if grant is None else _of_grant(grant, now)),
         ("last asked by", _asked(each, viewer, now)),
+        ("last denied", _denied(each, viewer, now)),
         ("asks", f"{each.asks}, {each.waits} of them waited for a mint"),
         ("mints", f"{each.mints}, and {each.failures} failed"),
         ("last failure", None if each.failure is None else each.failure.kind),
@@ -191,6 +194,17 @@ def _asked(status: CredentialStatus, viewer: Viewer, now: float) -> str | None:
     pid = f" (pid {status.last_asked_pid})" if status.last_asked_pid else ""
     when = "" if status.last_asked_at is None else f", {_ago(status.last_asked_at, now)}"
     return f"{text}{pid}{when}"
+
+
+def _denied(status: CredentialStatus, viewer: Viewer, now: float) -> str | None:
+    """Return to whom it was last denied, and the command that tells why; None: to nobody."""
+    if status.denied_at is None:
+        return None
+    whom = status.denied_to or "somebody"
+    folder = "" if status.denied_in is None else f" in {viewer.short(status.denied_in)}"
+    rule = "" if status.denied_by is None else f" ({status.denied_by})"
+    when = _ago(status.denied_at, now)
+    return f"to {whom}{folder}{rule}, {when}: run credward audit tail {status.name}"
 
 
 def _doubtful(listed: StatusList) -> Container[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from credward.errors import BrokerError, Failure, Kind, login_required
 from credward.issuing.released import Released
 from credward.store.journal import GrantFields
 from credward.tokens import TokenRequest
-from unit.administering.services import AGENT, PERSON, Services
+from unit.administering.services import AGENT, OWNER, PERSON, Peer, Services
 from unit.grants.rig import GRANT
 
 
@@ -86,6 +87,23 @@ async def test_how_the_last_login_failed_is_said_until_one_works(services: Servi
     await services.give("alice")
     (grant,) = (await services.asked.status.statuses(PERSON)).grants
     assert (grant.login_failure, grant.login_failed_at, grant.failure) == (None, None, None)
+
+
+async def test_a_denial_is_seen_by_its_user_in_full_and_by_others_in_part(
+    services: Services,
+) -> None:
+    """Rule and folder are the caller's business; that somebody was denied is everybody's."""
+    stranger = Peer(msgspec.structs.replace(OWNER, uid=1001))
+    with pytest.raises(BrokerError):
+        services.asked.gate.authorize("Issue", stranger, TokenRequest(credential=GRANT))
+    (seen,) = [
+        each
+        for each in (await services.asked.status.statuses(PERSON)).credentials
+        if each.name == GRANT
+    ]
+
+    assert (seen.denied_at, seen.denied_to) == (services.clock.now(), "credward")
+    assert (seen.denied_in, seen.denied_by) == (None, None)
 
 
 async def test_counters_and_states_for_scrapers(services: Services) -> None:

@@ -202,6 +202,30 @@ def test_another_credential_is_decided_on_as_if_it_had_been_named(tmp_path: Path
     assert instead.request_id != asked.request_id
 
 
+async def test_the_last_denial_of_a_token_is_remembered(tmp_path: Path) -> None:
+    """Of a credential that exists, whatever else is denied; by the rule that was in the log."""
+    rule = '@id("none") forbid (principal, action, resource == Credential::"alpha");'
+    bench = Bench(tmp_path, PERMITS + rule, default="beta")
+    await bench.denial("alpha", grant=True)
+    assert bench.gate.last_denial("alpha") is None
+    await bench.denial("alpha")
+    bench.issue("beta")
+    found = bench.gate.last_denial("alpha")
+
+    assert found is not None
+    assert (found.caller, found.rule) == (PERSON.identify(), bench.lines()[-1]["rule"])
+    assert found.at == FakeClock().now()
+    assert bench.gate.last_denial("beta") is None
+
+
+async def test_denials_of_names_that_do_not_exist_are_not_remembered(tmp_path: Path) -> None:
+    """There is no end of them."""
+    bench = Bench(tmp_path)
+    await bench.denial("alfa")
+
+    assert bench.gate.last_denial("alfa") is None
+
+
 @pytest.mark.parametrize(
     ("ancestors", "complete", "refused"),
     [

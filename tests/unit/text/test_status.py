@@ -229,3 +229,22 @@ def test_a_login_that_failed_is_shown_in_the_detail() -> None:
     assert "last login:     failed 3m00s ago (timed-out): nobody came" in [
         *text_of(listed, ADA, in_detail=True)
     ]
+
+
+def test_a_denial_is_said_below_the_table_until_somebody_is_served() -> None:
+    """Then only in the detail: to whom, where, by which rule, when, and what tells more."""
+    one = replace(
+        ONE, denied_at=70.0, denied_to="codex", denied_in="/h/ada/x", denied_by="base-url"
+    )
+    words = "to codex in ~/x (base-url), 30s ago: run credward audit tail gateway"
+    newer = StatusList(now=100.0, pid=1, credentials=[replace(one, denied_at=90.0)])
+    never = replace(one, last_asked_at=None, denied_in=None, denied_by=None)
+
+    assert [*problems(StatusList(now=100.0, pid=1, credentials=[one]), ADA)] == []
+    assert f"last denied:    {words}" in [
+        *text_of(StatusList(now=100.0, pid=1, credentials=[one]), ADA, in_detail=True)
+    ]
+    assert [*problems(newer, ADA)] == [f'"gateway" was last denied {words.replace("30s", "10s")}']
+    assert [*problems(StatusList(now=100.0, pid=1, credentials=[never]), ADA)] == [
+        '"gateway" was last denied to codex, 30s ago: run credward audit tail gateway'
+    ]

@@ -22,10 +22,18 @@ from credward.cli.output import format_duration, plain, print_json
 from credward.cli.recording import record_places
 from credward.cli.setup.settings_file import diff
 from credward.cli.start import paths
+from credward.cli.surroundings import report
 from credward.config import CredentialConfig, load_config
 from credward.errors import BrokerError, ConfigErrors, Kind
+from credward.paths import environment
+from credward.policy.base_url import check_base_url
+from credward.policy.client_variables import read_claims
 
 __all__ = ["Options", "Plan", "add", "after_mint", "carry_out", "plan", "tell"]
+
+
+# How long the files that the environment names may take (seconds).
+_PATIENCE = 4.0
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,12 +198,12 @@ def _complain(trial: Trial) -> None:
 def _tell_minted(trial: Trial) -> None:
     assert trial.minted is not None
     result = trial.minted
-    life = (
-        "without a known end"
-        if result.expires_at is None
-        else f"that lasts {format_duration(result.expires_at - result.issued_at)}"
-    )
-    click.echo(f"minted a token {life}")
+    stored = load_config(paths()).credentials[result.credential].meaning.handed_out is not None
+    what = "found the key, which" if stored else "minted a token that"
+    if result.expires_at is None:
+        click.echo(f"{what} does not end by itself")
+    else:
+        click.echo(f"{what} lasts {format_duration(result.expires_at - result.issued_at)}")
 
 
 def after_mint(credential: CredentialConfig) -> str:
@@ -205,7 +213,22 @@ def after_mint(credential: CredentialConfig) -> str:
         get += f" --base-url {credential.base_urls[0]}"
     if credential.meaning.kind == "aws":
         return f"{get} --format json"
-    return f"{get}, or credward setup claude-code {credential.name}"
+    setup = f"credward setup claude-code {credential.name}"
+    if _shell_is_refused(credential):
+        # Until set-up has allowed it, `get` is denied in this shell.
+        return f"{setup}, which allows what this shell sets for TLS or as a proxy, then {get}"
+    return f"{get}, or {setup}"
+
+
+def _shell_is_refused(credential: CredentialConfig) -> bool:
+    """Return whether a certificate authority or a proxy of this shell keeps its token back."""
+    try:
+        flags = read_claims(report(environment(), _PATIENCE)).flags
+    except BrokerError:
+        # The file of an authority does not answer: then `get` gets nothing either.
+        return True
+    place = next(iter(credential.base_urls), None)
+    return bool(check_base_url(credential.base_urls, credential.allowed_flags, place, flags))
 
 
 def _facts(change: Plan, trial: Trial) -> dict[str, Any]:

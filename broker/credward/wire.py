@@ -266,7 +266,7 @@ class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
     """How the service answered the one request; nothing of its text.
 
     *credential* is the one whose token was sent, *service* a short name for the form of the
-    request, *address* where it went (scheme, host and port). *status* 0: no answer, *trouble* says
+    request, *address* where it went, without a query. *status* 0: no answer, *trouble* says
     how the connection ended (`upstream.Trouble`; *proxied*: with the proxy). *request_id* is the
     server's name for the request, *error* a word of a closed list, each empty if there is none.
     """

@@ -81,6 +81,16 @@ def test_what_cannot_work_is_taken_out_again(daemon: RunningDaemon, program: Min
     assert cli(daemon, "get", "--fresh", "x").returncode == 0
 
 
+def test_the_address_of_a_request_is_refused_as_a_base_url(daemon: RunningDaemon) -> None:
+    """With the one to write; nothing is written."""
+    words = ("--provider", "local", "--set", "base_url=https://llm.example.com/v1/messages")
+    done = cli(daemon, "add", "x", *words)
+
+    assert done.returncode == 78
+    assert 'write "https://llm.example.com", the client adds /v1/messages itself' in done.stderr
+    assert names(daemon) == []
+
+
 def test_what_is_out_of_reach_stays(daemon: RunningDaemon, program: MintProgram) -> None:
     """The network comes back; the settings were right."""
     program.set(exit=75)

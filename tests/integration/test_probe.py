@@ -180,7 +180,7 @@ def test_asks_each_service_in_its_form(
     assert received.path == path
     assert {"authorization", "x-api-key"} & set(received.headers) == headers
     assert (result.status, result.service, result.request_id) == (200, name, "r-1")
-    assert result.address == service.url
+    assert result.address == service.url + path
     assert result_of(result).mark == "ok"
 
 
@@ -296,7 +296,8 @@ def test_asks_allowed_hosts_only(start_daemon: DaemonFactory, service: ModelServ
             + 'auth_method = "token"\n'
             + '[credentials.keys]\nprovider = "aws"\nprofile = "work"\n'
         )
-        assert probe(daemon, "gateway", base_url=f"{other.url}/team").address == other.url
+        chosen = probe(daemon, "gateway", base_url=f"{other.url}/team")
+        assert chosen.address == f"{other.url}/team/v1/messages"
         denied = failure(daemon, "gateway", base_url=foreign.url)
         nowhere = failure(daemon, "anywhere")
         elsewhere = failure(daemon, "anywhere", base_url=foreign.url)
@@ -463,8 +464,26 @@ def test_doctor_asks_the_service_last_and_only_if_told_to(
     named = cli(daemon, "doctor", "gateway", "--live", "--model", "another", **said)
     alone = cli(daemon, "doctor", "gateway", "--model", "another", **said)
 
-    assert asked.stdout.splitlines()[-1].startswith(f"ok   upstream: {service.url} takes the token")
+    assert asked.stdout.splitlines()[-1].startswith(
+        f"ok   upstream: {service.url}/v1/messages takes the token"
+    )
     assert "(model model-of-the-shell, HTTP 200" in asked.stdout
     assert "(model another, HTTP 200" in named.stdout
     assert alone.returncode == 64
     assert "run credward doctor --help" in alone.stderr
+
+
+def test_doctor_asks_at_the_path_that_the_agent_will_use(
+    start_daemon: DaemonFactory, service: ModelService
+) -> None:
+    """A wrong one is seen, with the whole address, and it is not said that the token was taken."""
+    service.given = Given(status=404, body=anthropic_error("not_found_error"))
+    daemon = start_daemon(gateway(service.url))
+    asked = cli(daemon, "doctor", "gateway", "--live", ANTHROPIC_BASE_URL=f"{service.url}/v1")
+    (received,) = service.received
+
+    assert received.path == "/v1/v1/messages"
+    (line,) = [each for each in asked.stdout.splitlines() if "upstream" in each]
+    assert line.startswith(f"fail upstream: {service.url}/v1/v1/messages has no {HAIKU}, or ")
+    assert "check base_url, to which /v1/messages is added" in line
+    assert "takes the token" not in line

@@ -20,8 +20,8 @@ from credward.errors import BrokerError, Kind
 __all__ = ["LiveResult", "Verdict", "live", "model_in", "result_of", "verdict_of"]
 
 Verdict = Literal[
-    "accepted", "limited", "invalid", "refused", "forbidden", "missing", "no-path", "billing",
-    "redirected", "broken", "unanswered",
+    "accepted", "limited", "invalid", "refused", "forbidden", "missing", "not-found", "no-path",
+    "billing", "redirected", "broken", "unanswered",
 ]  # fmt: skip
 
 # Where Claude Code has a model from, the one that does the work first.
@@ -54,11 +54,13 @@ _WORDS: Mapping[str, Verdict] = {
     ),
     **dict.fromkeys(
         (
-            *("not_found_error", "ResourceNotFoundException", "NOT_FOUND", "DeploymentNotFound"),
+            *("ResourceNotFoundException", "NOT_FOUND", "DeploymentNotFound"),
             *("ResourceNotFound", "unknown_model"),
         ),
         "missing",
     ),
+    # The Claude API and those like it say this of a model and of a path, whatever the token.
+    "not_found_error": "not-found",
     **dict.fromkeys(
         (
             *("rate_limit_error", "ThrottlingException", "ServiceQuotaExceededException"),
@@ -83,6 +85,7 @@ _MARKS: Mapping[Verdict, tuple[Literal["ok", "warn", "fail"], Kind | None]] = {
     "refused": ("fail", Kind.PROVIDER_REFUSED),
     "forbidden": ("fail", Kind.PROVIDER_REFUSED),
     "missing": ("fail", Kind.FIX_CONFIGURATION),
+    "not-found": ("fail", Kind.FIX_CONFIGURATION),
     "no-path": ("fail", Kind.FIX_CONFIGURATION),
     "billing": ("fail", Kind.PROVIDER_REFUSED),
     "redirected": ("fail", Kind.FIX_CONFIGURATION),
@@ -97,6 +100,7 @@ _CAUSES: Mapping[Verdict, str] = {
     "refused": "refuses the token",
     "forbidden": "knows the token, but does not allow it to use {asked}",
     "missing": "takes the token, but has no {asked}",
+    "not-found": "has no {asked}, or nothing at this path",
     "no-path": "has nothing at this path",
     "billing": "takes the token, but there is no credit or budget left",
     "redirected": "redirects, which is not followed because the token would go along",
@@ -134,6 +138,10 @@ _REMEDIES: Mapping[Verdict, Mapping[str, str]] = {
         "vertex": f"enable it in the Model Garden of the project, {_ANOTHER}",
         "foundry": f"deploy it in the resource, {_ANOTHER}",
         "": f"check the model, {_ANOTHER}",
+    },
+    "not-found": {
+        "foundry": f"check the resource, and that {{model}} is deployed there, {_ANOTHER}",
+        "": f"check base_url, to which /v1/messages is added, and the model, {_ANOTHER}",
     },
     "no-path": {
         "vertex": "check region and project of this credential, and that the model is enabled",

@@ -22,11 +22,11 @@ from credward.issuing.gate import Gate, settled
 from credward.issuing.issuer import Issuer
 from credward.issuing.pace import Pace
 from credward.issuing.questions import (
-    address_of,
     base_url_of,
     form_of,
     model_of,
     question_for,
+    shown_url,
 )
 from credward.issuing.released import Released
 from credward.tokens import Secret, TokenRequest
@@ -134,7 +134,7 @@ class Prober:
             credential=credential.name,
             token_id=released.held.token_id,
             service=form_of(credential).name,
-            address=address_of(question.url),
+            address=shown_url(question.url),
             model=model_of(credential, wanted),
             region=credential.meaning.region or "",
             **msgspec.structs.asdict(reply),

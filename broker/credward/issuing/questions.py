@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
@@ -17,13 +17,14 @@ from credward import wire
 from credward.config import CredentialConfig
 from credward.errors import BrokerError, Kind
 from credward.policy.base_url import written
-from credward.settings.checks import origin_of
+from credward.settings.checks import messages_base, origin_of
 from credward.settings.services import Service
 from credward.upstream import Question, Signing
 
-__all__ = ["Form", "address_of", "base_url_of", "form_of", "model_of", "question_for"]
+__all__ = ["Form", "base_url_of", "form_of", "model_of", "question_for", "shown_url"]
 
 _HAIKU = "claude-haiku-5-5"
+_MESSAGES = "/v1/messages"
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +36,7 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    path: str = "/v1/messages"
+    path: str = _MESSAGES
     prefix: str = ""
     present: Literal["bearer", "api-key", "both", "sigv4"]
     headers: Mapping[str, str] = {}
@@ -137,7 +138,7 @@ def question_for(credential: CredentialConfig, wanted: wire.Probe) -> Question:
         **({"anthropic_version": form.version} if form.version else {"model": model}),
     }
     return Question(
-        url=base_url_of(credential, wanted).rstrip("/").removesuffix(form.prefix) + path,
+        url=_base(form, credential, wanted).removesuffix(form.prefix) + path,
         headers={**_COMMON, **form.headers, **_version(form), **_workspace(credential, wanted)},
         body=json.dumps(body),
         present=(
@@ -148,10 +149,18 @@ def question_for(credential: CredentialConfig, wanted: wire.Probe) -> Question:
     )
 
 
-def address_of(url: str) -> str:
-    """Return scheme, host and port of *url*, to show to people."""
+def shown_url(url: str) -> str:
+    """Return *url* to show to people, without a query, which may hold a key."""
     origin = origin_of(url)
-    return "" if origin is None else written(origin)
+    return "" if origin is None else written(origin) + urlsplit(url).path
+
+
+def _base(form: Form, credential: CredentialConfig, wanted: wire.Probe) -> str:
+    """Return what the path is added to; an address that the client has is taken as it is."""
+    base_url = base_url_of(credential, wanted)
+    if form.path == _MESSAGES and wanted.base_url is None:
+        return messages_base(base_url)
+    return base_url.rstrip("/")
 
 
 def _own_host(credential: CredentialConfig) -> str | None:
@@ -189,4 +198,5 @@ def _need(credential: CredentialConfig, key: str, value: str | None) -> None:
 
 
 def _shown(base_url: str | None) -> str:
-    return (address_of(base_url) if base_url else "") or "https://…"
+    origin = origin_of(base_url or "")
+    return "https://…" if origin is None else written(origin)

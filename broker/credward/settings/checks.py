@@ -20,10 +20,13 @@ __all__ = [
     "is_loopback",
     "is_page",
     "json_object",
+    "messages_base",
     "origin_of",
 ]
 
 _PORTS = {"http": 80, "https": 443}
+# What every client of the Messages API adds to its base URL.
+_MESSAGES = "/v1/messages"
 
 
 def check_program(
@@ -62,13 +65,28 @@ def json_object(text: str) -> dict[str, Any] | None:
 
 
 def check_base_urls(base_urls: tuple[str, ...]) -> None:
-    """Refuse what is not a URL."""
+    """Refuse what is not a URL, or one that no client adds anything to."""
     for url in base_urls:
         if origin_of(url) is None:
             raise ValueError(
                 f'"{url}" is not a base URL: write one such as "https://llm.example.com", with '
                 "nothing but scheme, host, port and path"
             )
+        bare = url.rstrip("/")
+        if bare.endswith(_MESSAGES):
+            raise ValueError(
+                f'"{url}" is where messages are sent, not a base URL: write '
+                f'"{bare.removesuffix(_MESSAGES)}", the client adds {_MESSAGES} itself'
+            )
+
+
+def messages_base(url: str) -> str:
+    """Return the base URL *url* for clients of the Messages API, which add /v1/messages.
+
+    Clients of other APIs, such as OpenAI's, want /v1 at the end for the same server, so a
+    configuration may have that; Claude Code would ask for /v1/v1/messages.
+    """
+    return url.rstrip("/").removesuffix("/v1")
 
 
 def check_server_url(name: str, url: str, example: str) -> None:

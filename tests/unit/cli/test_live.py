@@ -47,7 +47,15 @@ def result(status: int = 0, error: str = "", service: str = "gateway", **facts) 
         (404, "ResourceNotFoundException", "bedrock", "missing", "in eu-central-1"),
         (404, "NOT_FOUND", "vertex", "missing", "Model Garden"),
         (404, "DeploymentNotFound", "foundry", "missing", "deploy it in the resource"),
-        (404, "not_found_error", "gateway", "missing", "has no claude-haiku-5-5"),
+        (
+            404,
+            "not_found_error",
+            "gateway",
+            "not-found",
+            "or nothing at this path",
+        ),
+        (404, "not_found_error", "claude", "not-found", "check base_url, to which /v1/messages"),
+        (404, "not_found_error", "foundry", "not-found", "is deployed there"),
         (404, "", "gateway", "no-path", "check base_url"),
         (405, "", "gateway", "no-path", "check base_url"),
         (402, "billing_error", "claude", "billing", "add credit"),
@@ -105,7 +113,8 @@ def test_an_untrusted_certificate_names_the_setting():
 def test_all_verdicts_are_reached():
     """None is left over."""
     reached = {verdict_of(result(status)) for status in range(200, 600)}
-    reached |= {verdict_of(result(404, "NOT_FOUND")), verdict_of(result(trouble="dns"))}
+    reached |= {verdict_of(result(404, each)) for each in ("NOT_FOUND", "not_found_error")}
+    reached.add(verdict_of(result(trouble="dns")))
 
     assert reached == set(get_args(Verdict))
 

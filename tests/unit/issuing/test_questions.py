@@ -11,7 +11,7 @@ import pytest
 
 from credward.config import CredentialConfig, find_paths, load_config
 from credward.errors import BrokerError, Kind
-from credward.issuing.questions import base_url_of, form_of, question_for
+from credward.issuing.questions import base_url_of, form_of, question_for, shown_url
 from credward.settings.services import Service
 from credward.upstream import Signing
 from credward.wire import Probe
@@ -40,6 +40,15 @@ def configured(tmp_path: Path):
     return make
 
 
+def test_an_address_that_the_client_has_is_asked_as_it_is(configured) -> None:
+    """So a path that cannot work is seen; a query is not shown."""
+    gateway = configured('provider = "local"\nbase_url = "https://llm.example.com"\n')
+    question = question_for(gateway, Probe(base_url="https://llm.example.com/v1"))
+
+    assert question.url == "https://llm.example.com/v1/v1/messages"
+    assert shown_url("https://llm.example.com:443/a?key=b") == "https://llm.example.com/a"
+
+
 def refused(credential: CredentialConfig, **wanted: Any) -> BrokerError:
     with pytest.raises(BrokerError) as caught:
         question_for(credential, Probe(**wanted))
@@ -51,6 +60,11 @@ def refused(credential: CredentialConfig, **wanted: Any) -> BrokerError:
     [
         (
             'provider = "local"\nbase_url = "https://llm.example.com/"\n',
+            "https://llm.example.com/v1/messages",
+            "both",
+        ),
+        (
+            'provider = "local"\nbase_url = "https://llm.example.com/v1"\n',
             "https://llm.example.com/v1/messages",
             "both",
         ),

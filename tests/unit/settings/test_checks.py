@@ -13,6 +13,7 @@ from credward.settings.checks import (
     check_program,
     check_variables,
     is_page,
+    messages_base,
     origin_of,
 )
 from credward.settings.entra import Settings as EntraSettings
@@ -91,6 +92,28 @@ def test_a_base_url_that_none_could_match_is_refused(url):
     """It would deny every ask, and look right in the configuration."""
     with pytest.raises(ValueError, match="is not a base URL: write one"):
         check_base_urls(("https://llm.example.com/v1", url))
+
+
+@pytest.mark.parametrize("url", ["https://a.example/v1/messages", "https://a.example/v1/messages/"])
+def test_the_address_of_a_request_is_no_base_url(url):
+    """The line says what to write instead."""
+    with pytest.raises(ValueError, match=r'write "https://a\.example", the client adds'):
+        check_base_urls((url,))
+
+
+@pytest.mark.parametrize(
+    ("url", "base"),
+    [
+        ("https://a.example", "https://a.example"),
+        ("https://a.example/", "https://a.example"),
+        ("https://a.example/v1/", "https://a.example"),
+        ("https://a.example/team/v1", "https://a.example/team"),
+        ("https://a.example/v12", "https://a.example/v12"),
+    ],
+)
+def test_clients_of_the_messages_api_add_the_version_themselves(url, base):
+    """Those of OpenAI's do not, so both are written."""
+    assert messages_base(url) == base
 
 
 def test_plain_base_urls_are_taken():

@@ -25,12 +25,13 @@ def check_upstream(known: Known) -> Iterator[Finding]:
         return
     variables = known.merged.environment() if known.merged else environment()
     goes_to = read_claims(told(variables)).base_url
-    listed = {origin_of(each): each for each in credential.base_urls}
+    listed = {origin_of(each) for each in credential.base_urls}
     result = live(
         reach(timeout=_PATIENCE),
         credential.name,
         model=known.model or model_in(variables),
-        base_url=listed.get(origin_of(goes_to)) if goes_to else None,
+        # With its path: that is where the agent will ask.
+        base_url=goes_to if goes_to and origin_of(goes_to) in listed else None,
         workspace=variables.get("ANTHROPIC_AWS_WORKSPACE_ID"),
         can_login=bool(credential.meaning.grant.logins),
         source=remedy_for(credential),

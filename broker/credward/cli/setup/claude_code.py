@@ -23,6 +23,7 @@ from credward.cli.setup.settings_file import read
 from credward.config import CredentialConfig
 from credward.errors import BrokerError
 from credward.policy.destinations import claimed
+from credward.settings.checks import messages_base
 from credward.settings.services import Service
 
 __all__ = [
@@ -108,8 +109,9 @@ def wanted(
         TTL: str(ttl * 1000),
     }
     # We set nothing that Claude Code does by itself.
-    if credential.base_urls and credential.base_urls[0] != claimed({}):
-        members[BASE_URL] = credential.base_urls[0]
+    base_url = next(map(messages_base, credential.base_urls), claimed({}))
+    if base_url != claimed({}):
+        members[BASE_URL] = base_url
     return members | {("env", name): value for name, value in variables.items()}
 
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection
 
-__all__ = ["guess"]
+__all__ = ["guess", "nearest"]
 
 # How many names to show if none is near (people must read the line to its end).
 _FEW = 6
+
+
+def nearest(name: str, known: Collection[str]) -> str | None:
+    """Return the name among *known* that was probably meant, None if none is near."""
+    return next(iter(difflib.get_close_matches(name, known, n=1)), None)
 
 
 def guess(name: str, known: Collection[str], *, listed: bool = False) -> str:
@@ -16,8 +21,8 @@ def guess(name: str, known: Collection[str], *, listed: bool = False) -> str:
 
     *listed*: if none is near, show all if they are few; not for names that are private.
     """
-    if near := difflib.get_close_matches(name, known, n=1):
-        return f', perhaps "{near[0]}"'
+    if (near := nearest(name, known)) is not None:
+        return f', perhaps "{near}"'
     if listed and 0 < len(known) <= _FEW:
         return f": one of {', '.join(sorted(known))}"
     return ""

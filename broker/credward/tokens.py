@@ -109,6 +109,8 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):
     # None: the sender did not report on its environment; else what that says, perhaps nothing.
     environment_base_url: tuple[str | None] | None = None
     client_flags: frozenset[ClientFlag] = frozenset()
+    # Variables of the sender's environment that switch its client to a cloud: for messages.
+    client_switches: tuple[str, ...] = ()
     folder: Folder | None = None
     variables_told: bool = False
     other_than: str | None = None

@@ -12,7 +12,7 @@ from credward.callers.caller import Caller
 from credward.callers.programs import CLAUDE_CODE
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Kind
-from credward.guess import guess
+from credward.guess import guess, nearest
 from credward.lifecycle.vocabulary import TokenKey
 from credward.tokens import TokenRequest
 
@@ -26,6 +26,7 @@ __all__ = [
     "find_on_grant",
     "min_remaining",
     "on_grant",
+    "set_up_instead",
     "token_key",
 ]
 
@@ -41,17 +42,27 @@ _CLAUDE_CACHE_TTL = 300.0
 _TURN_MARGIN = 630.0
 
 
-def find_credential(config: Config, name: str) -> CredentialConfig:
-    """Return the credential of this name; `-` is the configured default, or the only one."""
+def find_credential(config: Config, name: str, *, by_claude_code: bool = False) -> CredentialConfig:
+    """Return the credential of this name; `-` is the configured default, or the only one.
+
+    *by_claude_code*: the name is from its settings.
+    """
     if name == DEFAULT_NAME:
         return default_credential(config) or _choose(config)
     if (found := config.credentials.get(name)) is not None:
         return found
+    remedy = set_up_instead(name, config) if by_claude_code else "run credward status for the list"
     raise BrokerError(
         Kind.UNKNOWN_CREDENTIAL,
-        f'"{name}" is not configured{guess(name, config.credentials)}: '
-        "run credward status for the list",
+        f'"{name}" is not configured{guess(name, config.credentials)}: {remedy}',
     )
+
+
+def set_up_instead(name: str, config: Config) -> str:
+    """Return what corrects the settings of Claude Code that ask for *name*, which is unknown."""
+    if (near := nearest(name, config.credentials)) is not None:
+        return f"run credward setup claude-code {near}"
+    return "run credward setup claude-code NAME with a name from credward status"
 
 
 def find_on_grant(config: Config, name: str) -> CredentialConfig:

@@ -183,7 +183,12 @@ class Gate:
             caller=caller,
             token_request=token_request,
             # Decided before this: a caller that may get nothing also learns no names.
-            credential=found or find_credential(active.config, token_request.credential),
+            credential=found
+            or find_credential(
+                active.config,
+                token_request.credential,
+                by_claude_code=_by_claude_code(caller, token_request),
+            ),
             rules=decision.rules,
             obligations=decision.obligations,
         )
@@ -271,6 +276,15 @@ class Gate:
         raise BrokerError(Kind.DENIED, f"{subject} {reason}")
 
 
+def _by_claude_code(caller: Caller, token_request: TokenRequest) -> bool:
+    """Return whether Claude Code asks for itself, as its settings say, and not one of its tools."""
+    return (
+        caller.harness == CLAUDE_CODE
+        and token_request.format == "token"
+        and not token_request.in_tool
+    )
+
+
 def _refusal(authorized: Authorized) -> str | None:
     """Return why the token must not go where the caller says, None if it may.
 
@@ -278,14 +292,11 @@ def _refusal(authorized: Authorized) -> str | None:
     too.
     """
     credential, token_request = authorized.credential, authorized.token_request
-    by_claude_code = (
-        authorized.caller.harness == CLAUDE_CODE
-        and token_request.format == "token"
-        and not token_request.in_tool
-    )
-    told = token_request.environment_base_url if by_claude_code else None
+    by_claude_code = _by_claude_code(authorized.caller, token_request)
+    by_environment = token_request.environment_base_url or ()
+    told = by_environment if by_claude_code else ()
     # Mostly the same one.
-    places = dict.fromkeys((token_request.client_base_url, *(told or ())))
+    places = dict.fromkeys((token_request.client_base_url, *told))
     found = (
         check_base_url(
             credential.base_urls,
@@ -294,6 +305,8 @@ def _refusal(authorized: Authorized) -> str | None:
             token_request.client_flags,
             name=credential.name,
             by_claude_code=by_claude_code,
+            # An address that the caller names itself is not theirs.
+            switches=token_request.client_switches if place in by_environment else (),
         )
         for place in places
     )

@@ -33,10 +33,12 @@ def check_base_url(
     *,
     name: str = "NAME",
     by_claude_code: bool = False,
+    switches: Sequence[str] = (),
 ) -> str | None:
     """Return why the token must not go there, None if it may; *name* is for the command to type.
 
     *by_claude_code*: it asks for itself, so its settings say where it will send the token.
+    *switches*: the variables that send its requests there instead of to the usual address.
 
     Scheme, host and port must be those of one configured base URL; paths do not matter. Without
     configured base URLs the token may go anywhere.
@@ -44,13 +46,19 @@ def check_base_url(
     if not base_urls:
         return None
     only = f"is for {listed(base_urls)} only"
-    add = (
-        f"run credward setup claude-code {name}"
-        if by_claude_code
-        else f"add --base-url {base_urls[0]} if you send it there"
-    )
+    if switches:
+        named = " and ".join(switches)
+        unclear = f"with {named} it is not known where requests go"
+        add = f"unset {named}, or correct its address, in the shell or in Claude Code's settings"
+    else:
+        unclear = "the caller did not say where it will send it"
+        add = (
+            f"run credward setup claude-code {name}"
+            if by_claude_code
+            else f"add --base-url {base_urls[0]} if you send it there"
+        )
     if client_base_url is None:
-        return f"{only}, and the caller did not say where it will send it: {add}"
+        return f"{only}, and {unclear}: {add}"
     origin = origin_of(client_base_url)
     if origin is None:
         return f"{only}, and the caller's base URL is invalid: {add}"

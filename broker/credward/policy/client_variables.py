@@ -25,7 +25,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 import msgspec
 
-from credward.policy.destinations import VARIABLES, claimed, trimmed
+from credward.policy.destinations import VARIABLES, claimed, switched_on, trimmed
 from credward.settings.client_flags import authority_word, is_the_systems, proxy_address, proxy_word
 from credward.tokens import ClientFlag
 
@@ -69,11 +69,13 @@ _LONGEST_NUMBER = 12
 class Claims(msgspec.Struct, frozen=True, kw_only=True):
     """What follows from a caller's report; *variables* say where requests go, and with what.
 
-    *base_url* is where they go, None if that is not clear; *cache_ttl* is in seconds.
+    *base_url* is where they go, None if that is not clear; *switches* are the variables that choose
+    a cloud instead of the usual address; *cache_ttl* is in seconds.
     """
 
     variables: Mapping[str, str]
     base_url: str | None
+    switches: tuple[str, ...] = ()
     flags: frozenset[ClientFlag] = frozenset()
     cache_ttl: float | None = None
     in_tool: bool = False
@@ -111,6 +113,7 @@ def read_claims(text: str) -> Claims:
     return Claims(
         variables=variables,
         base_url=claimed(variables),
+        switches=switched_on(variables),
         flags=frozenset(_flags(items)),
         cache_ttl=_seconds(items.get(_CACHE_TTL, "")),
         in_tool=_TOOL in items,

@@ -22,6 +22,7 @@ __all__ = [
     "destinations",
     "in_use",
     "is_yes",
+    "switched_on",
     "trimmed",
 ]
 
@@ -171,6 +172,13 @@ def claimed(environ: Mapping[str, str]) -> str | None:
 
     found = {each.address for client in in_use(values) for each in destinations(client, values)}
     return found.pop() if len(found) == 1 else None
+
+
+def switched_on(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the variables of *environ* that switch to another client than the usual one."""
+    return tuple(
+        each.switch for each in CLIENTS if each.switch and is_yes(environ.get(each.switch, ""))
+    )
 
 
 def _defaults(client: Client, values: Values) -> Iterator[Destination]:

@@ -69,6 +69,17 @@ def test_an_unknown_name_gets_a_guess() -> None:
     assert caught.value.kind is Kind.UNKNOWN_CREDENTIAL
 
 
+def test_claude_code_is_told_how_to_correct_its_settings() -> None:
+    """The list alone would not mend them."""
+    with pytest.raises(BrokerError) as near:
+        find_credential(config("gateway"), "gatewy", by_claude_code=True)
+    with pytest.raises(BrokerError) as far:
+        find_credential(config("gateway"), "x", by_claude_code=True)
+
+    assert near.value.message.endswith(": run credward setup claude-code gateway")
+    assert "claude-code NAME with a name from credward status" in far.value.message
+
+
 def test_listed_audiences_and_scopes_make_keys_of_their_own() -> None:
     """Scopes are sorted and counted once: the same ask is the same key."""
     served = credential(audiences=("x",), scopes=("b", "a"))

@@ -24,7 +24,7 @@ from credward.settings.local import Settings
 from credward.tokens import TokenRequest
 from fakes.bearer_door import Bearer
 from fakes.clock import FakeClock
-from unit.administering.services import PERSON
+from unit.administering.services import AGENT, PERSON, Peer
 
 NAMES = ("alpha", "beta")
 DAEMON, WORKER = 40, 41
@@ -62,9 +62,9 @@ class Bench:
             folder_of=self.folders.get,
         )
 
-    def issue(self, name: str, **words: Any) -> Authorized:
+    def issue(self, name: str, peer: Peer = PERSON, **words: Any) -> Authorized:
         """Ask for a token, at once."""
-        authorized = self.gate.authorize("Issue", PERSON, TokenRequest(credential=name, **words))
+        authorized = self.gate.authorize("Issue", peer, TokenRequest(credential=name, **words))
         assert isinstance(authorized, Authorized)
         return authorized
 
@@ -126,6 +126,16 @@ def test_s13_who_may_have_all_is_helped(tmp_path: Path) -> None:
 
     authorized = bench.issue("-")
     assert authorized.credential.name == "beta"
+
+
+def test_claude_code_hears_what_corrects_its_settings(tmp_path: Path) -> None:
+    """A tool of it does not: its command says the name, and no settings."""
+    bench = Bench(tmp_path, PERMITS)
+    with pytest.raises(BrokerError, match="run credward setup claude-code alpha"):
+        bench.issue("alfa", AGENT)
+    for peer, in_tool in ((PERSON, False), (AGENT, True)):
+        with pytest.raises(BrokerError, match="run credward status for the list"):
+            bench.issue("alfa", peer, in_tool=in_tool)
 
 
 def test_what_was_chosen_is_decided_on_as_if_it_had_been_named(tmp_path: Path) -> None:

@@ -25,6 +25,22 @@ def test_the_same_origin_passes(claimed: str) -> None:
     assert check_base_url(HOME, (), claimed, ()) is None
 
 
+def test_a_switch_to_a_cloud_is_named_as_the_cause() -> None:
+    """Wherever that leads; not if requests come to the right host all the same."""
+    switches = ("CLAUDE_CODE_USE_BEDROCK",)
+    unclear = check_base_url(HOME, (), None, (), by_claude_code=True, switches=switches)
+    elsewhere = check_base_url(HOME, (), "https://bedrock.example", (), switches=switches)
+    only, cure = "is for https://llm.example.com only", "unset CLAUDE_CODE_USE_BEDROCK, or correct "
+
+    assert unclear is not None
+    assert elsewhere is not None
+    assert unclear.startswith(
+        f"{only}, and with CLAUDE_CODE_USE_BEDROCK it is not known where requests go: {cure}"
+    )
+    assert elsewhere.startswith(f"{only}, not for https://bedrock.example: {cure}")
+    assert check_base_url(HOME, (), HOME[0], (), switches=switches) is None
+
+
 def test_s11_port_0_is_no_port_and_never_the_default_one() -> None:
     """Neither claimed nor configured: what dials there is refused by the system, or takes another."""
     assert check_base_url(HOME, (), "https://llm.example.com:0", ()) is not None

@@ -71,6 +71,7 @@ def test_values_arrive_as_they_are(environ: dict[str, str]) -> None:
             Claims(
                 variables={"CLAUDE_CODE_USE_BEDROCK": "1", "CLAUDE_CODE_USE_VERTEX": "on"},
                 base_url=None,
+                switches=("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX"),
             ),
         ),
     ],

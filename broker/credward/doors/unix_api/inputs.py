@@ -162,6 +162,7 @@ def read_token_request(
         client_base_url=text(query, "client_base_url") or _bounded(claims.base_url),
         environment_base_url=None if told is None else (_bounded(claims.base_url),),
         client_flags=flags | claims.flags,
+        client_switches=claims.switches,
         folder=folder,
         variables_told=bool(told),
         in_tool=claims.in_tool or query.get("in_tool") == "1",

@@ -123,6 +123,11 @@ def _(bench: Bench) -> None:
     bench.variables(ANTHROPIC_BASE_URL="https://api.example.net/v1")
 
 
+@breaks("the base URL has another path")
+def _(bench: Bench) -> None:
+    bench.variables(ANTHROPIC_BASE_URL=f"{GATEWAY}/v1")
+
+
 @breaks("the folder sets the base URL")
 def _(bench: Bench) -> None:
     bench.project(env={"ANTHROPIC_BASE_URL": "https://evil.example"})
@@ -131,6 +136,11 @@ def _(bench: Bench) -> None:
 @breaks("the settings ask for another credential")
 def _(bench: Bench) -> None:
     bench.run("setup", "claude-code", "other", "--yes")
+
+
+@breaks("the settings ask for an unknown credential")
+def _(bench: Bench) -> None:
+    bench.change(apiKeyHelper=f"exec {find_helper()} gatewy")
 
 
 @breaks("a settings file is not JSON")
@@ -142,6 +152,11 @@ def _(bench: Bench) -> None:
 @breaks("the helper is gone")
 def _(bench: Bench) -> None:
     bench.change(apiKeyHelper="exec /opt/old/bin/credward-helper gateway")
+
+
+@breaks("the helper was taken out")
+def _(bench: Bench) -> None:
+    bench.change(apiKeyHelper=None)
 
 
 @breaks("a key in the shell")
@@ -359,6 +374,90 @@ def test_what_works_is_said_too(bench: Bench) -> None:
         *("configuration", "credential", "daemon", "attestation", "hardening"),
         *("configuration in force", "store", "token", "helper", "Claude Code", "helper run"),
     ]
+
+
+@pytest.mark.parametrize("broken", ["no helper", "no JSON"])
+def test_a_helper_that_is_not_found_is_the_only_fault(bench: Bench, broken: str) -> None:
+    """The helper itself is seen to work; a set-up brings the line back, but not a whole file."""
+    if broken == "no JSON":
+        bench.settings.write_text(bench.settings.read_text().replace("{", "{,", 1))
+    else:
+        BREAKS["the helper was taken out"](bench)
+    found = bench.run("doctor", "gateway")
+    fixed = bench.run("doctor", "gateway", "--fix", "--yes")
+
+    assert failures(found) == ["Claude Code"], found.stdout
+    assert "ok   helper run: a token of" in found.stdout
+    assert (fixed.returncode == 0) == (broken == "no helper"), fixed.stdout
+
+
+def test_a_base_url_with_the_version_works_for_claude_code(
+    start_daemon: DaemonFactory, program: MintProgram, server: OAuthServer
+) -> None:
+    """Other clients want it so; what is set up is the one that Claude Code wants."""
+    bench = Bench(start_daemon, program, server)
+    bench.configure(bench.config.replace(GATEWAY, f"{GATEWAY}/v1"))
+    bench.start()
+    settings = json.loads(bench.settings.read_text())
+    found = bench.run("doctor", "gateway")
+
+    assert settings["env"]["ANTHROPIC_BASE_URL"] == GATEWAY
+    assert found.returncode == 0, found.stdout
+
+
+def test_a_variable_that_claude_code_does_not_follow_is_named(bench: Bench) -> None:
+    """The credential of the settings is checked; only a line without a name follows the variable."""
+    bench.environ["CREDWARD_CREDENTIAL"] = "other"
+    found = bench.run("doctor")
+    bench.change(apiKeyHelper=f"exec {find_helper()}")
+    followed = bench.run("doctor")
+
+    assert found.returncode == 0, found.stdout
+    assert (
+        "warn credential: CREDWARD_CREDENTIAL is set in this shell, but the settings of Claude "
+        'Code ask for "gateway", so it does not count there: unset CREDWARD_CREDENTIAL\n'
+    ) in found.stdout
+    assert 'ok   credential: "gateway" by command' in found.stdout
+    assert 'ok   credential: "other" by command (CREDWARD_CREDENTIAL)' in followed.stdout
+
+
+def test_a_switch_to_a_cloud_is_named_by_what_is_refused(bench: Bench) -> None:
+    """The helper's own line has the cure."""
+    bench.environ["CLAUDE_CODE_USE_BEDROCK"] = "1"
+    refused = bench.run("get", "gateway")
+
+    assert refused.returncode == 77
+    assert "it is not known where requests go: unset CLAUDE_CODE_USE_BEDROCK" in refused.stderr
+
+
+@pytest.mark.parametrize("words", [(), ("gateway",)], ids=len)
+@pytest.mark.parametrize(
+    ("variable", "check"),
+    [("XDG_CONFIG_HOME", "configuration in force"), ("CREDWARD_SOCKET", "daemon")],
+)
+def test_what_follows_from_another_fault_is_not_said(
+    bench: Bench, variable: str, check: str, words: tuple[str, ...]
+) -> None:
+    """A variable that leads elsewhere is the only one, and it is named."""
+    nowhere = bench.daemon.home / "nowhere"
+    nowhere.mkdir()
+    bench.environ[variable] = f"{nowhere}/socket" if variable == "CREDWARD_SOCKET" else str(nowhere)
+    found = bench.run("doctor", *words)
+
+    assert failures(found) == [check], found.stdout
+    (line,) = [each for each in found.stdout.splitlines() if each.startswith("fail ")]
+    assert variable in line
+
+
+def test_a_name_in_the_settings_that_nothing_has_is_said_once(bench: Bench) -> None:
+    """Without a name too, with the command that corrects it."""
+    BREAKS["the settings ask for an unknown credential"](bench)
+    found = bench.run("doctor")
+
+    assert found.returncode == 78
+    assert failures(found) == ["credential"], found.stdout
+    wanted = 'asks for "gatewy", which is not configured, perhaps "gateway": run credward setup '
+    assert f"{wanted}claude-code gateway\n" in found.stdout
 
 
 def test_before_set_up_it_is_not_well_where_get_is_refused(

@@ -20,9 +20,7 @@ __all__ = ["command"]
     short_help="Show what is wrong, and what to type.",
     epilog="Example: credward doctor gateway --fix\n\nExample: credward doctor gateway --live",
 )
-@click.argument(
-    "name", default="-", envvar="CREDWARD_CREDENTIAL", shell_complete=complete_credentials
-)
+@click.argument("name", default="-", shell_complete=complete_credentials)
 @click.option(
     "--settings",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -43,6 +43,10 @@ def check_daemon(known: Known) -> Iterator[Finding]:
         )
     for what, text in (("attestation", listed.attestation), ("hardening", listed.hardening)):
         yield (ok if text == "full" else warn)(what, text)
+    # An older one does not say which files it has read.
+    known.shares_files = known.config is not None and (
+        not listed.policy_epoch or [each.path for each in listed.sources] == _files(known.config)
+    )
     if known.config is not None and listed.policy_epoch:
         yield from _configuration(known.config, known.policy_epoch, listed)
     yield from _store(listed)
@@ -57,6 +61,10 @@ def _is_allowed(found: Paths) -> bool:
     )
 
 
+def _files(config: Config) -> list[str]:
+    return [str(each) for each in config.sources]
+
+
 def _remedy(files: list[str]) -> str:
     """Return what to type if the daemon has not read these *files* of this shell."""
     if files:
@@ -69,7 +77,7 @@ def _remedy(files: list[str]) -> str:
 
 def _configuration(config: Config, policy_epoch: str, listed: StatusList) -> Iterator[Finding]:
     """Compare what the daemon has in force with what the files say now."""
-    files = [str(each) for each in config.sources]
+    files = _files(config)
     check = "configuration in force"
     read = [each.path for each in listed.sources]
     if read != files:

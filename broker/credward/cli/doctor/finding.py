@@ -52,9 +52,10 @@ class Known(msgspec.Struct, kw_only=True):
 
     *settings*: one more settings file of the agent. *live*: ask the service too, for *model* (None:
     the agent's). *policy_epoch*: the digest of the policy files.
-    *given*: the digest of the token that the credential gives. *set_up*: a settings file is meant
-    to run the helper for this credential. *line*: the one to try. *unnamed*: the credential of a
-    line that names none. *broken*: the kinds of failures so far.
+    *given*: the digest of the token that the credential gives. *shares_files*: the daemon has the
+    configuration of this shell. *set_up*: a settings file is meant to run the helper for this
+    credential. *astray*: settings run something else, or cannot be read. *line*: the one to try.
+    *unnamed*: the credential of a line that names none. *broken*: the kinds of failures so far.
     """
 
     name: str
@@ -65,11 +66,13 @@ class Known(msgspec.Struct, kw_only=True):
     policy_epoch: str = ""
     credential: CredentialConfig | None = None
     statuses: StatusList | None = None
+    shares_files: bool = False
     given: str | None = None
     helper: Path | None = None
     merged: Merged | None = None
     line: str | None = None
     set_up: bool = False
+    astray: bool = False
     unnamed: str = DEFAULT_NAME
     broken: set[Kind] = msgspec.field(default_factory=set)
 

@@ -64,8 +64,8 @@ def check_run(known: Known) -> Iterator[Finding]:
     environ = dict(environment())
     if known.merged is not None and known.merged.helper is not None:
         environ = known.merged.safe_environment()
-    if known.line is None and known.merged is not None and known.merged.helper is not None:
-        # The settings run something else. At least the helper itself can be seen to work.
+    if known.line is None and known.astray:
+        # At least the helper itself can be seen to work.
         for each in credential.base_urls[:1]:
             environ["ANTHROPIC_BASE_URL"] = each
     if known.line is not None and known.unnamed != DEFAULT_NAME:

@@ -11,13 +11,15 @@ from typing import NamedTuple
 from credward.cli.setup.claude_code import helper_call, ours
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError
+from credward.guess import guess
 from credward.issuing.asking import DEFAULT_NAME, find_credential
 
-__all__ = ["Fault", "fault_of", "program_of"]
+__all__ = ["Fault", "asks_for_unknown", "fault_of", "program_of"]
 
 _NAME = "credward-helper"
 # It is shown, so it must not look like something else to type.
 _PLAIN = re.compile(r"[\w./+@ -]+")
+_CREDENTIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class Fault(NamedTuple):
@@ -72,11 +74,20 @@ def program_of(line: str) -> str | None:
     return words[0]
 
 
+def asks_for_unknown(name: str, config: Config) -> str:
+    """Return what is wrong with a line that asks for *name*; only a possible name is repeated."""
+    if _CREDENTIAL.fullmatch(name):
+        return f'asks for "{name}", which is not configured{guess(name, config.credentials)}'
+    return "asks for a credential that is not configured"
+
+
 def _asks_for(name: str, config: Config, credential: CredentialConfig, again: str) -> Fault | None:
     try:
         asked = find_credential(config, name)
     except BrokerError:
-        return Fault(f"asks for a credential that is not configured: {again}")
+        if name == DEFAULT_NAME:
+            return Fault(f"names no credential, and none is chosen: {again}")
+        return Fault(f"{asks_for_unknown(name, config)}: {again}", set_up_again=True)
     if asked.name == credential.name:
         return None
     return Fault(

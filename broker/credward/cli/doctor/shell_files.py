@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from credward.cli.doctor.finding import Finding, Known, fail
+from credward.cli.doctor.rivals import RIVALS, sent_instead
 from credward.cli.setup.claude_code import read_quietly
 from credward.errors import Kind
 from credward.paths import environment
 
 __all__ = ["check_shell_files", "keys_in"]
 
-_RIVALS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 _FILES = (
     ".bashrc",
     ".bash_profile",
@@ -28,7 +28,7 @@ _FILES = (
     ".config/fish/conf.d/*.fish",
     ".config/environment.d/*.conf",
 )
-_NAMES = "|".join(_RIVALS)
+_NAMES = "|".join(RIVALS)
 # With a value that is not empty: `NAME=value` (sh, environment.d(5)), `set -gx NAME value` (fish).
 _SETS = re.compile(
     rf"(?<![\w$])({_NAMES})=(?!\s|$|\"\"|''|;)|\bset\s+(?:-\S+\s+)*({_NAMES})\s+(?!\"\"|'')\S"
@@ -46,8 +46,7 @@ def check_shell_files(known: Known) -> Iterator[Finding]:
             for number, name in keys_in(read_quietly(path)):
                 yield fail(
                     "shell files",
-                    f"{path}:{number} sets {name}, which is sent in place of the helper's token: "
-                    "remove that line",
+                    f"{path}:{number} sets {name}, which is {sent_instead(name)}: remove that line",
                     Kind.FIX_CONFIGURATION,
                 )
 

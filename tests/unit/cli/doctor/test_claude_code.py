@@ -25,7 +25,10 @@ def managed(home: Path, config_file: Path, tmp_path: Path, monkeypatch: pytest.M
     ("settings", "says"),
     [
         ({"forceLoginMethod": "claudeai"}, "sets forceLoginMethod, which blocks every helper"),
-        ({"env": {"ANTHROPIC_API_KEY": "k"}}, "sets ANTHROPIC_API_KEY, which is sent in place"),
+        (
+            {"env": {"ANTHROPIC_API_KEY": "k"}},
+            "sets ANTHROPIC_API_KEY, which is sent as x-api-key in place",
+        ),
         ({"env": {"CLAUDE_CODE_USE_VERTEX": 1}}, "sets CLAUDE_CODE_USE_VERTEX, so Claude Code"),
         ({"apiKeyHelper": "print-key"}, "names another helper, which is not tried here"),
     ],

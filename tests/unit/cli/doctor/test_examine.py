@@ -26,12 +26,12 @@ def test_a_broken_configuration_hides_only_what_needs_it(run: Run, config_file: 
 
 
 def test_an_unknown_credential_is_named_with_its_neighbour(run: Run, config_file: Path) -> None:
-    """Exit 78, and a guess."""
+    """And a guess; the daemon, which does not run, is an earlier link."""
     ran = run("doctor", "demp")
 
     assert config_file.exists()
-    assert ran.code == 78
-    assert 'perhaps "demo"' in ran.out
+    assert ran.code == 69
+    assert 'fail credential: "demp" is not configured, perhaps "demo": run' in ran.out
 
 
 def test_the_exit_code_is_that_of_the_first_broken_link(run: Run, config_file: Path) -> None:

@@ -638,3 +638,13 @@ def test_starts_the_daemon_of_the_account_where_a_helper_would(account: Account)
     assert fixed.returncode == 0, fixed.stdout + fixed.stderr
     assert "fix: credward daemon start\nstarted: pid " in fixed.stdout
     assert account.cli("daemon", "stop", **alone).returncode == 0
+
+
+@pytest.mark.parametrize("words", [(), ("gateway",)], ids=len)
+def test_before_anything_is_configured_one_command_is_named(words: tuple[str, ...]) -> None:
+    """That nothing has a name yet follows from it."""
+    with clean_account("") as empty:
+        found = empty.cli("doctor", *words)
+
+    assert failures(found) == ["daemon"], found.stdout
+    assert "fail daemon: nothing is configured yet: run credward add\n" in found.stdout

@@ -82,6 +82,60 @@ def test_a_login_goes_with_the_last_credential_on_it(
     assert cli(daemon, "get", "demo").returncode == 0
 
 
+@pytest.mark.parametrize("block", ["", KEYS], ids=["signed here", "with a secret"])
+def test_what_cannot_be_done_is_refused_before_anything_is_changed(
+    start_daemon: DaemonFactory, block: str
+) -> None:
+    """While the store is locked nothing goes; after the unlock all of it does, its key too."""
+    daemon = start_daemon(block + LOCAL)
+    name = "gateway" if block else "demo"
+    for secret in ("gateway-key", "shared-key") if block else ():
+        assert cli(daemon, "secret", "set", secret, given=canary(secret)).returncode == 0
+    assert cli(daemon, "get", name).returncode == 0
+    assert cli(daemon, "setup", "claude-code", name, "--yes").returncode in {0, 1, 77, 78}
+    was = settings(daemon).read_text(), daemon.config_file.read_text()
+    passphrase = "correct horse battery staple\n"
+    assert cli(daemon, "lock", "--passphrase-stdin", given=passphrase).returncode == 0
+    refused = cli(daemon, "remove", name, "--yes")
+    now = settings(daemon).read_text(), daemon.config_file.read_text()
+    assert cli(daemon, "unlock", "--passphrase-stdin", given=passphrase).returncode == 0
+    settings(daemon).write_text(f"{was[0]},")
+    unreadable = cli(daemon, "remove", name, "--yes")
+    settings(daemon).write_text(was[0])
+    works = cli(daemon, "get", name)
+    done = cli(daemon, "remove", name, "--yes")
+
+    assert refused.returncode == 75
+    assert refused.stderr == "credward: the store is locked: run credward unlock\n"
+    assert now == was
+    assert unreadable.returncode == 78
+    assert "is not valid JSON" in unreadable.stderr
+    assert works.returncode == 0
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not settings(daemon).exists()
+    assert f"[credentials.{name}]" not in daemon.config_file.read_text()
+    assert not (daemon.state_dir / f"signing_keys/{name}.pem").exists()
+
+
+def test_a_signing_key_stays_as_long_as_another_credential_signs_with_it(
+    start_daemon: DaemonFactory,
+) -> None:
+    """It is that of the grant, and goes with the last credential on it."""
+    block = '[credentials.{}]\nprovider = "local"\ngrant = "key"\n'
+    daemon = start_daemon(block.format("one") + block.format("two"))
+    key = daemon.state_dir / "signing_keys/key.pem"
+    assert cli(daemon, "get", "one").returncode == 0
+    first = cli(daemon, "remove", "one", "--yes")
+    stays = key.exists()
+    last = cli(daemon, "remove", "two", "--yes")
+
+    assert (first.returncode, last.returncode) == (0, 0)
+    assert stays
+    assert "signing key" not in first.stdout
+    assert f"also removes its signing key, {key}" in last.stdout
+    assert not key.exists()
+
+
 def test_what_others_are_minted_from_stays(start_daemon: DaemonFactory) -> None:
     """The error says what to remove first."""
     inner = '[credentials.inner]\nprovider = "local"\n'

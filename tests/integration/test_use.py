@@ -222,3 +222,15 @@ def test_a_folder_that_is_not_utf_8_is_shown_and_harms_nobody(
     refused = cli(daemon, "use", "home", "--here", folder=odd)
     assert refused.returncode != 0
     assert "not UTF-8" in refused.stderr
+
+
+def test_a_set_up_takes_the_one_that_was_chosen(daemon: RunningDaemon) -> None:
+    """Without a choice it says how to make one; with one, its name is in the helper's line."""
+    settings = daemon.home / ".claude/settings.json"
+    unchosen = cli(daemon, "setup", "claude-code", "--yes")
+    assert (unchosen.returncode, settings.exists()) == (64, False)
+    assert "run credward use NAME to choose one" in unchosen.stderr
+    use(daemon, "work")
+    cli(daemon, "setup", "claude-code", "--yes")
+
+    assert json.loads(settings.read_text())["apiKeyHelper"].endswith("credward-helper work")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from credward.cli.setup.taken_out import TakenOut, forget
 from credward.cli.setup.undo import set_ups_of, undo_all
 from credward.cli.start import paths, reach
 from credward.client import Client
-from credward.config import Config, load_config
+from credward.config import Config, CredentialConfig, load_config
 from credward.config.sources import secrets_of_alone, users
 from credward.errors import BrokerError, Kind
 from credward.issuing.asking import find_credential
@@ -39,7 +40,7 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What goes with the credential: *login* is its grant, if no other credential is on it.
 
     *secrets* are those that nothing else names, *taken* the lines that some of them came from,
-    *set_ups* settings files of tools.
+    *set_ups* settings files of tools, *signing_key* the file of the key that signs its tokens.
     """
 
     name: str
@@ -50,6 +51,7 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     secrets: list[str]
     taken: dict[str, TakenOut]
     set_ups: list[Path]
+    signing_key: Path | None
 
 
 @click.command(
@@ -65,9 +67,9 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
 def command(name: str, dry_run: bool, yes: bool, as_json: bool, **keys: Any) -> None:
     """Remove the credential NAME from the configuration, with what was made for it alone.
 
-    That is its login (revoked if possible), the secrets in the store that nothing else names, the
-    set-ups of tools that ask for it, and where `credward use` chose it. What it is, is shown first.
-    A key that credward add took out of a file is put back there, if you say so.
+    That is its login (revoked if possible), the secrets in the store that nothing else names, its
+    signing key, the set-ups of tools that ask for it, and where `credward use` chose it. What it
+    is, is shown first. A key that credward add took out of a file is put back there, if you say so.
     """
     plan = _plan(load_config(paths()), name)
     if not as_json:
@@ -77,12 +79,14 @@ def command(name: str, dry_run: bool, yes: bool, as_json: bool, **keys: Any) -> 
         return
     if plan.taken and keys["put_back"] is None and (yes or as_json or not sys.stdin.isatty()):
         raise must_decide(plan.taken, plan.name)
+    client = reach(start=True, timeout=15.0)
+    undo = _checked(plan, client)
     back = wanted(plan.taken, keys["put_back"])
     _confirm(plan, yes=yes)
-    client = reach(start=True, timeout=15.0)
     # First: if a key cannot be put back, nothing is removed.
     said = list(put_back(client, back, although_changed=keys["although_changed"]))
-    revoked, durable = _carry_out(plan, client, said)
+    said += undo
+    revoked, durable = _carry_out(plan, client)
     if as_json:
         print_json(
             {
@@ -101,9 +105,20 @@ def command(name: str, dry_run: bool, yes: bool, as_json: bool, **keys: Any) -> 
         warn_of_disk()
 
 
-def _carry_out(plan: _Plan, client: Client, said: list[str]) -> tuple[bool | None, bool | None]:
-    """Remove it, and add to *said*; return whether it was revoked, and whether that is durable."""
-    said += undo_all(plan.set_ups)
+def _checked(plan: _Plan, client: Client) -> Iterator[str]:
+    """Return what undoes the set-ups; raise what would stop us half way, with nothing changed.
+
+    The daemon refuses a reload while the store is locked, and from callers that may not manage.
+    """
+    client.reload()
+    if plan.login is not None or plan.secrets:
+        # Opens the store.
+        client.secret_names()
+    return undo_all(plan.set_ups)
+
+
+def _carry_out(plan: _Plan, client: Client) -> tuple[bool | None, bool | None]:
+    """Remove the rest; return whether the login was revoked, and whether that is durable."""
     revoked = durable = None
     if plan.login is not None:
         dropped = client.logout(plan.name)
@@ -116,6 +131,8 @@ def _carry_out(plan: _Plan, client: Client, said: list[str]) -> tuple[bool | Non
     for secret in plan.secrets:
         durable = client.secret_remove(secret).durable and durable is not False
         forget(secret)
+    if plan.signing_key is not None:
+        plan.signing_key.unlink(missing_ok=True)
     return revoked, durable
 
 
@@ -152,7 +169,18 @@ def _plan(config: Config, name: str) -> _Plan:
         secrets=secrets,
         taken=taken_for(secrets),
         set_ups=set_ups_of(name),
+        signing_key=None if shared else _signing_key(credential),
     )
+
+
+def _signing_key(credential: CredentialConfig) -> Path | None:
+    """Return the file with the key that was made to sign its tokens, None if there is none."""
+    if credential.provider != "local":
+        return None
+    from credward.store.signing_keys import path_of
+
+    found = path_of(paths().state_dir, credential.grant)
+    return found if found.exists() else None
 
 
 def _show(plan: _Plan) -> None:
@@ -165,6 +193,8 @@ def _show(plan: _Plan) -> None:
         click.echo(
             f'also removes the secret "{secret}" from the store: keep a copy if there is no other'
         )
+    if plan.signing_key is not None:
+        click.echo(f"also removes its signing key, {plan.signing_key}, which nothing else has")
     for target in plan.set_ups:
         click.echo(f"also removes our settings of Claude Code from {target}")
 

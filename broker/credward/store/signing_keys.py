@@ -21,7 +21,7 @@ from credward.errors import BrokerError, Kind
 from credward.named_files import open_file, opened, read_all, sync_directory
 from credward.tokens import Secret
 
-__all__ = ["load_or_create", "public_jwk"]
+__all__ = ["load_or_create", "path_of", "public_jwk"]
 
 _DIRECTORY = "signing_keys"
 # Allowed names of a credential, checked again because the name becomes a path.
@@ -34,9 +34,7 @@ def load_or_create(state_dir: Path, name: str) -> Secret:
 
     An unreadable key is reported, never replaced: services that trust it would refuse a new one.
     """
-    if not _NAME.fullmatch(name):
-        raise BrokerError(Kind.FIX_CONFIGURATION, f'"{name}" cannot name a signing key')
-    path = state_dir / _DIRECTORY / f"{name}.pem"
+    path = path_of(state_dir, name)
     try:
         if (text := _read(path)) is None:
             text = _create(path)
@@ -48,6 +46,13 @@ def load_or_create(state_dir: Path, name: str) -> Secret:
         ) from error
     _load(text, path)
     return Secret(text)
+
+
+def path_of(state_dir: Path, name: str) -> Path:
+    """Return the file of the key called *name*; raise `fix-configuration` for no such name."""
+    if not _NAME.fullmatch(name):
+        raise BrokerError(Kind.FIX_CONFIGURATION, f'"{name}" cannot name a signing key')
+    return state_dir / _DIRECTORY / f"{name}.pem"
 
 
 def public_jwk(pem: Secret) -> dict[str, str]:

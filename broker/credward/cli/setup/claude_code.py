@@ -31,6 +31,7 @@ __all__ = [
     "HELPER",
     "TTL",
     "HelperCall",
+    "asked_for",
     "cache_time",
     "helper_call",
     "kept_for",
@@ -161,16 +162,29 @@ def helper_call(line: str, helper: Path) -> HelperCall | None:
     """
     if not line.isprintable() or not _SHELL_WORDS.isdisjoint(line):
         return None
-    try:
-        words = shlex.split(line)
-        program, *rest = words[1:] if words[:1] == ["exec"] else words
-        _, names = getopt.gnu_getopt(rest, "", _OPTIONS)
-    except (ValueError, getopt.GetoptError):
+    if (words := _words(line)) is None:
         return None
+    program, rest, names = words
     found = shutil.which(program)
     if found is None or not Path(found).samefile(helper) or len(names) > 1:
         return None
     return HelperCall(words=(str(helper), *rest), name=names[0] if names else "-")
+
+
+def asked_for(line: str) -> str | None:
+    """Return the credential that a helper line names, None if none: for people, not to run it."""
+    words = _words(line)
+    return words[2][0] if words is not None and words[2] else None
+
+
+def _words(line: str) -> tuple[str, list[str], list[str]] | None:
+    """Return program, arguments, and those of them that are no options; None if it has others."""
+    try:
+        words = shlex.split(line)
+        program, *rest = words[1:] if words[:1] == ["exec"] else words
+        return program, rest, getopt.gnu_getopt(rest, "", _OPTIONS)[1]
+    except (ValueError, getopt.GetoptError):
+        return None
 
 
 def settings_environment(paths: Mapping[str, Path]) -> dict[str, str]:

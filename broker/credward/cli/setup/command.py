@@ -25,6 +25,7 @@ from credward.cli.setup.planning import (
     LEVELS,
     Options,
     Plan,
+    credential_for,
     is_shared,
     members_for,
     plan_set_up,
@@ -33,14 +34,13 @@ from credward.cli.setup.planning import (
     target_of,
 )
 from credward.cli.setup.putting_back import notes_about, put_back_options
+from credward.cli.setup.replacing import replacing_notes
 from credward.cli.setup.settings_file import Record
 from credward.cli.setup.taken_out import load
-from credward.cli.setup.undo import memory_of_claude_code, tell_undone
+from credward.cli.setup.undo import left_lines, memory_of_claude_code, tell_undone
 from credward.cli.setup.variables import chosen_variables
-from credward.cli.start import paths, reach
-from credward.config import CredentialConfig, environment, load_config
+from credward.config import CredentialConfig, environment
 from credward.errors import BrokerError, Kind
-from credward.issuing.asking import DEFAULT_NAME, find_credential
 
 __all__ = ["command"]
 
@@ -133,7 +133,7 @@ def claude_code_command(name: str, **words: Any) -> None:
         if options.undo:
             plan, allowing = plan_undo(target, _record_of(target)), None
         else:
-            credential = _credential(name, options)
+            credential = credential_for(name, active=options.active)
             name = credential.name
             plan = plan_set_up(
                 target,
@@ -147,8 +147,10 @@ def claude_code_command(name: str, **words: Any) -> None:
         raise BrokerError(
             Kind.FIX_CONFIGURATION, f'"{target}" {error}: correct it, nothing was changed'
         ) from error
-    notes = [] if options.undo or not is_shared(target, files) else shared_notes(target, name)
-    told = _change(plan, allowing, options, list(notes))
+    notes = list(replacing_notes(plan))
+    if not options.undo and is_shared(target, files):
+        notes += shared_notes(target, name)
+    told = _change(plan, allowing, options, notes)
     if options.as_json:
         print_json(told)
     elif not (options.undo or options.dry_run):
@@ -156,20 +158,6 @@ def claude_code_command(name: str, **words: Any) -> None:
         from credward.cli.doctor.finding import Known
 
         sys.exit(report_on(Known(name=name, settings=target)))
-
-
-def _credential(name: str, options: Options) -> CredentialConfig:
-    """Return the credential to set up for; with `--active` the one that counts here now."""
-    config = load_config(paths())
-    if not options.active:
-        return find_credential(config, name)
-    if name != DEFAULT_NAME:
-        raise click.UsageError("--active takes no NAME: choose one with credward use")
-    from credward.callers.programs import CLAUDE_CODE
-    from credward.cli.chosen import chosen_here
-
-    chosen = chosen_here(config, reach(start=True).choices(), CLAUDE_CODE)
-    return chosen.credential or find_credential(config, name)
 
 
 def _allowing(
@@ -268,7 +256,9 @@ def _done(plan: Plan, backup: Path | None) -> Iterator[str]:
         yield f"{plan.target}: {'removed, as before' if plan.after is None else 'as it was before'}"
     else:
         yield f"{plan.target}: changed" + (f", the old one is {backup}" if backup else "")
-        if plan.changes is not None:
+        if plan.undoes is not None:
+            yield from left_lines(plan.undoes)
+        else:
             yield "note: with a helper Claude Code bills its API, not a subscription"
 
 
@@ -279,7 +269,7 @@ def _print_managed(name: str, options: Options) -> None:
         raise BrokerError(
             Kind.BAD_REQUEST, f"credward writes no managed settings: to undo them, remove {target}"
         )
-    credential = _credential(name, options)
+    credential = credential_for(name, active=options.active)
     variables = chosen_variables(options.variables, "", None)
     text = ""
     members = members_for(credential, options, shared=False, variables=variables)

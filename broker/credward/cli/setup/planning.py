@@ -11,20 +11,23 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
 
 from credward.cli.setup import claude_code, settings_file
 from credward.cli.setup.settings_file import Change, Record
 from credward.cli.setup.variables import chosen_variables
-from credward.cli.start import reach
+from credward.cli.start import paths, reach
 from credward.client import Client
-from credward.config import CredentialConfig
+from credward.config import CredentialConfig, load_config
 from credward.errors import BrokerError, Kind
+from credward.issuing.asking import DEFAULT_NAME, find_credential
 
 __all__ = [
     "LEVELS",
     "Options",
     "Plan",
+    "credential_for",
     "is_shared",
     "members_for",
     "plan_set_up",
@@ -63,7 +66,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The planned state of the file *target*; *after* None: no file.
 
-    *changes*: what we do; none for an undo. *whole*: it becomes exactly the original.
+    *changes*: what we do; none for an undo, which is of what *undoes* says. *whole*: it becomes
+    exactly the original.
     """
 
     target: Path
@@ -71,6 +75,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     after: str | None
     changed: bool
     changes: list[Change] | None = None
+    undoes: Record | None = None
     whole: bool = False
 
     def diff(self) -> str:
@@ -93,6 +98,25 @@ def target_of(options: Options, files: Mapping[str, Path]) -> Path:
             "--settings with the path of a .json file",
         )
     return options.file.expanduser().absolute()
+
+
+def credential_for(name: str, *, active: bool) -> CredentialConfig:
+    """Return the credential to set up for: *name*, else what `credward use` chose, or the only one.
+
+    *active*: the helper's line will name none, so that only what is chosen can be meant.
+    """
+    config = load_config(paths())
+    if name != DEFAULT_NAME:
+        if active:
+            raise click.UsageError("--active takes no NAME: choose one with credward use")
+        return find_credential(config, name)
+    if len(config.credentials) < 2:
+        return find_credential(config, name)
+    from credward.callers.programs import CLAUDE_CODE
+    from credward.cli.chosen import chosen_here
+
+    chosen = chosen_here(config, reach(start=True).choices(), CLAUDE_CODE)
+    return chosen.credential or find_credential(config, name)
 
 
 def is_shared(target: Path, files: Mapping[str, Path]) -> bool:
@@ -163,7 +187,9 @@ def plan_undo(target: Path, record: Record | None) -> Plan:
         )
     after, whole = settings_file.undone(target, before, record)
     changed = target.exists() if after is None else after != before
-    return Plan(target=target, before=before, after=after, changed=changed, whole=whole)
+    return Plan(
+        target=target, before=before, after=after, changed=changed, undoes=record, whole=whole
+    )
 
 
 def _life(credential: CredentialConfig) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from itertools import chain
@@ -10,12 +11,14 @@ from pathlib import Path
 import click
 
 from credward.cli.setup import claude_code, settings_file
+from credward.cli.setup.json_text import UnreadableError
 from credward.cli.setup.putting_back import notes_about, put_back, wanted
 from credward.cli.setup.settings_file import Memory, Record
 from credward.cli.setup.taken_out import load
 from credward.cli.start import paths, reach
+from credward.errors import BrokerError, Kind
 
-__all__ = ["memory_of_claude_code", "set_ups_of", "tell_undone", "undo_all"]
+__all__ = ["left_lines", "memory_of_claude_code", "set_ups_of", "tell_undone", "undo_all"]
 
 
 def memory_of_claude_code() -> Memory:
@@ -29,20 +32,47 @@ def set_ups_of(name: str) -> list[Path]:
 
 
 def undo_all(targets: list[Path] | None = None) -> Iterator[str]:
-    """Undo what we did to *targets* (None: to every file), and yield a line for each."""
+    """Return what undoes our changes to *targets* (None: to every file), a line for each step.
+
+    Before that it is tried without a change: raise `fix-configuration` for a file that cannot be
+    read.
+    """
     memory = memory_of_claude_code()
     records = memory.load()
-    for path in list(records) if targets is None else [str(each) for each in targets]:
-        target = Path(path)
-        record = records.pop(path)
-        before = settings_file.read(target)
-        after, whole = settings_file.undone(target, before, record)
-        if whole:
-            settings_file.put_back(target, after, record, records)
-        elif after is not None and after != before:
-            settings_file.replace(target, after)
-        memory.save(records)
-        yield f"{target}: {'as it was before' if whole else 'our settings are gone'}"
+    found = list(records) if targets is None else [str(each) for each in targets]
+    for path in found:
+        _undone(Path(path), records[path])
+    return chain.from_iterable(_undo(memory, path) for path in found)
+
+
+def _undo(memory: Memory, path: str) -> Iterator[str]:
+    target, records = Path(path), memory.load()
+    record = records.pop(path)
+    before, after, whole = _undone(target, record)
+    if whole:
+        settings_file.put_back(target, after, record, records)
+    elif after is not None and after != before:
+        settings_file.replace(target, after)
+    memory.save(records)
+    yield f"{target}: {'as it was before' if whole else 'our settings are gone'}"
+    yield from left_lines(record)
+
+
+def _undone(target: Path, record: Record) -> tuple[str, str | None, bool]:
+    """Return the text of *target*, and what `settings_file.undone` makes of it."""
+    before = settings_file.read(target)
+    try:
+        return before, *settings_file.undone(target, before, record)
+    except UnreadableError as error:
+        raise BrokerError(
+            Kind.FIX_CONFIGURATION, f'"{target}" {error}: correct it, nothing was changed'
+        ) from error
+
+
+def left_lines(record: Record) -> Iterator[str]:
+    """Yield a line for each backup that is still there after an undo, as its user may need it."""
+    for backup in filter(os.path.exists, record.backups):
+        yield f"an earlier state stays, delete it if you do not need it: {backup}"
 
 
 def _records() -> Iterator[tuple[str, Record]]:
@@ -53,7 +83,9 @@ def _names(record: Record) -> Iterator[str]:
     """Yield the credentials that the helper lines of a record ask for."""
     for change in record.changes:
         if change.path == list(claude_code.HELPER) and isinstance(change.after, str):
-            yield change.after.split()[-1].strip("'\"")
+            name = claude_code.asked_for(change.after)
+            if name is not None:
+                yield name
 
 
 def tell_undone(put_keys_back: bool | None, *, although_changed: bool) -> None:
@@ -67,7 +99,8 @@ def tell_undone(put_keys_back: bool | None, *, although_changed: bool) -> None:
     lines = undo_all()
     if back:
         keys = put_back(reach(start=True), back, although_changed=although_changed)
-        lines = chain(lines, keys)
+        # First: if a key cannot be put back, nothing is undone.
+        lines = chain(keys, lines)
     said = False
     for line in lines:
         click.echo(line)

@@ -61,6 +61,25 @@ def test_running_it_again_does_nothing_and_undo_is_exact(run: Run, settings: Pat
     assert settings.read_text() == FILE
 
 
+def test_what_a_change_replaces_is_said_before_it_is_made(
+    run: Run, settings: Path, config_file: Path
+) -> None:
+    """Which credential goes, and where requests go from then on."""
+    gateway = '[credentials.gateway]\nprovider = "local"\nbase_url = "https://llm.example"\n'
+    config_file.write_text(config_file.read_text() + gateway)
+    first = run("setup", "claude-code", "gateway", "--yes")
+    same = run("setup", "claude-code", "gateway", "--yes", "--ttl", "60")
+    asked = run("setup", "claude-code", "demo")
+
+    assert "this replaces" not in first.out + same.out
+    assert asked.code == 64
+    assert asked.out.startswith(
+        "note: this replaces gateway; requests will go to https://api.anthropic.com, "
+        "not to https://llm.example\n"
+    )
+    assert "credward-helper gateway" in settings.read_text()
+
+
 def test_s2_what_the_credential_before_needed_goes_with_it(
     run: Run, settings: Path, config_file: Path
 ) -> None:

@@ -56,6 +56,7 @@ __all__ = [
     "StatusList",
     "Unusable",
     "decode",
+    "edited_since",
     "encode",
     "line",
 ]
@@ -176,7 +177,8 @@ class StatusList(msgspec.Struct, frozen=True, kw_only=True):
 
     *active* is what this caller gets without a name, *active_because* says why.
     *sources*: the files that it read, the weakest first. *policy_epoch*: a digest of the policy in
-    force, empty from an older daemon. *store_failure*: why the store cannot be opened.
+    force, empty from an older daemon. *edited*: those of its files that say something else by now.
+    *store_failure*: why the store cannot be opened.
     """
 
     version: str = ""
@@ -197,6 +199,12 @@ class StatusList(msgspec.Struct, frozen=True, kw_only=True):
     store_failure: Failure | None = None
     sources: list[ConfigSource] = []
     policy_epoch: str = ""
+    edited: list[str] = []
+
+
+def edited_since(paths: str) -> str:
+    """Return what to say of *paths*, of one file or several, that the daemon has not read again."""
+    return f"{paths} was edited after the daemon read it: run credward daemon reload"
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -351,8 +359,8 @@ class LoginEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of `GET /v1/logins/{id}/events`; *event* says which of the fields are set.
 
     `open_url` (url), `user_code` (user_code, url, complete_url), `prompt` (field, label, secret),
-    `prompt_closed` (field), `waiting` (message), `done` (account, durable, credentials and how
-    many agents are *served* again), `error` (kind, message, hint).
+    `prompt_closed` (field), `waiting` (message), `done` (account, durable, credentials and
+    *turned_away*: how many callers were refused meanwhile), `error` (kind, message, hint).
     """
 
     event: str
@@ -366,7 +374,7 @@ class LoginEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     account: str | None = None
     durable: bool = False
     credentials: list[str] = []
-    served: int = 0
+    turned_away: int = 0
     kind: str | None = None
     hint: str = ""
 
@@ -394,7 +402,7 @@ class GrantGiven(msgspec.Struct, frozen=True, kw_only=True):
     """A grant is kept; *durable* is false if the store could not be written.
 
     *works*: a token was minted with it; else *message* says why not yet, and an earlier login stays
-    until then. *turned_away*: how many agents were refused without it.
+    until then. *turned_away*: how many callers were refused meanwhile.
     """
 
     grant: str

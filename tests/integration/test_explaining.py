@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from canaries import MARK, canary
+from fakes.oauth_server import OAuthServer
 from integration.command_line import cli
 from integration.daemon import DaemonFactory, RunningDaemon, permit_all
 from integration.on_terminal import OnTerminal
@@ -98,8 +99,9 @@ def test_an_edit_that_is_not_in_force_is_said(
     line = len(text.splitlines()) + 1
     assert unknown.returncode == 78
     assert unknown.stderr == (f'credward: "y" is in {daemon.config_file}:{line}, which {newer}')
-    assert f"{daemon.config_file} {newer}" in terminal.text
-    assert "newer" not in later.text
+    edited = "was edited after the daemon read it: run credward daemon reload\n"
+    assert f"{daemon.config_file} {edited}" in terminal.text
+    assert "was edited" not in later.text
 
 
 def test_words_for_what_is_not_there(start_daemon: DaemonFactory, tmp_path: Path) -> None:
@@ -115,3 +117,35 @@ def test_words_for_what_is_not_there(start_daemon: DaemonFactory, tmp_path: Path
     assert "needs no login" in login.stderr
     assert login.stderr.endswith("run credward get demo\n")
     assert shape.stderr == 'credward: no format "jsn", perhaps "json"\n'
+
+
+def test_whoever_corrected_the_file_hears_that_it_was_not_read(
+    start_daemon: DaemonFactory, tmp_path: Path
+) -> None:
+    """The login fails as before, `status` says it without being asked for that, a reload ends it."""
+    with OAuthServer() as upstream:
+        block = (
+            '[credentials.gateway]\nprovider = "oauth"\nclient_id = "c"\nscope = "openid"\n'
+            f'issuer = "{upstream.issuer}/"\n'
+        )
+        daemon = start_daemon(permit_all(tmp_path) + block)
+        first = cli(daemon, "login", "gateway", "--no-browser")
+        before = cli(daemon, "status")
+        daemon.write_config(
+            daemon.config_file.read_text().replace(f'{upstream.issuer}/"', f'{upstream.issuer}"')
+        )
+        again = cli(daemon, "login", "gateway", "--no-browser")
+        after = cli(daemon, "status")
+        assert cli(daemon, "daemon", "reload").returncode == 0
+        begun = cli(daemon, "login", "gateway", "--wait", "0")
+        reloaded = cli(daemon, "status")
+
+    unread = (
+        f"{daemon.config_file} was edited after the daemon read it: run credward daemon reload\n"
+    )
+    assert f'set issuer = "{upstream.issuer}" (credward config edit)\n' in first.stderr
+    assert first.returncode == again.returncode == 78
+    assert again.stderr.splitlines()[-1] == f"{first.stderr.splitlines()[-1]}; {unread.strip()}"
+    assert unread in after.stdout
+    assert "was edited" not in before.stdout + reloaded.stdout
+    assert f"{upstream.issuer}/authorize" in begun.stderr

@@ -115,7 +115,7 @@ def test_hand_over(daemon: RunningDaemon, upstream: OAuthServer) -> None:
     assert cli(daemon, "get", "two").returncode == 67
     said = import_grant(daemon, upstream.grant())
 
-    assert said == "taken over, and it works: one, two, three, 1 agent was refused without it\n"
+    assert said == "taken over, and it works: one, two, three, 1 caller was refused meanwhile\n"
     assert cli(daemon, "get", "one").stdout.startswith("at-")
     # Rotated by the mint: the one that was handed over is used up, ours is current.
     assert len(upstream.families[0].used) == 1
@@ -264,7 +264,7 @@ def test_status_knows_before_anybody_asks(daemon: RunningDaemon, upstream: OAuth
     until(lambda: daemon.status("two")["state"] == "parked")
     shown = cli(daemon, "status", "two", "three")
     told = grant(daemon, "two")
-    assert re.search(r"^two +oauth +parked ", shown.stdout, re.MULTILINE), shown.stdout
+    assert re.search(r"^two +oauth +needs-login ", shown.stdout, re.MULTILINE), shown.stdout
     assert re.search(r"^team +needs-login +- +- +- +one, two, three$", shown.stdout, re.MULTILINE)
     assert '"one" needs a login: run credward login one' in shown.stdout
     assert (told["state"], told["parked_at"]) == ("needs-login", None)
@@ -676,7 +676,7 @@ def test_t9_parked(daemon: RunningDaemon, upstream: OAuthServer) -> None:
     assert cli(daemon, "status", "--check").returncode == 1
 
     assert daemon.get("two").kind == "login-required"
-    assert "refused without it" in import_grant(daemon, upstream.grant())
+    assert "refused meanwhile" in import_grant(daemon, upstream.grant())
     assert {daemon.get(name).status for name in NAMES} == {200}
 
 

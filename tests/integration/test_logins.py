@@ -122,7 +122,7 @@ def test_browser(daemon: RunningDaemon, idp: OidcProvider, tmp_path: Path) -> No
 
     assert done.returncode == 0, done.stderr
     assert done.stdout == (
-        f"logged in as alice@example.com: {', '.join(NAMES)}, 1 agent is served again\n"
+        f"logged in as alice@example.com: {', '.join(NAMES)}, 1 caller was refused meanwhile\n"
     )
     assert "your browser was opened at" in done.stderr
     page = browser.last()
@@ -402,7 +402,7 @@ def test_the_agents_that_waited_are_counted(daemon: RunningDaemon) -> None:
         assert cli(daemon, "get", name).returncode == 67
     said = log_in(daemon)
 
-    assert re.search(r", \d+ agents? (is|are) served again$", said.strip()), said
+    assert re.search(r", \d+ callers? (was|were) refused meanwhile$", said.strip()), said
 
 
 @pytest.mark.slow

@@ -119,7 +119,7 @@ def test_g2_a_grant_that_is_handed_over_serves_the_chain(
     """And a logout takes all of it back: nobody is handed anything of it any more."""
     assert lines(chain, "api") == {LINE}
     done = cli(chain, "login", "cli", "--grant-stdin", given=server.grant())
-    assert "1 agent was refused without it" in done.stdout
+    assert "1 caller was refused meanwhile" in done.stdout
     assert {chain.get(name).status for name in ("api", "exchange", "cli")} == {200}
     assert cli(chain, "logout", "cli").returncode == 0
     assert {chain.status(name)["state"] for name in ("api", "exchange")} == {"empty"}

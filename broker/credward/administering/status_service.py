@@ -56,6 +56,10 @@ class ProcessFacts(Protocol):
         """Return why the store cannot be opened, None if it is open or was not tried."""
         ...
 
+    async def edited(self) -> list[str]:
+        """Return the files of the configuration that changed since it was read."""
+        ...
+
     def policy_epoch(self) -> str:
         """Return a digest of the policy in force."""
         ...
@@ -112,6 +116,7 @@ class StatusService:
         """Return the states of all credentials."""
         caller = self._gate.require("Inspect", peer)
         await self._facts.wait_for_store()
+        edited = await self._facts.edited()
         config = self._gate.config
         chosen = self._gate.chosen(caller)
         locked = self._facts.locked()
@@ -147,6 +152,7 @@ class StatusService:
             ],
             store_failure=wire.Failure.of(failed) if failed else None,
             policy_epoch=self._facts.policy_epoch(),
+            edited=edited,
             unusable=[_unusable(each) for each in self._fallbacks.unusable(config)],
         )
 

@@ -13,11 +13,10 @@ import msgspec
 from credward.cli.start import paths
 from credward.client import Client
 from credward.config import load_config
-from credward.config.layers import text_digest
 from credward.errors import BrokerError, Kind
-from credward.named_files import read_text
+from credward.wire import edited_since
 
-__all__ = ["explained", "last_words", "newer_file", "not_in_force"]
+__all__ = ["explained", "last_words", "newer_file", "not_in_force", "with_newer_file"]
 
 _NAME = re.compile(r'"([^"]+)" ')
 
@@ -50,7 +49,7 @@ def explained(client: Client, name: str, error: BrokerError) -> BrokerError:
     said, newer = last_words(client, name, error), newer_file(client)
     hints = [
         error.failure.hint if not said else f"the program said: {said}",
-        f"{newer} is newer than what is in force: run credward daemon reload" if newer else "",
+        edited_since(newer) if newer else "",
     ]
     hint = "; ".join(each for each in hints if each)
     return msgspec.structs.replace(error.failure, hint=hint).error()
@@ -59,18 +58,19 @@ def explained(client: Client, name: str, error: BrokerError) -> BrokerError:
 def newer_file(client: Client) -> str | None:
     """Return a file of the configuration that changed since the daemon read it."""
     try:
-        sources = client.statuses().sources
+        return next(iter(client.statuses().edited), None)
     except BrokerError:
         return None
-    for source in sources:
-        try:
-            text = read_text(source.path)
-        except (OSError, UnicodeDecodeError):
-            # It is gone, or the user may not read it: the next reload says so.
-            continue
-        if text_digest(text) != source.digest:
-            return source.path
-    return None
+
+
+def with_newer_file(client: Client, error: BrokerError) -> BrokerError:
+    """Return *error*, and whether what it is about may be corrected in a file already."""
+    if error.kind in {Kind.NOT_RUNNING, Kind.DENIED} or (newer := newer_file(client)) is None:
+        return error
+    failure = error.failure
+    field = "remedy" if failure.remedy else "cause"
+    text = f"{failure.remedy or failure.cause}; {edited_since(newer)}"
+    return msgspec.structs.replace(failure, **{field: text}).error()
 
 
 def not_in_force(error: BrokerError) -> BrokerError:

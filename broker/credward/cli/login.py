@@ -101,6 +101,10 @@ def command(
             watcher.print_lines(wait)
         else:
             watcher.run(wait)
+    except BrokerError as error:
+        from credward.cli.explaining import with_newer_file
+
+        raise with_newer_file(client, error) from error
     # In a prompt, click turns Ctrl-C into Abort.
     except (KeyboardInterrupt, click.Abort):
         if started is not None and not started.attached:

@@ -51,7 +51,7 @@ def taken_over(given: wire.GrantGiven) -> str:
             "an earlier login stays until then"
         )
     if given.turned_away:
-        text += f", {_agents(given.turned_away, 'was', 'were')} refused without it"
+        text += f", {_callers(given.turned_away)} refused meanwhile"
     return text + _unless_durable(given.durable)
 
 
@@ -64,13 +64,13 @@ def _begun(started: wire.LoginStarted) -> str:
 def _logged_in(done: wire.LoginEvent) -> str:
     who = f" as {plain(done.account)}" if done.account else ""
     text = f"logged in{who}: {', '.join(done.credentials)}"
-    if done.served:
-        text += f", {_agents(done.served, 'is', 'are')} served again"
+    if done.turned_away:
+        text += f", {_callers(done.turned_away)} refused meanwhile"
     return text + _unless_durable(done.durable)
 
 
-def _agents(count: int, one: str, many: str) -> str:
-    return f"1 agent {one}" if count == 1 else f"{count} agents {many}"
+def _callers(count: int) -> str:
+    return "1 caller was" if count == 1 else f"{count} callers were"
 
 
 def _unless_durable(durable: bool) -> str:

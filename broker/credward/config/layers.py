@@ -5,20 +5,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from credward.config.locate import Locator
-from credward.named_files import read_checked
+from credward.named_files import read_checked, read_text
 from credward.paths import Paths
 
-__all__ = ["Complaints", "Layer", "named_tables", "read_layers", "text_digest", "toml_place"]
+__all__ = [
+    "Complaints",
+    "Layer",
+    "edited_files",
+    "named_tables",
+    "read_layers",
+    "text_digest",
+    "toml_place",
+]
 
 
 class Complaints(msgspec.Struct):
@@ -106,6 +115,19 @@ def _read(path: Path, complaints: Complaints, *, system: bool) -> Layer | None:
     return Layer(
         path=path, system=system, data=data, locator=Locator(text), digest=text_digest(text)
     )
+
+
+def edited_files(files: Iterable[tuple[Path, str]]) -> list[str]:
+    """Return those of *files*, each with the digest of what was read, that differ by now.
+
+    One that is gone or cannot be read is not among them: the next reload says so.
+    """
+    found = []
+    for path, digest in files:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            if text_digest(read_text(path)) != digest:
+                found.append(str(path))
+    return found
 
 
 def text_digest(text: str) -> str:

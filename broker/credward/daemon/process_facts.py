@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 
 from credward.callers.attestation import attestation_report
 from credward.callers.caller import Ancestor, Caller
 from credward.callers.folders import WorkingFolders
 from credward.config import CredentialConfig
+from credward.config.layers import edited_files
 from credward.daemon.hardening import hardening_report
 from credward.errors import Failure
 from credward.grants.kept import Kept
@@ -46,6 +48,14 @@ class ProcessFacts:
     def store_failure(self) -> Failure | None:
         """Return why the store cannot be opened."""
         return self._kept.opened_store.failure
+
+    async def edited(self) -> list[str]:
+        """Return the files of the configuration that changed since it was read."""
+        config = self._holder.active.config
+        # In a thread: a disk may be slow.
+        return await asyncio.to_thread(
+            edited_files, zip(config.sources, config.digests, strict=False)
+        )
 
     def policy_epoch(self) -> str:
         """Return a digest of the policy in force."""

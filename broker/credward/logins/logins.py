@@ -256,7 +256,7 @@ class Logins:
                     account=account,
                     durable=given.durable,
                     credentials=list(given.credentials),
-                    served=given.turned_away,
+                    turned_away=given.turned_away,
                 )
             )
         finally:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 
+from credward.errors import Kind
 from credward.text.durations import format_duration
 from credward.text.styles import styled, unstyled
 from credward.text.tables import Column, cut, ending, lines_of, plain, width_of
 from credward.text.viewer import Viewer
-from credward.wire import CredentialStatus, GrantStatus, StatusList
+from credward.wire import CredentialStatus, GrantStatus, StatusList, edited_since
 
 __all__ = ["NONE", "asker_text", "detail", "logins", "page", "problems", "table", "text_of"]
 
@@ -22,7 +23,7 @@ _COLOURS = {
     "suspect": "yellow",
     "stale": "yellow",
     "expired": "red",
-    "parked": "red",
+    "needs-you": "red",
     "rejected": "red",
     "ambiguous": "yellow",
     "locked": "red",
@@ -134,6 +135,8 @@ def _failures(listed: StatusList, viewer: Viewer) -> Iterator[str]:
             yield each.doubt.message
         if each.denied_at is not None and each.denied_at > (each.last_asked_at or 0.0):
             yield f'"{each.name}" was last denied {_denied(each, viewer, listed.now)}'
+    for path in listed.edited:
+        yield edited_since(path)
     for grant in listed.grants:
         if grant.name in shown and grant.ambiguous_at is not None:
             names = ", ".join(grant.credentials)
@@ -212,7 +215,11 @@ def _doubtful(listed: StatusList) -> Container[str]:
 
 
 def _state(status: CredentialStatus, doubtful: Container[str]) -> str:
-    return "ambiguous" if status.grant in doubtful and status.state != "parked" else status.state
+    """Return the state in the words of people; programs get `parked`."""
+    if status.state == "parked":
+        login = status.failure is not None and status.failure.kind == Kind.LOGIN_REQUIRED.slug
+        return "needs-login" if login else "needs-you"
+    return "ambiguous" if status.grant in doubtful else status.state
 
 
 def _expires(status: CredentialStatus, now: float) -> str:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from credward.config import find_paths
-from credward.config.layers import Complaints, read_layers
+from credward.config.layers import Complaints, edited_files, read_layers, text_digest
 
 
 @pytest.fixture
@@ -75,3 +75,14 @@ def test_what_is_not_toml_names_the_line(folder: Path) -> None:
         f"{path}:"
     )
     assert "UTF-8" in complaints.errors[1]
+
+
+def test_files_that_differ_from_what_was_read_are_found(tmp_path: Path) -> None:
+    """One that is gone is not among them, nor one that is no text."""
+    texts = {"same": "a = 1\n", "edited": "a = 1\n", "gone": "a = 1\n", "binary": "a = 1\n"}
+    files = [(tmp_path / name, text_digest(text)) for name, text in texts.items()]
+    (tmp_path / "same").write_text("a = 1\n")
+    (tmp_path / "edited").write_text("a = 2\n")
+    (tmp_path / "binary").write_bytes(b"\xff")
+
+    assert edited_files(files) == [str(tmp_path / "edited")]

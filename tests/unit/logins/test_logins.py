@@ -119,7 +119,7 @@ async def test_t17_however_many_wait_there_is_one_prompt_and_one_end(world):
     assert len(world.worker.requests) == 1
     assert all(end == ends[0] for end in ends)
     assert [each.event for each in ends[0]] == ["open_url", "done"]
-    assert (ends[0][-1].account, ends[0][-1].served) == ("alice", 2)
+    assert (ends[0][-1].account, ends[0][-1].turned_away) == ("alice", 2)
     assert [each[:2] for each in world.kept] == [("team", "refresh")]
 
 

@@ -248,3 +248,28 @@ def test_a_denial_is_said_below_the_table_until_somebody_is_served() -> None:
     assert [*problems(StatusList(now=100.0, pid=1, credentials=[never]), ADA)] == [
         '"gateway" was last denied to codex, 30s ago: run credward audit tail gateway'
     ]
+
+
+@pytest.mark.parametrize(
+    ("failure", "word"),
+    [
+        (Failure(kind="login-required", message="m", recovery="reauthorize"), "needs-login"),
+        (Failure(kind="fix-configuration", message="m", recovery="x"), "needs-you"),
+        (None, "needs-you"),
+    ],
+)
+def test_people_read_what_is_needed(failure: Failure | None, word: str) -> None:
+    """The word of programs for it, `parked`, says nothing about that."""
+    one = CredentialStatus(name="a", state="parked", failure=failure)
+    listed = StatusList(now=1.0, pid=1, credentials=[one])
+
+    assert shown(listed, 80)[1].split()[:2] == ["a", word]
+
+
+def test_a_file_that_was_edited_is_said() -> None:
+    """Whoever corrected it would wonder why nothing changes."""
+    listed = StatusList(now=1.0, pid=1, credentials=[ONE], edited=["/c.toml"])
+
+    assert list(problems(listed, ADA)) == [
+        "/c.toml was edited after the daemon read it: run credward daemon reload"
+    ]

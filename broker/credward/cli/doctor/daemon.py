@@ -13,7 +13,7 @@ from credward.config import Config
 from credward.errors import BrokerError, Kind
 from credward.paths import Paths, environment
 from credward.starting.refusal import start_is_wanted
-from credward.wire import StatusList
+from credward.wire import StatusList, edited_since
 
 __all__ = ["check_daemon"]
 
@@ -98,9 +98,7 @@ def _configuration(config: Config, policy_epoch: str, listed: StatusList) -> Ite
     if policy_epoch and listed.policy_epoch != policy_epoch:
         edited.append("the policy")
     if edited:
-        text = (
-            f"{' or '.join(edited)} was edited after the daemon read it: run credward daemon reload"
-        )
+        text = edited_since(" or ".join(edited))
         yield fail(check, text, Kind.FIX_CONFIGURATION, _RELOAD)
     else:
         yield ok(check, "as in the files")

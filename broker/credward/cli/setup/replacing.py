@@ -32,7 +32,9 @@ def replacing_notes(plan: Plan) -> Iterator[str]:
 
 def _asked_for(settings: Mapping[str, Any]) -> str | None:
     line = settings.get(claude_code.HELPER[0])
-    return claude_code.asked_for(line) if claude_code.ours(line) else None
+    if not isinstance(line, str) or not claude_code.ours(line):
+        return None
+    return claude_code.asked_for(line)
 
 
 def _variables(settings: Mapping[str, Any]) -> dict[str, str]:

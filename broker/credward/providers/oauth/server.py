@@ -24,6 +24,7 @@ _FLOWS = {
     "browser": ("authorization_endpoint", "token_endpoint"),
     "device": ("device_authorization_endpoint", "token_endpoint"),
 }
+_PATH = re.compile(r"(/[A-Za-z0-9._~-]{0,100}){0,8}")
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]+")
 
 
@@ -132,12 +133,7 @@ def _fetch(credential: str, settings: Settings, io: Io) -> Mapping[str, Any]:
             metadata = read_json(response, credential, host)
             # RFC 8414 section 3.3: character by character, else another server speaks for this one.
             if metadata.get("issuer") != settings.issuer:
-                raise BrokerError(
-                    Kind.FIX_CONFIGURATION,
-                    f'"{credential}" got no token, {settings.issuer} names another issuer in its '
-                    "metadata: set issuer to exactly that, with its last slash "
-                    "(credward config edit)",
-                )
+                raise _another_issuer(credential, settings.issuer, metadata.get("issuer"))
             return metadata
         if response.status not in {400, 404, 405, 410}:
             refuse_status(response, credential, host, io.now())
@@ -146,6 +142,25 @@ def _fetch(credential: str, settings: Settings, io: Io) -> Mapping[str, Any]:
         Kind.PROVIDER_REFUSED,
         f'"{credential}" got no token, {settings.issuer} publishes no metadata: '
         "correct issuer, or set token_endpoint (credward config edit)",
+    )
+
+
+def _another_issuer(credential: str, issuer: str, named: object) -> BrokerError:
+    """Return the error for metadata that names another issuer than *issuer*.
+
+    What it names is a stranger's text: it is shown if it can only be another path, in plain
+    characters, of the server that the settings name.
+    """
+    parts = urlsplit(issuer)
+    server = f"{parts.scheme}://{parts.netloc}"
+    path = named.removeprefix(server) if isinstance(named, str) else None
+    if path is not None and path != named and _PATH.fullmatch(path):
+        remedy = f'set issuer = "{named}" (credward config edit)'
+    else:
+        remedy = "set issuer to its own server, or ask who runs it (credward config edit)"
+    return BrokerError(
+        Kind.FIX_CONFIGURATION,
+        f'"{credential}" got no token, {issuer} names another issuer in its metadata: {remedy}',
     )
 
 

@@ -13,7 +13,8 @@ from credward.providers.provider import HttpResponse, ProviderRequest
 from credward.settings.oauth import Settings
 from fakes.io import FakeIo
 
-ISSUER = "https://login.example.com/tenant"
+SERVER = "https://login.example.com"
+ISSUER = f"{SERVER}/tenant"
 METADATA = {
     "issuer": ISSUER,
     "token_endpoint": "https://login.example.com/t",
@@ -68,16 +69,49 @@ def test_a_slash_at_the_end():
     assert server.issuer == f"{ISSUER}/"
 
 
-@pytest.mark.parametrize("issuer", [f"{ISSUER}/", "https://evil.example.com", None, 5])
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        "https://evil.example.com",
+        f"{SERVER}.evil.example.com",
+        f"{SERVER}@evil.example.com",
+        f"{SERVER}:8443/evil",
+        f"{ISSUER}/evil\n",
+        f"{ISSUER}/evil;rm -rf",
+        f"{ISSUER}/" + "evil" * 99,
+        SERVER.replace("https", "http") + "/evil",
+        None,
+        5,
+    ],
+)
 def test_another_issuer_is_refused(issuer):
-    """RFC 8414 section 3.3; and what it calls itself is not repeated."""
+    """RFC 8414 section 3.3; and what a stranger calls itself is not repeated."""
     with pytest.raises(
-        BrokerError, match="another issuer in its metadata: set issuer to exactly that"
+        BrokerError, match="another issuer in its metadata: set issuer to its own server"
     ) as caught:
         find(METADATA | {"issuer": issuer})
 
     assert (caught.value.kind, caught.value.failure.sent) == (Kind.FIX_CONFIGURATION, "no")
     assert "evil" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("typed", "named"),
+    [
+        (ISSUER, f"{ISSUER}/"),
+        (f"{ISSUER}/", ISSUER),
+        (ISSUER, SERVER),
+        (ISSUER, f"{SERVER}/realms/a-1"),
+    ],
+)
+def test_the_issuer_to_set_is_shown_if_it_is_of_the_same_server(typed, named):
+    """Most have typed a last slash too many, or left it out."""
+    with pytest.raises(BrokerError) as caught:
+        find(METADATA | {"issuer": named}, issuer=typed)
+
+    assert caught.value.message.endswith(
+        f'names another issuer in its metadata: set issuer = "{named}" (credward config edit)'
+    )
 
 
 @pytest.mark.parametrize(

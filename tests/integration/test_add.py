@@ -112,8 +112,8 @@ def test_a_shell_with_an_authority_is_set_up_before_get(
     done = cli(daemon, "add", "x", "--replace", *words, NODE_EXTRA_CA_CERTS=str(authority))
 
     assert f"next: {get}, or credward setup claude-code x\n" in plain.stdout
-    assert "next: credward setup claude-code x, which allows what this shell sets" in done.stdout
-    assert done.stdout.endswith(f", then {get}\n")
+    assert "next, in this order (set-up allows what this shell sets" in done.stdout
+    assert done.stdout.endswith(f":\n  credward setup claude-code x\n  {get}\n")
 
 
 def test_a_key_that_is_stored_does_not_end(daemon: RunningDaemon) -> None:
@@ -267,7 +267,7 @@ def test_a_program_by_the_dialogue(daemon: RunningDaemon, program: MintProgram) 
         before = written(daemon)
         terminal.type("\n")
         terminal.wait_for("minted a token that lasts")
-        terminal.wait_for("next: credward get mine --base-url https://llm.example.com")
+        terminal.wait_for("  credward get mine --base-url https://llm.example.com")
         code = terminal.end()
 
     assert code == 0

@@ -300,7 +300,9 @@ def test_status_knows_before_anybody_asks(daemon: RunningDaemon, upstream: OAuth
 
 def test_logout_wants_one_or_all(bare: RunningDaemon) -> None:
     """Nothing is dropped by a slip of the fingers."""
-    assert cli(bare, "logout").returncode == 64
+    unnamed = cli(bare, "logout")
+    assert unnamed.returncode == 64
+    assert unnamed.stderr == "credward: name the login to forget: run credward logout one\n"
     assert cli(bare, "logout", "one", "--all").returncode == 64
     assert cli(bare, "logout", "nobody").returncode == 78
     near = cli(bare, "logout", "thre").stderr
@@ -437,6 +439,38 @@ def test_h6_locked(daemon: RunningDaemon, upstream: OAuthServer) -> None:
     assert cli(daemon, "get", "one").returncode == 0
     assert cli(daemon, "get", "demo").returncode == 0
     assert status(daemon)["locked"] is False
+
+
+def test_a_short_passphrase_locks_and_is_warned_of(daemon: RunningDaemon) -> None:
+    """Locked at once is what its owner wants; what the warning says ends it."""
+    done = cli(daemon, "lock", given="abc\n")
+    assert unlock(daemon, "abc").returncode == 0
+    lock(daemon)
+
+    assert done.returncode == 0
+    assert done.stderr.startswith("warning: a passphrase of less than 8 characters is soon guessed")
+    assert unlock(daemon, "abc").returncode != 0
+    assert unlock(daemon).returncode == 0
+
+
+@pytest.mark.parametrize("words", [("one",), ("--all", "--yes")], ids=len)
+def test_a_locked_store_keeps_its_logins_and_says_what_that_means(
+    daemon: RunningDaemon, upstream: OAuthServer, words: tuple[str, ...]
+) -> None:
+    """Whoever removes the program next would leave a login that is valid."""
+    import_grant(daemon, upstream.grant())
+    lock(daemon)
+    refused = cli(daemon, "logout", *words)
+    assert unlock(daemon).returncode == 0
+    done = cli(daemon, "logout", *words)
+
+    assert refused.returncode == 75
+    assert refused.stderr == (
+        "credward: the store is locked: run credward unlock; until then the login stays valid, "
+        "and if the passphrase is lost, only its server can end it\n"
+    )
+    assert done.stdout == "logged out: one, two, three, revoked upstream\n"
+    assert upstream.families[0].revoked
 
 
 @pytest.mark.parametrize("given", ["", "\n"])

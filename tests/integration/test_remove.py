@@ -132,7 +132,7 @@ def test_a_signing_key_stays_as_long_as_another_credential_signs_with_it(
     assert (first.returncode, last.returncode) == (0, 0)
     assert stays
     assert "signing key" not in first.stdout
-    assert f"also removes its signing key, {key}" in last.stdout
+    assert f"also removes its signing key: {key}" in last.stdout
     assert not key.exists()
 
 

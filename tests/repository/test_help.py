@@ -46,6 +46,9 @@ def test_help_fits_two_screens_and_has_an_example(path: str) -> None:
     assert [line for line in lines if len(line) > COLUMNS] == []
     # `credward config path` is shown within another command.
     assert any("Example: " in line and path in line for line in lines)
+    # To be copied: in one line each, with what is said about it.
+    examples = (command.epilog or "").splitlines()
+    assert {each for each in examples if each} <= {line.strip() for line in lines}
 
 
 def test_the_first_screen_is_short() -> None:

@@ -16,7 +16,7 @@ from credward.config import load_config
 from credward.errors import BrokerError, Kind
 from credward.wire import edited_since
 
-__all__ = ["explained", "last_words", "newer_file", "not_in_force", "with_newer_file"]
+__all__ = ["explained", "last_words", "newer_file", "not_in_force", "with_more", "with_newer_file"]
 
 _NAME = re.compile(r'"([^"]+)" ')
 
@@ -67,10 +67,15 @@ def with_newer_file(client: Client, error: BrokerError) -> BrokerError:
     """Return *error*, and whether what it is about may be corrected in a file already."""
     if error.kind in {Kind.NOT_RUNNING, Kind.DENIED} or (newer := newer_file(client)) is None:
         return error
+    return with_more(error, edited_since(newer))
+
+
+def with_more(error: BrokerError, text: str) -> BrokerError:
+    """Return *error* with *text* at the end of its line."""
     failure = error.failure
     field = "remedy" if failure.remedy else "cause"
-    text = f"{failure.remedy or failure.cause}; {edited_since(newer)}"
-    return msgspec.structs.replace(failure, **{field: text}).error()
+    said = f"{failure.remedy or failure.cause}; {text}"
+    return msgspec.structs.replace(failure, **{field: said}).error()
 
 
 def not_in_force(error: BrokerError) -> BrokerError:

@@ -13,6 +13,10 @@ from credward.errors import BrokerError, Kind
 
 __all__ = ["command", "read_passphrase"]
 
+# NIST SP 800-63B-4, section 3.1.1.2: the least for a password that is not the only factor; the
+# other one here is the file.
+_SHORT = 8
+
 
 @click.command(
     "lock",
@@ -33,6 +37,13 @@ def command(passphrase_stdin: bool, keep: bool) -> None:
     passphrase = None if keep else read_passphrase(from_stdin=passphrase_stdin, confirm=True)
     client.lock(passphrase)
     click.echo("locked: nothing is handed out until you run credward unlock")
+    if passphrase is not None and len(passphrase) < _SHORT:
+        # Locked all the same: that is what its owner wants now.
+        click.echo(
+            f"warning: a passphrase of less than {_SHORT} characters is soon guessed from a copy "
+            "of the store: run credward unlock, then credward lock with a longer one",
+            err=True,
+        )
 
 
 def _is_locked(client: Client) -> bool:

@@ -14,6 +14,10 @@ from credward.wire import Dropped, GrantDropped
 
 __all__ = ["command"]
 
+_STAYS = (
+    "until then the login stays valid, and if the passphrase is lost, only its server can end it"
+)
+
 
 @click.command(
     "logout",
@@ -33,14 +37,22 @@ def command(name: str | None, revoke: bool, everything: bool, yes: bool, as_json
     Every credential on it then needs a new login. NAME may be a login that no credential uses any
     more: credward status shows it.
     """
-    if everything == (name is not None):
-        raise BrokerError(
-            Kind.BAD_REQUEST, "name a credential, or use --all: run credward logout --help"
-        )
+    if everything and name is not None:
+        raise click.UsageError("--all takes no NAME")
+    if not everything and name is None:
+        raise _unnamed()
     if everything and not yes and sys.stdin.isatty():
         click.confirm("forget every login and every token of every agent?", abort=True, err=True)
     client = reach(start=True, timeout=15.0)
-    result = client.revoke_all() if name is None else Dropped(grants=[client.logout(name)])
+    try:
+        result = client.revoke_all() if name is None else Dropped(grants=[client.logout(name)])
+    except BrokerError as error:
+        if error.kind is not Kind.STORE_LOCKED:
+            raise
+        from credward.cli.explaining import with_more
+
+        # Whoever takes credward away after this would leave a login that nobody can end here.
+        raise with_more(error, _STAYS) from error
     if as_json:
         print_json(result)
     else:
@@ -50,6 +62,23 @@ def command(name: str | None, revoke: bool, everything: bool, yes: bool, as_json
             Kind.PROVIDER_REFUSED,
             "not revoked upstream: end the session at the provider, too",
         )
+
+
+def _unnamed() -> BrokerError:
+    """Return what to type; no login is forgotten by mistake, not even the only one."""
+    try:
+        grants = reach(start=True).statuses().grants
+    except BrokerError as error:
+        return error
+    # A credential of a login means more to people than the login's name.
+    names = [each.credentials[0] if each.credentials else each.name for each in grants]
+    if len(names) == 1:
+        text = f"name the login to forget: run credward logout {names[0]}"
+    elif names:
+        text = f"name one of {', '.join(names)}, or use --all: run credward logout NAME"
+    else:
+        text = "no credential has a login, so there is nothing to forget: run credward status"
+    return BrokerError(Kind.BAD_REQUEST, text)
 
 
 def _print(grants: list[GrantDropped]) -> None:

@@ -194,7 +194,7 @@ def _show(plan: _Plan) -> None:
             f'also removes the secret "{secret}" from the store: keep a copy if there is no other'
         )
     if plan.signing_key is not None:
-        click.echo(f"also removes its signing key, {plan.signing_key}, which nothing else has")
+        click.echo(f"also removes its signing key: {plan.signing_key}")
     for target in plan.set_ups:
         click.echo(f"also removes our settings of Claude Code from {target}")
 

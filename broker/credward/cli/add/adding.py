@@ -29,7 +29,7 @@ from credward.paths import environment
 from credward.policy.base_url import check_base_url
 from credward.policy.client_variables import read_claims
 
-__all__ = ["Options", "Plan", "add", "after_mint", "carry_out", "plan", "tell"]
+__all__ = ["Options", "Plan", "add", "carry_out", "plan", "tell", "tell_next"]
 
 
 # How long the files that the environment names may take (seconds).
@@ -65,6 +65,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def diff(self) -> str:
         """The change, for people."""
         return diff(self.file, self.before, self.after)
+
+
+class Next(msgspec.Struct, frozen=True, kw_only=True):
+    """What to type next: one of *commands*, or each of them *in_order*."""
+
+    commands: list[str]
+    in_order: bool = False
+
+    @property
+    def line(self) -> str:
+        """The same in one line, for programs."""
+        return (", then " if self.in_order else ", or ").join(self.commands)
 
 
 def add(wanted: Wanted, options: Options) -> int:
@@ -175,7 +187,7 @@ def tell(change: Plan, trial: Trial, options: Options, *, with_next: bool = True
     if failure is None:
         _tell_minted(trial)
         if with_next:
-            click.echo(f"next: {after_mint(load_config(paths()).credentials[name])}")
+            tell_next(name)
         return 0
     comes = f"next: {what_next(name, trial)}"
     if failure.kind in {Kind.DENIED, Kind.NOT_RUNNING, Kind.LOGIN_REQUIRED}:
@@ -206,18 +218,28 @@ def _tell_minted(trial: Trial) -> None:
         click.echo(f"{what} lasts {format_duration(result.expires_at - result.issued_at)}")
 
 
-def after_mint(credential: CredentialConfig) -> str:
+def tell_next(name: str) -> None:
+    """Print what to type now that a mint worked, one command a line, so that none is broken."""
+    comes = after_mint(load_config(paths()).credentials[name])
+    title = "next:"
+    if comes.in_order:
+        title = "next, in this order (set-up allows what this shell sets for TLS or as a proxy):"
+    between = "\n  " if len(comes.commands) > 1 else " "
+    click.echo(title + "".join(f"{between}{each}" for each in comes.commands))
+
+
+def after_mint(credential: CredentialConfig) -> Next:
     """Return the commands that use a credential which works."""
     get = f"credward get {credential.name}"
     if credential.base_urls:
         get += f" --base-url {credential.base_urls[0]}"
     if credential.meaning.kind == "aws":
-        return f"{get} --format json"
+        return Next(commands=[f"{get} --format json"])
     setup = f"credward setup claude-code {credential.name}"
     if _shell_is_refused(credential):
         # Until set-up has allowed it, `get` is denied in this shell.
-        return f"{setup}, which allows what this shell sets for TLS or as a proxy, then {get}"
-    return f"{get}, or {setup}"
+        return Next(commands=[setup, get], in_order=True)
+    return Next(commands=[get, setup])
 
 
 def _shell_is_refused(credential: CredentialConfig) -> bool:
@@ -235,7 +257,7 @@ def _facts(change: Plan, trial: Trial) -> dict[str, Any]:
     failure, minted = trial.failure, trial.minted
     comes = None
     if failure is None:
-        comes = after_mint(load_config(paths()).credentials[change.name])
+        comes = after_mint(load_config(paths()).credentials[change.name]).line
     elif not trial.taken_back:
         comes = what_next(change.name, trial)
     return {

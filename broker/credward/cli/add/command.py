@@ -22,8 +22,7 @@ __all__ = ["command"]
 @click.command(
     "add",
     short_help="Add one credential, check it, try it.",
-    epilog="Example: credward add gateway --provider command "
-    "--set base_url=https://llm.example.com -- my-login-tool token",
+    epilog="Example: credward add gateway --provider command -- my-login-tool token",
     context_settings={"ignore_unknown_options": False},
 )
 @click.argument("name", required=False)

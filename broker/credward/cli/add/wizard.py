@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from credward.cli.add.adding import Options, after_mint, carry_out, plan, tell
+from credward.cli.add.adding import Options, carry_out, plan, tell, tell_next
 from credward.cli.add.block import Wanted, full_program
 from credward.cli.add.choice import Choice, Question
 from credward.cli.add.choices import find_choices, general_choices
@@ -24,8 +24,6 @@ from credward.cli.add.present import answer_now, block_now, is_of, other_words, 
 from credward.cli.add.signals import held
 from credward.cli.add.take_over import Store, end_leftover, end_script, free_secret_name
 from credward.cli.add.trial import Trial
-from credward.cli.start import paths
-from credward.config import load_config
 from credward.errors import Kind
 from credward.tokens import Secret
 
@@ -99,7 +97,7 @@ def _go_on(choice: Choice, name: str, trial: Trial, code: int) -> None:
         from credward.cli.login import command as login
 
         login.main([name], prog_name="credward login", standalone_mode=False)
-        click.echo(f"next: {after_mint(load_config(paths()).credentials[name])}")
+        tell_next(name)
     elif trial.failure is not None:
         sys.exit(code)
     if choice.script is not None:

@@ -69,7 +69,7 @@ def command(ctx: click.Context, /, undo: bool, everything: bool, **keys: Any) ->
     "claude-code",
     short_help="Make Claude Code ask the helper.",
     epilog="Example: credward setup claude-code gateway --dry-run\n\n"
-    "Example: credward setup claude-code gateway --env ANTHROPIC_MODEL=claude-sonnet",
+    "Example: credward setup claude-code gateway --env DISABLE_PROMPT_CACHING=1",
 )
 @click.argument("name", default="-", shell_complete=complete_credentials)
 @click.option(

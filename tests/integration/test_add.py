@@ -111,7 +111,7 @@ def test_a_shell_with_an_authority_is_set_up_before_get(
     plain = cli(daemon, "add", "x", *words)
     done = cli(daemon, "add", "x", "--replace", *words, NODE_EXTRA_CA_CERTS=str(authority))
 
-    assert f"next: {get}, or credward setup claude-code x\n" in plain.stdout
+    assert plain.stdout.endswith(f"next:\n  {get}\n  credward setup claude-code x\n")
     assert "next, in this order (set-up allows what this shell sets" in done.stdout
     assert done.stdout.endswith(f":\n  credward setup claude-code x\n  {get}\n")
 

@@ -67,9 +67,10 @@ def check(explicit: Path | None, as_json: bool) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def show(as_json: bool) -> None:
-    """Print the merged configuration and where each credential comes from."""
-    from credward.masking import masked_members
+    """Print the merged configuration and where each credential comes from.
 
+    What looks like a secret, such as a password in a command, is printed as ***, with --json too.
+    """
     found = load_config(paths())
     shown = {name: _shown(found, name) for name in sorted(found.credentials)}
     if as_json:
@@ -78,7 +79,7 @@ def show(as_json: bool) -> None:
     for name, words in shown.items():
         click.echo(f"[credentials.{name}]  # {words.pop('origin')}")
         for key, value in words.items():
-            click.echo(masked_members(f"{key} = {msgspec.json.encode(value).decode()}"))
+            click.echo(f"{key} = {msgspec.json.encode(value).decode()}")
         click.echo()
 
 
@@ -204,4 +205,26 @@ def _shown(found: Config, name: str) -> dict[str, Any]:
     for key in ("base_urls", "audiences", "scopes", "header", "env_name", "idle_after"):
         if value := getattr(each, key):
             words[key] = value
-    return words
+    return {key: _masked(key, value) for key, value in words.items()}
+
+
+def _masked(key: str, value: Any) -> Any:
+    """Return *value* with a mask for each secret in it, as in a line of the file."""
+    from credward.masking import MASK, masked_members
+
+    begin = f"{key} = "
+    shown = masked_members(begin + msgspec.json.encode(_said(value)).decode())
+    try:
+        return msgspec.json.decode(shown.removeprefix(begin))
+    except msgspec.DecodeError:
+        # A mask in the place of a number, or across the end of a string.
+        return MASK
+
+
+def _said(value: Any) -> Any:
+    """Return *value* without the members that nobody set."""
+    if isinstance(value, dict):
+        return {key: _said(each) for key, each in value.items() if each is not None}
+    if isinstance(value, list | tuple):
+        return [_said(each) for each in value]
+    return value

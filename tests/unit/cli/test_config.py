@@ -42,7 +42,7 @@ def test_show_names_the_origin(run: Run, config_file: Path) -> None:
 
 
 def test_show_masks_secrets_that_a_command_holds(run: Run, config_file: Path) -> None:
-    """On a terminal; a reference stays, it says where a secret is."""
+    """For people and for programs; a reference stays, it says where a secret is."""
     env, user, url = (canary(each) for each in ("env", "user", "url"))
     config_file.write_text(
         f'[credentials.a]\nprovider = "command"\nenv = {{ DB_PASS = "{env}" }}\n'
@@ -54,6 +54,12 @@ def test_show_masks_secrets_that_a_command_holds(run: Run, config_file: Path) ->
     assert MARK not in ran.out
     assert 'command = ["/usr/bin/curl","-u","***","https://***@id.example.com/x"]' in ran.out
     assert '"store":"gateway-key"' in ran.out
+    as_json = run("config", "show", "--json").out
+    a, b = (json.loads(as_json)["credentials"][name] for name in "ab")
+    assert MARK not in as_json
+    assert a["command"] == ["/usr/bin/curl", "-u", "***", "https://***@id.example.com/x"]
+    assert a["env"] == {"DB_PASS": "***"}
+    assert b["secret"] == {"store": "gateway-key"}
 
 
 def test_path_is_where_the_file_is(run: Run, config_file: Path) -> None:

@@ -21,6 +21,9 @@ from credward.named_files import read_text, replace_file
 __all__ = ["Change", "Memory", "Record", "apply", "diff", "put_back", "read", "replace", "undone"]
 
 
+_HIDDEN = "…"
+
+
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One member that we set: its old value (None: absent) and its new one.
 
@@ -218,7 +221,7 @@ def _without(text: str, changes: list[Change]) -> str:
 
 def diff(path: Path, before: str, after: str) -> str:
     """Return a unified diff for people, without secrets that stand in the file already."""
-    safe = _safe_lines(before) | _safe_lines(after)
+    safe = _safe_lines(before, after)
     names = (str(path), f"{path} (new)")
     found = difflib.unified_diff(_lines(before), _lines(after), *names)
     # The first two are our names; a line of the files begins with its mark.
@@ -230,16 +233,21 @@ def diff(path: Path, before: str, after: str) -> str:
     return "".join(line if line.endswith("\n") else f"{line}\n" for line in shown)
 
 
-def _safe_lines(text: str) -> dict[str, str]:
-    """Return the lines of *text* as they may be shown.
+def _safe_lines(*texts: str) -> dict[str, str]:
+    """Return the lines of all *texts* as they may be shown.
 
-    Masked in the whole: a line of a secret with several may have its name far above.
+    Masked in the whole: a line of a secret with several may have its name far above. Of a line that
+    stands in several places, what one of them hides is hidden in all.
     """
     safe: dict[str, str] = {}
-    for line, shown in zip(_lines(text), _lines(masked_members(text, "…")), strict=True):
-        if line not in safe or shown != line:
-            safe[line] = shown
+    for text in texts:
+        for line, shown in zip(_lines(text), _lines(masked_members(text, _HIDDEN)), strict=True):
+            safe[line] = min(safe.get(line, line), shown, key=_visible)
     return safe
+
+
+def _visible(line: str) -> int:
+    return len(line.replace(_HIDDEN, ""))
 
 
 def _lines(text: str) -> list[str]:

@@ -149,3 +149,14 @@ def test_a_diff_shows_no_line_of_a_secret_with_several() -> None:
     assert "canary" not in shown
     assert "private_key" not in shown
     assert "+y = 1" in shown
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["renamed", "named"])
+def test_a_diff_shows_no_line_that_is_secret_in_one_of_the_two(turned: bool) -> None:
+    """The name above it changes to one, or from one, that says nothing of a secret."""
+    texts = ["password: |\n  canary one\n  canary two\n", "passwd_hint_name: |\n  canary one\n"]
+    before, after = reversed(texts) if turned else texts
+    shown = diff(Path("/s"), before, after)
+
+    assert "canary" not in shown
+    assert "passwd_hint_name: |" in shown

@@ -16,7 +16,6 @@ import trustme
 from canaries import MARK, canary
 from credward.cli.add.adding import Options, carry_out, plan
 from credward.cli.add.block import Wanted
-from credward.cli.add.signals import held
 from credward.cli.add.take_over import Store
 from credward.tokens import Secret
 from fakes.login_io import free_port
@@ -381,8 +380,7 @@ def test_a_signal_at_any_line_leaves_no_half_of_a_key(
 
     def change() -> None:
         store = Store(name="y-key", secret=key)
-        with held(), store:
-            carry_out(plan(wanted, options), options, prepare=store.put)
+        carry_out(plan(wanted, options), options, store=store)
 
     with usual():
         for at in range(1, 10_000):
@@ -486,6 +484,23 @@ def test_undo_all_tells_of_keys_and_puts_them_back(daemon: RunningDaemon) -> Non
     assert got.stdout == key + "\n"
     assert cli(daemon, "remove", "claude", "--yes").returncode == 0
     rc.unlink()
+
+
+@pytest.mark.parametrize("as_json", [True, False], ids=["json", "text"])
+def test_what_others_write_after_a_good_mint_is_no_error_of_it(
+    daemon: RunningDaemon, program: MintProgram, as_json: bool
+) -> None:
+    """An editor saves half a line while it mints."""
+    program.set(hold=1)
+    words = ["add", "x", *(["--json"] if as_json else []), "--", str(program.path)]
+    with OnTerminal(daemon, *words) as terminal:
+        until(lambda: program.mints == 1)
+        daemon.config_file.write_text(daemon.config_file.read_text() + "\n[half")
+        program.set(hold=None)
+        code = terminal.end()
+
+    assert code == 0, terminal.text
+    assert "credward get x" in terminal.text
 
 
 def test_only_what_stood_in_a_file_is_given_back(daemon: RunningDaemon) -> None:

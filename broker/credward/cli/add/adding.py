@@ -7,9 +7,9 @@ and `command`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -29,7 +29,10 @@ from credward.paths import environment
 from credward.policy.base_url import check_base_url
 from credward.policy.client_variables import read_claims
 
-__all__ = ["Options", "Plan", "add", "carry_out", "plan", "tell", "tell_next"]
+if TYPE_CHECKING:
+    from credward.cli.add.take_over import Store
+
+__all__ = ["Added", "Options", "Plan", "add", "carry_out", "plan", "tell", "tell_next"]
 
 
 # How long the files that the environment names may take (seconds).
@@ -67,6 +70,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return diff(self.file, self.before, self.after)
 
 
+class Added(msgspec.Struct, frozen=True, kw_only=True):
+    """How a *change* went: the *credential* as it was read once it was written, and its *trial*."""
+
+    change: Plan
+    credential: CredentialConfig
+    trial: Trial
+
+
 class Next(msgspec.Struct, frozen=True, kw_only=True):
     """What to type next: one of *commands*, or each of them *in_order*."""
 
@@ -87,11 +98,12 @@ def add(wanted: Wanted, options: Options) -> int:
         return 0
     if change.replaces:
         _agree(change, options)
-    trial = carry_out(change, options)
+    added = carry_out(change, options)
     if options.as_json:
-        print_json(_facts(change, trial))
-        return 0 if trial.failure is None else trial.failure.kind.exit_code
-    return tell(change, trial, options)
+        print_json(_facts(added))
+        failure = added.trial.failure
+        return 0 if failure is None else failure.kind.exit_code
+    return tell(added, options)
 
 
 def plan(wanted: Wanted, options: Options) -> Plan:
@@ -119,27 +131,31 @@ def plan(wanted: Wanted, options: Options) -> Plan:
 
 
 @held()
-def carry_out(
-    change: Plan, options: Options, *, prepare: Callable[[], None] = lambda: None
-) -> Trial:
+def carry_out(change: Plan, options: Options, *, store: Store | None = None) -> Added:
     """Write the change and try it; what stops that puts back the old file.
 
-    *prepare* runs before the mint, with the new file in place. A signal is heeded while it mints.
+    *store*: a secret that is stored before the mint, and is taken back with the file. A signal is
+    heeded while it mints.
     """
     before = change.before if change.existed else None
-    with Written(change.file, before, change.after) as written:
+    with store or nullcontext(), Written(change.file, before, change.after) as written:
         try:
             written.write()
+            # Read once: what others write from now on does not change what was added.
+            credential = load_config(paths()).credentials[change.name]
         except ConfigErrors as errors:
             raise _not_added(change, errors) from errors
         record_places()
-        prepare()
+        if store is not None:
+            store.put()
         with heeded():
             trial = tried(change.name)
         if not trial.stays and not options.keep:
             written.take_back()
-            return msgspec.structs.replace(trial, taken_back=True)
-    return trial
+            if store is not None:
+                store.take_back()
+            trial = msgspec.structs.replace(trial, taken_back=True)
+    return Added(change=change, credential=credential, trial=trial)
 
 
 def _agree(change: Plan, options: Options) -> None:
@@ -170,8 +186,9 @@ def _not_added(change: Plan, errors: ConfigErrors) -> BrokerError:
     )
 
 
-def tell(change: Plan, trial: Trial, options: Options, *, with_next: bool = True) -> int:
+def tell(added: Added, options: Options, *, with_next: bool = True) -> int:
     """Say how it went, and what to type next if it works; return the exit code."""
+    change, trial = added.change, added.trial
     name, failure = change.name, trial.failure
     if failure is not None and trial.taken_back:
         _complain(trial)
@@ -185,9 +202,9 @@ def tell(change: Plan, trial: Trial, options: Options, *, with_next: bool = True
     if options.make_default and change.former not in {None, name}:
         click.echo(f"the default is {name} now, it was {change.former}")
     if failure is None:
-        _tell_minted(trial)
+        _tell_minted(added)
         if with_next:
-            tell_next(name)
+            tell_next(added.credential)
         return 0
     comes = f"next: {what_next(name, trial)}"
     if failure.kind in {Kind.DENIED, Kind.NOT_RUNNING, Kind.LOGIN_REQUIRED}:
@@ -207,10 +224,10 @@ def _complain(trial: Trial) -> None:
         click.echo(f"the program said: {plain(trial.said)}", err=True)
 
 
-def _tell_minted(trial: Trial) -> None:
-    assert trial.minted is not None
-    result = trial.minted
-    stored = load_config(paths()).credentials[result.credential].meaning.handed_out is not None
+def _tell_minted(added: Added) -> None:
+    result = added.trial.minted
+    assert result is not None
+    stored = added.credential.meaning.handed_out is not None
     what = "found the key, which" if stored else "minted a token that"
     if result.expires_at is None:
         click.echo(f"{what} does not end by itself")
@@ -218,9 +235,9 @@ def _tell_minted(trial: Trial) -> None:
         click.echo(f"{what} lasts {format_duration(result.expires_at - result.issued_at)}")
 
 
-def tell_next(name: str) -> None:
+def tell_next(credential: CredentialConfig) -> None:
     """Print what to type now that a mint worked, one command a line, so that none is broken."""
-    comes = after_mint(load_config(paths()).credentials[name])
+    comes = after_mint(credential)
     title = "next:"
     if comes.in_order:
         title = "next, in this order (set-up allows what this shell sets for TLS or as a proxy):"
@@ -253,11 +270,12 @@ def _shell_is_refused(credential: CredentialConfig) -> bool:
     return bool(check_base_url(credential.base_urls, credential.allowed_flags, place, flags))
 
 
-def _facts(change: Plan, trial: Trial) -> dict[str, Any]:
+def _facts(added: Added) -> dict[str, Any]:
+    change, trial = added.change, added.trial
     failure, minted = trial.failure, trial.minted
     comes = None
     if failure is None:
-        comes = after_mint(load_config(paths()).credentials[change.name]).line
+        comes = after_mint(added.credential).line
     elif not trial.taken_back:
         comes = what_next(change.name, trial)
     return {

@@ -15,15 +15,13 @@ from typing import Any
 
 import click
 
-from credward.cli.add.adding import Options, carry_out, plan, tell, tell_next
+from credward.cli.add.adding import Added, Options, carry_out, plan, tell, tell_next
 from credward.cli.add.block import Wanted, full_program
 from credward.cli.add.choice import Choice, Question
 from credward.cli.add.choices import find_choices, general_choices
 from credward.cli.add.listing import configured
 from credward.cli.add.present import answer_now, block_now, is_of, other_words, program_now
-from credward.cli.add.signals import held
 from credward.cli.add.take_over import Store, end_leftover, end_script, free_secret_name
-from credward.cli.add.trial import Trial
 from credward.errors import Kind
 from credward.tokens import Secret
 
@@ -74,30 +72,25 @@ def _carry_out(choice: Choice, wanted: Wanted, store: Store | None, options: Opt
     click.confirm(
         f"{'Replace' if change.replaces else 'Add'} {wanted.name}?", abort=True, default=True
     )
-    if store is None:
-        trial = carry_out(change, options)
-    else:
-        with held(), store:
-            trial = carry_out(change, options, prepare=store.put)
-            if trial.taken_back:
-                store.take_back()
-    code = tell(change, trial, options, with_next=choice.script is None)
-    if trial.taken_back:
+    added = carry_out(change, options, store=store)
+    code = tell(added, options, with_next=choice.script is None)
+    if added.trial.taken_back:
         sys.exit(code)
-    if choice.moves is not None and store is not None and trial.minted is not None:
+    if choice.moves is not None and store is not None and added.trial.minted is not None:
         end_leftover(choice.moves, store.name)
-    _go_on(choice, wanted.name, trial, code)
+    _go_on(choice, added, code)
 
 
-def _go_on(choice: Choice, name: str, trial: Trial, code: int) -> None:
+def _go_on(choice: Choice, added: Added, code: int) -> None:
     """Offer the login, and that a tool asks for it from now on."""
+    name, trial = added.change.name, added.trial
     if trial.failure is not None and trial.failure.kind is Kind.LOGIN_REQUIRED:
         if not click.confirm(f"Log in now (credward login {name})?", default=True):
             return
         from credward.cli.login import command as login
 
         login.main([name], prog_name="credward login", standalone_mode=False)
-        tell_next(name)
+        tell_next(added.credential)
     elif trial.failure is not None:
         sys.exit(code)
     if choice.script is not None:

@@ -238,11 +238,13 @@ class Client:
         answer = self._ask("GET", "/v1/secrets", timeout=_STORE_TIMEOUT)
         return self._read(answer, wire.SecretNames)
 
-    def secret_set(self, name: str, value: str, origin: str = "") -> wire.SecretKept:
+    def secret_set(
+        self, name: str, value: str, origin: str = "", *, timeout: float = _STORE_TIMEOUT
+    ) -> wire.SecretKept:
         """Store a secret; *origin*: the place that it is taken out of, if it may go back there."""
         body = wire.encode(wire.SecretValue(value=value, origin=origin))
         path = f"/v1/secrets/{quote(name, safe='')}"
-        answer = self._ask("PUT", path, body=body, timeout=_STORE_TIMEOUT, confiding=True)
+        answer = self._ask("PUT", path, body=body, timeout=timeout, confiding=True)
         return self._read(answer, wire.SecretKept)
 
     def secret_allow(self, name: str) -> wire.SecretAllowed:
@@ -260,10 +262,16 @@ class Client:
         answer = self._ask("POST", path, timeout=_STORE_TIMEOUT)
         return self._read(answer, wire.SecretGivenBack)
 
-    def secret_remove(self, name: str) -> wire.SecretKept:
+    def secret_origin_remove(self, name: str) -> wire.SecretKept:
+        """Say that a secret is in its file again: it is not given back any more."""
+        path = f"/v1/secrets/{quote(name, safe='')}/origin"
+        answer = self._ask("DELETE", path, timeout=_STORE_TIMEOUT)
+        return self._read(answer, wire.SecretKept)
+
+    def secret_remove(self, name: str, *, timeout: float = _STORE_TIMEOUT) -> wire.SecretKept:
         """Forget a secret."""
         path = f"/v1/secrets/{quote(name, safe='')}"
-        answer = self._ask("DELETE", path, timeout=_STORE_TIMEOUT)
+        answer = self._ask("DELETE", path, timeout=timeout)
         return self._read(answer, wire.SecretKept)
 
     # --- one request --------------------------------------------------------------------------

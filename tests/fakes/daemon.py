@@ -52,11 +52,15 @@ def answer(
 
 
 class CannedDaemon:
-    """Listens at *path* while the context lasts; `asked` and `bodies` hold all requests so far."""
+    """Listens at *path* while the context lasts; `asked` and `bodies` hold all requests so far.
+
+    `by_verb` has scripts for methods that are answered otherwise.
+    """
 
     def __init__(self, path: Path, script: Sequence[Step]) -> None:
         self.path = path
         self.script = tuple(script)
+        self.by_verb: dict[str, Sequence[Step]] = {}
         self.asked: list[str] = []
         self.bodies: list[bytes] = []
         self._threads: list[threading.Thread] = []
@@ -109,7 +113,8 @@ class CannedDaemon:
                 body += connection.recv(4096)
             self.asked.append(head.decode("latin-1") + "\r\n\r\n")
             self.bodies.append(body)
-            for step in self.script:
+            verb = head.partition(b" ")[0].decode("latin-1")
+            for step in self.by_verb.get(verb, self.script):
                 self._perform(connection, step)
         self._open.discard(connection)
 

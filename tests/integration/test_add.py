@@ -428,8 +428,8 @@ def test_remove_puts_a_key_back_where_it_was(daemon: RunningDaemon) -> None:
 
     assert unsure.returncode == 64
     assert unsure.stderr == (
-        f'credward: "claude" has the only copy of the key of {rc}:2: add --put-back to write it '
-        "there again, or --no-put-back to lose it\n"
+        f'credward: "claude" has the key taken out of {rc}:2: add --put-back to write it there '
+        "again, or --no-put-back to delete it\n"
     )
     assert kept == ["claude"]
     assert (done.returncode, done.stderr) == (0, "")
@@ -474,15 +474,65 @@ def test_undo_all_tells_of_keys_and_puts_them_back(daemon: RunningDaemon) -> Non
     lost = cli(daemon, "secret", "rm", "claude-key")
     done = cli(daemon, "setup", "--undo", "--all", "--put-back")
 
-    note = f'the key of {rc}:2 is only in the store, as "claude-key"'
+    note = f'the key taken out of {rc}:2 is in the store, as "claude-key"'
     assert f"{note}: credward setup --undo --all --put-back puts it back" in told.stdout
     assert lost.returncode == 64
-    assert "or --no-put-back to lose it" in lost.stderr
+    assert "or --no-put-back to delete it" in lost.stderr
     assert (done.returncode, done.stdout) == (0, f"{rc}: is as it was before\n")
     assert rc.read_text() == text
     got = cli(daemon, "get", "claude", "--base-url", "https://api.anthropic.com")
     assert got.stdout == key + "\n"
+    # It is there again, so nobody has a reason to fetch it.
+    assert daemon.request("POST", "/v1/secrets/claude-key/give-back").status == 400
     assert cli(daemon, "remove", "claude", "--yes").returncode == 0
+    rc.unlink()
+
+
+def test_a_new_value_for_a_key_that_was_taken_out_ends_its_way_back(daemon: RunningDaemon) -> None:
+    """It never stood in that file, so neither is it put there nor is anything to decide."""
+    rc, _, _ = take_out(daemon)
+    muted = rc.read_text()
+    done = cli(daemon, "secret", "set", "claude-key", given=canary("rotated"))
+    removed = cli(daemon, "remove", "claude", "--yes")
+
+    assert f"it replaces the key taken out of {rc}:2, which cannot go back now" in done.stdout
+    assert (removed.returncode, removed.stderr) == (0, "")
+    assert rc.read_text() == muted
+    assert (names(daemon), secrets(daemon)) == ([], [])
+
+
+def test_a_key_goes_only_where_the_store_says_that_it_came_from(daemon: RunningDaemon) -> None:
+    """Whoever can write to our notes cannot have it written anywhere else."""
+    rc, _, _ = take_out(daemon)
+    muted = rc.read_text()
+    notes = daemon.home / ".local/state/credward/taken-out.json"
+    elsewhere = daemon.home / "shared.txt"
+    notes.write_text(notes.read_text().replace(str(rc), str(elsewhere)))
+    refused = cli(daemon, "remove", "claude", "--yes", "--put-back", "--although-changed")
+
+    assert refused.returncode == 78
+    assert f'the key "claude-key" was taken out of {rc}:2, but {notes} says' in refused.stderr
+    assert not elsewhere.exists()
+    assert (rc.read_text(), names(daemon)) == (muted, ["claude"])
+
+
+def test_json_and_yes_ask_nothing_on_a_terminal(daemon: RunningDaemon) -> None:
+    """Also not about a file that changed; what is printed is for a program."""
+    rc, _, _ = take_out(daemon)
+    rc.write_text(rc.read_text() + "theirs\n")
+    with OnTerminal(daemon, "remove", "claude", "--yes", "--json", "--put-back") as terminal:
+        code = terminal.end()
+    changed = ("--put-back", "--although-changed")
+    with OnTerminal(daemon, "remove", "claude", "--json", *changed) as unsure:
+        assert unsure.end() == 64
+    with OnTerminal(daemon, "remove", "claude", "--yes", "--json", *changed) as done:
+        assert done.end() == 0
+
+    assert code == 64
+    assert "add --although-changed" in terminal.text
+    assert "run this again with --yes" in unsure.text
+    assert "?" not in terminal.text + unsure.text
+    assert json.loads(done.text)["put_back"] == [f"{rc}:2"]
     rc.unlink()
 
 

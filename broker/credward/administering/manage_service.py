@@ -126,6 +126,10 @@ class ManageService:
         value, origin = await self._store.give_back(peer, name)
         return wire.SecretGivenBack(value=value.reveal(), origin=origin)
 
+    async def secret_origin_remove(self, peer: Peer, name: str) -> wire.SecretKept:
+        """Have a secret given back no more."""
+        return wire.SecretKept(durable=await self._store.remove_origin(peer, name))
+
     async def secret_remove(self, peer: Peer, name: str) -> wire.SecretKept:
         """Forget a secret."""
         return wire.SecretKept(durable=await self._store.remove_secret(peer, name))

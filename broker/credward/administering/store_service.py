@@ -103,6 +103,7 @@ class StoreService:
     async def give_back(self, peer: Peer, name: str) -> tuple[Secret, str]:
         """Return a secret and the place that it was taken out of; the store keeps it.
 
+        Whoever wrote it there says so by `remove_origin`, so that it is not given back again.
         Only what stood in a file of the owner's before: what was typed or piped in, or came with a
         login, never leaves. Raise `unknown-credential` if there is none, else `bad-request`.
         """
@@ -124,6 +125,19 @@ class StoreService:
         finally:
             if plain is not None:
                 plain[:] = bytes(len(plain))
+
+    async def remove_origin(self, peer: Peer, name: str) -> bool:
+        """Have a secret given back no more, as it is in its file again; return if that is durable.
+
+        Raise `unknown-credential` if there is no secret of that name.
+        """
+        caller = await self._gate.require_owner("Manage", peer)
+        await self._opened_store.open(self._config)
+        if _SECRET + name not in self._opened_store.names(_SECRET + name):
+            raise _no_secret(name)
+        self._recorder.acted(caller, "Manage", "secret-origin-removed", about=_SECRET + name)
+        self._records.delete_raw(_ORIGIN + name)
+        return await self._records.save()
 
     async def remove_secret(self, peer: Peer, name: str) -> bool:
         """Forget a secret; return whether that is durable.

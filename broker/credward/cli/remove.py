@@ -77,15 +77,17 @@ def command(name: str, dry_run: bool, yes: bool, as_json: bool, **keys: Any) -> 
     if dry_run:
         click.echo("dry run: nothing was removed")
         return
-    if plan.taken and keys["put_back"] is None and (yes or as_json or not sys.stdin.isatty()):
+    may_ask = not yes and not as_json and sys.stdin.isatty()
+    if plan.taken and keys["put_back"] is None and not may_ask:
         raise must_decide(plan.taken, plan.name)
     client = reach(start=True, timeout=15.0)
     undo = _checked(plan, client)
     back = wanted(plan.taken, keys["put_back"])
-    _confirm(plan, yes=yes)
+    if not yes:
+        _confirm(plan, may_ask=may_ask)
     # First: if a key cannot be put back, nothing is removed.
-    said = list(put_back(client, back, although_changed=keys["although_changed"]))
-    said += undo
+    changed = keys["although_changed"]
+    said = [*put_back(client, back, although_changed=changed, may_ask=may_ask), *undo]
     revoked, durable = _carry_out(plan, client)
     if as_json:
         print_json(
@@ -199,10 +201,8 @@ def _show(plan: _Plan) -> None:
         click.echo(f"also removes our settings of Claude Code from {target}")
 
 
-def _confirm(plan: _Plan, *, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
+def _confirm(plan: _Plan, *, may_ask: bool) -> None:
+    if not may_ask:
         raise BrokerError(
             Kind.BAD_REQUEST,
             f'"{plan.name}" was not removed without your yes: run this again with --yes',

@@ -56,7 +56,11 @@ def set_secret(name: str) -> None:
             Kind.BAD_REQUEST, f"the input is empty: pipe the value into credward secret set {name}"
         )
     kept = reach(start=True, timeout=10.0).secret_set(name, value)
+    # The new value never stood in that file.
+    taken = forget(name)
     click.echo(f'stored: use it as {{ store = "{name}" }}')
+    if taken is not None:
+        click.echo(f"it replaces the key taken out of {taken.place}, which cannot go back now")
     if not kept.durable:
         click.echo("only in memory, the store cannot be written: run credward status", err=True)
 
@@ -115,11 +119,13 @@ def _bound_to(uses: Sequence[SecretUse] | None) -> str:
 def remove_secret(name: str, put_back: bool | None, although_changed: bool) -> None:
     """Forget the value under NAME; a key that add took out of a file is put back, if you say so."""
     taken = taken_for([name])
-    if taken and put_back is None and not sys.stdin.isatty():
+    may_ask = sys.stdin.isatty()
+    if taken and put_back is None and not may_ask:
         raise must_decide(taken, name)
     back = wanted(taken, put_back)
     client = reach(start=True, timeout=10.0)
-    for line in put_keys_back(client, back, although_changed=although_changed):
+    lines = put_keys_back(client, back, although_changed=although_changed, may_ask=may_ask)
+    for line in lines:
         click.echo(line)
     kept = client.secret_remove(name)
     forget(name)

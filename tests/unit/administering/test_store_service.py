@@ -82,3 +82,18 @@ async def test_a_secret_goes_back_only_to_where_it_came_from(services: Services)
     assert (value.reveal(), origin) == ("sk-1", "/home/a/.bashrc:3")
     assert "was not taken out of a file" in text
     assert "secret-given-back" in services.outcomes()
+
+
+async def test_a_secret_that_is_in_its_file_again_is_given_back_no_more(services: Services) -> None:
+    """Only its owner says so; the store still has it."""
+    manage = services.store_service
+    assert await manage.set_secret(PERSON, "key", Secret("sk-1"), origin="/home/a/.bashrc:3")
+    await refusal(manage.remove_origin(AGENT, "key"), Kind.DENIED)
+    await manage.give_back(PERSON, "key")
+    assert await manage.remove_origin(PERSON, "key")
+    assert await manage.remove_origin(PERSON, "key")
+    await refusal(manage.give_back(PERSON, "key"), Kind.BAD_REQUEST)
+    await refusal(manage.remove_origin(PERSON, "none"), Kind.UNKNOWN_CREDENTIAL)
+
+    assert await manage.secrets(PERSON) == [("key", None)]
+    assert "secret-origin-removed" in services.outcomes()

@@ -16,7 +16,7 @@ from credward.cli.add.shell_files import ShellKey, muted
 from credward.cli.add.signals import Reversible, heeded, held
 from credward.cli.add.tools import ToolScript
 from credward.cli.setup.settings_file import read
-from credward.cli.setup.taken_out import TakenOut, take_out
+from credward.cli.setup.taken_out import TakenOut, forget, take_out
 from credward.cli.start import reach
 from credward.errors import BrokerError, Kind
 from credward.tokens import Secret
@@ -42,17 +42,24 @@ def free_secret_name(name: str) -> str:
 class Store(Reversible):
     """One secret on its way into the store as *name*; left by an exception, it is removed again."""
 
-    def __init__(self, *, name: str, secret: Secret, origin: str = "") -> None:
-        """Take note of it; `put` stores it. *origin*: the place that it may be given back to."""
+    def __init__(
+        self, *, name: str, secret: Secret, origin: str = "", patience: float = _PATIENCE
+    ) -> None:
+        """Take note of it; `put` stores it. *origin*: the place that it may be given back to.
+
+        *patience*: seconds for what nobody can interrupt.
+        """
         self.name = name
         self._secret = secret
         self._origin = origin
+        self._patience = patience
         self._may_be_in = False
 
     def put(self) -> None:
         """Store it; never over another one."""
         with heeded():
             client = reach(start=True, timeout=_PATIENCE)
+            # Opens the store, for which a keychain may ask its user: that may take its time.
             taken = client.secret_names().names
         if self.name in taken:
             raise BrokerError(
@@ -61,14 +68,17 @@ class Store(Reversible):
             )
         self._may_be_in = True
         # Its answer is waited for: a request that was given up could still come after its removal.
-        client.secret_set(self.name, self._secret.reveal(), self._origin)
+        # The store is open, so this takes no longer than its disk.
+        client.secret_set(self.name, self._secret.reveal(), self._origin, timeout=self._patience)
+        # About a secret of the same name in a store that was lost.
+        forget(self.name)
 
     def take_back(self) -> None:
         """Remove it again, if it was stored."""
         if not self._may_be_in:
             return
         try:
-            reach(timeout=_PATIENCE).secret_remove(self.name)
+            reach(timeout=_PATIENCE).secret_remove(self.name, timeout=self._patience)
         except BrokerError as error:
             if error.kind is not Kind.UNKNOWN_CREDENTIAL:
                 click.echo(
@@ -104,10 +114,9 @@ def _comment_out(key: ShellKey, secret: str) -> None:
     if not click.confirm(f"Comment this line out of {key.path}, without the key?"):
         click.echo(f"the key is still in {key.place}: remove it there when all works")
         return
-    lines[key.number - 1] = fresh
     taken = TakenOut.of(key.path, key.number, line, value, fresh)
     with held():
-        done = take_out(secret, taken, "\n".join(lines), stamp=time.strftime("%Y%m%d-%H%M%S"))
+        done = take_out(secret, taken, key.value, stamp=time.strftime("%Y%m%d-%H%M%S"))
     click.echo(f"{key.path}: changed; the old one, with the key, is {done.backup}")
     click.echo(f"when all works: rm {shlex.quote(str(done.backup))}, and unset {key.variable}")
     click.echo("credward remove, and credward setup --undo --all, offer to put the key back")

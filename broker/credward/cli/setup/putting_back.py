@@ -5,13 +5,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import click
 
-from credward.cli.setup.taken_out import TakenOut, forget, is_changed, load, put_line_back
+from credward.cli.output import warn_of_disk
+from credward.cli.setup.taken_out import (
+    TakenOut,
+    forget,
+    is_changed,
+    load,
+    memory,
+    put_line_back,
+)
 from credward.client import Client
 from credward.errors import BrokerError, Kind
 from credward.tokens import Secret
@@ -42,18 +49,18 @@ def taken_for(secrets: Iterable[str]) -> dict[str, TakenOut]:
 
 
 def notes_about(taken: Mapping[str, TakenOut]) -> Iterator[str]:
-    """Yield one line for each key of which the store may have the only copy."""
+    """Yield one line for each key that the store has instead of its file."""
     for secret, each in taken.items():
-        yield f'the key of {each.place} is only in the store, as "{secret}"'
+        yield f'the key taken out of {each.place} is in the store, as "{secret}"'
 
 
 def must_decide(taken: Mapping[str, TakenOut], name: str) -> BrokerError:
-    """Return the error for keys that would be lost without a decision."""
+    """Return the error for keys that would be deleted without a decision."""
     places = " and ".join(each.place for each in taken.values())
     return BrokerError(
         Kind.BAD_REQUEST,
-        f'"{name}" has the only copy of the key of {places}: add --put-back to write it there '
-        "again, or --no-put-back to lose it",
+        f'"{name}" has the key taken out of {places}: add --put-back to write it there again, '
+        "or --no-put-back to delete it",
     )
 
 
@@ -69,22 +76,39 @@ def wanted(taken: Mapping[str, TakenOut], decided: bool | None) -> dict[str, Tak
 
 
 def put_back(
-    client: Client, taken: Mapping[str, TakenOut], *, although_changed: bool
+    client: Client, taken: Mapping[str, TakenOut], *, although_changed: bool, may_ask: bool
 ) -> Iterator[str]:
-    """Put each key back, and yield a line about it; the store keeps them.
+    """Put each key back, and yield a line about it; the store keeps them, but gives none again.
 
-    Raise `bad-request` for a file that changed since, except if the user agrees to that.
+    Raise `bad-request` for a file that changed since, except if the user agrees to that: with
+    *although_changed*, or asked on the terminal if *may_ask*.
     """
     for secret, each in taken.items():
-        agreed = although_changed or (is_changed(each) and _agreed(each))
-        value = Secret(client.secret_give_back(secret).value)
-        yield f"{each.path}: {put_line_back(each, value, although_changed=agreed)}"
+        agreed = although_changed or (may_ask and is_changed(secret) and _agreed(each))
+        value = _given_back(client, secret, each)
+        yield f"{each.path}: {put_line_back(secret, value, although_changed=agreed)}"
+        durable = client.secret_origin_remove(secret).durable
         forget(secret)
+        if not durable:
+            warn_of_disk()
+
+
+def _given_back(client: Client, secret: str, taken: TakenOut) -> Secret:
+    """Return the key; raise `fix-configuration` if the store knows that it is from another place.
+
+    Whoever can write to our notes must not decide where a key is written.
+    """
+    given = client.secret_give_back(secret)
+    if given.origin != taken.place:
+        raise BrokerError(
+            Kind.FIX_CONFIGURATION,
+            f'the key "{secret}" was taken out of {given.origin}, but {memory()} says '
+            f"{taken.place}, so it was not put back: correct that file, or add --no-put-back",
+        )
+    return Secret(given.value)
 
 
 def _agreed(taken: TakenOut) -> bool:
-    if not sys.stdin.isatty():
-        return False
     return click.confirm(
         f"{taken.path} changed since then. Put the key back and keep these changes?", default=True
     )

@@ -94,11 +94,12 @@ def tell_undone(put_keys_back: bool | None, *, although_changed: bool) -> None:
     *put_keys_back*: also what `add` took out of files; None: asked on a terminal, else only told.
     """
     taken = load()
-    asked = put_keys_back is not None or sys.stdin.isatty()
+    may_ask = sys.stdin.isatty()
+    asked = put_keys_back is not None or may_ask
     back = wanted(taken, put_keys_back) if asked else {}
     lines = undo_all()
     if back:
-        keys = put_back(reach(start=True), back, although_changed=although_changed)
+        keys = put_back(reach(start=True), back, although_changed=although_changed, may_ask=may_ask)
         # First: if a key cannot be put back, nothing is undone.
         lines = chain(keys, lines)
     said = False

@@ -134,6 +134,12 @@ class ManageApi:
             await self._service.secret_give_back(http_request.peer, check_secret_name(name))
         )
 
+    async def secret_origin_remove(self, http_request: HttpRequest, name: str) -> HttpResponse:
+        """Give one back no more."""
+        return _answer(
+            await self._service.secret_origin_remove(http_request.peer, check_secret_name(name))
+        )
+
     async def secret_remove(self, http_request: HttpRequest, name: str) -> HttpResponse:
         """Forget one."""
         return _answer(
@@ -268,6 +274,13 @@ MANAGE_ROUTES: tuple[Route, ...] = (
         call=ManageApi.secret_give_back,
         summary="A secret that was taken out of a file, to write it there again",
         answer=wire.SecretGivenBack,
+    ),
+    Route(
+        verb="DELETE",
+        path="/v1/secrets/{name}/origin",
+        call=ManageApi.secret_origin_remove,
+        summary="A secret is in its file again, and is not given back any more",
+        answer=wire.SecretKept,
     ),
     Route(
         verb="DELETE",

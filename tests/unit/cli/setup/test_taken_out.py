@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from credward.cli.setup.taken_out import TakenOut, load, put_line_back, take_out
+from credward.cli.setup.taken_out import TakenOut, forget, load, put_line_back, take_out
 from credward.errors import BrokerError, Kind
 from credward.tokens import Secret
 
@@ -27,7 +29,8 @@ def rc(home: Path) -> Path:
     link.symlink_to(real)
     line = BEFORE.split("\n")[1]
     taken = TakenOut.of(link, 2, line, KEY.reveal(), "# export K='…' # …")
-    take_out("k", taken, AFTER, stamp="20260101-000000")
+    take_out("k", taken, KEY, stamp="20260101-000000")
+    assert link.read_text() == AFTER
     return link
 
 
@@ -37,7 +40,7 @@ def test_it_goes_back_exactly(rc: Path, home: Path) -> None:
     noted = (home / "state/credward/taken-out.json").read_text()
     backup = Path(taken.backup or "")
     assert (rc.read_text(), backup.read_text()) == (AFTER, BEFORE)
-    said = put_line_back(taken, KEY, although_changed=False)
+    said = put_line_back("k", KEY, although_changed=False)
 
     assert said == "is as it was before"
     assert rc.read_text() == BEFORE
@@ -59,12 +62,11 @@ def test_it_goes_back_exactly(rc: Path, home: Path) -> None:
 )
 def test_what_others_wrote_since_stays(rc: Path, now: str, then: str, said: str) -> None:
     """And it is touched only with a yes for that."""
-    (taken,) = load().values()
     rc.write_text(now)
     with pytest.raises(BrokerError, match="add --although-changed") as refused:
-        put_line_back(taken, KEY, although_changed=False)
+        put_line_back("k", KEY, although_changed=False)
     assert rc.read_text() == now
-    assert put_line_back(taken, KEY, although_changed=True) == said
+    assert put_line_back("k", KEY, although_changed=True) == said
 
     assert refused.value.kind is Kind.BAD_REQUEST
     assert rc.read_text() == then
@@ -72,18 +74,16 @@ def test_what_others_wrote_since_stays(rc: Path, now: str, then: str, said: str)
 
 def test_what_was_only_noted_is_there_already(rc: Path) -> None:
     """It is noted before the file is written, which may not happen any more."""
-    (taken,) = load().values()
     rc.write_text(BEFORE)
 
-    assert put_line_back(taken, KEY, although_changed=False) == "has its key already"
+    assert put_line_back("k", KEY, although_changed=False) == "has its key already"
     assert rc.read_text() == BEFORE
 
 
 def test_a_file_that_is_gone_is_made_for_its_owner_alone(rc: Path) -> None:
     """Never wider than 0600."""
-    (taken,) = load().values()
     rc.resolve().unlink()
-    put_line_back(taken, KEY, although_changed=True)
+    put_line_back("k", KEY, although_changed=True)
 
     assert rc.read_text() == f"{BEFORE.splitlines()[1]}\n"
     assert rc.stat().st_mode & 0o777 == 0o600
@@ -91,10 +91,99 @@ def test_a_file_that_is_gone_is_made_for_its_owner_alone(rc: Path) -> None:
 
 def test_what_cannot_be_written_is_not_noted(home: Path) -> None:
     """The key is still where it was."""
-    folder = home / "folder"
-    folder.mkdir()
-    taken = TakenOut.of(folder, 1, "x=sk", "sk", "# x=…")
-    with pytest.raises(BrokerError):
-        take_out("k", taken, "# x=…", stamp="1")
+    # There is no room for the name of its backup.
+    rc = home / ("r" * 250)
+    rc.write_text("x=sk\n")
+    taken = TakenOut.of(rc, 1, "x=sk", "sk", "# x=…")
+    with pytest.raises(BrokerError, match="cannot be written"):
+        take_out("k", taken, Secret("sk"), stamp="1")
 
     assert load() == {}
+    assert rc.read_text() == "x=sk\n"
+
+
+def test_a_line_that_changed_while_the_user_was_asked_stays(home: Path) -> None:
+    """What an editor saved meanwhile is not overwritten."""
+    rc = home / "rc"
+    rc.write_text("new\nx=sk\n")
+    taken = TakenOut.of(rc, 1, "x=sk", "sk", "# x=…")
+    with pytest.raises(BrokerError, match="was changed meanwhile"):
+        take_out("k", taken, Secret("sk"), stamp="1")
+
+    assert load() == {}
+    assert rc.read_text() == "new\nx=sk\n"
+
+
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")], ids=["oldest first", "newest first"])
+def test_two_keys_of_one_file_go_back_in_any_order(home: Path, order: tuple[str, str]) -> None:
+    """Our own edits are no change by somebody else; no backup with a key in it stays."""
+    rc = home / "rc"
+    rc.write_text("a=sk-a\nb=sk-b\n")
+    for number, name in enumerate(("a", "b"), 1):
+        taken = TakenOut.of(rc, number, f"{name}=sk-{name}", f"sk-{name}", f"# {name}=…")
+        take_out(name, taken, Secret(f"sk-{name}"), stamp=name)
+    assert rc.read_text() == "# a=…\n# b=…\n"
+    said = []
+    for name in order:
+        said.append(put_line_back(name, Secret(f"sk-{name}"), although_changed=False))
+        forget(name)
+
+    line = 1 if order[0] == "a" else 2
+    assert said == [f"has its key again, in line {line}", "is as it was before"]
+    assert rc.read_text() == "a=sk-a\nb=sk-b\n"
+    assert list(home.glob("rc.*")) == []
+
+
+def test_what_somebody_wrote_between_two_of_our_edits_counts(home: Path) -> None:
+    """The key that went out before it goes back only with a yes, the other one without."""
+    rc = home / "rc"
+    rc.write_text("a=sk-a\nb=sk-b\n")
+    for number, name in enumerate(("a", "b"), 1):
+        taken = TakenOut.of(rc, number, f"{name}=sk-{name}", f"sk-{name}", f"# {name}=…")
+        take_out(name, taken, Secret(f"sk-{name}"), stamp=name)
+        if name == "a":
+            rc.write_text(rc.read_text() + "theirs\n")
+    put_line_back("b", Secret("sk-b"), although_changed=False)
+    with pytest.raises(BrokerError, match="add --although-changed"):
+        put_line_back("a", Secret("sk-a"), although_changed=False)
+
+    assert rc.read_text() == "# a=…\nb=sk-b\ntheirs\n"
+
+
+def _take_out_many(home: Path, start: Any, name: str) -> None:
+    start.wait()
+    for number in range(20):
+        rc = home / f"{name}-{number}"
+        rc.write_text("x=sk\n")
+        taken = TakenOut.of(rc, 1, "x=sk", "sk", "# x=…")
+        take_out(rc.name, taken, Secret("sk"), stamp="1")
+
+
+def test_two_commands_at_once_lose_no_note(home: Path) -> None:
+    """Each waits for the other one."""
+    context = multiprocessing.get_context("fork")
+    start = context.Barrier(2)
+    both = [context.Process(target=_take_out_many, args=(home, start, name)) for name in "ab"]
+    for each in both:
+        each.start()
+    for each in both:
+        each.join()
+
+    assert [each.exitcode for each in both] == [0, 0]
+    assert len(load()) == 40
+
+
+def test_a_note_that_cannot_be_written_says_nothing_untrue(rc: Path, home: Path) -> None:
+    """The key is back by then, so not that no file was changed."""
+    notes = home / "state/credward/taken-out.json"
+    put_line_back("k", KEY, although_changed=False)
+    text = notes.read_text()
+    notes.with_suffix(".lock").unlink()
+    notes.with_suffix(".lock").mkdir()
+    with pytest.raises(BrokerError) as refused:
+        forget("k")
+
+    assert rc.read_text() == BEFORE
+    assert "no file was changed" not in refused.value.message
+    assert refused.value.message.endswith("correct its permissions")
+    assert notes.read_text() == text

@@ -272,6 +272,8 @@ class LifecycleModel(RuleBasedStateMachine):
     def take(self, key: TokenKey, token: str) -> None:
         for each in siblings(key):
             self.early.discard((each, token))
+        self.guessed.discard(token)
+        self.again.discard(token)
         assert self.send(Accepted(credential=key.credential, token_id=token)) == []
 
     def believe(self, key: TokenKey) -> None:

@@ -31,7 +31,7 @@ __all__ = ["command", "verdict"]
 @click.option("--json", "as_json", is_flag=True, help="All details, for programs.")
 @click.option("--wide", is_flag=True, help="All columns in full, however narrow the terminal is.")
 @click.option("--watch", is_flag=True, help="Show it anew every second; q ends it.")
-@click.option("--check", is_flag=True, help="Print nothing; exit 0 good, 1 failing, 2 will expire.")
+@click.option("--check", is_flag=True, help="Print nothing; exit 0 good, 1 failing, 2 will or may fail.")
 def command(names: tuple[str, ...], as_json: bool, wide: bool, watch: bool, check: bool) -> None:
     """Show the credentials (or only NAMES) and their state; one NAME: in detail.
 
@@ -60,12 +60,12 @@ def command(names: tuple[str, ...], as_json: bool, wide: bool, watch: bool, chec
 def verdict(status: CredentialStatus) -> int:
     """Return 0 if all is well, 1 if a request would fail now, 2 if it will after the token ends.
 
-    A token that is probably refused where it is used counts as 1.
+    A token that is probably refused where it is used counts as 2: that is a guess.
     """
-    failing = status.state in {"expired", "parked", "rejected", "locked"} or status.doubt
+    failing = status.state in {"expired", "parked", "rejected", "locked"}
     if failing or (status.failure and status.expires_at is None):
         return 1
-    return 2 if status.failure else 0
+    return 2 if status.failure or status.doubt else 0
 
 
 def _chosen(listed: StatusList, names: tuple[str, ...]) -> StatusList:

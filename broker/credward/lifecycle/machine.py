@@ -89,7 +89,7 @@ from credward.errors import Failure, Kind, Recovery
 from credward.lifecycle import refusals, schedule
 from credward.lifecycle.adoption import adopt, take_up
 from credward.lifecycle.pauses import Pauses
-from credward.lifecycle.record import Doubt, GrantQueue, KeyRecord, Waiting
+from credward.lifecycle.record import GrantQueue, KeyRecord, Waiting
 from credward.lifecycle.records import LifecycleError, Records, TooManyKeysError
 from credward.lifecycle.rejection import Inference
 from credward.lifecycle.views import view_of
@@ -159,6 +159,7 @@ class Lifecycle:
             case Rejected():
                 return self._rejected(event, now)
             case Accepted(credential=credential, token_id=token_id):
+                self._inference.accepted(token_id)
                 for record in self._records.holders(credential, token_id):
                     record.suspect = record.doubt = None
                 return []
@@ -315,7 +316,7 @@ class Lifecycle:
     ) -> None:
         """Force one mint for a token that upstream seems to refuse; serve it meanwhile."""
         if self._inference.has_no_other(token_id):
-            record.doubt = Doubt(token_id, now)
+            record.doubts(token_id, now)
             return
         if self._records.grant_of(record).parked or now < record.retry_at:
             return
@@ -408,7 +409,7 @@ class Lifecycle:
             commands += adopt(record, event, ends_at, now)
             self._inference.came_again(event.token_id)
             if event.token_id == record.suspect:
-                record.doubt = Doubt(event.token_id, now)
+                record.doubts(event.token_id, now)
         record.forced = False
         record.suspect = None
         self._answer_waiters(record, now, commands, record.failure)

@@ -139,6 +139,11 @@ class KeyRecord(msgspec.Struct, kw_only=True):
         doubt = self.doubt
         return doubt.since if doubt is not None and self.holds(doubt.token_id) else None
 
+    def doubts(self, token_id: str, now: float) -> None:
+        """Note that this token is probably refused; a doubt about it keeps its beginning."""
+        if self.doubt is None or self.doubt.token_id != token_id:
+            self.doubt = Doubt(token_id, now)
+
     def remaining(self, now: float) -> float:
         """Return the remaining life of the current token."""
         return self.current.ends_at - now if self.current else -math.inf

@@ -93,6 +93,10 @@ class Inference:
         """Return whether the source gave this token again when another one was wanted."""
         return self._replaced.get(token_id, False)
 
+    def accepted(self, token_id: str) -> None:
+        """Note that a service took this token: what was seen before says nothing any more."""
+        self._replaced.pop(token_id, None)
+
     def shift(self, seconds: float) -> None:
         """Move all remembered times by *seconds*: the clock was set by as much."""
         for given in self._given.values():

@@ -19,9 +19,9 @@ FAILURE = Failure(kind="provider-unreachable", message="down", recovery="retry")
         (CredentialStatus(name="a", state="parked", expires_at=9.0, failure=FAILURE), 1),
         (CredentialStatus(name="a", state="rejected"), 1),
         (CredentialStatus(name="a", state="suspect", expires_at=9.0), 0),
-        (CredentialStatus(name="a", state="suspect", expires_at=9.0, doubt=FAILURE), 1),
+        (CredentialStatus(name="a", state="suspect", expires_at=9.0, doubt=FAILURE), 2),
     ],
 )
 def test_check_answers_0_1_or_2(status: CredentialStatus, code: int) -> None:
-    """0 well, 1 asking would fail now, 2 it will once the token ends."""
+    """0 well, 1 asking would fail now, 2 it will once the token ends, or the token is doubted."""
     assert verdict(status) == code

@@ -962,16 +962,28 @@ def test_row_53_a_service_that_takes_the_token_ends_a_doubt(doubted: Bench) -> N
     assert (doubted.state(5), doubt(doubted, 5)) == (State.FRESH, None)
 
 
-def test_a_doubt_comes_back_without_another_mint(doubted: Bench) -> None:
-    """The source was asked once for another token than this, and that is enough."""
+def test_what_was_seen_before_a_service_took_the_token_counts_no_more(doubted: Bench) -> None:
+    """An early ask after that is the first: the source is asked again before anybody is told."""
     doubted.handle(Accepted(credential="a", token_id="t1"), 5)
+    doubted.ask(200, asker="claude", cache_ttl=60)
+    commands = doubted.ask(201, asker="claude", cache_ttl=60)
+    assert doubt(doubted, 201) is None
+    doubted.mint(202, life=None)
+    told = doubt(doubted, 202)
+
+    assert kinds(commands) == ["Serve", "StartMint"]
+    assert told is not None
+    assert told.since == NOW + 202
+
+
+def test_a_doubt_that_grows_is_as_old_as_at_first(doubted: Bench) -> None:
+    """Each further early ask says the same about the same token."""
     doubted.ask(100, asker="claude", cache_ttl=60)
-    commands = doubted.ask(101, asker="claude", cache_ttl=60)
+    assert kinds(doubted.ask(101, asker="claude", cache_ttl=60)) == ["Serve"]
     told = doubt(doubted, 101)
 
-    assert kinds(commands) == ["Serve"]
     assert told is not None
-    assert told.since == NOW + 101
+    assert told.since == NOW + 3
 
 
 def test_a_doubt_is_about_one_token(doubted: Bench) -> None:

@@ -61,7 +61,7 @@ def _failures(credential: CredentialConfig, listed: StatusList, *, live: bool) -
             yield warn("token", each.failure.message)
         if each.doubt is not None and not live:
             sure = f"credward doctor {credential.name} --live shows whether it is"
-            yield fail("token", f"{each.doubt.message}; {sure}", Kind.PROVIDER_REFUSED)
+            yield warn("token", f"{each.doubt.message}; {sure}")
 
 
 def shape_of(credential: CredentialConfig) -> str:

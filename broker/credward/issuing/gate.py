@@ -124,6 +124,12 @@ class Gate:
         """Return the last denial of a token of *credential*; a restart forgets it."""
         return self._denials.get(credential)
 
+    def served(self, credential: str) -> None:
+        """Note that a token of *credential* was handed out, for whatever audience and scopes."""
+        denial = self._denials.get(credential)
+        if denial is not None and denial.last:
+            self._denials[credential] = msgspec.structs.replace(denial, last=False)
+
     @property
     def config(self) -> Config:
         """The current configuration."""

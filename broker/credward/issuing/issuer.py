@@ -185,7 +185,15 @@ class Issuer:
         held = answer.held
         writing = self._recorder.release(authorized, held.token_id, held.upstream_id)
         released = Released(authorized.credential, answer, self._driver.open)
-        return released if writing is None else _after(writing, released)
+        if writing is not None:
+            return self._release_after(writing, released)
+        self._gate.served(released.credential.name)
+        return released
+
+    async def _release_after(self, writing: Awaitable[None], released: Released) -> Released:
+        await writing
+        self._gate.served(released.credential.name)
+        return released
 
     def _failed(self, authorized: Authorized, failure: Failure) -> None:
         self._recorder.failed(authorized, failure.kind)
@@ -252,8 +260,3 @@ async def _in_time(flight: asyncio.Future[_T], authorized: Authorized, until: fl
             "the mint goes on: ask again",
             retry_after=1.0,
         ) from error
-
-
-async def _after(writing: Awaitable[None], released: Released) -> Released:
-    await writing
-    return released

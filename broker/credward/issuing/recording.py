@@ -19,11 +19,15 @@ __all__ = ["Denial", "Recorder"]
 
 
 class Denial(msgspec.Struct, frozen=True, kw_only=True):
-    """Who was denied something, when (Unix seconds), and by which rule, None: no rule permits."""
+    """Who was denied something, when (Unix seconds), and by which rule, None: no rule permits.
+
+    *last*: nobody was served since.
+    """
 
     at: float
     caller: Caller
     rule: str | None
+    last: bool = True
 
 
 class Recorder:

@@ -133,7 +133,7 @@ def _failures(listed: StatusList, viewer: Viewer) -> Iterator[str]:
             yield f"{each.failure.message}{again}"
         if each.doubt is not None:
             yield each.doubt.message
-        if each.denied_at is not None and each.denied_at > (each.last_asked_at or 0.0):
+        if each.denied_last:
             yield f'"{each.name}" was last denied {_denied(each, viewer, listed.now)}'
     for path in listed.edited:
         yield edited_since(path)

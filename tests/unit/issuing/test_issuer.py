@@ -15,7 +15,7 @@ from credward.issuing.issuer import Report
 from credward.issuing.released import Released
 from credward.lifecycle.vocabulary import Plan, Reason
 from credward.tokens import TokenRequest
-from unit.administering.services import AGENT, PERSON, Services
+from unit.administering.services import AGENT, OWNER, PERSON, Peer, Services
 from unit.grants.rig import GRANT
 from waiting import until_async
 
@@ -206,3 +206,28 @@ async def test_who_is_locked_out_gets_nothing(services: Services) -> None:
         with pytest.raises(BrokerError) as caught:
             services.asked.issuer.issue(peer, TokenRequest(credential=GRANT), deadline())
         assert caught.value.kind is Kind.STORE_LOCKED
+
+
+@pytest.mark.parametrize("audience", [None, "https://search.example.com"])
+async def test_a_denial_is_the_last_until_somebody_is_served(
+    services: Services, audience: str | None
+) -> None:
+    """For whatever audience, and however the clock is set in between; it stays known."""
+    second = services.config.credentials["second"]
+    services.configure(msgspec.structs.replace(second, audiences=("https://search.example.com",)))
+    stranger = Peer(msgspec.structs.replace(OWNER, uid=OWNER.uid + 1))
+
+    async def shown() -> tuple[bool, bool]:
+        (status,) = (await services.asked.status.statuses(PERSON)).credentials
+        return status.denied_at is not None, status.denied_last
+
+    await issue(services, "second")
+    services.clock.advance(10)
+    with pytest.raises(BrokerError):
+        services.asked.issuer.issue(stranger, TokenRequest(credential="second"), deadline())
+    denied = await shown()
+    services.clock.time -= 7200
+    still = await shown()
+    await issue(services, "second", audience=audience)
+
+    assert (denied, still, await shown()) == ((True, True), (True, True), (True, False))

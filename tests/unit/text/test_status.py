@@ -237,8 +237,10 @@ def test_a_denial_is_said_below_the_table_until_somebody_is_served() -> None:
         ONE, denied_at=70.0, denied_to="codex", denied_in="/h/ada/x", denied_by="base-url"
     )
     words = "to codex in ~/x (base-url), 30s ago: run credward audit tail gateway"
-    newer = StatusList(now=100.0, pid=1, credentials=[replace(one, denied_at=90.0)])
-    never = replace(one, last_asked_at=None, denied_in=None, denied_by=None)
+    newer = StatusList(
+        now=100.0, pid=1, credentials=[replace(one, denied_at=90.0, denied_last=True)]
+    )
+    never = replace(one, denied_in=None, denied_by=None, denied_last=True)
 
     assert [*problems(StatusList(now=100.0, pid=1, credentials=[one]), ADA)] == []
     assert f"last denied:    {words}" in [

@@ -429,12 +429,16 @@ def test_few_services_are_asked_at_a_time(
 def test_one_caller_cannot_ask_without_end(
     start_daemon: DaemonFactory, service: ModelService
 ) -> None:
-    """Each question costs; who must wait hears how long, and tokens are handed out meanwhile."""
-    daemon = start_daemon(gateway(service.url))
+    """About all credentials together; who must wait hears how long, and still gets tokens."""
+    second = f'[credentials.it]\nprovider = "local"\nbase_url = "{service.url}"\n'
+    daemon = start_daemon(gateway(service.url) + second)
+    for _ in range(12):
+        # Nothing is asked, so it costs nothing.
+        assert failure(daemon, "gateway", base_url="https://evil.example").kind is Kind.DENIED
     refused = None
-    for _ in range(100):
+    for name in ["gateway", "it"] * 50:
         try:
-            probe(daemon, "gateway")
+            probe(daemon, name)
         except BrokerError as error:
             refused = error
             break
@@ -444,8 +448,7 @@ def test_one_caller_cannot_ask_without_end(
     assert 10 <= len(service.received) < 100
     assert 0 < (refused.failure.retry_after or 0) <= 6
     assert re.fullmatch(
-        '"gateway" is checked too often, its service is asked every 6 s at most: '
-        "ask again in [1-6] s",
+        "you asked services too often: ask again in [1-6] s",
         refused.message,
     )
     token = f"/v1/credentials/gateway/token?client_base_url={service.url}"

@@ -31,7 +31,9 @@ __all__ = ["command", "verdict"]
 @click.option("--json", "as_json", is_flag=True, help="All details, for programs.")
 @click.option("--wide", is_flag=True, help="All columns in full, however narrow the terminal is.")
 @click.option("--watch", is_flag=True, help="Show it anew every second; q ends it.")
-@click.option("--check", is_flag=True, help="Print nothing; exit 0 good, 1 failing, 2 will or may fail.")
+@click.option(
+    "--check", is_flag=True, help="Print nothing; exit 0 good, 1 failing, 2 will or may fail."
+)
 def command(names: tuple[str, ...], as_json: bool, wide: bool, watch: bool, check: bool) -> None:
     """Show the credentials (or only NAMES) and their state; one NAME: in detail.
 

@@ -13,6 +13,7 @@ from http import HTTPStatus
 import msgspec
 
 from credward import wire
+from credward.callers.caller import Caller
 from credward.callers.peer import Peer
 from credward.clock import Clock
 from credward.errors import BrokerError, Kind
@@ -72,6 +73,7 @@ class Prober:
         name = allowed.credential.name
         # All that the configuration lacks is said before anything is minted.
         question_for(allowed.credential, wanted)
+        destined = self._destined(allowed, wanted)
         if name in self._asking or len(self._asking) >= _MOST:
             what = f'"{name}" is' if name in self._asking else f"{_MOST} credentials are"
             raise BrokerError(
@@ -80,19 +82,21 @@ class Prober:
                 f"{_DEADLINE:g} s",
                 retry_after=1.0,
             )
-        caller = allowed.caller
+        self._check_pace(allowed.caller)
+        self._asking.add(name)
+        try:
+            return await self._probe(destined, wanted, deadline)
+        finally:
+            self._asking.discard(name)
+
+    def _check_pace(self, caller: Caller) -> None:
+        """Count a question of *caller*, about any credential; raise `rate-limited`."""
         if wait := self._pace.take((caller.uid, caller.harness), self._clock.elapsed()):
             raise BrokerError(
                 Kind.RATE_LIMITED,
-                f'"{name}" is checked too often, its service is asked every {_EACH:g} s at most: '
-                f"ask again in {math.ceil(wait)} s",
+                f"you asked services too often: ask again in {math.ceil(wait)} s",
                 retry_after=wait,
             )
-        self._asking.add(name)
-        try:
-            return await self._probe(self._destined(allowed, wanted), wanted, deadline)
-        finally:
-            self._asking.discard(name)
 
     def _destined(self, allowed: Authorized, wanted: wire.Probe) -> Authorized:
         """Decide again, with the host that is asked, as for a caller that sends the token there."""

@@ -274,8 +274,8 @@ print(s.recv(65536).split()[1].decode())
 """
 
 
-def test_other_users_see_only_their_own_choices(account: Account) -> None:
-    """Neither the list nor a warning tells them a folder or a name; the daemon's user sees all."""
+def test_each_user_sees_and_changes_only_its_own_choices(account: Account) -> None:
+    """Neither the list nor a warning tells a folder or a name; one for the same place stays."""
     rules = account.folder / "policy"
     rules.mkdir()
     (rules / "all.cedar").write_text('@id("all") permit (principal, action, resource);\n')
@@ -287,9 +287,15 @@ def test_other_users_see_only_their_own_choices(account: Account) -> None:
     folders = {owner: "/srv/secret-plan", account.uid: "/srv/one/work"}
     with account.daemon(config, uid=owner) as daemon:
         for uid, folder in folders.items():
-            body = json.dumps({"credential": "demo", "folder": folder})
-            done = account.run(*(PYTHON, "-I", "-S", "-c", CHOOSE, daemon.socket, body), uid=uid)
-            assert done.stdout == "200\n", done.stdout + done.stderr
+            for change in (
+                {"credential": "demo", "folder": folder},
+                {"credential": "demo", "folder": "/srv/both"},
+            ):
+                words = (PYTHON, "-I", "-S", "-c", CHOOSE, daemon.socket, json.dumps(change))
+                done = account.run(*words, uid=uid)
+                assert done.stdout == "200\n", done.stdout + done.stderr
+        forget = (*words[:-1], json.dumps({"folder": "/srv/both"}))
+        assert account.run(*forget, uid=account.uid).stdout == "200\n"
         (daemon.config_file).write_text(config.replace("[credentials.demo]", "[credentials.new]"))
         reload = (PYTHON, "-I", "-S", "-c", ASK, daemon.socket, "POST", "/v1/reload")
         assert account.run(*reload, uid=owner).stdout.startswith("200 ")
@@ -305,7 +311,8 @@ def test_other_users_see_only_their_own_choices(account: Account) -> None:
         assert all(each.startswith("200 ") for each in answers), answers
         shown = {folder for folder in folders.values() if all(folder in each for each in answers)}
         hidden = {folder for folder in folders.values() if folder not in "".join(answers)}
-        wanted = set(folders.values()) if uid == owner else {folders.get(uid)} - {None}
+        wanted = {folders.get(uid)} - {None}
+        assert ("/srv/both" in answers[0]) == (uid == owner)
         assert shown == wanted
         assert hidden == set(folders.values()) - wanted
 

@@ -1,4 +1,4 @@
-"""Keeps what the owner chose with `credward use`, in a file of the state directory.
+"""Keeps what each user chose with `credward use`, in a file of the state directory.
 
 `issuing.choices` says what the choices mean.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,13 +18,13 @@ from credward.callers.programs import HARNESS_NAMES
 from credward.errors import BrokerError, Kind
 from credward.guess import guess
 from credward.issuing.asking import find_credential
-from credward.issuing.choices import REPLACED, Choice, Choices
+from credward.issuing.choices import REPLACED, Choice, Choices, chooser
 from credward.issuing.gate import Gate, Holder
 from credward.named_files import read_text, replace_file
 
 __all__ = ["ChoiceFile", "ChoosingService"]
 
-# So many are plenty for one person; each takes part in every decision without a name.
+# So many are plenty for one user; each takes part in every decision without a name.
 _MOST = 256
 
 
@@ -45,8 +46,8 @@ class ChoiceFile(msgspec.Struct, frozen=True, kw_only=True):
             made = msgspec.json.decode(text, type=list[Choice])
         except (msgspec.DecodeError, RecursionError):
             return self._lost()
-        if len(made) > _MOST:
-            return self._lost(f"holds more than {_MOST} choices")
+        if any(count > _MOST for count in Counter(each.uid for each in made).values()):
+            return self._lost(f"holds more than {_MOST} choices of one user")
         return Choices(made=tuple(made))
 
     def keep(self, choices: Choices) -> None:
@@ -76,9 +77,9 @@ class ChoosingService:
         self._store = store
 
     def choices(self, peer: Peer) -> wire.ChoiceList:
-        """Return the choices that are the caller's to see, and what counts for it."""
+        """Return the choices of the caller's user, and what counts for the caller."""
         caller = self._gate.require("Inspect", peer)
-        made = self._holder.active.choices.seen_by(caller.uid, os.geteuid()).made
+        made = self._holder.active.choices.of(chooser(caller.uid, os.geteuid())).made
         chosen = self._gate.chosen(caller)
         return wire.ChoiceList(
             choices=[
@@ -90,39 +91,42 @@ class ChoosingService:
         )
 
     async def choose(self, peer: Peer, asked: wire.ChoiceChange) -> wire.ChoiceList:
-        """Keep one choice, or forget the one for this folder and agent; raise `denied`."""
+        """Keep one choice of the caller's user, or forget the one for this folder and agent.
+
+        Raises `denied`.
+        """
         caller = await self._gate.require_owner("Manage", peer)
-        if asked.agent is not None and asked.agent not in HARNESS_NAMES:
-            raise BrokerError(
-                Kind.BAD_REQUEST,
-                f'"{asked.agent}" is not a known agent{guess(asked.agent, HARNESS_NAMES)}: '
-                "run credward use --help for the list",
-            )
-        if asked.folder is not None and not asked.folder.startswith("/"):
-            raise BrokerError(Kind.BAD_REQUEST, "the folder is not an absolute path")
-        if asked.folder is not None and REPLACED in asked.folder:
-            raise BrokerError(
-                Kind.BAD_REQUEST,
-                "the folder's name is not UTF-8, or holds U+FFFD, so others could look the same: "
-                "name a folder above it with --in FOLDER",
-            )
-        choices = self._holder.active.choices
+        _check(asked)
+        choices, uid = self._holder.active.choices, chooser(caller.uid, os.geteuid())
         if asked.credential is None:
-            choices = choices.without(folder=asked.folder, agent=asked.agent)
+            choices = choices.without(uid=uid, folder=asked.folder, agent=asked.agent)
         else:
             found = find_credential(self._holder.active.config, asked.credential)
             choices = choices.with_one(
-                Choice(
-                    credential=found.name,
-                    folder=asked.folder,
-                    agent=asked.agent,
-                    uid=None if caller.uid == os.geteuid() else caller.uid,
-                )
+                Choice(credential=found.name, folder=asked.folder, agent=asked.agent, uid=uid)
             )
-        if len(choices.made) > _MOST:
+        if len(choices.of(uid).made) > _MOST:
             raise BrokerError(
                 Kind.BAD_REQUEST,
-                f"there are {_MOST} choices already: forget one with credward use --clear",
+                f"you have {_MOST} choices already: forget one with credward use --clear",
             )
         self._store.keep(choices)
         return self.choices(peer)
+
+
+def _check(asked: wire.ChoiceChange) -> None:
+    """Raise `bad-request` if nobody could be meant, or another folder too."""
+    if asked.agent is not None and asked.agent not in HARNESS_NAMES:
+        raise BrokerError(
+            Kind.BAD_REQUEST,
+            f'"{asked.agent}" is not a known agent{guess(asked.agent, HARNESS_NAMES)}: '
+            "run credward use --help for the list",
+        )
+    if asked.folder is not None and not asked.folder.startswith("/"):
+        raise BrokerError(Kind.BAD_REQUEST, "the folder is not an absolute path")
+    if asked.folder is not None and REPLACED in asked.folder:
+        raise BrokerError(
+            Kind.BAD_REQUEST,
+            "the folder's name is not UTF-8, or holds U+FFFD, so others could look the same: "
+            "name a folder above it with --in FOLDER",
+        )

@@ -13,6 +13,7 @@ from credward.config.layers import edited_files
 from credward.daemon.hardening import hardening_report
 from credward.errors import Failure
 from credward.grants.kept import Kept
+from credward.issuing.choices import chooser
 from credward.issuing.gate import Holder
 from credward.issuing.metrics import Sample
 from credward.logins.notices import LoginNotices
@@ -62,10 +63,10 @@ class ProcessFacts:
         return self._holder.active.policy.epoch
 
     def warnings(self, viewer: Caller) -> list[str]:
-        """Return warnings for people; of choices only those about choices that *viewer* may see."""
+        """Return warnings for people; of choices only those about *viewer*'s own."""
         unsaved = self._kept.records.failure
         active = self._holder.active
-        choices = active.choices.seen_by(viewer.uid, os.geteuid())
+        choices = active.choices.of(chooser(viewer.uid, os.geteuid()))
         return [
             *choices.warnings(active.config),
             *self._kept.opened_store.warnings(),

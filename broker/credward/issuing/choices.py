@@ -1,4 +1,4 @@
-"""Which credential a caller gets that names none: what the owner chose, where, and for whom.
+"""Which credential a caller gets that names none: what its user chose, where, and for whom.
 
 Pure: `administering.choosing` keeps the choices, `gate` decides whether the caller may have it. A
 choice can only select among credentials; policy decides as if the credential had been named.
@@ -11,18 +11,17 @@ import msgspec
 from credward.config import Config, CredentialConfig
 from credward.issuing.asking import default_credential
 
-__all__ = ["REPLACED", "Choice", "Choices", "Chosen", "place_of"]
+__all__ = ["REPLACED", "Choice", "Choices", "Chosen", "chooser", "place_of"]
 
 # Stands for bytes of a folder's name that are not UTF-8: several folders look the same.
 REPLACED = "\N{REPLACEMENT CHARACTER}"
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One choice of the owner.
+    """One choice of a user.
 
     *folder*: an absolute path without links; it counts there and below, None: everywhere. *agent*:
-    the name of a harness (`Caller.harness`), None: any caller. *uid*: of who made it, None: the
-    daemon's own.
+    the name of a harness (`Caller.harness`), None: any caller. *uid*: whose it is (see `chooser`).
     """
 
     credential: str
@@ -45,9 +44,15 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"{folder}/".startswith(f"{self.folder.rstrip('/')}/")
 
     @property
-    def _rank(self) -> tuple[int, bool]:
-        """The nearest folder comes first, then the agent."""
-        return (-1 if self.folder is None else len(self.folder), self.agent is not None)
+    def _place(self) -> tuple[int | None, str | None, str | None]:
+        """What there is one choice for."""
+        return (self.uid, self.folder, self.agent)
+
+    @property
+    def _rank(self) -> tuple[bool, int, bool]:
+        """The caller's own come before the owner's, then the nearest folder, then the agent."""
+        depth = -1 if self.folder is None else len(self.folder)
+        return (self.uid is not None, depth, self.agent is not None)
 
 
 class Chosen(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +63,10 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Choices(msgspec.Struct, frozen=True, kw_only=True):
-    """All choices, one for each folder and agent. *problem*: why earlier ones are not known."""
+    """All choices: of each user one for each folder and agent.
+
+    *problem*: why earlier ones are not known.
+    """
 
     made: tuple[Choice, ...] = ()
     problem: str = ""
@@ -69,18 +77,26 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
         return any(each.folder is not None for each in self.made)
 
     def pick(
-        self, config: Config, *, folder: str | None = None, agent: str | None = None
+        self,
+        config: Config,
+        *,
+        uid: int | None = None,
+        folder: str | None = None,
+        agent: str | None = None,
     ) -> Chosen:
-        """Return what a caller in *folder* below *agent* gets.
+        """Return what a caller of *uid* (see `chooser`) in *folder* below *agent* gets.
 
-        The nearest folder counts most, then the agent, then the choice for everything, then the
-        `default` of the configuration, then the only credential. Choices of credentials that are
-        not configured do not count.
+        Its user's own choices count most, then the owner's, no others: of these the one for the
+        nearest folder, then for the agent, then for everything. Then comes the `default` of the
+        configuration, then the only credential. Choices of credentials that are not configured do
+        not count.
         """
         found = [
             each
             for each in self.made
-            if each.credential in config.credentials and each.counts(folder, agent)
+            if each.uid in {uid, None}
+            and each.credential in config.credentials
+            and each.counts(folder, agent)
         ]
         if found:
             best = max(found, key=lambda each: each._rank)  # noqa: SLF001 - its own class
@@ -92,23 +108,20 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
         default = default_credential(config)
         return Chosen(credential=default, because=because if default else "")
 
-    def seen_by(self, uid: int, owner: int) -> Choices:
-        """Return what *uid* may see if the daemon runs as *owner*: its own; owner and root: all.
-
-        Folders and names of credentials are nobody else's business, though all choices count.
-        """
-        if uid in {0, owner}:
-            return self
-        return Choices(made=tuple(each for each in self.made if each.uid == uid))
+    def of(self, uid: int | None) -> Choices:
+        """Return those of *uid* (see `chooser`), which nobody else sees or changes."""
+        own = tuple(each for each in self.made if each.uid == uid)
+        return Choices(made=own, problem="" if uid is not None else self.problem)
 
     def with_one(self, choice: Choice) -> Choices:
-        """Return the choices with *choice*, without an earlier one for its folder and agent."""
-        rest = self.without(folder=choice.folder, agent=choice.agent)
+        """Return the choices with *choice*, without an earlier one for the same."""
+        rest = self.without(uid=choice.uid, folder=choice.folder, agent=choice.agent)
         return Choices(made=(*rest.made, choice))
 
-    def without(self, *, folder: str | None, agent: str | None) -> Choices:
-        """Return the choices without the one for this folder and agent."""
-        rest = [each for each in self.made if (each.folder, each.agent) != (folder, agent)]
+    def without(self, *, uid: int | None, folder: str | None, agent: str | None) -> Choices:
+        """Return the choices without the one of this user for this folder and agent."""
+        place = (uid, folder, agent)
+        rest = [each for each in self.made if each._place != place]  # noqa: SLF001 - its own class
         return Choices(made=tuple(rest))
 
     def warnings(self, config: Config) -> list[str]:
@@ -120,6 +133,14 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
             if each.credential not in config.credentials
         ]
         return [*([self.problem] if self.problem else []), *lost]
+
+
+def chooser(uid: int, owner: int) -> int | None:
+    """Return whose choices *uid* makes if the daemon runs as *owner*: None: the owner's.
+
+    Root's are the owner's too: nobody logs in as the user of a daemon that serves several.
+    """
+    return None if uid in {0, owner} else uid
 
 
 def place_of(folder: str | None, agent: str | None) -> str:

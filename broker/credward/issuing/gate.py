@@ -24,7 +24,7 @@ from credward.issuing.asking import (
     find_on_grant,
 )
 from credward.issuing.authorized import Authorized
-from credward.issuing.choices import Choices, Chosen
+from credward.issuing.choices import Choices, Chosen, chooser
 from credward.issuing.recording import Denial, Recorder
 from credward.policy.base_url import check_base_url
 from credward.policy.engine import Decision, PolicyEngine, Resource
@@ -39,7 +39,7 @@ _OF_OWNERS = frozenset({"Approve", "Login", "Manage"})
 
 
 class Active(msgspec.Struct, frozen=True):
-    """Configuration, policy and the owner's choices now; replaced together, so that they match."""
+    """Configuration, policy and the users' choices now; replaced together, so that they match."""
 
     config: Config
     policy: PolicyEngine
@@ -66,6 +66,7 @@ class Gate:
         holder: Holder,
         recorder: Recorder,
         own_pid: int,
+        own_uid: int,
         worker_pids: Callable[[], frozenset[int]],
         locked: Callable[[], bool],
         folder_of: Callable[[int], str | None],
@@ -75,6 +76,7 @@ class Gate:
         self._holder = holder
         self._recorder = recorder
         self._own_pid = own_pid
+        self._own_uid = own_uid
         self._worker_pids = worker_pids
         self._locked = locked
         self._folder_of = folder_of
@@ -118,7 +120,8 @@ class Gate:
         folder = None
         if active.choices.need_folder and caller.pid is not None:
             folder = self._folder_of(caller.pid)
-        return active.choices.pick(active.config, folder=folder, agent=caller.harness)
+        uid = chooser(caller.uid, self._own_uid)
+        return active.choices.pick(active.config, uid=uid, folder=folder, agent=caller.harness)
 
     def last_denial(self, credential: str) -> Denial | None:
         """Return the last denial of a token of *credential*; a restart forgets it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -10,8 +11,8 @@ import pytest
 from credward import wire
 from credward.administering.choosing import ChoiceFile
 from credward.errors import Kind
-from credward.issuing.choices import Choice, Choices
-from unit.administering.services import PERSON, Services, refusal
+from credward.issuing.choices import Choice, Choices, chooser
+from unit.administering.services import OWNER, PERSON, Services, refusal
 from unit.grants.rig import GRANT
 
 
@@ -99,12 +100,20 @@ def test_a_damaged_file_holds_no_choice_and_says_so(tmp_path: Path, content: byt
 
 
 async def test_there_is_an_end_to_how_many(services: Services) -> None:
-    """One more is refused, another instead of one is not."""
-    made = tuple(Choice(credential=GRANT, folder=f"/{number}") for number in range(256))
-    services.active = msgspec.structs.replace(services.active, choices=Choices(made=made))
+    """One more is refused, another instead of one is not; those of others are not counted."""
+    mine = chooser(OWNER.uid, os.geteuid())
+    made = tuple(
+        Choice(credential=GRANT, folder=f"/{number}", uid=uid)
+        for number in range(256)
+        for uid in (mine, 77)
+    )
+    services.choose(Choices(made=made))
     choosing = services.asked.manage.choosing
 
     assert "--clear" in await refusal(
         choosing.choose(PERSON, wire.ChoiceChange(credential=GRANT)), Kind.BAD_REQUEST
     )
     await choosing.choose(PERSON, wire.ChoiceChange(credential="second", folder="/7"))
+
+    assert len(services.active.choices.of(77).made) == 256
+    assert read_choices(file_of(services)) == services.active.choices

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from credward.config import Config, CredentialConfig
-from credward.issuing.choices import Choice, Choices
+from credward.issuing.choices import Choice, Choices, chooser
 from credward.settings.local import Settings
 
 NAMES = ("home", "work", "spare")
@@ -106,7 +106,7 @@ def test_one_choice_replaces_another_for_the_same_place_only() -> None:
     )
 
     assert choices.made == (second, Choice(credential="spare", folder="/src"))
-    assert choices.without(folder="/src", agent=None).made == (second,)
+    assert choices.without(uid=None, folder="/src", agent=None).made == (second,)
     assert choices.need_folder
     assert not Choices().with_one(Choice(credential="home")).need_folder
 
@@ -137,11 +137,32 @@ def test_half_a_character_in_a_folder_matches_no_other_folder() -> None:
     assert name_of(above_it, config("work", "home"), "/src/\ufffd", None) == "work"
 
 
-def test_each_user_sees_its_own() -> None:
-    """The daemon's user and root see all; what is seen changes nothing about what counts."""
-    mine, theirs = Choice(credential="a", folder="/mine"), Choice(credential="b", uid=7)
-    choices = Choices(made=(mine, theirs), problem="choices.json cannot be read")
+def test_each_user_has_its_own_choices() -> None:
+    """They count for its callers only, before the owner's; nobody sees or changes another's."""
+    own = Choice(credential="home", folder="/src")
+    theirs = Choice(credential="work", folder="/src", uid=7)
+    anywhere = Choice(credential="spare", uid=8)
+    problem = "choices.json cannot be read"
+    choices = Choices(problem=problem).with_one(own)
+    choices = Choices(made=choices.with_one(theirs).with_one(anywhere).made, problem=problem)
 
-    assert choices.seen_by(5, 5) == choices.seen_by(0, 5) == choices
-    assert choices.seen_by(7, 5) == Choices(made=(theirs,))
-    assert choices.seen_by(8, 5) == Choices()
+    assert [choices.of(uid) for uid in (None, 7, 8, 9)] == [
+        Choices(made=(own,), problem=problem),
+        Choices(made=(theirs,)),
+        Choices(made=(anywhere,)),
+        Choices(),
+    ]
+    picked = [choices.pick(config(*NAMES), uid=uid, folder="/src") for uid in (None, 7, 8, 9)]
+    assert [each.credential and each.credential.name for each in picked] == [
+        "home",
+        "work",
+        "spare",
+        "home",
+    ]
+    assert choices.without(uid=7, folder="/src", agent=None).made == (own, anywhere)
+    assert choices.with_one(Choice(credential="spare", folder="/src")).of(7).made == (theirs,)
+
+
+def test_what_root_chooses_is_the_owners() -> None:
+    """Nobody logs in as the user of a daemon that serves several."""
+    assert [chooser(uid, 5) for uid in (0, 5, 7)] == [None, None, 7]

@@ -77,6 +77,7 @@ class _Facts(TypedDict, total=False):
 
     reason: str
     remedy: str
+    also: str
     since: float | None
     hint: str
     retry_after: float | None
@@ -92,6 +93,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
     *cause* is one line without the program's name, subject first; *reason* explains it, *remedy* is
     the command that helps, *since* the Unix time since when. A cause without a remedy is complete.
+    *also* is what else to know, without a command of its own if possible: it comes last.
     *hint* is further help for a terminal. *retry_after* is in seconds. *sent* says whether an
     upstream request may have reached the server. *challenge* is the claims challenge for the next
     login, as JSON; it holds no secret. *local*: something is missing on this machine, and no server
@@ -103,6 +105,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     cause: str
     reason: str = ""
     remedy: str = ""
+    also: str = ""
     since: float | None = None
     hint: str = ""
     retry_after: float | None = None
@@ -133,11 +136,21 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
     def line(self, since: str = "") -> str:
         """Return one line; *since* is the time of day as people read it."""
+        remedy = f": {self.remedy}" if self.remedy else ""
+        also = f"; {self.also}" if self.also else ""
+        return f"{self._happened(since)}{remedy}{also}"
+
+    @property
+    def happened(self) -> str:
+        """The line without the command that helps; if there is no *remedy*, *cause* may hold it."""
+        return self._happened()
+
+    def _happened(self, since: str = "") -> str:
         if not self.remedy:
             return self.cause
         when = f" since {since}" if since else ""
         reason = f" ({self.reason})" if self.reason else ""
-        return f"{self.cause}{when}{reason}: {self.remedy}"
+        return f"{self.cause}{when}{reason}"
 
     def unsent(self) -> Self:
         """Return the same failure, marked as not sent to the server."""

@@ -517,7 +517,7 @@ class GrantStatus(msgspec.Struct, frozen=True, kw_only=True):
     its secret was used up; `untried`: it was handed over and has not worked yet; `locked`; `none`:
     nothing is held, and nobody needs to act. *rotations* counts since the login; *unsaved*: the
     store cannot be written, a journal keeps it. *login_failure*, at *login_failed_at*: why the last
-    login failed, null if none has since one worked.
+    login failed, null since one worked, or the grant was dropped.
     """
 
     name: str

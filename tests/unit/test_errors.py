@@ -58,7 +58,7 @@ def test_a_failure_is_raised_as_an_exception_of_its_own_each_time() -> None:
 
 
 def test_the_parts_of_a_failure_become_one_line() -> None:
-    """Cause, since when, reason, remedy; a cause without a remedy says it all."""
+    """Cause, since when, reason, remedy, what else; a cause without a remedy says it all."""
     failure = login_required("gateway", reason="invalid_grant")
 
     assert failure.message == '"gateway" needs a login (invalid_grant): run credward login gateway'
@@ -67,4 +67,8 @@ def test_the_parts_of_a_failure_become_one_line() -> None:
     )
     assert login_required("az", remedy="run az login").line() == '"az" needs a login: run az login'
     assert Failure.of(Kind.INTERNAL, "a: b", since=1.0).line("07:58") == "a: b"
+    assert failure.happened == '"gateway" needs a login (invalid_grant)'
+    assert Failure.of(Kind.INTERNAL, "a: b", also="c").message == "a: b; c"
+    more = login_required("az", remedy="run az login", also="c").error()
+    assert more.message == '"az" needs a login: run az login; c'
     assert failure.error().failure == failure

@@ -116,7 +116,7 @@ class GrantService:
         return self._login_waiters.explained(grant, failure)
 
     def failed_login(self, grant: str) -> FailedLogin | None:
-        """Return how the last login of *grant* failed, None if none has since one worked."""
+        """Return how the last login of *grant* failed, None since one worked, or it was dropped."""
         return self._login_waiters.last_failure(grant)
 
     def unused(self) -> list[GrantView]:
@@ -297,12 +297,12 @@ class GrantService:
         But only if their settings say so: a table that was removed may come back.
         """
         kept = {each.grant for each in self._config.credentials.values()}
-        gone = {
-            each.grant: each
-            for each in before.credentials.values()
-            if each.grant not in kept and each.meaning.grant.revoke_on_drop
-        }
+        gone = {each.grant: each for each in before.credentials.values() if each.grant not in kept}
+        for grant in gone:
+            self._login_waiters.forget_failure(grant)
         for grant, credential in gone.items():
+            if not credential.meaning.grant.revoke_on_drop:
+                continue
             try:
                 forgotten = await self._forget(credential)
             except BrokerError as failure:
@@ -343,6 +343,7 @@ class GrantService:
         durable: bool,
     ) -> Forgotten:
         """Revoke what *record* holds, which is forgotten already, and return what was done."""
+        self._login_waiters.forget_failure(grant)
         failure, revoked = None, False
         account = record.account if record is not None else None
         held = record is not None and record.secret is not None

@@ -73,9 +73,8 @@ def with_newer_file(client: Client, error: BrokerError) -> BrokerError:
 def with_more(error: BrokerError, text: str) -> BrokerError:
     """Return *error* with *text* at the end of its line."""
     failure = error.failure
-    field = "remedy" if failure.remedy else "cause"
-    said = f"{failure.remedy or failure.cause}; {text}"
-    return msgspec.structs.replace(failure, **{field: said}).error()
+    also = f"{failure.also}; {text}" if failure.also else text
+    return msgspec.structs.replace(failure, also=also).error()
 
 
 def not_in_force(error: BrokerError) -> BrokerError:

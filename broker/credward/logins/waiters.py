@@ -42,21 +42,24 @@ class LoginWaiters:
         self._failed[grant] = FailedLogin(failure, now)
 
     def last_failure(self, grant: str) -> FailedLogin | None:
-        """Return how the last login failed, None if none has since one worked."""
+        """Return how the last login failed; None since one worked, or the grant was dropped."""
         return self._failed.get(grant)
+
+    def forget_failure(self, grant: str) -> None:
+        """The grant was dropped, or is not configured any more: the next login is a new start."""
+        self._failed.pop(grant, None)
 
     def explained(self, grant: str, failure: Failure) -> Failure:
         """Return *failure*; if it asks for a login, with the reason why the last one failed.
 
-        Else whoever logs in and fails is only asked to log in.
+        Without this, a user whose login failed would only be told to log in again.
         """
         last = self._failed.get(grant)
         if last is None or failure.kind is not Kind.LOGIN_REQUIRED:
             return failure
-        field = "remedy" if failure.remedy else "cause"
-        text = failure.remedy or failure.cause
-        more = f"{text}; the last login failed: {last.failure.message}"
-        return msgspec.structs.replace(failure, **{field: more})
+        # One command in a line: that of the failed login is in `status NAME`.
+        also = f"the last login failed: {last.failure.happened}"
+        return msgspec.structs.replace(failure, also=also)
 
     def take(self, grant: str) -> int:
         """A login worked: forget all, and return how many agents were refused since the last."""

@@ -168,6 +168,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     cause: str
     reason: str = ""
     remedy: str = ""
+    also: str = ""
     since: float | None = None
     hint: str = ""
     retry_after: float | None = None

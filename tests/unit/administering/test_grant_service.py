@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from credward.errors import Kind
+from credward.config import Config
+from credward.errors import Failure, Kind
 from credward.store.journal import GrantFields
 from credward.tokens import Secret
 from unit.administering.services import AGENT, OWNER, PERSON, Services, Settings, refusal
@@ -50,6 +51,26 @@ async def test_a_grant_of_another_server_is_forgotten_and_not_sent_there(
     assert services.side.keeper.peek(GRANT) is None
     again = await services.grant_service.log_out(PERSON, GRANT)
     assert (again.held, again.failure) == (False, None)
+
+
+@pytest.mark.parametrize("by", ["logout", "everything", "configuration", "kept login"])
+async def test_a_failed_login_is_forgotten_with_its_grant(services: Services, by: str) -> None:
+    """What comes later under that name begins anew."""
+    services.login_waiters.login_failed(GRANT, Failure.of(Kind.TIMED_OUT, "nobody came"), 7.0)
+    assert services.grant_service.failed_login(GRANT) is not None
+    before = services.config
+    match by:
+        case "logout":
+            await services.grant_service.log_out(PERSON, GRANT)
+        case "everything":
+            await services.grant_service.revoke_all(PERSON)
+        case _:
+            keeping = Settings(revoke_on_drop=by == "configuration")
+            first = msgspec.structs.replace(before.credentials[GRANT], settings=keeping)
+            services.configure(before.credentials["plain"])
+            await services.grant_service.dropped(Config(credentials={GRANT: first}))
+
+    assert services.grant_service.failed_login(GRANT) is None
 
 
 async def test_a_logout_drops_what_was_minted(services: Services) -> None:

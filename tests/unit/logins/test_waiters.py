@@ -42,6 +42,22 @@ def test_what_asks_for_a_login_says_why_the_last_one_failed() -> None:
     )
     assert waiters.explained("team", down) is down
     assert waiters.explained("other", needed) is needed
+    waiters.forget_failure("other")
+    assert waiters.last_failure("team") is not None
     waiters.take("team")
     assert waiters.explained("team", needed) is needed
     assert waiters.last_failure("team") is None
+
+
+def test_a_line_has_one_command() -> None:
+    """That of the login that failed is left out, where it is known apart; nothing is edited."""
+    waiters = LoginWaiters()
+    needed = login_required("gateway")
+    waiters.login_failed("team", login_required("gateway", reason="AADSTS50076"), 7.0)
+    told = waiters.explained("team", needed)
+
+    assert told.message == (
+        '"gateway" needs a login: run credward login gateway; '
+        'the last login failed: "gateway" needs a login (AADSTS50076)'
+    )
+    assert (told.cause, told.remedy) == (needed.cause, needed.remedy)

@@ -16,7 +16,6 @@
 #define LIBC "libc"
 #endif
 
-#define CHOICE "CREDWARD_CREDENTIAL"
 #define NAME_LIMIT 64
 #define LONGEST_TIMEOUT_MS 600000
 
@@ -164,7 +163,8 @@ void read_arguments(struct options *options, char **arguments)
 		else
 			misused("unexpected argument ", word, "");
 	}
-	/* For one call; it only selects, the daemon decides. A status shows whatever it says. */
+	/* For one call; it only selects, the daemon decides. --status shows this name even if it
+	 * is invalid. */
 	if (name == NULL && options->status == NULL)
 		name = variable(CHOICE);
 	if (name != NULL)

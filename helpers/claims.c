@@ -99,22 +99,32 @@ static const char *digest_of(const char *name)
 	return "";
 }
 
+/* The digest of a file that an earlier variable than `index` names too, NULL if there is none: many
+ * shells name one file twice. */
+static const char *digest_before(size_t index, const char *path)
+{
+	for (size_t i = 0; i < index; i++) {
+		const char *other = variable(authorities[i].name);
+
+		if (other != NULL && strcmp(other, path) == 0)
+			return authorities[i].digest;
+	}
+	return NULL;
+}
+
 void claims_look(void)
 {
-	const char *first = NULL;
-
 	for (size_t i = 0; i < sizeof(authorities) / sizeof(authorities[0]); i++) {
-		const char *path = variable(authorities[i].name);
+		const char *path = variable(authorities[i].name), *known;
 		struct text found = TEXT_IN(authorities[i].digest);
 
 		if (path == NULL)
 			continue;
-		if (first != NULL && strcmp(first, path) == 0) {
-			/* Many shells name one file twice. */
-			text_add(&found, authorities[0].digest);
+		known = digest_before(i, path);
+		if (known != NULL) {
+			text_add(&found, known);
 			continue;
 		}
-		first = path;
 		look_by_child(
 			&(struct look) {
 				.at = digest_file,

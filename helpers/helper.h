@@ -15,6 +15,9 @@
 #define CREDWARD_VERSION "dev"
 #endif
 
+/* The variable that chooses the credential for one call. */
+#define CHOICE "CREDWARD_CREDENTIAL"
+
 /* What a harness shows of us: Claude Code cuts standard error at 500 characters. */
 #define LINE_LIMIT 500
 

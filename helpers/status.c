@@ -9,7 +9,7 @@ static const struct {
 	const char *name, *told_as;
 } told[] = {
 	{ "HOME", "&home=" },
-	{ "CREDWARD_CREDENTIAL", "&choice=" },
+	{ CHOICE, "&choice=" },
 };
 
 void status_ask_for(struct text *question, const char *look)

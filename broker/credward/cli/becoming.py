@@ -41,7 +41,7 @@ def become_helper(words: list[str]) -> None:
 def native_helper() -> str | None:
     """Return the helper beside our interpreter; None if it is not there, or the Python one.
 
-    That one would load what we do not.
+    The Python helper would load the libraries that we avoid.
     """
     if not os.path.isabs(sys.executable):  # noqa: PTH117
         # Python does not know where it is: "credward-helper" would be one of the working directory.

@@ -194,13 +194,13 @@ def live(
     base_url: str | None = None,
     workspace: str | None = None,
     can_login: bool = False,
-    source: str = "",
+    remedy: str = "",
 ) -> LiveResult:
     """Ask the service behind the credential *name*; costs one token, and takes up to a minute.
 
     *model* None: a small one that the service is known to have. *base_url*: which of the allowed
     ones the tool would use. *workspace*: that of the Claude Platform on AWS. *can_login*: people
-    can log in for this credential. *source*: what to do if its key itself is refused, "" if its
+    can log in for this credential. *remedy*: what to do if its key itself is refused, "" if its
     tokens are minted. Never raises `BrokerError`: a failure is a result.
     """
     if model is not None and not _MODEL.fullmatch(model):
@@ -208,7 +208,7 @@ def live(
         return LiveResult(mark="fail", text=text, kind=Kind.BAD_REQUEST)
     probe = wire.Probe(model=model, base_url=base_url, workspace=workspace)
     try:
-        return result_of(client.probe(name, probe), can_login=can_login, source=source)
+        return result_of(client.probe(name, probe), can_login=can_login, remedy=remedy)
     except BrokerError as error:
         return LiveResult(mark="fail", text=error.message, kind=error.kind)
 
@@ -235,7 +235,7 @@ def verdict_of(result: wire.ProbeResult) -> Verdict:
     return _WORDS.get(result.error) or _STATUSES.get(result.status, "invalid")
 
 
-def result_of(result: wire.ProbeResult, *, can_login: bool = False, source: str = "") -> LiveResult:
+def result_of(result: wire.ProbeResult, *, can_login: bool = False, remedy: str = "") -> LiveResult:
     """Return the line for a person."""
     verdict = verdict_of(result)
     mark, kind = _MARKS[verdict]
@@ -256,11 +256,10 @@ def result_of(result: wire.ProbeResult, *, can_login: bool = False, source: str 
         "later": _later(result.retry_after),
     }
     cause = _CAUSES[verdict].format(**words)
-    remedies = _REMEDIES[verdict]
-    remedy = remedies.get(result.service, remedies[""]).format(**words)
-    if verdict == "refused" and source:
-        # Another mint would give the same key.
-        remedy = source
+    # Of a key that comes from elsewhere another mint would give the same one.
+    if verdict != "refused" or not remedy:
+        remedies = _REMEDIES[verdict]
+        remedy = remedies.get(result.service, remedies[""]).format(**words)
     text = f"{result.address} {cause} ({_facts(result)})"
     return LiveResult(mark=mark, kind=kind, text=f"{text}: {remedy}" if remedy else text)
 

@@ -160,7 +160,6 @@ def _gate(
         holder=holder,
         recorder=recorder,
         own_pid=os.getpid(),
-        own_uid=os.geteuid(),
         worker_pids=kept.pool.pids,
         locked=lambda: kept.opened_store.locked_by_owner or idle_lock.overdue,
         folder_of=working_folder,

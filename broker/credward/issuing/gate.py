@@ -6,6 +6,7 @@ Denials are recorded here; `issuer` hands out tokens.
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -66,7 +67,6 @@ class Gate:
         holder: Holder,
         recorder: Recorder,
         own_pid: int,
-        own_uid: int,
         worker_pids: Callable[[], frozenset[int]],
         locked: Callable[[], bool],
         folder_of: Callable[[int], str | None],
@@ -76,7 +76,6 @@ class Gate:
         self._holder = holder
         self._recorder = recorder
         self._own_pid = own_pid
-        self._own_uid = own_uid
         self._worker_pids = worker_pids
         self._locked = locked
         self._folder_of = folder_of
@@ -120,7 +119,7 @@ class Gate:
         folder = None
         if active.choices.need_folder and caller.pid is not None:
             folder = self._folder_of(caller.pid)
-        uid = chooser(caller.uid, self._own_uid)
+        uid = chooser(caller.uid, os.geteuid())
         return active.choices.pick(active.config, uid=uid, folder=folder, agent=caller.harness)
 
     def last_denial(self, credential: str) -> Denial | None:

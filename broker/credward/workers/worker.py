@@ -33,6 +33,7 @@ from credward.workers.link import (
     MintRequest,
     Probed,
     ProbeRequest,
+    Request,
     RevokeRequest,
     encode_request,
 )
@@ -166,7 +167,7 @@ class Worker:
 
     async def _ask(
         self,
-        request: MintRequest | LoginRequest | RevokeRequest | CheckRequest | ProbeRequest,
+        request: Request,
         what: str,
     ) -> MintedToken | GrantGiven | Done | Probed:
         answer = self._receiver.expect()
@@ -233,12 +234,7 @@ class Worker:
 
     def _send(
         self,
-        request: MintRequest
-        | LoginRequest
-        | RevokeRequest
-        | CheckRequest
-        | ProbeRequest
-        | LoginAnswer,
+        request: Request,
     ) -> None:
         """Write the request at once and wipe it; a transport might keep it for later."""
         try:

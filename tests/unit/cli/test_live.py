@@ -164,9 +164,9 @@ def test_a_key_that_no_mint_replaces_is_replaced_at_its_source():
     """Minting again would give the same key; what else may be wrong is said as before."""
     secret = "run credward secret set work-key"
     for service in ("gateway", "claude"):
-        refused = result_of(result(401, service=service), source=secret)
+        refused = result_of(result(401, service=service), remedy=secret)
         assert refused.text.endswith(
             f"refuses the token (model claude-haiku-5-5, HTTP 401, request req_1): {secret}"
         )
 
-    assert secret not in result_of(result(403), source=secret).text
+    assert secret not in result_of(result(403), remedy=secret).text

@@ -57,7 +57,6 @@ class Bench:
             holder=self,
             recorder=Recorder(clock=FakeClock(), audit=AuditLog(self.log)),
             own_pid=DAEMON,
-            own_uid=1000,
             worker_pids=lambda: frozenset({WORKER}),
             locked=lambda: False,
             folder_of=self.folders.get,

@@ -18,7 +18,7 @@ from credward.cli.start import client_of, paths, reach
 from credward.client import Client
 from credward.errors import BrokerError, Failure, Kind
 
-__all__ = ["Trial", "Written", "stays", "tried", "what_next"]
+__all__ = ["Trial", "Written", "tried", "what_next"]
 
 # How long a mint may take (seconds), and the answer.
 _MINT, _ANSWER = 35.0, 40.0
@@ -71,7 +71,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def stays(self) -> bool:
         """Whether the block stays in the file."""
-        return not self.unfit and (self.failure is None or stays(self.failure))
+        return not self.unfit and (self.failure is None or _fits(self.failure))
 
 
 class Written(Reversible):
@@ -149,8 +149,8 @@ def _unfit(client: Client, name: str) -> Failure | None:
     return None
 
 
-def stays(failure: Failure) -> bool:
-    """Return whether the block stays after this *failure*."""
+def _fits(failure: Failure) -> bool:
+    """Return whether the block may be right although a mint ended with *failure*."""
     return failure.kind not in _WRONG or _MENDED.search(failure.message) is not None
 
 

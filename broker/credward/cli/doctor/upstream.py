@@ -34,6 +34,6 @@ def check_upstream(known: Known) -> Iterator[Finding]:
         base_url=goes_to if goes_to and origin_of(goes_to) in listed else None,
         workspace=variables.get("ANTHROPIC_AWS_WORKSPACE_ID"),
         can_login=bool(credential.meaning.grant.logins),
-        source=remedy_for(credential),
+        remedy=remedy_for(credential),
     )
     yield Finding(check="upstream", mark=result.mark, text=result.text, kind=result.kind)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from credward.cli.add.trial import Trial, Written, stays, what_next
+from credward.cli.add.trial import Trial, Written, what_next
 from credward.errors import BrokerError, ConfigErrors, Failure, Kind
 from unit.cli.conftest import Run
 
@@ -19,7 +19,7 @@ def test_only_what_is_wrong_in_itself_is_taken_out(kind: Kind) -> None:
     """What waits for a person, the network or us stays, and a command comes next."""
     failure = Failure.of(kind, '"x" got no token: look at it')
 
-    assert stays(failure) == (kind not in OUT)
+    assert Trial(in_force=True, failure=failure).stays == (kind not in OUT)
     for in_force in (True, False):
         line = what_next("x", Trial(in_force=in_force, failure=failure))
         assert line.startswith("credward ")
@@ -42,7 +42,7 @@ def test_what_a_command_of_ours_mends_stays(text: str, command: str) -> None:
     """The block is right, something else is missing."""
     failure = Failure.of(Kind.FIX_CONFIGURATION, text)
 
-    assert stays(failure)
+    assert Trial(in_force=True, failure=failure).stays
     assert what_next("x", Trial(in_force=True, failure=failure)) == command
 
 

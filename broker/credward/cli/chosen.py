@@ -1,4 +1,4 @@
-"""Which credential an agent gets in this folder if it names none, by the owner's choices."""
+"""Which credential an agent gets in this folder if it names none, by its user's choices."""
 
 from __future__ import annotations
 

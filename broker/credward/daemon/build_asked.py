@@ -45,7 +45,7 @@ __all__ = ["Asked", "Process", "build_asked"]
 class Process(msgspec.Struct, frozen=True, kw_only=True):
     """Parts from the rest of the process: *reload* reads the configuration again.
 
-    *login_pool* holds the workers for logins. *choices* keeps what the owner chose.
+    *login_pool* holds the workers for logins. *choices* keeps what users chose.
     """
 
     facts: ProcessFacts

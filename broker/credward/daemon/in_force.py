@@ -56,7 +56,7 @@ class InForce(msgspec.Struct, kw_only=True):
         return fresh.config
 
     def choose(self, choices: Choices) -> None:
-        """Put the owner's choices in force."""
+        """Put these choices in force."""
         self.holder.active = msgspec.structs.replace(self.holder.active, choices=choices)
 
     def configure(self) -> None:

@@ -17,7 +17,10 @@ _PEM = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]{1,40}-----")
 _SHAPE = re.compile(
     r"\beyJ[\w-]{8,}(?:\.[\w-]*)*"
     r"|(?<![A-Za-z0-9])(?:sk-ant-|sk-proj-|sk_live_|rk_live_|gh[opsur]_|github_pat_|glpat-|hv[bsr]\."
-    r"|AKIA|ASIA|AIza|ya29\.|xox[abeoprs]-|npm_|pypi-|SG\.|dop_v1_)[\w.~+/=-]{8,}"
+    r"|AKIA|ASIA|AIza|ya29\.|xox[abeoprs]-|npm_|pypi-|SG\.|dop_v1_|dckr_pat_|gl(?:sa|c)_|shpat_"
+    r"|lin_api_|tskey-|whsec_)[\w.~+/=-]{8,}"
+    # So short that names of packages begin with them too.
+    r"|(?<![A-Za-z0-9])(?:sk-|hf_|gsk_|xai-|r8_|pplx-|nvapi-)[\w-]{20,}"
 )
 _RUN = re.compile(r"[A-Za-z0-9+/=_~.%-]{12,}")
 _PARTS, _PIECES = re.compile(r"[/.~%]"), re.compile(r"[=_+-]")
@@ -89,4 +92,7 @@ def _looks_random(part: str) -> bool:
 
 
 def _is_mixed(piece: str) -> bool:
-    return len(piece) >= _MIXED and not piece.isalpha() and not piece.isdecimal()
+    """Return whether it has letters and digits; a single one behind a word is a version."""
+    if len(piece) < _MIXED or piece.isalpha() or piece.isdecimal():
+        return False
+    return len(piece) >= _LETTERS or not (piece[:-1].isalpha() and piece.islower())

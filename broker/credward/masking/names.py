@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["HEADERS", "REFERENCES", "is_count_name", "is_error_name", "is_secret_name"]
+__all__ = ["CHOICES", "HEADERS", "REFERENCES", "is_count_name", "is_error_name", "is_secret_name"]
 
 # In any place of a name, written together: `dbPassword`, `x-api-key`, `MYACCESSTOKEN`.
 _STEMS = re.compile(
@@ -22,40 +22,23 @@ _WORDS = frozenset(
 )
 # A name that ends so says something about a secret, or where one is, which people need to see.
 _HARMLESS = frozenset(
-    {
-        "age",
-        "algorithm",
-        "count",
-        "dir",
-        "endpoint",
-        "env",
-        "error",
-        "exception",
-        "expires",
-        "expiry",
-        "file",
-        "files",
-    }
-    | {"folder", "format", "helper", "in", "kind", "length", "lifetime", "limit", "manager", "ms"}
-    | {"name", "path", "policy", "process", "provider", "ref", "seconds", "service", "size"}
-    | {
-        "source",
-        "status",
-        "stdin",
-        "store",
-        "ttl",
-        "type",
-        "uri",
-        "url",
-        "urls",
-        "version",
-        "warning",
-    }
+    {"age", "algorithm", "count", "dir", "endpoint", "env", "error", "exception", "executable"}
+    | {"expires", "expiry", "file", "files", "folder", "format", "helper", "in", "kind", "length"}
+    | {"lifetime", "limit", "manager", "method", "methods", "mount", "ms", "name", "path"}
+    | {"policy", "process", "provider", "ref", "seconds", "service", "size", "source", "status"}
+    | {"stdin", "store", "ttl", "type", "uri", "url", "urls", "version", "warning"}
+)
+# `credentials.json: …` is about a file; the value of `CREDENTIALS_JSON` is one.
+_FILE = re.compile(r"[\w.-]+\.(?:cfg|conf|db|ini|json|log|pem|py|toml|txt|ya?ml)")
+# A path; permissions of a job; a unit's file and what it is called.
+_KNOWN = frozenset(
+    {"google_application_credentials", "id-token", "loadcredential", "loadcredentialencrypted"}
 )
 # In the name of an error, which a sentence follows: `invalid_token: …`.
 _FAULTS = frozenset(
-    {"bad", "denied", "expired", "failed", "failure", "invalid"}
-    | {"match", "mismatch", "missing", "not", "rejected", "unknown", "unsupported"}
+    {"bad", "denied", "error", "exception", "expired", "failed", "failure", "invalid"}
+    | {"match", "mismatch", "missing", "not", "rejected", "unauthorized", "unknown"}
+    | {"unsupported"}
 )
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
@@ -64,6 +47,11 @@ REFERENCES = frozenset(
     {"store", "env", "file", "command", "keychain", "credential", "service", "account"}
     | {"keyring", "helper"}
 )
+# Settings of ours that say which kind of secret is wanted, with the words for it.
+CHOICES = {
+    "key": frozenset({"key_file", "keychain", "memory", "passphrase", "systemd"}),
+    "token": frozenset({"access", "id"}),
+}
 # What follows the name of such a header is secret up to the end of its line.
 HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
 
@@ -71,7 +59,7 @@ HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cook
 def is_secret_name(name: str) -> bool:
     """Return whether what has this name may be a secret."""
     words = [word.lower() for word in _CAMEL.findall(name)]
-    if not words or words[-1] in _HARMLESS:
+    if not words or words[-1] in _HARMLESS or name.lower() in _KNOWN or _FILE.fullmatch(name):
         return False
     return (
         _STEMS.search("".join(words)) is not None

@@ -1,8 +1,8 @@
 r"""Names with their values, in whatever way a text writes them: a small tokenizer, not a parser.
 
 Reads each character at most a few times. Knows `NAME=value`, `name: value`, quotes (also escaped,
-as in JSON inside of JSON), brackets, options of a command, and `Bearer …`. Where a text is broken
-or says two things, the longer value is taken.
+as in JSON inside of JSON), brackets, lists below a name, and `Bearer …`. Where a text is broken or
+says two things, the longer value is taken. `prose`, `arguments` and `labels` know their own ways.
 """
 
 from __future__ import annotations
@@ -12,50 +12,44 @@ from collections.abc import Iterator
 
 import msgspec
 
-from credward.masking.looks import is_random
-from credward.masking.names import HEADERS, REFERENCES, is_count_name, is_error_name, is_secret_name
+from credward.masking import arguments, labels, prose
+from credward.masking.names import (
+    CHOICES,
+    HEADERS,
+    REFERENCES,
+    is_count_name,
+    is_error_name,
+    is_secret_name,
+)
+from credward.masking.strings import QUOTE, WORD, Source, Span
 
 __all__ = ["values"]
 
-Span = tuple[int, int]
-
 _TOKEN = re.compile(r"\n|\\+(?:[\"'`]|[nrt](?=\w))?|[\"'`]|[\[{(\])}]|[\w.$-]+")
 _SEPARATOR = re.compile(r"(?:\\*[\"'`])?\]?[ \t]*(?P<sign>:=|=>|=|:)(?P<space>[ \t]*)")
-_QUOTE = re.compile(r"(?P<slashes>\\*)(?P<quote>[\"'`])")
 _PREFIXED = re.compile(r"[bBfFrRuU]{1,2}(?=[\"'])")
 _CALL = re.compile(r"[A-Za-z_][\w.]*\((?:\w+=)?[bBfFrRuU]{0,2}(?=[\"'])")
-_WORD = re.compile(r"(?:[^\s\\]++|\\.)++\\?|\\")
 # In a connection string, where values may have spaces, and in a query.
 _CHAINED = {";": re.compile(r"[^;\n]*(?=;)"), "&": re.compile(r"[^&\s]+(?=&)")}
-# Between an option and its value: a space, or the next string of a list.
-_GAP = re.compile(r"(?:\\*[\"'`])?[ \t]*(?:,\s*)?")
 _SCHEME = re.compile(
     r"(?P<one>bearer|basic|token|negotiate)[ \t]+|(?:digest|aws4-hmac-sha256)[ \t]+", re.IGNORECASE
 )
 _SCHEMES = frozenset({"bearer", "basic", "negotiate", "digest"})
 # After the name of a scheme in a sentence.
 _PROSE = re.compile(
-    r"(?:tokens?|auth\w*|credentials?|scheme|realm|challenge|error)\b", re.IGNORECASE
-)
-# Says what is wrong with a value, or that there is none.
-_NO_VALUE = re.compile(
-    r"(?:null|none|nil|true|false|undefined|empty|missing|required|expired|invalid|incorrect"
-    r"|wrong|denied|rejected|revoked|unknown|failed|unset|yes|no)(?=[\s\"'`,;.)}\]]|\\|$)",
-    re.IGNORECASE,
+    r"(?:tokens?|auth\w*|credentials?|scheme|realm|challenge|error)\b|\.{3}", re.IGNORECASE
 )
 _NUMBER = re.compile(r"\\*[\"']?\d+(?![\w.])")
 _SCALAR = re.compile(r"-?[\d.]+(?=\s*[,}\]])")
-_PORTS = re.compile(r"\d+(?::\d+)?")
-_PATH = re.compile(r"[.~]{0,2}(?:/[\w.-]+)+/?")
 _BLOCK = re.compile(r"[|>][+-]?\d?[+-]?[ \t]*")
-_SENTENCE = re.compile(r":[ \t]")
-_STARTS = frozenset("\"'`\\[{")
+# A line of YAML with a name of its own, and one of a list.
+_MEMBER = re.compile(r"[+\- \t]*[\w\"'.-]+[ \t]*:(?:\s|$)")
+_ITEM = re.compile(r"[+]?(?P<indent>[ \t]*)(?P<dash>-[ \t]+)?(?=\S)")
 _COMMENT = frozenset("#,;)]}")
 _AFTER = frozenset(",;:)]}>&|#")
-_CLOSERS = "\"'`,;.!?)]}>"
+# Before a name that is no word of a sentence.
+_LISTED = frozenset(",{;&[(<\"'`?=")
 _EXPORTS = frozenset({"export", "set", "setx", "env", "declare", "-", "--", "-x", "-gx"})
-_USERS = frozenset({"-u", "-U", "--user", "--proxy-user"})
-_COOKIES = frozenset({"-b", "--cookie"})
 
 
 class _Name(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,11 +84,13 @@ class _Scanner:
     """One pass over *text*."""
 
     def __init__(self, text: str) -> None:
-        self._text = text
+        self._source = Source(text)
+        self._text = self._source.text
         self._found: list[Span] = []
-        self._line_end = -1
         # Nothing of this line was read but marks.
         self._first = True
+        # This line names a program that takes a password directly behind `-p`.
+        self._glued = False
         # Quotes that are open in this line, with the number of backslashes before them.
         self._quotes: list[tuple[int, str]] = []
         # Brackets that are open, and whether what is inside of them is secret.
@@ -119,6 +115,8 @@ class _Scanner:
             return end
         if part in "[{(":
             self._brackets.append(self._is_secret_here())
+            if part == "(" and (second := labels.paired(self._source, start)) is not None:
+                return self._hide_argument(second)
         elif part in ")]}":
             if self._brackets and self._brackets.pop() and not self._is_secret_here():
                 return self._adjacent(end, 0)
@@ -127,7 +125,7 @@ class _Scanner:
         return end
 
     def _new_line(self, end: int) -> int:
-        self._first, self._quotes = True, []
+        self._first, self._glued, self._quotes = True, False, []
         # What is not indented is not in the brackets of another line.
         if self._is_secret_here() and self._text[end : end + 1] not in " \t]})+-\n":
             self._brackets = []
@@ -136,16 +134,10 @@ class _Scanner:
     def _is_secret_here(self) -> bool:
         return bool(self._brackets) and self._brackets[-1]
 
-    def _end_of_line(self, at: int) -> int:
-        if self._line_end < at:
-            found = self._text.find("\n", at)
-            self._line_end = len(self._text) if found < 0 else found
-        return self._line_end
-
     def _read_quote(self, token: str, start: int, end: int) -> int:
         key = (end - start - 1, token[-1])
         if self._is_secret_here():
-            inside, after = self._string(start)
+            inside, after = self._source.string(start)
             if _SEPARATOR.match(self._text, inside[1]) is None:
                 self._hide(*inside)
                 return after
@@ -158,24 +150,42 @@ class _Scanner:
     def _read_word(self, word: str, start: int, end: int) -> int:
         first = self._first
         self._first = first and word in _EXPORTS
+        self._glued = self._glued or word in arguments.GLUED_TO_P
+        if (at := arguments.after_words(self._source, word, start)) is not None:
+            return self._hide_argument(at)
         separator = _SEPARATOR.match(self._text, end)
         before = self._text[start - 1] if start else ""
         if before == "<" and self._text[end : end + 1] == ">" and is_secret_name(word):
             return self._read_element(end + 1)
-        if word[0] == "-" and len(word) > 1 and (separator is None or separator["sign"] != "="):
-            return self._read_option(word, start, end)
+        glued = self._glued and word[:2] == "-p"
+        is_assigned = separator is not None and separator["sign"] == "=" and not glued
+        if word[0] == "-" and len(word) > 1 and not is_assigned:
+            at = arguments.after_option(self._source, word, (start, end), glued=glued)
+            return end if at is None else self._hide_argument(at)
         if separator is None:
             return self._read_bare(word, start, end)
-        bare = word.lstrip("-")
+        return self._read_named(word, start, separator, first=first)
+
+    def _read_named(self, word: str, start: int, separator: re.Match[str], *, first: bool) -> int:
+        """Read a word that a separator follows."""
+        end, at, bare = separator.start(), separator.end(), word.lstrip("-")
         if self._is_secret_here() and bare in REFERENCES:
-            return self._read_reference(separator.end())
-        if not (self._is_secret_here() or is_secret_name(bare)):
-            return self._read_users(word, separator.end()) if word in _USERS else end
-        is_sentence = _SENTENCE.match(separator[0]) and separator.end() < len(self._text)
-        if is_error_name(bare) and is_sentence and self._text[separator.end()] not in _STARTS:
+            return self._read_reference(at)
+        value = labels.labelled(self._source, bare, start)
+        if value is not None:
+            first = "\n" in self._text[start:value]
+            at = value
+        elif not (self._is_secret_here() or is_secret_name(bare)):
+            if word in arguments.USERS and arguments.is_user(self._source, at):
+                return self._hide_argument(at)
             return end
+        name = self._name(bare, start, separator, first=first)
+        return end if self._is_said(name, separator, at) else self._read_value(name, at)
+
+    def _name(self, bare: str, start: int, separator: re.Match[str], *, first: bool) -> _Name:
+        before = self._text[start - 1] if start else ""
         quoted = before in "\"'`" and before != "" and separator[0].lstrip("\\")[0] not in "\"'`"
-        name = _Name(
+        return _Name(
             text=bare,
             sign=separator["sign"],
             spaced=bool(separator["space"]),
@@ -185,7 +195,23 @@ class _Scanner:
             if before == " "
             else before,
         )
-        return self._read_value(name, separator.end())
+
+    def _is_said(self, name: _Name, separator: re.Match[str], at: int) -> bool:
+        """Return whether *name* is a word of a sentence that goes on after a colon."""
+        # An address may be in quotes: `Post "https://login.example.com/token": dial tcp`.
+        colon = separator[0][0] == ":" or name.before == "/"
+        if not (colon and name.sign == ":" and name.spaced) or at >= len(self._text):
+            return False
+        stop = self._source.end_of_line(at)
+        closing = self._end_of_quotes(at, stop)
+        stop = stop if closing is None else closing
+        if prose.is_subject(name.text, self._text, at, stop):
+            return True
+        if name.first and is_error_name(name.text):
+            return prose.is_sentence(self._text, at, stop)
+        if name.first or name.quoted or name.text.lower() in HEADERS or name.before in _LISTED:
+            return False
+        return prose.is_prose(name.text, self._text, at, stop)
 
     def _leads(self, start: int, before: str) -> bool:
         """Return whether a quoted name is the first of its line."""
@@ -202,7 +228,7 @@ class _Scanner:
             return end
         if word.lower() not in _SCHEMES or self._text[end : end + 1] not in {" ", "\t"}:
             return end
-        value = _WORD.match(self._text, end + 1)
+        value = WORD.match(self._text, end + 1)
         if value is None or _PROSE.match(value[0]):
             return end
         if word.islower() and value[0].isalpha() and value[0].islower() and word != "bearer":
@@ -211,76 +237,37 @@ class _Scanner:
 
     def _read_element(self, start: int) -> int:
         """Read the text of an element of XML."""
-        end = self._text.find("<", start, self._end_of_line(start))
-        end = self._end_of_line(start) if end < 0 else end
+        end = self._text.find("<", start, self._source.end_of_line(start))
+        end = self._source.end_of_line(start) if end < 0 else end
         self._hide(start, end)
         return end
 
     def _read_reference(self, start: int) -> int:
         """Leave the value: it says where a secret is."""
-        if (quote := _QUOTE.match(self._text, start)) is not None:
-            return self._string(quote.start())[1]
+        if (quote := QUOTE.match(self._text, start)) is not None:
+            return self._source.string(quote.start())[1]
         if self._text[start : start + 1] == "[":
             self._brackets.append(False)
             return start + 1
         return start
 
-    def _read_option(self, word: str, start: int, end: int) -> int:
-        """Read what follows an option such as `--password`, `-p`, `-u`."""
-        if word[:2] == "-p" and len(word) > 2 and not word[1:].isalpha() and "=" not in word:
-            glued = _WORD.match(self._text, start + 2)
-            if glued is not None and not _PORTS.fullmatch(glued[0].rstrip(_CLOSERS)):
-                return self._hide_word(start + 2, "")
-            return end
-        gap = _GAP.match(self._text, end)
-        at = end if gap is None else gap.end()
-        if at == end or at >= len(self._text) or self._text[at] == "\n":
-            return end
-        if word in _USERS:
-            return self._read_users(word, at)
-        value = self._peek(at)
-        if word == "-p":
-            wanted = not _PORTS.fullmatch(value) and (
-                not _PATH.fullmatch(value) or is_random(value)
-            )
-        elif word in _COOKIES:
-            wanted = "=" in value
-        else:
-            wanted = is_secret_name(word) and not value.startswith("-")
-        return self._hide_argument(at) if wanted else end
-
-    def _read_users(self, _: str, start: int) -> int:
-        """Read a user, who may have a password behind a colon; not two numbers, or an address."""
-        value = self._peek(start)
-        if ":" not in value or "://" in value or _PORTS.fullmatch(value):
-            return start
-        return self._hide_argument(start)
-
-    def _peek(self, start: int) -> str:
-        """Return the argument at *start*, without quotes."""
-        if _QUOTE.match(self._text, start) is not None:
-            inside, _ = self._string(start)
-            return self._text[slice(*inside)]
-        word = _WORD.match(self._text, start)
-        return "" if word is None else word[0].rstrip(_CLOSERS)
-
     def _hide_argument(self, start: int) -> int:
-        if _QUOTE.match(self._text, start) is None:
+        if QUOTE.match(self._text, start) is None:
             return self._hide_word(start, "")
-        inside, after = self._string(start)
+        inside, after = self._source.string(start)
         self._hide(*inside)
-        return self._adjacent(after, _level(self._text, start))
+        return self._adjacent(after, self._source.level(start))
 
     def _read_value(self, name: _Name, start: int) -> int:
         """Read the value of a secret's name; return where the next token may begin."""
         text = self._text
         if (prefix := _PREFIXED.match(text, start)) is not None:
             start = prefix.end()
-        if _NO_VALUE.match(text, start) or start >= len(text):
+        if start >= len(text) or self._has_none(name, start):
             return start
         if is_count_name(name.text) and _NUMBER.match(text, start):
             return start
-        if _QUOTE.match(text, start) is not None:
+        if QUOTE.match(text, start) is not None:
             return self._read_string(name, start)
         if text[start] in "[{":
             self._brackets.append(True)
@@ -299,9 +286,19 @@ class _Scanner:
             return self._hide_line(start)
         return self._hide_word(start, name.before)
 
+    def _has_none(self, name: _Name, start: int) -> bool:
+        to_end = name.takes_all() and not name.quoted
+        return prose.is_no_value(self._text, start, to_end=to_end, sentence=name.sign == ":")
+
+    def _is_word(self, name: _Name, inside: Span) -> bool:
+        """Return whether a string says that there is no value, or which kind is wanted."""
+        word = self._text[slice(*inside)]
+        choices = CHOICES.get(name.text.lower().rpartition(".")[2], frozenset())
+        return word in choices or prose.is_no_value(word, 0, to_end=True, sentence=False)
+
     def _read_call(self, start: int, end: int) -> int:
         """Read a value that its constructor surrounds: `SecretStr('…')`."""
-        inside, after = self._string(end)
+        inside, after = self._source.string(end)
         self._hide(start, inside[1])
         after = self._adjacent(after, 0)
         closed = self._text.startswith(")", after)
@@ -309,12 +306,13 @@ class _Scanner:
 
     def _read_string(self, name: _Name, start: int) -> int:
         """Read a value in quotes, and what a broken line has behind it."""
-        inside, after = self._string(start)
+        inside, after = self._source.string(start)
         scheme = _SCHEME.match(self._text, *inside)
         self._hide(inside[0] if scheme is None else scheme.end(), inside[1])
-        if _NO_VALUE.fullmatch(self._text, *inside):
+        if inside[0] < inside[1] and self._is_word(name, inside):
             self._found.pop()
-        after = self._adjacent(after, _level(self._text, start))
+            return after
+        after = self._adjacent(after, self._source.level(start))
         rest = self._text[after : after + 40].split("\n")[0].lstrip(" \t")
         if name.first and name.spaced and not name.quoted and rest and rest[0] not in _COMMENT:
             return self._hide_line(after)
@@ -332,63 +330,24 @@ class _Scanner:
                 self._hide(after, after + 2)
                 after += 2
             elif text[after] in "\"'`":
-                inside, after = self._string(after)
+                inside, after = self._source.string(after)
                 self._hide(*inside)
             else:
                 end = self._hide_word(after, "")
                 after = end if end > after else after + 1
         return after
 
-    def _string(self, start: int) -> tuple[Span, int]:
-        """Return what is inside of the quotes at *start*, and where they have ended.
-
-        At the end of the line, if they do not end in it; those of three end where they end.
-        """
-        text = self._text
-        quote = _QUOTE.match(text, start)
-        assert quote is not None
-        mark, level, begin = quote["quote"], len(quote["slashes"]), quote.end()
-        triple = mark * 3
-        if not level and text.startswith(triple, start):
-            end = text.find(triple, start + 3)
-            return (start + 3, len(text) if end < 0 else end), len(text) if end < 0 else end + 3
-        end = self._end_of_line(begin)
-        at = self._closing(level, mark, begin, end)
-        if at is None:
-            return (begin, end), end
-        slashes = self._slashes(at, begin)
-        if slashes < level or (level and slashes % 2 == 0):
-            # It is the end of the string around this one.
-            return (begin, at), at
-        return (begin, at - level), at + 1
-
-    def _closing(self, level: int, mark: str, start: int, stop: int) -> int | None:
-        """Return where before *stop* the quote *mark* after *level* backslashes closes."""
-        period = 2 * (level + 1)
-        at = self._text.find(mark, start, stop)
-        while at >= 0:
-            slashes = self._slashes(at, start)
-            if slashes < level or slashes % period == level or (level and slashes % 2 == 0):
-                return at
-            at = self._text.find(mark, at + 1, stop)
-        return None
-
-    def _slashes(self, at: int, start: int) -> int:
-        """Return how many backslashes stand before *at*."""
-        first = at
-        while first > start and self._text[first - 1] == "\\":
-            first -= 1
-        return at - first
-
     def _hide_line(self, start: int) -> int:
         """Hide up to the end of the line, or of the quotes around; also a block of YAML below."""
-        end = self._end_of_line(start)
+        end = self._source.end_of_line(start)
         if (closing := self._end_of_quotes(start, end)) is not None:
             self._hide(start, closing)
             return closing
         if _BLOCK.fullmatch(self._text, start, end):
             return self._hide_block(end)
-        self._hide(start, self._trimmed(start, end))
+        if start == end:
+            return self._hide_items(end)
+        self._hide(start, self._source.trimmed(start, end))
         return end
 
     def _hide_block(self, start: int) -> int:
@@ -398,8 +357,21 @@ class _Scanner:
             following = end + 1
             if self._text[following : following + 1] not in {" ", "\t", "\n", "+", "-"}:
                 break
-            end = self._end_of_line(following)
+            end = self._source.end_of_line(following)
         self._hide(start + 1, end)
+        return end
+
+    def _hide_items(self, start: int) -> int:
+        """Hide the lines after *start* that are indented, or of a list, and have no own names."""
+        outer, end = self._source.indent(start), start
+        while (item := _ITEM.match(self._text, end + 1)) is not None:
+            deeper = len(item["indent"]) > outer or item["dash"] is not None
+            if not deeper or item.end() > (stop := self._source.end_of_line(end + 1)):
+                break
+            if _MEMBER.match(self._text, end + 1, stop):
+                break
+            self._hide(item.end(), stop)
+            end = stop
         return end
 
     def _hide_word(self, start: int, before: str) -> int:
@@ -408,12 +380,12 @@ class _Scanner:
         After a `;` or `&` *before* its name, a value ends there too.
         """
         word = None if before not in _CHAINED else _CHAINED[before].match(self._text, start)
-        word = word or _WORD.match(self._text, start)
+        word = word or WORD.match(self._text, start)
         if word is None:
             return start
         end = word.end()
         closing = self._end_of_quotes(start, end)
-        end = self._trimmed(start, end) if closing is None else closing
+        end = self._source.trimmed(start, end) if closing is None else closing
         self._hide(start, end)
         return end
 
@@ -422,20 +394,9 @@ class _Scanner:
         if not self._quotes:
             return None
         level, mark = self._quotes[-1]
-        at = self._closing(level, mark, start, stop)
-        return None if at is None else at - min(level, self._slashes(at, start))
-
-    def _trimmed(self, start: int, end: int) -> int:
-        while end > start and self._text[end - 1] in _CLOSERS:
-            end -= 1
-        return end
+        at = self._source.closing(level, mark, start, stop)
+        return None if at is None else at - min(level, self._source.slashes(at, start))
 
     def _hide(self, start: int, end: int) -> None:
         if start < end:
             self._found.append((start, end))
-
-
-def _level(text: str, start: int) -> int:
-    """Return how many backslashes stand before the quote at *start*."""
-    quote = _QUOTE.match(text, start)
-    return 0 if quote is None else len(quote["slashes"])

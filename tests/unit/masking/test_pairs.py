@@ -47,6 +47,12 @@ def test_secrets_go_and_what_people_need_stays(line: str) -> None:
         "-----BEGIN PRIVATE KEY-----\ncanary\n-----END PRIVATE KEY-----\nafter this\n",
         "canary\nc2Nhbg==\n-----END RSA PRIVATE KEY-----\nafter this\n",
         "key = -----BEGIN PRIVATE KEY-----\ncanary",
+        "token:\n  canary2\nafter: this\n",
+        "token:\n- canary\n- canary of two words\nafter: this\n",
+        "a:\n  token:\n    canary2\n  after: this\n",
+        "tokens:\n  user: after\n  password: canary\n",
+        "machine db\n  login ada\n  password canary2\nmachine after this\n",
+        "- name: DB_PASSWORD\n  value: canary of words\n- name: AFTER\n  value: this after\n",
     ],
 )
 def test_secrets_of_several_lines_are_masked_in_each(text: str) -> None:

@@ -32,6 +32,8 @@ _CAMEL_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 # one. Random letters and digits have one at every second place, a path at every eighth.
 _CHANGE = re.compile(r"(?<=[a-z])[A-Z]|(?<=[A-Z]{2})[a-z]|(?<=[A-Za-z])[0-9]|(?<=[0-9])[A-Za-z]")
 _CHANGING, _SHORTEST = 0.22, 16
+# `kwalletmanager5`, `AADSTS7000215`.
+_NUMBERED = re.compile(r"[a-z]+[0-9]|[A-Z]{4,8}[0-9]{4,8}")
 _NOT_ALPHANUMERIC = re.compile(r"[^A-Za-z0-9]+")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 # An id that its label calls one of a request.
@@ -92,7 +94,7 @@ def _looks_random(part: str) -> bool:
 
 
 def _is_mixed(piece: str) -> bool:
-    """Return whether it has letters and digits; a single one behind a word is a version."""
+    """Return whether it has letters and digits, and not as a name or the code of an error has."""
     if len(piece) < _MIXED or piece.isalpha() or piece.isdecimal():
         return False
-    return len(piece) >= _LETTERS or not (piece[:-1].isalpha() and piece.islower())
+    return len(piece) >= _LETTERS or _NUMBERED.fullmatch(piece) is None

@@ -29,7 +29,9 @@ _HARMLESS = frozenset(
     | {"stdin", "store", "ttl", "type", "uri", "url", "urls", "version", "warning"}
 )
 # `credentials.json: …` is about a file; the value of `CREDENTIALS_JSON` is one.
-_FILE = re.compile(r"[\w.-]+\.(?:cfg|conf|db|ini|json|log|pem|py|toml|txt|ya?ml)")
+_FILE = re.compile(
+    r"[\w.-]+\.(?:bash|cfg|conf|db|exe|ini|js|json|log|pem|ps1|py|sh|toml|txt|ya?ml)"
+)
 # A path; permissions of a job; a unit's file and what it is called.
 _KNOWN = frozenset(
     {"google_application_credentials", "id-token", "loadcredential", "loadcredentialencrypted"}

@@ -205,13 +205,15 @@ class _Scanner:
         stop = self._source.end_of_line(at)
         closing = self._end_of_quotes(at, stop)
         stop = stop if closing is None else closing
-        if prose.is_subject(name.text, self._text, at, stop):
+        if prose.is_subject(name.text, self._text, at, stop) or prose.is_marked(self._text, at):
             return True
         if name.first and is_error_name(name.text):
             return prose.is_sentence(self._text, at, stop)
-        if name.first or name.quoted or name.text.lower() in HEADERS or name.before in _LISTED:
+        is_value = name.first and not prose.is_program(name.text)
+        if is_value or name.quoted or name.text.lower() in HEADERS or name.before in _LISTED:
             return False
-        return prose.is_prose(name.text, self._text, at, stop)
+        path = "/" if name.before == "/" else ""
+        return prose.is_prose(path + name.text, self._text, at, stop)
 
     def _leads(self, start: int, before: str) -> bool:
         """Return whether a quoted name is the first of its line."""

@@ -12,7 +12,15 @@ from credward.masking.looks import is_random
 from credward.masking.names import is_error_name, is_secret_name
 from credward.masking.strings import CLOSERS
 
-__all__ = ["PATH", "is_no_value", "is_prose", "is_sentence", "is_subject"]
+__all__ = [
+    "PATH",
+    "is_marked",
+    "is_no_value",
+    "is_program",
+    "is_prose",
+    "is_sentence",
+    "is_subject",
+]
 
 PATH = re.compile(r"[.~]{0,2}(?:/[\w.-]+)+/?")
 # Says what is wrong with a value, that there is none, or where to write one.
@@ -33,6 +41,11 @@ _TO_END = re.compile(
 _TO_MARK = re.compile(rf"{_WORDS}(?={_CLOSED}(?:(?<=[,;:.!])[ ]|[ ]\()|{_JSON})", re.IGNORECASE)
 _SUBJECT = re.compile(r"credentials\.[\w.-]+")
 _PLAIN_NAME = re.compile(r"[A-Za-z]?[a-z]+|[A-Z]{2,5}s?")
+# Programs that get a secret are named after it, and begin each of their messages so.
+_PROGRAM = re.compile(
+    r"(?:create|fetch|gen|get|git|docker|issue|make|mint|new|print|read|refresh|show)[_-][\w-]+"
+)
+_MARKED = re.compile(r"(?:error|fatal|warning|line \d{1,5}): ", re.IGNORECASE)
 _CODE = re.compile(r"[A-Za-z]+(?:[_-][A-Za-z]+)+|(?:[A-Z][a-z]+){2,}")
 _ENGLISH = re.compile(r"[A-Za-z]+(?:['_-][A-Za-z]+)*|\d{1,3}|x509")
 _NUMBERED = re.compile(r"[A-Z]{2,8}\d{2,7}")
@@ -54,8 +67,21 @@ def is_no_value(text: str, start: int, *, to_end: bool, sentence: bool) -> bool:
     return sentence and _TO_MARK.match(text, start) is not None
 
 
+def is_program(name: str) -> bool:
+    """Return whether *name* is rather that of a program than of a secret."""
+    return _PROGRAM.fullmatch(name) is not None
+
+
+def is_marked(text: str, start: int) -> bool:
+    """Return whether at *start* a message begins that says that it is one."""
+    return _MARKED.match(text, start) is not None
+
+
 def is_prose(name: str, text: str, start: int, stop: int) -> bool:
-    """Return whether between *start* and *stop* the cause is, after a *name* in a sentence."""
+    """Return whether between *start* and *stop* the cause is, after a *name* in a sentence.
+
+    A path may be before the name, with its last slash.
+    """
     first, more = _first_word(text, start, stop)
     if is_random(first):
         return False
@@ -66,7 +92,8 @@ def is_prose(name: str, text: str, start: int, stop: int) -> bool:
     if is_error_name(name):
         return is_sentence(text, start, stop)
     # Before more words, one of letters is no secret; `db_password: …` is no sentence.
-    return more and _PLAIN_NAME.fullmatch(name) is not None and _is_english(first)
+    is_word = name[:1] == "/" or is_program(name) or _PLAIN_NAME.fullmatch(name) is not None
+    return more and is_word and _is_english(first)
 
 
 def is_sentence(text: str, start: int, stop: int) -> bool:

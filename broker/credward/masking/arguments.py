@@ -20,6 +20,9 @@ GLUED_TO_P = frozenset(
 _COOKIES = frozenset({"-b", "--cookie"})
 # Between an option and its value: a space, or the next string of a list.
 _GAP = re.compile(r"(?:\\*[\"'`])?[ \t]*(?:,\s*)?")
+# A string directly behind an option, and not the end of one that the option is in.
+_STRING = re.compile(r"[\"'](?![\s,;)\]}\"'`]|$)")
+_MARKS = frozenset({"", '"', "'", "`", "\\", ",", ")", "]", "}"})
 _PORTS = re.compile(r"\d+(?::\d+)?")
 _OPTION = re.compile(r"-[A-Za-z]|--[a-z][\w-]*")
 # A variable that a shell sets without a sign: of csh, fish, Windows; a setting of a cloud's tool.
@@ -55,6 +58,10 @@ def after_option(source: Source, option: str, span: tuple[int, int], *, glued: b
         return start + 2 if is_user(source, start + 2) else None
     if option[:2] == "-p" and len(option) > 2:
         return start + 2 if glued or _is_glued(text, option, start + 2) else None
+    if option in {"-p", "-u", "-U"} and _STRING.match(text, end):
+        return end if option == "-p" or is_user(source, end) else None
+    if glued and not text[end : end + 1].isspace() and text[end : end + 1] not in _MARKS:
+        return end
     gap = _GAP.match(text, end)
     at = end if gap is None else gap.end()
     if at == end or at >= len(text) or text[at] == "\n":

@@ -22,7 +22,18 @@ _WORDS = frozenset(
 )
 # A name that ends so says something about a secret, or where one is, which people need to see.
 _HARMLESS = frozenset(
-    {"age", "algorithm", "count", "dir", "endpoint", "env", "error", "exception", "executable"}
+    {
+        "age",
+        "algorithm",
+        "count",
+        "dir",
+        "directory",
+        "endpoint",
+        "env",
+        "error",
+        "exception",
+        "executable",
+    }
     | {"expires", "expiry", "file", "files", "folder", "format", "helper", "in", "kind", "length"}
     | {"lifetime", "limit", "manager", "method", "methods", "mount", "ms", "name", "path"}
     | {"policy", "process", "provider", "ref", "seconds", "service", "size", "source", "status"}
@@ -32,9 +43,10 @@ _HARMLESS = frozenset(
 _FILE = re.compile(
     r"[\w.-]+\.(?:bash|cfg|conf|db|exe|ini|js|json|log|pem|ps1|py|sh|toml|txt|ya?ml)"
 )
-# A path; permissions of a job; a unit's file and what it is called.
+# A path; permissions of a job; a unit's file and what it is called; a name; a number.
 _KNOWN = frozenset(
-    {"google_application_credentials", "id-token", "loadcredential", "loadcredentialencrypted"}
+    {"credward_credential", "google_application_credentials", "id-token", "loadcredential"}
+    | {"loadcredentialencrypted", "node_tls_reject_unauthorized"}
 )
 # In the name of an error, which a sentence follows: `invalid_token: …`.
 _FAULTS = frozenset(

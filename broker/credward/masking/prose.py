@@ -43,7 +43,7 @@ _SUBJECT = re.compile(r"credentials\.[\w.-]+")
 _PLAIN_NAME = re.compile(r"[A-Za-z]?[a-z]+|[A-Z]{2,5}s?")
 # Programs that get a secret are named after it, and begin each of their messages so.
 _PROGRAM = re.compile(
-    r"(?:create|fetch|gen|get|git|docker|issue|make|mint|new|print|read|refresh|show)[_-][\w-]+"
+    r"(?:fetch|get|make|mint|print|show)[_-][\w-]+|(?:git|docker)-credential[\w-]*"
 )
 _MARKED = re.compile(r"(?:error|fatal|warning|line \d{1,5}): ", re.IGNORECASE)
 _CODE = re.compile(r"[A-Za-z]+(?:[_-][A-Za-z]+)+|(?:[A-Z][a-z]+){2,}")

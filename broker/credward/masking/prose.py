@@ -45,7 +45,7 @@ _PLAIN_NAME = re.compile(r"[A-Za-z]?[a-z]+|[A-Z]{2,5}s?")
 _PROGRAM = re.compile(
     r"(?:fetch|get|make|mint|print|show)[_-][\w-]+|(?:git|docker)-credential[\w-]*"
 )
-_MARKED = re.compile(r"(?:error|fatal|warning|line \d{1,5}): ", re.IGNORECASE)
+_MARKED = re.compile(r"(?:error|fatal|warning|line \d{1,5}): \S{1,200} \S", re.IGNORECASE)
 _CODE = re.compile(r"[A-Za-z]+(?:[_-][A-Za-z]+)+|(?:[A-Z][a-z]+){2,}")
 _ENGLISH = re.compile(r"[A-Za-z]+(?:['_-][A-Za-z]+)*|\d{1,3}|x509")
 _NUMBERED = re.compile(r"[A-Z]{2,8}\d{2,7}")

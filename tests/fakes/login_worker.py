@@ -7,7 +7,7 @@ import base64
 from typing import Any
 
 from credward.store.journal import GrantFields, Lease, seal_grant
-from credward.workers.link import GrantGiven, LoginAnswer, LoginRequest
+from credward.workers.link import CheckRequest, GrantGiven, LoginAnswer, LoginRequest
 
 
 class LoginWorker:
@@ -19,6 +19,7 @@ class LoginWorker:
         self.cancelled = 0
         self.end: asyncio.Future[GrantGiven]
         self.say: Any = None
+        self.checks: list[tuple[str, asyncio.Future[None]]] = []
 
     async def login(
         self, provider: str, request: LoginRequest, on_event: Any, on_start: Any
@@ -34,6 +35,13 @@ class LoginWorker:
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
+
+    async def check(self, provider: str, request: CheckRequest, *, deadline: float) -> None:
+        """Go on until it is told how it ends; one for each, in `checks`."""
+        del provider, deadline
+        end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.checks.append((request.credential, end))
+        await end
 
     def answer(self, answer: LoginAnswer) -> None:
         """Note what the user typed."""

@@ -6,6 +6,8 @@ import json
 import re
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -453,6 +455,42 @@ def test_one_caller_cannot_ask_without_end(
     )
     token = f"/v1/credentials/gateway/token?client_base_url={service.url}"
     assert daemon.request("GET", token).status == 200
+
+
+def test_another_name_of_an_agent_asks_no_more(
+    start_daemon: DaemonFactory, service: ModelService
+) -> None:
+    """Every program chooses what it is called."""
+    daemon = start_daemon(gateway(service.url))
+    script = (
+        f"#!{sys.executable}\n"
+        "from pathlib import Path\n"
+        "from credward.client import Client\n"
+        "from credward.errors import BrokerError\n"
+        "from credward.wire import Probe\n"
+        f"client = Client([Path({str(daemon.socket)!r})], {PATIENCE}, named=True)\n"
+        "for _ in range(100):\n"
+        "    try:\n"
+        f"        client.probe('gateway', Probe(), timeout={PATIENCE})\n"
+        "    except BrokerError as error:\n"
+        "        print(error.kind.slug)\n"
+        "        break\n"
+    )
+    asked = []
+    for name in ("codex", "gemini", "codex"):
+        program = daemon.runtime_dir / name
+        program.write_text(script)
+        program.chmod(0o700)
+        done = subprocess.run(
+            [program], env=daemon.environment, capture_output=True, text=True, check=True
+        )
+        assert done.stdout == "rate-limited\n"
+        asked.append(len(service.received))
+
+    # On a slow machine the bucket gets some back meanwhile.
+    first, second, third = asked
+    assert first >= 10
+    assert second - first < 10 > third - second
 
 
 def test_doctor_asks_the_service_last_and_only_if_told_to(

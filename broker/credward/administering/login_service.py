@@ -6,6 +6,7 @@ Asks `gate`, and decides how much of a login an agent may see; `logins` holds th
 
 from __future__ import annotations
 
+from credward.administering.login_checks import LoginChecks
 from credward.callers.caller import Caller
 from credward.callers.peer import Peer
 from credward.clock import Clock
@@ -38,6 +39,7 @@ class LoginService:
         self._opened_store = kept.opened_store
         self._keeper = kept.keeper
         self._logins = logins
+        self._checks = LoginChecks(clock=clock, logins=logins)
         self._agent_logins: dict[str, float] = {}
 
     async def log_in(
@@ -73,7 +75,7 @@ class LoginService:
         """Ask the server of a grant, or of a credential on it, whether people can log in there."""
         authorized = await settled(self._gate.authorize("Login", peer, on_grant(name)))
         self._recorder.managed(authorized, "login-checked")
-        await self._logins.check(self._gate.config, authorized.credential)
+        await self._checks.check(authorized.caller, self._gate.config, authorized.credential)
 
     def account_of(self, grant: str) -> str | None:
         """Return whose login the grant has, None if none or unknown."""

@@ -45,7 +45,7 @@ _DEADLINE = 20.0
 # Each has a worker of its own, and none of them may crowd out mints.
 _MOST = 4
 # What one caller may ask at once, and how often after that (seconds): each question costs money. A
-# caller is a user with the agent that it asks through, not a name that it chooses.
+# caller is a user, or all agents of that user: programs choose the names of credentials and agents.
 _BURST, _EACH = 10, 6.0
 
 
@@ -91,7 +91,8 @@ class Prober:
 
     def _check_pace(self, caller: Caller) -> None:
         """Count a question of *caller*, about any credential; raise `rate-limited`."""
-        if wait := self._pace.take((caller.uid, caller.harness), self._clock.elapsed()):
+        key = (caller.uid, caller.harness is not None)
+        if wait := self._pace.take(key, self._clock.elapsed()):
             raise BrokerError(
                 Kind.RATE_LIMITED,
                 f"you asked services too often: ask again in {math.ceil(wait)} s",

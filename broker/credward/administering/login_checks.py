@@ -1,0 +1,90 @@
+"""Asks servers whether people can log in there: not without end, and once for all who ask at once.
+
+Anybody who may begin a login may ask, agents too. Each question takes a process and up to 25 s, and
+its server sees a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import NamedTuple
+
+from credward.callers.caller import Caller
+from credward.clock import Clock
+from credward.config import Config, CredentialConfig
+from credward.errors import BrokerError, Failure, Kind
+from credward.issuing.pace import Pace
+from credward.logins.logins import Logins
+
+__all__ = ["LoginChecks"]
+
+# What one user, or the agents of one user, may ask at once, and how often after that (seconds).
+_BURST, _EACH = 10, 6.0
+# Each has a worker of its own, and none of them may crowd out logins and mints.
+_MOST = 4
+
+
+class _Check(NamedTuple):
+    """One that is under way; *ends* with why people cannot log in, or with None."""
+
+    credential: CredentialConfig
+    ends: asyncio.Future[Failure | None]
+
+
+class LoginChecks:
+    """One at a time for each grant, a few in all."""
+
+    def __init__(self, *, clock: Clock, logins: Logins) -> None:
+        self._clock = clock
+        self._logins = logins
+        self._pace = Pace(burst=_BURST, interval=_EACH)
+        self._under_way: dict[str, _Check] = {}
+
+    async def check(self, caller: Caller, config: Config, credential: CredentialConfig) -> None:
+        """Ask the server of *credential*; raise if people cannot log in there.
+
+        Who comes while the same is being asked gets that answer. Raise `rate-limited` for one that
+        asks too often, and if too many are being asked about.
+        """
+        while (other := self._under_way.get(credential.grant)) is not None:
+            await asyncio.wait([other.ends])
+            # It may have been about another credential on that grant, or about earlier settings;
+            # and if who began it has gone, it has no answer.
+            if other.credential == credential and not other.ends.cancelled():
+                _raise(other.ends.result())
+                return
+        self._take(caller, credential.grant)
+        ends: asyncio.Future[Failure | None] = asyncio.get_running_loop().create_future()
+        self._under_way[credential.grant] = _Check(credential, ends)
+        try:
+            await self._logins.check(config, credential)
+            ends.set_result(None)
+        except BrokerError as error:
+            ends.set_result(error.failure)
+            raise
+        finally:
+            del self._under_way[credential.grant]
+            # Without an answer the next one of those who wait asks.
+            ends.cancel()
+
+    def _take(self, caller: Caller, grant: str) -> None:
+        if len(self._under_way) >= _MOST:
+            raise BrokerError(
+                Kind.RATE_LIMITED,
+                f"{_MOST} login servers are being asked already: ask again in a moment",
+                retry_after=1.0,
+            )
+        # Not by the name of the harness, which its programs can change.
+        if wait := self._pace.take((caller.uid, caller.harness is not None), self._clock.elapsed()):
+            raise BrokerError(
+                Kind.RATE_LIMITED,
+                f'the login server of "{grant}" is asked too often: '
+                f"ask again in {math.ceil(wait)} s",
+                retry_after=wait,
+            )
+
+
+def _raise(failure: Failure | None) -> None:
+    if failure is not None:
+        raise failure.error()

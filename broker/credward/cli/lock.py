@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from credward.cli.hidden_prompt import hidden_prompt
 from credward.cli.standard_input import read_text
 from credward.cli.start import reach
 from credward.client import Client
@@ -67,5 +68,4 @@ def read_passphrase(*, from_stdin: bool, confirm: bool) -> str:
             )
         return text
     words = "choose a passphrase for unlock" if confirm else "passphrase"
-    typed: str = click.prompt(words, hide_input=True, confirmation_prompt=confirm, err=True)
-    return typed
+    return hidden_prompt(words, confirm=confirm)

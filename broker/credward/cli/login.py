@@ -13,6 +13,7 @@ from types import FrameType
 
 import click
 
+from credward.cli.hidden_prompt import hidden_prompt
 from credward.cli.login_watcher import Watcher, taken_over
 from credward.cli.names import complete_grants
 from credward.cli.output import print_json
@@ -174,10 +175,7 @@ def _default_name(client: Client) -> str:
 
 
 def _import_grant(client: Client, name: str, *, as_json: bool) -> None:
-    if sys.stdin.isatty():
-        text = click.prompt("refresh token", hide_input=True, err=True)
-    else:
-        text = read_text(_LONGEST_GRANT)
+    text = hidden_prompt("refresh token") if sys.stdin.isatty() else read_text(_LONGEST_GRANT)
     given = client.import_grant(name, text)
     if as_json:
         print_json(given)

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 import click
 
 from credward import wire
+from credward.cli.hidden_prompt import hidden_prompt
 from credward.cli.output import plain
 from credward.client import Client
 from credward.clock import SystemClock
@@ -172,7 +173,7 @@ class Watcher:
     def _ask(self, event: wire.LoginEvent) -> None:
         self._prompt = event
         if event.secret:
-            value = click.prompt(plain(event.label or "value"), hide_input=True, err=True)
+            value = hidden_prompt(plain(event.label or "value"))
             self._client.login_answer(self._started.login_id, event.field or "", value)
             return
         click.echo(f"{plain(event.label or 'value')}:", err=True)

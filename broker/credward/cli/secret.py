@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 
+from credward.cli.hidden_prompt import hidden_prompt
 from credward.cli.names import complete_secrets
 from credward.cli.output import print_json, print_table, warn_of_disk
 from credward.cli.setup.putting_back import (
@@ -46,7 +47,7 @@ def command() -> None:
 def set_secret(name: str) -> None:
     """Store a value under NAME: typed without echo, or read from standard input."""
     if sys.stdin.isatty():
-        value = click.prompt(f"value of {name}", hide_input=True, err=True)
+        value = hidden_prompt(f"value of {name}")
     else:
         value = read_text(_LONGEST + 2)
         # The line end from `echo` is not part of it.

@@ -22,6 +22,7 @@ from credward.cli.add.choices import find_choices, general_choices
 from credward.cli.add.listing import configured
 from credward.cli.add.present import answer_now, block_now, is_of, other_words, program_now
 from credward.cli.add.take_over import Store, end_leftover, end_script, free_secret_name
+from credward.cli.hidden_prompt import hidden_prompt
 from credward.errors import Kind
 from credward.tokens import Secret
 
@@ -151,7 +152,7 @@ def _ask_question(question: Question, block: Mapping[str, Any]) -> str:
 
 
 def _ask_key() -> Secret:
-    return Secret(click.prompt("The key (not shown)", hide_input=True, value_proc=_check_key))
+    return Secret(hidden_prompt("The key (not shown)", err=False, check=_check_key))
 
 
 def _check_name(name: str) -> str:

@@ -44,6 +44,24 @@ command = ["/bin/false"]
 """
 QUICK = ["-m", "credward", "status"]
 LONG = ["-c", "from credward.cli.main import main; main()", "status"]
+# Says when it waits for its reader.
+WAITING = [
+    "-c",
+    """
+import select, sys
+wait = select.select
+def told(*descriptors):
+    print("waits", file=sys.stderr, flush=True)
+    return wait(*descriptors)
+select.select = told
+from credward.__main__ import main
+main()
+""",
+    "status",
+]
+FULL = (
+    b"credward: standard output cannot be written (no space left on device): check where it goes\n"
+)
 # Ends with an error if the libraries of the command line were loaded.
 PROVEN = [
     "-c",
@@ -201,6 +219,64 @@ def test_a_reader_that_leaves_is_no_error(daemon: RunningDaemon) -> None:
 
     assert ends[0].stderr == ends[1].stderr == b""
     assert ends[0].returncode == ends[1].returncode
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "said"),
+    [
+        (
+            ">/dev/full",
+            70,
+            FULL,
+        ),
+        (">/dev/full 2>&1", 70, b""),
+        (">&-", 0, b""),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_one_line(
+    daemon: RunningDaemon, redirection: str, code: int, said: bytes
+) -> None:
+    """As for every command; without an output there is nothing to say."""
+    if not os.path.exists("/dev/full"):
+        pytest.skip("this system has no /dev/full")
+    ends = [
+        subprocess.run(
+            ["/bin/sh", "-c", f'exec "$@" {redirection}', "sh", sys.executable, *words],
+            env=daemon.environment,
+            capture_output=True,
+        )
+        for words in (QUICK, LONG, [*QUICK, "--json"], [*QUICK, "--help"])
+    ]
+
+    assert {(each.returncode, each.stdout, each.stderr) for each in ends} == {(code, b"", said)}
+
+
+def test_a_reader_that_is_slow_gets_all_of_it(daemon: RunningDaemon) -> None:
+    """Also from a pipe that another process made non-blocking."""
+    reads, writes = os.pipe()
+    os.set_blocking(writes, False)
+    filled = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            filled += os.write(writes, b"." * 4096)
+    with (
+        os.fdopen(reads, "rb") as reader,
+        subprocess.Popen(
+            [sys.executable, *WAITING],
+            env=daemon.environment,
+            stdout=writes,
+            stderr=subprocess.PIPE,
+        ) as process,
+    ):
+        os.close(writes)
+        assert process.stderr is not None
+        # It may also end instead of waiting; then the rest of this says so.
+        began = process.stderr.readline()
+        shown = reader.read()
+        said = process.stderr.read()
+
+    assert (process.returncode, began, said.replace(began, b"")) == (0, b"waits\n", b"")
+    assert shown[filled:].startswith(b"NAME")
 
 
 def test_a_caller_that_ignores_its_children_is_told_as_well(daemon: RunningDaemon) -> None:

@@ -7,6 +7,7 @@ anything is not as usual, nothing is printed, and the command itself asks again 
 from __future__ import annotations
 
 import os
+import select
 import sys
 
 from credward.cli.becoming import native_helper
@@ -26,8 +27,7 @@ def print_status(words: list[str]) -> bool:
         page = _ask(f"width={(not words and columns()) or 0}&colour={int(_has_colours())}")
         if page is None:
             return False
-        while page:
-            page = page[os.write(sys.stdout.fileno(), page) :]
+        _write(page)
     except KeyboardInterrupt:
         sys.stderr.write("\ncredward: stopped\n")
         sys.exit(130)
@@ -41,8 +41,25 @@ def columns() -> int | None:
     """Return how wide the terminal is, None if the output goes elsewhere."""
     try:
         return os.get_terminal_size(sys.stdout.fileno()).columns or None
-    except (OSError, ValueError):
+    except (AttributeError, OSError, ValueError):
+        # It is closed: then there is no `sys.stdout` either.
         return None
+
+
+def _write(page: bytes) -> None:
+    output = sys.stdout.fileno()
+    while page:
+        try:
+            page = page[os.write(output, page) :]
+        except BlockingIOError:
+            # Another process that shares it made it non-blocking, and its reader is slow.
+            select.select((), (output,), ())
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            from credward.cli.lost_output import end_without_output
+
+            end_without_output(error)
 
 
 def _has_colours() -> bool:

@@ -181,3 +181,9 @@ def run(command: click.Command, arguments: list[str], name: str) -> None:
         # The reader of our output has gone; that is not an error.
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        from credward.cli.lost_output import end_without_output, is_lost
+
+        if not is_lost():
+            raise
+        end_without_output(error)

@@ -26,20 +26,36 @@ void status_ask_for(struct text *question, const char *look)
 	}
 }
 
-/* Length of a colour (SGR, ECMA-48 8.3.117) that `bytes` begin with, else 0. */
-static size_t colour_length(const char *bytes, size_t count)
-{
-	size_t length = 2;
+/* What ends a colour, and those of broker/credward/text/styles.py (SGR, ECMA-48 8.3.117): others
+ * hide text. */
+#define PLAIN "\033[0m"
+static const char *const colours[] = { "\033[1m", "\033[31m", "\033[32m", "\033[33m", "\033[36m" };
 
-	if (count < 3 || bytes[0] != '\033' || bytes[1] != '[')
-		return 0;
-	while (length < count && bytes[length] >= '0' && bytes[length] <= '9')
-		length++;
-	return length < count && bytes[length] == 'm' ? length + 1 : 0;
+static bool begins_with(const char *bytes, size_t count, const char *word)
+{
+	return count >= strlen(word) && memcmp(bytes, word, strlen(word)) == 0;
+}
+
+/* Length of the colour, or of its end, that `bytes` begin with, else 0; `coloured` says whether text
+ * is coloured there, and afterwards. */
+static size_t colour_length(const char *bytes, size_t count, bool *coloured)
+{
+	if (*coloured) {
+		*coloured = !begins_with(bytes, count, PLAIN);
+		return *coloured ? 0 : strlen(PLAIN);
+	}
+	for (size_t i = 0; i < sizeof(colours) / sizeof(colours[0]); i++) {
+		if (begins_with(bytes, count, colours[i])) {
+			*coloured = true;
+			return strlen(colours[i]);
+		}
+	}
+	return 0;
 }
 
 bool status_is_text(const struct answer *answer)
 {
+	bool coloured = false;
 	size_t length;
 
 	if (!answer->plain || answer->length == 0 || answer->body[answer->length - 1] != '\n')
@@ -50,9 +66,9 @@ bool status_is_text(const struct answer *answer)
 
 		length = *at == '\n' ? 1 : plain_length(at, left);
 		if (length == 0)
-			length = colour_length(at, left);
+			length = colour_length(at, left, &coloured);
 		if (length == 0)
 			return false;
 	}
-	return true;
+	return !coloured;
 }

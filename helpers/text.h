@@ -74,13 +74,14 @@ static inline void text_add_encoded(struct text *text, const char *string, const
 
 /* Length of the character that `bytes` begin with, in UTF-8, if all programs treat it the same; else
  * 0. Control characters (C0, DEL, C1) move cursors, some programs cut off white space other than the
- * space, bidirectional overrides make a line look like another one. */
+ * space, bidirectional overrides make a line look like another one, tags (Unicode 15, 23.9) are not seen. */
 static inline size_t plain_length(const char *bytes, size_t count)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	static const uint32_t odd[][2] = { { 0, 0x1f }, { 0x7f, 0xa0 }, { 0x1680, 0x1680 },
 		{ 0x2000, 0x200a }, { 0x200e, 0x200f }, { 0x2028, 0x202f }, { 0x205f, 0x205f },
-		{ 0x2066, 0x2069 }, { 0x3000, 0x3000 }, { 0xd800, 0xdfff }, { 0xfeff, 0xfeff } };
+		{ 0x2066, 0x2069 }, { 0x3000, 0x3000 }, { 0xd800, 0xdfff }, { 0xfeff, 0xfeff },
+		{ 0xe0000, 0xe0fff } };
 	unsigned char first = (unsigned char)bytes[0];
 	size_t length = first < 0x80 ? 1 : first < 0xc0 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
 	uint32_t point = length == 1 ? first : first & (0x7fu >> length);

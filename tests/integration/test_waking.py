@@ -293,6 +293,7 @@ def test_g9_a_refused_key_serves_again_when_its_file_is_replaced(
     assert told["failure"]["message"].endswith(f"put another one into {file}")
     put(file, "sk-2")
 
-    # This session stays with the spare; another one is served by the new key.
-    until(lambda: daemon.get("key").status == 200 and daemon.status("key")["state"] == "empty")
+    # This session stays with the spare; another one is served by the new key. It asks only now,
+    # else it would stay with the spare too.
+    until(lambda: daemon.get("key").status == 200 and daemon.status("key")["state"] != "rejected")
     assert cli(daemon, "get", "key").stdout == "sk-2\n"

@@ -23,8 +23,9 @@ __all__ = ["SourceFiles"]
 
 # Requests cause a check of the files at most this often (seconds).
 _PAUSE = 1.0
-# How long to wait for a file system before its files count as unchanged (seconds).
-_PATIENCE = 0.5
+# How long to wait for a file system before its files count as unchanged (seconds); a mint can wait
+# longer, for it reads the same files.
+_PATIENCE, _PATIENCE_OF_MINTS = 0.5, 2.0
 
 # For each file, values that change with it, None if it does not exist.
 _Stamps = tuple[tuple[int, ...] | None, ...]
@@ -46,7 +47,8 @@ class SourceFiles:
         self._clock = clock
         self._files = files
         self._look_at = look
-        self._seen: dict[str, _Stamps] = {}
+        # None: a mint began, but nobody knows with which files.
+        self._seen: dict[str, _Stamps | None] = {}
         self._looked_at: dict[str, float] = {}
         self._looking: asyncio.Future[_Stamps] | None = None
         self._hangs = False
@@ -56,8 +58,7 @@ class SourceFiles:
         self._seen.pop(credential, None)
         if not (paths := self._files(credential)):
             return
-        if (stamps := await self._look(paths)) is not None:
-            self._seen[credential] = stamps
+        self._seen[credential] = await self._look(paths, _PATIENCE_OF_MINTS)
 
     def due(self, credentials: Sequence[str]) -> list[str]:
         """Return those that have files to check which were not checked in the last second."""
@@ -71,25 +72,28 @@ class SourceFiles:
         ]
 
     async def changed(self, credentials: Sequence[str]) -> list[str]:
-        """Return the credentials with a file that differs from the one at their last mint."""
+        """Return the credentials with a file that differs from the one at their last mint.
+
+        Files that could not be seen then count as different: another mint is better than none.
+        """
         self._looked_at.update(dict.fromkeys(credentials, self._clock.elapsed()))
         files = {name: self._files(name) for name in credentials}
-        found = await self._look(list(chain.from_iterable(files.values())))
+        found = await self._look(list(chain.from_iterable(files.values())), _PATIENCE)
         if found is None:
             return []
         stamps = iter(found)
         fresh = {name: tuple(islice(stamps, len(paths))) for name, paths in files.items()}
         return [name for name, stamp in fresh.items() if self._seen.get(name, stamp) != stamp]
 
-    async def _look(self, paths: Sequence[Path]) -> _Stamps | None:
-        """Return the stamps of *paths*; None if the file system takes too long.
+    async def _look(self, paths: Sequence[Path], patience: float) -> _Stamps | None:
+        """Return the stamps of *paths*; None if the file system takes longer than *patience*.
 
         While it does, all other files count as unchanged, and nobody waits.
         """
         if self._hangs:
             return None
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(patience):
                 # One at a time: if it hangs, it costs only one thread.
                 while self._looking is not None:
                     await asyncio.wait([self._looking])

@@ -54,7 +54,7 @@ class LoginChecks:
             if other.credential == credential and not other.ends.cancelled():
                 _raise(other.ends.result())
                 return
-        self._take(caller, credential.grant)
+        self._take(caller)
         ends: asyncio.Future[Failure | None] = asyncio.get_running_loop().create_future()
         self._under_way[credential.grant] = _Check(credential, ends)
         try:
@@ -68,7 +68,7 @@ class LoginChecks:
             # Without an answer the next one of those who wait asks.
             ends.cancel()
 
-    def _take(self, caller: Caller, grant: str) -> None:
+    def _take(self, caller: Caller) -> None:
         if len(self._under_way) >= _MOST:
             raise BrokerError(
                 Kind.RATE_LIMITED,
@@ -79,8 +79,7 @@ class LoginChecks:
         if wait := self._pace.take((caller.uid, caller.harness is not None), self._clock.elapsed()):
             raise BrokerError(
                 Kind.RATE_LIMITED,
-                f'the login server of "{grant}" is asked too often: '
-                f"ask again in {math.ceil(wait)} s",
+                f"you asked login servers too often: ask again in {math.ceil(wait)} s",
                 retry_after=wait,
             )
 

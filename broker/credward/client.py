@@ -241,7 +241,7 @@ class Client:
     def secret_set(
         self, name: str, value: str, origin: str = "", *, timeout: float = _STORE_TIMEOUT
     ) -> wire.SecretKept:
-        """Store a secret; *origin*: the place that it is taken out of, if it may go back there."""
+        """Store a secret; *origin*: the note about the line that it may go back to."""
         body = wire.encode(wire.SecretValue(value=value, origin=origin))
         path = f"/v1/secrets/{quote(name, safe='')}"
         answer = self._ask("PUT", path, body=body, timeout=timeout, confiding=True)
@@ -259,13 +259,16 @@ class Client:
         Raise `bad-request` for a secret that came any other way.
         """
         path = f"/v1/secrets/{quote(name, safe='')}/give-back"
-        answer = self._ask("POST", path, timeout=_STORE_TIMEOUT)
+        # What comes back is written into a file, so it must be from a daemon that may know secrets.
+        answer = self._ask("POST", path, timeout=_STORE_TIMEOUT, confiding=True)
         return self._read(answer, wire.SecretGivenBack)
 
-    def secret_origin_remove(self, name: str) -> wire.SecretKept:
+    def secret_origin_remove(
+        self, name: str, *, timeout: float = _STORE_TIMEOUT
+    ) -> wire.SecretKept:
         """Say that a secret is in its file again: it is not given back any more."""
         path = f"/v1/secrets/{quote(name, safe='')}/origin"
-        answer = self._ask("DELETE", path, timeout=_STORE_TIMEOUT)
+        answer = self._ask("DELETE", path, timeout=timeout)
         return self._read(answer, wire.SecretKept)
 
     def secret_remove(self, name: str, *, timeout: float = _STORE_TIMEOUT) -> wire.SecretKept:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 __all__ = [
     "check_file",
+    "leftovers",
     "open_file",
     "opened",
     "read_all",
@@ -120,7 +122,7 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     # Late import: code that starts a daemon also reads files, and must not wait for this.
     import tempfile  # noqa: PLC0415
 
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:64]}-")
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path))
     fresh = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -131,6 +133,20 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def leftovers(path: Path) -> Iterator[Path]:
+    """Yield what `replace_file` left beside *path* because it was killed, or writes just now."""
+    pattern = re.compile(re.escape(_prefix(path)) + "[a-z0-9_]{8}")
+    for each in path.parent.iterdir():
+        if pattern.fullmatch(each.name):
+            found = each.lstat()
+            if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():
+                yield each
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name[:64]}-"
 
 
 def sync_directory(directory: Path) -> None:

@@ -46,7 +46,7 @@ def connect(
 
     *remaining* returns the remaining seconds, and raises at zero. *named*: the user named this
     socket (CREDWARD_SOCKET), so it may be another user's, as for a sidecar. *confiding*: a secret
-    will be sent, so the user of the daemon must be known. Raises `fix-configuration` if another
+    goes over it, so the user of the daemon must be known. Raises `fix-configuration` if another
     user could have made the socket, and `denied` if this user may not open it.
     """
     try:
@@ -145,7 +145,7 @@ def _check_peer(connection: socket.socket, path: Path, *, named: bool, confiding
         raise BrokerError(
             Kind.FIX_CONFIGURATION,
             f'"{path}" is served by a user that this sandbox does not show, '
-            "so no secret is sent to it: run this outside of the sandbox",
+            "so no secret goes to it or comes from it: run this outside of the sandbox",
         )
 
 

@@ -450,7 +450,7 @@ class Passphrase(msgspec.Struct, frozen=True, kw_only=True):
 class SecretValue(msgspec.Struct, frozen=True, kw_only=True):
     """Body of `PUT /v1/secrets/{name}`.
 
-    *origin*: the place that it was taken out of; only then it can be given back.
+    *origin*: a note about the line that it was taken out of; only then it can be given back.
     """
 
     value: str
@@ -461,7 +461,7 @@ class SecretValue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SecretGivenBack(msgspec.Struct, frozen=True, kw_only=True):
-    """A secret on its way back to the place *origin* that it was taken out of."""
+    """A secret on its way back, with the note *origin* that was stored with it."""
 
     value: str
     origin: str

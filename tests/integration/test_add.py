@@ -24,7 +24,7 @@ from integration.command_line import cli
 from integration.daemon import DaemonFactory, RunningDaemon, permit_all
 from integration.minting import MintProgram
 from integration.on_terminal import OnTerminal
-from unit.cli.add.test_signals import interrupted, usual
+from unit.cli.test_signals import interrupted, usual
 from waiting import until
 
 
@@ -499,6 +499,31 @@ def test_a_new_value_for_a_key_that_was_taken_out_ends_its_way_back(daemon: Runn
     assert (removed.returncode, removed.stderr) == (0, "")
     assert rc.read_text() == muted
     assert (names(daemon), secrets(daemon)) == ([], [])
+
+
+def test_a_key_goes_into_no_other_file_and_to_no_more_users(daemon: RunningDaemon) -> None:
+    """The text is the same: what is behind the name counts, and who can read it."""
+    rc, text, _ = take_out(daemon)
+    muted = rc.read_text()
+    words = ("setup", "--undo", "--all", "--put-back")
+    rc.chmod(0o666)
+    wider = cli(daemon, *words)
+    shared = daemon.home / "y"
+    shared.write_text(muted)
+    rc.unlink()
+    rc.symlink_to("y")
+    elsewhere = cli(daemon, *words)
+    still = shared.read_text()
+    done = cli(daemon, *words, "--although-changed")
+
+    assert (wider.returncode, elsewhere.returncode) == (64, 64)
+    assert f'"{rc}" can be opened by more users since its key was taken out' in wider.stderr
+    assert f'"{rc}" leads to {shared} since its key was taken out' in elsewhere.stderr
+    assert still == muted
+    assert f"{rc}: has its key again, in line 2 (leads to {shared} since)\n" in done.stdout
+    assert shared.read_text() == text
+    rc.unlink()
+    shared.unlink()
 
 
 def test_a_key_goes_only_where_the_store_says_that_it_came_from(daemon: RunningDaemon) -> None:

@@ -24,9 +24,10 @@ from credward.tokens import Secret
 __all__ = ["StoreService"]
 
 _SECRET = "secret:"  # noqa: S105 - the prefix of names in the store
-# The place that a secret was taken out of, which makes it one that can be given back.
+# A note about the line that a secret was taken out of, which makes it one that can be given back.
 _ORIGIN = "origin:"
-_LONGEST_ORIGIN = 4096 + 32
+# The line without the secret, and the path of its file; both fit into one request.
+_LONGEST_ORIGIN = 16 * 1024
 
 
 class StoreService:
@@ -77,7 +78,7 @@ class StoreService:
     async def set_secret(self, peer: Peer, name: str, value: Secret, *, origin: str = "") -> bool:
         """Keep a secret for `{ store = … }`; return whether it is durable.
 
-        *origin*: the place that it is taken out of, to which it can be given back.
+        *origin*: a note about the line that it is taken out of, so that it can be given back.
         """
         caller = await self._gate.require_owner("Manage", peer)
         if len(origin) > _LONGEST_ORIGIN:
@@ -101,7 +102,7 @@ class StoreService:
         return durable
 
     async def give_back(self, peer: Peer, name: str) -> tuple[Secret, str]:
-        """Return a secret and the place that it was taken out of; the store keeps it.
+        """Return a secret and the note about where it stood; the store keeps it.
 
         Whoever wrote it there says so by `remove_origin`, so that it is not given back again.
         Only what stood in a file of the owner's before: what was typed or piped in, or came with a

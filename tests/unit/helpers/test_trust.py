@@ -7,11 +7,14 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from credward.cli.setup.taken_out import TakenOut
 from fakes.daemon import CannedDaemon, answer
 from transcripts.programs import ROOT, program, variants
 
@@ -211,8 +214,31 @@ def test_s6_a_secret_goes_to_a_known_user_only(environment, socket_path) -> None
     assert done.returncode == 78
     assert done.stderr.decode() == (
         f'credward: "{socket_path}" is served by a user that this sandbox does not show, '
-        "so no secret is sent to it: run this outside of the sandbox\n"
+        "so no secret goes to it or comes from it: run this outside of the sandbox\n"
     )
+
+
+def test_s6_a_secret_comes_from_a_known_user_only(environment, socket_path, tmp_path) -> None:
+    """What a daemon gives back goes into a file that a shell runs."""
+    rc = tmp_path / ".bashrc"
+    rc.write_text("# OPENAI_API_KEY=…\n")
+    taken = TakenOut.of(rc, 1, "OPENAI_API_KEY=sk-0000000", "sk-0000000", "# OPENAI_API_KEY=…")
+    state = tmp_path / "state/credward"
+    state.mkdir(parents=True)
+    (state / "taken-out.json").write_bytes(msgspec.json.encode({"k": taken}))
+    environment |= {"CREDWARD_SOCKET": str(socket_path), "XDG_STATE_HOME": str(tmp_path / "state")}
+    with daemon_of_another_user(socket_path):
+        done = confide(
+            environment,
+            *namespace("--map-current-user"),
+            words=("secret", "rm", "k", "--put-back", "--although-changed"),
+        )
+
+    assert done.returncode == 78
+    assert done.stderr.decode().endswith(
+        "so no secret goes to it or comes from it: run this outside of the sandbox\n"
+    )
+    assert rc.read_text() == "# OPENAI_API_KEY=…\n"
 
 
 def test_a_socket_of_another_group_is_named(helper, environment, directory) -> None:
@@ -260,10 +286,12 @@ def test_the_login_directory_counts_only_if_it_is_private(
     assert done.returncode == expected
 
 
-def confide(environment: dict[str, str], *before: str):
-    """Store a secret, as a person does."""
+def confide(
+    environment: dict[str, str], *before: str, words: Sequence[str] = ("secret", "set", "key")
+):
+    """Store a secret, as a person does; or what the *words* say."""
     return subprocess.run(
-        [*before, sys.executable, "-m", "credward", "secret", "set", "key"],
+        [*before, sys.executable, "-m", "credward", *words],
         env=environment,
         input=b"canary-of-s6",
         capture_output=True,

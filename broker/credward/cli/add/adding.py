@@ -15,12 +15,12 @@ import click
 import msgspec
 
 from credward.cli.add.block import Wanted, with_block, with_default
-from credward.cli.add.signals import heeded, held
 from credward.cli.add.trial import Trial, Written, tried, what_next
 from credward.cli.config import read_config
 from credward.cli.output import format_duration, plain, print_json
 from credward.cli.recording import record_places
 from credward.cli.setup.settings_file import diff
+from credward.cli.signals import heeded, held
 from credward.cli.start import paths
 from credward.cli.surroundings import report
 from credward.config import CredentialConfig, load_config

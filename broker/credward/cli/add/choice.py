@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from credward.cli.add.shell_files import ShellKey
 from credward.cli.add.tools import ToolScript
+from credward.cli.shell_files import ShellKey
 from credward.settings.checks import check_base_urls, check_server_url
 from credward.tokens import Secret
 

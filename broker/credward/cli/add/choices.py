@@ -22,8 +22,8 @@ from credward.cli.add.choice import (
     base_url_question,
     check_scope,
 )
-from credward.cli.add.shell_files import ShellKey, find_keys
 from credward.cli.add.tools import ToolScript, claude_base_url, find_scripts
+from credward.cli.shell_files import ShellKey, find_keys
 from credward.config import environment
 from credward.tokens import Secret
 

@@ -12,16 +12,16 @@ import time
 import click
 
 from credward.cli.add.choice import Leftover
-from credward.cli.add.shell_files import ShellKey, muted
-from credward.cli.add.signals import Reversible, heeded, held
 from credward.cli.add.tools import ToolScript
 from credward.cli.setup.settings_file import read
 from credward.cli.setup.taken_out import TakenOut, forget, take_out
+from credward.cli.shell_files import ShellKey, gives, muted
+from credward.cli.signals import Reversible, heeded, held
 from credward.cli.start import reach
 from credward.errors import BrokerError, Kind
 from credward.tokens import Secret
 
-__all__ = ["Store", "end_leftover", "end_script", "free_secret_name"]
+__all__ = ["Store", "end_leftover", "end_script", "free_secret_name", "noted"]
 
 _PATIENCE = 15.0
 
@@ -43,15 +43,20 @@ class Store(Reversible):
     """One secret on its way into the store as *name*; left by an exception, it is removed again."""
 
     def __init__(
-        self, *, name: str, secret: Secret, origin: str = "", patience: float = _PATIENCE
+        self,
+        *,
+        name: str,
+        secret: Secret,
+        taken: TakenOut | None = None,
+        patience: float = _PATIENCE,
     ) -> None:
-        """Take note of it; `put` stores it. *origin*: the place that it may be given back to.
+        """Take note of it; `put` stores it. *taken*: the line that it may be given back to.
 
         *patience*: seconds for what nobody can interrupt.
         """
         self.name = name
+        self.taken = taken
         self._secret = secret
-        self._origin = origin
         self._patience = patience
         self._may_be_in = False
 
@@ -69,7 +74,8 @@ class Store(Reversible):
         self._may_be_in = True
         # Its answer is waited for: a request that was given up could still come after its removal.
         # The store is open, so this takes no longer than its disk.
-        client.secret_set(self.name, self._secret.reveal(), self._origin, timeout=self._patience)
+        origin = "" if self.taken is None else self.taken.sealed
+        client.secret_set(self.name, self._secret.reveal(), origin, timeout=self._patience)
         # About a secret of the same name in a store that was lost.
         forget(self.name)
 
@@ -89,32 +95,34 @@ class Store(Reversible):
         self._may_be_in = False
 
 
-def end_leftover(moves: Leftover, secret: str) -> None:
-    """Say where the key still is, and offer to take it out of a shell file.
+def noted(key: ShellKey) -> TakenOut | None:
+    """Return what is noted about the line of *key*; None if it is another line by now."""
+    lines, value = read(key.path).split("\n"), key.value.reveal()
+    line = lines[key.number - 1] if key.number <= len(lines) else ""
+    if not gives(line, value):
+        return None
+    return TakenOut.of(key.path, key.number, line, value, muted(line, value))
 
-    *secret* is its name in the store.
-    """
+
+def end_leftover(moves: Leftover, store: Store) -> None:
+    """Say where the key still is, and offer to take it out of a shell file."""
     if not moves.where:
         return
     if moves.origin is None:
         click.echo(f"the key is still in {moves.where}: remove it there when all works")
         return
-    _comment_out(moves.origin, secret)
-
-
-def _comment_out(key: ShellKey, secret: str) -> None:
-    lines = read(key.path).split("\n")
-    line = lines[key.number - 1] if key.number <= len(lines) else ""
-    value = key.value.reveal()
-    if value not in line:
+    key = moves.origin
+    if store.taken is None or noted(key) != store.taken:
         click.echo(f"{key.place} has changed: remove {key.variable} there")
         return
-    fresh = muted(line, value)
-    click.echo(f"--- {key.place}\n-{line.replace(value, '…')}\n+{fresh}")
+    _comment_out(key, store.taken, store.name)
+
+
+def _comment_out(key: ShellKey, taken: TakenOut, secret: str) -> None:
+    click.echo(f"--- {key.place}\n-{'…'.join(taken.around)}\n+{taken.now}")
     if not click.confirm(f"Comment this line out of {key.path}, without the key?"):
         click.echo(f"the key is still in {key.place}: remove it there when all works")
         return
-    taken = TakenOut.of(key.path, key.number, line, value, fresh)
     with held():
         done = take_out(secret, taken, key.value, stamp=time.strftime("%Y%m%d-%H%M%S"))
     click.echo(f"{key.path}: changed; the old one, with the key, is {done.backup}")

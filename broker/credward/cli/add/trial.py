@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 
 from credward import wire
-from credward.cli.add.signals import Reversible
 from credward.cli.config import read_config, replace_file
 from credward.cli.explaining import last_words
+from credward.cli.signals import Reversible
 from credward.cli.start import client_of, paths, reach
 from credward.client import Client
 from credward.errors import BrokerError, Failure, Kind

@@ -21,7 +21,7 @@ from credward.cli.add.choice import Choice, Question
 from credward.cli.add.choices import find_choices, general_choices
 from credward.cli.add.listing import configured
 from credward.cli.add.present import answer_now, block_now, is_of, other_words, program_now
-from credward.cli.add.take_over import Store, end_leftover, end_script, free_secret_name
+from credward.cli.add.take_over import Store, end_leftover, end_script, free_secret_name, noted
 from credward.cli.hidden_prompt import hidden_prompt
 from credward.errors import Kind
 from credward.tokens import Secret
@@ -53,7 +53,7 @@ def ask(name: str | None, options: Options) -> None:
         store = Store(
             name=free_secret_name(name),
             secret=secret,
-            origin="" if origin is None else origin.place,
+            taken=None if origin is None else noted(origin),
         )
         words.insert(0, (choice.moves.field, f'{{ store = "{store.name}" }}'))
     wanted = Wanted(
@@ -78,7 +78,7 @@ def _carry_out(choice: Choice, wanted: Wanted, store: Store | None, options: Opt
     if added.trial.taken_back:
         sys.exit(code)
     if choice.moves is not None and store is not None and added.trial.minted is not None:
-        end_leftover(choice.moves, store.name)
+        end_leftover(choice.moves, store)
     _go_on(choice, added, code)
 
 

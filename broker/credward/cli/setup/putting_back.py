@@ -13,17 +13,23 @@ import click
 from credward.cli.output import warn_of_disk
 from credward.cli.setup.taken_out import (
     TakenOut,
+    change_since,
     forget,
-    is_changed,
     load,
     memory,
+    place_of,
     put_line_back,
 )
+from credward.cli.shell_files import gives
+from credward.cli.signals import held
 from credward.client import Client
 from credward.errors import BrokerError, Kind
 from credward.tokens import Secret
 
 __all__ = ["must_decide", "notes_about", "put_back", "put_back_options", "taken_for", "wanted"]
+
+# Seconds for what nobody can interrupt: the store was opened just before.
+_PATIENCE = 15.0
 
 
 def put_back_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -84,31 +90,46 @@ def put_back(
     *although_changed*, or asked on the terminal if *may_ask*.
     """
     for secret, each in taken.items():
-        agreed = although_changed or (may_ask and is_changed(secret) and _agreed(each))
+        agreed = although_changed or (may_ask and _agreed(secret, each))
         value = _given_back(client, secret, each)
-        yield f"{each.path}: {put_line_back(secret, value, although_changed=agreed)}"
-        durable = client.secret_origin_remove(secret).durable
-        forget(secret)
+        with held():
+            # A signal between two of these steps would leave half of them, with the key.
+            said = put_line_back(secret, each, value, although_changed=agreed)
+            durable = client.secret_origin_remove(secret, timeout=_PATIENCE).durable
+            forget(secret)
+        yield f"{each.path}: {said}"
         if not durable:
             warn_of_disk()
 
 
 def _given_back(client: Client, secret: str, taken: TakenOut) -> Secret:
-    """Return the key; raise `fix-configuration` if the store knows that it is from another place.
+    """Return the key; raise `fix-configuration` if store and notes differ, or if it is no key.
 
-    Whoever can write to our notes must not decide where a key is written.
+    Whoever can write to our notes must not decide where a key is written, and no daemon what else
+    is: its answer becomes a line that a shell runs.
     """
     given = client.secret_give_back(secret)
-    if given.origin != taken.place:
+    if given.origin != taken.sealed:
+        place = place_of(given.origin)
+        says = taken.place if place != taken.place else "something else about that line"
         raise BrokerError(
             Kind.FIX_CONFIGURATION,
-            f'the key "{secret}" was taken out of {given.origin}, but {memory()} says '
-            f"{taken.place}, so it was not put back: correct that file, or add --no-put-back",
+            f'the key "{secret}" was taken out of {place}, but {memory()} says {says}, '
+            "so it was not put back: correct that file, or add --no-put-back",
         )
-    return Secret(given.value)
+    value = Secret(given.value)
+    if not gives(taken.line(value), given.value):
+        raise BrokerError(
+            Kind.FIX_CONFIGURATION,
+            f'what the daemon gives as "{secret}" is no key that stood in {taken.place}, so it was '
+            "not put back: run credward doctor to see which daemon that is",
+        )
+    return value
 
 
-def _agreed(taken: TakenOut) -> bool:
-    return click.confirm(
-        f"{taken.path} changed since then. Put the key back and keep these changes?", default=True
+def _agreed(secret: str, taken: TakenOut) -> bool:
+    """Ask about a file that changed; False also if it did not."""
+    change = change_since(secret, taken)
+    return bool(change) and click.confirm(
+        f"{taken.path} {change} since then. Put the key back and keep these changes?", default=True
     )

@@ -1,7 +1,7 @@
 """Keys that were taken out of files into the store: what is noted, and how each is put back.
 
-What is noted holds no key: the line around it. The store gives a key back only if it was told at
-that time where it came from; whether it is put back is asked in `putting_back`.
+What is noted holds no key: the line around it. The store keeps the same, sealed with the key: our
+file alone decides nothing. Whether a key is put back is asked in `putting_back`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,21 +19,39 @@ import msgspec
 from credward.cli.setup.settings_file import Replaced, read, replace
 from credward.cli.start import paths
 from credward.errors import BrokerError, Kind
-from credward.named_files import opened, read_text, replace_file
+from credward.named_files import leftovers, opened, read_text, replace_file
 from credward.tokens import Secret
 
-__all__ = ["TakenOut", "forget", "is_changed", "load", "memory", "put_line_back", "take_out"]
+__all__ = [
+    "TakenOut",
+    "change_since",
+    "forget",
+    "load",
+    "memory",
+    "place_of",
+    "put_line_back",
+    "take_out",
+]
+
+# What an editor does; the rest is about who can read the file.
+_EDITED = "changed"
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class TakenOut(msgspec.Struct, frozen=True, kw_only=True):
     """Line *number* (from 1) of *path*, out of which a key was taken.
 
-    *around*: the line as it was, in pieces between which the key stood. *now*: what it was replaced
-    by. *written*: a digest of the file after our last edit of it, which may be about another key.
-    *backup*: the file before it, with the key.
+    *real*, *owner* and *mode*: the file that *path* led to. *around*: the line as it was, in pieces
+    between which the key stood. *now*: what it was replaced by.
+
+    Only our file knows the rest, as it is about our own edits. *written*: a digest of the file
+    after the last one, which may be about another key. *backup*: the file before it, with the key.
     """
 
     path: str
+    real: str
+    owner: int
+    mode: int
     number: int
     around: list[str]
     now: str
@@ -42,16 +61,39 @@ class TakenOut(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, path: Path, number: int, line: str, value: str, now: str) -> TakenOut:
         """Return what is noted about a *line* with the key *value*."""
-        return cls(path=str(path), number=number, around=line.split(value), now=now)
+        real = path.resolve()
+        found = real.stat()
+        return cls(
+            path=str(path),
+            real=str(real),
+            owner=found.st_uid,
+            mode=stat.S_IMODE(found.st_mode),
+            number=number,
+            around=line.split(value),
+            now=now,
+        )
 
     @property
     def place(self) -> str:
         """Where the key was, for people."""
         return f"{self.path}:{self.number}"
 
+    @property
+    def sealed(self) -> str:
+        """What the store keeps with the key."""
+        return msgspec.json.encode(msgspec.structs.replace(self, written="", backup=None)).decode()
+
     def line(self, value: Secret) -> str:
         """Return the line as it was."""
         return value.reveal().join(self.around)
+
+
+def place_of(sealed: str) -> str:
+    """Return where a key was, for people, as the store has it."""
+    try:
+        return msgspec.json.decode(sealed, type=TakenOut).place
+    except msgspec.DecodeError:
+        return "an unknown place"
 
 
 def take_out(secret: str, taken: TakenOut, value: Secret, *, stamp: str) -> Replaced:
@@ -64,7 +106,7 @@ def take_out(secret: str, taken: TakenOut, value: Secret, *, stamp: str) -> Repl
     with _locked():
         before, at = read(path), taken.number - 1
         lines = before.split("\n")
-        if lines[at : at + 1] != [taken.line(value)]:
+        if str(path.resolve()) != taken.real or lines[at : at + 1] != [taken.line(value)]:
             raise BrokerError(
                 Kind.BAD_REQUEST,
                 f'"{taken.path}" was changed meanwhile, so the key is still there: remove it there',
@@ -84,47 +126,44 @@ def take_out(secret: str, taken: TakenOut, value: Secret, *, stamp: str) -> Repl
     return done
 
 
-def put_line_back(secret: str, value: Secret, *, although_changed: bool) -> str:
+def put_line_back(secret: str, taken: TakenOut, value: Secret, *, although_changed: bool) -> str:
     """Put the line with the key back; return what is so now, as the end of a sentence.
 
-    A file that somebody changed since keeps those changes; it is touched only with
-    *although_changed*, else this raises `bad-request`. If the line is gone, it is added at the end.
-    The note stays until `forget`.
+    *taken* is what the store knows, too. A file that somebody changed since keeps those changes; it
+    is touched only with *although_changed*, else this raises `bad-request`. If the line is gone, it
+    is added at the end. The note stays until `forget`.
     """
     with _locked():
-        known, taken = load(), _noted(secret)
-        path = Path(taken.path)
-        text = read(path)
-        lines, line = text.split("\n"), taken.line(value)
-        if line in lines:
+        known, noted, real = load(), _noted(secret), Path(taken.path).resolve()
+        text = read(real)
+        _remove_leftovers(real, value)
+        if taken.line(value) in text.split("\n"):
             return "has its key already"
-        exact = _digest(text) == taken.written
-        if not exact and not although_changed:
+        change = _change(taken, noted.written, real, text)
+        if change and not although_changed:
             raise BrokerError(
                 Kind.BAD_REQUEST,
-                f'"{taken.path}" changed since its key was taken out, so nothing was done: add '
+                f'"{taken.path}" {change} since its key was taken out, so nothing was done: add '
                 "--although-changed, which puts the key back and keeps those changes",
             )
-        at = taken.number - 1 if exact else _only(lines, taken.now)
-        if at is not None:
-            lines[at] = line
-        else:
-            lines[-1:] = [line, ""] if lines[-1] == "" else [lines[-1], line, ""]
-        fresh = "\n".join(lines)
-        replace(path, fresh)
+        number, fresh = _with_line(taken, value, text, moved=bool(change))
+        replace(real, fresh)
         _save(_edited(known, taken.path, text, fresh))
-    if exact and taken.backup is not None:
-        # It says nothing that the file or the store does not, and nobody looks for a key there.
-        Path(taken.backup).unlink(missing_ok=True)
-    if exact and sum(each.path == taken.path for each in known.values()) == 1:
+    if not change and noted.backup is not None:
+        _remove_backup(real, Path(noted.backup))
+    if not change and sum(each.path == taken.path for each in known.values()) == 1:
         return "is as it was before"
-    return f"has its key again, in line {lines.index(line) + 1}"
+    more = f" ({change} since)" if change not in {"", _EDITED} else ""
+    return f"has its key again, in line {number}{more}"
 
 
-def is_changed(secret: str) -> bool:
-    """Return whether somebody else wrote to the file since *secret* was taken out of it."""
-    taken = _noted(secret)
-    return _digest(read(Path(taken.path))) != taken.written
+def change_since(secret: str, taken: TakenOut) -> str:
+    """Return what somebody else did to the file since *secret* was taken out of it, "" if nothing.
+
+    It is a verb with its object, to go between the file and "since".
+    """
+    real = Path(taken.path).resolve()
+    return _change(taken, _noted(secret).written, real, read(real))
 
 
 def load() -> dict[str, TakenOut]:
@@ -216,6 +255,53 @@ def _edited(
         else each
         for secret, each in records.items()
     }
+
+
+def _change(taken: TakenOut, written: str, real: Path, text: str) -> str:
+    found = real.stat() if real.exists() else None
+    if str(real) != taken.real:
+        return f"leads to {real}"
+    if found is not None and found.st_uid != taken.owner:
+        return "belongs to another user"
+    if found is not None and stat.S_IMODE(found.st_mode) & ~taken.mode & _OTHERS:
+        return "can be opened by more users"
+    at = taken.number - 1
+    if _digest(text) != written or text.split("\n")[at : at + 1] != [taken.now]:
+        return _EDITED
+    return ""
+
+
+def _with_line(taken: TakenOut, value: Secret, text: str, *, moved: bool) -> tuple[int, str]:
+    """Return *text* with the line again, and its number; *moved*: it may be anywhere by now."""
+    lines, line = text.split("\n"), taken.line(value)
+    at = _only(lines, taken.now) if moved else taken.number - 1
+    if at is not None:
+        lines[at] = line
+    else:
+        lines[-1:] = [line, ""] if lines[-1] == "" else [lines[-1], line, ""]
+    return lines.index(line) + 1, "\n".join(lines)
+
+
+def _remove_backup(real: Path, backup: Path) -> None:
+    """Remove a backup of ours beside *real*; our notes, which say so, can name any other file.
+
+    It says nothing that the file or the store does not, and nobody looks for a key there.
+    """
+    name = backup.name
+    ours = name.startswith(f"{real.name}.credward-") and name.endswith(".bak")
+    if ours and backup.parent == real.parent and backup.is_file() and not backup.is_symlink():
+        backup.unlink()
+
+
+def _remove_leftovers(real: Path, value: Secret) -> None:
+    """Remove files with the key that a command left beside *real* when it was killed.
+
+    No other one writes there now: it would have our lock.
+    """
+    for each in leftovers(real):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            if value.reveal() in read_text(each):
+                each.unlink()
 
 
 def _only(lines: list[str], line: str) -> int | None:

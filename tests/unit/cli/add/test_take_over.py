@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from credward.cli.add.signals import held
 from credward.cli.add.take_over import Store
+from credward.cli.signals import held
 from credward.errors import BrokerError, Kind
 from credward.tokens import Secret
 from fakes.daemon import HOLD, CannedDaemon, answer
-from unit.cli.add.test_signals import usual
+from unit.cli.test_signals import usual
 from waiting import until
 
 NAMES = answer(body=b'{"names":[],"secrets":[]}', content_type="application/json")

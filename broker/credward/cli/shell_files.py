@@ -1,6 +1,6 @@
 """Keys of agents that stand in shell files, and the line without its key.
 
-Reads lines of bash, zsh and fish, runs nothing; what becomes of a key is `take_over`.
+Reads lines of bash, zsh and fish, runs nothing; what becomes of a key is `add.take_over`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from pathlib import Path
 
 import msgspec
 
-from credward.cli.setup.settings_file import read
-from credward.errors import BrokerError
+from credward.named_files import read_text
 from credward.tokens import Secret
 
-__all__ = ["SHELL_FILES", "VARIABLES", "ShellKey", "find_keys", "muted"]
+__all__ = ["SHELL_FILES", "VARIABLES", "ShellKey", "find_keys", "gives", "muted"]
 
 VARIABLES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "OPENAI_API_KEY")
 SHELL_FILES = (
@@ -63,8 +62,8 @@ def find_keys(home: Path) -> Iterator[ShellKey]:
             continue
         seen.add(real)
         try:
-            text = read(path)
-        except BrokerError:
+            text = read_text(path)
+        except (OSError, UnicodeDecodeError):
             continue
         for number, line in enumerate(text.split("\n"), 1):
             found = _key_in(line)
@@ -73,6 +72,12 @@ def find_keys(home: Path) -> Iterator[ShellKey]:
                 yield ShellKey(
                     variable=variable, path=path, number=number, value=Secret(value), alone=alone
                 )
+
+
+def gives(line: str, value: str) -> bool:
+    """Return whether *line* gives the key *value* to a variable of ours, and does nothing else."""
+    found = _key_in(line)
+    return found is not None and found[1:] == (value, True)
 
 
 def muted(line: str, value: str) -> str:
@@ -110,7 +115,7 @@ def _fish_key(words: list[str]) -> tuple[str, str, bool] | None:
 
 def _words(line: str) -> list[str]:
     """Return the words of a line up to a comment, none if it does not end here."""
-    lexer = shlex.shlex(line, posix=True, punctuation_chars=";&|()")
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=";&|()<>")
     lexer.whitespace_split = True
     # A mark inside of a word is part of it; shlex would end the word.
     lexer.commenters = ""

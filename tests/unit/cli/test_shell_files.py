@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from canaries import canary
-from credward.cli.add.shell_files import find_keys, muted
+from credward.cli.shell_files import find_keys, gives, muted
 
 KEY = canary("shell")
 
@@ -88,3 +88,27 @@ def test_a_muted_line_has_no_key_and_is_still_a_command_in_a_block(
 ) -> None:
     """`if …; then` without a command would be an error of the shell."""
     assert muted(line.format(KEY), KEY) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "good"),
+    [
+        ("export OPENAI_API_KEY='{}'", True),
+        ("set -gx OPENAI_API_KEY {} # mine", True),
+        ("export OPENAI_API_KEY={}>/x", False),
+        ("export OPENAI_API_KEY={} PATH=/x", False),
+        ("# {}", False),
+    ],
+)
+def test_a_line_gives_a_key_and_nothing_else(line: str, good: bool) -> None:
+    """It is what a line with a key from elsewhere must be."""
+    assert gives(line.format(KEY), KEY) == good
+    assert not gives(line.format(f"{KEY};x"), KEY)
+
+
+@pytest.mark.parametrize(
+    "value", ["sk-00000;id", "sk-00000 x", "$(id)0000", ">/etc/passwd", "a\nb"]
+)
+def test_no_value_becomes_a_command(value: str) -> None:
+    """Without quotes around it, a shell would obey."""
+    assert not gives(f"export OPENAI_API_KEY={value}", value)

@@ -14,7 +14,7 @@ import pytest
 
 from credward.cli.add.adding import Options, carry_out, plan
 from credward.cli.add.block import Wanted
-from credward.cli.add.signals import heeded, held
+from credward.cli.signals import heeded, held
 
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # More lines than one change runs through.

@@ -129,6 +129,22 @@ def test_a_signal_in_the_middle_leaves_no_file_with_the_key(
 
     assert done.returncode == -number, done.stderr
     assert rc.read_text() == f"a\nexport OPENAI_API_KEY='{KEY}'\n"
-    assert [each.name for each in home.glob(".bashrc*")] == [".bashrc"]
+    assert [each.name for each in home.glob("*bashrc*")] == [".bashrc"]
     assert load() == {}
     assert daemon.asked[-1].startswith("DELETE /v1/secrets/k/origin")
+
+
+def test_the_run_after_a_kill_removes_what_it_left(
+    rc: Path, daemon: CannedDaemon, run: Run, home: Path
+) -> None:
+    """Nothing can be done before its end."""
+    words = [sys.executable, "-c", INTERRUPTED, "secret", "rm", "k", "--put-back", "SIGKILL"]
+    with daemon:
+        subprocess.run(words, env=os.environ, capture_output=True, timeout=60, check=False)
+        (left,) = home.glob("..bashrc-*")
+        had = left.read_text()
+        done = run("secret", "rm", "k", "--put-back")
+
+    assert KEY in had
+    assert (done.code, done.out) == (0, f"{rc}: is as it was before\nremoved: k\n")
+    assert [each.name for each in home.glob("*bashrc*")] == [".bashrc"]

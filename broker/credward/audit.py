@@ -1,11 +1,13 @@
 """The append-only record of decisions: one JSON line each, written before anything leaves.
 
-`issuing.recording` decides what a line says. There is no field for a secret.
+`issuing.recording` decides what a line says. There is no field for a secret. A file that is removed
+while it is open is begun anew, and its owner is told: lines in the old one nobody could read.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Awaitable
 from functools import lru_cache
@@ -15,10 +17,12 @@ from typing import Literal
 import msgspec
 
 from credward.callers.caller import Caller
-from credward.errors import BrokerError, Kind
+from credward.errors import BrokerError, Failure, Kind
 from credward.named_files import open_file, opened
 
 __all__ = ["AuditCaller", "AuditEntry", "AuditLog", "AuditPage"]
+
+_log = logging.getLogger(__name__)
 
 # The maximum of one answer of the API (bytes).
 _PAGE = 256 * 1024
@@ -131,6 +135,8 @@ class AuditLog:
         self._sync = sync
         self._encoder = msgspec.json.Encoder()
         self._descriptor = self._open()
+        # Whether it was removed since its owner last opened it.
+        self._removed = False
 
     def record(self, entry: AuditEntry) -> None:
         """Write one line, or raise: what cannot be recorded is not released."""
@@ -159,6 +165,9 @@ class AuditLog:
     def _write(self, entry: AuditEntry) -> None:
         line = self._encoder.encode(entry) + b"\n"
         try:
+            # The cheapest question that tells: a line in a file without a name is lost.
+            if os.fstat(self._descriptor).st_nlink == 0 and not self._is_in_place():
+                self._replace()
             if os.write(self._descriptor, line) != len(line):
                 raise OSError(28, "no room for a whole line")  # noqa: TRY301 - one way out
         except OSError as error:
@@ -195,10 +204,46 @@ class AuditLog:
             lines = lines.partition(b"\n")[2]
         return AuditPage(lines=lines, end=end)
 
+    def failure(self) -> Failure | None:
+        """Return why the record is not complete or not written, None if all is well.
+
+        A file that was removed or moved away is begun anew.
+        """
+        try:
+            if not self._is_in_place():
+                self._replace()
+        except BrokerError as error:
+            return error.failure
+        if not self._removed:
+            return None
+        return Failure.of(
+            Kind.FIX_CONFIGURATION,
+            f'audit log "{self.path}" was removed while the daemon ran, so its earlier lines are '
+            "lost and a new one was begun: find out who removed it, then run credward daemon "
+            "reload",
+        )
+
     def reopen(self) -> None:
-        """Open the file again, after a log rotation."""
+        """Open the file again, after a log rotation; its owner knows of an earlier removal."""
+        self._replace()
+        self._removed = False
+
+    def _replace(self) -> None:
+        """Go on in the file of that name, new or not; raise if it cannot be opened."""
         old, self._descriptor = self._descriptor, self._open()
-        os.close(old)
+        try:
+            if os.fstat(old).st_nlink == 0:
+                self._removed = True
+                _log.warning('audit log "%s" was removed and begun anew', self.path)
+        finally:
+            os.close(old)
+
+    def _is_in_place(self) -> bool:
+        try:
+            found = self.path.stat(follow_symlinks=False)
+        except OSError:
+            return False
+        return os.path.samestat(found, os.fstat(self._descriptor))
 
     def close(self) -> None:
         """Close the file."""

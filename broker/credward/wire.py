@@ -180,7 +180,8 @@ class StatusList(msgspec.Struct, frozen=True, kw_only=True):
     *active* is what this caller gets without a name, *active_because* says why.
     *sources*: the files that it read, the weakest first. *policy_epoch*: a digest of the policy in
     force, empty from an older daemon. *edited*: those of its files that say something else by now.
-    *store_failure*: why the store cannot be opened.
+    *store_failure*: why the store cannot be opened. *audit_failure*: why the audit log is not
+    complete, or not written.
     """
 
     version: str = ""
@@ -199,6 +200,7 @@ class StatusList(msgspec.Struct, frozen=True, kw_only=True):
     locked: bool = False
     store: str = ""
     store_failure: Failure | None = None
+    audit_failure: Failure | None = None
     sources: list[ConfigSource] = []
     policy_epoch: str = ""
     edited: list[str] = []

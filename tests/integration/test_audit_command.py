@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -52,6 +53,23 @@ def test_what_comes_is_shown_when_it_comes(start_daemon: DaemonFactory) -> None:
                 until(log.exists)
         finally:
             watching.kill()
+
+
+def test_no_token_leaves_unrecorded_when_the_log_is_removed(
+    start_daemon: DaemonFactory,
+) -> None:
+    """The whole state directory goes: the next line is on disk, and status and doctor say it."""
+    daemon = start_daemon(TWO)
+    assert daemon.get("gateway").status == 200
+    shutil.rmtree(daemon.state_dir)
+    assert daemon.get("search").status == 200
+    lines = (daemon.state_dir / "audit.log").read_text().splitlines()
+    shown = " ".join(cli(daemon, "status").stdout.split())
+    findings = json.loads(cli(daemon, "doctor", "--json").stdout)["findings"]
+
+    assert [json.loads(each)["credential"] for each in lines] == ["search"]
+    assert "was removed while the daemon ran, so its earlier lines are lost" in shown
+    assert [each["mark"] for each in findings if each["check"] == "audit"] == ["fail"], findings
 
 
 def test_the_policy_is_checked(start_daemon: DaemonFactory, tmp_path: Path) -> None:

@@ -227,6 +227,11 @@ def _(bench: Bench) -> None:
     assert bench.daemon.request("POST", "/v1/lock", body=body).status == 200
 
 
+@breaks("the audit log was removed")
+def _(bench: Bench) -> None:
+    (bench.daemon.state_dir / "audit.log").unlink()
+
+
 @breaks("the store cannot be read")
 def _(bench: Bench) -> None:
     bench.daemon.stop()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -132,6 +133,58 @@ def test_a_rotated_file_is_opened_anew(tmp_path: Path) -> None:
 
     assert b"new" in log.path.read_bytes()
     assert b"new" not in (tmp_path / "audit.log.1").read_bytes()
+
+
+def test_a_file_that_is_removed_is_begun_anew_and_its_owner_told(tmp_path: Path) -> None:
+    """Alone, with its folder, or replaced: each line is in the file of that name, until a reload."""
+    log = AuditLog(tmp_path / "state" / "audit.log")
+    removals = (
+        log.path.unlink,
+        lambda: shutil.rmtree(log.path.parent),
+        lambda: (tmp_path / "other").rename(log.path),
+    )
+    for remove in removals:
+        (tmp_path / "other").touch(0o600)
+        log.record(entry("old"))
+        assert log.failure() is None
+        remove()
+        log.record(entry("new"))
+
+        assert [json.loads(each)["credential"] for each in log.path.open()] == ["new"]
+        failure = log.failure()
+        assert failure is not None
+        assert "was removed while the daemon ran" in failure.message
+        log.reopen()
+    log.close()
+
+
+def test_a_file_that_cannot_be_begun_anew_denies(tmp_path: Path) -> None:
+    """As on a full disk; and it is written again once that is mended, with no restart."""
+    log = AuditLog(tmp_path / "state" / "audit.log")
+    shutil.rmtree(log.path.parent)
+    log.path.parent.touch()
+    with pytest.raises(BrokerError) as caught:
+        log.record(entry())
+    failure = log.failure()
+    log.path.parent.unlink()
+    log.record(entry("again"))
+    log.close()
+
+    assert caught.value.kind is Kind.DENIED
+    assert failure is not None
+    assert "nothing is handed out" in failure.message
+    assert b"again" in log.path.read_bytes()
+
+
+def test_a_file_that_was_moved_is_not_lost(tmp_path: Path) -> None:
+    """A rotation without a reload: the next status opens the new one, and warns of nothing."""
+    log = AuditLog(tmp_path / "audit.log")
+    log.path.rename(tmp_path / "audit.log.1")
+
+    assert log.failure() is None
+    log.record(entry("new"))
+    log.close()
+    assert b"new" in log.path.read_bytes()
 
 
 def test_a_link_in_its_place_is_refused(tmp_path: Path) -> None:

@@ -56,6 +56,10 @@ class ProcessFacts(Protocol):
         """Return why the store cannot be opened, None if it is open or was not tried."""
         ...
 
+    def audit_failure(self) -> Failure | None:
+        """Return why the audit log is not complete or not written, None if all is well."""
+        ...
+
     async def edited(self) -> list[str]:
         """Return the files of the configuration that changed since it was read."""
         ...
@@ -123,6 +127,7 @@ class StatusService:
         grants = [self._grant_status(*each, locked=locked) for each in self._grants.views()]
         by_name = {each.name: each for each in grants}
         failed = self._facts.store_failure()
+        unrecorded = self._facts.audit_failure()
         return wire.StatusList(
             version=__version__,
             now=self._clock.now(),
@@ -141,6 +146,7 @@ class StatusService:
                 *config.warnings,
                 *self._driver.warnings(),
                 *self._facts.warnings(caller),
+                *([unrecorded.message] if unrecorded else []),
                 *(_unused(each) for each in self._grants.unused()),
             ],
             grants=grants,
@@ -151,6 +157,7 @@ class StatusService:
                 for path, digest in zip(config.sources, config.digests, strict=False)
             ],
             store_failure=wire.Failure.of(failed) if failed else None,
+            audit_failure=wire.Failure.of(unrecorded) if unrecorded else None,
             policy_epoch=self._facts.policy_epoch(),
             edited=edited,
             unusable=[_unusable(each) for each in self._fallbacks.unusable(config)],

@@ -89,7 +89,9 @@ def compose(
     )
     minted, notices = _what_is_minted(clock, place, holder, kept, spawn)
     process = Process(
-        facts=ProcessFacts(holder=holder, kept=kept, minted=minted, notices=notices),
+        facts=ProcessFacts(
+            holder=holder, kept=kept, minted=minted, notices=notices, audit=audit
+        ),
         audit=audit,
         reload=lambda: in_force.reload(),  # noqa: PLW0108 - made below
         notices=notices,

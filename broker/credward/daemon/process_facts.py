@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 
+from credward.audit import AuditLog
 from credward.callers.attestation import attestation_report
 from credward.callers.caller import Ancestor, Caller
 from credward.callers.folders import WorkingFolders
@@ -26,12 +27,19 @@ class ProcessFacts:
     """Fulfils `administering.status_service.ProcessFacts`."""
 
     def __init__(
-        self, *, holder: Holder, kept: Kept, minted: Minted, notices: LoginNotices
+        self,
+        *,
+        holder: Holder,
+        kept: Kept,
+        minted: Minted,
+        notices: LoginNotices,
+        audit: AuditLog,
     ) -> None:
         self._holder = holder
         self._kept = kept
         self._minted = minted
         self._notices = notices
+        self._audit = audit
         self._folders = WorkingFolders()
 
     async def wait_for_store(self) -> None:
@@ -49,6 +57,10 @@ class ProcessFacts:
     def store_failure(self) -> Failure | None:
         """Return why the store cannot be opened."""
         return self._kept.opened_store.failure
+
+    def audit_failure(self) -> Failure | None:
+        """Return why the audit log is not complete or not written."""
+        return self._audit.failure()
 
     async def edited(self) -> list[str]:
         """Return the files of the configuration that changed since it was read."""

@@ -128,7 +128,13 @@ class Services:
             kept=side.kept,
             minted=minted,
             process=Process(
-                facts=ProcessFacts(holder=self, kept=side.kept, minted=minted, notices=notices),
+                facts=ProcessFacts(
+                    holder=self,
+                    kept=side.kept,
+                    minted=minted,
+                    notices=notices,
+                    audit=self.audit,
+                ),
                 audit=self.audit,
                 reload=lambda: self.config,
                 notices=notices,

@@ -105,10 +105,13 @@ def _configuration(config: Config, policy_epoch: str, listed: StatusList) -> Ite
 
 
 def _store(listed: StatusList) -> Iterator[Finding]:
-    failure = listed.store_failure
+    failure, unrecorded = listed.store_failure, listed.audit_failure
+    failed_with = [each.message for each in (failure, unrecorded) if each is not None]
     for warning in listed.warnings:
-        if failure is None or warning != failure.message:
+        if warning not in failed_with:
             yield warn("daemon", warning)
+    if unrecorded is not None:
+        yield fail("audit", unrecorded.message, Kind.from_slug(unrecorded.kind))
     if listed.locked:
         text = "is locked, so nothing is handed out: run credward unlock"
         yield fail("store", text, Kind.STORE_LOCKED)

@@ -473,6 +473,55 @@ def test_a_locked_store_keeps_its_logins_and_says_what_that_means(
     assert upstream.families[0].revoked
 
 
+@pytest.fixture
+def key(daemon: RunningDaemon, upstream: OAuthServer) -> Path:
+    """The place of the key, which is gone from there since the daemon started with a login."""
+    import_grant(daemon, upstream.grant())
+    daemon.stop()
+    place = daemon.config_file.with_name("store.key")
+    place.rename(place.with_suffix(".aside"))
+    daemon.start()
+    return place
+
+
+def test_a_store_without_its_key_cannot_be_locked_and_says_why(
+    daemon: RunningDaemon, key: Path
+) -> None:
+    """The cause is not hidden behind a lock that no passphrase opens; with the key it locks."""
+    refused = [cli(daemon, word, given=PASSPHRASE + "\n") for word in ("lock", "unlock", "logout")]
+    body = json.dumps({"passphrase": PASSPHRASE}).encode()
+    refused_here = daemon.request("POST", "/v1/lock", body=body)
+    found = status(daemon)
+    key.with_suffix(".aside").rename(key)
+
+    assert [each.returncode for each in refused[:2]] == [78, 78]
+    assert all("is gone: restore it" in each.stderr for each in refused[:2]), refused
+    assert "credward daemon stop ends what is handed out" in refused[0].stderr
+    assert "passphrase" not in refused[2].stderr
+    assert (refused_here.status, refused_here.kind) == (500, "fix-configuration")
+    assert not found["locked"]
+    assert "is gone" in found["store_failure"]["message"]
+    lock(daemon)
+    assert status(daemon)["locked"]
+
+
+def test_without_a_copy_of_the_key_one_begins_anew(
+    daemon: RunningDaemon, upstream: OAuthServer, key: Path, tmp_path: Path
+) -> None:
+    """As the message says: move both files away and log in again, while the daemon runs."""
+    told = cli(daemon, "unlock").stderr
+    for name in ("store.sealed", "store.sealed.last"):
+        assert name in told
+        (daemon.state_dir / name).rename(tmp_path / name)
+    import_grant(daemon, upstream.grant())
+
+    assert daemon.get("one").status == 200
+    assert key.exists()
+    daemon.stop()
+    daemon.start()
+    assert daemon.get("one").status == 200
+
+
 @pytest.mark.parametrize("given", ["", "\n"])
 def test_a_lock_without_a_passphrase_is_refused_before_it_locks(
     daemon: RunningDaemon, given: str

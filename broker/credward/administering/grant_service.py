@@ -202,7 +202,7 @@ class GrantService:
                 Kind.BAD_REQUEST,
                 "this is not a refresh token (one line, at most 32 KiB): pipe the bare token in",
             )
-        await self._opened_store.open(self._config)
+        await self._opened_store.open(self._config, again=True)
         before, trial = self._keeper.peek(credential.grant), new_family()
         given = await self.keep(credential, GrantFields(secret=text), trial=trial)
         # Before the trial, so that it is recorded even if the daemon ends meanwhile.
@@ -252,7 +252,7 @@ class GrantService:
                 raise
             return unused
         credential = authorized.credential
-        await self._opened_store.open(self._config)
+        await self._opened_store.open(self._config, again=True)
         forgotten = await self._forget(credential)
         self._recorder.managed(authorized, "logged-out")
         return forgotten
@@ -260,7 +260,7 @@ class GrantService:
     async def _log_out_unused(self, peer: Peer, name: str) -> Forgotten | None:
         """Forget a grant that no credential uses; None if there is none of this name."""
         caller = await self._gate.require_owner("Manage", peer)
-        await self._opened_store.open(self._config)
+        await self._opened_store.open(self._config, again=True)
         if name not in self._unused_names():
             return None
         forgotten = await self._forget_unused(name)
@@ -274,7 +274,7 @@ class GrantService:
         """
         caller = await self._gate.require_owner("Manage", peer)
         config = self._config
-        await self._opened_store.open(config)
+        await self._opened_store.open(config, again=True)
         first: dict[str, CredentialConfig] = {}
         for each in config.credentials.values():
             terms = each.meaning.grant

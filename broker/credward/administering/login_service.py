@@ -52,13 +52,13 @@ class LoginService:
         authorized = await settled(self._gate.authorize("Login", peer, on_grant(name)))
         config = self._gate.config
         credential = authorized.credential
+        agent = authorized.caller.harness is not None
         # Before the browser opens: if the grant cannot be kept, the user would have to do it twice.
-        await self._opened_store.open(config)
+        await self._opened_store.open(config, again=not agent)
         if self._opened_store.locked:
             raise LOCKED.error()
         if claims:
             _check_claims(credential, claims)
-        agent = authorized.caller.harness is not None
         if agent and self._logins.under_way(credential.grant) is None:
             self._check_agent(credential.grant)
         claims = claims or self._challenge(credential)

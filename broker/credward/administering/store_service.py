@@ -46,12 +46,14 @@ class StoreService:
         self._locking = locking
 
     async def lock(self, peer: Peer, passphrase: Secret | None) -> None:
-        """Lock the store and drop every token from memory; durable."""
+        """Lock the store and drop every token from memory; durable.
+
+        A store that cannot be opened cannot be locked: then this raises why, and changes nothing.
+        """
         caller = await self._gate.require_owner("Manage", peer, although_locked=True)
         # First: even if something fails after this, no token is handed out any more.
-        self._opened_store.shut()
+        await self._opened_store.shut_if_it_opens(self._config)
         self._driver.drop_all(LOCKED)
-        await self._opened_store.open(self._config)
         try:
             await self._locking.lock_up(passphrase)
         finally:
@@ -88,7 +90,7 @@ class StoreService:
             raise BrokerError(
                 Kind.BAD_REQUEST, "a secret must have 1 to 32768 characters: pipe it in"
             )
-        await self._opened_store.open(self._config)
+        await self._opened_store.open(self._config, again=True)
         self._recorder.acted(caller, "Manage", "secret-set", about=_SECRET + name)
         self._records.put_raw(_SECRET + name, bytearray(text.encode()))
         # The origin is that of this value, not of an earlier one of the same name.
@@ -109,7 +111,7 @@ class StoreService:
         login, never leaves. Raise `unknown-credential` if there is none, else `bad-request`.
         """
         caller = await self._gate.require_owner("Manage", peer)
-        await self._opened_store.open(self._config)
+        await self._opened_store.open(self._config, again=True)
         plain = self._records.load_raw(_SECRET + name)
         origin = self._records.load_raw(_ORIGIN + name)
         try:
@@ -146,7 +148,7 @@ class StoreService:
         Raise `unknown-credential` if there is no secret of that name.
         """
         caller = await self._gate.require_owner("Manage", peer)
-        await self._opened_store.open(self._config)
+        await self._opened_store.open(self._config, again=True)
         self._recorder.acted(caller, "Manage", "secret-removed", about=_SECRET + name)
         if not self._records.delete_raw(_SECRET + name):
             raise _no_secret(name)
@@ -171,7 +173,7 @@ class StoreService:
         """
         caller = await self._gate.require_owner("Manage", peer)
         config = self._config
-        await self._opened_store.open(config)
+        await self._opened_store.open(config, again=True)
         if _SECRET + name not in self._opened_store.names(_SECRET + name):
             raise _no_secret(name)
         found = users(config, secret=name)

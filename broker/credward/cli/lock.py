@@ -35,6 +35,8 @@ def command(passphrase_stdin: bool, keep: bool) -> None:
     if _is_locked(client):
         click.echo("it is locked already: nothing is handed out until you run credward unlock")
         return
+    # Before anybody chooses a passphrase.
+    _check_lockable(client)
     passphrase = None if keep else read_passphrase(from_stdin=passphrase_stdin, confirm=True)
     client.lock(passphrase)
     click.echo("locked: nothing is handed out until you run credward unlock")
@@ -53,6 +55,26 @@ def _is_locked(client: Client) -> bool:
     except BrokerError:
         # Not for this caller; whether it may lock is decided there.
         return False
+
+
+def _check_lockable(client: Client) -> None:
+    """Raise if the store cannot be opened now, so that no passphrase can lock it either."""
+    try:
+        failure = client.statuses().store_failure
+    except BrokerError:
+        # As above.
+        return
+    if failure is None:
+        return
+    try:
+        # Perhaps mended meanwhile.
+        client.unlock(None)
+    except BrokerError as error:
+        # Imported late: a lock should be quick.
+        from credward.cli.explaining import with_more
+
+        text = "until then it cannot be locked, and credward daemon stop ends what is handed out"
+        raise with_more(error, text) from error
 
 
 def read_passphrase(*, from_stdin: bool, confirm: bool) -> str:

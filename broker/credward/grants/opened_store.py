@@ -279,6 +279,19 @@ class OpenedStore:
         """Refuse from now on, even if the lock itself fails."""
         self._shut = True
 
+    async def shut_if_it_opens(self, config: Config) -> None:
+        """Open it, and refuse already meanwhile; raise `BrokerError` if it cannot be opened.
+
+        Then it stays as it was: it would be called locked, and no passphrase would open it.
+        """
+        before = self._shut
+        self.shut()
+        try:
+            await self.open(config, again=True)
+        except BaseException:
+            self._shut = before
+            raise
+
     async def lock(self, passphrase: Secret | None) -> None:
         """Forget the key; durable, so that the next daemon starts locked too.
 

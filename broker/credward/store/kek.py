@@ -93,7 +93,8 @@ class KeyFileSource:
         if text is None:
             raise _refused(
                 f"{self.describe()} is gone",
-                "restore it, because the store opens with no other key",
+                "restore it, because the store opens with no other key; without a copy, move "
+                "store.sealed and store.sealed.last out of the state directory and log in again",
             )
         if (key := decode_key(text)) is None:
             raise _refused(

@@ -112,10 +112,11 @@ def _store(listed: StatusList) -> Iterator[Finding]:
             yield warn("daemon", warning)
     if unrecorded is not None:
         yield fail("audit", unrecorded.message, Kind.from_slug(unrecorded.kind))
-    if listed.locked:
+    # First: as long as it cannot be opened no passphrase helps.
+    if failure is not None:
+        yield fail("store", failure.message, Kind.from_slug(failure.kind))
+    elif listed.locked:
         text = "is locked, so nothing is handed out: run credward unlock"
         yield fail("store", text, Kind.STORE_LOCKED)
-    elif failure is not None:
-        yield fail("store", failure.message, Kind.from_slug(failure.kind))
     else:
         yield ok("store", listed.store)

@@ -215,10 +215,11 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """A credential that was chosen for callers that name none.
 
     *folder*: an absolute path, for callers there and below; null: everywhere. *agent*: a harness,
-    null: every caller.
+    null: every caller. *configured*: whether there is such a credential, else it does not count.
     """
 
     credential: str
+    configured: bool = True
     folder: str | None = None
     agent: str | None = None
 

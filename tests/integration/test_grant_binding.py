@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fakes.oauth_server import OAuthServer
-from integration.command_line import cli
+from integration.command_line import cli, status
 from integration.daemon import DaemonFactory, RunningDaemon
 from marks import slow
 
@@ -22,6 +22,14 @@ client_id = "{client}"
 [credentials.gateway]
 provider = "{provider}"
 grant = "shared"
+"""
+
+
+BLOCK = """
+[credentials.gateway]
+provider = "oauth"
+issuer = "{issuer}"
+client_id = "{client}"
 """
 
 
@@ -132,6 +140,29 @@ def test_a_new_login_at_the_new_server(world: World, evil: OAuthServer) -> None:
     assert {form["refresh_token"] for form in posted(evil)} <= known
 
 
+def test_a_wrong_letter_is_corrected_before_a_login_is_forgotten(
+    start_daemon: DaemonFactory, evil: OAuthServer
+) -> None:
+    """The way back comes first, at the reload and after a restart; the login is still there then."""
+    right = BLOCK.format(issuer=evil.issuer, client="client-1")
+    daemon = start_daemon(right)
+    assert daemon.hand_over("gateway", evil.grant()).status == 200
+    daemon.write_config(right.replace("client-1", "cliemt-1"))
+    told = [daemon.request("POST", "/v1/reload").json()["warnings"]]
+    daemon.stop()
+    daemon.start()
+    told.append(status(daemon)["warnings"])
+    daemon.write_config(right)
+    told.append(daemon.request("POST", "/v1/reload").json()["warnings"])
+
+    for (line,) in told[:2]:
+        way_back, logout = line.index("correct issuer or client_id in"), line.index("run credward logout")
+        assert way_back < logout
+        assert '"gateway" needs a new one' in line
+    assert told[2] == []
+    assert daemon.get("gateway").status == 200
+
+
 @pytest.mark.parametrize("words", [("logout", "--all"), *slow(("logout", "shared"))])
 def test_a_login_that_no_credential_uses_is_forgotten(
     world: World, evil: OAuthServer, words: tuple[str, ...]
@@ -140,7 +171,7 @@ def test_a_login_that_no_credential_uses_is_forgotten(
     elsewhere = world.text(evil.issuer).replace("shared", "other")
     world.edit(elsewhere)
     warned = cli(world.daemon, "status").stdout
-    assert "no credential uses it: run credward logout shared" in " ".join(warned.split())
+    assert "run credward logout shared to forget it" in " ".join(warned.split())
     done = cli(world.daemon, *words)
 
     assert done.returncode == 0, done.stderr

@@ -83,7 +83,12 @@ class ChoosingService:
         chosen = self._gate.chosen(caller)
         return wire.ChoiceList(
             choices=[
-                wire.Choice(credential=each.credential, folder=each.folder, agent=each.agent)
+                wire.Choice(
+                    credential=each.credential,
+                    configured=each.credential in self._gate.config.credentials,
+                    folder=each.folder,
+                    agent=each.agent,
+                )
                 for each in made
             ],
             active=chosen.credential.name if chosen.credential else None,

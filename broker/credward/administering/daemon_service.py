@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from credward import wire
+from credward.administering.leftovers import Leftovers
 from credward.audit import AuditLog, AuditPage
 from credward.callers.peer import Peer
 from credward.config import Config
@@ -19,8 +20,11 @@ __all__ = ["DaemonService"]
 class DaemonService:
     """What an owner can do with the process. *stopping*: it takes no new work."""
 
-    def __init__(self, *, gate: Gate, audit: AuditLog, reload: Callable[[], Config]) -> None:
+    def __init__(
+        self, *, gate: Gate, audit: AuditLog, leftovers: Leftovers, reload: Callable[[], Config]
+    ) -> None:
         self._gate = gate
+        self._leftovers = leftovers
         self._audit = audit
         self._reload = reload
         self.stopping = False
@@ -32,7 +36,7 @@ class DaemonService:
         return wire.ReloadResult(
             credentials=sorted(config.credentials),
             sources=[str(source) for source in config.sources],
-            warnings=list(config.warnings),
+            warnings=[*config.warnings, *self._leftovers.warnings()],
         )
 
     def audit(self, peer: Peer, after: str | None) -> AuditPage:

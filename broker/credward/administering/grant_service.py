@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from credward.administering.leftovers import unused_grants
 from credward.callers.peer import Peer
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig
@@ -118,21 +119,6 @@ class GrantService:
     def failed_login(self, grant: str) -> FailedLogin | None:
         """Return how the last login of *grant* failed, None since one worked, or it was dropped."""
         return self._login_waiters.last_failure(grant)
-
-    def unused(self) -> list[GrantView]:
-        """Return the grants with a secret that no credential uses; none while it is locked."""
-        if self._opened_store.locked:
-            return []
-        views = [self._keeper.view(name) for name in self._unused_names()]
-        return [view for view in views if view.given_at is not None]
-
-    def _unused_names(self) -> list[str]:
-        used = {
-            each.grant
-            for each in self._config.credentials.values()
-            if each.meaning.grant.logins or each.meaning.grant.rotating
-        }
-        return [name for name in self._records.names() if name not in used]
 
     async def keep(
         self,
@@ -261,7 +247,7 @@ class GrantService:
         """Forget a grant that no credential uses; None if there is none of this name."""
         caller = await self._gate.require_owner("Manage", peer)
         await self._opened_store.open(self._config, again=True)
-        if name not in self._unused_names():
+        if name not in unused_grants(self._config, self._records):
             return None
         forgotten = await self._forget_unused(name)
         self._recorder.acted(caller, "Manage", "logged-out", about=name)
@@ -282,7 +268,7 @@ class GrantService:
                 first.setdefault(each.grant, each)
         done = await asyncio.gather(
             *(self._forget(each) for each in first.values()),
-            *(self._forget_unused(name) for name in self._unused_names()),
+            *(self._forget_unused(name) for name in unused_grants(config, self._records)),
         )
         self._driver.drop_all(_REVOKED)
         await self._records.save()

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from credward import __version__, wire
 from credward.administering.grant_service import GrantService
+from credward.administering.leftovers import Leftovers
 from credward.callers.askers import Asker, asker_of
 from credward.callers.caller import Ancestor, Caller
 from credward.callers.peer import Peer
@@ -104,6 +105,7 @@ class StatusService:
         driver: Driver,
         fallbacks: Fallbacks,
         grants: GrantService,
+        leftovers: Leftovers,
         metrics: Metrics,
         facts: ProcessFacts,
     ) -> None:
@@ -112,6 +114,7 @@ class StatusService:
         self._driver = driver
         self._fallbacks = fallbacks
         self._grants = grants
+        self._leftovers = leftovers
         self._metrics = metrics
         self._facts = facts
         self._started_at = clock.now()
@@ -147,7 +150,7 @@ class StatusService:
                 *self._driver.warnings(),
                 *self._facts.warnings(caller),
                 *([unrecorded.message] if unrecorded else []),
-                *(_unused(each) for each in self._grants.unused()),
+                *self._leftovers.warnings(),
             ],
             grants=grants,
             locked=locked,
@@ -293,14 +296,6 @@ class StatusService:
         if asker.process is None or caller.uid != viewer.uid:
             return asker, None
         return asker, self._facts.folder(asker.process)
-
-
-def _unused(view: GrantView) -> str:
-    whose = "" if view.account is None else f" of {view.account}"
-    return (
-        f'login "{view.name}"{whose} is kept, but no credential uses it: '
-        f"run credward logout {view.name} to forget it"
-    )
 
 
 def _unusable(unusable: Skipped) -> wire.Unusable:

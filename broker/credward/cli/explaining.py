@@ -10,7 +10,7 @@ import sys
 
 import msgspec
 
-from credward.cli.start import paths
+from credward.cli.start import client_of, paths
 from credward.client import Client
 from credward.config import load_config
 from credward.errors import BrokerError, Kind
@@ -18,6 +18,8 @@ from credward.wire import edited_since
 
 __all__ = ["explained", "last_words", "newer_file", "not_in_force", "with_more", "with_newer_file"]
 
+# For a question beside the one that failed (seconds).
+_PATIENCE = 5.0
 _NAME = re.compile(r'"([^"]+)" ')
 
 # Kinds with which a program can end (`providers.exit_codes`).
@@ -78,17 +80,19 @@ def with_more(error: BrokerError, text: str) -> BrokerError:
 
 
 def not_in_force(error: BrokerError) -> BrokerError:
-    """Return what is wrong if the daemon does not know a credential that the file has."""
+    """Return what is wrong if only the file, or only the daemon, knows a credential."""
     found = _NAME.match(error.message)
-    try:
-        known = load_config(paths()).credentials
-    except BrokerError:
-        return error
-    if error.kind is not Kind.UNKNOWN_CREDENTIAL or found is None or found[1] not in known:
+    if error.kind is not Kind.UNKNOWN_CREDENTIAL or found is None:
         return error
     name = found[1]
-    return BrokerError(
-        error.kind,
-        f'"{name}" is in {known[name].origin}, which is newer than what is in force: '
-        "run credward daemon reload",
-    )
+    try:
+        known = load_config(paths()).credentials
+        if name in known:
+            text = f"is in {known[name].origin}, which is newer than what is in force"
+        elif name in {each.name for each in client_of(paths(), _PATIENCE).statuses().credentials}:
+            text = "was taken out of the configuration, and the daemon has not read that yet"
+        else:
+            return error
+    except BrokerError:
+        return error
+    return BrokerError(error.kind, f'"{name}" {text}: run credward daemon reload')

@@ -93,12 +93,16 @@ def _draw(found: wire.ChoiceList) -> None:
         click.echo()
         made = sorted(found.choices, key=lambda each: (each.folder or "", each.agent or ""))
         rows = [
-            (each.credential, each.agent or "all", each.folder or "everywhere") for each in made
+            (_named(each), each.agent or "all", each.folder or "everywhere") for each in made
         ]
         print_table(("CREDENTIAL", "AGENT", "FOLDER"), rows)
         click.echo()
     line = viewer().explain(found.active, found.because)
     click.echo(f"here: {line}" if line else "here: none, so name one or run credward use NAME")
+
+
+def _named(choice: wire.Choice) -> str:
+    return choice.credential + ("" if choice.configured else " (not configured)")
 
 
 def _real_folder(folder: str | None) -> str | None:

@@ -6,6 +6,8 @@ choice can only select among credentials; policy decides as if the credential ha
 
 from __future__ import annotations
 
+import shlex
+
 import msgspec
 
 from credward.config import Config, CredentialConfig
@@ -32,6 +34,12 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def describe(self) -> str:
         """Return for whom it was chosen, as part of a sentence."""
         return place_of(self.folder, self.agent) or "for everything"
+
+    def clearing(self) -> str:
+        """Return the command that forgets it."""
+        agent = "" if self.agent is None else f" --for {self.agent}"
+        folder = "" if self.folder is None else f" --in {shlex.quote(self.folder)}"
+        return f"credward use --clear{agent}{folder}"
 
     def counts(self, folder: str | None, agent: str | None) -> bool:
         """Return whether it is about a caller in *folder* below *agent*."""
@@ -128,7 +136,7 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
         """Return what the owner should know."""
         lost = [
             f'"{each.credential}" was chosen {each.describe()}, but it is not configured: '
-            "run credward use for the list"
+            f"run {each.clearing()}"
             for each in self.made
             if each.credential not in config.credentials
         ]

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["GrantTerms", "bound_to", "names_server"]
+__all__ = ["GrantTerms", "bound_to", "names_server", "set_identity"]
 
 
 class GrantTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +39,12 @@ def bound_to(provider: str, terms: GrantTerms, settings: msgspec.Struct) -> str:
     words = msgspec.to_builtins({name: getattr(settings, name) for name in names})
     text = msgspec.json.encode([provider, words], order="sorted")
     return hashlib.sha256(text).hexdigest()[:32]
+
+
+def set_identity(terms: GrantTerms, settings: msgspec.Struct) -> list[str]:
+    """Return the names of the settings that identify the grant here, without defaults."""
+    fields = {each.name: each.default for each in msgspec.structs.fields(settings)}
+    return [each for each in terms.identity if getattr(settings, each) not in (None, fields[each])]
 
 
 def names_server(terms: GrantTerms) -> bool:

@@ -112,19 +112,25 @@ def test_one_choice_replaces_another_for_the_same_place_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("choice", "text"),
+    ("choice", "text", "words"),
     [
-        (Choice(credential="gone"), "for everything"),
-        (Choice(credential="gone", agent="claude"), "for claude"),
-        (Choice(credential="gone", folder="/src", agent="claude"), "for claude in /src"),
+        (Choice(credential="gone"), "for everything", ""),
+        (Choice(credential="gone", agent="claude"), "for claude", " --for claude"),
+        (
+            Choice(credential="gone", folder="/my src", agent="claude"),
+            "for claude in /my src",
+            " --for claude --in '/my src'",
+        ),
     ],
 )
-def test_a_choice_of_what_is_not_configured_is_told(choice: Choice, text: str) -> None:
+def test_a_choice_of_what_is_not_configured_is_told(
+    choice: Choice, text: str, words: str
+) -> None:
     """With where it was made, and what to type."""
     (warning,) = Choices(made=(choice,)).warnings(config("home"))
 
     assert warning == (
-        f'"gone" was chosen {text}, but it is not configured: run credward use for the list'
+        f'"gone" was chosen {text}, but it is not configured: run credward use --clear{words}'
     )
 
 

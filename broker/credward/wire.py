@@ -487,9 +487,13 @@ class SecretUse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SecretInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """One secret without its value; *uses* null: not used yet, so bound to nothing."""
+    """One secret without its value; *uses* null: not used yet, so bound to nothing.
+
+    *used*: whether a credential of the configuration refers to it.
+    """
 
     name: str
+    used: bool = True
     uses: list[SecretUse] | None = None
 
 

@@ -156,7 +156,10 @@ def test_a_wrong_letter_is_corrected_before_a_login_is_forgotten(
     told.append(daemon.request("POST", "/v1/reload").json()["warnings"])
 
     for (line,) in told[:2]:
-        way_back, logout = line.index("correct issuer or client_id in"), line.index("run credward logout")
+        way_back, logout = (
+            line.index("correct issuer or client_id in"),
+            line.index("run credward logout"),
+        )
         assert way_back < logout
         assert '"gateway" needs a new one' in line
     assert told[2] == []

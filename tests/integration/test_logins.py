@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,6 +108,22 @@ def token(daemon: RunningDaemon, name: str = "gateway") -> str:
     done = cli(daemon, "get", name)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+def test_a_server_that_does_not_answer_is_said_to_be_waited_for(
+    start_daemon: DaemonFactory,
+) -> None:
+    """Long before it is given up: an empty terminal looks like a program that hangs."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        issuer = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        daemon = start_daemon(
+            f'[credentials.one]\nprovider = "oauth"\nissuer = "{issuer}"\nclient_id = "c"\n'
+        )
+        with Terminal(daemon, "login", "one", "--no-browser") as login:
+            said = login.wait_for("has not answered yet")
+            login.interrupt()
+
+    assert said == "its server has not answered yet, still waiting (Ctrl-C cancels)\n"
 
 
 @pytest.mark.slow

@@ -35,6 +35,28 @@ def daemon(start_daemon: DaemonFactory) -> RunningDaemon:
     return start_daemon(CONFIG)
 
 
+def test_what_was_taken_out_by_hand_is_told_alike_everywhere(daemon: RunningDaemon) -> None:
+    """Before the reload that is what helps; after it the choice is marked, and told how to end."""
+    use(daemon, "spare")
+    daemon.write_config(CONFIG.partition("[credentials.spare]")[0])
+    before = cli(daemon, "setup", "claude-code", "spare")
+    assert cli(daemon, "daemon", "reload").returncode == 0
+    after = cli(daemon, "setup", "claude-code", "spare")
+    warned = " ".join(cli(daemon, "status").stdout.split())
+    marked = use(daemon)
+    cleared = use(daemon, "--clear")
+
+    assert before.stderr == (
+        'credward: "spare" was taken out of the configuration, and the daemon has not read that '
+        "yet: run credward daemon reload\n"
+    )
+    assert after.stderr.endswith('"spare" is not configured: run credward status for the list\n')
+    assert '"spare" was chosen for everything, but it is not configured: run credward use' in warned
+    assert "credward use --clear" in warned
+    assert "spare (not configured)" in marked
+    assert "spare" not in cleared
+
+
 def helper() -> list[str]:
     found = program("musl")
     if found is None:

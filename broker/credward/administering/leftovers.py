@@ -10,7 +10,7 @@ from credward.config.sources import users
 from credward.grants.grant_record import GrantView
 from credward.grants.kept import Kept
 from credward.grants.records import GrantRecords
-from credward.issuing.gate import Gate
+from credward.issuing.gate import Holder
 from credward.settings.grants import set_identity
 
 __all__ = ["Leftovers", "unused_grants"]
@@ -21,8 +21,8 @@ _SECRET = "secret:"  # noqa: S105 - the prefix of names in the store
 class Leftovers:
     """Compares the store with the configuration; knows nothing while it is locked."""
 
-    def __init__(self, *, gate: Gate, kept: Kept) -> None:
-        self._gate = gate
+    def __init__(self, *, holder: Holder, kept: Kept) -> None:
+        self._holder = holder
         self._opened_store = kept.opened_store
         self._records = kept.records
         self._keeper = kept.keeper
@@ -31,7 +31,7 @@ class Leftovers:
         """Return a line about each, with what to type."""
         if self._opened_store.locked:
             return []
-        config = self._gate.config
+        config = self._holder.active.config
         views = [self._keeper.view(name) for name in unused_grants(config, self._records)]
         return [
             *(self._of_login(config, view) for view in views if view.given_at is not None),
@@ -41,7 +41,8 @@ class Leftovers:
     def secrets(self) -> list[str]:
         """Return the names of the secrets that no credential refers to."""
         names = [name.removeprefix(_SECRET) for name in self._opened_store.names(_SECRET)]
-        return [name for name in names if not users(self._gate.config, secret=name)]
+        config = self._holder.active.config
+        return [name for name in names if not users(config, secret=name)]
 
     def _of_login(self, config: Config, view: GrantView) -> str:
         whose = "" if view.account is None else f" of {view.account}"

@@ -104,10 +104,12 @@ class ManageService:
         """Return the names of stored secrets, and what each is bound to."""
         found = await self._store.secrets(peer)
         return wire.SecretNames(
-            names=[name for name, _ in found],
+            names=[name for name, _, _ in found],
             secrets=[
-                wire.SecretInfo(name=name, uses=None if binding is None else _uses(binding))
-                for name, binding in found
+                wire.SecretInfo(
+                    name=name, used=used, uses=None if binding is None else _uses(binding)
+                )
+                for name, binding, used in found
             ],
         )
 

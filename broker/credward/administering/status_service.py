@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 from credward import __version__, wire
 from credward.administering.grant_service import GrantService
-from credward.administering.leftovers import Leftovers
 from credward.callers.askers import Asker, asker_of
 from credward.callers.caller import Ancestor, Caller
 from credward.callers.peer import Peer
@@ -105,7 +104,6 @@ class StatusService:
         driver: Driver,
         fallbacks: Fallbacks,
         grants: GrantService,
-        leftovers: Leftovers,
         metrics: Metrics,
         facts: ProcessFacts,
     ) -> None:
@@ -114,7 +112,6 @@ class StatusService:
         self._driver = driver
         self._fallbacks = fallbacks
         self._grants = grants
-        self._leftovers = leftovers
         self._metrics = metrics
         self._facts = facts
         self._started_at = clock.now()
@@ -150,7 +147,6 @@ class StatusService:
                 *self._driver.warnings(),
                 *self._facts.warnings(caller),
                 *([unrecorded.message] if unrecorded else []),
-                *self._leftovers.warnings(),
             ],
             grants=grants,
             locked=locked,

@@ -157,13 +157,19 @@ class StoreService:
         secret_changed(self._config, self._driver, name)
         return await self._records.save()
 
-    async def secrets(self, peer: Peer) -> list[tuple[str, Binding | None]]:
-        """Return the names of the secrets with what each is bound to, never their values."""
+    async def secrets(self, peer: Peer) -> list[tuple[str, Binding | None, bool]]:
+        """Return the names of the secrets, never their values.
+
+        Each with what it is bound to, and whether a credential uses it.
+        """
         self._gate.require("Inspect", peer)
         self._gate.check_unlocked()
         await self._opened_store.open(self._config)
         names = [name.removeprefix(_SECRET) for name in self._opened_store.names(_SECRET)]
-        return [(name, self._guard.binding(name)) for name in names]
+        return [
+            (name, self._guard.binding(name), bool(users(self._config, secret=name)))
+            for name in names
+        ]
 
     async def allow_secret(self, peer: Peer, name: str) -> tuple[Binding, bool]:
         """Bind a secret to all that the current configuration uses it for.

@@ -30,6 +30,8 @@ __all__ = ["Watcher", "taken_over"]
 _STEP = 0.5
 # `--wait 0` takes at most this long to learn what to do: a worker must start (seconds).
 _TO_BEGIN = 30.0
+# Nobody looks at an empty terminal for longer without a doubt (seconds).
+_SILENCE = 1.5
 # A browser that still runs after this time stays in the foreground, and is open (seconds).
 _BROWSER_STARTS = 1.0
 # Copies to the clipboard of the user's terminal, also over ssh (OSC 52 of xterm).
@@ -96,7 +98,7 @@ class Watcher:
     def run(self, wait: float | None) -> None:
         """Show events until the login ends; raise its failure."""
         click.echo(_begun(self._started), err=True)
-        for event in self._events(wait):
+        for event in self._events(wait, silence=_SILENCE):
             match event.event:
                 case "open_url":
                     self._open(event.url or "")
@@ -124,12 +126,18 @@ class Watcher:
             if event.event == "error":
                 raise BrokerError(Kind.from_slug(event.kind or ""), event.message or "")
 
-    def _events(self, wait: float | None) -> Iterator[wire.LoginEvent]:
-        """Yield events until the last; raise `login-required` after *wait* seconds."""
+    def _events(
+        self, wait: float | None, *, silence: float = math.inf
+    ) -> Iterator[wire.LoginEvent]:
+        """Yield events until the last; raise `login-required` after *wait* seconds.
+
+        After *silence* seconds without any, yield one that says what it waits for.
+        """
         clock = SystemClock()
         # Without *wait* the daemon says when it ends.
         limit = math.inf if wait is None else wait or _TO_BEGIN
-        deadline = clock.elapsed() + limit
+        begun_at = clock.elapsed()
+        deadline = begun_at + limit
         shown = False
         while True:
             step = min(_STEP, max(deadline - clock.elapsed(), 0.0))
@@ -140,6 +148,12 @@ class Watcher:
                     return
                 shown = shown or event.event in {"open_url", "user_code", "prompt"}
             self._send_typed()
+            if not self._seen and clock.elapsed() - begun_at >= silence:
+                silence = math.inf
+                yield wire.LoginEvent(
+                    event="waiting",
+                    message="its server has not answered yet, still waiting (Ctrl-C cancels)",
+                )
             if (shown and wait == 0) or clock.elapsed() >= deadline:
                 name = self._started.credential
                 raise BrokerError(

@@ -79,6 +79,12 @@ def list_secrets(as_json: bool) -> None:
         print_json(found)
     elif found.secrets:
         print_table(_HEADER, [(each.name, _bound_to(each.uses)) for each in found.secrets])
+        for each in found.secrets:
+            if not each.used:
+                click.echo(
+                    f'"{each.name}" is used by no credential: '
+                    f"run credward secret rm {each.name} to forget it"
+                )
     else:
         click.echo("no secrets yet: run credward secret set NAME", err=True)
 

@@ -92,9 +92,7 @@ def _draw(found: wire.ChoiceList) -> None:
     if found.choices:
         click.echo()
         made = sorted(found.choices, key=lambda each: (each.folder or "", each.agent or ""))
-        rows = [
-            (_named(each), each.agent or "all", each.folder or "everywhere") for each in made
-        ]
+        rows = [(_named(each), each.agent or "all", each.folder or "everywhere") for each in made]
         print_table(("CREDENTIAL", "AGENT", "FOLDER"), rows)
         click.echo()
     line = viewer().explain(found.active, found.because)

@@ -16,7 +16,6 @@ from credward.administering.choosing import ChoiceFile, ChoosingService
 from credward.administering.daemon_service import DaemonService
 from credward.administering.grant_service import GrantService
 from credward.administering.idle_lock import IdleLock
-from credward.administering.leftovers import Leftovers
 from credward.administering.locking import Locking
 from credward.administering.login_service import LoginService
 from credward.administering.manage_service import ManageService
@@ -106,14 +105,12 @@ def build_asked(
     logins = LoginService(clock=clock, gate=gate, recorder=recorder, kept=kept, logins=sessions)
     store = StoreService(gate=gate, recorder=recorder, kept=kept, minted=minted, locking=locking)
     choosing = ChoosingService(gate=gate, holder=holder, store=process.choices)
-    leftovers = Leftovers(gate=gate, kept=kept)
     status = StatusService(
         clock=clock,
         gate=gate,
         driver=minted.driver,
         fallbacks=fallbacks,
         grants=grants,
-        leftovers=leftovers,
         metrics=metrics,
         facts=process.facts,
     )
@@ -127,7 +124,7 @@ def build_asked(
         store=store,
         locking=locking,
         daemon=DaemonService(
-            gate=gate, audit=process.audit, leftovers=leftovers, reload=process.reload
+            gate=gate, audit=process.audit, leftovers=process.facts.leftovers, reload=process.reload
         ),
         manage=ManageService(grants=grants, logins=logins, store=store, choosing=choosing),
         login_sessions=sessions,

@@ -15,6 +15,7 @@ import msgspec
 
 from credward.account import account_home
 from credward.administering.choosing import ChoiceFile
+from credward.administering.leftovers import Leftovers
 from credward.audit import AuditLog
 from credward.callers.identify import peer_identifier
 from credward.clock import Clock
@@ -89,9 +90,7 @@ def compose(
     )
     minted, notices = _what_is_minted(clock, place, holder, kept, spawn)
     process = Process(
-        facts=ProcessFacts(
-            holder=holder, kept=kept, minted=minted, notices=notices, audit=audit
-        ),
+        facts=_what_is_known(holder, kept, minted, notices, audit),
         audit=audit,
         reload=lambda: in_force.reload(),  # noqa: PLW0108 - made below
         notices=notices,
@@ -156,6 +155,19 @@ def _what_is_minted(
         told=Told(owner=notices, login_found=login_came),
     )
     return minted, notices
+
+
+def _what_is_known(
+    holder: Holder, kept: Kept, minted: Minted, notices: LoginNotices, audit: AuditLog
+) -> ProcessFacts:
+    return ProcessFacts(
+        holder=holder,
+        kept=kept,
+        minted=minted,
+        notices=notices,
+        audit=audit,
+        leftovers=Leftovers(holder=holder, kept=kept),
+    )
 
 
 def _doors(config: Config, socket_path: Path, asked: Asked) -> tuple[Door, ...]:

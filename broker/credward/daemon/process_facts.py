@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 
+from credward.administering.leftovers import Leftovers
 from credward.audit import AuditLog
 from credward.callers.attestation import attestation_report
 from credward.callers.caller import Ancestor, Caller
@@ -34,12 +35,14 @@ class ProcessFacts:
         minted: Minted,
         notices: LoginNotices,
         audit: AuditLog,
+        leftovers: Leftovers,
     ) -> None:
         self._holder = holder
         self._kept = kept
         self._minted = minted
         self._notices = notices
         self._audit = audit
+        self.leftovers = leftovers
         self._folders = WorkingFolders()
 
     async def wait_for_store(self) -> None:
@@ -84,6 +87,7 @@ class ProcessFacts:
             *self._kept.opened_store.warnings(),
             *([unsaved.message] if unsaved else []),
             *self._notices.warnings(),
+            *self.leftovers.warnings(),
         ]
 
     def attestation(self, caller: Caller) -> str:

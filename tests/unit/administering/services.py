@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from credward.administering.choosing import ChoiceFile
+from credward.administering.leftovers import Leftovers
 from credward.audit import AuditLog
 from credward.callers.caller import Caller, Executable
 from credward.config import Config, CredentialConfig
@@ -134,6 +135,7 @@ class Services:
                     minted=minted,
                     notices=notices,
                     audit=self.audit,
+                    leftovers=Leftovers(holder=self, kept=side.kept),
                 ),
                 audit=self.audit,
                 reload=lambda: self.config,

@@ -25,8 +25,9 @@ async def test_a_secret_that_no_credential_uses_is_a_warning(services: Services)
     services.side.opened_store.shut()
     locked = await services.asked.status.statuses(PERSON)
 
-    assert [each for each in seen.warnings if each.startswith("secret ")] == [
+    (warning,) = [each for each in seen.warnings if each.startswith("secret ")]
+    assert warning == (
         'secret "spare-key" is kept, but no credential uses it: '
         "run credward secret rm spare-key to forget it"
-    ]
+    )
     assert not [each for each in locked.warnings if each.startswith("secret ")]

@@ -56,7 +56,7 @@ async def test_secrets_of_the_store(services: Services) -> None:
     for wrong in ("", "x" * 32_769):
         await refusal(manage.set_secret(PERSON, "key", Secret(wrong)), Kind.BAD_REQUEST)
     assert await manage.set_secret(PERSON, "key", Secret("sk-1"))
-    assert await manage.secrets(AGENT) == [("key", None)]
+    assert await manage.secrets(AGENT) == [("key", None, False)]
     await refusal(manage.allow_secret(AGENT, "key"), Kind.DENIED)
     await refusal(manage.allow_secret(PERSON, "none"), Kind.UNKNOWN_CREDENTIAL)
     await refusal(manage.allow_secret(PERSON, "key"), Kind.BAD_REQUEST)

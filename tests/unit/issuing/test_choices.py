@@ -123,9 +123,7 @@ def test_one_choice_replaces_another_for_the_same_place_only() -> None:
         ),
     ],
 )
-def test_a_choice_of_what_is_not_configured_is_told(
-    choice: Choice, text: str, words: str
-) -> None:
+def test_a_choice_of_what_is_not_configured_is_told(choice: Choice, text: str, words: str) -> None:
     """With where it was made, and what to type."""
     (warning,) = Choices(made=(choice,)).warnings(config("home"))
 

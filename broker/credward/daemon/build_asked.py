@@ -16,6 +16,7 @@ from credward.administering.choosing import ChoiceFile, ChoosingService
 from credward.administering.daemon_service import DaemonService
 from credward.administering.grant_service import GrantService
 from credward.administering.idle_lock import IdleLock
+from credward.administering.leftovers import Leftovers
 from credward.administering.locking import Locking
 from credward.administering.login_service import LoginService
 from credward.administering.manage_service import ManageService
@@ -124,7 +125,10 @@ def build_asked(
         store=store,
         locking=locking,
         daemon=DaemonService(
-            gate=gate, audit=process.audit, leftovers=process.facts.leftovers, reload=process.reload
+            gate=gate,
+            audit=process.audit,
+            leftovers=Leftovers(holder=holder, kept=kept),
+            reload=process.reload,
         ),
         manage=ManageService(grants=grants, logins=logins, store=store, choosing=choosing),
         login_sessions=sessions,

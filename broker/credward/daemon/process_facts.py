@@ -42,7 +42,7 @@ class ProcessFacts:
         self._minted = minted
         self._notices = notices
         self._audit = audit
-        self.leftovers = leftovers
+        self._leftovers = leftovers
         self._folders = WorkingFolders()
 
     async def wait_for_store(self) -> None:
@@ -87,7 +87,7 @@ class ProcessFacts:
             *self._kept.opened_store.warnings(),
             *([unsaved.message] if unsaved else []),
             *self._notices.warnings(),
-            *self.leftovers.warnings(),
+            *self._leftovers.warnings(),
         ]
 
     def attestation(self, caller: Caller) -> str:

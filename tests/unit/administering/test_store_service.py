@@ -95,5 +95,5 @@ async def test_a_secret_that_is_in_its_file_again_is_given_back_no_more(services
     await refusal(manage.give_back(PERSON, "key"), Kind.BAD_REQUEST)
     await refusal(manage.remove_origin(PERSON, "none"), Kind.UNKNOWN_CREDENTIAL)
 
-    assert await manage.secrets(PERSON) == [("key", None)]
+    assert await manage.secrets(PERSON) == [("key", None, False)]
     assert "secret-origin-removed" in services.outcomes()

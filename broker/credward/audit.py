@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -47,7 +47,10 @@ class AuditCaller(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One decision; *time* is Unix seconds, *token_id* a hash, *upstream_id* the vendor's name."""
+    """One decision; *time* is Unix seconds, *token_id* a hash, *upstream_id* the vendor's name.
+
+    *variables*: which of those that credward knows in the caller's environment made it a denial.
+    """
 
     time: float
     action: str
@@ -57,6 +60,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     caller: AuditCaller
     kind: str | None = None
     rule: str | None = None
+    variables: list[str] = []
     token_id: str | None = None
     upstream_id: str | None = None
     request_id: str | None = None
@@ -73,6 +77,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         outcome: str,
         kind: str | None = None,
         rule: str | None = None,
+        variables: Sequence[str] = (),
         token_id: str | None = None,
         upstream_id: str | None = None,
         request_id: str | None = None,
@@ -99,6 +104,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             ),
             kind=kind,
             rule=None if rule is None else _shown(rule),
+            variables=[_shown(each) for each in variables],
             token_id=None if token_id is None else _shown(token_id),
             upstream_id=None if upstream_id is None else _shown(upstream_id),
             request_id=request_id,

@@ -104,8 +104,9 @@ class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
     next one is minted without a request, null if it needs one. *last_asked_by*: the name of the
     harness or program that asked last; it works in the folder *last_asked_in*, null if unknown.
     *denied_at*: when a token of it was last denied, to *denied_to* in *denied_in*; *denied_by* is
-    the rule, null if none permits it or the caller belongs to another user. *denied_last*: nobody
-    was served since then.
+    the rule, null if none permits it or the caller belongs to another user, and *denied_because*
+    what the caller was told, null if that belongs to another user. *denied_last*: nobody was served
+    since then.
     *doubt*: why its token, which is still handed out, is probably refused where it is used.
     *asks*, *mints*, *failures* (mints that failed) and *waits* (asks that waited for a mint) count
     since the daemon's start.
@@ -134,6 +135,7 @@ class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
     denied_in: str | None = None
     denied_by: str | None = None
     denied_last: bool = False
+    denied_because: str | None = None
     asks: int = 0
     mints: int = 0
     failures: int = 0

@@ -155,6 +155,7 @@ def test_an_issuer_is_asked_before_its_block_stays(
         assert done.returncode in {75, 76, 78}
         assert said in done.stderr
         assert "add it with --keep" in done.stderr
+        assert "config edit" not in done.stderr
         assert daemon.config_file.read_bytes() == before
         kept = cli(daemon, "add", "x", "--keep", *words)
 
@@ -470,9 +471,9 @@ def test_a_file_that_changed_since_keeps_its_changes(daemon: RunningDaemon) -> N
 def test_undo_all_tells_of_keys_and_puts_them_back(daemon: RunningDaemon) -> None:
     """What uninstalls would lose them; the credential goes on working until it is removed."""
     rc, text, key = take_out(daemon)
-    told = cli(daemon, "setup", "--undo", "--all")
+    told = cli(daemon, "setup", "--undo", "--all", "--yes")
     lost = cli(daemon, "secret", "rm", "claude-key")
-    done = cli(daemon, "setup", "--undo", "--all", "--put-back")
+    done = cli(daemon, "setup", "--undo", "--all", "--yes", "--put-back")
 
     note = f'the key taken out of {rc}:2 is in the store, as "claude-key"'
     assert f"{note}: credward setup --undo --all --put-back puts it back" in told.stdout
@@ -594,8 +595,11 @@ def test_a_typed_key_is_not_shown_and_a_refused_one_is_not_kept(daemon: RunningD
     with OnTerminal(daemon, "add") as terminal:
         choose(terminal, "a key that you type")
         terminal.answer("Name of the credential", "mine")
-        terminal.answer("Address of your gateway", "")
         terminal.answer("The key (not shown)", f"sk-ant-oat01-{canary('typed')}")
+        terminal.answer("Address of your gateway", "not-a-url")
+        terminal.wait_for("is not a base URL")
+        assert '"not-a-url"' not in terminal.text
+        terminal.answer("Address of your gateway", "")
         terminal.wait_for("Add mine?")
         terminal.type("y\n")
         terminal.wait_for("perhaps a subscription login")
@@ -661,6 +665,30 @@ def test_a_program_of_codex_is_taken_over(daemon: RunningDaemon, program: MintPr
     assert "base_url" not in written(daemon)["corp"]
     got = cli(daemon, "get", "corp")
     assert got.stdout.startswith("opaque-")
+
+
+def test_an_issuer_that_is_written_otherwise_loses_no_answer(
+    daemon: RunningDaemon, upstream: OAuthServer
+) -> None:
+    """The spelling of the server is offered; no command is named that would edit no block."""
+    with OnTerminal(daemon, "add", "corp") as terminal:
+        choose(terminal, "an OIDC issuer (you type it)")
+        terminal.answer("Issuer", f"{upstream.issuer}/")
+        terminal.answer("Client id", "client")
+        terminal.answer("Scope", "")
+        terminal.answer("Address of your gateway", "")
+        terminal.wait_for("Add corp?")
+        terminal.type("\n")
+        terminal.wait_for(f"The server calls its issuer {upstream.issuer}. Use that?")
+        terminal.type("\n")
+        terminal.wait_for("Add corp?")
+        terminal.type("\n")
+        terminal.wait_for("Log in now (credward login corp)?")
+        terminal.type("n\n")
+        assert terminal.end() == 0
+
+    assert "credward config edit" not in terminal.text
+    assert written(daemon)["corp"]["issuer"] == upstream.issuer
 
 
 def test_a_login_is_offered_where_one_is_needed(

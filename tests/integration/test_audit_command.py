@@ -24,7 +24,8 @@ def test_the_last_decisions_are_shown(start_daemon: DaemonFactory) -> None:
     one = cli(daemon, "audit", "tail", "gateway", "--lines", "1").stdout
     raw = [json.loads(each) for each in cli(daemon, "audit", "tail", "--json").stdout.splitlines()]
 
-    assert [" issued    gateway token to " in each for each in shown] == [True, False, True], shown
+    of_gateway = [" issued            gateway token to " in each for each in shown]
+    assert of_gateway == [True, False, True], shown
     assert one.count("\n") == 1
     assert shown[-1] in one
     assert [each["credential"] for each in raw] == ["gateway", "search", "gateway"]
@@ -46,7 +47,7 @@ def test_what_comes_is_shown_when_it_comes(start_daemon: DaemonFactory) -> None:
             for _ in range(2):
                 daemon.get("gateway")
                 daemon.get("search")
-                assert " issued    search token to " in watching.stdout.readline()
+                assert " issued            search token to " in watching.stdout.readline()
                 log = daemon.state_dir / "audit.log"
                 log.rename(log.with_suffix(".1"))
                 daemon.send(signal.SIGHUP)

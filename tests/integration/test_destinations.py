@@ -55,12 +55,31 @@ def test_the_last_denial_is_shown_until_somebody_is_served(
 
     assert line.startswith('"gateway" was last denied to ')
     assert "(base-url)" in line
-    assert line.endswith("ago: run credward audit tail gateway")
-    assert detail.endswith("ago: run credward audit tail gateway")
-    assert "base-url" in cli(daemon, "audit", "tail", "gateway").stdout
+    told = denied.stderr.strip().removeprefix("credward: ")
+    assert told.startswith('"gateway" is for ')
+    assert line.endswith(f"ago: {told}")
+    assert detail.endswith(f"ago: {told}")
+    assert "denied (base-url)" in cli(daemon, "audit", "tail", "gateway").stdout
     assert cli(daemon, "get", "gateway", "--base-url", GATEWAY).returncode == 0
     assert "was last denied" not in cli(daemon, "status").stdout
     assert "last denied:" in cli(daemon, "status", "gateway").stdout
+
+
+def test_what_is_between_is_named_by_status_and_audit(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """Status has the sentence that the caller got, audit the variable, which is a name of ours."""
+    daemon = start_daemon(program.block("gateway", base_url=f'"{GATEWAY}"'))
+    there = {"ANTHROPIC_BASE_URL": GATEWAY, "HTTPS_PROXY": "http://proxy.corp:3128"}
+    denied = cli(daemon, "get", "gateway", **there)
+    told = denied.stderr.strip().removeprefix("credward: ")
+
+    assert denied.returncode == 77
+    assert "HTTPS_PROXY set to proxy.corp:3128" in told
+    assert f"(proxy), 0s ago: {told}" in cli(daemon, "status").stdout.replace("1s ago", "0s ago")
+    tail = cli(daemon, "audit", "tail", "gateway").stdout
+    assert tail.rstrip().endswith("denied (proxy HTTPS_PROXY)")
+    assert "proxy.corp" not in (daemon.state_dir / "audit.log").read_text()
 
 
 def test_s15_a_token_for_one_service_goes_to_its_hosts_only(

@@ -521,6 +521,30 @@ def test_a_set_up_of_one_folder_works_from_the_second_run_on(
     assert elsewhere.returncode == 77
 
 
+def test_what_doctor_foresees_is_not_shown_as_a_denial(bench: Bench) -> None:
+    """It does not run a helper that would be refused, so status shows nobody's question."""
+    bench.variables(ANTHROPIC_BASE_URL="https://evil.example")
+    found = bench.run("doctor", "gateway")
+    shown = bench.run("status")
+
+    assert found.returncode == 77
+    assert "to https://evil.example, but" in found.stdout
+    assert "denied" not in shown.stdout
+
+
+def test_a_folder_of_settings_that_hides_the_set_up_is_named(bench: Bench) -> None:
+    """The usual file is set up, but Claude Code does not read it."""
+    other = bench.daemon.home / "cc"
+    bench.environ["CLAUDE_CONFIG_DIR"] = str(other)
+    found = bench.run("doctor", "gateway")
+
+    assert (
+        f"CLAUDE_CONFIG_DIR is set, so Claude Code reads {other}/settings.json, which has no "
+        "helper: unset CLAUDE_CONFIG_DIR, or run credward setup claude-code gateway\n"
+    ) in found.stdout
+    assert bench.run("doctor", "gateway", "--fix", "--yes").returncode == 0
+
+
 def test_a_folder_cannot_have_its_programs_run(bench: Bench) -> None:
     """Its variables reach neither the shell nor the helper that doctor runs."""
     trap = bench.daemon.home / "trap"

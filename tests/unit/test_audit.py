@@ -50,7 +50,7 @@ def test_a8_there_is_no_field_for_a_secret() -> None:
     """A8: ids only, and names from outside are bounded."""
     assert set(AuditEntry.__struct_fields__) == {
         "time", "action", "credential", "format", "outcome", "caller", "kind", "rule",
-        "token_id", "upstream_id", "request_id",
+        "token_id", "upstream_id", "request_id", "variables",
     }  # fmt: skip
     assert len(entry("x" * 500).credential) == 64
 

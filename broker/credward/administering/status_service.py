@@ -243,6 +243,7 @@ class StatusService:
             denied_in=denied_in,
             denied_by=denial.rule if denial and ours else None,
             denied_last=denial is not None and denial.last,
+            denied_because=denial.message if denial and ours else None,
             life=view.life,
             login_ends_at=grant.ends_at if grant else None,
             asks=self._metrics.asks.get(config.name, 0),

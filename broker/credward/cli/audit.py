@@ -18,6 +18,8 @@ __all__ = ["command"]
 
 # How often `--follow` asks (seconds).
 _EVERY = 0.5
+# That of `secret-given-back` (characters).
+_WIDEST = 17
 _COLOURS = {"denied": "red", "failed": "red", "issued": "green"}
 
 
@@ -87,9 +89,10 @@ def _print(line: bytes, *, raw: bool) -> None:
         click.echo(plain(line.decode("utf-8", "replace")))
         return
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.time))
-    outcome = click.style(f"{entry.outcome:9}", fg=_COLOURS.get(entry.outcome))
+    outcome = click.style(f"{entry.outcome:{_WIDEST}}", fg=_COLOURS.get(entry.outcome))
     what = entry.format if entry.action == "Issue" else entry.action.lower()
-    why = " ".join(each for each in (entry.kind, entry.rule and f"({entry.rule})") if each)
+    cause = " ".join(filter(None, [entry.rule, *entry.variables]))
+    why = " ".join(filter(None, [entry.kind, cause and f"({cause})"]))
     text = f"{when}  {outcome} {entry.credential} {what} to {_who(entry)}"
     click.echo(text + (f"  {plain(why)}" if why else ""))
 

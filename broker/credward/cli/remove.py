@@ -25,7 +25,7 @@ from credward.cli.setup.putting_back import (
 )
 from credward.cli.setup.settings_file import diff
 from credward.cli.setup.taken_out import TakenOut, forget
-from credward.cli.setup.undo import set_ups_of, undo_all
+from credward.cli.setup.undo import set_ups_of, undo_all, undo_diffs
 from credward.cli.start import paths, reach
 from credward.client import Client
 from credward.config import Config, CredentialConfig, load_config
@@ -199,6 +199,8 @@ def _show(plan: _Plan) -> None:
         click.echo(f"also removes its signing key: {plan.signing_key}")
     for target in plan.set_ups:
         click.echo(f"also removes our settings of Claude Code from {target}")
+    for each in undo_diffs(plan.set_ups):
+        click.echo(each, nl=False)
 
 
 def _confirm(plan: _Plan, *, may_ask: bool) -> None:

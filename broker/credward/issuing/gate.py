@@ -27,7 +27,7 @@ from credward.issuing.asking import (
 from credward.issuing.authorized import Authorized
 from credward.issuing.choices import Choices, Chosen, chooser
 from credward.issuing.recording import Denial, Recorder
-from credward.policy.base_url import check_base_url
+from credward.policy.base_url import Refusal, check_base_url
 from credward.policy.engine import Decision, PolicyEngine, Resource
 from credward.policy.redirects import check_folder
 from credward.tokens import TokenRequest
@@ -207,25 +207,43 @@ class Gate:
     def _check_destination(self, authorized: Authorized) -> None:
         """Raise `denied` if the token would go to a host that it is not bound to."""
         credential, token_request = authorized.credential, authorized.token_request
-        rule, reason = "base-url", _refusal(authorized)
-        if reason is None and (folder := token_request.folder) is not None:
-            rule = "settings-file"
+        refusal = _refusal(authorized)
+        if refusal is None and (folder := token_request.folder) is not None:
             reason = check_folder(
                 credential.base_urls, credential.allowed_flags, folder, name=credential.name
             )
-        if reason is not None:
-            self._denied(
-                authorized.action, credential.name, token_request.format, authorized.caller, rule
+            if reason is not None:
+                refusal = Refusal(reason=reason, rule="settings-file", variables=())
+        if refusal is not None:
+            raise self._denied(
+                authorized.action,
+                credential.name,
+                token_request.format,
+                authorized.caller,
+                refusal.rule,
+                f'"{credential.name}" {refusal.reason}',
+                variables=refusal.variables,
             )
-            raise BrokerError(Kind.DENIED, f'"{credential.name}" {reason}')
 
     def _denied(
-        self, action: str, credential: str, format_name: str, caller: Caller, rule: str | None
-    ) -> None:
-        denial = self._recorder.denied(action, credential, format_name, caller, rule)
+        self,
+        action: str,
+        credential: str,
+        format_name: str,
+        caller: Caller,
+        rule: str | None,
+        message: str,
+        *,
+        variables: tuple[str, ...] = (),
+    ) -> BrokerError:
+        """Record a denial and return it as an error."""
+        denial = self._recorder.denied(
+            action, credential, format_name, caller, rule, variables=variables, message=message
+        )
         # Of names that do not exist there are too many.
         if action == "Issue" and credential in self.config.credentials:
             self._denials[credential] = denial
+        return BrokerError(Kind.DENIED, message)
 
     def _require(
         self,
@@ -280,8 +298,9 @@ class Gate:
                 "this version does not support: remove that from the policy"
             )
         rule = decision.rules[0] if decision.rules else None
-        self._denied(action, resource.credential, format_name, caller, rule)
-        raise BrokerError(Kind.DENIED, f"{subject} {reason}")
+        raise self._denied(
+            action, resource.credential, format_name, caller, rule, f"{subject} {reason}"
+        )
 
 
 def _by_claude_code(caller: Caller, token_request: TokenRequest) -> bool:
@@ -293,7 +312,7 @@ def _by_claude_code(caller: Caller, token_request: TokenRequest) -> bool:
     )
 
 
-def _refusal(authorized: Authorized) -> str | None:
+def _refusal(authorized: Authorized) -> Refusal | None:
     """Return why the token must not go where the caller says, None if it may.
 
     Claude Code does not follow an option in its helper's line: what its environment says counts
@@ -318,4 +337,4 @@ def _refusal(authorized: Authorized) -> str | None:
         )
         for place in places
     )
-    return next((reason for reason in found if reason is not None), None)
+    return next((refusal for refusal in found if refusal is not None), None)

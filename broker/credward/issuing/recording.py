@@ -22,12 +22,14 @@ class Denial(msgspec.Struct, frozen=True, kw_only=True):
     """Who was denied something, when (Unix seconds), and by which rule, None: no rule permits.
 
     *last*: nobody was served since.
+    *message* is what the caller was told; it may hold what the caller said of itself.
     """
 
     at: float
     caller: Caller
     rule: str | None
     last: bool = True
+    message: str = ""
 
 
 class Recorder:
@@ -38,9 +40,17 @@ class Recorder:
         self._audit = audit
 
     def denied(
-        self, action: str, credential: str, format_name: str, caller: Caller, rule: str | None
+        self,
+        action: str,
+        credential: str,
+        format_name: str,
+        caller: Caller,
+        rule: str | None,
+        *,
+        variables: tuple[str, ...] = (),
+        message: str = "",
     ) -> Denial:
-        """Record that policy said no."""
+        """Record that policy said no; *variables* are names of ours, *message* is not recorded."""
         now = self._clock.now()
         self._audit.record(
             AuditEntry.of(
@@ -52,9 +62,10 @@ class Recorder:
                 outcome="denied",
                 kind=Kind.DENIED.slug,
                 rule=rule,
+                variables=variables,
             )
         )
-        return Denial(at=now, caller=caller, rule=rule)
+        return Denial(at=now, caller=caller, rule=rule, message=message)
 
     def failed(self, authorized: Authorized, kind: Kind) -> None:
         """Record that an allowed request got no token."""

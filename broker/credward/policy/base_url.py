@@ -9,11 +9,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection, Sequence
 
+import msgspec
+
 from credward.settings.checks import origin_of
 from credward.settings.client_flags import allows
 from credward.tokens import ClientFlag
 
-__all__ = ["check_base_url", "listed", "remedy", "shown", "written"]
+__all__ = ["Refusal", "check_base_url", "listed", "remedy", "shown", "written"]
 
 # If the caller does not name the variable.
 _VARIABLES = {
@@ -25,6 +27,14 @@ _VARIABLES = {
 _LONGEST = 160
 
 
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a token is not handed out: the *rule*, and the *variables* of the caller that count."""
+
+    reason: str
+    rule: str
+    variables: tuple[str, ...]
+
+
 def check_base_url(
     base_urls: Sequence[str],
     allowed_flags: Collection[str],
@@ -34,7 +44,7 @@ def check_base_url(
     name: str = "NAME",
     by_claude_code: bool = False,
     switches: Sequence[str] = (),
-) -> str | None:
+) -> Refusal | None:
     """Return why the token must not go there, None if it may; *name* is for the command to type.
 
     *by_claude_code*: it asks for itself, so its settings say where it will send the token.
@@ -57,21 +67,35 @@ def check_base_url(
             if by_claude_code
             else f"add --base-url {base_urls[0]} if you send it there"
         )
-    if client_base_url is None:
-        return f"{only}, and {unclear}: {add}"
-    origin = origin_of(client_base_url)
-    if origin is None:
-        return f"{only}, and the caller's base URL is invalid: {add}"
-    if origin not in {origin_of(each) for each in base_urls}:
-        return f"{only}, not for {written(origin)}: {add}"
+    if (where := _elsewhere(base_urls, client_base_url, unclear)) is not None:
+        rule = "client-switch" if switches else "base-url"
+        return Refusal(reason=f"{only}, {where}: {add}", rule=rule, variables=tuple(switches))
     by_word = {each.word: each for each in sorted(client_flags, key=_order, reverse=True)}
     refused = [each for word, each in sorted(by_word.items()) if not allows(allowed_flags, word)]
-    if refused:
-        described = " and ".join(_described(each) for each in refused)
-        them = "it" if len(refused) == 1 else "them"
-        command = remedy(refused, name, own=True)
-        return f"is not handed out to a caller with {described}: unset {them}, or {command}"
-    return None
+    return _between(refused, name) if refused else None
+
+
+def _elsewhere(base_urls: Sequence[str], claimed: str | None, unclear: str) -> str | None:
+    """Return where else a token would go, as the end of a sentence; None if to *base_urls*."""
+    if claimed is None:
+        return f"and {unclear}"
+    origin = origin_of(claimed)
+    if origin is None:
+        return "and the caller's base URL is invalid"
+    return None if origin in map(origin_of, base_urls) else f"not for {written(origin)}"
+
+
+def _between(refused: Sequence[ClientFlag], name: str) -> Refusal:
+    """Return the refusal of what is between the caller and its server."""
+    described = " and ".join(_described(each) for each in refused)
+    them = "it" if len(refused) == 1 else "them"
+    command = remedy(refused, name, own=True)
+    kinds = dict.fromkeys(each.word.partition("=")[0] for each in refused)
+    return Refusal(
+        reason=f"is not handed out to a caller with {described}: unset {them}, or {command}",
+        rule=" ".join(kinds),
+        variables=tuple(dict.fromkeys(each.variable for each in refused if each.variable)),
+    )
 
 
 def remedy(flags: Sequence[ClientFlag], name: str, *, own: bool = False) -> str:

@@ -69,8 +69,9 @@ def check_base_urls(base_urls: tuple[str, ...]) -> None:
     for url in base_urls:
         if origin_of(url) is None:
             raise ValueError(
-                f'"{url}" is not a base URL: write one such as "https://llm.example.com", with '
-                "nothing but scheme, host, port and path"
+                # Not quoted: it may be a key in the wrong place, or hold a password.
+                "what is given as base_url is not a base URL: write one such as "
+                '"https://llm.example.com", with nothing but scheme, host, port and path'
             )
         bare = url.rstrip("/")
         if bare.endswith(_MESSAGES):

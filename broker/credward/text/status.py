@@ -200,14 +200,14 @@ def _asked(status: CredentialStatus, viewer: Viewer, now: float) -> str | None:
 
 
 def _denied(status: CredentialStatus, viewer: Viewer, now: float) -> str | None:
-    """Return to whom it was last denied, and the command that tells why; None: to nobody."""
+    """Return to whom it was last denied, and why, else what tells why; None: to nobody."""
     if status.denied_at is None:
         return None
     whom = status.denied_to or "somebody"
     folder = "" if status.denied_in is None else f" in {viewer.short(status.denied_in)}"
     rule = "" if status.denied_by is None else f" ({status.denied_by})"
-    when = _ago(status.denied_at, now)
-    return f"to {whom}{folder}{rule}, {when}: run credward audit tail {status.name}"
+    why = status.denied_because or f"run credward audit tail {status.name}"
+    return f"to {whom}{folder}{rule}, {_ago(status.denied_at, now)}: {why}"
 
 
 def _doubtful(listed: StatusList) -> Container[str]:

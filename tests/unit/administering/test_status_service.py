@@ -103,7 +103,7 @@ async def test_a_denial_is_seen_by_its_user_in_full_and_by_others_in_part(
     ]
 
     assert (seen.denied_at, seen.denied_to) == (services.clock.now(), "credward")
-    assert (seen.denied_in, seen.denied_by) == (None, None)
+    assert (seen.denied_in, seen.denied_by, seen.denied_because) == (None, None, None)
 
 
 async def test_counters_and_states_for_scrapers(services: Services) -> None:

@@ -234,13 +234,16 @@ def test_a_login_that_failed_is_shown_in_the_detail() -> None:
 def test_a_denial_is_said_below_the_table_until_somebody_is_served() -> None:
     """Then only in the detail: to whom, where, by which rule, when, and what tells more."""
     one = replace(
-        ONE, denied_at=70.0, denied_to="codex", denied_in="/h/ada/x", denied_by="base-url"
+        replace(ONE, denied_at=70.0, denied_to="codex", denied_in="/h/ada/x"),
+        denied_by="base-url",
+        denied_because='"gateway" is for a only',
     )
-    words = "to codex in ~/x (base-url), 30s ago: run credward audit tail gateway"
+    words = 'to codex in ~/x (base-url), 30s ago: "gateway" is for a only'
     newer = StatusList(
         now=100.0, pid=1, credentials=[replace(one, denied_at=90.0, denied_last=True)]
     )
     never = replace(one, denied_in=None, denied_by=None, denied_last=True)
+    never = replace(never, denied_because=None)
 
     assert [*problems(StatusList(now=100.0, pid=1, credentials=[one]), ADA)] == []
     assert f"last denied:    {words}" in [

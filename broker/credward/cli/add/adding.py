@@ -37,6 +37,8 @@ __all__ = ["Added", "Options", "Plan", "add", "carry_out", "plan", "tell", "tell
 
 # How long the files that the environment names may take (seconds).
 _PATIENCE = 4.0
+# The end of what the daemon says about a block.
+_EDIT = " (credward config edit)"
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,10 +194,8 @@ def tell(added: Added, options: Options, *, with_next: bool = True) -> int:
     name, failure = change.name, trial.failure
     if failure is not None and trial.taken_back:
         _complain(trial)
-        click.echo(
-            f"{change.file} is as before: correct that and add it again, or add it with --keep",
-            err=True,
-        )
+        left = f"{change.file} is as before" if change.existed else "no file was made"
+        click.echo(f"{left}: correct that and add it again, or add it with --keep", err=True)
         return failure.kind.exit_code
     done = "unchanged" if change.before == change.after else "changed"
     click.echo(f"{change.file}: {done if change.replaces else 'added'} {name}")
@@ -219,7 +219,11 @@ def tell(added: Added, options: Options, *, with_next: bool = True) -> int:
 
 def _complain(trial: Trial) -> None:
     assert trial.failure is not None
-    click.echo(f"credward: {plain(trial.failure.message)}", err=True)
+    message = plain(trial.failure.message)
+    if trial.taken_back:
+        # There is no block to edit.
+        message = message.removesuffix(_EDIT)
+    click.echo(f"credward: {message}", err=True)
     if trial.said:
         click.echo(f"the program said: {plain(trial.said)}", err=True)
 
@@ -267,7 +271,8 @@ def _shell_is_refused(credential: CredentialConfig) -> bool:
         # The file of an authority does not answer: then `get` gets nothing either.
         return True
     place = next(iter(credential.base_urls), None)
-    return bool(check_base_url(credential.base_urls, credential.allowed_flags, place, flags))
+    refusal = check_base_url(credential.base_urls, credential.allowed_flags, place, flags)
+    return refusal is not None
 
 
 def _facts(added: Added) -> dict[str, Any]:

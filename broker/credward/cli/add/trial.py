@@ -18,7 +18,7 @@ from credward.cli.start import client_of, paths, reach
 from credward.client import Client
 from credward.errors import BrokerError, Failure, Kind
 
-__all__ = ["Trial", "Written", "tried", "what_next"]
+__all__ = ["Trial", "Written", "issuer_named", "tried", "what_next"]
 
 # How long a mint may take (seconds), and the answer.
 _MINT, _ANSWER = 35.0, 40.0
@@ -37,6 +37,7 @@ _OF_SERVERS = frozenset(
 )
 # A command of ours mends it, and the block stays as it is.
 _MENDED = re.compile(r"\brun (credward (?:login|unlock|secret (?:set|allow))\b[^,;:()]*)")
+_OTHER_ISSUER = re.compile(r'names another issuer in its metadata: set issuer = "([^"]+)"')
 # For every other kind: the block stays, and this comes next. What the next command is depends on
 # whether the daemon has the new configuration already.
 _IN_FORCE = {
@@ -152,6 +153,12 @@ def _unfit(client: Client, name: str) -> Failure | None:
 def _fits(failure: Failure) -> bool:
     """Return whether the block may be right although a mint ended with *failure*."""
     return failure.kind not in _WRONG or _MENDED.search(failure.message) is not None
+
+
+def issuer_named(failure: Failure) -> str | None:
+    """Return how the login server writes its issuer, if that is the only thing that is wrong."""
+    found = _OTHER_ISSUER.search(failure.message)
+    return None if found is None else found[1]
 
 
 def what_next(name: str, trial: Trial) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import click
+import msgspec
 
 from credward.cli.add.adding import Added, Options, carry_out, plan, tell, tell_next
 from credward.cli.add.block import Wanted, full_program
@@ -22,6 +23,7 @@ from credward.cli.add.choices import find_choices, general_choices
 from credward.cli.add.listing import configured
 from credward.cli.add.present import answer_now, block_now, is_of, other_words, program_now
 from credward.cli.add.take_over import Store, end_leftover, end_script, free_secret_name, noted
+from credward.cli.add.trial import Trial, issuer_named
 from credward.cli.hidden_prompt import hidden_prompt
 from credward.errors import Kind
 from credward.tokens import Secret
@@ -42,13 +44,13 @@ def ask(name: str | None, options: Options) -> None:
     block = block_now(name)
     if not is_of(choice, block):
         block = {}
+    secret = None if choice.moves is None else choice.moves.secret or _ask_key()
     program = _ask_program(program_now(block)) if choice.program is None else choice.program
     answers = [(each.key, _ask_question(each, block)) for each in choice.questions]
     words = [*choice.words, *((key, answer) for key, answer in answers if answer)]
     words += other_words(choice, block)
     store = None
-    if choice.moves is not None:
-        secret = choice.moves.secret or _ask_key()
+    if choice.moves is not None and secret is not None:
         origin = choice.moves.origin
         store = Store(
             name=free_secret_name(name),
@@ -74,12 +76,27 @@ def _carry_out(choice: Choice, wanted: Wanted, store: Store | None, options: Opt
         f"{'Replace' if change.replaces else 'Add'} {wanted.name}?", abort=True, default=True
     )
     added = carry_out(change, options, store=store)
+    again = _corrected(wanted, added.trial) if added.trial.taken_back and store is None else None
+    if again is not None:
+        _carry_out(choice, again, store, options)
+        return
     code = tell(added, options, with_next=choice.script is None)
     if added.trial.taken_back:
         sys.exit(code)
     if choice.moves is not None and store is not None and added.trial.minted is not None:
         end_leftover(choice.moves, store)
     _go_on(choice, added, code)
+
+
+def _corrected(wanted: Wanted, trial: Trial) -> Wanted | None:
+    """Return *wanted* with the issuer as its server writes it, if that is agreed to."""
+    other = trial.failure and issuer_named(trial.failure)
+    if not other or "issuer" not in dict(wanted.words):
+        return None
+    if not click.confirm(f"The server calls its issuer {other}. Use that?", default=True):
+        return None
+    words = tuple((key, other if key == "issuer" else word) for key, word in wanted.words)
+    return msgspec.structs.replace(wanted, words=words)
 
 
 def _go_on(choice: Choice, added: Added, code: int) -> None:

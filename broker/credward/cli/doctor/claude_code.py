@@ -15,8 +15,9 @@ from credward.cli.doctor.helper_line import Fault, fault_of, program_of
 from credward.cli.doctor.levels import fix_for, remove, set_up_again, unset, where
 from credward.cli.doctor.rivals import RIVALS, sent_instead
 from credward.cli.output import format_duration
-from credward.cli.setup.claude_code import BASE_URL, TTL, kept_for, misfit
+from credward.cli.setup.claude_code import BASE_URL, TTL, kept_for, misfit, settings_paths
 from credward.cli.setup.claude_code_merged import Level, Merged, read_merged
+from credward.cli.setup.recognising import recognised
 from credward.config import CredentialConfig
 from credward.errors import Kind
 from credward.paths import environment
@@ -26,6 +27,7 @@ from credward.policy.destinations import CLIENTS, is_yes, switched_on
 __all__ = ["check_claude_code"]
 
 _CHECK = "Claude Code"
+_HOME = "CLAUDE_CONFIG_DIR"
 _LOGIN_ONLY = ("forceLoginMethod", "forceLoginOrgUUID")
 _SWITCHES = {
     each.switch: each.switch.replace("_USE_", "_SKIP_") + "_AUTH" for each in CLIENTS if each.switch
@@ -64,6 +66,13 @@ def _not_set_up(known: Known, credential: CredentialConfig, merged: Merged) -> I
         return
     command = f"run credward setup claude-code {credential.name}"
     environ = merged.environment()
+    if (moved := _moved_away(merged)) is not None:
+        known.astray = True
+        text = f"{_HOME} is set, so Claude Code reads {moved}, which has no helper: "
+        text += f"unset {_HOME}, or {command}"
+        fix = ("setup", "claude-code", credential.name)
+        yield fail(_CHECK, text, Kind.FIX_CONFIGURATION, fix)
+        return
     if (left := _left_over(credential, merged)) is not None:
         known.astray = True
         variable, level = left
@@ -82,6 +91,15 @@ def _not_set_up(known: Known, credential: CredentialConfig, merged: Merged) -> I
         yield fail(_CHECK, text, Kind.DENIED, ("setup", "claude-code", credential.name))
     else:
         yield fail(_CHECK, f'has no helper, and "{credential.name}" {refused}', Kind.DENIED)
+
+
+def _moved_away(merged: Merged) -> Path | None:
+    """Return the user's file that a variable names, if the usual one is set up and not that."""
+    if not merged.shell.get(_HOME):
+        return None
+    usual = settings_paths({**merged.shell, _HOME: ""}, Path.cwd())["user"]
+    meant = settings_paths(merged.shell, Path.cwd())["user"]
+    return meant if usual != meant and recognised(usual) is not None else None
 
 
 def _left_over(credential: CredentialConfig, merged: Merged) -> tuple[str, Level] | None:

@@ -97,7 +97,7 @@ def _wrong_path(credential: CredentialConfig, merged: Merged) -> Iterator[Findin
 def denial_of(credential: CredentialConfig, environ: Mapping[str, str]) -> str | None:
     """Return why the credential is not handed out in this environment, None if it is."""
     claims = read_claims(report(environ, PATIENCE))
-    return check_base_url(
+    refusal = check_base_url(
         credential.base_urls,
         credential.allowed_flags,
         claims.base_url,
@@ -105,6 +105,7 @@ def denial_of(credential: CredentialConfig, environ: Mapping[str, str]) -> str |
         name=credential.name,
         switches=claims.switches,
     )
+    return None if refusal is None else refusal.reason
 
 
 def goes_to(credential: CredentialConfig, environ: Mapping[str, str]) -> bool:

@@ -55,7 +55,8 @@ class Known(msgspec.Struct, kw_only=True):
     *given*: the digest of the token that the credential gives. *shares_files*: the daemon has the
     configuration of this shell. *set_up*: a settings file is meant to run the helper for this
     credential. *astray*: settings run something else, or cannot be read. *line*: the one to try.
-    *unnamed*: the credential of a line that names none. *broken*: the kinds of failures so far.
+    *unnamed*: the credential of a line that names none. *folder_refused*: nothing is handed out in
+    this folder, because of its settings files. *broken*: the kinds of failures so far.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Known(msgspec.Struct, kw_only=True):
     set_up: bool = False
     astray: bool = False
     unnamed: str = DEFAULT_NAME
+    folder_refused: bool = False
     broken: set[Kind] = msgspec.field(default_factory=set)
 
 

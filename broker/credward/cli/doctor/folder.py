@@ -39,6 +39,7 @@ def check_settings_here(known: Known) -> Iterator[Finding]:
         credential.base_urls, credential.allowed_flags, folder, name=credential.name
     )
     if denial is not None:
+        known.folder_refused = True
         yield fail("folder", f'"{credential.name}" {denial}', Kind.DENIED)
     elif not credential.base_urls and (followed := _deciding(folder)):
         text = (

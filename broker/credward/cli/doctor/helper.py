@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from credward import __version__
+from credward.cli.doctor.destination import denial_of
 from credward.cli.doctor.finding import Finding, Known, fail, ok, warn
 from credward.cli.doctor.token import shape_of
 from credward.cli.helper_probe import Build, Probe, build_of, find_helper, probe
@@ -71,6 +72,9 @@ def check_run(known: Known) -> Iterator[Finding]:
     if known.line is not None and known.unnamed != DEFAULT_NAME:
         # A line without a name gets what was chosen for the agent, and we are not one.
         environ["CREDWARD_CREDENTIAL"] = known.unnamed
+    if known.folder_refused or denial_of(credential, environ) is not None:
+        # Reported already; and the daemon would show our own question as a denial.
+        return
     line = known.line or _line(known.helper, credential)
     seen = probe(line, environ, Path.cwd())
     yield from _judge(known, credential, seen)

@@ -39,6 +39,7 @@ __all__ = [
     "managed_path",
     "misfit",
     "ours",
+    "runs_ours",
     "settings_environment",
     "settings_paths",
     "wanted",
@@ -65,6 +66,7 @@ _OTHER_WAYS = {
     Service.FOUNDRY: "CLAUDE_CODE_USE_FOUNDRY and an identity endpoint (IDENTITY_ENDPOINT)",
 }
 # Those of `credward-helper`, as getopt has them.
+_PROGRAM = "credward-helper"
 _OPTIONS = ("format=", "min-remaining=", "cache-ttl=", "timeout=", "base-url=", "no-start")
 # Characters that a shell would change, quoted or not.
 _SHELL_WORDS = frozenset("$`;&|<>()*?[]{}!#~")
@@ -152,7 +154,15 @@ def misfit(credential: CredentialConfig) -> str | None:
 
 def ours(helper: object) -> bool:
     """Return whether we wrote this `apiKeyHelper`."""
-    return isinstance(helper, str) and "credward-helper" in helper
+    return isinstance(helper, str) and _PROGRAM in helper
+
+
+def runs_ours(line: str) -> bool:
+    """Return whether this `apiKeyHelper` runs a program of our helper's name, and nothing more."""
+    if not line.isprintable() or not _SHELL_WORDS.isdisjoint(line):
+        return False
+    words = _words(line)
+    return words is not None and Path(words[0]).name == _PROGRAM and len(words[2]) <= 1
 
 
 def helper_call(line: str, helper: Path) -> HelperCall | None:

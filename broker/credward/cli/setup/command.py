@@ -37,7 +37,7 @@ from credward.cli.setup.putting_back import notes_about, put_back_options
 from credward.cli.setup.replacing import replacing_notes
 from credward.cli.setup.settings_file import Record
 from credward.cli.setup.taken_out import load
-from credward.cli.setup.undo import left_lines, memory_of_claude_code, tell_undone
+from credward.cli.setup.undo import left_lines, memory_of_claude_code, record_of, tell_undone
 from credward.cli.setup.variables import chosen_variables
 from credward.config import CredentialConfig, environment
 from credward.errors import BrokerError, Kind
@@ -52,9 +52,10 @@ __all__ = ["command"]
 )
 @click.option("--undo", is_flag=True, help="With --all: undo the set-up of every tool.")
 @click.option("--all", "everything", is_flag=True, help="Every tool and every file.")
+@click.option("--yes", is_flag=True, help="With --undo: do not ask.")
 @put_back_options
 @click.pass_context
-def command(ctx: click.Context, /, undo: bool, everything: bool, **keys: Any) -> None:
+def command(ctx: click.Context, /, undo: bool, everything: bool, yes: bool, **keys: Any) -> None:
     """Let a tool get its credential from credward."""
     if ctx.invoked_subcommand is not None:
         return
@@ -62,7 +63,7 @@ def command(ctx: click.Context, /, undo: bool, everything: bool, **keys: Any) ->
         if undo or everything:
             raise click.UsageError("--undo and --all go together, or name a tool", ctx)
         raise click.exceptions.NoArgsIsHelpError(ctx)
-    tell_undone(keys["put_back"], although_changed=keys["although_changed"])
+    tell_undone(keys["put_back"], although_changed=keys["although_changed"], yes=yes)
 
 
 @command.command(
@@ -131,7 +132,7 @@ def claude_code_command(name: str, **words: Any) -> None:
     target = target_of(options, files)
     try:
         if options.undo:
-            plan, allowing = plan_undo(target, _record_of(target)), None
+            plan, allowing = plan_undo(target, record_of(target)), None
         else:
             credential = credential_for(name, active=options.active)
             name = credential.name
@@ -140,7 +141,7 @@ def claude_code_command(name: str, **words: Any) -> None:
                 credential,
                 options,
                 shared=is_shared(target, files),
-                earlier=_record_of(target),
+                earlier=record_of(target),
             )
             allowing = _allowing(credential, options, plan, files["user"])
     except UnreadableError as error:
@@ -224,15 +225,16 @@ def _confirm(targets: str, options: Options) -> None:
     click.confirm(f"Change {targets}?", abort=True)
 
 
-def _record_of(target: Path) -> Record | None:
-    return memory_of_claude_code().load().get(str(target))
-
-
 def _carry_out(plan: Plan) -> Path | None:
     """Write the file, remember what we did to it, and return its backup."""
     memory = memory_of_claude_code()
     records, key, backup = memory.load(), str(plan.target), None
-    record = records.get(key) if plan.changes is not None else records.pop(key)
+    record = plan.earlier
+    if plan.changes is None:
+        records.pop(key, None)
+    elif record is not None:
+        # Also if nothing changes: the record may have been lost.
+        records.setdefault(key, record)
     if plan.whole and record is not None:
         settings_file.put_back(plan.target, plan.after, record, records)
     elif plan.changed and plan.after is not None:
@@ -241,7 +243,7 @@ def _carry_out(plan: Plan) -> Path | None:
         backup = replaced.backup
         if plan.changes is not None:
             records[key] = Record.of(record, plan.before, plan.after, plan.changes, replaced)
-    if plan.changes is None or plan.changed:
+    if plan.changes is None or plan.changed or record is not None:
         memory.save(records)
     return backup
 
@@ -256,8 +258,8 @@ def _done(plan: Plan, backup: Path | None) -> Iterator[str]:
         yield f"{plan.target}: {'removed, as before' if plan.after is None else 'as it was before'}"
     else:
         yield f"{plan.target}: changed" + (f", the old one is {backup}" if backup else "")
-        if plan.undoes is not None:
-            yield from left_lines(plan.undoes)
+        if plan.changes is None and plan.earlier is not None:
+            yield from left_lines(plan.earlier)
         else:
             yield "note: with a helper Claude Code bills its API, not a subscription"
 

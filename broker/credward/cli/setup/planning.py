@@ -66,8 +66,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The planned state of the file *target*; *after* None: no file.
 
-    *changes*: what we do; none for an undo, which is of what *undoes* says. *whole*: it becomes
-    exactly the original.
+    *changes*: what we do; none for an undo, which is of what *earlier* says, what we did before.
+    *whole*: it becomes exactly the original.
     """
 
     target: Path
@@ -75,7 +75,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     after: str | None
     changed: bool
     changes: list[Change] | None = None
-    undoes: Record | None = None
+    earlier: Record | None = None
     whole: bool = False
 
     def diff(self) -> str:
@@ -175,7 +175,14 @@ def plan_set_up(
                 f'"{target}" already has an apiKeyHelper: run this again with --replace '
                 "(--undo brings it back)",
             )
-    return Plan(target=target, before=before, after=after, changed=after != before, changes=changes)
+    return Plan(
+        target=target,
+        before=before,
+        after=after,
+        changed=after != before,
+        changes=changes,
+        earlier=earlier,
+    )
 
 
 def plan_undo(target: Path, record: Record | None) -> Plan:
@@ -188,7 +195,7 @@ def plan_undo(target: Path, record: Record | None) -> Plan:
     after, whole = settings_file.undone(target, before, record)
     changed = target.exists() if after is None else after != before
     return Plan(
-        target=target, before=before, after=after, changed=changed, undoes=record, whole=whole
+        target=target, before=before, after=after, changed=changed, earlier=record, whole=whole
     )
 
 

@@ -84,8 +84,11 @@ def test_each_level_is_undone_by_itself(
     assert own.read_text() == '{"env": {"A": "b"}}'
     assert "credward-helper" in settings.read_text()
     run("setup", "claude-code", "demo", "--yes", "--level", "local")
-    ran = run("setup", "--undo", "--all")
+    refused = run("setup", "--undo", "--all")
+    ran = run("setup", "--undo", "--all", "--yes")
 
+    assert (refused.code, refused.out.count("\n@@ ")) == (64, 3)
+    assert refused.err.endswith("run credward setup --undo --all --yes\n")
     assert ran.out.count("as it was before") == 3
     assert tree(home) == was
 

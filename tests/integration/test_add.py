@@ -305,7 +305,7 @@ def test_an_interrupt_anywhere_leaves_nothing(
         code = terminal.interrupt()
 
     assert code == 130
-    assert terminal.text.endswith("credward: stopped\n")
+    assert terminal.text.endswith("credward: cancelled\n")
     assert daemon.config_file.read_bytes() == before
     assert program.mints == 0
 

@@ -310,5 +310,5 @@ def test_ctrl_c_ends_it_as_any_command(folder: Path) -> None:
         os.killpg(process.pid, signal.SIGINT)
         shown, said = process.communicate()
 
-    assert (process.returncode, shown, said) == (130, b"", b"\ncredward: stopped\n")
+    assert (process.returncode, shown, said) == (130, b"", b"\ncredward: cancelled\n")
     assert len(canned.asked) == 1

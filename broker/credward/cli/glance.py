@@ -29,7 +29,7 @@ def print_status(words: list[str]) -> bool:
             return False
         _write(page)
     except KeyboardInterrupt:
-        sys.stderr.write("\ncredward: stopped\n")
+        sys.stderr.write("\ncredward: cancelled\n")
         sys.exit(130)
     except BrokenPipeError:
         # The reader of our output has gone; click ends so too.

@@ -42,8 +42,8 @@ def print_log(path: Path, *, lines: int, follow: bool, every: float, raw: bool) 
     except FileNotFoundError as error:
         raise BrokerError(
             Kind.NOT_RUNNING,
-            f'there is no log at "{path}", no daemon was started in the background: '
-            "run credward daemon start, or journalctl --user -u credward",
+            f'there is no log at "{path}": it was deleted, or no daemon was started in the '
+            "background: run credward daemon restart, or journalctl --user -u credward",
         ) from error
 
 

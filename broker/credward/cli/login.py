@@ -102,6 +102,7 @@ def command(
             watcher.print_lines(wait)
         else:
             watcher.run(wait)
+            _tell_next(started.credential)
     except BrokerError as error:
         from credward.cli.explaining import with_newer_file
 
@@ -116,6 +117,25 @@ def command(
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         raise click.Abort from None
+
+
+def _tell_next(name: str) -> None:
+    """Name the set-up that comes next, if none asks for *name* yet."""
+    from credward.cli.setup.claude_code import misfit
+    from credward.cli.setup.undo import set_ups_of
+    from credward.cli.start import paths
+    from credward.config import load_config
+
+    # `add` calls this without a parent, and says itself what comes next.
+    if click.get_current_context().parent is None:
+        return
+    # The login worked, whatever is wrong with files here.
+    with contextlib.suppress(BrokerError):
+        credential = load_config(paths()).credentials.get(name)
+        if credential is None or credential.meaning.kind == "aws" or misfit(credential):
+            return
+        if not set_ups_of(name):
+            click.echo(f"next: credward setup claude-code {name}")
 
 
 def _take_signals_for_ctrl_c() -> list[int]:

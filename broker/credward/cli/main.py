@@ -162,7 +162,7 @@ def run(command: click.Command, arguments: list[str], name: str) -> None:
         print_error(error)
         sys.exit(error.kind.exit_code)
     except click.Abort:
-        click.echo("credward: stopped", err=True)
+        click.echo("credward: cancelled", err=True)
         sys.exit(130)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)

@@ -6,6 +6,7 @@ command; further hints only on a terminal. The commands decide what to say.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from credward.errors import BrokerError
 from credward.paths import environment
 from credward.text.durations import format_duration
 from credward.text.tables import Column, lines_of, plain
+from credward.text.wrapping import wrapped
 
 if TYPE_CHECKING:
     from credward.text.viewer import Viewer
@@ -28,6 +30,7 @@ __all__ = [
     "print_excerpt",
     "print_json",
     "print_table",
+    "say",
     "viewer",
     "warn_of_disk",
 ]
@@ -35,12 +38,29 @@ __all__ = [
 
 def print_error(error: BrokerError) -> None:
     """Print *error* on stderr."""
-    click.echo(f"credward: {plain(error.message)}", err=True)
+    say(f"credward: {plain(error.message)}")
     if not sys.stderr.isatty():
         return
     print_excerpt(error.message)
     if error.failure.hint:
-        click.echo(f"hint: {plain(error.failure.hint)}", err=True)
+        say(f"hint: {plain(error.failure.hint)}")
+
+
+def say(text: str, *, err: bool = True, mark: str = "") -> None:
+    """Print one line of *text*; a terminal breaks it at blanks, others get it whole.
+
+    *mark*: a style for its first word.
+    """
+    stream = sys.stderr if err else sys.stdout
+    try:
+        width = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        width = None
+    lines = wrapped(text, width)
+    if mark:
+        first, blank, rest = lines.partition(" ")
+        lines = f"{click.style(first, fg=mark)}{blank}{rest}"
+    click.echo(lines, err=err)
 
 
 def print_excerpt(message: str) -> None:
@@ -55,10 +75,9 @@ def print_excerpt(message: str) -> None:
 
 def warn_of_disk() -> None:
     """Say that what was dropped is still on disk."""
-    click.echo(
+    say(
         "still on disk, retrying; a daemon that is killed before that will find it again: "
-        "run credward status",
-        err=True,
+        "run credward status"
     )
 
 

@@ -9,10 +9,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import click
-
 from credward import named_files
 from credward.account import Account, find_account, record_of, unusual_values
+from credward.cli.output import say
 from credward.errors import BrokerError, Kind
 from credward.paths import environment, find_paths
 from credward.recorded import RECORDED
@@ -71,10 +70,7 @@ def record_places(*, by_hand: bool = False) -> None:
         )
         return
     said = ", ".join(f"{name}={wanted[name]}" for name in RECORDED if name in wanted)
-    click.echo(
-        f"note: a daemon that is started automatically uses {said or 'the usual directories'}",
-        err=True,
-    )
+    say(f"note: a daemon that is started automatically uses {said or 'the usual directories'}")
 
 
 def unrecorded_places() -> list[str]:
@@ -132,7 +128,7 @@ def _why(error: BrokerError) -> str:
 
 
 def _warn(text: str) -> None:
-    click.echo(f"warning: {text}", err=True)
+    say(f"warning: {text}")
 
 
 def _not_the_owners(environ: Mapping[str, str]) -> str | None:

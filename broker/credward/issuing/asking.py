@@ -62,6 +62,8 @@ def set_up_instead(name: str, config: Config) -> str:
     """Return what corrects the settings of Claude Code that ask for *name*, which is unknown."""
     if (near := nearest(name, config.credentials)) is not None:
         return f"run credward setup claude-code {near}"
+    if not config.credentials:
+        return "run credward add, or credward setup claude-code --undo"
     return "run credward setup claude-code NAME with a name from credward status"
 
 

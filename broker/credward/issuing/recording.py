@@ -6,6 +6,7 @@ Knows what a line holds; `audit` writes lines to disk.
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from typing import TypedDict, Unpack
 
 import msgspec
 
@@ -30,6 +31,12 @@ class Denial(msgspec.Struct, frozen=True, kw_only=True):
     rule: str | None
     last: bool = True
     message: str = ""
+
+
+class _Facts(TypedDict, total=False):
+    kind: str | None
+    token_id: str | None
+    upstream_id: str | None
 
 
 class Recorder:
@@ -103,10 +110,10 @@ class Recorder:
             )
         )
 
-    def _write(self, authorized: Authorized, outcome: str, **facts: str | None) -> None:
+    def _write(self, authorized: Authorized, outcome: str, **facts: Unpack[_Facts]) -> None:
         self._audit.record(self._entry(authorized, outcome, **facts))
 
-    def _entry(self, authorized: Authorized, outcome: str, **facts: str | None) -> AuditEntry:
+    def _entry(self, authorized: Authorized, outcome: str, **facts: Unpack[_Facts]) -> AuditEntry:
         return AuditEntry.of(
             self._clock.now(),
             authorized.caller,

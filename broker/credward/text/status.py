@@ -12,6 +12,7 @@ from credward.text.durations import format_duration
 from credward.text.styles import styled, unstyled
 from credward.text.tables import Column, cut, ending, lines_of, plain, width_of
 from credward.text.viewer import Viewer
+from credward.text.wrapping import wrapped
 from credward.wire import CredentialStatus, GrantStatus, StatusList, edited_since
 
 __all__ = ["NONE", "asker_text", "detail", "logins", "page", "problems", "table", "text_of"]
@@ -32,6 +33,7 @@ _COLOURS = {
     "needs-login": "red",
     "untried": "yellow",
 }
+_NONE_CHOSEN = "a caller that names none gets none: run credward use NAME"
 NONE = "no credential is configured: run credward add"
 
 
@@ -51,10 +53,10 @@ def text_of(listed: StatusList, viewer: Viewer, *, in_detail: bool) -> Iterator[
         yield from table(listed, viewer)
         if grants := logins(listed, viewer):
             yield from ("", *grants, "")
-    yield from problems(listed, viewer)
+    yield from (wrapped(each, viewer.width) for each in problems(listed, viewer))
     if not in_detail and len(listed.credentials) > 1:
         active = viewer.explain(listed.active, listed.active_because)
-        yield f"* without a name: {active}" if active else "without a name: none is chosen"
+        yield f"* without a name: {active}" if active else _NONE_CHOSEN
 
 
 def table(listed: StatusList, viewer: Viewer) -> list[str]:

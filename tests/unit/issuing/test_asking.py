@@ -75,9 +75,12 @@ def test_claude_code_is_told_how_to_correct_its_settings() -> None:
         find_credential(config("gateway"), "gatewy", by_claude_code=True)
     with pytest.raises(BrokerError) as far:
         find_credential(config("gateway"), "x", by_claude_code=True)
+    with pytest.raises(BrokerError) as none:
+        find_credential(config(), "x", by_claude_code=True)
 
     assert near.value.message.endswith(": run credward setup claude-code gateway")
     assert "claude-code NAME with a name from credward status" in far.value.message
+    assert none.value.message.endswith(": run credward add, or credward setup claude-code --undo")
 
 
 def test_listed_audiences_and_scopes_make_keys_of_their_own() -> None:

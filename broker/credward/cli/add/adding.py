@@ -17,7 +17,7 @@ import msgspec
 from credward.cli.add.block import Wanted, with_block, with_default
 from credward.cli.add.trial import Trial, Written, tried, what_next
 from credward.cli.config import read_config
-from credward.cli.output import format_duration, plain, print_json
+from credward.cli.output import format_duration, plain, print_json, say
 from credward.cli.recording import record_places
 from credward.cli.setup.settings_file import diff
 from credward.cli.signals import heeded, held
@@ -195,7 +195,7 @@ def tell(added: Added, options: Options, *, with_next: bool = True) -> int:
     if failure is not None and trial.taken_back:
         _complain(trial)
         left = f"{change.file} is as before" if change.existed else "no file was made"
-        click.echo(f"{left}: correct that and add it again, or add it with --keep", err=True)
+        say(f"{left}: correct that and add it again, or add it with --keep")
         return failure.kind.exit_code
     done = "unchanged" if change.before == change.after else "changed"
     click.echo(f"{change.file}: {done if change.replaces else 'added'} {name}")
@@ -223,9 +223,9 @@ def _complain(trial: Trial) -> None:
     if trial.taken_back:
         # There is no block to edit.
         message = message.removesuffix(_EDIT)
-    click.echo(f"credward: {message}", err=True)
+    say(f"credward: {message}")
     if trial.said:
-        click.echo(f"the program said: {plain(trial.said)}", err=True)
+        say(f"the program said: {plain(trial.said)}")
 
 
 def _tell_minted(added: Added) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import click
 import msgspec
 
 from credward.cli.doctor.claude_code import check_claude_code
@@ -17,7 +16,7 @@ from credward.cli.doctor.helper import check_helper, check_run
 from credward.cli.doctor.shell_files import check_shell_files
 from credward.cli.doctor.token import check_token
 from credward.cli.doctor.upstream import check_upstream
-from credward.cli.output import plain, print_json
+from credward.cli.output import plain, print_json, say
 from credward.errors import BrokerError
 
 __all__ = ["Report", "diagnose", "print_report", "report_on"]
@@ -92,8 +91,8 @@ def diagnose(known: Known, *, told: Callable[[Finding], None] | None = None) -> 
 
 def print_finding(finding: Finding) -> None:
     """Print one line."""
-    mark = click.style(f"{finding.mark:4}", fg=_COLOURS[finding.mark])
-    click.echo(f"{mark} {finding.check}: {plain(finding.text)}")
+    text = f"{finding.mark:4} {finding.check}: {plain(finding.text)}"
+    say(text, err=False, mark=_COLOURS[finding.mark])
 
 
 def print_report(report: Report, fixed: Sequence[Fixed] = ()) -> None:

@@ -128,7 +128,7 @@ def _read(path: Path, *, name: str, of_the_folder: bool) -> Level | None:
         text = read(path)
         content = get_member(text, ()) if text.strip() else None
     except UnreadableError as error:
-        fault = f'"{path}" {error}, so Claude Code may ignore it: correct it'
+        fault = f'"{path}" {error}, so Claude Code ignores it: correct it'
         return msgspec.structs.replace(level, fault=fault)
     except BrokerError as error:
         return msgspec.structs.replace(level, fault=error.message)

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from credward.cli.names import complete_credentials
-from credward.cli.output import print_json
+from credward.cli.output import print_json, say
 from credward.cli.recording import record_places
 from credward.cli.setup import claude_code, settings_file
 from credward.cli.setup.allowing import Allowing, ask_about, plan_allowing, words_for
@@ -209,7 +209,7 @@ def _change(
 def _show(plan: Plan, diffs: list[str], notes: list[str]) -> None:
     if plan.changed:
         for note in notes:
-            click.echo(note)
+            say(note, err=False)
     for diff in filter(None, diffs):
         click.echo(diff)
 

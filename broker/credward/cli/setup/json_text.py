@@ -141,12 +141,22 @@ def _load(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=refuse_doubles)
     except ValueError as error:
-        place = f" at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        what = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+        place, what = _fault(error)
         raise UnreadableError(f"is not valid JSON{place} ({what})") from error
     if not isinstance(value, dict):
         raise UnreadableError("does not hold a JSON object")
     return value
+
+
+def _fault(error: ValueError) -> tuple[str, str]:
+    """Return where and what is wrong; a last comma is the fault, not what comes after it."""
+    if not isinstance(error, json.JSONDecodeError):
+        return "", str(error)
+    before = error.doc[: error.pos].rstrip()
+    if before.endswith(",") and error.doc[error.pos : error.pos + 1] in {"}", "]"}:
+        line = before.count("\n") + 1
+        return f" at line {line}", "a comma after the last member"
+    return f" at line {error.lineno}", error.msg
 
 
 def _dump(value: Any, inner: str, indent: str, newline: str) -> str:

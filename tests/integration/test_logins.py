@@ -140,6 +140,7 @@ def test_browser(daemon: RunningDaemon, idp: OidcProvider, tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     assert done.stdout == (
         f"logged in as alice@example.com: {', '.join(NAMES)}, 1 caller was refused meanwhile\n"
+        "next: credward setup claude-code gateway\n"
     )
     assert "your browser was opened at" in done.stderr
     page = browser.last()
@@ -208,7 +209,7 @@ def test_a_pasted_address(daemon: RunningDaemon) -> None:
     """The browser is on another machine, where our address leads nowhere."""
     said = log_in(daemon)
 
-    assert said == f"logged in as alice@example.com: {', '.join(NAMES)}\n"
+    assert said.splitlines()[0] == f"logged in as alice@example.com: {', '.join(NAMES)}"
     assert token(daemon)
 
 
@@ -419,7 +420,7 @@ def test_the_agents_that_waited_are_counted(daemon: RunningDaemon) -> None:
         assert cli(daemon, "get", name).returncode == 67
     said = log_in(daemon)
 
-    assert re.search(r", \d+ callers? (was|were) refused meanwhile$", said.strip()), said
+    assert re.search(r", \d+ callers? (was|were) refused meanwhile\nnext: ", said), said
 
 
 @pytest.mark.slow

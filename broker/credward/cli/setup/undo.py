@@ -72,7 +72,8 @@ def undo_diffs(targets: list[Path] | None = None) -> Iterator[str]:
 
 def _undo(memory: Memory, path: str, record: Record) -> Iterator[str]:
     target, records = Path(path), memory.load()
-    records.pop(path, None)
+    # An undo before this one may have left a directory to it.
+    record = records.pop(path, record)
     before, after, whole = _undone(target, record)
     if whole:
         settings_file.put_back(target, after, record, records)

@@ -183,7 +183,8 @@ def test_claude_code_follows_the_choice_or_a_name(daemon: RunningDaemon) -> None
 
     assert (named.returncode, followed.returncode) == (0, 0), named.stdout + followed.stdout
     assert (
-        'note: Claude Code asks for "home" by name: run credward setup claude-code --active' in told
+        'note: Claude Code still asks for "home" by name: run credward setup claude-code --active'
+        in told
     )
     assert "note:" not in quiet
     assert settings["apiKeyHelper"].endswith("credward-helper")
@@ -256,3 +257,33 @@ def test_a_set_up_takes_the_one_that_was_chosen(daemon: RunningDaemon) -> None:
     cli(daemon, "setup", "claude-code", "--yes")
 
     assert json.loads(settings.read_text())["apiKeyHelper"].endswith("credward-helper work")
+
+
+def test_a_choice_for_a_folder_says_that_claude_code_does_not_follow(
+    daemon: RunningDaemon, tmp_path: Path
+) -> None:
+    """Its settings name another one; `doctor` there says what lets it follow, for this folder."""
+    use(daemon, "home")
+    cli(daemon, "setup", "claude-code", "home", "--yes")
+    told = use(daemon, "work", "--here", folder=tmp_path)
+    examined = cli(daemon, "doctor", folder=tmp_path)
+
+    assert "run credward setup claude-code --active to let it follow" in told
+    assert "to change it, run credward setup claude-code --active" in examined.stdout
+    assert "setup claude-code work" not in examined.stdout
+
+
+def test_what_doctor_advises_keeps_a_line_without_a_name(daemon: RunningDaemon) -> None:
+    """Also if the line is damaged: what set-up wrote last is recorded; `--fix` keeps it too."""
+    settings = daemon.home / ".claude/settings.json"
+    use(daemon, "home")
+    cli(daemon, "setup", "claude-code", "--active", "--yes")
+    whole = settings.read_text()
+    settings.write_text(whole.replace("credward-helper", "credward-hel"))
+    damaged = cli(daemon, "doctor")
+    settings.write_text(whole.replace("exec /", "exec /gone/"))
+    fixed = cli(daemon, "doctor", "--fix", "--yes")
+
+    assert "is not tried here: run credward setup claude-code --active --replace" in damaged.stdout
+    assert "fix: credward setup claude-code --active\n" in fixed.stdout
+    assert settings.read_text() == whole

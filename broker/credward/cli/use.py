@@ -72,20 +72,22 @@ def command(
     if name is not None:
         place = place_of(where, whom) or "where no other is named"
         click.echo(plain(f'"{name}" is used {place}'))
-        if whom in {None, CLAUDE_CODE} and (other := _named_in_settings() or name) != name:
-            click.echo(
-                f'note: Claude Code asks for "{plain(other)}" by name: run credward setup '
-                "claude-code --active to let it follow"
-            )
     _draw(found)
+    if name is not None and whom in {None, CLAUDE_CODE}:
+        # Last: the line before it is not true for Claude Code.
+        _tell_of_claude_code(name, where)
 
 
-def _named_in_settings() -> str | None:
-    """Return the credential that the helper's line of Claude Code names, None if it names none."""
-    from credward.cli.helper_probe import find_helper
+def _tell_of_claude_code(name: str, folder: str | None) -> None:
+    """Say so if the settings of Claude Code that count in *folder* ask for another one."""
     from credward.cli.setup.claude_code_merged import read_merged
 
-    return read_merged(environment(), Path.cwd()).named(find_helper())
+    other = read_merged(environment(), Path(folder or Path.cwd())).asked_for
+    if other not in {None, name}:
+        click.echo(
+            f'note: Claude Code still asks for "{plain(str(other))}" by name: run credward setup '
+            "claude-code --active to let it follow"
+        )
 
 
 def _draw(found: wire.ChoiceList) -> None:

@@ -64,10 +64,14 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Chosen(msgspec.Struct, frozen=True, kw_only=True):
-    """The credential for a caller that names none (None: it must name one), and why this one."""
+    """The credential for a caller that names none (None: it must name one), and why this one.
+
+    *by_use*: somebody chose it, it is no default.
+    """
 
     credential: CredentialConfig | None
     because: str = ""
+    by_use: bool = False
 
 
 class Choices(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +115,7 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
             return Chosen(
                 credential=config.credentials[best.credential],
                 because=f"chosen {best.describe()} by credward use",
+                by_use=True,
             )
         because = "default in the configuration" if config.default else "the only one"
         default = default_credential(config)

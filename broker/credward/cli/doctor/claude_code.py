@@ -14,6 +14,7 @@ from credward.cli.doctor.finding import Finding, Known, fail, ok, warn
 from credward.cli.doctor.helper_line import Fault, fault_of, program_of
 from credward.cli.doctor.levels import fix_for, remove, set_up_again, unset, where
 from credward.cli.doctor.rivals import RIVALS, sent_instead
+from credward.cli.doctor.set_up import what_to_set_up
 from credward.cli.output import format_duration
 from credward.cli.setup.claude_code import BASE_URL, TTL, kept_for, misfit, settings_paths
 from credward.cli.setup.claude_code_merged import Level, Merged, read_merged
@@ -48,6 +49,7 @@ def check_claude_code(known: Known) -> Iterator[Finding]:
     credential = known.credential
     if credential is None or credential.meaning.kind == "aws":
         return
+    known.what = what_to_set_up(known, credential, merged)
     if merged.helper is None:
         # Set-up refuses a file that cannot be read.
         if not any(level.fault for level in merged.levels):
@@ -56,7 +58,7 @@ def check_claude_code(known: Known) -> Iterator[Finding]:
     line, level = merged.helper
     yield from _line(known, credential, line, level)
     if known.set_up:
-        yield from check_destination(credential, merged)
+        yield from check_destination(credential, merged, known.what)
         yield from _cache_time(known, credential, merged)
 
 
@@ -64,7 +66,7 @@ def _not_set_up(known: Known, credential: CredentialConfig, merged: Merged) -> I
     """Report it; it is a fault if it was set up, or a request from this shell would be refused."""
     if misfit(credential) is not None:
         return
-    command = f"run credward setup claude-code {credential.name}"
+    command = f"run credward setup claude-code {known.what}"
     environ = merged.environment()
     if (moved := _moved_away(merged)) is not None:
         known.astray = True
@@ -77,8 +79,8 @@ def _not_set_up(known: Known, credential: CredentialConfig, merged: Merged) -> I
         known.astray = True
         variable, level = left
         text = f"{level.path} sets {variable}, but no settings file has a helper: "
-        text += set_up_again(credential, level)
-        yield fail(_CHECK, text, Kind.FIX_CONFIGURATION, fix_for(credential, level))
+        text += set_up_again(known.what, level)
+        yield fail(_CHECK, text, Kind.FIX_CONFIGURATION, fix_for(known.what, level))
         return
     refused = denial_of(credential, environ)
     if refused is None:
@@ -88,7 +90,7 @@ def _not_set_up(known: Known, credential: CredentialConfig, merged: Merged) -> I
             f"has no helper, and this shell does not name {listed(credential.base_urls)}, which "
             f'"{credential.name}" is for: {command}'
         )
-        yield fail(_CHECK, text, Kind.DENIED, ("setup", "claude-code", credential.name))
+        yield fail(_CHECK, text, Kind.DENIED, ("setup", "claude-code", known.what))
     else:
         yield fail(_CHECK, f'has no helper, and "{credential.name}" {refused}', Kind.DENIED)
 
@@ -118,14 +120,14 @@ def _line(known: Known, credential: CredentialConfig, line: str, level: Level) -
     """Report whose helper runs, and for which credential."""
     if known.helper is None or known.config is None:
         return
-    again = set_up_again(credential, level)
+    again = set_up_again(known.what, level)
     fault = fault_of(
         line,
         known.helper,
         known.config,
         credential,
         again=again,
-        replacing=set_up_again(credential, level, " --replace"),
+        replacing=set_up_again(known.what, level, " --replace"),
         unnamed=known.unnamed,
     )
     if fault is None and (problem := misfit(credential)) is not None:
@@ -138,7 +140,7 @@ def _line(known: Known, credential: CredentialConfig, line: str, level: Level) -
             yield warn(_CHECK, text)
         return
     known.set_up = fault.set_up_again
-    fix = fix_for(credential, level) if fault.set_up_again else ()
+    fix = fix_for(known.what, level) if fault.set_up_again else ()
     yield fail(_CHECK, f"{level.path} {fault.text}", Kind.FIX_CONFIGURATION, fix)
 
 
@@ -176,7 +178,7 @@ def _cache_time(known: Known, credential: CredentialConfig, merged: Merged) -> I
     name = TTL[1]
     environ = merged.environment()
     level, value = merged.setter(name), environ.get(name, "")
-    again, fix = set_up_again(credential, level), fix_for(credential, level)
+    again, fix = set_up_again(known.what, level), fix_for(known.what, level)
     if value and not (value.isascii() and value.isdecimal() and int(value) > 0):
         text = f"{where(merged, name)} to something that is not a number of milliseconds: {again}"
         yield fail(_CHECK, text, Kind.FIX_CONFIGURATION, fix)

@@ -70,6 +70,7 @@ def _without_a_name(known: Known, config: Config, merged: Merged) -> tuple[str, 
         # Only the daemon knows the choices.
         chosen = chosen_here(config, reach().choices(), CLAUDE_CODE)
         if chosen.credential is not None:
+            known.by_use = chosen.by_use
             return chosen.credential.name, chosen.because
     return DEFAULT_NAME, ""
 

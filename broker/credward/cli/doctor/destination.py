@@ -22,10 +22,11 @@ _CHECK = "Claude Code"
 _URL = BASE_URL[1]
 
 
-def check_destination(credential: CredentialConfig, merged: Merged) -> Iterator[Finding]:
+def check_destination(credential: CredentialConfig, merged: Merged, what: str) -> Iterator[Finding]:
     """Report if the credential must not go where the owner's settings send requests.
 
-    What only the files of the folder do is found by `folder`.
+    *what* to set up: see `what_to_set_up`. What only the files of the folder do is found by
+    `folder`.
     """
     environ = merged.environment(folder=False)
     if not credential.base_urls and credential.meaning.service is None:
@@ -35,10 +36,10 @@ def check_destination(credential: CredentialConfig, merged: Merged) -> Iterator[
                 _CHECK,
                 f'requests go to {address}: if "{credential.name}" is for a gateway, add its '
                 f"base_url (credward config edit), then run credward setup claude-code "
-                f"{credential.name}",
+                f"{what}",
             )
     if (denial := denial_of(credential, environ)) is None:
-        yield from _wrong_path(credential, merged)
+        yield from _wrong_path(credential, merged, what)
         return
     if denial_of(credential, merged.environment()) is None:
         # Observed: a first run sees variables of the user's, given and managed settings only.
@@ -46,24 +47,24 @@ def check_destination(credential: CredentialConfig, merged: Merged) -> Iterator[
             "settings of the folder name the base URL; Claude Code tells its helper of these from "
         )
         text += "the second run on, so each session begins with a refusal: run credward setup "
-        yield warn(_CHECK, f"{text}claude-code {credential.name}")
+        yield warn(_CHECK, f"{text}claude-code {what}")
     elif goes_to(credential, environ):
         text = f'an agent of this shell gets nothing, because "{credential.name}" {denial}'
         yield fail(_CHECK, text, Kind.DENIED)
     elif not switched_on(environ):
         # A switch is reported as such; the address matters only afterwards.
-        yield _wrong_base_url(credential, merged, environ)
+        yield _wrong_base_url(credential, merged, environ, what)
 
 
 def _wrong_base_url(
-    credential: CredentialConfig, merged: Merged, environ: Mapping[str, str]
+    credential: CredentialConfig, merged: Merged, environ: Mapping[str, str], what: str
 ) -> Finding:
     only = f'but "{credential.name}" is for {listed(credential.base_urls)} only'
     if not environ.get(_URL):
         address = read_claims(told(environ)).base_url
         text = f"no settings file sets {_URL}, so requests go to {address}, {only}: "
-        text += set_up_again(credential, None)
-        return fail(_CHECK, text, Kind.DENIED, fix_for(credential, None))
+        text += set_up_again(what, None)
+        return fail(_CHECK, text, Kind.DENIED, fix_for(what, None))
     level = next(
         (
             each
@@ -73,11 +74,11 @@ def _wrong_base_url(
         None,
     )
     place = f"{_URL} is set in this shell" if level is None else f"{level.path} sets {_URL}"
-    text = f"{place} to {_origin(environ)}, {only}: {set_up_again(credential, level)}"
-    return fail(_CHECK, text, Kind.DENIED, fix_for(credential, level))
+    text = f"{place} to {_origin(environ)}, {only}: {set_up_again(what, level)}"
+    return fail(_CHECK, text, Kind.DENIED, fix_for(what, level))
 
 
-def _wrong_path(credential: CredentialConfig, merged: Merged) -> Iterator[Finding]:
+def _wrong_path(credential: CredentialConfig, merged: Merged, what: str) -> Iterator[Finding]:
     """Report if requests go to the right host, but not to the path that the credential names."""
     environ = merged.environment()
     if not environ.get(_URL) or switched_on(environ):
@@ -89,9 +90,9 @@ def _wrong_path(credential: CredentialConfig, merged: Merged) -> Iterator[Findin
     level = merged.setter(_URL)
     text = (
         f'{where(merged, _URL)} to another path of that host, but "{credential.name}" is for '
-        f"{listed(wanted)}: {set_up_again(credential, level)}"
+        f"{listed(wanted)}: {set_up_again(what, level)}"
     )
-    yield fail(_CHECK, text, Kind.FIX_CONFIGURATION, fix_for(credential, level))
+    yield fail(_CHECK, text, Kind.FIX_CONFIGURATION, fix_for(what, level))
 
 
 def denial_of(credential: CredentialConfig, environ: Mapping[str, str]) -> str | None:

@@ -51,12 +51,13 @@ class Known(msgspec.Struct, kw_only=True):
     """What was asked, and results of earlier checks for later ones.
 
     *settings*: one more settings file of the agent. *live*: ask the service too, for *model* (None:
-    the agent's). *policy_epoch*: the digest of the policy files.
-    *given*: the digest of the token that the credential gives. *shares_files*: the daemon has the
-    configuration of this shell. *set_up*: a settings file is meant to run the helper for this
-    credential. *astray*: settings run something else, or cannot be read. *line*: the one to try.
-    *unnamed*: the credential of a line that names none. *folder_refused*: nothing is handed out in
-    this folder, because of its settings files. *broken*: the kinds of failures so far.
+    the agent's). *policy_epoch*: the digest of the policy files. *given*: the digest of the token
+    that the credential gives. *shares_files*: the daemon has the configuration of this shell.
+    *set_up*: a settings file is meant to run the helper for this credential. *astray*: settings run
+    something else, or cannot be read. *line*: the one to try. *unnamed*: the credential of a line
+    that names none; *by_use*: chosen by `credward use`. *what*: what to set Claude Code up for
+    (`what_to_set_up`). *folder_refused*: nothing is handed out in this folder, because of its
+    settings files. *broken*: the kinds of failures so far.
     """
 
     name: str
@@ -76,6 +77,8 @@ class Known(msgspec.Struct, kw_only=True):
     astray: bool = False
     unnamed: str = DEFAULT_NAME
     folder_refused: bool = False
+    by_use: bool = False
+    what: str = DEFAULT_NAME
     broken: set[Kind] = msgspec.field(default_factory=set)
 
 

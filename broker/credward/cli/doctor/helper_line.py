@@ -86,7 +86,9 @@ def _asks_for(name: str, config: Config, credential: CredentialConfig, again: st
         asked = find_credential(config, name)
     except BrokerError:
         if name == DEFAULT_NAME:
-            return Fault(f"names no credential, and none is chosen: {again}")
+            return Fault(
+                f"names no credential, and none is chosen: run credward use {credential.name}"
+            )
         return Fault(f"{asks_for_unknown(name, config)}: {again}", set_up_again=True)
     if asked.name == credential.name:
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from credward.cli.setup.claude_code_merged import Level, Merged
-from credward.config import CredentialConfig
 
 __all__ = ["fix_for", "is_user", "remove", "set_up_again", "unset", "where"]
 
@@ -13,12 +12,12 @@ def is_user(level: Level) -> bool:
     return level.name == "user"
 
 
-def set_up_again(credential: CredentialConfig, level: Level | None, replace: str = "") -> str:
+def set_up_again(what: str, level: Level | None, replace: str = "") -> str:
     """Return the command that corrects *level*, None: what the shell says.
 
-    *replace* is its option for another's helper.
+    *what* to set up: see `what_to_set_up`. *replace* is its option for another's helper.
     """
-    command = f"run credward setup claude-code {credential.name}"
+    command = f"run credward setup claude-code {what}"
     if level is None or is_user(level):
         return f"{command}{replace}"
     match level.name:
@@ -49,6 +48,6 @@ def remove(level: Level) -> str:
     return "ask your administrator" if level.name == "managed" else "remove it there"
 
 
-def fix_for(credential: CredentialConfig, level: Level | None) -> tuple[str, ...]:
+def fix_for(what: str, level: Level | None) -> tuple[str, ...]:
     """Return the words of the command that `--fix` may run for *level*, None: the shell."""
-    return ("setup", "claude-code", credential.name) if level is None or is_user(level) else ()
+    return ("setup", "claude-code", what) if level is None or is_user(level) else ()

@@ -38,6 +38,7 @@ __all__ = [
     "managed_files",
     "managed_path",
     "misfit",
+    "names_none",
     "ours",
     "runs_ours",
     "settings_environment",
@@ -185,6 +186,12 @@ def asked_for(line: str) -> str | None:
     """Return the credential that a helper line names, None if none: for people, not to run it."""
     words = _words(line)
     return words[2][0] if words is not None and words[2] else None
+
+
+def names_none(line: str) -> bool:
+    """Return whether *line* is a call of a helper of ours that names no credential."""
+    words = _words(line)
+    return words is not None and ours(words[0]) and not words[2]
 
 
 def _words(line: str) -> tuple[str, list[str], list[str]] | None:

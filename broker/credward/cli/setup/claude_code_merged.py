@@ -13,7 +13,14 @@ from typing import Any
 
 import msgspec
 
-from credward.cli.setup.claude_code import HELPER, helper_call, managed_files, settings_paths
+from credward.cli.setup.claude_code import (
+    HELPER,
+    asked_for,
+    helper_call,
+    managed_files,
+    ours,
+    settings_paths,
+)
 from credward.cli.setup.json_text import UnreadableError, get_member
 from credward.cli.setup.settings_file import read
 from credward.errors import BrokerError
@@ -71,6 +78,12 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
         """Return the credential that the line names, None if it is no plain call of *helper*."""
         call = helper_call(self.helper[0], helper) if self.helper else None
         return None if call is None or call.name == DEFAULT_NAME else call.name
+
+    @property
+    def asked_for(self) -> str | None:
+        """The credential that a line of ours names, None if none: for people, not to run it."""
+        line = self.helper[0] if self.helper else ""
+        return asked_for(line) if ours(line) else None
 
     def environment(self, *, folder: bool = True) -> dict[str, str]:
         """Return the environment of Claude Code and its helper.

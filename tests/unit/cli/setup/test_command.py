@@ -80,6 +80,23 @@ def test_what_a_change_replaces_is_said_before_it_is_made(
     assert "credward-helper gateway" in settings.read_text()
 
 
+def test_the_address_that_a_shell_exports_still_counts(
+    run: Run, settings: Path, config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What set-up takes out of the file does not send requests elsewhere from there."""
+    gateway = '[credentials.gateway]\nprovider = "local"\nbase_url = "https://llm.example"\n'
+    config_file.write_text(config_file.read_text() + gateway)
+    run("setup", "claude-code", "gateway", "--yes")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "https://llm.example")
+    asked = run("setup", "claude-code", "demo")
+
+    assert asked.out.splitlines()[0] == (
+        "note: this replaces gateway; requests will go to https://llm.example from this shell, "
+        "and to https://api.anthropic.com where ANTHROPIC_BASE_URL is not set"
+    )
+    assert settings.exists()
+
+
 def test_s2_what_the_credential_before_needed_goes_with_it(
     run: Run, settings: Path, config_file: Path
 ) -> None:

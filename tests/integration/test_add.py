@@ -713,3 +713,43 @@ def test_a_login_is_offered_where_one_is_needed(
 
     assert "next: credward login corp" in terminal.text
     assert names(daemon) == ["corp"]
+
+
+def test_a_typed_key_is_for_the_gateway_that_this_shell_names(daemon: RunningDaemon) -> None:
+    """By default; a dash leaves it open to any host. The login for the gateway says that it is."""
+    url = "https://llm.example.com"
+    daemon.environment["ANTHROPIC_BASE_URL"] = url
+    with OnTerminal(daemon, "add") as terminal:
+        choose(terminal, "a key that you type")
+        terminal.answer("Name of the credential", "mine")
+        terminal.answer("which alone may get it (-: any)", "")
+        terminal.answer("The key (not shown)", canary("typed"))
+        terminal.wait_for("Add mine?")
+        terminal.type("y\n")
+        assert terminal.end() == 0
+
+    assert f"a login (OIDC) for the gateway {url}" in terminal.text
+    assert written(daemon)["mine"]["base_url"] == url
+
+
+def test_what_to_type_next_is_the_last_thing_said(daemon: RunningDaemon) -> None:
+    """After the question about the file; first of all goes the key that this shell still has."""
+    rc = daemon.home / ".zshrc"
+    rc.write_text(f"export ANTHROPIC_API_KEY='{canary('shell')}'\n")
+    daemon.environment["ANTHROPIC_API_KEY"] = canary("shell")
+    with OnTerminal(daemon, "add") as terminal:
+        choose(terminal, "ANTHROPIC_API_KEY in")
+        terminal.answer("Name of the credential", "")
+        terminal.wait_for("Add claude?")
+        terminal.type("y\n")
+        terminal.wait_for("Comment this line out")
+        assert "next, in this order" not in terminal.text
+        terminal.type("n\n")
+        assert terminal.end() == 0
+    rc.unlink()
+
+    *_, title, unset, get, setup = terminal.text.splitlines()
+    assert title == "next, in this order:"
+    assert unset == "  unset ANTHROPIC_API_KEY"
+    assert get.startswith("  credward get claude")
+    assert setup == "  credward setup claude-code claude"

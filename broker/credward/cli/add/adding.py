@@ -239,14 +239,18 @@ def _tell_minted(added: Added) -> None:
         click.echo(f"{what} lasts {format_duration(result.expires_at - result.issued_at)}")
 
 
-def tell_next(credential: CredentialConfig) -> None:
-    """Print what to type now that a mint worked, one command a line, so that none is broken."""
+def tell_next(credential: CredentialConfig, *, unset: str = "") -> None:
+    """Print what to type now that a mint worked, one command a line, so that none is broken.
+
+    *unset*: a variable of this shell that agents would send in place of the token.
+    """
     comes = after_mint(credential)
-    title = "next:"
+    commands = [*([f"unset {unset}"] if unset else []), *comes.commands]
+    title = "next, in this order:" if unset else "next:"
     if comes.in_order:
         title = "next, in this order (set-up allows what this shell sets for TLS or as a proxy):"
-    between = "\n  " if len(comes.commands) > 1 else " "
-    click.echo(title + "".join(f"{between}{each}" for each in comes.commands))
+    between = "\n  " if len(commands) > 1 else " "
+    click.echo(title + "".join(f"{between}{each}" for each in commands))
 
 
 def after_mint(credential: CredentialConfig) -> Next:

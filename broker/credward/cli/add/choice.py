@@ -14,7 +14,14 @@ from credward.cli.shell_files import ShellKey
 from credward.settings.checks import check_base_urls, check_server_url
 from credward.tokens import Secret
 
-__all__ = ["ISSUER", "Choice", "Leftover", "Question", "base_url_question", "check_scope"]
+__all__ = [
+    "Choice",
+    "Leftover",
+    "Question",
+    "base_url_question",
+    "check_scope",
+    "issuer_questions",
+]
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,10 +84,6 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
         return all(word.isprintable() for word in (*words, *asked))
 
 
-def _check_issuer(url: str) -> None:
-    check_server_url("an issuer", url, "https://login.example.com")
-
-
 def check_scope(scope: str) -> None:
     """Refuse the placeholder of the scope."""
     if "APPLICATION-ID" in scope or not scope.strip():
@@ -91,15 +94,29 @@ def _check_base_url(url: str) -> None:
     check_base_urls((url,))
 
 
-ISSUER = (
-    Question(
-        key="issuer",
-        label="issuer: the address of your login server",
-        word="URL",
-        check=_check_issuer,
-    ),
-    Question(key="client_id", label="client id", word="ID"),
-)
+def issuer_questions(gateway: str | None) -> tuple[Question, ...]:
+    """Ask where people log in, and as which program; *gateway*: an address that is not the answer.
+
+    The issuer itself is asked by the daemon, once there is a block.
+    """
+
+    def check(url: str) -> None:
+        check_server_url("an issuer", url, "https://login.example.com")
+        if gateway is not None and url.rstrip("/") == gateway.rstrip("/"):
+            raise ValueError(
+                "that is the address of the gateway itself, not of the server where you log in: "
+                "ask your administrator for that one (Ctrl-C leaves)"
+            )
+
+    return (
+        Question(
+            key="issuer",
+            label="issuer: the address of your login server, not of the gateway",
+            word="URL",
+            check=check,
+        ),
+        Question(key="client_id", label="client id", word="ID"),
+    )
 
 
 def base_url_question(found: str, *, asked: bool) -> Question:

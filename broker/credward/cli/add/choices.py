@@ -15,12 +15,12 @@ import msgspec
 
 from credward.cli.add.aws_files import AwsFiles, read_aws_files
 from credward.cli.add.choice import (
-    ISSUER,
     Choice,
     Leftover,
     Question,
     base_url_question,
     check_scope,
+    issuer_questions,
 )
 from credward.cli.add.tools import ToolScript, claude_base_url, find_scripts
 from credward.cli.shell_files import ShellKey, find_keys
@@ -75,23 +75,25 @@ def find_choices() -> Iterator[Choice]:
         )
     if environ.get("ANTHROPIC_BASE_URL") and base_url is not None:
         yield Choice(
-            what="ANTHROPIC_BASE_URL",
+            what=f"a login (OIDC) for the gateway {base_url}",
             name="gateway",
             provider="oauth",
-            questions=(*ISSUER, base_url_question(base_url, asked=True)),
+            questions=(*issuer_questions(base_url), base_url_question(base_url, asked=True)),
         )
 
 
 def general_choices() -> Iterator[Choice]:
     """Yield what every machine can have."""
+    base_url = claude_base_url(environment())
+    address = base_url_question(base_url or "", asked=False)
     yield Choice(
         what="an OIDC issuer (you type it)",
         name="gateway",
         provider="oauth",
         questions=(
-            *ISSUER,
+            *issuer_questions(base_url),
             Question(key="scope", label="scope", word="SCOPE", default="openid offline_access"),
-            base_url_question("", asked=False),
+            address,
         ),
     )
     yield Choice(
@@ -99,13 +101,13 @@ def general_choices() -> Iterator[Choice]:
         name="gateway",
         provider="command",
         program=None,
-        questions=(base_url_question("", asked=False),),
+        questions=(address,),
     )
     yield Choice(
         what="a key that you type",
         name="gateway",
         provider="static",
-        questions=(base_url_question("", asked=False),),
+        questions=(address,),
         moves=Leftover(),
     )
     yield Choice(

@@ -126,7 +126,7 @@ def _comment_out(key: ShellKey, taken: TakenOut, secret: str) -> None:
     with held():
         done = take_out(secret, taken, key.value, stamp=time.strftime("%Y%m%d-%H%M%S"))
     click.echo(f"{key.path}: changed; the old one, with the key, is {done.backup}")
-    click.echo(f"when all works: rm {shlex.quote(str(done.backup))}, and unset {key.variable}")
+    click.echo(f"when all works: rm {shlex.quote(str(done.backup))}")
     click.echo("credward remove, and credward setup --undo --all, offer to put the key back")
 
 

@@ -26,6 +26,7 @@ from credward.cli.add.take_over import Store, end_leftover, end_script, free_sec
 from credward.cli.add.trial import Trial, issuer_named
 from credward.cli.hidden_prompt import hidden_prompt
 from credward.errors import Kind
+from credward.paths import environment
 from credward.tokens import Secret
 
 __all__ = ["ask"]
@@ -80,11 +81,15 @@ def _carry_out(choice: Choice, wanted: Wanted, store: Store | None, options: Opt
     if again is not None:
         _carry_out(choice, again, store, options)
         return
-    code = tell(added, options, with_next=choice.script is None)
+    code = tell(added, options, with_next=False)
     if added.trial.taken_back:
         sys.exit(code)
-    if choice.moves is not None and store is not None and added.trial.minted is not None:
-        end_leftover(choice.moves, store)
+    if added.trial.minted is not None:
+        if choice.moves is not None and store is not None:
+            end_leftover(choice.moves, store)
+        if choice.script is None:
+            # After the last question, so that it is what the reader sees last.
+            tell_next(added.credential, unset=_still_set(choice))
     _go_on(choice, added, code)
 
 
@@ -97,6 +102,12 @@ def _corrected(wanted: Wanted, trial: Trial) -> Wanted | None:
         return None
     words = tuple((key, other if key == "issuer" else word) for key, word in wanted.words)
     return msgspec.structs.replace(wanted, words=words)
+
+
+def _still_set(choice: Choice) -> str:
+    """Return the variable that held the moved key, if this shell still has it: agents send it."""
+    key = choice.moves.shell if choice.moves is not None else None
+    return key.variable if key is not None and key.variable in environment() else ""
 
 
 def _go_on(choice: Choice, added: Added, code: int) -> None:
@@ -154,7 +165,7 @@ def _ask_question(question: Question, block: Mapping[str, Any]) -> str:
             except ValueError as error:
                 raise click.BadParameter(str(error)) from error
         if not text and question.default is None:
-            raise click.BadParameter("it is needed")
+            raise click.BadParameter("it is needed: ask your administrator (Ctrl-C leaves)")
         return text
 
     label = question.label[:1].upper() + question.label[1:]

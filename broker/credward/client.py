@@ -6,6 +6,7 @@ Returns the daemon's answer, or an error if there is no daemon; `paths` says whe
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,8 @@ __all__ = ["AuditLines", "Client"]
 # An audit log is the longest answer; a longer one is not from our daemon.
 _LONGEST_ANSWER = 64 * 1024 * 1024
 _LONGEST_TOKEN = 16_384
+# What is usual where no daemon runs: which places were tried tells nothing more.
+_NOBODY = frozenset({errno.ENOENT, errno.ECONNREFUSED})
 _REFRESH_TIMEOUT = 30.0
 # What a probe may take after its token was minted (seconds); the daemon gives it 20.
 _PROBE_TIMEOUT = 25.0
@@ -330,13 +333,16 @@ class Client:
             except BrokerError as error:
                 refused = refused or error.failure
             except OSError as error:
-                missed.append(f"{path}: {error.strerror or error}")
+                if error.errno not in _NOBODY:
+                    missed.append(f"{path}: {error.strerror or error}")
         if refused is not None:
             raise refused.error()
         raise self._nobody(missed)
 
     def _nobody(self, missed: list[str]) -> BrokerError:
-        hint = "tried " + "; ".join(missed) if missed else "there is no place to look for one"
+        hint = "tried " + "; ".join(missed) if missed else ""
+        if not self._sockets:
+            hint = "there is no place to look for one"
         if self._named:
             line = f'no daemon answers at "{self._sockets[0]}", which CREDWARD_SOCKET names: '
             return BrokerError(

@@ -140,3 +140,18 @@ def test_a_key_that_its_service_takes_is_doubted_no_more(start_daemon: DaemonFac
     assert "ok   upstream" in examined
     assert "probably refused" not in examined
     assert daemon.status("gateway")["doubt"] is None
+
+
+def test_a_doubt_is_said_if_nobody_can_be_asked(start_daemon: DaemonFactory) -> None:
+    """With `--live` too; without a base URL that is no advice."""
+    block = '[credentials.gateway]\nprovider = "static"\nsecret = { env = "THE_KEY" }\n'
+    daemon = start_daemon(block, environment={"THE_KEY": "opaque-key"})
+    agent(daemon, "", "", "WAIT", "")
+    line = f"warn token: {daemon.status('gateway')['doubt']['message']}\n"
+    plain = cli(daemon, "doctor", "gateway").stdout
+    live = cli(daemon, "doctor", "gateway", "--live").stdout
+
+    assert line in plain
+    assert "--live" not in plain
+    assert line in live
+    assert "does not say which server takes its token" in live

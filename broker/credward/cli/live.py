@@ -179,11 +179,15 @@ _TROUBLES: Mapping[str, tuple[str, str]] = {
 
 
 class LiveResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What doctor prints: *text* is one line with what to type; *kind* is set if it is broken."""
+    """What doctor prints: *text* is one line with what to type; *kind* is set if it is broken.
+
+    *answered*: a service was asked, and said something.
+    """
 
     mark: Literal["ok", "warn", "fail"]
     text: str
     kind: Kind | None = None
+    answered: bool = False
 
 
 def live(
@@ -261,7 +265,8 @@ def result_of(result: wire.ProbeResult, *, can_login: bool = False, remedy: str 
         remedies = _REMEDIES[verdict]
         remedy = remedies.get(result.service, remedies[""]).format(**words)
     text = f"{result.address} {cause} ({_facts(result)})"
-    return LiveResult(mark=mark, kind=kind, text=f"{text}: {remedy}" if remedy else text)
+    text += f": {remedy}" if remedy else ""
+    return LiveResult(mark=mark, kind=kind, text=text, answered=True)
 
 
 def _later(seconds: float | None) -> str:

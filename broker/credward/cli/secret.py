@@ -20,8 +20,9 @@ from credward.cli.setup.putting_back import put_back as put_keys_back
 from credward.cli.setup.taken_out import forget
 from credward.cli.standard_input import read_text
 from credward.cli.start import reach
+from credward.cli.word_group import WordGroup
 from credward.errors import BrokerError, Kind
-from credward.wire import SecretUse
+from credward.wire import SecretInfo, SecretUse
 
 __all__ = ["command"]
 
@@ -31,6 +32,8 @@ _HEADER = ("NAME", "BOUND-TO")
 
 @click.group(
     "secret",
+    cls=WordGroup,
+    meant={"remove": "rm NAME", "delete": "rm NAME", "add": "set NAME", "ls": "list"},
     short_help="Keep secrets in the sealed store.",
     epilog="Example: credward secret set gateway-key",
 )
@@ -56,10 +59,12 @@ def set_secret(name: str) -> None:
         raise BrokerError(
             Kind.BAD_REQUEST, f"the input is empty: pipe the value into credward secret set {name}"
         )
-    kept = reach(start=True, timeout=10.0).secret_set(name, value)
+    client = reach(start=True, timeout=10.0)
+    earlier = next((each for each in client.secret_names().secrets if each.name == name), None)
+    kept = client.secret_set(name, value)
     # The new value never stood in that file.
     taken = forget(name)
-    click.echo(f'stored: use it as {{ store = "{name}" }}')
+    click.echo(_stored(name, earlier))
     if taken is not None:
         click.echo(f"it replaces the key taken out of {taken.place}, which cannot go back now")
     if not kept.durable:
@@ -108,6 +113,16 @@ def allow_secret(name: str, as_json: bool) -> None:
         click.echo(f"allowed: {name} for {_bound_to(allowed.uses)}")
     if not allowed.durable:
         click.echo("only in memory, the store cannot be written: run credward status", err=True)
+
+
+def _stored(name: str, earlier: SecretInfo | None) -> str:
+    """Return what became of a value; *earlier*: the secret that had this name before."""
+    users = sorted({each.credential for each in (earlier.uses if earlier else None) or ()})
+    if users:
+        verb = "uses" if len(users) == 1 else "use"
+        return f"replaced: {' and '.join(users)} {verb} it from now on"
+    done = "stored" if earlier is None else "replaced"
+    return f'{done}: use it as {{ store = "{name}" }}'
 
 
 def _bound_to(uses: Sequence[SecretUse] | None) -> str:

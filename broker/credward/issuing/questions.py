@@ -21,7 +21,15 @@ from credward.settings.checks import messages_base, origin_of
 from credward.settings.services import Service
 from credward.upstream import Question, Signing
 
-__all__ = ["Form", "base_url_of", "form_of", "model_of", "question_for", "shown_url"]
+__all__ = [
+    "Form",
+    "base_url_of",
+    "can_be_asked",
+    "form_of",
+    "model_of",
+    "question_for",
+    "shown_url",
+]
 
 _HAIKU = "claude-haiku-5-5"
 _MESSAGES = "/v1/messages"
@@ -114,6 +122,13 @@ def base_url_of(credential: CredentialConfig, wanted: wire.Probe) -> str:
         Kind.FIX_CONFIGURATION,
         f'"{credential.name}" does not say which server takes its token, so none is asked: '
         f"add {missing} at {credential.origin}",
+    )
+
+
+def can_be_asked(credential: CredentialConfig) -> bool:
+    """Return whether it says which server takes its token, and that has models to ask."""
+    return credential.meaning.service in _FORMS and bool(
+        credential.base_urls or _own_host(credential)
     )
 
 

@@ -52,12 +52,12 @@ class Known(msgspec.Struct, kw_only=True):
 
     *settings*: one more settings file of the agent. *live*: ask the service too, for *model* (None:
     the agent's). *policy_epoch*: the digest of the policy files. *given*: the digest of the token
-    that the credential gives. *shares_files*: the daemon has the configuration of this shell.
-    *set_up*: a settings file is meant to run the helper for this credential. *astray*: settings run
-    something else, or cannot be read. *line*: the one to try. *unnamed*: the credential of a line
-    that names none; *by_use*: chosen by `credward use`. *what*: what to set Claude Code up for
-    (`what_to_set_up`). *folder_refused*: nothing is handed out in this folder, because of its
-    settings files. *broken*: the kinds of failures so far.
+    that the credential gives. *doubt*: why that is probably refused. *shares_files*: the daemon has
+    the configuration of this shell. *set_up*: a settings file is meant to run the helper for this
+    credential. *astray*: settings run something else, or cannot be read. *line*: the one to try.
+    *unnamed*: the credential of a line that names none; *by_use*: chosen by `credward use`. *what*:
+    what to set Claude Code up for (`what_to_set_up`). *folder_refused*: nothing is handed out in
+    this folder, because of its settings files. *broken*: the kinds of failures so far.
     """
 
     name: str
@@ -70,6 +70,7 @@ class Known(msgspec.Struct, kw_only=True):
     statuses: StatusList | None = None
     shares_files: bool = False
     given: str | None = None
+    doubt: str | None = None
     helper: Path | None = None
     merged: Merged | None = None
     line: str | None = None

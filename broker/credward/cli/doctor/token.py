@@ -21,7 +21,7 @@ from credward.errors import Kind
 from credward.tokens import TokenRequest
 from credward.wire import StatusList
 
-__all__ = ["check_token", "clock_fault", "shape_of"]
+__all__ = ["check_token", "clock_fault", "doubt_of", "shape_of"]
 
 # Issuers themselves allow for some difference (seconds).
 _TOLERANCE = 60.0
@@ -40,16 +40,34 @@ def check_token(known: Known) -> Iterator[Finding]:
     )
     left = f" for {format_duration(ends - listed.now)}" if ends is not None else ""
     yield ok("token", f'"{credential.name}" gives one, valid{left}')
-    yield from _failures(credential, listed, live=known.live)
+    yield from _failures(credential, listed)
+    known.doubt = _doubt(credential, listed)
+    # The service itself tells more than a doubt, if it is asked.
+    if not known.live:
+        yield from doubt_of(known)
     if (fault := clock_fault(body, SystemClock().now())) is not None:
         yield fail("clock", fault, Kind.FIX_CONFIGURATION)
 
 
-def _failures(credential: CredentialConfig, listed: StatusList, *, live: bool) -> Iterator[Finding]:
-    """Report what the token that is still valid hides: the next one will fail, or its service.
+def doubt_of(known: Known) -> Iterator[Finding]:
+    """Report that the token is probably refused, and how to see whether it is, if that can be."""
+    from credward.issuing.questions import can_be_asked
 
-    *live*: the service will be asked too, which tells more than a doubt.
-    """
+    if known.doubt is None or known.credential is None:
+        return
+    text = known.doubt
+    if not known.live and can_be_asked(known.credential):
+        text += f"; credward doctor {known.credential.name} --live shows whether it is"
+    yield warn("token", text)
+
+
+def _doubt(credential: CredentialConfig, listed: StatusList) -> str | None:
+    doubts = (each.doubt for each in listed.credentials if each.name == credential.name)
+    return next((each.message for each in doubts if each is not None), None)
+
+
+def _failures(credential: CredentialConfig, listed: StatusList) -> Iterator[Finding]:
+    """Report what the token that is still valid hides: the next one will fail."""
     for grant in listed.grants:
         if credential.name in grant.credentials and grant.failure is not None:
             yield fail("login", grant.failure.message, Kind.from_slug(grant.failure.kind))
@@ -59,9 +77,6 @@ def _failures(credential: CredentialConfig, listed: StatusList, *, live: bool) -
             continue
         if each.failure is not None:
             yield warn("token", each.failure.message)
-        if each.doubt is not None and not live:
-            sure = f"credward doctor {credential.name} --live shows whether it is"
-            yield warn("token", f"{each.doubt.message}; {sure}")
 
 
 def shape_of(credential: CredentialConfig) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from credward.cli.doctor.finding import Finding, Known
+from credward.cli.doctor.token import doubt_of
 from credward.cli.live import live, model_in
 from credward.cli.start import reach
 from credward.config.remedies import remedy_for
@@ -36,4 +37,6 @@ def check_upstream(known: Known) -> Iterator[Finding]:
         can_login=bool(credential.meaning.grant.logins),
         remedy=remedy_for(credential),
     )
+    if not result.answered:
+        yield from doubt_of(known)
     yield Finding(check="upstream", mark=result.mark, text=result.text, kind=result.kind)

@@ -37,7 +37,13 @@ from credward.cli.setup.putting_back import notes_about, put_back_options
 from credward.cli.setup.replacing import replacing_notes
 from credward.cli.setup.settings_file import Record
 from credward.cli.setup.taken_out import load
-from credward.cli.setup.undo import left_lines, memory_of_claude_code, record_of, tell_undone
+from credward.cli.setup.undo import (
+    left_lines,
+    memory_of_claude_code,
+    record_of,
+    restored,
+    tell_undone,
+)
 from credward.cli.setup.variables import chosen_variables
 from credward.config import CredentialConfig, environment
 from credward.errors import BrokerError, Kind
@@ -255,7 +261,7 @@ def _done(plan: Plan, backup: Path | None) -> Iterator[str]:
     if not plan.changed:
         yield f"{plan.target}: nothing to do"
     elif plan.whole:
-        yield f"{plan.target}: {'removed, as before' if plan.after is None else 'as it was before'}"
+        yield f"{plan.target}: {restored(plan.after)}"
     else:
         yield f"{plan.target}: changed" + (f", the old one is {backup}" if backup else "")
         if plan.changes is None and plan.earlier is not None:

@@ -24,6 +24,7 @@ __all__ = [
     "left_lines",
     "memory_of_claude_code",
     "record_of",
+    "restored",
     "set_ups_of",
     "tell_undone",
     "undo_all",
@@ -80,7 +81,7 @@ def _undo(memory: Memory, path: str, record: Record) -> Iterator[str]:
     elif after is not None and after != before:
         settings_file.replace(target, after)
     memory.save(records)
-    yield f"{target}: {'as it was before' if whole else 'our settings are gone'}"
+    yield f"{target}: {restored(after) if whole else 'our settings are gone'}"
     yield from left_lines(record)
 
 
@@ -93,6 +94,11 @@ def _undone(target: Path, record: Record) -> tuple[str, str | None, bool]:
         raise BrokerError(
             Kind.FIX_CONFIGURATION, f'"{target}" {error}: correct it, nothing was changed'
         ) from error
+
+
+def restored(after: str | None) -> str:
+    """Return that a file is what it was before us; *after*: its text, None if there was no file."""
+    return "removed, there was none before" if after is None else "as it was before"
 
 
 def left_lines(record: Record) -> Iterator[str]:

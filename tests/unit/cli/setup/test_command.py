@@ -177,8 +177,10 @@ def test_undo_of_a_file_that_was_ours_alone(
     settings.unlink()
     run("setup", "claude-code", "demo", "--yes")
     settings.write_text(json.dumps(json.loads(settings.read_text()) | theirs))
-    run("setup", "claude-code", "--undo", "--yes")
+    ran = run("setup", "claude-code", "--undo", "--yes")
 
+    said = "changed" if theirs else "removed, there was none before"
+    assert f"\n{settings}: {said}" in ran.out
     assert settings.exists() == bool(theirs)
     assert not theirs or json.loads(settings.read_text()) == theirs
 

@@ -90,7 +90,7 @@ def test_s2_what_the_line_says_allows_this_one_and_no_other(
     settings = account.home / ".claude/settings.json"
     (account.home / "repo/.git").mkdir(parents=True)
     (account.home / "corp.pem").write_text("somebody else's authorities")
-    assert "NODE_EXTRA_CA_CERTS set to corp.pem: unset it" in asker.denied()
+    assert "set to corp.pem (changed, or another file than allowed: sha256:" in asker.denied()
     assert PASSWORD not in settings.read_text() + account.config_file.read_text()
     assert PASSWORD not in account.log() + (account.state_dir / "audit.log").read_text()
 

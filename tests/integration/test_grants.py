@@ -258,6 +258,20 @@ def test_giving_up_what_there_is_not(bare: RunningDaemon, words: tuple[str, ...]
     assert (done.returncode, done.stdout) == (0, "there was no login: one, two, three\n")
 
 
+def test_a_key_is_no_login_to_forget(start_daemon: DaemonFactory) -> None:
+    """It would go on working, so nobody is told that there was nothing; the line says what ends it."""
+    daemon = start_daemon(KEY)
+    cli(daemon, "secret", "set", "team-key", given="sk-1")
+    done = cli(daemon, "logout", "key")
+
+    assert (done.returncode, done.stdout) == (64, "")
+    assert done.stderr == (
+        'credward: "key" is a key, not a login, and goes on working: to stop it, run '
+        "credward remove key\n"
+    )
+    assert cli(daemon, "logout", "--all", "--yes").returncode == 0
+
+
 def test_status_knows_before_anybody_asks(daemon: RunningDaemon, upstream: OAuthServer) -> None:
     """Which login is missing, whose there is and since when: in the table, in JSON and as a verdict."""
     # It is ready before it has looked into the store.

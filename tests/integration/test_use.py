@@ -287,3 +287,34 @@ def test_what_doctor_advises_keeps_a_line_without_a_name(daemon: RunningDaemon) 
     assert "is not tried here: run credward setup claude-code --active --replace" in damaged.stdout
     assert "fix: credward setup claude-code --active\n" in fixed.stdout
     assert settings.read_text() == whole
+
+
+def test_a_line_without_a_name_needs_a_choice_everywhere(
+    daemon: RunningDaemon, tmp_path: Path
+) -> None:
+    """Set-up says so, and what its helper is told in another folder begins with the choice."""
+    use(daemon, "work", "--here", folder=tmp_path)
+    words = ("setup", "claude-code", "--active", "--dry-run")
+    partly = cli(daemon, *words, folder=tmp_path)
+    (answer,) = agent(daemon, ("GET", "/v1/credentials/-/token", ""))
+    use(daemon, "home", "--for", "claude-code")
+    wholly = cli(daemon, *words, folder=tmp_path)
+
+    assert "note: in other folders no credential is chosen" in partly.stdout
+    assert "in other folders" not in wholly.stdout
+    told = json.loads(answer[1])["detail"]
+    assert (
+        told == "no credential is chosen here: run credward use NAME with one of home, spare, work"
+    )
+
+
+def test_a_variable_with_an_unknown_name_is_no_choice(daemon: RunningDaemon) -> None:
+    """Said where the choice is shown."""
+    wrong = {"CREDWARD_CREDENTIAL": "wrk"}
+    text = 'wrk (CREDWARD_CREDENTIAL of this shell), which is not configured, perhaps "work": unset'
+
+    assert text in cli(daemon, "use", **wrong).stdout
+    assert text in cli(daemon, "status", **wrong).stdout
+    assert text in cli(daemon, "status", "home", "spare", **wrong).stdout
+    known = cli(daemon, "status", "home", "spare", CREDWARD_CREDENTIAL="work").stdout
+    assert "not configured" not in known

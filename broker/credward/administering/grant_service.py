@@ -228,7 +228,10 @@ class GrantService:
     # --- revoking and dropping --------------------------------------------------------------
 
     async def log_out(self, peer: Peer, name: str) -> Forgotten:
-        """Revoke a grant upstream if that is possible, and forget it in any case."""
+        """Revoke a grant upstream if that is possible, and forget it in any case.
+
+        Raise `bad-request` for a key that is handed out as it is.
+        """
         try:
             authorized = await settled(self._gate.authorize("Manage", peer, on_grant(name)))
         except BrokerError as error:
@@ -238,6 +241,12 @@ class GrantService:
                 raise
             return unused
         credential = authorized.credential
+        if credential.meaning.handed_out is not None:
+            raise BrokerError(
+                Kind.BAD_REQUEST,
+                f'"{credential.name}" is a key, not a login, and goes on working: to stop it, run '
+                f"credward remove {credential.name}",
+            )
         await self._opened_store.open(self._config, again=True)
         forgotten = await self._forget(credential)
         self._recorder.managed(authorized, "logged-out")

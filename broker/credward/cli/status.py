@@ -48,14 +48,16 @@ def command(names: tuple[str, ...], as_json: bool, wide: bool, watch: bool, chec
         client = reach(timeout=PATIENCE)
         watch_status(lambda: _chosen(client.statuses(), names), in_detail=len(names) == 1)
         return
-    listed = _chosen(reach().statuses(), names)
+    everything = reach().statuses()
+    listed = _chosen(everything, names)
     if check:
         sys.exit(max((verdict(each) for each in listed.credentials), default=0))
     if as_json:
         print_json(listed)
         return
     looking = viewer(None if wide else columns())
-    for line in text_of(listed, looking, in_detail=len(names) == 1):
+    known = [each.name for each in everything.credentials]
+    for line in text_of(listed, looking, in_detail=len(names) == 1, known=known):
         click.echo(line)
 
 

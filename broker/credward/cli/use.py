@@ -97,7 +97,10 @@ def _draw(found: wire.ChoiceList) -> None:
         rows = [(_named(each), each.agent or "all", each.folder or "everywhere") for each in made]
         print_table(("CREDENTIAL", "AGENT", "FOLDER"), rows)
         click.echo()
-    line = viewer().explain(found.active, found.because)
+    looking = viewer()
+    # Only a name that the shell gives may be wrong.
+    known = [each.name for each in reach().statuses().credentials] if looking.choice else ()
+    line = looking.explain(found.active, found.because, known)
     click.echo(f"here: {line}" if line else "here: none, so name one or run credward use NAME")
 
 

@@ -48,7 +48,7 @@ def find_credential(config: Config, name: str, *, by_claude_code: bool = False) 
     *by_claude_code*: the name is from its settings.
     """
     if name == DEFAULT_NAME:
-        return default_credential(config) or _choose(config)
+        return default_credential(config) or _choose(config, by_claude_code=by_claude_code)
     if (found := config.credentials.get(name)) is not None:
         return found
     remedy = set_up_instead(name, config) if by_claude_code else "run credward status for the list"
@@ -148,7 +148,7 @@ def default_credential(config: Config) -> CredentialConfig | None:
     return None
 
 
-def _choose(config: Config) -> NoReturn:
+def _choose(config: Config, *, by_claude_code: bool) -> NoReturn:
     if not config.credentials:
         raise BrokerError(
             Kind.UNKNOWN_CREDENTIAL,
@@ -156,6 +156,9 @@ def _choose(config: Config) -> NoReturn:
         )
     names = ", ".join(sorted(config.credentials))
     text = f"name one of {names}, or run credward use NAME to choose one"
+    if by_claude_code:
+        # Its settings leave the name to the choice, so there is nothing to name.
+        text = f"no credential is chosen here: run credward use NAME with one of {names}"
     raise BrokerError(Kind.BAD_REQUEST, text)
 
 

@@ -25,6 +25,8 @@ _VARIABLES = {
 }
 # The maximum length of a path or a name in a message; 500 characters of a line are shown.
 _LONGEST = 160
+# So much of `sha256:…` tells one file from another.
+_DIGEST = len("sha256:") + 12
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +74,7 @@ def check_base_url(
         return Refusal(reason=f"{only}, {where}: {add}", rule=rule, variables=tuple(switches))
     by_word = {each.word: each for each in sorted(client_flags, key=_order, reverse=True)}
     refused = [each for word, each in sorted(by_word.items()) if not allows(allowed_flags, word)]
-    return _between(refused, name) if refused else None
+    return _between(refused, allowed_flags, name) if refused else None
 
 
 def _elsewhere(base_urls: Sequence[str], claimed: str | None, unclear: str) -> str | None:
@@ -85,9 +87,9 @@ def _elsewhere(base_urls: Sequence[str], claimed: str | None, unclear: str) -> s
     return None if origin in map(origin_of, base_urls) else f"not for {written(origin)}"
 
 
-def _between(refused: Sequence[ClientFlag], name: str) -> Refusal:
+def _between(refused: Sequence[ClientFlag], allowed_flags: Collection[str], name: str) -> Refusal:
     """Return the refusal of what is between the caller and its server."""
-    described = " and ".join(_described(each) for each in refused)
+    described = " and ".join(_described(each, allowed_flags) for each in refused)
     them = "it" if len(refused) == 1 else "them"
     command = remedy(refused, name, own=True)
     kinds = dict.fromkeys(each.word.partition("=")[0] for each in refused)
@@ -136,14 +138,27 @@ def _order(flag: ClientFlag) -> tuple[str, str]:
     return flag.word, flag.variable
 
 
-def _described(flag: ClientFlag) -> str:
+def _described(flag: ClientFlag, allowed_flags: Collection[str]) -> str:
     kind, _, value = flag.word.partition("=")
     variable = flag.variable or _VARIABLES.get(kind, kind)
     if kind == "proxy" and value:
         return f"{variable} set to {value}"
     if kind == "extra-ca" and flag.file:
-        return f"{variable} set to {shown(flag.file)}{'' if value else ' (unreadable)'}"
+        text = f"{variable} set to {shown(flag.file)}"
+        return text + (_changed(allowed_flags) if value else " (unreadable)")
     return f"{variable} set"
+
+
+def _changed(allowed_flags: Collection[str]) -> str:
+    """Return how certificates differ from those that are allowed, empty if none are.
+
+    Only digests are kept: whether it is the same file, with another content, is not known.
+    """
+    words = sorted(each for each in allowed_flags if each.startswith("extra-ca="))
+    if not words:
+        return ""
+    some = ", ".join(f"{each.partition('=')[2][:_DIGEST]}…" for each in words)
+    return f" (changed, or another file than allowed: {some})"
 
 
 def shown(text: str) -> str:

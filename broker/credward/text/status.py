@@ -5,7 +5,7 @@ Pure: the commands show it, and the daemon for those that ask for text. The daem
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Container, Iterator
 
 from credward.errors import Kind
 from credward.text.durations import format_duration
@@ -43,8 +43,13 @@ def page(listed: StatusList, viewer: Viewer, *, coloured: bool) -> str:
     return text if coloured else unstyled(text)
 
 
-def text_of(listed: StatusList, viewer: Viewer, *, in_detail: bool) -> Iterator[str]:
-    """Yield the lines for *viewer*, with colours; the problems are never cut off."""
+def text_of(
+    listed: StatusList, viewer: Viewer, *, in_detail: bool, known: Collection[str] = ()
+) -> Iterator[str]:
+    """Yield the lines for *viewer*, with colours; the problems are never cut off.
+
+    *known*: all names, if not all are listed.
+    """
     if not listed.credentials:
         yield NONE
     elif in_detail:
@@ -55,7 +60,8 @@ def text_of(listed: StatusList, viewer: Viewer, *, in_detail: bool) -> Iterator[
             yield from ("", *grants, "")
     yield from (wrapped(each, viewer.width) for each in problems(listed, viewer))
     if not in_detail and len(listed.credentials) > 1:
-        active = viewer.explain(listed.active, listed.active_because)
+        names = known or [each.name for each in listed.credentials]
+        active = viewer.explain(listed.active, listed.active_because, names)
         yield f"* without a name: {active}" if active else _NONE_CHOSEN
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
+from credward.guess import guess
 from credward.text.tables import plain
 
 __all__ = ["CHOICE", "Viewer"]
@@ -30,10 +33,13 @@ class Viewer(msgspec.Struct, frozen=True, kw_only=True):
         """
         return self.choice or chosen
 
-    def explain(self, chosen: str | None, because: str) -> str | None:
-        """Return it with the reason, None if one must be named."""
+    def explain(self, chosen: str | None, because: str, known: Collection[str]) -> str | None:
+        """Return it with the reason, None if one must be named; *known*: all that there are."""
         if self.choice:
-            return f"{plain(self.choice)} ({CHOICE} of this shell)"
+            text = f"{plain(self.choice)} ({CHOICE} of this shell)"
+            if self.choice in known:
+                return text
+            return f"{text}, which is not configured{guess(self.choice, known)}: unset {CHOICE}"
         return plain(f"{chosen} ({because})") if chosen else None
 
     def short(self, folder: str) -> str:

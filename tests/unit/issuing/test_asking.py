@@ -57,6 +57,8 @@ def test_a_dash_is_the_default_or_the_only_one() -> None:
     assert find_credential(config("a"), "-").name == "a"
     with pytest.raises(BrokerError, match="name one of a, b"):
         find_credential(config("a", "b"), "-")
+    with pytest.raises(BrokerError, match="here: run credward use NAME with one of a, b"):
+        find_credential(config("a", "b"), "-", by_claude_code=True)
     with pytest.raises(BrokerError, match="credward add"):
         find_credential(config(), "-")
 

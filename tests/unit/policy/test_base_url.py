@@ -112,8 +112,9 @@ def test_s2_one_proxy_and_one_authority_are_allowed_and_no_other() -> None:
     assert reason_of(HOME, ALLOWED, HOME[0], (CORP, CA)) is None
     assert reason_of(HOME, ("proxy", "extra-ca"), HOME[0], (another, RENEWED)) is None
     assert reason_of(HOME, ALLOWED, HOME[0], (CORP, CA, another, RENEWED), name="gw") == (
-        "is not handed out to a caller with NODE_EXTRA_CA_CERTS set to /ca.pem and https_proxy set "
-        "to evil.example:3128: unset them, or run credward setup claude-code gw --allow-ca /ca.pem "
+        "is not handed out to a caller with NODE_EXTRA_CA_CERTS set to /ca.pem (changed, or "
+        "another file than allowed: sha256:aaaaaaaaaaaa…) and https_proxy set to "
+        "evil.example:3128: unset them, or run credward setup claude-code gw --allow-ca /ca.pem "
         "--allow-proxy evil.example:3128"
     )
 
@@ -140,7 +141,7 @@ def test_s2_one_proxy_in_two_variables_is_named_once() -> None:
         (replace(RENEWED, file=""), "with NODE_EXTRA_CA_CERTS set: unset it, or run"),
         (
             replace(RENEWED, file="/\x1b[2J\n"),
-            "set to /\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}: ",
+            "set to /\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER} (changed",
         ),
     ],
 )
@@ -223,3 +224,14 @@ def test_each_cause_has_a_rule_and_its_variables(
 
     assert refusal is not None
     assert (refusal.rule, refusal.variables) == (rule, variables)
+
+
+def test_a_file_of_authorities_that_changed_is_no_riddle() -> None:
+    """Its path was allowed by its content; the line says so, and shows which content it was."""
+    refused = reason_of(HOME, (CA.word, "proxy"), HOME[0], (RENEWED,))
+
+    assert refused is not None
+    assert (
+        "NODE_EXTRA_CA_CERTS set to /ca.pem (changed, or another file than allowed: "
+        "sha256:aaaaaaaaaaaa…): unset it, or run credward setup claude-code NAME --allow-ca /ca.pem"
+    ) in refused

@@ -25,6 +25,7 @@ from credward.cli.setup.planning import (
     LEVELS,
     Options,
     Plan,
+    active_notes,
     credential_for,
     is_shared,
     members_for,
@@ -157,6 +158,8 @@ def claude_code_command(name: str, **words: Any) -> None:
     notes = list(replacing_notes(plan))
     if not options.undo and is_shared(target, files):
         notes += shared_notes(target, name)
+    if options.active and not options.undo:
+        notes += active_notes()
     told = _change(plan, allowing, options, notes)
     if options.as_json:
         print_json(told)

@@ -27,6 +27,7 @@ __all__ = [
     "LEVELS",
     "Options",
     "Plan",
+    "active_notes",
     "credential_for",
     "is_shared",
     "members_for",
@@ -117,6 +118,19 @@ def credential_for(name: str, *, active: bool) -> CredentialConfig:
 
     chosen = chosen_here(config, reach(start=True).choices(), CLAUDE_CODE)
     return chosen.credential or find_credential(config, name)
+
+
+def active_notes() -> Iterator[str]:
+    """Yield what to know about a line that names no credential, if none is chosen everywhere."""
+    from credward.callers.programs import CLAUDE_CODE
+    from credward.cli.chosen import chosen_here
+
+    found = reach(start=True).choices()
+    if chosen_here(load_config(paths()), found, CLAUDE_CODE, elsewhere=True).credential is None:
+        yield (
+            "note: in other folders no credential is chosen, so Claude Code gets none there: run "
+            "credward use NAME, without --here"
+        )
 
 
 def is_shared(target: Path, files: Mapping[str, Path]) -> bool:

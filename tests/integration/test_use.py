@@ -181,6 +181,7 @@ def test_claude_code_follows_the_choice_or_a_name(daemon: RunningDaemon) -> None
     refused = cli(daemon, "setup", "claude-code", "home", "--active", "--yes")
     settings = json.loads((daemon.home / ".claude/settings.json").read_text())
 
+    assert "note: this replaces home by what credward use chooses\n" in followed.stdout
     assert (named.returncode, followed.returncode) == (0, 0), named.stdout + followed.stdout
     assert (
         'note: Claude Code still asks for "home" by name: run credward setup claude-code --active'

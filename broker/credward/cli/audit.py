@@ -11,6 +11,7 @@ from credward.audit import AuditEntry
 from credward.cli.names import complete_credentials
 from credward.cli.output import plain
 from credward.cli.start import reach
+from credward.cli.word_group import WordGroup
 from credward.client import AuditLines, Client
 from credward.errors import BrokerError, Kind
 
@@ -23,7 +24,7 @@ _WIDEST = 17
 _COLOURS = {"denied": "red", "failed": "red", "issued": "green"}
 
 
-@click.group("audit", epilog="Example: credward audit tail --follow")
+@click.group("audit", cls=WordGroup, epilog="Example: credward audit tail --follow")
 def command() -> None:
     """Read the record of decisions: who got what, and why not. It holds no secrets."""
 

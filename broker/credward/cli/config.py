@@ -15,6 +15,7 @@ import msgspec
 from credward import named_files
 from credward.cli.output import print_error, print_excerpt, print_json
 from credward.cli.start import client_of, paths
+from credward.cli.word_group import WordGroup
 from credward.config import Config, Paths, load_config
 from credward.errors import BrokerError, ConfigErrors, Kind
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["command", "put_in_force", "read_config", "replace_file"]
 
 
-@click.group("config", epilog="Example: credward config check")
+@click.group("config", cls=WordGroup, epilog="Example: credward config check")
 def command() -> None:
     """Check, show or edit the configuration."""
 

@@ -8,6 +8,7 @@ import click
 
 from credward.cli.output import print_json
 from credward.cli.start import client_of, paths, reach
+from credward.cli.word_group import WordGroup
 from credward.errors import BrokerError, Kind
 from credward.paths import environment, find_paths
 
@@ -20,6 +21,7 @@ _FOLLOW_EVERY = 0.25
 
 @click.group(
     "daemon",
+    cls=WordGroup,
     short_help="Start, stop and reload the daemon, and read its log.",
     epilog="Example: credward daemon reload",
 )

@@ -9,12 +9,13 @@ import click
 from credward.cli.config import checked
 from credward.cli.output import print_json
 from credward.cli.start import paths
+from credward.cli.word_group import WordGroup
 from credward.errors import ConfigErrors
 
 __all__ = ["command"]
 
 
-@click.group("policy", epilog="Example: credward policy check")
+@click.group("policy", cls=WordGroup, epilog="Example: credward policy check")
 def command() -> None:
     """Check the policy: who may have which credential."""
 

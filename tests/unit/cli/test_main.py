@@ -139,7 +139,9 @@ def test_what_opens_the_store_has_one_name(run: Run, name: str) -> None:
 def test_words_of_other_tools_name_the_command_that_is_meant(run: Run) -> None:
     """As for commands: a former or mistyped word is answered with the one to type."""
     other, mistyped = run("secret", "remove", "key"), run("secret", "alow", "key")
+    unlike = run("daemon", "begin")
 
-    assert (other.code, mistyped.code) == (64, 64)
+    assert (other.code, mistyped.code, unlike.code) == (64, 64, 64)
+    assert unlike.err == 'credward: no command "begin": run credward daemon --help\n'
     assert other.err == 'credward: no command "remove": run credward secret rm NAME\n'
     assert mistyped.err.startswith('credward: no command "alow", perhaps "allow"')

@@ -30,7 +30,8 @@ def replacing_notes(plan: Plan) -> Iterator[str]:
     lost, now = _asked_for(before), _asked_for(after)
     if lost is None or lost == now:
         return
-    yield f"note: this replaces {lost}{_where(plan, before, after)}"
+    by = "" if now is not None else " by what credward use chooses"
+    yield f"note: this replaces {lost}{by}{_where(plan, before, after)}"
 
 
 def _where(plan: Plan, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:

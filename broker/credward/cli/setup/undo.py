@@ -98,7 +98,7 @@ def _undone(target: Path, record: Record) -> tuple[str, str | None, bool]:
 
 def restored(after: str | None) -> str:
     """Return that a file is what it was before us; *after*: its text, None if there was no file."""
-    return "removed, there was none before" if after is None else "as it was before"
+    return "removed, there was no file before" if after is None else "as it was before"
 
 
 def left_lines(record: Record) -> Iterator[str]:

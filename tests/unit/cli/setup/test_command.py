@@ -179,7 +179,7 @@ def test_undo_of_a_file_that_was_ours_alone(
     settings.write_text(json.dumps(json.loads(settings.read_text()) | theirs))
     ran = run("setup", "claude-code", "--undo", "--yes")
 
-    said = "changed" if theirs else "removed, there was none before"
+    said = "changed" if theirs else "removed, there was no file before"
     assert f"\n{settings}: {said}" in ran.out
     assert settings.exists() == bool(theirs)
     assert not theirs or json.loads(settings.read_text()) == theirs

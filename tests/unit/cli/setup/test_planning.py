@@ -90,7 +90,7 @@ def test_each_level_is_undone_by_itself(
     assert (refused.code, refused.out.count("\n@@ ")) == (64, 3)
     assert refused.err.endswith("run credward setup --undo --all --yes\n")
     assert ran.out.count("as it was before") == 2
-    assert ran.out.count("removed, there was none before") == 1
+    assert ran.out.count("removed, there was no file before") == 1
     assert tree(home) == was
 
 

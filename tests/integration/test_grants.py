@@ -338,7 +338,9 @@ def test_secrets(start_daemon: DaemonFactory) -> None:
     assert cli(daemon, "secret", "list").stdout.splitlines()[1:] == ["team-key  key (any host)"]
     assert json.loads(cli(daemon, "secret", "list", "--json").stdout) == {
         "names": ["team-key"],
-        "secrets": [{"name": "team-key", "uses": [{"credential": "key", "base_urls": []}]}],
+        "secrets": [
+            {"name": "team-key", "used": True, "uses": [{"credential": "key", "base_urls": []}]}
+        ],
     }
     daemon.kill9()
     daemon.start()

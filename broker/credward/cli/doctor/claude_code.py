@@ -72,7 +72,7 @@ def _not_set_up(known: Known, credential: CredentialConfig, merged: Merged) -> I
         known.astray = True
         text = f"{_HOME} is set, so Claude Code reads {moved}, which has no helper: "
         text += f"unset {_HOME}, or {command}"
-        fix = ("setup", "claude-code", credential.name)
+        fix = ("setup", "claude-code", known.what)
         yield fail(_CHECK, text, Kind.FIX_CONFIGURATION, fix)
         return
     if (left := _left_over(credential, merged)) is not None:

@@ -476,9 +476,13 @@ class SecretGivenBack(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SecretKept(msgspec.Struct, frozen=True, kw_only=True):
-    """A secret was stored or forgotten; *durable*: on disk too; if not, that is retried."""
+    """A secret was stored or forgotten; *durable*: on disk too; if not, that is retried.
+
+    *used_by*: the credentials whose settings refer to one that was stored.
+    """
 
     durable: bool = True
+    used_by: list[str] = []
 
 
 class SecretUse(msgspec.Struct, frozen=True, kw_only=True):

@@ -347,7 +347,7 @@ def test_secrets(start_daemon: DaemonFactory) -> None:
     assert cli(daemon, "get", "key").stdout == "sk-first\n"
 
     replaced = cli(daemon, "secret", "set", "team-key", given="sk-second")
-    assert (replaced.returncode, replaced.stdout) == (0, "replaced: key uses it from now on\n")
+    assert (replaced.returncode, replaced.stdout) == (0, "stored: key uses it from now on\n")
     assert cli(daemon, "get", "key").stdout == "sk-second\n"
     assert cli(daemon, "secret", "rm", "team-key").stdout == "removed: team-key\n"
     assert cli(daemon, "secret", "rm", "team-key").returncode == 78

@@ -121,7 +121,7 @@ class ManageService:
     async def secret_set(self, peer: Peer, name: str, body: wire.SecretValue) -> wire.SecretKept:
         """Store a secret."""
         durable = await self._store.set_secret(peer, name, Secret(body.value), origin=body.origin)
-        return wire.SecretKept(durable=durable)
+        return wire.SecretKept(durable=durable, used_by=self._store.users_of(name))
 
     async def secret_give_back(self, peer: Peer, name: str) -> wire.SecretGivenBack:
         """Return a secret for the file that it was taken out of."""

@@ -103,6 +103,10 @@ class StoreService:
         self._scrub()
         return durable
 
+    def users_of(self, name: str) -> list[str]:
+        """Return the names of the credentials whose settings refer to a secret."""
+        return [each.name for each in users(self._config, secret=name)]
+
     async def give_back(self, peer: Peer, name: str) -> tuple[Secret, str]:
         """Return a secret and the note about where it stood; the store keeps it.
 

@@ -22,7 +22,7 @@ from credward.cli.standard_input import read_text
 from credward.cli.start import reach
 from credward.cli.word_group import WordGroup
 from credward.errors import BrokerError, Kind
-from credward.wire import SecretInfo, SecretUse
+from credward.wire import SecretUse
 
 __all__ = ["command"]
 
@@ -60,11 +60,10 @@ def set_secret(name: str) -> None:
             Kind.BAD_REQUEST, f"the input is empty: pipe the value into credward secret set {name}"
         )
     client = reach(start=True, timeout=10.0)
-    earlier = next((each for each in client.secret_names().secrets if each.name == name), None)
     kept = client.secret_set(name, value)
     # The new value never stood in that file.
     taken = forget(name)
-    click.echo(_stored(name, earlier))
+    click.echo(f"stored: {_use_of(name, kept.used_by)}")
     if taken is not None:
         click.echo(f"it replaces the key taken out of {taken.place}, which cannot go back now")
     if not kept.durable:
@@ -115,14 +114,11 @@ def allow_secret(name: str, as_json: bool) -> None:
         click.echo("only in memory, the store cannot be written: run credward status", err=True)
 
 
-def _stored(name: str, earlier: SecretInfo | None) -> str:
-    """Return what became of a value; *earlier*: the secret that had this name before."""
-    users = sorted({each.credential for each in (earlier.uses if earlier else None) or ()})
-    if users:
-        verb = "uses" if len(users) == 1 else "use"
-        return f"replaced: {' and '.join(users)} {verb} it from now on"
-    done = "stored" if earlier is None else "replaced"
-    return f'{done}: use it as {{ store = "{name}" }}'
+def _use_of(name: str, users: Sequence[str]) -> str:
+    """Return for what a new value is used, or how."""
+    if not users:
+        return f'use it as {{ store = "{name}" }}'
+    return f"{' and '.join(users)} {'uses' if len(users) == 1 else 'use'} it from now on"
 
 
 def _bound_to(uses: Sequence[SecretUse] | None) -> str:

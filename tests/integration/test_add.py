@@ -506,7 +506,7 @@ def test_a_key_goes_into_no_other_file_and_to_no_more_users(daemon: RunningDaemo
     """The text is the same: what is behind the name counts, and who can read it."""
     rc, text, _ = take_out(daemon)
     muted = rc.read_text()
-    words = ("setup", "--undo", "--all", "--put-back")
+    words = ("setup", "--undo", "--all", "--yes", "--put-back")
     rc.chmod(0o666)
     wider = cli(daemon, *words)
     shared = daemon.home / "y"
@@ -722,8 +722,8 @@ def test_a_typed_key_is_for_the_gateway_that_this_shell_names(daemon: RunningDae
     with OnTerminal(daemon, "add") as terminal:
         choose(terminal, "a key that you type")
         terminal.answer("Name of the credential", "mine")
-        terminal.answer("which alone may get it (-: any)", "")
         terminal.answer("The key (not shown)", canary("typed"))
+        terminal.answer("which alone may get it (-: any)", "")
         terminal.wait_for("Add mine?")
         terminal.type("y\n")
         assert terminal.end() == 0

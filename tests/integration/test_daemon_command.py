@@ -111,7 +111,7 @@ def test_its_log_is_read(account: Account) -> None:
     lines = account.cli("daemon", "logs", "--json").stdout.splitlines()
 
     assert none.returncode == 69
-    assert "run credward daemon start" in none.stderr
+    assert "run credward daemon restart" in none.stderr
     assert "  info     ready at " in shown.stdout
     assert shown.stdout.count("\n") == 1
     assert {json.loads(each)["level"] for each in lines} <= {"info", "warning"}

@@ -74,7 +74,7 @@ def test_nothing_is_left_in_a_home(account: Account, folder: Path) -> None:
     assert account.daemons() == []
     # A worker that had nothing to do ends when it notices.
     until(lambda: not account.processes("-m credward"))
-    assert said.count("as it was before") == 3
+    assert said.count("as it was before") + said.count("there was no file before") == 3
     assert "stopped: pid" in said
     left = account.run(
         "/bin/sh", "-c", "find /run/user/0 /dev/shm -name '*credward*' -size +0 -type f"

@@ -42,6 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # is ignored, and tests send these.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     # What a worker would inherit from the shell of whoever runs the tests decides nothing here.
     for name in [name for name in os.environ if name.startswith("CREDWARD_") and name != _SEED]:
         if not name.startswith("CREDWARD_REQUIRE_"):

@@ -118,7 +118,6 @@ class LifecycleModel(RuleBasedStateMachine):
         self.asker_of: dict[int, object] = {}
         self.given: dict[tuple[object, str], str] = {}
         self.early: set[tuple[TokenKey, str]] = set()
-        self.again: set[str] = set()
         plans = tuple(
             Plan(
                 credential=name,
@@ -273,7 +272,6 @@ class LifecycleModel(RuleBasedStateMachine):
         for each in siblings(key):
             self.early.discard((each, token))
         self.guessed.discard(token)
-        self.again.discard(token)
         assert self.send(Accepted(credential=key.credential, token_id=token)) == []
 
     def believe(self, key: TokenKey) -> None:
@@ -284,10 +282,9 @@ class LifecycleModel(RuleBasedStateMachine):
         return self.machine.view(credential, self.now).doubt is not None
 
     def may_be_doubted(self, credential: str) -> bool:
-        """Whether one of its tokens came again, and somebody had it before and wants another."""
+        """Whether somebody had one of its tokens before and wants another."""
         return any(
-            key.credential == credential and (key, token) in self.early and token in self.again
-            for key, token in self.held
+            key.credential == credential and (key, token) in self.early for key, token in self.held
         )
 
     @rule(
@@ -376,8 +373,6 @@ class LifecycleModel(RuleBasedStateMachine):
         token = f"t{self.next_id}" if life is not None else KEY_ITSELF.format(key.credential)
         ends = float("inf") if life is None else self.now + life
         self.ends[token] = ends
-        if (key, token) in self.held or token in self.guessed:
-            self.again.add(token)
         flight = self.flying.pop(key)
         self.outdated.discard(key)
         if ends > self.now:

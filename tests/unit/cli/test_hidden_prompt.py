@@ -38,13 +38,6 @@ def terminal() -> Iterator[tuple[int, int]]:
 def start(
     words: list[str], terminal: int, home: Path, *, controls: bool = True
 ) -> subprocess.Popen[bytes]:
-    def prepare() -> None:
-        # Whoever runs the tests in the background may have had these ignored.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
-        if controls:
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
     return subprocess.Popen(
         words,
         env={"PATH": os.defpath, "HOME": str(home), "TERM": "xterm", "CREDWARD_NO_START": "1"},
@@ -52,7 +45,7 @@ def start(
         stdout=terminal,
         stderr=terminal,
         start_new_session=True,
-        preexec_fn=prepare,
+        preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if controls else None,
     )
 
 

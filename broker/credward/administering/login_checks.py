@@ -7,20 +7,17 @@ its server sees a request.
 from __future__ import annotations
 
 import asyncio
-import math
 from typing import NamedTuple
 
 from credward.callers.caller import Caller
 from credward.clock import Clock
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Failure, Kind
-from credward.issuing.pace import Pace
+from credward.issuing.caller_pace import CallerPace
 from credward.logins.logins import Logins
 
 __all__ = ["LoginChecks"]
 
-# What one user, or the agents of one user, may ask at once, and how often after that (seconds).
-_BURST, _EACH = 10, 6.0
 # Each has a worker of its own, and none of them may crowd out logins and mints.
 _MOST = 4
 
@@ -36,9 +33,8 @@ class LoginChecks:
     """One at a time for each grant, a few in all."""
 
     def __init__(self, *, clock: Clock, logins: Logins) -> None:
-        self._clock = clock
         self._logins = logins
-        self._pace = Pace(burst=_BURST, interval=_EACH)
+        self._pace = CallerPace(clock=clock, whom="login servers")
         self._under_way: dict[str, _Check] = {}
 
     async def check(self, caller: Caller, config: Config, credential: CredentialConfig) -> None:
@@ -75,13 +71,7 @@ class LoginChecks:
                 f"{_MOST} login servers are being asked already: ask again in a moment",
                 retry_after=1.0,
             )
-        # Not by the name of the harness, which its programs can change.
-        if wait := self._pace.take((caller.uid, caller.harness is not None), self._clock.elapsed()):
-            raise BrokerError(
-                Kind.RATE_LIMITED,
-                f"you asked login servers too often: ask again in {math.ceil(wait)} s",
-                retry_after=wait,
-            )
+        self._pace.take(caller)
 
 
 def _raise(failure: Failure | None) -> None:

@@ -7,21 +7,19 @@ that is taken ends a doubt, which only people see.
 
 from __future__ import annotations
 
-import math
 from http import HTTPStatus
 
 import msgspec
 
 from credward import wire
-from credward.callers.caller import Caller
 from credward.callers.peer import Peer
 from credward.clock import Clock
 from credward.errors import BrokerError, Kind
 from credward.issuing.asking import NOTHING
 from credward.issuing.authorized import Authorized
+from credward.issuing.caller_pace import CallerPace
 from credward.issuing.gate import Gate, settled
 from credward.issuing.issuer import Issuer
-from credward.issuing.pace import Pace
 from credward.issuing.questions import (
     base_url_of,
     form_of,
@@ -44,9 +42,6 @@ FORMAT = "probe"
 _DEADLINE = 20.0
 # Each has a worker of its own, and none of them may crowd out mints.
 _MOST = 4
-# What one caller may ask at once, and how often after that (seconds): each question costs money. A
-# caller is a user, or all agents of that user: programs choose the names of credentials and agents.
-_BURST, _EACH = 10, 6.0
 
 
 class Prober:
@@ -58,7 +53,8 @@ class Prober:
         self._issuer = issuer
         self._pool = pool
         self._asking: set[str] = set()
-        self._pace = Pace(burst=_BURST, interval=_EACH)
+        # Each question costs money, whichever credential it is about.
+        self._pace = CallerPace(clock=clock, whom="services")
 
     async def probe(
         self, peer: Peer, name: str, wanted: wire.Probe, deadline: float
@@ -82,22 +78,12 @@ class Prober:
                 f"{_DEADLINE:g} s",
                 retry_after=1.0,
             )
-        self._check_pace(allowed.caller)
+        self._pace.take(allowed.caller)
         self._asking.add(name)
         try:
             return await self._probe(destined, wanted, deadline)
         finally:
             self._asking.discard(name)
-
-    def _check_pace(self, caller: Caller) -> None:
-        """Count a question of *caller*, about any credential; raise `rate-limited`."""
-        key = (caller.uid, caller.harness is not None)
-        if wait := self._pace.take(key, self._clock.elapsed()):
-            raise BrokerError(
-                Kind.RATE_LIMITED,
-                f"you asked services too often: ask again in {math.ceil(wait)} s",
-                retry_after=wait,
-            )
 
     def _destined(self, allowed: Authorized, wanted: wire.Probe) -> Authorized:
         """Decide again, with the host that is asked, as for a caller that sends the token there."""

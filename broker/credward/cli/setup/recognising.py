@@ -32,7 +32,7 @@ def recognised(target: Path) -> Record | None:
     if not isinstance(line, str) or not claude_code.runs_ours(line):
         return None
     changes = [Change(path=list(claude_code.HELPER), after=line), *_variables(settings, line)]
-    return Record(changes=changes, backups=[str(each) for each in _backups(target)])
+    return Record(changes=changes, backups=[str(each) for each in settings_file.backups_of(target)])
 
 
 def _settings(target: Path) -> Mapping[str, Any]:
@@ -69,8 +69,3 @@ def _base_urls(name: str | None) -> list[str]:
         if asked in (None, each.name)
         for url in each.base_urls
     ]
-
-
-def _backups(target: Path) -> list[Path]:
-    real = target.resolve()
-    return sorted(real.parent.glob(f"{real.name}.credward-*.bak"))

@@ -6,6 +6,7 @@ Knows files and members, not their meaning; the tools' files beside this one kno
 from __future__ import annotations
 
 import difflib
+import glob
 import hashlib
 import io
 from pathlib import Path
@@ -18,7 +19,18 @@ from credward.errors import BrokerError, Kind
 from credward.masking import masked_members
 from credward.named_files import read_text, replace_file
 
-__all__ = ["Change", "Memory", "Record", "apply", "diff", "put_back", "read", "replace", "undone"]
+__all__ = [
+    "Change",
+    "Memory",
+    "Record",
+    "apply",
+    "backups_of",
+    "diff",
+    "put_back",
+    "read",
+    "replace",
+    "undone",
+]
 
 
 _HIDDEN = "…"
@@ -279,9 +291,19 @@ def replace(path: Path, text: str, *, stamp: str | None = None) -> Replaced:
     return Replaced(existed, backup, made)
 
 
+def backups_of(path: Path) -> list[Path]:
+    """Return the backups of *path* that `replace` made, the oldest first."""
+    real = path.resolve()
+    return sorted(real.parent.glob(_backup_name(glob.escape(real.name), "*")))
+
+
+def _backup_name(name: str, stamp: str) -> str:
+    return f"{name}.credward-{stamp}.bak"
+
+
 def _backup(real: Path, stamp: str) -> Path:
     names = (f"{stamp}{more}" for more in ("", *(f"-{number}" for number in range(2, 100))))
-    backups = (real.with_name(f"{real.name}.credward-{name}.bak") for name in names)
+    backups = (real.with_name(_backup_name(real.name, each)) for each in names)
     # Twice in one second: do not overwrite the first backup.
     backup = next(each for each in backups if not each.exists())
     replace_file(backup, read(real).encode())

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from credward.cli.setup.settings_file import Replaced, read, replace
+from credward.cli.setup.settings_file import Replaced, backups_of, read, replace
 from credward.cli.start import paths
 from credward.errors import BrokerError, Kind
 from credward.named_files import leftovers, opened, read_text, replace_file
@@ -287,9 +287,7 @@ def _remove_backup(real: Path, backup: Path) -> None:
 
     It says nothing that the file or the store does not, and nobody looks for a key there.
     """
-    name = backup.name
-    ours = name.startswith(f"{real.name}.credward-") and name.endswith(".bak")
-    if ours and backup.parent == real.parent and backup.is_file() and not backup.is_symlink():
+    if backup in backups_of(real) and backup.is_file() and not backup.is_symlink():
         backup.unlink()
 
 

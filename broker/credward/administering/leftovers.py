@@ -15,8 +15,6 @@ from credward.settings.grants import set_identity
 
 __all__ = ["Leftovers", "unused_grants"]
 
-_SECRET = "secret:"  # noqa: S105 - the prefix of names in the store
-
 
 class Leftovers:
     """Compares the store with the configuration; knows nothing while it is locked."""
@@ -40,8 +38,8 @@ class Leftovers:
 
     def secrets(self) -> list[str]:
         """Return the names of the secrets that no credential refers to."""
-        names = [name.removeprefix(_SECRET) for name in self._opened_store.names(_SECRET)]
         config = self._holder.active.config
+        names = self._records.secret_names()
         return [name for name in names if not users(config, secret=name)]
 
     def _of_login(self, config: Config, view: GrantView) -> str:

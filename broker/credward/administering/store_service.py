@@ -13,7 +13,7 @@ from credward.config.sources import users
 from credward.errors import BrokerError, Kind
 from credward.grants.kept import Kept
 from credward.grants.opened_store import LOCKED
-from credward.grants.records import LONGEST_SECRET
+from credward.grants.records import LONGEST_SECRET, SECRET_PREFIX
 from credward.grants.secret_binding import Binding
 from credward.issuing.gate import Gate
 from credward.issuing.recording import Recorder
@@ -23,7 +23,6 @@ from credward.tokens import Secret
 
 __all__ = ["StoreService"]
 
-_SECRET = "secret:"  # noqa: S105 - the prefix of names in the store
 # A note about the line that a secret was taken out of, which makes it one that can be given back.
 _ORIGIN = "origin:"
 # The line without the secret, and the path of its file; both fit into one request.
@@ -91,8 +90,8 @@ class StoreService:
                 Kind.BAD_REQUEST, "a secret must have 1 to 32768 characters: pipe it in"
             )
         await self._opened_store.open(self._config, again=True)
-        self._recorder.acted(caller, "Manage", "secret-set", about=_SECRET + name)
-        self._records.put_raw(_SECRET + name, bytearray(text.encode()))
+        self._recorder.acted(caller, "Manage", "secret-set", about=SECRET_PREFIX + name)
+        self._records.put_raw(SECRET_PREFIX + name, bytearray(text.encode()))
         # The origin is that of this value, not of an earlier one of the same name.
         self._records.delete_raw(_ORIGIN + name)
         if origin:
@@ -116,7 +115,7 @@ class StoreService:
         """
         caller = await self._gate.require_owner("Manage", peer)
         await self._opened_store.open(self._config, again=True)
-        plain = self._records.load_raw(_SECRET + name)
+        plain = self._records.load_raw(SECRET_PREFIX + name)
         origin = self._records.load_raw(_ORIGIN + name)
         try:
             if plain is None:
@@ -127,7 +126,7 @@ class StoreService:
                     f'secret "{name}" was not taken out of a file, so it stays in the store: '
                     "run credward secret list",
                 )
-            self._recorder.acted(caller, "Manage", "secret-given-back", about=_SECRET + name)
+            self._recorder.acted(caller, "Manage", "secret-given-back", about=SECRET_PREFIX + name)
             return Secret(plain.decode()), origin.decode()
         finally:
             if plain is not None:
@@ -140,9 +139,9 @@ class StoreService:
         """
         caller = await self._gate.require_owner("Manage", peer)
         await self._opened_store.open(self._config)
-        if _SECRET + name not in self._opened_store.names(_SECRET + name):
+        if name not in self._records.secret_names():
             raise _no_secret(name)
-        self._recorder.acted(caller, "Manage", "secret-origin-removed", about=_SECRET + name)
+        self._recorder.acted(caller, "Manage", "secret-origin-removed", about=SECRET_PREFIX + name)
         self._records.delete_raw(_ORIGIN + name)
         return await self._records.save()
 
@@ -153,8 +152,8 @@ class StoreService:
         """
         caller = await self._gate.require_owner("Manage", peer)
         await self._opened_store.open(self._config, again=True)
-        self._recorder.acted(caller, "Manage", "secret-removed", about=_SECRET + name)
-        if not self._records.delete_raw(_SECRET + name):
+        self._recorder.acted(caller, "Manage", "secret-removed", about=SECRET_PREFIX + name)
+        if not self._records.delete_raw(SECRET_PREFIX + name):
             raise _no_secret(name)
         self._records.delete_raw(_ORIGIN + name)
         self._guard.forget(name)
@@ -169,10 +168,9 @@ class StoreService:
         self._gate.require("Inspect", peer)
         self._gate.check_unlocked()
         await self._opened_store.open(self._config)
-        names = [name.removeprefix(_SECRET) for name in self._opened_store.names(_SECRET)]
         return [
             (name, self._guard.binding(name), bool(users(self._config, secret=name)))
-            for name in names
+            for name in self._records.secret_names()
         ]
 
     async def allow_secret(self, peer: Peer, name: str) -> tuple[Binding, bool]:
@@ -184,7 +182,7 @@ class StoreService:
         caller = await self._gate.require_owner("Manage", peer)
         config = self._config
         await self._opened_store.open(config, again=True)
-        if _SECRET + name not in self._opened_store.names(_SECRET + name):
+        if name not in self._records.secret_names():
             raise _no_secret(name)
         found = users(config, secret=name)
         if not found:
@@ -192,7 +190,7 @@ class StoreService:
                 Kind.BAD_REQUEST,
                 f'no credential uses {{ store = "{name}" }}: run credward config edit',
             )
-        self._recorder.acted(caller, "Manage", "secret-allowed", about=_SECRET + name)
+        self._recorder.acted(caller, "Manage", "secret-allowed", about=SECRET_PREFIX + name)
         binding, released = self._guard.allow(config, name, found)
         durable = await self._records.save()
         secret_allowed(self._driver, released)

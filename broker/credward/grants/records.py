@@ -16,12 +16,14 @@ from credward.errors import BrokerError, Failure
 from credward.grants.grant_record import GrantRecord
 from credward.grants.opened_store import LOCKED
 
-__all__ = ["LONGEST_SECRET", "GrantRecords", "SecretStore", "StoreEntry"]
+__all__ = ["LONGEST_SECRET", "SECRET_PREFIX", "GrantRecords", "SecretStore", "StoreEntry"]
 
 _log = logging.getLogger(__name__)
 
 # The maximum length of a secret that people store (characters).
 LONGEST_SECRET = 32 * 1024
+# In the store, names of the secrets that people keep there begin so.
+SECRET_PREFIX = "secret:"  # noqa: S105 - not a secret
 _PREFIX = "grant:"
 # A failed write of the store is retried this soon, then after twice as long each time (seconds).
 _SAVE_AGAIN, _SAVE_AGAIN_LAST = 1.0, 60.0
@@ -110,6 +112,11 @@ class GrantRecords:
     def names(self) -> list[str]:
         """Return the names of all grants that are kept."""
         return [name.removeprefix(_PREFIX) for name in self._store.names(_PREFIX)]
+
+    def secret_names(self) -> list[str]:
+        """Return the names of the secrets that people keep."""
+        names = self._store.names(SECRET_PREFIX)
+        return [name.removeprefix(SECRET_PREFIX) for name in names]
 
     def put(self, name: str, record: GrantRecord) -> None:
         """Replace the record of a grant."""

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import msgspec
 
 from credward.config import Config, CredentialConfig
-from credward.grants.records import GrantRecords
+from credward.grants.records import SECRET_PREFIX, GrantRecords
 from credward.settings.references import Reference, references_in
 
 __all__ = ["identity_stamp"]
@@ -74,7 +74,7 @@ def _words(
 
 
 def _digest_of_stored(records: GrantRecords, name: str) -> str | None:
-    plain = records.load_raw(f"secret:{name}")
+    plain = records.load_raw(SECRET_PREFIX + name)
     if plain is None:
         return None
     try:

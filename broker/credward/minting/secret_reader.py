@@ -16,6 +16,7 @@ from credward.clock import Clock
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Kind
 from credward.grants.kept import Kept
+from credward.grants.records import SECRET_PREFIX
 from credward.lifecycle.vocabulary import TokenKey
 from credward.settings.references import Keychain, Reference, references_in
 from credward.tokens import Secret
@@ -77,7 +78,7 @@ class SecretReader:
 
     def _stored(self, name: str) -> Secret | None:
         """Return the secret that `credward secret set` stored under this name."""
-        entry = self._opened_store.get(f"secret:{name}")
+        entry = self._opened_store.get(SECRET_PREFIX + name)
         if entry is None:
             return None
         try:

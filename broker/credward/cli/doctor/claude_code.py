@@ -72,8 +72,7 @@ def _not_set_up(known: Known, credential: CredentialConfig, merged: Merged) -> I
         known.astray = True
         text = f"{_HOME} is set, so Claude Code reads {moved}, which has no helper: "
         text += f"unset {_HOME}, or {command}"
-        fix = ("setup", "claude-code", known.what)
-        yield fail(_CHECK, text, Kind.FIX_CONFIGURATION, fix)
+        yield fail(_CHECK, text, Kind.FIX_CONFIGURATION, fix_for(known.what, None))
         return
     if (left := _left_over(credential, merged)) is not None:
         known.astray = True
@@ -90,7 +89,7 @@ def _not_set_up(known: Known, credential: CredentialConfig, merged: Merged) -> I
             f"has no helper, and this shell does not name {listed(credential.base_urls)}, which "
             f'"{credential.name}" is for: {command}'
         )
-        yield fail(_CHECK, text, Kind.DENIED, ("setup", "claude-code", known.what))
+        yield fail(_CHECK, text, Kind.DENIED, fix_for(known.what, None))
     else:
         yield fail(_CHECK, f'has no helper, and "{credential.name}" {refused}', Kind.DENIED)
 

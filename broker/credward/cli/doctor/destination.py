@@ -65,16 +65,9 @@ def _wrong_base_url(
         text = f"no settings file sets {_URL}, so requests go to {address}, {only}: "
         text += set_up_again(what, None)
         return fail(_CHECK, text, Kind.DENIED, fix_for(what, None))
-    level = next(
-        (
-            each
-            for each in reversed(merged.levels)
-            if not each.of_the_folder and _URL in each.variables
-        ),
-        None,
-    )
-    place = f"{_URL} is set in this shell" if level is None else f"{level.path} sets {_URL}"
-    text = f"{place} to {_origin(environ)}, {only}: {set_up_again(what, level)}"
+    level = merged.setter(_URL, folder=False)
+    said = f"{where(merged, _URL, folder=False)} to {_origin(environ)}, {only}"
+    text = f"{said}: {set_up_again(what, level)}"
     return fail(_CHECK, text, Kind.DENIED, fix_for(what, level))
 
 

@@ -31,9 +31,12 @@ def set_up_again(what: str, level: Level | None, replace: str = "") -> str:
             return f"remove it there, or {command} --level local"
 
 
-def where(merged: Merged, variable: str) -> str:
-    """Return where the value of *variable* is set that counts, as the beginning of a sentence."""
-    level = merged.setter(variable)
+def where(merged: Merged, variable: str, *, folder: bool = True) -> str:
+    """Return where the value of *variable* is set that counts, as the beginning of a sentence.
+
+    *folder* as for `Merged.environment`.
+    """
+    level = merged.setter(variable, folder=folder)
     return f"{variable} is set in this shell" if level is None else f"{level.path} sets {variable}"
 
 

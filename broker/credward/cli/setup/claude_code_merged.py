@@ -111,9 +111,16 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
             found |= said
         return found
 
-    def setter(self, variable: str) -> Level | None:
-        """Return the level whose value of *variable* counts, None if that is the shell."""
-        levels = [each for each in self.levels if variable in each.variables]
+    def setter(self, variable: str, *, folder: bool = True) -> Level | None:
+        """Return the level whose value of *variable* counts, None if that is the shell.
+
+        *folder* as for `environment`.
+        """
+        levels = [
+            each
+            for each in self.levels
+            if variable in each.variables and (folder or not each.of_the_folder)
+        ]
         return levels[-1] if levels else None
 
 

@@ -18,11 +18,11 @@ from credward.config import Config, load_config
 from credward.errors import BrokerError, Kind
 from credward.issuing.asking import DEFAULT_NAME, find_credential, set_up_instead
 from credward.paths import environment
+from credward.text.viewer import CHOICE
 
 __all__ = ["check_active", "check_configuration"]
 
 _CHECK = "credential"
-_VARIABLE = "CREDWARD_CREDENTIAL"
 _BY_SETTINGS = "named in the settings of Claude Code"
 
 
@@ -64,8 +64,8 @@ def _is_misled(known: Known, config: Config) -> bool:
 
 def _without_a_name(known: Known, config: Config, merged: Merged) -> tuple[str, str]:
     """Return what a helper gets in Claude Code whose line has no name, and why."""
-    if variable := merged.environment(folder=False).get(_VARIABLE):
-        return variable, _VARIABLE
+    if variable := merged.environment(folder=False).get(CHOICE):
+        return variable, CHOICE
     if known.statuses is not None:
         # Only the daemon knows the choices.
         chosen = chosen_here(config, reach().choices(), CLAUDE_CODE)
@@ -80,9 +80,9 @@ def _not_named(known: Known, config: Config, merged: Merged, why: str) -> Iterat
     named = merged.named(find_helper()) if merged.helper else None
     if named is not None and named not in config.credentials:
         raise _unknown(merged, config, named)
-    if named is not None and why == _VARIABLE and name != named:
-        text = f'{where(merged, _VARIABLE)}, but the settings of Claude Code ask for "{named}"'
-        yield warn(_CHECK, f"{text}, so it does not count there: {unset(merged, _VARIABLE)}")
+    if named is not None and why == CHOICE and name != named:
+        text = f'{where(merged, CHOICE)}, but the settings of Claude Code ask for "{named}"'
+        yield warn(_CHECK, f"{text}, so it does not count there: {unset(merged, CHOICE)}")
         name, why = named, _BY_SETTINGS
     elif named is not None and name == DEFAULT_NAME:
         name, why = named, _BY_SETTINGS

@@ -16,6 +16,7 @@ from credward.config import CredentialConfig
 from credward.errors import Kind
 from credward.issuing.asking import DEFAULT_NAME
 from credward.paths import environment
+from credward.text.viewer import CHOICE
 from credward.wire import StatusList
 
 __all__ = ["check_helper", "check_run"]
@@ -71,7 +72,7 @@ def check_run(known: Known) -> Iterator[Finding]:
             environ["ANTHROPIC_BASE_URL"] = each
     if known.line is not None and known.unnamed != DEFAULT_NAME:
         # A line without a name gets what was chosen for the agent, and we are not one.
-        environ["CREDWARD_CREDENTIAL"] = known.unnamed
+        environ[CHOICE] = known.unnamed
     if known.folder_refused or denial_of(credential, environ) is not None:
         # Reported already; and the daemon would show our own question as a denial.
         return

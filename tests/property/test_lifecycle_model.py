@@ -118,6 +118,9 @@ class LifecycleModel(RuleBasedStateMachine):
         self.asker_of: dict[int, object] = {}
         self.given: dict[tuple[object, str], str] = {}
         self.early: set[tuple[TokenKey, str]] = set()
+        # Tokens instead of which another one was wanted, and those of them that came again.
+        self.unwanted: set[str] = set()
+        self.again: set[str] = set()
         plans = tuple(
             Plan(
                 credential=name,
@@ -187,6 +190,7 @@ class LifecycleModel(RuleBasedStateMachine):
         last = self.given.get((asker, key.credential))
         if asker and last is not None and (key, last) in self.held:
             self.early.add((key, last))
+            self.unwanted.add(last)
         ttl = 30.0 if asker else None
         idle = not self.waits_for(key)
         due_at = self.due_at(key)
@@ -272,6 +276,8 @@ class LifecycleModel(RuleBasedStateMachine):
         for each in siblings(key):
             self.early.discard((each, token))
         self.guessed.discard(token)
+        self.unwanted.discard(token)
+        self.again.discard(token)
         assert self.send(Accepted(credential=key.credential, token_id=token)) == []
 
     def believe(self, key: TokenKey) -> None:
@@ -282,9 +288,10 @@ class LifecycleModel(RuleBasedStateMachine):
         return self.machine.view(credential, self.now).doubt is not None
 
     def may_be_doubted(self, credential: str) -> bool:
-        """Whether somebody had one of its tokens before and wants another."""
+        """Whether one of its tokens came again, and somebody had it before and wants another."""
         return any(
-            key.credential == credential and (key, token) in self.early for key, token in self.held
+            key.credential == credential and (key, token) in self.early and token in self.again
+            for key, token in self.held
         )
 
     @rule(
@@ -373,6 +380,8 @@ class LifecycleModel(RuleBasedStateMachine):
         token = f"t{self.next_id}" if life is not None else KEY_ITSELF.format(key.credential)
         ends = float("inf") if life is None else self.now + life
         self.ends[token] = ends
+        if token in self.unwanted:
+            self.again.add(token)
         flight = self.flying.pop(key)
         self.outdated.discard(key)
         if ends > self.now:

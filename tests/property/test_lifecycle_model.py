@@ -7,6 +7,7 @@ judgement and shares no arithmetic with it.
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -111,6 +112,8 @@ class LifecycleModel(RuleBasedStateMachine):
         # each key: the token, and whether another one may help.
         self.minted_for_report: set[tuple[TokenKey, str]] = set()
         self.reported: dict[TokenKey, tuple[str, bool]] = {}
+        # When each came to a key that did not hold it: that it comes again makes it no younger.
+        self.came_at: dict[tuple[TokenKey, str], float] = {}
         self.reports: dict[str, tuple[str, bool]] = {}
         self.guessed: set[str] = set()
         # What each asker was served last of a credential; of which tokens one wants another, and
@@ -357,8 +360,10 @@ class LifecycleModel(RuleBasedStateMachine):
 
     def was_no_help(self, key: TokenKey, token: str) -> bool:
         """Whether it was minted just now in place of another one that was reported."""
-        fresh = self.now - self.minted_at[key] < min(30.0, max(self.lives[key][-8:]) / 2)
-        return fresh and (key, token) in self.minted_for_report
+        if (key, token) not in self.minted_for_report:
+            return False
+        age = self.now - self.came_at[key, token]
+        return age < min(30.0, max(self.lives[key][-8:]) / 2)
 
     def spacing(self, key: TokenKey) -> float:
         return min(120.0, max(self.lives[key][-8:]) / 2)
@@ -385,6 +390,7 @@ class LifecycleModel(RuleBasedStateMachine):
         flight = self.flying.pop(key)
         self.outdated.discard(key)
         if ends > self.now:
+            is_new = (key, token) not in self.held
             self.held.add((key, token))
             if self.is_banned(token):
                 self.reported[key] = self.reports[token]
@@ -393,8 +399,10 @@ class LifecycleModel(RuleBasedStateMachine):
                 self.lives[key].append(ends - self.now)
                 self.minted_at[key] = self.now
                 self.succeeded(key)
-                self.minted_for_report.discard((key, token))
                 before, helps = self.reported.pop(key, (token, False))
+                if is_new:
+                    self.came_at[key, token] = self.now
+                    self.minted_for_report.discard((key, token))
                 if helps and before != token:
                     self.minted_for_report.add((key, token))
             self.probed_at.pop(UPSTREAM_OF[key.credential], None)
@@ -650,6 +658,7 @@ class LifecycleModel(RuleBasedStateMachine):
 
     def move_back(self, seconds: float) -> None:
         self.minted_at = {key: at - seconds for key, at in self.minted_at.items()}
+        self.came_at = {each: at - seconds for each, at in self.came_at.items()}
         self.failed_at = {key: at - seconds for key, at in self.failed_at.items()}
         self.started_at = {key: at - seconds for key, at in self.started_at.items()}
         self.probed_at = {name: at - seconds for name, at in self.probed_at.items()}
@@ -829,7 +838,8 @@ class LifecycleModel(RuleBasedStateMachine):
             assert self.machine.handle(Woke(), self.now) == []
 
     def teardown(self) -> None:
-        if not hasattr(self, "machine"):
+        # After a failure the books are half written: what they say would hide what failed.
+        if not hasattr(self, "machine") or sys.exc_info()[0] is not None:
             return
         for _ in range(100):
             if self.lost:

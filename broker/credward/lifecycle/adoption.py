@@ -34,6 +34,7 @@ def adopt(record: KeyRecord, event: Minted, ends_at: float, now: float) -> list[
         issued_at=event.issued_at,
         expires_at=event.expires_at,
         ends_at=ends_at,
+        since=now,
         instead_of=verdict.token_id if verdict and verdict.reason.another_helps else None,
     )
     if old is None or old.token_id == event.token_id:
@@ -69,9 +70,10 @@ def take_up(records: Records, event: Restored, now: float) -> list[Drop]:
         issued_at=event.issued_at,
         expires_at=event.expires_at,
         ends_at=ends_at,
+        since=min(event.minted_at, now),
     )
     record.lived(life)
     record.jitter = event.jitter
-    record.minted_at = min(event.minted_at, now)
+    record.minted_at = record.current.since
     records.schedule(record, now)
     return []

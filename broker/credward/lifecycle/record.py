@@ -26,14 +26,16 @@ class Current(msgspec.Struct, frozen=True, kw_only=True):
     """The token that is handed out.
 
     *expires_at* is what the source said (None: no known end). *ends_at* is what we use: infinite
-    without a known end, earlier than *expires_at* if a clock was wrong. *instead_of*: the reported
-    token that it replaces.
+    without a known end, earlier than *expires_at* if a clock was wrong. *since*: when it was
+    taken; that the source gives it again changes nothing. *instead_of*: the reported token that it
+    replaces.
     """
 
     token_id: str
     issued_at: float
     expires_at: float | None
     ends_at: float
+    since: float
     instead_of: str | None = None
 
 
@@ -202,7 +204,9 @@ class KeyRecord(msgspec.Struct, kw_only=True):
         """Move all remembered times by *seconds*: the clock was set by as much."""
         if self.current is not None:
             self.current = msgspec.structs.replace(
-                self.current, ends_at=self.current.ends_at + seconds
+                self.current,
+                ends_at=self.current.ends_at + seconds,
+                since=self.current.since + seconds,
             )
         if self.last_asked_at is not None:
             self.last_asked_at += seconds

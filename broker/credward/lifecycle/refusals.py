@@ -61,9 +61,9 @@ def judge(record: KeyRecord, report: Rejected, now: float) -> Verdict:
 
 def _at_once(record: KeyRecord, now: float) -> bool:
     """Return whether the current token was just minted because of a report."""
-    if record.minted_at is None or record.current is None or record.current.instead_of is None:
+    if record.current is None or record.current.instead_of is None:
         return False
-    return now - record.minted_at < schedule.untried_for(record.life)
+    return now - record.current.since < schedule.untried_for(record.life)
 
 
 def _is_another(record: KeyRecord) -> bool:

@@ -645,6 +645,26 @@ def test_row_39_g9_a_second_refusal_of_a_fresh_token_is_one_of_the_key(fresh: Be
     assert kinds(fresh.ask(126 + 241)) == ["StartMint"]
 
 
+def test_row_23_g11_a_token_is_as_old_as_it_is_though_its_source_gave_it_again(
+    fresh: Bench,
+) -> None:
+    """FRESH: it was minted for a report, but it was good for an hour before it was refused."""
+    fresh.mint_for_report(1, "t1", "t2", life=7200)
+    fresh.handle(Forced(key=KEY, waiter=50), 3600)
+    fresh.mint(3601, token="t2", life=7200 - 3599)
+
+    assert kinds(fresh.reject(3602, "t2")) == ["Drop", "StartMint"]
+
+
+def test_row_39_g9_a_token_that_came_again_is_refused_at_once_as_before(fresh: Bench) -> None:
+    """FRESH: nobody ever accepted it, however often its source gave it."""
+    fresh.mint_for_report(1, "t1", "t2", life=3600)
+    fresh.handle(Forced(key=KEY, waiter=50), 3)
+    fresh.mint(4, token="t2", life=3598)
+
+    assert fresh.reject(5, "t2") == [Drop(KEY, "t2")]
+
+
 def test_row_40_g9_no_other_token_helps_against_a_quota() -> None:
     """FRESH: cools down, longer each time, or until the time that was reported; no mint."""
     bench = unending()

@@ -44,7 +44,7 @@ def test_ever_smaller_wishes_do_not_pile_up() -> None:
 
 def test_everything_remembered_moves_with_the_clock() -> None:
     """T13: what was past stays past, what is to wait waits as long; what the source said stays."""
-    key = record(current=Current(token_id="t", issued_at=0, expires_at=100, ends_at=100))
+    key = record(current=Current(token_id="t", issued_at=0, expires_at=100, ends_at=100, since=0))
     key.last_asked_at = key.minted_at = key.wake_at = 10
     key.retry_at = 20
     key.needs.add(10, 50)
@@ -53,7 +53,7 @@ def test_everything_remembered_moves_with_the_clock() -> None:
     assert (key.last_asked_at, key.minted_at, key.wake_at, key.retry_at) == (0, 0, 0, 10)
     assert key.look_again_at == -math.inf
     assert key.needs.largest(0) == 50
-    assert key.current == Current(token_id="t", issued_at=0, expires_at=100, ends_at=90)
+    assert key.current == Current(token_id="t", issued_at=0, expires_at=100, ends_at=90, since=-10)
 
 
 def test_the_life_is_the_longest_of_the_last_eight() -> None:
@@ -67,7 +67,7 @@ def test_the_life_is_the_longest_of_the_last_eight() -> None:
 
 def test_usable_means_above_the_floor() -> None:
     """And there is a token at all."""
-    key = record(current=Current(token_id="t", issued_at=0, expires_at=100, ends_at=100))
+    key = record(current=Current(token_id="t", issued_at=0, expires_at=100, ends_at=100, since=0))
     key.lived(100)
 
     assert key.usable(90)

@@ -49,11 +49,11 @@ def test_leaving_twice_is_harmless(records: Records) -> None:
 def test_only_the_latest_deadline_of_a_record_counts(records: Records) -> None:
     """Older entries on the heap are passed over."""
     record = records.find_or_make(KEY)
-    record.current = Current(token_id="t", issued_at=0, expires_at=100, ends_at=100)
+    record.current = Current(token_id="t", issued_at=0, expires_at=100, ends_at=100, since=0)
     records.schedule(record, 0)
-    record.current = Current(token_id="t", issued_at=0, expires_at=50, ends_at=50)
+    record.current = Current(token_id="t", issued_at=0, expires_at=50, ends_at=50, since=0)
     records.schedule(record, 0)
-    record.current = Current(token_id="t", issued_at=0, expires_at=200, ends_at=200)
+    record.current = Current(token_id="t", issued_at=0, expires_at=200, ends_at=200, since=0)
     records.schedule(record, 0)
 
     assert records.wake_at() == 200
@@ -66,7 +66,7 @@ def test_t16_deadlines_that_were_replaced_do_not_pile_up(records: Records) -> No
     """T16: the heap is swept; what counts is still found."""
     record = records.find_or_make(KEY)
     for end in range(100_000, 0, -1):
-        record.current = Current(token_id="t", issued_at=0, expires_at=end, ends_at=end)
+        record.current = Current(token_id="t", issued_at=0, expires_at=end, ends_at=end, since=0)
         records.schedule(record, 0)
 
     assert len(records._heap) < 100
@@ -77,7 +77,7 @@ def test_t16_deadlines_that_were_replaced_do_not_pile_up(records: Records) -> No
 def test_deadlines_move_with_the_clock(records: Records) -> None:
     """T13: also those in the heap."""
     record = records.find_or_make(KEY)
-    record.current = Current(token_id="t", issued_at=0, expires_at=100, ends_at=100)
+    record.current = Current(token_id="t", issued_at=0, expires_at=100, ends_at=100, since=0)
     records.schedule(record, 0)
     records.shift(-60)
 

@@ -19,9 +19,14 @@ def record(**words: object) -> KeyRecord:
     return KeyRecord(key=TokenKey("a", "e"), plan=plan, **words)  # type: ignore[arg-type]
 
 
-def current(instead_of: str | None) -> Current:
+def current(instead_of: str | None, since: float) -> Current:
     return Current(
-        token_id="t", issued_at=0, expires_at=None, ends_at=math.inf, instead_of=instead_of
+        token_id="t",
+        issued_at=0,
+        expires_at=None,
+        ends_at=math.inf,
+        since=since,
+        instead_of=instead_of,
     )
 
 
@@ -61,14 +66,14 @@ def test_g9_the_count_begins_anew_after_a_calm_hour() -> None:
 
 
 @pytest.mark.parametrize(
-    ("minted_at", "instead_of", "final"),
+    ("since", "instead_of", "final"),
     [(990.0, "before", True), (990.0, None, False), (990.0, "t", False), (960.0, "before", False)],
 )
 def test_g11_only_another_fresh_token_that_was_minted_for_a_report_was_no_help(
-    minted_at: float, instead_of: str | None, final: bool
+    since: float, instead_of: str | None, final: bool
 ) -> None:
     """One that was good for a while is replaced again at once, and so is the same one again."""
-    key = record(minted_at=minted_at, current=current(instead_of))
+    key = record(current=current(instead_of, since))
     key.lived(3600)
 
     assert refusals.judge(key, report(), 1000).final is final
@@ -76,11 +81,11 @@ def test_g11_only_another_fresh_token_that_was_minted_for_a_report_was_no_help(
 
 def test_g11_the_same_token_at_once_again_is_left_alone_for_longer_each_time() -> None:
     """It has an end, so that another one comes some day: 2 minutes, 4, 8, 10."""
-    key = record(minted_at=0.0, current=current("t"))
+    key = record()
     key.lived(3600)
     pauses = []
     for at in (1000, 2000, 3000, 4000):
-        key.minted_at = at
+        key.current = current("t", since=at)
         verdict = refusals.judge(key, report(), at)
         key.verdict = refusals.repeated(key, verdict, ends=True, now=at)
         assert key.verdict is not None

@@ -12,7 +12,7 @@ DOWN = Failure.of(Kind.PROVIDER_UNREACHABLE, "down")
 BROKEN = Failure.of(Kind.FIX_CONFIGURATION, "mend it")
 VERDICT = Verdict(token_id="t", reason=Reason.BILLING, since=1, until=51, final=True)
 OVER = Verdict(token_id="t", reason=Reason.BILLING, since=1, until=50, final=True)
-TOKEN = Current(token_id="t", issued_at=0, expires_at=100, ends_at=100)
+TOKEN = Current(token_id="t", issued_at=0, expires_at=100, ends_at=100, since=0)
 
 
 @pytest.fixture

@@ -160,8 +160,8 @@ class Lifecycle:
                 return self._rejected(event, now)
             case Accepted(credential=credential, token_id=token_id):
                 self._inference.accepted(token_id)
-                for record in self._records.holders(credential, token_id):
-                    record.suspect = record.doubt = None
+                for record in self._records.of_credential(credential).values():
+                    record.accepted(token_id)
                 return []
             case WaiterLeft(waiter=waiter):
                 self._records.stop_waiting(waiter)

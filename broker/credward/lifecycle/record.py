@@ -146,6 +146,13 @@ class KeyRecord(msgspec.Struct, kw_only=True):
         if self.doubt is None or self.doubt.token_id != token_id:
             self.doubt = Doubt(token_id, now)
 
+    def accepted(self, token_id: str) -> None:
+        """Forget what was guessed of this token, also where it is not held: it may come again."""
+        if self.suspect == token_id:
+            self.suspect = None
+        if self.doubt is not None and self.doubt.token_id == token_id:
+            self.doubt = None
+
     def remaining(self, now: float) -> float:
         """Return the remaining life of the current token."""
         return self.current.ends_at - now if self.current else -math.inf

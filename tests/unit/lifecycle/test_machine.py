@@ -982,6 +982,18 @@ def test_row_53_a_service_that_takes_the_token_ends_a_doubt(doubted: Bench) -> N
     assert (doubted.state(5), doubt(doubted, 5)) == (State.FRESH, None)
 
 
+def test_row_53_a_doubt_is_over_for_a_key_that_gets_the_token_only_later(doubted: Bench) -> None:
+    """Its quota was spent when a service took the token from another key."""
+    doubted.reject(4, reason=Reason.QUOTA)
+    doubted.ask(5, key=OTHER)
+    doubted.mint(5, life=None, key=OTHER)
+    doubted.handle(Accepted(credential="a", token_id="t1"), 6)
+    doubted.ask(100)
+    doubted.mint(101, life=None)
+
+    assert (doubted.state(102), doubt(doubted, 102)) == (State.FRESH, None)
+
+
 def test_what_was_seen_before_a_service_took_the_token_counts_no_more(doubted: Bench) -> None:
     """An early ask after that is the first: the source is asked again before anybody is told."""
     doubted.handle(Accepted(credential="a", token_id="t1"), 5)

@@ -37,12 +37,13 @@ def print_status(words: list[str]) -> bool:
     return True
 
 
-def columns() -> int | None:
-    """Return how wide the terminal is, None if the output goes elsewhere."""
+def columns(*, err: bool = False) -> int | None:
+    """Return how wide the terminal is, None if the output (*err*: of errors) goes elsewhere."""
+    stream = sys.stderr if err else sys.stdout
     try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns or None
+        return os.get_terminal_size(stream.fileno()).columns or None
     except (AttributeError, OSError, ValueError):
-        # It is closed: then there is no `sys.stdout` either.
+        # It is closed: then there is no stream either.
         return None
 
 

@@ -6,7 +6,6 @@ command; further hints only on a terminal. The commands decide what to say.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from credward.cli.glance import columns
 from credward.errors import BrokerError
 from credward.paths import environment
 from credward.text.durations import format_duration
@@ -51,12 +51,7 @@ def say(text: str, *, err: bool = True, mark: str = "") -> None:
 
     *mark*: a style for its first word.
     """
-    stream = sys.stderr if err else sys.stdout
-    try:
-        width = os.get_terminal_size(stream.fileno()).columns
-    except (OSError, ValueError):
-        width = None
-    lines = wrapped(text, width)
+    lines = wrapped(text, columns(err=err))
     if mark:
         first, blank, rest = lines.partition(" ")
         lines = f"{click.style(first, fg=mark)}{blank}{rest}"
@@ -91,8 +86,8 @@ def print_table(
 ) -> None:
     """Write aligned columns; cells whose text is in *colour_of* are coloured on a terminal."""
     cells = list(zip(*rows, strict=True)) or [()] * len(header)
-    columns = [Column(title=title, cells=each) for title, each in zip(header, cells, strict=True)]
-    for each in lines_of(columns, None, colour_of):
+    table = [Column(title=title, cells=each) for title, each in zip(header, cells, strict=True)]
+    for each in lines_of(table, None, colour_of):
         click.echo(each)
 
 

@@ -86,9 +86,9 @@ def authority_word(digest: str) -> str:
 
 
 def is_the_systems(place: str) -> bool:
-    """Return whether *place*, a path or several with colons, is where the system's authorities are.
+    """Return whether *place* names only files and folders of the system's own authorities.
 
-    Naming it adds nothing: agents trust what is there without a variable too, and only root writes
-    there. By its name alone: whoever can change what is there can change all that agents run.
+    *place* is a path, or several with colons between them; its content is not read. To name these
+    adds nothing: agents trust them without a variable too, and who can change them is root.
     """
     return _OF_THE_SYSTEM.issuperset(place.split(":"))

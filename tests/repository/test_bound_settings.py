@@ -60,6 +60,7 @@ def sides_of_a_credential() -> dict[str, str]:
         "keep": "always",
         "idle_after": 1.0,
         "persist": True,
+        "bound": True,
         "origin": "x",
     }
     assert others.keys() == {field.name for field in msgspec.structs.fields(CredentialConfig)}

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from credward import __version__
+from credward.config.endpoints import read_endpoints
 from credward.config.fallbacks import check_fallbacks
 from credward.config.grants import (
     GrantTable,
@@ -68,6 +69,7 @@ _TABLES = (
     "network",
     "store",
     "notify",
+    "endpoints",
     "default",
     "requires",
 )
@@ -94,6 +96,7 @@ def load_config(paths: Paths, explicit: Path | None = None) -> Config:
     notify = _section(layers, "notify", NotifySection, complaints)
     network = _section(layers, "network", NetworkSettings, complaints)
     default = _default(layers, credentials, complaints)
+    endpoints = read_endpoints(layers, credentials, complaints)
     if not complaints.errors:
         # A wrong credential would be reported as missing here too.
         check_fallbacks(credentials, complaints)
@@ -111,6 +114,7 @@ def load_config(paths: Paths, explicit: Path | None = None) -> Config:
     return Config(
         default=default,
         credentials=MappingProxyType(with_sources(credentials)),
+        endpoints=endpoints,
         listen=ListenConfig(
             mode=listen.mode,
             socket=_path(listen.socket),
@@ -272,7 +276,8 @@ def _merged(
     name: str, provider: str, own: msgspec.Struct, common: CommonSection, origin: str
 ) -> CredentialConfig:
     one = (common.base_url,) if common.base_url else ()
-    base_urls = (*one, *common.base_urls) or meaning_of(own).base_urls
+    written = (*one, *common.base_urls)
+    base_urls = written or meaning_of(own).base_urls
     return CredentialConfig(
         name=name,
         provider=provider,
@@ -280,6 +285,7 @@ def _merged(
         epoch=_epoch(provider, own, common, base_urls),
         grant=common.grant or grant_name(name, provider, own),
         base_urls=base_urls,
+        bound=bool(written),
         allowed_flags=frozenset(common.allow_client_flags),
         # Skip what the settings name themselves.
         audiences=(*common.serve.audiences, *meaning_of(own).audiences),

@@ -11,7 +11,7 @@ import tomllib
 
 __all__ = ["Locator"]
 
-_HEADER = re.compile(r"^\s*\[\[?\s*(?P<path>[^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
+_HEADER = re.compile(r"^\s*\[(?P<list>\[)?\s*(?P<path>[^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(
     r"""^\s*(?P<path>(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*="""
 )
@@ -20,16 +20,20 @@ _TRIPLE = re.compile(r'"""|\'\'\'')
 
 
 class Locator:
-    """Lines (from 1) of the tables and keys of one text."""
+    """Lines (from 1) of the tables and keys of one text; tables of a list are numbered from 0."""
 
     def __init__(self, text: str) -> None:
         self._lines: dict[tuple[str, ...], int] = {}
         table: tuple[str, ...] = ()
+        numbers: dict[tuple[str, ...], int] = {}
         inside: str | None = None
         for number, line in enumerate(text.splitlines(), 1):
             if inside is None:
                 if (header := _HEADER.match(line)) is not None:
                     table = _split(header["path"])
+                    if header["list"]:
+                        numbers[table] = numbers.get(table, -1) + 1
+                        table = (*table, str(numbers[table]))
                     self._note(table, number)
                 elif (key := _KEY.match(line)) is not None:
                     self._note(table + _split(key["path"]), number)

@@ -12,9 +12,12 @@ from credward.settings.meaning import Meaning, meaning_of
 from credward.settings.network import NetworkSettings
 
 __all__ = [
+    "WITH_SECRET",
     "AuditConfig",
     "Config",
     "CredentialConfig",
+    "DoorKind",
+    "EndpointConfig",
     "ListenConfig",
     "NotifyConfig",
     "PolicyConfig",
@@ -22,12 +25,20 @@ __all__ = [
 ]
 
 
+# The words of the configuration, and of `credward run --with NAME=DOOR`.
+DoorKind = Literal["aws-container", "aws-imds", "gce", "azure-app-service", "azure-imds", "http"]
+
+# Those whose protocol has a place for a secret.
+WITH_SECRET: frozenset[DoorKind] = frozenset({"aws-container", "azure-app-service", "http"})
+
+
 class CredentialConfig(msgspec.Struct, frozen=True, kw_only=True):
     """One `[credentials.NAME]`. Durations are in seconds; *origin* is `path:line`.
 
     *base_urls*: where a token may be sent, as written or as the settings imply; none: anywhere.
-    *epoch* changes with anything that makes it a different credential: tokens of another epoch are
-    never handed out. *fallback*: credentials that can replace it, in this order.
+    *bound*: they were written. *epoch* changes with anything that makes it a different credential:
+    tokens of another epoch are never handed out. *fallback*: credentials that can replace it, in
+    this order.
     """
 
     name: str
@@ -36,6 +47,7 @@ class CredentialConfig(msgspec.Struct, frozen=True, kw_only=True):
     epoch: str
     grant: str
     base_urls: tuple[str, ...] = ()
+    bound: bool = False
     allowed_flags: frozenset[str] = frozenset()
     audiences: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
@@ -60,6 +72,24 @@ class ListenConfig(msgspec.Struct, frozen=True, kw_only=True):
     socket: Path | None = None
     group: str | None = None
     allow_uids: tuple[int, ...] = ()
+
+
+class EndpointConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """One `[[endpoints]]`: a *door* on loopback for *credentials*, the first one is the usual.
+
+    *port* None: one is chosen when it opens. *origin* is `path:line`.
+    """
+
+    door: DoorKind
+    credentials: tuple[str, ...]
+    port: int | None = None
+    origin: str = ""
+
+    @property
+    def name(self) -> str:
+        """What tells it from the others, for people and for the service manager."""
+        where = self.credentials[0] if self.port is None else str(self.port)
+        return f"{self.door}-{where}"
 
 
 class PolicyConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +130,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     default: str | None = None
     credentials: Mapping[str, CredentialConfig] = msgspec.field(default_factory=dict)
+    endpoints: tuple[EndpointConfig, ...] = ()
     listen: ListenConfig = msgspec.field(default_factory=ListenConfig)
     policy: PolicyConfig = msgspec.field(default_factory=PolicyConfig)
     audit: AuditConfig = msgspec.field(default_factory=AuditConfig)

@@ -9,11 +9,13 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from credward.config.model import DoorKind
 from credward.settings.checks import check_program
 
 __all__ = [
     "AuditSection",
     "CommonSection",
+    "EndpointSection",
     "ListenSection",
     "NotifySection",
     "PolicySection",
@@ -53,6 +55,15 @@ class ListenSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     socket: str | None = None
     group: str | None = None
     allow_uids: list[Annotated[int, msgspec.Meta(ge=0)]] = []
+
+
+class EndpointSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One `[[endpoints]]`: a door on loopback, and what it hands out."""
+
+    door: DoorKind
+    credential: str | None = None
+    credentials: list[str] = []
+    port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] | None = None
 
 
 class PolicySection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,7 +11,7 @@ import msgspec
 
 __all__ = ["Ancestor", "Caller", "Executable", "Handle", "Process"]
 
-Handle = Literal["peerpidfd", "pidfd_open"]
+Handle = Literal["peerpidfd", "pidfd_open", "socket_inode"]
 
 
 class Executable(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +53,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     uid: int
-    gid: int
+    gid: int | None
     pid: int | None
     start_time: int | None = None
     name: str | None = None

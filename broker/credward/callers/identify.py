@@ -8,17 +8,27 @@ from __future__ import annotations
 
 import socket
 import sys
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from credward.callers import linux
 from credward.callers.ancestry import ProcessTable
 from credward.callers.linux import Processes
 from credward.callers.linux_peer import LinuxIdentifier
+from credward.callers.loopback_peer import LoopbackIdentifier
 from credward.callers.macos import LibProc, MacIdentifier, MacProcesses
 from credward.callers.mounts import MountTable
 from credward.callers.peer import Peer
+from credward.errors import BrokerError, Kind
 
-__all__ = ["PeerIdentifier", "peer_identifier", "process_table", "working_folder"]
+__all__ = [
+    "LoopbackPeers",
+    "PeerIdentifier",
+    "loopback_peers",
+    "peer_identifier",
+    "process_table",
+    "working_folder",
+]
 
 
 class PeerIdentifier(Protocol):
@@ -32,6 +42,26 @@ class PeerIdentifier(Protocol):
     def open(self, peer: socket.socket) -> Peer:
         """Ask the kernel who connected to this end."""
         ...
+
+
+class LoopbackPeers(Protocol):
+    """Opens the peers of endpoints on loopback."""
+
+    def open(self, peer: socket.socket, /, door: str) -> Peer:
+        """Ask the kernel who connected to *door*; raises `denied` for users it is not for."""
+        ...
+
+
+class _Nobody:
+    """Where the kernel does not say whose a socket is, nobody gets in."""
+
+    def open(self, _peer: socket.socket, /, door: str) -> Peer:
+        raise BrokerError(Kind.DENIED, f"nobody can tell here who connected to {door}: use Linux")
+
+
+def loopback_peers(peers: PeerIdentifier, served: Callable[[], Collection[int]]) -> LoopbackPeers:
+    """Return the opener of peers for endpoints; *served* returns the users that they are for."""
+    return LoopbackIdentifier(peers, served) if isinstance(peers, LinuxIdentifier) else _Nobody()
 
 
 def peer_identifier(*, own_uid: int, user_mode: bool) -> PeerIdentifier:

@@ -19,7 +19,7 @@ from credward.callers.marks import MarkReader
 from credward.callers.mounts import MountTable
 from credward.errors import BrokerError, Kind
 
-__all__ = ["LinuxIdentifier", "LinuxPeer"]
+__all__ = ["Connected", "LinuxIdentifier", "LinuxPeer"]
 
 # Ancestors that are kept; each takes three descriptors.
 _KEPT = 32
@@ -31,7 +31,7 @@ class Connected(msgspec.Struct, frozen=True, kw_only=True):
     """What the kernel said at `accept`; *handle* is a pidfd of the *kind*, if there is one."""
 
     uid: int
-    gid: int
+    gid: int | None
     pid: int | None
     handle: int | None
     kind: Handle | None
@@ -64,7 +64,7 @@ class LinuxPeer:
         self._is_pinned = False
         self._pinned: Executable | None = None
         self._start_time: int | None = None
-        if self._kind == "pidfd_open" and self.pid is not None:
+        if self._kind not in {None, "peerpidfd"} and self.pid is not None:
             stat = processes.stat(self.pid)
             # Not the start time of any process.
             self._start_time = -1 if stat is None else stat.start_time
@@ -73,6 +73,9 @@ class LinuxPeer:
         """Take note of the program that runs now."""
         if not self._is_pinned and self._handle is not None and self.pid is not None:
             self._is_pinned, self._pinned = True, self._processes.executable(self.pid)
+
+    async def locate(self) -> None:
+        """Nothing: the kernel said it at accept."""
 
     def identify(self) -> Caller:
         """Return the caller as it is now; raises `denied` if the process that connected is gone."""
@@ -178,7 +181,10 @@ class LinuxIdentifier:
         pid, uid, gid = linux.peer_credentials(peer)
         handle, kind = _open_handle(peer, pid)
         # A process outside our pid namespace: it has no pid here.
-        connected = Connected(uid=uid, gid=gid, pid=pid or None, handle=handle, kind=kind)
+        return self.peer_of(Connected(uid=uid, gid=gid, pid=pid or None, handle=handle, kind=kind))
+
+    def peer_of(self, connected: Connected) -> LinuxPeer:
+        """Return the peer that the kernel told of; it closes the handle."""
         try:
             return LinuxPeer(
                 connected,
@@ -186,11 +192,11 @@ class LinuxIdentifier:
                 chains=self._chains,
                 marks=self._marks,
                 own_uid=self._own_uid,
-                relays_above=self._user_mode and uid == self._own_uid,
+                relays_above=self._user_mode and connected.uid == self._own_uid,
             )
         except BaseException:
-            if handle is not None:
-                os.close(handle)
+            if connected.handle is not None:
+                os.close(connected.handle)
             raise
 
     def close(self) -> None:

@@ -173,6 +173,9 @@ class MacPeer:
     def pin(self) -> None:
         """Nothing: no program is attested here."""
 
+    async def locate(self) -> None:
+        """Nothing: the kernel said it at accept."""
+
     def identify(self) -> Caller:
         """Return the caller as it is now; raises `denied` if the process is gone."""
         absent = Caller(uid=self.uid, gid=self.gid, pid=self.pid, attestable=False)

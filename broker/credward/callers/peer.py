@@ -32,6 +32,10 @@ class Peer(Protocol):
         """
         ...
 
+    async def locate(self) -> None:
+        """Find out which process it is, if that takes time; what cannot be told stays absent."""
+        ...
+
     def identify(self) -> Caller:
         """Return the caller as it is now; raises `denied` if the process that connected is gone."""
         ...

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 
+from credward.administering.endpoint_views import EndpointView
 from credward.administering.leftovers import Leftovers
 from credward.audit import AuditLog
 from credward.callers.attestation import attestation_report
@@ -36,13 +38,16 @@ class ProcessFacts:
         notices: LoginNotices,
         audit: AuditLog,
         leftovers: Leftovers,
+        endpoints: Callable[[], list[EndpointView]],
     ) -> None:
+        """*endpoints* returns the state of those on loopback."""
         self._holder = holder
         self._kept = kept
         self._minted = minted
         self._notices = notices
         self._audit = audit
         self._leftovers = leftovers
+        self._endpoints = endpoints
         self._folders = WorkingFolders()
 
     async def wait_for_store(self) -> None:
@@ -105,6 +110,10 @@ class ProcessFacts:
     def refusal(self, credential: CredentialConfig) -> Failure | None:
         """Return why a stored secret is not used for *credential*, None if it may be used."""
         return self._kept.guard.refusal(self._holder.active.config, credential)
+
+    def endpoints(self) -> list[EndpointView]:
+        """Return the endpoints on loopback."""
+        return self._endpoints()
 
     def public_key(self, credential: CredentialConfig) -> dict[str, str]:
         """Return the public key of a `local` credential, as a JWK."""

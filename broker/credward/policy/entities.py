@@ -25,12 +25,12 @@ class CallerFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """The attributes of a caller that policies can read, apart from its pid; None: absent."""
 
     uid: int
-    gid: int
     is_owner: bool
     is_listed: bool
     attestable: bool
     attested: bool
     ancestry_complete: bool
+    gid: int | None = None
     executable: str | None = None
     program: str | None = None
     agent: str | None = None

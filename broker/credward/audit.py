@@ -44,6 +44,7 @@ class AuditCaller(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     harness: str | None = None
     relay: str | None = None
     handle: str | None = None
+    door: str | None = None
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -101,6 +102,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
                 harness=caller.harness,
                 relay=caller.relay,
                 handle=caller.handle,
+                door=caller.door,
             ),
             kind=kind,
             rule=None if rule is None else _shown(rule),

@@ -113,6 +113,8 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):
     client_switches: tuple[str, ...] = ()
     folder: Folder | None = None
     variables_told: bool = False
+    # It came by a protocol that has no place for such claims, and nobody looked for them.
+    claimless: bool = False
     other_than: str | None = None
     # The sender's environment says that a tool runs it (CLAUDECODE): switches the rejection
     # inference off.

@@ -27,7 +27,7 @@ from credward.issuing.asking import (
 from credward.issuing.authorized import Authorized
 from credward.issuing.choices import Choices, Chosen, chooser
 from credward.issuing.recording import Denial, Recorder
-from credward.policy.base_url import Refusal, check_base_url
+from credward.policy.base_url import Refusal, check_base_url, check_endpoint
 from credward.policy.engine import Decision, PolicyEngine, Resource
 from credward.policy.redirects import check_folder
 from credward.tokens import TokenRequest
@@ -319,6 +319,10 @@ def _refusal(authorized: Authorized) -> Refusal | None:
     too.
     """
     credential, token_request = authorized.credential, authorized.token_request
+    if token_request.claimless:
+        return check_endpoint(
+            credential.base_urls, bound=credential.bound, origin=credential.origin
+        )
     by_claude_code = _by_claude_code(authorized.caller, token_request)
     by_environment = token_request.environment_base_url or ()
     told = by_environment if by_claude_code else ()

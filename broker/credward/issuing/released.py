@@ -10,6 +10,8 @@ from collections.abc import Callable
 from credward.config import CredentialConfig
 from credward.minting.driver import Answer
 from credward.minting.token_cache import Held
+from credward.tokens import Secret, Token
+from credward.workers.token_bytes import wipe
 
 __all__ = ["Released"]
 
@@ -37,6 +39,21 @@ class Released:
         if unseal is None:
             raise RuntimeError("this token was already opened")
         return unseal(self.held)
+
+    def token(self) -> Token:
+        """Return the token with its facts, once: for formats."""
+        plain = self.open()
+        try:
+            return Token(
+                secret=Secret(plain.decode("ascii")),
+                kind=self.held.kind,
+                issued_at=self.held.issued_at,
+                expires_at=self.held.expires_at,
+                audience=self.held.audience,
+                upstream_id=self.held.upstream_id,
+            )
+        finally:
+            wipe(plain)
 
     def __repr__(self) -> str:
         return f"Released({self.credential.name}, {self.held.token_id})"

@@ -15,7 +15,7 @@ from credward.settings.checks import origin_of
 from credward.settings.client_flags import allows
 from credward.tokens import ClientFlag
 
-__all__ = ["Refusal", "check_base_url", "listed", "remedy", "shown", "written"]
+__all__ = ["Refusal", "check_base_url", "check_endpoint", "listed", "remedy", "shown", "written"]
 
 # If the caller does not name the variable.
 _VARIABLES = {
@@ -75,6 +75,21 @@ def check_base_url(
     by_word = {each.word: each for each in sorted(client_flags, key=_order, reverse=True)}
     refused = [each for word, each in sorted(by_word.items()) if not allows(allowed_flags, word)]
     return _between(refused, allowed_flags, name) if refused else None
+
+
+def check_endpoint(base_urls: Sequence[str], *, bound: bool, origin: str) -> Refusal | None:
+    """Return why a token is not handed out at an endpoint whose clients cannot say where it goes.
+
+    None if nobody *bound* it: what only settings imply is where the token is usually sent, and
+    clients of a cloud know that as well. *origin*: where the credential is configured.
+    """
+    if not bound:
+        return None
+    reason = (
+        f"is for {listed(base_urls)} only, and clients of an endpoint do not say where they send "
+        f"it: use the helper, or remove base_url in {origin}"
+    )
+    return Refusal(reason=reason, rule="base-url", variables=())
 
 
 def _elsewhere(base_urls: Sequence[str], claimed: str | None, unclear: str) -> str | None:

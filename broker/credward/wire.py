@@ -23,6 +23,8 @@ __all__ = [
     "ConfigSource",
     "CredentialStatus",
     "Dropped",
+    "EndpointList",
+    "EndpointStatus",
     "Failure",
     "GrantDropped",
     "GrantGiven",
@@ -547,6 +549,26 @@ class GrantStatus(msgspec.Struct, frozen=True, kw_only=True):
     login_failure: Failure | None = None
     login_failed_at: float | None = None
     unsaved: bool = False
+
+
+class EndpointStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One endpoint on loopback; *port* None: it is not open, and *failure* says why.
+
+    *token_file*: the path of the file with what its clients must show, None if nothing.
+    """
+
+    name: str
+    door: str
+    credentials: list[str]
+    port: int | None = None
+    token_file: str | None = None
+    failure: Failure | None = None
+
+
+class EndpointList(msgspec.Struct, frozen=True, kw_only=True):
+    """The endpoints of the configuration, in its order."""
+
+    endpoints: list[EndpointStatus]
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,8 @@ DIALLING = {"connect", "create_connection", "open_connection", "create_unix_conn
 
 LISTENERS = {
     "providers/login_io.py": "the redirect of a login, on loopback, in a login worker",
-    "http/accepting.py": "the Unix socket of the daemon",
+    "http/accepting.py": "what each door has opened",
+    "doors/endpoint.py": "endpoints of the configuration, on loopback",
     "doors/unix_api/listen.py": "the Unix socket of the daemon",
 }
 DIALLERS = {

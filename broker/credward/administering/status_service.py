@@ -10,6 +10,7 @@ from collections import Counter
 from typing import Any, Protocol
 
 from credward import __version__, wire
+from credward.administering.endpoint_views import EndpointView
 from credward.administering.grant_service import GrantService
 from credward.callers.askers import Asker, asker_of
 from credward.callers.caller import Ancestor, Caller
@@ -88,6 +89,10 @@ class ProcessFacts(Protocol):
         """Return why a stored secret is not used for *credential*, None if it may be used."""
         ...
 
+    def endpoints(self) -> list[EndpointView]:
+        """Return the endpoints on loopback."""
+        ...
+
     def public_key(self, credential: CredentialConfig) -> dict[str, Any]:
         """Return the public key of a `local` credential, as a JWK."""
         ...
@@ -161,6 +166,11 @@ class StatusService:
             edited=edited,
             unusable=[_unusable(each) for each in self._fallbacks.unusable(config)],
         )
+
+    def endpoints(self, peer: Peer) -> wire.EndpointList:
+        """Return the endpoints on loopback; where their secrets are, but no secret."""
+        self._gate.require("Inspect", peer)
+        return wire.EndpointList(endpoints=[each.on_the_wire() for each in self._facts.endpoints()])
 
     def health(self) -> wire.Health:
         """Answer as long as the process lives (liveness)."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,17 @@ import msgspec
 
 from credward.account import account_home
 from credward.administering.choosing import ChoiceFile
+from credward.administering.endpoint_views import EndpointView
 from credward.administering.leftovers import Leftovers
 from credward.audit import AuditLog
-from credward.callers.identify import peer_identifier
+from credward.callers.identify import loopback_peers, peer_identifier
 from credward.clock import Clock
 from credward.config import Config, Paths, environment, load_config
 from credward.daemon.build_asked import Asked, Process, build_asked
+from credward.daemon.build_endpoints import build_endpoints
 from credward.daemon.build_kept import Place, build_kept
 from credward.daemon.build_minted import Told, build_minted
+from credward.daemon.endpoints import Endpoints
 from credward.daemon.in_force import Holder, InForce
 from credward.daemon.notice_program import notice_program
 from credward.daemon.process_facts import ProcessFacts
@@ -32,6 +35,7 @@ from credward.doors.door import Door
 from credward.doors.unix_api.door import unix_api
 from credward.doors.unix_api.routes import Services
 from credward.grants.kept import Kept
+from credward.issuing.choices import Choices
 from credward.issuing.gate import Active
 from credward.logins.notices import LoginNotices
 from credward.minting.minted import Minted
@@ -50,6 +54,7 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True):
     minted: Minted
     asked: Asked
     doors: tuple[Door, ...]
+    endpoints: Endpoints
     process: Process
     scrubber: Scrubber
     open_store: Callable[[], Awaitable[None]]
@@ -66,15 +71,8 @@ def compose(
     spawn: Spawn,
 ) -> Broker:
     """Build a broker from the configuration; raise `BrokerError` if that is wrong."""
-    choices = ChoiceFile(
-        path=paths.state_dir / "choices.json",
-        put_in_force=lambda made: in_force.choose(made),  # noqa: PLW0108 - made below
-    )
-
-    def load() -> Active:
-        config = load_config(paths, config_path)
-        return Active(config, _load_policy(config), choices.read())
-
+    choices = _choices(paths, lambda made: in_force.choose(made))  # noqa: PLW0108 - made below
+    load = _loader(paths, config_path, choices)
     holder = Holder(load())
     config = holder.active.config
     audit = AuditLog(config.audit.path or paths.state_dir / "audit.log", sync=config.audit.sync)
@@ -90,7 +88,8 @@ def compose(
     )
     minted, notices = _what_is_minted(clock, place, holder, kept, spawn)
     process = Process(
-        facts=_what_is_known(holder, kept, minted, notices, audit),
+        # Endpoints are made below, of what is asked.
+        facts=_what_is_known(holder, kept, minted, notices, audit, lambda: endpoints.views()),  # noqa: PLW0108
         audit=audit,
         reload=lambda: in_force.reload(),  # noqa: PLW0108 - made below
         notices=notices,
@@ -99,8 +98,15 @@ def compose(
         choices=choices,
     )
     asked = build_asked(clock=clock, holder=holder, kept=kept, minted=minted, process=process)
+    doors, endpoints = _what_listens(clock, place, holder, asked, socket_path)
     in_force = InForce(
-        holder=holder, kept=kept, minted=minted, asked=asked, process=process, load=load
+        holder=holder,
+        kept=kept,
+        minted=minted,
+        asked=asked,
+        process=process,
+        endpoints=endpoints,
+        load=load,
     )
     kept.opened_store.on_open(in_force.store_opened)
     in_force.configure()
@@ -108,7 +114,8 @@ def compose(
         kept=kept,
         minted=minted,
         asked=asked,
-        doors=_doors(config, socket_path, asked),
+        doors=doors,
+        endpoints=endpoints,
         process=process,
         scrubber=scrubber,
         open_store=in_force.open_store,
@@ -157,8 +164,25 @@ def _what_is_minted(
     return minted, notices
 
 
+def _choices(paths: Paths, put_in_force: Callable[[Choices], None]) -> ChoiceFile:
+    return ChoiceFile(path=paths.state_dir / "choices.json", put_in_force=put_in_force)
+
+
+def _loader(paths: Paths, config_path: Path | None, choices: ChoiceFile) -> Callable[[], Active]:
+    def load() -> Active:
+        config = load_config(paths, config_path)
+        return Active(config, _load_policy(config), choices.read())
+
+    return load
+
+
 def _what_is_known(
-    holder: Holder, kept: Kept, minted: Minted, notices: LoginNotices, audit: AuditLog
+    holder: Holder,
+    kept: Kept,
+    minted: Minted,
+    notices: LoginNotices,
+    audit: AuditLog,
+    endpoints: Callable[[], list[EndpointView]],
 ) -> ProcessFacts:
     return ProcessFacts(
         holder=holder,
@@ -167,27 +191,44 @@ def _what_is_known(
         notices=notices,
         audit=audit,
         leftovers=Leftovers(holder=holder, kept=kept),
+        endpoints=endpoints,
     )
 
 
-def _doors(config: Config, socket_path: Path, asked: Asked) -> tuple[Door, ...]:
-    own_home = config.listen.mode == "user"
-    return (
-        unix_api(
-            path=socket_path,
-            listen=config.listen,
-            peers=peer_identifier(own_uid=os.geteuid(), user_mode=own_home),
-            services=Services(
-                issuer=asked.issuer,
-                prober=asked.prober,
-                status=asked.status,
-                daemon=asked.daemon,
-                manage=asked.manage,
-            ),
-            # In the other modes each caller has its own home, which we do not look up.
-            home=account_home(os.geteuid()) if own_home else None,
+def _what_listens(
+    clock: Clock, place: Place, holder: Holder, asked: Asked, socket_path: Path
+) -> tuple[tuple[Door, ...], Endpoints]:
+    """Build the doors that stay for good, and the endpoints, which follow the configuration."""
+    listen = holder.active.config.listen
+    own_home = listen.mode == "user"
+    peers = peer_identifier(own_uid=os.geteuid(), user_mode=own_home)
+    socket_api = unix_api(
+        path=socket_path,
+        listen=listen,
+        peers=peers,
+        services=Services(
+            issuer=asked.issuer,
+            prober=asked.prober,
+            status=asked.status,
+            daemon=asked.daemon,
+            manage=asked.manage,
         ),
+        # In the other modes each caller has its own home, which we do not look up.
+        home=account_home(os.geteuid()) if own_home else None,
     )
+    endpoints = build_endpoints(
+        clock=clock,
+        state_dir=place.state_dir,
+        config=lambda: holder.active.config,
+        issuer=asked.issuer,
+        peers=loopback_peers(peers, lambda: _served(holder.active.config)),
+    )
+    return (socket_api,), endpoints
+
+
+def _served(config: Config) -> Collection[int]:
+    """Return the users for whom the endpoints are."""
+    return {os.geteuid()} if config.listen.mode == "user" else config.listen.allow_uids
 
 
 def _load_policy(config: Config) -> PolicyEngine:

@@ -12,6 +12,7 @@ import msgspec
 from credward.config import Config
 from credward.config.remedies import remedy_for
 from credward.daemon.build_asked import Asked, Process
+from credward.daemon.endpoints import Endpoints
 from credward.grants.kept import Kept
 from credward.issuing.choices import Choices
 from credward.issuing.gate import Active
@@ -41,6 +42,7 @@ class InForce(msgspec.Struct, kw_only=True):
     minted: Minted
     asked: Asked
     process: Process
+    endpoints: Endpoints
     load: Callable[[], Active]
 
     def reload(self) -> Config:
@@ -53,6 +55,7 @@ class InForce(msgspec.Struct, kw_only=True):
         before, self.holder.active = self.holder.active, fresh
         self.configure()
         self.process.spawn(self.asked.grants.dropped(before.config))
+        self.process.spawn(self.endpoints.follow())
         return fresh.config
 
     def choose(self, choices: Choices) -> None:

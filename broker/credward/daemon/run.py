@@ -114,6 +114,7 @@ async def _serve(
                 await broker.kept.opened_store.wait_until_known()
             for name, listener in listeners:
                 await listener.open(activated.get(name))
+            await broker.endpoints.follow()
             main = listeners[0][1]
             lock.record_socket(Path(main.address))
             # Objects that exist now stay: then collecting later ones takes microseconds.
@@ -121,6 +122,7 @@ async def _serve(
             notifier.ready(f"serving at {main.address}")
             _log.info("ready at %s", ", ".join(each.address for _, each in listeners))
             watching = [tasks.create_task(each.watch()) for _, each in listeners]
+            watching.append(tasks.create_task(broker.endpoints.watch()))
             if not broker.persists:
                 spawn(_open_store(broker))
             await stop.wait()
@@ -145,7 +147,7 @@ async def _stop(
     broker.process.notices.close()
     broker.scrubber.close()
     broker.asked.daemon.stopping = True
-    await asyncio.gather(*(each.close() for each in listeners))
+    await asyncio.gather(broker.endpoints.close(), *(each.close() for each in listeners))
     if os.getpid() == 1:
         # Workers are killed with the first process of a container.
         await broker.kept.pool.finish(_CONTAINER)

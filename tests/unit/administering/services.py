@@ -136,6 +136,7 @@ class Services:
                     notices=notices,
                     audit=self.audit,
                     leftovers=Leftovers(holder=self, kept=side.kept),
+                    endpoints=list,
                 ),
                 audit=self.audit,
                 reload=lambda: self.config,

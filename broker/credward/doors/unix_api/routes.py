@@ -30,14 +30,14 @@ from credward.doors.unix_api.openapi import Call, Route, openapi_document
 from credward.doors.unix_api.problems import wants_text
 from credward.folder import FOLDER_HEADER, MEDIA_TYPE
 from credward.formats.registry import Shaped, ShapeRequest, check_format, shape
-from credward.http.messages import Handler, HttpRequest, HttpResponse, RefusedRequest, wipe
+from credward.http.messages import Handler, HttpRequest, HttpResponse, RefusedRequest
 from credward.issuing.asking import NOTHING
 from credward.issuing.issuer import Issuer, Report
 from credward.issuing.probing import Prober
 from credward.issuing.released import Released
 from credward.lifecycle.vocabulary import Reason
 from credward.policy.client_variables import VARIABLES_HEADER
-from credward.tokens import Secret, Token, TokenRequest
+from credward.tokens import TokenRequest
 
 __all__ = ["ROUTES", "Services", "build_handler"]
 
@@ -192,6 +192,10 @@ class _Api:
         look = read_look(http_request.query)
         return status_page(await self.services.status.statuses(http_request.peer), look)
 
+    def endpoints(self, http_request: HttpRequest, *_: str) -> HttpResponse:
+        found = self.services.status.endpoints(http_request.peer)
+        return HttpResponse(status=200, body=wire.encode(found))
+
     async def reload(self, http_request: HttpRequest, *_: str) -> HttpResponse:
         result = await self.services.daemon.reload(http_request.peer)
         return HttpResponse(status=200, body=wire.encode(result))
@@ -252,27 +256,16 @@ def _token_response(released: Released, token_request: TokenRequest) -> HttpResp
 
 
 def _shape(released: Released, format_name: str) -> Shaped:
-    credential, held = released.credential, released.held
-    plain = released.open()
-    try:
-        return shape(
-            format_name,
-            Token(
-                secret=Secret(plain.decode("ascii")),
-                kind=held.kind,
-                issued_at=held.issued_at,
-                expires_at=held.expires_at,
-                audience=held.audience,
-                upstream_id=held.upstream_id,
-            ),
-            ShapeRequest(
-                credential=credential.name,
-                header=credential.header,
-                env_name=credential.env_name,
-            ),
-        )
-    finally:
-        wipe(plain)
+    credential = released.credential
+    return shape(
+        format_name,
+        released.token(),
+        ShapeRequest(
+            credential=credential.name,
+            header=credential.header,
+            env_name=credential.env_name,
+        ),
+    )
 
 
 def _deadline(seconds: float) -> float:
@@ -346,6 +339,12 @@ ROUTES: tuple[Route, ...] = (
         _Api.last_words,
         "For owners: the last line of the program whose mint failed, masked",
         answer=wire.LastWords,
+    ),
+    _route(
+        "GET /v1/endpoints",
+        _Api.endpoints,
+        "The endpoints on loopback: where each is",
+        answer=wire.EndpointList,
     ),
     _route("POST /v1/reload", _Api.reload, "Read configuration again", answer=wire.ReloadResult),
     _route(

@@ -1,0 +1,68 @@
+"""Which protocol each kind of endpoint speaks, and what it is given. Only constructs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from credward.callers.identify import LoopbackPeers
+from credward.clock import Clock
+from credward.config import Config, DoorKind, EndpointConfig
+from credward.config.model import WITH_SECRET
+from credward.daemon.endpoints import Endpoints
+from credward.doors.aws_container import AwsContainer
+from credward.doors.aws_imds import AwsImds
+from credward.doors.azure_app_service import AzureAppService
+from credward.doors.azure_imds import AzureImds
+from credward.doors.endpoint import Asking, EndpointProtocol, OpenedEndpoint, open_endpoint
+from credward.doors.gce import Gce
+from credward.issuing.issuer import Issuer
+from credward.store.door_secrets import load_or_make_secret, secret_file
+from credward.tokens import Secret
+
+__all__ = ["build_endpoints"]
+
+
+class _Given(msgspec.Struct, frozen=True, kw_only=True):
+    """What a protocol may be made of; the secret in *secret_file* is made when it is wanted."""
+
+    asking: Asking
+    secret_file: Path
+    clock: Clock
+
+    def secret(self) -> Secret:
+        return load_or_make_secret(self.secret_file)
+
+
+_PROTOCOLS: Mapping[DoorKind, Callable[[_Given], EndpointProtocol]] = {
+    "aws-container": lambda given: AwsContainer(given.asking, given.secret(), given.clock),
+    "aws-imds": lambda given: AwsImds(given.asking, given.clock),
+    "gce": lambda given: Gce(given.asking, given.clock),
+    "azure-app-service": lambda given: AzureAppService(given.asking, given.secret(), given.clock),
+    "azure-imds": lambda given: AzureImds(given.asking, given.clock),
+}
+
+
+def build_endpoints(
+    *,
+    clock: Clock,
+    state_dir: Path,
+    config: Callable[[], Config],
+    issuer: Issuer,
+    peers: LoopbackPeers,
+) -> Endpoints:
+    """Return the endpoints that *config* names; nothing is open yet."""
+
+    def make(endpoint: EndpointConfig) -> OpenedEndpoint:
+        given = _Given(
+            asking=Asking(endpoint, issuer, config),
+            secret_file=secret_file(state_dir, endpoint.name),
+            clock=clock,
+        )
+        protocol = _PROTOCOLS[endpoint.door](given)
+        kept = given.secret_file if endpoint.door in WITH_SECRET else None
+        return open_endpoint(endpoint, protocol, peers, secret_file=kept)
+
+    return Endpoints(configured=lambda: config().endpoints, make=make)

@@ -1,0 +1,215 @@
+"""An endpoint on loopback: what each of its protocols is given, and how it becomes a door.
+
+A protocol reads a request, says which token it means, and words answer and failure as its clients
+understand them; each has its own file. All else is here: the socket, the guard, who asks, the way
+to the token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from credward.callers.identify import LoopbackPeers
+from credward.config import Config, CredentialConfig, EndpointConfig
+from credward.doors.door import Door
+from credward.doors.guard import guarded
+from credward.errors import BrokerError, Kind
+from credward.http.messages import HttpRequest, HttpResponse, RefusedRequest, RenderError
+from credward.issuing.issuer import Issuer
+from credward.issuing.released import Released
+from credward.tokens import Token, TokenRequest
+
+__all__ = [
+    "Asking",
+    "EndpointProtocol",
+    "OpenedEndpoint",
+    "handed_out",
+    "no_such_path",
+    "only_verb",
+    "open_endpoint",
+]
+
+_BACKLOG = 256
+_ADDRESSES = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
+
+
+class EndpointProtocol(Protocol):
+    """How the clients of one kind of endpoint ask."""
+
+    @property
+    def names(self) -> Collection[str]:
+        """The hosts that clients may name besides loopback: those of the service it stands for."""
+        ...
+
+    @property
+    def render_error(self) -> RenderError:
+        """How a failure looks, so that the client shows our line."""
+        ...
+
+    async def answer(self, http_request: HttpRequest) -> HttpResponse:
+        """Answer a request that came straight from a program on this machine."""
+        ...
+
+
+class Asking:
+    """Asks for the tokens of one endpoint, for whoever connected to it.
+
+    *config* returns the configuration in force.
+    """
+
+    def __init__(
+        self,
+        endpoint: EndpointConfig,
+        issuer: Issuer,
+        config: Callable[[], Config],
+    ) -> None:
+        self._endpoint = endpoint
+        self._issuer = issuer
+        self._config = config
+
+    @property
+    def credentials(self) -> list[CredentialConfig]:
+        """The credentials of this endpoint that are configured now, the usual one first."""
+        known = self._config().credentials
+        return [known[name] for name in self._endpoint.credentials if name in known]
+
+    async def token(self, http_request: HttpRequest, token_request: TokenRequest) -> Released:
+        """Return a token; decided and recorded as at every door."""
+        deadline = asyncio.get_running_loop().time() + token_request.timeout
+        asked = msgspec.structs.replace(token_request, claimless=True)
+        answer = self._issuer.issue(http_request.peer, asked, deadline)
+        return answer if isinstance(answer, Released) else await answer
+
+
+def handed_out(
+    released: Released, shape: Callable[[Token], bytearray], content_type: str = "application/json"
+) -> HttpResponse:
+    """Return the answer with the token in the *shape* of a door; it is wiped when it is sent."""
+    return HttpResponse(
+        status=200,
+        body=shape(released.token()),
+        content_type=content_type,
+        headers=[("Cache-Control", "no-store")],
+        wipe=True,
+    )
+
+
+def no_such_path() -> RefusedRequest:
+    """Return the refusal of a path that the door does not have."""
+    return RefusedRequest(404, "this endpoint has no such path")
+
+
+def only_verb(http_request: HttpRequest, verb: str) -> None:
+    """Refuse all other verbs."""
+    if http_request.method != verb:
+        raise RefusedRequest(405, f"no such verb on this path: use {verb}", allow=verb)
+
+
+class LoopbackSockets:
+    """The listening sockets of an endpoint, on one port: 127.0.0.1, and ::1 where there is one.
+
+    Raises `BrokerError` if the port is in use. *port* None: any that is free.
+    """
+
+    def __init__(self, port: int | None) -> None:
+        self.sockets: list[socket.socket] = []
+        self.port = port or 0
+        try:
+            for family, host in _ADDRESSES:
+                if (bound := self._bind(family, host)) is not None:
+                    self.port = bound.getsockname()[1]
+                    self.sockets.append(bound)
+        except OSError as error:
+            for each in self.sockets:
+                each.close()
+            raise BrokerError(
+                Kind.FIX_CONFIGURATION,
+                f"port {self.port} cannot be opened ({error.strerror}): "
+                "give this endpoint another one, then run credward daemon reload",
+            ) from error
+
+    def _bind(self, family: socket.AddressFamily, host: str) -> socket.socket | None:
+        """Return a socket; None if this machine has no such family."""
+        bound = None
+        with suppress(OSError):
+            bound = socket.socket(family, socket.SOCK_STREAM)
+        if bound is None:
+            return None
+        try:
+            # Nobody else can listen there at the same time; a port that was just closed is free.
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            bound.bind((host, self.port))
+            bound.listen(_BACKLOG)
+        except OSError as error:
+            bound.close()
+            if family == socket.AF_INET6 and error.errno == errno.EADDRNOTAVAIL:
+                return None
+            raise
+        return bound
+
+
+class _Opened:
+    """One socket, as a door's opening: nobody can remove it."""
+
+    def __init__(self, bound: socket.socket) -> None:
+        self.socket = bound
+
+    def still_there(self) -> bool:
+        return True
+
+    def remove(self) -> None:
+        """Nothing: it is closed by the code that accepts on it."""
+
+    def release(self) -> None:
+        """Nothing, as above."""
+
+
+class OpenedEndpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint whose sockets listen at *port*, with one door for each.
+
+    *secret_file* holds what clients must show, None if they show nothing.
+    """
+
+    port: int
+    doors: tuple[Door, ...]
+    secret_file: Path | None
+
+
+def open_endpoint(
+    endpoint: EndpointConfig,
+    protocol: EndpointProtocol,
+    peers: LoopbackPeers,
+    *,
+    secret_file: Path | None,
+) -> OpenedEndpoint:
+    """Open the sockets of an endpoint; raises `BrokerError` if its port is in use."""
+    opened = LoopbackSockets(endpoint.port)
+    handler = guarded(protocol.answer, port=opened.port, names=protocol.names)
+    doors = [
+        Door(
+            name=endpoint.name,
+            address=_address(each),
+            make_opening=partial(_Opened, each),
+            open_peer=partial(peers.open, door=f"{endpoint.door}:{opened.port}"),
+            handler=handler,
+            render_error=protocol.render_error,
+        )
+        for each in opened.sockets
+    ]
+    return OpenedEndpoint(port=opened.port, doors=tuple(doors), secret_file=secret_file)
+
+
+def _address(bound: socket.socket) -> str:
+    host, port = bound.getsockname()[:2]
+    return f"[{host}]:{port}" if bound.family == socket.AF_INET6 else f"{host}:{port}"

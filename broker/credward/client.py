@@ -153,6 +153,10 @@ class Client:
         """Return whether tokens can be asked for."""
         return self._read(self._ask("GET", "/v1/ready"), wire.Ready)
 
+    def endpoints(self) -> wire.EndpointList:
+        """Return the endpoints on loopback."""
+        return self._read(self._ask("GET", "/v1/endpoints"), wire.EndpointList)
+
     def jwks(self, credential: str) -> wire.Jwks:
         """Return the public keys of a `local` credential."""
         return self._read(self._ask("GET", _path(credential) + "/jwks"), wire.Jwks)

@@ -10,6 +10,7 @@ import sys
 import click
 import msgspec
 
+from credward.cli.endpoints import show_endpoints
 from credward.cli.glance import columns
 from credward.cli.names import complete_credentials
 from credward.cli.output import print_json, viewer
@@ -31,10 +32,13 @@ __all__ = ["command", "verdict"]
 @click.option("--json", "as_json", is_flag=True, help="All details, for programs.")
 @click.option("--wide", is_flag=True, help="All columns in full, however narrow the terminal is.")
 @click.option("--watch", is_flag=True, help="Show it anew every second; q ends it.")
+@click.option("--endpoints", is_flag=True, help="Show the endpoints, and what leads to them.")
 @click.option(
     "--check", is_flag=True, help="Print nothing; exit 0 good, 1 failing, 2 will or may fail."
 )
-def command(names: tuple[str, ...], as_json: bool, wide: bool, watch: bool, check: bool) -> None:
+def command(
+    names: tuple[str, ...], as_json: bool, wide: bool, watch: bool, endpoints: bool, check: bool
+) -> None:
     """Show the credentials (or only NAMES) and their state; one NAME: in detail.
 
     Below the table is one line for each problem, with the command that helps. A terminal that is
@@ -47,6 +51,11 @@ def command(names: tuple[str, ...], as_json: bool, wide: bool, watch: bool, chec
 
         client = reach(timeout=PATIENCE)
         watch_status(lambda: _chosen(client.statuses(), names), in_detail=len(names) == 1)
+        return
+    if endpoints:
+        if names or wide or check:
+            raise click.UsageError("--endpoints shows all of them: use it with --json at most")
+        show_endpoints(reach().endpoints(), as_json=as_json)
         return
     everything = reach().statuses()
     listed = _chosen(everything, names)

@@ -1,0 +1,59 @@
+"""`credward status --endpoints`: where each endpoint on loopback is, and what leads to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import get_args
+
+import click
+
+from credward.cli.endpoint_variables import variables_of
+from credward.cli.output import plain, print_json, print_table, say
+from credward.config import DoorKind
+from credward.wire import EndpointList, EndpointStatus
+
+__all__ = ["show_endpoints"]
+
+_HEADER = ("DOOR", "PORT", "CREDENTIALS", "STATE")
+_NONE = "no endpoint is configured: write [[endpoints]] (credward config edit)"
+_DOORS: tuple[DoorKind, ...] = get_args(DoorKind)
+
+
+def show_endpoints(listed: EndpointList, *, as_json: bool) -> None:
+    """Print the endpoints, then what leads programs to each; a secret stays in its file."""
+    if as_json:
+        print_json(listed)
+        return
+    if not listed.endpoints:
+        click.echo(_NONE)
+        return
+    print_table(
+        _HEADER,
+        [
+            (
+                each.door,
+                str(each.port or "-"),
+                " ".join(each.credentials),
+                "open" if each.failure is None else "closed",
+            )
+            for each in listed.endpoints
+        ],
+        colour_of={"open": "green", "closed": "red"},
+    )
+    for each in listed.endpoints:
+        if each.failure is not None:
+            say(f"{each.name}: {plain(each.failure.message)}", err=False)
+        for line in _variables(each):
+            click.echo(line)
+
+
+def _variables(endpoint: EndpointStatus) -> Iterator[str]:
+    """Yield a comment and assignments for a shell; none for a door of a newer daemon."""
+    door = next((each for each in _DOORS if each == endpoint.door), None)
+    if door is None or endpoint.port is None:
+        return
+    file = endpoint.token_file or ""
+    yield ""
+    yield f"# {endpoint.name}"
+    for name, value in variables_of(door, endpoint.port, file, lambda: f'"$(cat {file})"').items():
+        yield f"export {name}={value}"

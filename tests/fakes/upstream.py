@@ -36,6 +36,7 @@ class FakeUpstream:
         self.gate.set()
         self.last_body: bytearray | None = None
         self.fixed: str | None = None
+        self.kind: TokenKind = "bearer"
 
     async def mint(self, key: TokenKey) -> MintedBody:
         self.mints.append(key)
@@ -47,7 +48,7 @@ class FakeUpstream:
         self.last_body = bytearray(text.encode())
         return MintedBody(
             body=self.last_body,
-            kind="bearer",
+            kind=self.kind,
             issued_at=now,
             expires_at=None if self.lifetime is None else now + self.lifetime,
             audience=key.audience,

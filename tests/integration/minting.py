@@ -31,6 +31,11 @@ raw = read("raw", "")
 if raw:
     sys.stdout.write("  \\n" if raw == "BLANKS" else raw)
     sys.exit(0)
+if read("aws", ""):
+    end = time.gmtime(time.time() + float(read("lifetime", "3600")))
+    print(json.dumps({{"Version": 1, "AccessKeyId": "AKIA%d" % count, "SecretAccessKey": "opaque-%d" % count,
+                      "SessionToken": "session-%d" % count, "Expiration": time.strftime("%Y-%m-%dT%H:%M:%SZ", end)}}))
+    sys.exit(0)
 print(json.dumps({{"version": 1, "token": "opaque-%d" % count,
                   "expires_at": time.time() + float(read("lifetime", "3600"))}}))
 """
@@ -47,7 +52,7 @@ class MintProgram:
         self.path.chmod(0o700)
 
     def set(self, **words: object) -> None:
-        """Set delay, hold (as long as it is set), exit, raw or lifetime; None takes it back."""
+        """Set delay, hold (as long as it is set), exit, raw, aws or lifetime; None takes it back."""
         for name, value in words.items():
             if value is None:
                 (self.folder / name).unlink(missing_ok=True)

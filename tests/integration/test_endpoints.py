@@ -1,0 +1,231 @@
+"""What every endpoint on loopback keeps to: the same suite for each door."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from fakes.ports import kept_port
+from integration.command_line import by_owner, cli
+from integration.daemon import DaemonFactory, RunningDaemon
+from integration.endpoints import CLIENTS, Client, block, endpoints, keys
+from integration.minting import MintProgram
+from waiting import until
+
+doors = pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS)
+SERVE = '[credentials.given.serve]\naudiences = ["https://vault.azure.net"]\n'
+
+
+@pytest.fixture
+def daemon(
+    start_daemon: DaemonFactory, program: MintProgram, client: Client
+) -> Iterator[RunningDaemon]:
+    """A daemon with one endpoint, whose credential is called "given"."""
+    given = keys(program) if client.kind == "aws" else program.block("given")
+    yield start_daemon(given + SERVE + block(client.door, "given"))
+
+
+def handed_out(body: bytes) -> bool:
+    return b"opaque-" in body or b"AKIA" in body
+
+
+@doors
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_its_client_is_answered(daemon: RunningDaemon, client: Client, host: str) -> None:
+    """Recorded with the door, and the process that the kernel says it is."""
+    answer = client.asks(daemon, host=host)
+    assert answer.status == 200, answer.body
+    assert handed_out(answer.body)
+    assert answer.headers["cache-control"] == "no-store"
+    line = json.loads((daemon.state_dir / "audit.log").read_text().splitlines()[-1])
+    assert (line["outcome"], line["format"]) == ("issued", client.door)
+    assert line["caller"]["door"].partition(":")[0] == client.door
+    assert line["caller"]["handle"] == "socket_inode"
+    assert line["caller"]["executable"]
+
+
+@doors
+def test_one_cache_is_behind_all(
+    daemon: RunningDaemon, client: Client, program: MintProgram
+) -> None:
+    for _ in range(3):
+        assert client.asks(daemon).status == 200
+    assert program.mints == 1
+
+
+@doors
+def test_n1_another_host_is_refused(
+    daemon: RunningDaemon, client: Client, program: MintProgram
+) -> None:
+    answer = client.asks(daemon, Host="attacker.example")
+    assert answer.status == 403
+    assert not handed_out(answer.body)
+    assert program.mints == 0
+
+
+@doors
+def test_n2_without_its_proof_nobody_is_answered(
+    daemon: RunningDaemon, client: Client, program: MintProgram
+) -> None:
+    """As the service refuses it that the endpoint stands in for."""
+    answer = client.asks(daemon, without=client.proof)
+    assert answer.status in {401, 403}
+    wrong = client.asks(daemon, **{client.proof.replace("-", "_"): "wrong"})
+    assert wrong.status in {401, 403}
+    assert program.mints == 0
+
+
+@doors
+@pytest.mark.parametrize(
+    "header", ["X_Forwarded_For", "Forwarded", "Origin", "Sec_Fetch_Site", "Via", "Referer"]
+)
+def test_n3_what_passed_through_others_is_refused(
+    daemon: RunningDaemon, client: Client, program: MintProgram, header: str
+) -> None:
+    assert client.asks(daemon, **{header: "cross-site"}).status == 403
+    assert program.mints == 0
+
+
+@doors
+def test_n4_only_loopback_is_bound(daemon: RunningDaemon, client: Client) -> None:
+    port = endpoints(daemon)[client.door]["port"]
+    listening = subprocess.run(
+        ["ss", "-Hltn", f"sport = :{port}"], capture_output=True, text=True, check=True
+    ).stdout
+    bound = {line.split()[3] for line in listening.splitlines()}
+    assert bound <= {f"127.0.0.1:{port}", f"[::1]:{port}"}
+    assert f"127.0.0.1:{port}" in bound
+
+
+@doors
+def test_n5_a_preflight_is_not_allowed(daemon: RunningDaemon, client: Client) -> None:
+    answer = client.asks(
+        daemon,
+        method="OPTIONS",
+        Origin="https://attacker.example",
+        Access_Control_Request_Method="GET",
+    )
+    assert answer.status == 403
+    assert not any(name.startswith("access-control") for name in answer.headers)
+
+
+@doors
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET http://127.0.0.1/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"CONNECT 127.0.0.1:80 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+        b"GET /\r\n\r\n",
+        b"GET / HTTP/1.0\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
+)
+def test_n7_what_can_be_read_two_ways_is_refused(
+    daemon: RunningDaemon, client: Client, head: bytes
+) -> None:
+    with socket.create_connection(("127.0.0.1", endpoints(daemon)[client.door]["port"])) as asker:
+        asker.settimeout(60)
+        asker.sendall(head)
+        status = asker.recv(4096).split(b" ")[1]
+    assert status in {b"400", b"411"}
+
+
+@doors
+def test_a_failure_carries_our_line(
+    daemon: RunningDaemon, client: Client, program: MintProgram
+) -> None:
+    program.set(exit=3)
+    answer = client.asks(daemon)
+    assert answer.status >= 400
+    assert b'\\"given\\"' in answer.body or b'"given"' in answer.body
+
+
+def test_a_change_of_the_configuration_is_followed(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """Opened, kept and closed; what did not change goes on at its port."""
+    given = program.block("given")
+    daemon = start_daemon(given + block("gce", "given"))
+    before = endpoints(daemon)["gce"]["port"]
+    daemon.write_config(block("azure-imds", "given") + given + block("gce", "given"))
+    daemon.send(signal.SIGHUP)
+    until(lambda: set(endpoints(daemon)) == {"gce", "azure-imds"})
+    assert endpoints(daemon)["gce"]["port"] == before
+    daemon.write_config(given)
+    daemon.send(signal.SIGHUP)
+    until(lambda: endpoints(daemon) == {})
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.1", before)).close()
+
+
+def test_a_port_in_use_costs_only_its_endpoint(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """It is opened once the port is free."""
+    with kept_port() as port:
+        with socket.create_server(("127.0.0.1", port)):
+            daemon = start_daemon(program.block("given") + block("gce", "given", port=port))
+            found = endpoints(daemon)["gce"]
+            assert found["port"] is None
+            assert f"port {port} cannot be opened" in found["failure"]["message"]
+            assert daemon.get("given").status == 200
+        until(lambda: endpoints(daemon)["gce"]["port"] == port)
+    assert endpoints(daemon)["gce"]["failure"] is None
+
+
+def test_the_secret_stays_over_a_restart(start_daemon: DaemonFactory, program: MintProgram) -> None:
+    """A client that was set up with it is answered by the next daemon."""
+    client = CLIENTS["aws-container"]
+    with kept_port() as port:
+        daemon = start_daemon(keys(program) + block(client.door, "given", port=port))
+        assert client.asks(daemon).status == 200
+        before = (daemon.state_dir / "endpoints" / f"{client.door}-{port}.token").read_text()
+        daemon.stop()
+        daemon.start()
+        assert client.asks(daemon).status == 200
+        after = (daemon.state_dir / "endpoints" / f"{client.door}-{port}.token").read_text()
+    assert after == before
+
+
+@by_owner
+def test_status_shows_what_leads_there(start_daemon: DaemonFactory, program: MintProgram) -> None:
+    """As lines for a shell; a secret stays in its file."""
+    with kept_port() as port:
+        daemon = start_daemon(
+            program.block("given")
+            + block("azure-app-service", "given", port=port)
+            + block("gce", "given")
+        )
+        shown = cli(daemon, "status", "--endpoints").stdout
+        secret = (daemon.state_dir / "endpoints" / f"azure-app-service-{port}.token").read_text()
+    assert f"azure-app-service  {port}" in shown
+    assert f"export IDENTITY_ENDPOINT=http://127.0.0.1:{port}/msi/token" in shown
+    assert 'export IDENTITY_HEADER="$(cat /' in shown
+    assert "export GCE_METADATA_HOST=127.0.0.1:" in shown
+    assert secret not in shown
+
+
+@by_owner
+def test_status_says_what_to_do_without_any(start_daemon: DaemonFactory) -> None:
+    daemon = start_daemon('[credentials.demo]\nprovider = "local"\n')
+    assert "credward config edit" in cli(daemon, "status", "--endpoints").stdout
+
+
+@doors
+def test_a_bound_credential_is_not_handed_out_where_nobody_says_where_it_goes(
+    start_daemon: DaemonFactory, program: MintProgram, client: Client
+) -> None:
+    """What you bound by base_url stays with the helper, which says it."""
+    bound = 'base_url = "https://llm.example.com"\n'
+    given = keys(program) if client.kind == "aws" else program.block("given")
+    daemon = start_daemon(given + bound + SERVE + block(client.door, "given"))
+    answer = client.asks(daemon)
+    assert answer.status == 403
+    assert b"do not say where they send it: use the helper" in answer.body
+    assert program.mints == 0

@@ -50,6 +50,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     facts: ProcessFacts
+    leftovers: Leftovers
     audit: AuditLog
     reload: Callable[[], Config]
     notices: LoginNotices
@@ -127,7 +128,7 @@ def build_asked(
         daemon=DaemonService(
             gate=gate,
             audit=process.audit,
-            leftovers=Leftovers(holder=holder, kept=kept),
+            leftovers=process.leftovers,
             reload=process.reload,
         ),
         manage=ManageService(grants=grants, logins=logins, store=store, choosing=choosing),

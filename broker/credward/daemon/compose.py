@@ -15,7 +15,6 @@ import msgspec
 
 from credward.account import account_home
 from credward.administering.choosing import ChoiceFile
-from credward.administering.endpoint_views import EndpointView
 from credward.administering.leftovers import Leftovers
 from credward.audit import AuditLog
 from credward.callers.identify import loopback_peers, peer_identifier
@@ -87,9 +86,18 @@ def compose(
         changed_hands=lambda grant: changed_hands(holder.active.config, minted.driver, grant),
     )
     minted, notices = _what_is_minted(clock, place, holder, kept, spawn)
+    leftovers = Leftovers(holder=holder, kept=kept)
     process = Process(
-        # Endpoints are made below, of what is asked.
-        facts=_what_is_known(holder, kept, minted, notices, audit, lambda: endpoints.views()),  # noqa: PLW0108
+        facts=ProcessFacts(
+            holder=holder,
+            kept=kept,
+            minted=minted,
+            notices=notices,
+            audit=audit,
+            leftovers=leftovers,
+            endpoints=lambda: endpoints.views(),  # noqa: PLW0108 - made below, of what is asked
+        ),
+        leftovers=leftovers,
         audit=audit,
         reload=lambda: in_force.reload(),  # noqa: PLW0108 - made below
         notices=notices,
@@ -174,25 +182,6 @@ def _loader(paths: Paths, config_path: Path | None, choices: ChoiceFile) -> Call
         return Active(config, _load_policy(config), choices.read())
 
     return load
-
-
-def _what_is_known(
-    holder: Holder,
-    kept: Kept,
-    minted: Minted,
-    notices: LoginNotices,
-    audit: AuditLog,
-    endpoints: Callable[[], list[EndpointView]],
-) -> ProcessFacts:
-    return ProcessFacts(
-        holder=holder,
-        kept=kept,
-        minted=minted,
-        notices=notices,
-        audit=audit,
-        leftovers=Leftovers(holder=holder, kept=kept),
-        endpoints=endpoints,
-    )
 
 
 def _what_listens(

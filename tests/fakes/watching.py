@@ -23,6 +23,12 @@ def listening(path: Path) -> bool:
     return any(row[3] == "00010000" and row[-1] == str(path) for row in rows)
 
 
+def listening_at(port: int) -> bool:
+    """Tell whether somebody listens at a port of 127.0.0.1; Linux only (proc(5))."""
+    rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return any(row[1] == f"0100007F:{port:04X}" and row[3] == "0A" for row in rows)
+
+
 def pids_in(path: Path) -> list[int]:
     """Return the process ids that programs wrote into a file, one on a line."""
     return [int(line) for line in path.read_text().split()] if path.exists() else []

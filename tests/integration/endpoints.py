@@ -60,6 +60,12 @@ class Client:
         headers |= {name.replace("_", "-"): value for name, value in more.items()}
         return _send(host, port, method, path or self.path, headers)
 
+    def asks_at(self, host: str, port: int) -> Reply:
+        """Ask at a port where the daemon may not run yet; for clients without a secret."""
+        assert not self.secret_in
+        assert self.first is None
+        return _send(host, port, "GET", self.path, self.headers)
+
     @property
     def proof(self) -> str:
         """The header without which nobody is answered."""

@@ -14,8 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from fakes.watching import listening
+from fakes.ports import kept_port
+from fakes.watching import listening, listening_at
 from integration.daemon import BROKER, DaemonFactory, RunningDaemon
+from integration.endpoints import CLIENTS, block, endpoints
+from integration.minting import MintProgram
 from waiting import PATIENCE, until
 
 pytestmark = pytest.mark.cold
@@ -29,18 +32,7 @@ def test_s10_a_socket_from_systemd_is_served_like_our_own(start_daemon: DaemonFa
     """O1, S10: the first connection starts the daemon, which answers on the socket that it was given."""
     daemon = start_daemon.prepare(CONFIG)
     daemon.socket.parent.mkdir(mode=0o700)
-    command = [sys.executable, "-m", "credward", "serve", "--config", str(daemon.config_file)]
-    variables = [f"--setenv={name}={value}" for name, value in daemon.environment.items()]
-    assert ACTIVATE is not None
-    with daemon.log_file.open("wb") as log:
-        manager = subprocess.Popen(
-            [ACTIVATE, "-l", str(daemon.socket), "--fdname=credward", *variables, *command],
-            env=daemon.environment,
-            stdout=log,
-            stderr=log,
-        )
-    # It becomes the daemon by exec: the same pid, ended with all its workers.
-    daemon.process = manager
+    activate(daemon, credward=str(daemon.socket))
     wait_for(daemon)
     answer = daemon.get("demo")
     inode = daemon.socket.stat().st_ino
@@ -49,6 +41,33 @@ def test_s10_a_socket_from_systemd_is_served_like_our_own(start_daemon: DaemonFa
     assert (answer.status, ended) == (200, 0)
     # The file belongs to the service manager: the daemon that goes leaves it.
     assert daemon.socket.stat().st_ino == inode
+
+
+@pytest.mark.skipif(ACTIVATE is None, reason="systemd-socket-activate is missing")
+def test_s10_the_first_question_at_an_endpoint_starts_the_daemon(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """S10: and the port is served again after the endpoint was gone for a while."""
+    client = CLIENTS["gce"]
+    with kept_port() as port:
+        at_port = block(client.door, "given", port=port)
+        daemon = start_daemon.prepare(program.block("given") + at_port)
+        daemon.socket.parent.mkdir(mode=0o700)
+        activate(
+            daemon,
+            credward=str(daemon.socket),
+            **{"metadata-v4": f"127.0.0.1:{port}", "metadata-v6": f"[::1]:{port}"},
+        )
+        until(lambda: listening_at(port))
+        for host in ("127.0.0.1", "::1"):
+            assert client.asks_at(host, port).status == 200
+        for given in (program.block("given"), program.block("given") + at_port):
+            daemon.write_config(given)
+            daemon.send(signal.SIGHUP)
+            until(lambda: bool(endpoints(daemon)) == ("[[endpoints]]" in given))
+        until(lambda: endpoints(daemon)[client.door]["port"] == port)
+        assert client.asks_at("127.0.0.1", port).status == 200
+        assert f"opened port {port}, and no [[endpoints]] has it" in daemon.log_file.read_text()
 
 
 def test_notify_says_ready_reloading_and_stopping(start_daemon: DaemonFactory) -> None:
@@ -157,6 +176,24 @@ def open_interpreter() -> str | None:
         ):
             return str(candidate)
     return None
+
+
+def activate(daemon: RunningDaemon, **sockets: str) -> None:
+    """Start the service manager of *daemon*, which becomes the daemon at the first connection.
+
+    By exec: the same pid, ended with all its workers.
+    """
+    assert ACTIVATE is not None
+    command = [sys.executable, "-m", "credward", "serve", "--config", str(daemon.config_file)]
+    variables = [f"--setenv={name}={value}" for name, value in daemon.environment.items()]
+    places = [word for each in sockets.values() for word in ("-l", each)]
+    with daemon.log_file.open("wb") as log:
+        daemon.process = subprocess.Popen(
+            [ACTIVATE, *places, f"--fdname={':'.join(sockets)}", *variables, *command],
+            env=daemon.environment,
+            stdout=log,
+            stderr=log,
+        )
 
 
 def wait_for(daemon: RunningDaemon) -> None:

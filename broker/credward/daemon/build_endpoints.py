@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import socket
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -52,17 +53,22 @@ def build_endpoints(
     config: Callable[[], Config],
     issuer: Issuer,
     peers: LoopbackPeers,
+    activated: Mapping[int, Sequence[socket.socket]],
 ) -> Endpoints:
-    """Return the endpoints that *config* names; nothing is open yet."""
+    """Return the endpoints that *config* names; nothing is open yet.
+
+    *activated*: sockets of the service manager, by port.
+    """
 
     def make(endpoint: EndpointConfig) -> OpenedEndpoint:
-        given = _Given(
+        parts = _Given(
             asking=Asking(endpoint, issuer, config),
             secret_file=secret_file(state_dir, endpoint.name),
             clock=clock,
         )
-        protocol = _PROTOCOLS[endpoint.door](given)
-        kept = given.secret_file if endpoint.door in WITH_SECRET else None
-        return open_endpoint(endpoint, protocol, peers, secret_file=kept)
+        protocol = _PROTOCOLS[endpoint.door](parts)
+        kept = parts.secret_file if endpoint.door in WITH_SECRET else None
+        given = activated.get(endpoint.port or 0, ())
+        return open_endpoint(endpoint, protocol, peers, secret_file=kept, activated=given)
 
-    return Endpoints(configured=lambda: config().endpoints, make=make)
+    return Endpoints(configured=lambda: config().endpoints, make=make, activated=activated.keys())

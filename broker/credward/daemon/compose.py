@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Collection, Coroutine
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import msgspec
@@ -17,7 +17,7 @@ from credward.account import account_home
 from credward.administering.choosing import ChoiceFile
 from credward.administering.leftovers import Leftovers
 from credward.audit import AuditLog
-from credward.callers.identify import loopback_peers, peer_identifier
+from credward.callers.identify import PeerIdentifier, loopback_peers, peer_identifier
 from credward.clock import Clock
 from credward.config import Config, Paths, environment, load_config
 from credward.daemon.build_asked import Asked, Process, build_asked
@@ -30,6 +30,7 @@ from credward.daemon.notice_program import notice_program
 from credward.daemon.process_facts import ProcessFacts
 from credward.daemon.scrubbing import Scrubber
 from credward.daemon.wakeups import open_wakeups
+from credward.doors.activation import Activated
 from credward.doors.door import Door
 from credward.doors.unix_api.door import unix_api
 from credward.doors.unix_api.routes import Services
@@ -52,7 +53,7 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True):
     kept: Kept
     minted: Minted
     asked: Asked
-    doors: tuple[Door, ...]
+    door: Door
     endpoints: Endpoints
     process: Process
     scrubber: Scrubber
@@ -67,9 +68,13 @@ def compose(
     paths: Paths,
     config_path: Path | None,
     socket_path: Path,
+    activated: Activated,
     spawn: Spawn,
 ) -> Broker:
-    """Build a broker from the configuration; raise `BrokerError` if that is wrong."""
+    """Build a broker from the configuration; raise `BrokerError` if that is wrong.
+
+    *activated*: the sockets of the service manager.
+    """
     choices = _choices(paths, lambda made: in_force.choose(made))  # noqa: PLW0108 - made below
     load = _loader(paths, config_path, choices)
     holder = Holder(load())
@@ -106,7 +111,9 @@ def compose(
         choices=choices,
     )
     asked = build_asked(clock=clock, holder=holder, kept=kept, minted=minted, process=process)
-    doors, endpoints = _what_listens(clock, place, holder, asked, socket_path)
+    peers = _peers(holder)
+    door = _socket_api(holder, asked, peers, socket_path)
+    endpoints = _endpoints(clock, place, holder, asked, peers, activated)
     in_force = InForce(
         holder=holder,
         kept=kept,
@@ -122,7 +129,7 @@ def compose(
         kept=kept,
         minted=minted,
         asked=asked,
-        doors=doors,
+        door=door,
         endpoints=endpoints,
         process=process,
         scrubber=scrubber,
@@ -184,35 +191,55 @@ def _loader(paths: Paths, config_path: Path | None, choices: ChoiceFile) -> Call
     return load
 
 
-def _what_listens(
-    clock: Clock, place: Place, holder: Holder, asked: Asked, socket_path: Path
-) -> tuple[tuple[Door, ...], Endpoints]:
-    """Build the doors that stay for good, and the endpoints, which follow the configuration."""
+def _peers(holder: Holder) -> PeerIdentifier:
+    own_home = holder.active.config.listen.mode == "user"
+    return peer_identifier(own_uid=os.geteuid(), user_mode=own_home)
+
+
+def _socket_api(holder: Holder, asked: Asked, peers: PeerIdentifier, socket_path: Path) -> Door:
     listen = holder.active.config.listen
-    own_home = listen.mode == "user"
-    peers = peer_identifier(own_uid=os.geteuid(), user_mode=own_home)
-    socket_api = unix_api(
+    return unix_api(
         path=socket_path,
         listen=listen,
         peers=peers,
-        services=Services(
-            issuer=asked.issuer,
-            prober=asked.prober,
-            status=asked.status,
-            daemon=asked.daemon,
-            manage=asked.manage,
-        ),
-        # In the other modes each caller has its own home, which we do not look up.
-        home=account_home(os.geteuid()) if own_home else None,
+        services=_services(asked),
+        home=_home(holder),
     )
-    endpoints = build_endpoints(
+
+
+def _home(holder: Holder) -> PurePath | None:
+    """Return the home of all callers; in other modes than "user" each has its own."""
+    own_home = holder.active.config.listen.mode == "user"
+    return account_home(os.geteuid()) if own_home else None
+
+
+def _services(asked: Asked) -> Services:
+    return Services(
+        issuer=asked.issuer,
+        prober=asked.prober,
+        status=asked.status,
+        daemon=asked.daemon,
+        manage=asked.manage,
+    )
+
+
+def _endpoints(
+    clock: Clock,
+    place: Place,
+    holder: Holder,
+    asked: Asked,
+    peers: PeerIdentifier,
+    activated: Activated,
+) -> Endpoints:
+    """Build the endpoints, which follow the configuration."""
+    return build_endpoints(
         clock=clock,
         state_dir=place.state_dir,
         config=lambda: holder.active.config,
         issuer=asked.issuer,
         peers=loopback_peers(peers, lambda: _served(holder.active.config)),
+        activated=activated.loopback,
     )
-    return (socket_api,), endpoints
 
 
 def _served(config: Config) -> Collection[int]:

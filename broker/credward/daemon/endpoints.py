@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
@@ -36,15 +36,20 @@ class _Kept(msgspec.Struct):
 
 
 class Endpoints:
-    """*configured* returns what should be open, *make* opens the sockets of one."""
+    """*configured* returns what should be open, *make* opens the sockets of one.
+
+    *activated*: ports that the service manager opened.
+    """
 
     def __init__(
         self,
         configured: Callable[[], Sequence[EndpointConfig]],
         make: Callable[[EndpointConfig], OpenedEndpoint],
+        activated: Collection[int] = (),
     ) -> None:
         self._configured = configured
         self._make = make
+        self._activated = activated
         self._kept: dict[EndpointConfig, _Kept] = {}
         # One change at a time: a reload may come while another one closes doors.
         self._changing = asyncio.Lock()
@@ -61,6 +66,10 @@ class Endpoints:
             for each in self._kept.values():
                 if each.opened is None:
                     await self._open(each)
+            for port in sorted(set(self._activated) - {each.port for each in wanted}):
+                _log.warning(
+                    "the service manager opened port %d, and no [[endpoints]] has it", port
+                )
 
     async def watch(self) -> None:
         """Try again what could not be opened: a port may be free by now."""

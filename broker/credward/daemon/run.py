@@ -24,7 +24,7 @@ from credward.daemon.hardening import harden_process
 from credward.daemon.listener import Listener
 from credward.daemon.logs import configure_logging
 from credward.daemon.notify import Notifier
-from credward.doors.unix_api.listen import activated_sockets
+from credward.doors.activation import activated_sockets
 from credward.errors import BrokerError, Failure
 from credward.store.lock import StoreLock
 
@@ -102,41 +102,39 @@ async def _serve(
                 paths=paths,
                 config_path=config_path,
                 socket_path=socket_path,
+                activated=activated,
                 spawn=spawn,
             )
             stop = asyncio.Event()
             notifier = Notifier(environment().get("NOTIFY_SOCKET"), parent)
             _answer_signals(broker, stop, notifier)
-            listeners = [(door.name, Listener(door)) for door in broker.doors]
+            listener = Listener(broker.door)
             if broker.persists:
                 # The first caller should get the token that is already there.
                 spawn(_open_store(broker))
                 await broker.kept.opened_store.wait_until_known()
-            for name, listener in listeners:
-                await listener.open(activated.get(name))
+            await listener.open(activated.unix)
             await broker.endpoints.follow()
-            main = listeners[0][1]
-            lock.record_socket(Path(main.address))
+            lock.record_socket(Path(listener.address))
             # Objects that exist now stay: then collecting later ones takes microseconds.
             gc.freeze()
-            notifier.ready(f"serving at {main.address}")
-            _log.info("ready at %s", ", ".join(each.address for _, each in listeners))
-            watching = [tasks.create_task(each.watch()) for _, each in listeners]
-            watching.append(tasks.create_task(broker.endpoints.watch()))
+            notifier.ready(f"serving at {listener.address}")
+            _log.info("ready at %s", listener.address)
+            watching = [tasks.create_task(each.watch()) for each in (listener, broker.endpoints)]
             if not broker.persists:
                 spawn(_open_store(broker))
             await stop.wait()
             notifier.stopping()
             for task in watching:
                 task.cancel()
-            await _stop(broker, [each for _, each in listeners], running, spawn)
+            await _stop(broker, listener, running, spawn)
     finally:
         lock.release()
 
 
 async def _stop(
     broker: Broker,
-    listeners: list[Listener],
+    listener: Listener,
     running: set[asyncio.Task[None]],
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
 ) -> None:
@@ -147,7 +145,7 @@ async def _stop(
     broker.process.notices.close()
     broker.scrubber.close()
     broker.asked.daemon.stopping = True
-    await asyncio.gather(broker.endpoints.close(), *(each.close() for each in listeners))
+    await asyncio.gather(broker.endpoints.close(), listener.close())
     if os.getpid() == 1:
         # Workers are killed with the first process of a container.
         await broker.kept.pool.finish(_CONTAINER)

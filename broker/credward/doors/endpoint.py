@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -117,12 +117,16 @@ def only_verb(http_request: HttpRequest, verb: str) -> None:
 class LoopbackSockets:
     """The listening sockets of an endpoint, on one port: 127.0.0.1, and ::1 where there is one.
 
-    Raises `BrokerError` if the port is in use. *port* None: any that is free.
+    Raises `BrokerError` if the port is in use. *port* None: any that is free. *activated*: the
+    service manager listens there already, and these are its sockets.
     """
 
-    def __init__(self, port: int | None) -> None:
-        self.sockets: list[socket.socket] = []
+    def __init__(self, port: int | None, activated: Sequence[socket.socket] = ()) -> None:
+        # A reload may close and open the endpoint again, so its sockets stay open here.
+        self.sockets = [each.dup() for each in activated]
         self.port = port or 0
+        if self.sockets:
+            return
         try:
             for family, host in _ADDRESSES:
                 if (bound := self._bind(family, host)) is not None:
@@ -192,9 +196,10 @@ def open_endpoint(
     peers: LoopbackPeers,
     *,
     secret_file: Path | None,
+    activated: Sequence[socket.socket] = (),
 ) -> OpenedEndpoint:
-    """Open the sockets of an endpoint; raises `BrokerError` if its port is in use."""
-    opened = LoopbackSockets(endpoint.port)
+    """Open the sockets of an endpoint, as `LoopbackSockets`; raises `BrokerError`."""
+    opened = LoopbackSockets(endpoint.port, activated)
     handler = guarded(protocol.answer, port=opened.port, names=protocol.names)
     doors = [
         Door(

@@ -123,6 +123,7 @@ class Services:
             ]
         )
         self.worker = LoginWorker()
+        leftovers = Leftovers(holder=self, kept=side.kept)
         asked = build_asked(
             clock=self.clock,
             holder=self,
@@ -135,9 +136,10 @@ class Services:
                     minted=minted,
                     notices=notices,
                     audit=self.audit,
-                    leftovers=Leftovers(holder=self, kept=side.kept),
+                    leftovers=leftovers,
                     endpoints=list,
                 ),
+                leftovers=leftovers,
                 audit=self.audit,
                 reload=lambda: self.config,
                 notices=notices,

@@ -10,6 +10,7 @@ import pytest
 
 from credward.clock import SystemClock
 from credward.daemon.compose import Broker, compose
+from credward.doors.activation import Activated
 from credward.errors import BrokerError, Kind
 from credward.issuing.released import Released
 from credward.paths import find_paths
@@ -56,6 +57,7 @@ async def broker(home: Home) -> AsyncIterator[Broker]:
             paths=home.paths,
             config_path=home.config,
             socket_path=home.socket,
+            activated=Activated(),
             spawn=tasks.create_task,
         )
         yield broker
@@ -75,7 +77,7 @@ async def ask(broker: Broker, name: str) -> Released:
 
 async def test_a_door_leads_to_a_minted_token(broker: Broker, home: Home) -> None:
     """From the socket's door to a real worker and back; nothing listens until it is run."""
-    (door,) = broker.doors
+    door = broker.door
     await broker.open_store()
     released = await ask(broker, "one")
 
@@ -116,6 +118,7 @@ async def test_a_wrong_configuration_composes_nothing(home: Home) -> None:
             paths=home.paths,
             config_path=home.config,
             socket_path=home.socket,
+            activated=Activated(),
             spawn=asyncio.get_running_loop().create_task,
         )
 
@@ -131,6 +134,7 @@ async def test_tokens_of_before_may_lie_in_the_store_where_one_persists(
         paths=home.paths,
         config_path=home.config,
         socket_path=home.socket,
+        activated=Activated(),
         spawn=asyncio.get_running_loop().create_task,
     )
     other.minted.driver.close()

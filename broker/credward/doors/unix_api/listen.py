@@ -1,6 +1,6 @@
 """The listening socket: bound with its final mode, replaced only when stale, under a lock.
 
-Never an abstract address. `directory` makes the directory, `activation` takes sockets from a
+Never an abstract address. `directory` makes the directory, `doors.activation` takes sockets from a
 service manager, `http11` speaks on them.
 """
 
@@ -17,7 +17,6 @@ import stat
 import sys
 from pathlib import Path
 
-from credward.doors.unix_api.activation import activated_sockets
 from credward.doors.unix_api.directory import (
     Mode,
     permissions_of,
@@ -27,7 +26,7 @@ from credward.doors.unix_api.directory import (
 from credward.errors import BrokerError, Kind
 from credward.named_files import open_file
 
-__all__ = ["LONGEST_PATH", "Mode", "SocketFile", "activated_sockets", "bind_socket"]
+__all__ = ["LONGEST_PATH", "Mode", "SocketFile", "bind_socket"]
 
 # sockaddr_un.sun_path, less its NUL.
 LONGEST_PATH = (104 if sys.platform == "darwin" else 108) - 1

@@ -8,16 +8,17 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Collection, Coroutine
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from credward.account import account_home
 from credward.administering.choosing import ChoiceFile
+from credward.administering.endpoint_views import EndpointView
 from credward.administering.leftovers import Leftovers
 from credward.audit import AuditLog
-from credward.callers.identify import PeerIdentifier, loopback_peers, peer_identifier
+from credward.callers.identify import loopback_peers, peer_identifier
 from credward.clock import Clock
 from credward.config import Config, Paths, environment, load_config
 from credward.daemon.build_asked import Asked, Process, build_asked
@@ -79,9 +80,7 @@ def compose(
     load = _loader(paths, config_path, choices)
     holder = Holder(load())
     config = holder.active.config
-    audit = AuditLog(config.audit.path or paths.state_dir / "audit.log", sync=config.audit.sync)
-    place = _place(paths)
-    scrubber = Scrubber()
+    place, scrubber = _place(paths), Scrubber()
     kept = build_kept(
         clock=clock,
         place=place,
@@ -91,29 +90,17 @@ def compose(
         changed_hands=lambda grant: changed_hands(holder.active.config, minted.driver, grant),
     )
     minted, notices = _what_is_minted(clock, place, holder, kept, spawn)
-    leftovers = Leftovers(holder=holder, kept=kept)
-    process = Process(
-        facts=ProcessFacts(
-            holder=holder,
-            kept=kept,
-            minted=minted,
-            notices=notices,
-            audit=audit,
-            leftovers=leftovers,
-            endpoints=lambda: endpoints.views(),  # noqa: PLW0108 - made below, of what is asked
-        ),
-        leftovers=leftovers,
-        audit=audit,
-        reload=lambda: in_force.reload(),  # noqa: PLW0108 - made below
-        notices=notices,
+    process = _process(
+        _audit_log(paths, config),
+        *(holder, kept, minted, notices),
+        # Made below, of what is asked.
+        endpoints=lambda: endpoints.views(),  # noqa: PLW0108
+        reload=lambda: in_force.reload(),  # noqa: PLW0108
         spawn=spawn,
-        login_pool=kept.pool,
         choices=choices,
     )
     asked = build_asked(clock=clock, holder=holder, kept=kept, minted=minted, process=process)
-    peers = _peers(holder)
-    door = _socket_api(holder, asked, peers, socket_path)
-    endpoints = _endpoints(clock, place, holder, asked, peers, activated)
+    door, endpoints = _what_listens(clock, place, holder, asked, socket_path, activated)
     in_force = InForce(
         holder=holder,
         kept=kept,
@@ -143,6 +130,43 @@ def _place(paths: Paths) -> Place:
         state_dir=paths.state_dir,
         key_file=paths.config_file.parent / "store.key",
         environ=environment(),
+    )
+
+
+def _audit_log(paths: Paths, config: Config) -> AuditLog:
+    return AuditLog(config.audit.path or paths.state_dir / "audit.log", sync=config.audit.sync)
+
+
+def _process(
+    audit: AuditLog,
+    holder: Holder,
+    kept: Kept,
+    minted: Minted,
+    notices: LoginNotices,
+    *,
+    endpoints: Callable[[], list[EndpointView]],
+    reload: Callable[[], Config],
+    spawn: Spawn,
+    choices: ChoiceFile,
+) -> Process:
+    leftovers = Leftovers(holder=holder, kept=kept)
+    return Process(
+        facts=ProcessFacts(
+            holder=holder,
+            kept=kept,
+            minted=minted,
+            notices=notices,
+            audit=audit,
+            leftovers=leftovers,
+            endpoints=endpoints,
+        ),
+        leftovers=leftovers,
+        audit=audit,
+        reload=reload,
+        notices=notices,
+        spawn=spawn,
+        login_pool=kept.pool,
+        choices=choices,
     )
 
 
@@ -191,48 +215,31 @@ def _loader(paths: Paths, config_path: Path | None, choices: ChoiceFile) -> Call
     return load
 
 
-def _peers(holder: Holder) -> PeerIdentifier:
-    own_home = holder.active.config.listen.mode == "user"
-    return peer_identifier(own_uid=os.geteuid(), user_mode=own_home)
-
-
-def _socket_api(holder: Holder, asked: Asked, peers: PeerIdentifier, socket_path: Path) -> Door:
+def _what_listens(
+    clock: Clock,
+    place: Place,
+    holder: Holder,
+    asked: Asked,
+    socket_path: Path,
+    activated: Activated,
+) -> tuple[Door, Endpoints]:
+    """Build the door that stays for good, and the endpoints, which follow the configuration."""
     listen = holder.active.config.listen
-    return unix_api(
-        path=socket_path,
-        listen=listen,
-        peers=peers,
-        services=_services(asked),
-        home=_home(holder),
-    )
-
-
-def _home(holder: Holder) -> PurePath | None:
-    """Return the home of all callers; in other modes than "user" each has its own."""
-    own_home = holder.active.config.listen.mode == "user"
-    return account_home(os.geteuid()) if own_home else None
-
-
-def _services(asked: Asked) -> Services:
-    return Services(
+    own_home = listen.mode == "user"
+    peers = peer_identifier(own_uid=os.geteuid(), user_mode=own_home)
+    services = Services(
         issuer=asked.issuer,
         prober=asked.prober,
         status=asked.status,
         daemon=asked.daemon,
         manage=asked.manage,
     )
-
-
-def _endpoints(
-    clock: Clock,
-    place: Place,
-    holder: Holder,
-    asked: Asked,
-    peers: PeerIdentifier,
-    activated: Activated,
-) -> Endpoints:
-    """Build the endpoints, which follow the configuration."""
-    return build_endpoints(
+    # In the other modes each caller has its own home, which we do not look up.
+    home = account_home(os.geteuid()) if own_home else None
+    socket_api = unix_api(
+        path=socket_path, listen=listen, peers=peers, services=services, home=home
+    )
+    endpoints = build_endpoints(
         clock=clock,
         state_dir=place.state_dir,
         config=lambda: holder.active.config,
@@ -240,6 +247,7 @@ def _endpoints(
         peers=loopback_peers(peers, lambda: _served(holder.active.config)),
         activated=activated.loopback,
     )
+    return socket_api, endpoints
 
 
 def _served(config: Config) -> Collection[int]:

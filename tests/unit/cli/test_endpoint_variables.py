@@ -9,7 +9,7 @@ import pytest
 from credward.cli.endpoint_variables import variables_of
 from credward.config import DoorKind
 
-FILE, SECRET = "/home/ada/t.token", "sesame"
+FILE, SECRET = "/var/lib/credward/t.token", "sesame"
 
 
 def variables(door: DoorKind, credential: str = "") -> dict[str, str]:

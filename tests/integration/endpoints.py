@@ -34,6 +34,7 @@ class Client:
     path: str
     headers: dict[str, str] = field(default_factory=dict)
     secret_in: str = ""
+    scheme: str = ""
     # What it asks for first, to have a header for the real question.
     first: tuple[str, str] | None = None
     kind: str = "bearer"
@@ -45,14 +46,18 @@ class Client:
         host: str = "127.0.0.1",
         path: str = "",
         method: str = "GET",
+        at: int | None = None,
         without: str = "",
         **more: str,
     ) -> Reply:
-        """Ask as this client does, *without* one of its headers, and with *more* of them."""
-        port = port_of(daemon, self.door)
+        """Ask as this client does, *without* one of its headers, and with *more* of them.
+
+        *at*: the port of somebody who passes it on.
+        """
+        port = at or port_of(daemon, self.door)
         headers = dict(self.headers)
         if self.secret_in:
-            headers[self.secret_in] = secret_of(daemon, self.door)
+            headers[self.secret_in] = self.scheme + secret_of(daemon, self.door)
         if self.first is not None:
             token = _send(host, port, "PUT", self.first[0], {f"{self.first[1]}-ttl-seconds": "60"})
             headers[self.first[1]] = token.body.decode()
@@ -99,6 +104,7 @@ CLIENTS = {
             "&resource=https://vault.azure.net",
             headers={"Metadata": "true"},
         ),
+        Client("http", "/v1/credentials/given/json", secret_in="Authorization", scheme="Bearer "),
     )
 }
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from fakes.ports import kept_port
+from fakes.watching import listening_at
 from integration.command_line import by_owner, cli
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.endpoints import CLIENTS, Client, block, endpoints, keys
@@ -43,7 +46,8 @@ def test_its_client_is_answered(daemon: RunningDaemon, client: Client, host: str
     assert handed_out(answer.body)
     assert answer.headers["cache-control"] == "no-store"
     line = json.loads((daemon.state_dir / "audit.log").read_text().splitlines()[-1])
-    assert (line["outcome"], line["format"]) == ("issued", client.door)
+    named = "json" if client.door == "http" else client.door
+    assert (line["outcome"], line["format"]) == ("issued", named)
     assert line["caller"]["door"].partition(":")[0] == client.door
     assert line["caller"]["handle"] == "socket_inode"
     assert line["caller"]["executable"]
@@ -218,7 +222,7 @@ def test_status_says_what_to_do_without_any(start_daemon: DaemonFactory) -> None
 
 
 @doors
-def test_a_bound_credential_is_not_handed_out_where_nobody_says_where_it_goes(
+def test_a_bound_credential_is_not_handed_out_if_nobody_says_where_it_goes(
     start_daemon: DaemonFactory, program: MintProgram, client: Client
 ) -> None:
     """What you bound by base_url stays with the helper, which says it."""
@@ -227,5 +231,90 @@ def test_a_bound_credential_is_not_handed_out_where_nobody_says_where_it_goes(
     daemon = start_daemon(given + bound + SERVE + block(client.door, "given"))
     answer = client.asks(daemon)
     assert answer.status == 403
-    assert b"do not say where they send it: use the helper" in answer.body
+    assert b"is for https://llm.example.com only" in answer.body
+    if client.door != "http":
+        assert b"do not say where they send it: use the helper" in answer.body
     assert program.mints == 0
+
+
+# --- the socket API on loopback -----------------------------------------------------------------
+
+
+@pytest.fixture
+def limited(start_daemon: DaemonFactory, program: MintProgram) -> RunningDaemon:
+    """A daemon with two credentials at an endpoint, and one that is not there."""
+    config = "".join(program.block(each) for each in ("one", "two", "hidden"))
+    return start_daemon('default = "hidden"\n' + config + block("http", "two", "one"))
+
+
+def test_http_hands_out_its_credentials_only(limited: RunningDaemon) -> None:
+    """The name of another one is not looked up; without a name it is the first of its own."""
+    http = CLIENTS["http"]
+    for name, given in (("one", "one"), ("two", "two"), ("-", "two")):
+        answer = http.asks(limited, path=f"/v1/credentials/{name}/token")
+        assert (answer.status, answer.headers.get("credential")) == (200, given), answer.body
+    for name in ("hidden", "unknown"):
+        answer = http.asks(limited, path=f"/v1/credentials/{name}/token")
+        assert (answer.status, answer.json()["kind"]) == (403, "denied")
+        assert answer.json()["detail"].startswith(
+            f'"{name}" is not among what the endpoint http:{endpoints(limited)["http"]["port"]} '
+            "hands out (two, one): "
+        )
+    line = json.loads((limited.state_dir / "audit.log").read_text().splitlines()[-1])
+    assert (line["outcome"], line["rule"]) == ("denied", "endpoint")
+
+
+def test_http_mints_anew_and_takes_reports(limited: RunningDaemon, program: MintProgram) -> None:
+    http = CLIENTS["http"]
+    assert http.asks(limited, path="/v1/credentials/one/token").body.startswith(b"opaque-")
+    answer = http.asks(limited, path="/v1/credentials/one/refresh", method="POST")
+    assert answer.status == 200, answer.body
+    assert program.mints == 2
+    assert http.asks(limited, path="/v1/credentials/hidden/refresh", method="POST").status == 403
+
+
+def test_a_chain_at_http_does_not_leave_its_credentials(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """What stands in for a credential must be named there too."""
+    broken = program.block("one", fallback=["hidden"])
+    daemon = start_daemon(
+        broken + '[credentials.hidden]\nprovider = "local"\n' + block("http", "one")
+    )
+    program.set(exit=3)
+    assert daemon.get("one").headers["credential"] == "hidden"
+    answer = CLIENTS["http"].asks(daemon, path="/v1/credentials/one/token")
+    assert answer.status >= 400, answer.body
+
+
+def test_a_relay_may_ask_at_http_and_nowhere_else(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """A real socat in between, as a container runtime has its own."""
+    config = program.block("given") + block("http", "given") + block("gce", "given")
+    daemon = start_daemon(config)
+    for door, status in (("http", 200), ("gce", 403)):
+        client = CLIENTS[door]
+        with behind_socat(endpoints(daemon)[door]["port"]) as port:
+            # Clients of a relay name its address; only what is at the far end is asked about here.
+            answer = client.asks(
+                daemon, at=port, Host=f"127.0.0.1:{endpoints(daemon)[door]['port']}"
+            )
+        assert answer.status == status, answer.body
+    line = json.loads((daemon.state_dir / "audit.log").read_text().splitlines()[-1])
+    assert line["rule"] == "no-relays"
+
+
+@contextlib.contextmanager
+def behind_socat(port: int) -> Iterator[int]:
+    """Yield a port where socat passes on to *port*."""
+    if (socat := shutil.which("socat")) is None:
+        pytest.skip("socat is not installed")
+    with kept_port() as at:
+        command = [socat, f"TCP-LISTEN:{at},bind=127.0.0.1,reuseaddr,fork", f"TCP:127.0.0.1:{port}"]
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
+            try:
+                until(lambda: listening_at(at))
+                yield at
+            finally:
+                process.terminate()

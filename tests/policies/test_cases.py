@@ -30,6 +30,7 @@ def caller(words: dict[str, Any]) -> Caller:
         relay=words.get("relay"),
         ancestry_complete=words.get("ancestry_complete", True),
         attestable=words.get("attestable", True),
+        door=words.get("door"),
     )
 
 

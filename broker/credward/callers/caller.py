@@ -48,8 +48,9 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     None when there is none; *ancestry_complete* is False when the walk was cut short; then a
     harness cannot be ruled out. *relay* is the name of a program that passes on requests of others
     (`ssh`, `socat`), *attestable* whether this system can attest a program at all. *ancestors* are
-    those that were seen, the parent first. *door* names the listener it came through, *session* the
-    agent run it belongs to.
+    those that were seen, the parent first. *door* names the endpoint it came through, None for the
+    daemon's own socket; *limited_to* are the credentials that it may ask for there, None: policy
+    alone decides. *session* is the agent run it belongs to.
     """
 
     uid: int
@@ -66,6 +67,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     attestable: bool = True
     ancestors: tuple[Ancestor, ...] = ()
     door: str | None = None
+    limited_to: tuple[str, ...] | None = None
     session: str | None = None
 
     @property

@@ -47,15 +47,23 @@ class PeerIdentifier(Protocol):
 class LoopbackPeers(Protocol):
     """Opens the peers of endpoints on loopback."""
 
-    def open(self, peer: socket.socket, /, door: str) -> Peer:
-        """Ask the kernel who connected to *door*; raises `denied` for users it is not for."""
+    def open(
+        self, peer: socket.socket, /, door: str, limited_to: tuple[str, ...] | None = None
+    ) -> Peer:
+        """Ask the kernel who connected to *door*; raises `denied` for users it is not for.
+
+        *limited_to* as in `Caller`.
+        """
         ...
 
 
 class _Nobody:
     """Where the kernel does not say whose a socket is, nobody gets in."""
 
-    def open(self, _peer: socket.socket, /, door: str) -> Peer:
+    def open(
+        self, _peer: socket.socket, /, door: str, limited_to: tuple[str, ...] | None = None
+    ) -> Peer:
+        del limited_to
         raise BrokerError(Kind.DENIED, f"nobody can tell here who connected to {door}: use Linux")
 
 

@@ -26,15 +26,18 @@ __all__ = ["LoopbackIdentifier", "LoopbackPeer"]
 
 
 class LoopbackPeer:
-    """Who connected to *door*, an endpoint on loopback; *inode* is the socket of the client."""
+    """Who connected to an endpoint on loopback; *inode* is the socket of the client.
+
+    *stranger* is what is known where the process is not.
+    """
 
     def __init__(
-        self, uid: int, inode: int, door: str, peer_of: Callable[[Connected], LinuxPeer]
+        self, stranger: Caller, inode: int, peer_of: Callable[[Connected], LinuxPeer]
     ) -> None:
-        self.uid = uid
+        self.uid = stranger.uid
         self.pid: int | None = None
         self._inode = inode
-        self._door = door
+        self._stranger = stranger
         self._peer_of = peer_of
         self._holder: SocketHolder | None = None
         self._process: LinuxPeer | None = None
@@ -71,8 +74,10 @@ class LoopbackPeer:
     def _at_the_door(self, caller: Caller | None) -> Caller:
         # Asked after the process was looked at: so it held the socket all the time.
         if caller is None or self._holder is None or not holds(self._holder, self._inode):
-            return Caller(uid=self.uid, gid=None, pid=None, door=self._door)
-        return msgspec.structs.replace(caller, door=self._door)
+            return self._stranger
+        return msgspec.structs.replace(
+            caller, door=self._stranger.door, limited_to=self._stranger.limited_to
+        )
 
     def _held_by(self, holder: SocketHolder) -> LinuxPeer | None:
         """Return the process of *holder*; None if it no longer holds the socket."""
@@ -103,7 +108,9 @@ class LoopbackIdentifier:
         self._processes = processes
         self._served = served
 
-    def open(self, peer: socket.socket, /, door: str) -> LoopbackPeer:
+    def open(
+        self, peer: socket.socket, /, door: str, limited_to: tuple[str, ...] | None = None
+    ) -> LoopbackPeer:
         """Ask the kernel whose socket is at the other end; raises `denied` for other users."""
         theirs, ours = peer.getpeername(), peer.getsockname()
         if not (_is_loopback(theirs[0]) and _is_loopback(ours[0])):
@@ -113,7 +120,8 @@ class LoopbackIdentifier:
             raise BrokerError(Kind.DENIED, "the socket that connected is closed already")
         if facts.uid not in self._served():
             raise BrokerError(Kind.DENIED, f"this endpoint is not for uid {facts.uid}")
-        return LoopbackPeer(facts.uid, facts.inode, door, self._processes.peer_of)
+        stranger = Caller(uid=facts.uid, gid=None, pid=None, door=door, limited_to=limited_to)
+        return LoopbackPeer(stranger, facts.inode, self._processes.peer_of)
 
 
 def _is_loopback(host: str) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import get_args
 
 import click
 
-from credward.cli.endpoint_variables import variables_of
+from credward.cli.endpoint_variables import SECRETS, variables_of
 from credward.cli.output import plain, print_json, print_table, say
 from credward.config import DoorKind
 from credward.wire import EndpointList, EndpointStatus
@@ -55,5 +56,7 @@ def _variables(endpoint: EndpointStatus) -> Iterator[str]:
     file = endpoint.token_file or ""
     yield ""
     yield f"# {endpoint.name}"
-    for name, value in variables_of(door, endpoint.port, file, lambda: f'"$(cat {file})"').items():
-        yield f"export {name}={value}"
+    found = variables_of(door, endpoint.port, file, str)
+    for name, value in found.items():
+        said = f'"$(cat {shlex.quote(file)})"' if name in SECRETS else shlex.quote(value)
+        yield f"export {name}={said}"

@@ -86,8 +86,13 @@ class EndpointConfig(msgspec.Struct, frozen=True, kw_only=True):
     origin: str = ""
 
     @property
+    def limited_to(self) -> tuple[str, ...] | None:
+        """The credentials that callers may name, None if they name none: then the door does."""
+        return self.credentials if self.door == "http" else None
+
+    @property
     def name(self) -> str:
-        """What tells it from the others, for people and for the service manager."""
+        """What tells it from the others, for people."""
         where = self.credentials[0] if self.port is None else str(self.port)
         return f"{self.door}-{where}"
 

@@ -19,6 +19,8 @@ from credward.doors.azure_app_service import AzureAppService
 from credward.doors.azure_imds import AzureImds
 from credward.doors.endpoint import Asking, EndpointProtocol, OpenedEndpoint, open_endpoint
 from credward.doors.gce import Gce
+from credward.doors.http_api import HttpApi
+from credward.http.messages import Handler
 from credward.issuing.issuer import Issuer
 from credward.store.door_secrets import load_or_make_secret, secret_file
 from credward.tokens import Secret
@@ -32,6 +34,7 @@ class _Given(msgspec.Struct, frozen=True, kw_only=True):
     asking: Asking
     secret_file: Path
     clock: Clock
+    socket_api: Handler
 
     def secret(self) -> Secret:
         return load_or_make_secret(self.secret_file)
@@ -43,6 +46,7 @@ _PROTOCOLS: Mapping[DoorKind, Callable[[_Given], EndpointProtocol]] = {
     "gce": lambda given: Gce(given.asking, given.clock),
     "azure-app-service": lambda given: AzureAppService(given.asking, given.secret(), given.clock),
     "azure-imds": lambda given: AzureImds(given.asking, given.clock),
+    "http": lambda given: HttpApi(given.socket_api, given.secret()),
 }
 
 
@@ -52,12 +56,14 @@ def build_endpoints(
     state_dir: Path,
     config: Callable[[], Config],
     issuer: Issuer,
+    socket_api: Handler,
     peers: LoopbackPeers,
     activated: Mapping[int, Sequence[socket.socket]],
 ) -> Endpoints:
     """Return the endpoints that *config* names; nothing is open yet.
 
-    *activated*: sockets of the service manager, by port.
+    *socket_api* answers at `http` what is about tokens. *activated*: sockets of the service
+    manager, by port.
     """
 
     def make(endpoint: EndpointConfig) -> OpenedEndpoint:
@@ -65,6 +71,7 @@ def build_endpoints(
             asking=Asking(endpoint, issuer, config),
             secret_file=secret_file(state_dir, endpoint.name),
             clock=clock,
+            socket_api=socket_api,
         )
         protocol = _PROTOCOLS[endpoint.door](parts)
         kept = parts.secret_file if endpoint.door in WITH_SECRET else None

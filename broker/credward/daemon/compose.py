@@ -34,7 +34,7 @@ from credward.daemon.wakeups import open_wakeups
 from credward.doors.activation import Activated
 from credward.doors.door import Door
 from credward.doors.unix_api.door import unix_api
-from credward.doors.unix_api.routes import Services
+from credward.doors.unix_api.routes import Services, build_handler
 from credward.grants.kept import Kept
 from credward.issuing.choices import Choices
 from credward.issuing.gate import Active
@@ -244,6 +244,8 @@ def _what_listens(
         state_dir=place.state_dir,
         config=lambda: holder.active.config,
         issuer=asked.issuer,
+        # Whose home it would be is not known at the far end of a relay.
+        socket_api=build_handler(services, home=None),
         peers=loopback_peers(peers, lambda: _served(holder.active.config)),
         activated=activated.loopback,
     )

@@ -206,7 +206,9 @@ def open_endpoint(
             name=endpoint.name,
             address=_address(each),
             make_opening=partial(_Opened, each),
-            open_peer=partial(peers.open, door=f"{endpoint.door}:{opened.port}"),
+            open_peer=partial(
+                peers.open, door=f"{endpoint.door}:{opened.port}", limited_to=endpoint.limited_to
+            ),
             handler=handler,
             render_error=protocol.render_error,
         )

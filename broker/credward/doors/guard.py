@@ -53,12 +53,17 @@ async def _answer_whoever(answer: Answer, http_request: HttpRequest) -> HttpResp
     return await answer(http_request)
 
 
-def check_secret(http_request: HttpRequest, header: str, secret: Secret) -> None:
-    """Refuse a request whose *header* is not the *secret* of the endpoint.
+def check_secret(
+    http_request: HttpRequest, header: str, secret: Secret, *, scheme: str = ""
+) -> None:
+    """Refuse a request whose *header* is not the *secret* of the endpoint, after its *scheme*.
 
     The time that takes does not tell how much of it is right.
     """
     said = http_request.headers.get(header.lower(), "")
+    if scheme:
+        first, _, rest = said.partition(" ")
+        said = rest.strip(" ") if first.lower() == scheme.lower() else ""
     if not hmac.compare_digest(said.encode(), secret.reveal().encode()):
         raise RefusedRequest(
             401,

@@ -7,13 +7,14 @@ choice can only select among credentials; policy decides as if the credential ha
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 
 import msgspec
 
 from credward.config import Config, CredentialConfig
 from credward.issuing.asking import default_credential
 
-__all__ = ["REPLACED", "Choice", "Choices", "Chosen", "chooser", "place_of"]
+__all__ = ["REPLACED", "Choice", "Choices", "Chosen", "chooser", "place_of", "usual"]
 
 # Stands for bytes of a folder's name that are not UTF-8: several folders look the same.
 REPLACED = "\N{REPLACEMENT CHARACTER}"
@@ -146,6 +147,12 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
             if each.credential not in config.credentials
         ]
         return [*([self.problem] if self.problem else []), *lost]
+
+
+def usual(config: Config, names: Sequence[str]) -> Chosen:
+    """Return the first of *names* that is configured, for callers that are limited to these."""
+    found = next((config.credentials[each] for each in names if each in config.credentials), None)
+    return Chosen(credential=found, because="the first of the endpoint" if found else "")
 
 
 def chooser(uid: int, owner: int) -> int | None:

@@ -25,7 +25,7 @@ from credward.issuing.asking import (
     find_on_grant,
 )
 from credward.issuing.authorized import Authorized
-from credward.issuing.choices import Choices, Chosen, chooser
+from credward.issuing.choices import Choices, Chosen, chooser, usual
 from credward.issuing.recording import Denial, Recorder
 from credward.policy.base_url import Refusal, check_base_url, check_endpoint
 from credward.policy.engine import Decision, PolicyEngine, Resource
@@ -35,6 +35,8 @@ from credward.tokens import TokenRequest
 __all__ = ["Active", "Gate", "Holder", "settled"]
 
 _EVERYTHING = "*"
+# The rule of denials at an endpoint that is limited to some credentials.
+_LIMIT = "endpoint"
 # Actions for owners, not agents: the caller is checked closely, which takes time.
 _OF_OWNERS = frozenset({"Approve", "Login", "Manage"})
 
@@ -116,6 +118,8 @@ class Gate:
     def chosen(self, caller: Caller) -> Chosen:
         """Return the credential that *caller* gets if it names none."""
         active = self._holder.active
+        if caller.limited_to is not None:
+            return usual(active.config, caller.limited_to)
         folder = None
         if active.choices.need_folder and caller.pid is not None:
             folder = self._folder_of(caller.pid)
@@ -288,6 +292,10 @@ class Gate:
         subject: str,
     ) -> Decision:
         """Return the decision that permits it, or raise a denial of *subject*."""
+        if (why := _beyond(caller, action, resource)) is not None:
+            raise self._denied(
+                action, resource.credential, format_name, caller, _LIMIT, f"{subject} {why}"
+            )
         decision = active.policy.decide(caller, action, resource)
         if decision.allowed and not decision.obligations:
             return decision
@@ -301,6 +309,18 @@ class Gate:
         raise self._denied(
             action, resource.credential, format_name, caller, rule, f"{subject} {reason}"
         )
+
+
+def _beyond(caller: Caller, action: str, resource: Resource) -> str | None:
+    """Return why a caller that is limited to some credentials may not do this, None if it may."""
+    if caller.limited_to is None:
+        return None
+    if action == "Issue" and resource.credential in caller.limited_to:
+        return None
+    return (
+        f"is not among what the endpoint {caller.door} hands out ({', '.join(caller.limited_to)}): "
+        "ask for one of these, or ask on the machine of the daemon"
+    )
 
 
 def _by_claude_code(caller: Caller, token_request: TokenRequest) -> bool:

@@ -36,6 +36,7 @@ class CallerFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     agent: str | None = None
     harness: str | None = None
     relay: str | None = None
+    door: str | None = None
 
 
 def caller_facts(caller: Caller, *, owner_uid: int, allow_uids: frozenset[int]) -> CallerFacts:
@@ -54,6 +55,8 @@ def caller_facts(caller: Caller, *, owner_uid: int, allow_uids: frozenset[int]) 
         agent=None if caller.agent is None else caller.agent.name,
         harness=caller.harness,
         relay=caller.relay,
+        # Without its port.
+        door=None if caller.door is None else caller.door.partition(":")[0],
     )
 
 

@@ -19,7 +19,9 @@ __all__ = ["load_or_make_secret", "secret_file"]
 _DIRECTORY = "endpoints"
 _WHAT = "token of an endpoint"
 _BYTES = 32
-_PLAIN = re.compile(rb"[A-Za-z0-9_-]{43}")
+# A client that sends a file sees by its prefix that the file was made for that.
+_PREFIX = "credward_"
+_PLAIN = re.compile(rb"credward_[A-Za-z0-9_-]{43}")
 
 
 def secret_file(state_dir: Path, endpoint: str) -> Path:
@@ -35,7 +37,7 @@ def load_or_make_secret(path: Path) -> Secret:
     found = read_private(path, _WHAT)
     # What is damaged is made anew: clients read the file, or are set up again.
     if found is None or not _PLAIN.fullmatch(found):
-        found = secrets.token_urlsafe(_BYTES).encode()
+        found = f"{_PREFIX}{secrets.token_urlsafe(_BYTES)}".encode()
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             replace(path, found)

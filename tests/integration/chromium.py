@@ -61,8 +61,8 @@ def missing() -> str | None:
 class Chromium:
     """One browser with one page and a profile of its own."""
 
-    def __init__(self) -> None:
-        """Start it."""
+    def __init__(self, *flags: str) -> None:
+        """Start it; *flags* besides the usual ones."""
         self._profile = tempfile.mkdtemp(prefix="cw-chromium-")
         program = _program()
         assert program is not None
@@ -75,7 +75,7 @@ class Chromium:
         self._process = subprocess.Popen(
             [
                 "/bin/bash", "-c", script,
-                program, *_FLAGS, f"--user-data-dir={self._profile}", "about:blank",
+                program, *_FLAGS, *flags, f"--user-data-dir={self._profile}", "about:blank",
             ],
             pass_fds=(command_end, answer_end),
             env={
@@ -147,6 +147,10 @@ class Chromium:
             assert time.monotonic() < deadline, f"{url} is never there"
             time.sleep(0.03)
         return base64.b64decode(self._send("Page.captureScreenshot")["data"])
+
+    def open(self, url: str) -> None:
+        """Go to *url*; nobody waits for it."""
+        self._send("Page.navigate", url=url)
 
     def evaluate(self, expression: str) -> Any:
         """Return the value of *expression*, None where the document is being replaced."""

@@ -55,15 +55,19 @@ class Client:
         *at*: the port of somebody who passes it on.
         """
         port = at or port_of(daemon, self.door)
-        headers = dict(self.headers)
-        if self.secret_in:
-            headers[self.secret_in] = self.scheme + secret_of(daemon, self.door)
+        headers = self.headers_for(daemon)
         if self.first is not None:
             token = _send(host, port, "PUT", self.first[0], {f"{self.first[1]}-ttl-seconds": "60"})
             headers[self.first[1]] = token.body.decode()
         headers.pop(without, None)
         headers |= {name.replace("_", "-"): value for name, value in more.items()}
         return _send(host, port, method, path or self.path, headers)
+
+    def headers_for(self, daemon: RunningDaemon) -> dict[str, str]:
+        """Return what is sent with every request, the secret of the endpoint too."""
+        if not self.secret_in:
+            return dict(self.headers)
+        return {**self.headers, self.secret_in: self.scheme + secret_of(daemon, self.door)}
 
     def asks_at(self, host: str, port: int) -> Reply:
         """Ask at a port where the daemon may not run yet; for clients without a secret."""

@@ -18,6 +18,7 @@ from integration.command_line import by_owner, cli
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.endpoints import CLIENTS, Client, block, endpoints, keys
 from integration.minting import MintProgram
+from integration.other_account import PYTHON, Account
 from waiting import until
 
 doors = pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS)
@@ -318,3 +319,28 @@ def behind_socat(port: int) -> Iterator[int]:
                 yield at
             finally:
                 process.terminate()
+
+
+# --- another user -------------------------------------------------------------------------------
+
+# Asks at the port argv[1] for argv[2] with the headers argv[3], and prints the answer.
+ASK_AS_ANOTHER = """
+import http.client, json, sys
+connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=60)
+connection.request("GET", sys.argv[2], headers=json.loads(sys.argv[3]))
+answer = connection.getresponse()
+print(answer.status, answer.read().decode())
+"""
+
+
+@doors
+def test_another_user_is_refused(
+    daemon: RunningDaemon, client: Client, program: MintProgram, account: Account
+) -> None:
+    """Even one that knows the secret of the endpoint: the kernel says whose the socket is."""
+    headers = json.dumps(client.headers_for(daemon))
+    port = str(endpoints(daemon)[client.door]["port"])
+    done = account.run(PYTHON, "-I", "-S", "-c", ASK_AS_ANOTHER, port, client.path, headers)
+    assert done.stdout.startswith("403 "), done
+    assert f"this endpoint is not for uid {account.uid}" in done.stdout
+    assert program.mints == 0

@@ -133,6 +133,12 @@ int daemon_connect(void);
 /* The same for the one place `path`, which another program found. */
 int daemon_connect_at(const char *path);
 
+/* remote.c: whether CREDWARD_URL counts; connect to the endpoint that it names, and add the value of
+ * the Host header and the header with its bearer. These end us if that fails. */
+bool remote_is_named(void);
+int remote_connect(void);
+void remote_add(struct text *head);
+
 /* request.c: ask, and read the whole answer, HTTP/1.1. `question` holds the method and the target,
  * `body` (NULL: none) is of FOLDER_MEDIA_TYPE. */
 struct answer {
@@ -146,6 +152,9 @@ struct answer {
 };
 
 struct answer *request_exchange(int descriptor, struct text *question, const struct text *body);
+
+/* Overwrite bytes. */
+void wipe(char *at, size_t length);
 
 /* Overwrite the answer; `in_between`: while it may be arriving. */
 void answer_wipe(bool in_between);

@@ -28,14 +28,18 @@ static struct answer answer = { .kind = "", .length = UNKNOWN_LENGTH };
 
 void answer_wipe(bool in_between)
 {
-	size_t length = in_between ? sizeof(bytes) : used;
+	wipe(bytes, in_between ? sizeof(bytes) : used);
+}
+
+void wipe(char *at, size_t length)
+{
 #ifdef __APPLE__
-	volatile char *byte = bytes;
+	volatile char *byte = at;
 
 	while (length-- > 0)
 		*byte++ = 0;
 #else
-	explicit_bzero(bytes, length);
+	explicit_bzero(at, length);
 #endif
 }
 
@@ -47,8 +51,13 @@ static _Noreturn void garbled(const char *what)
 
 static void send_question(int descriptor, struct text *question, const struct text *body)
 {
+	text_add(question, " HTTP/1.1\r\nHost: ");
+	if (remote_is_named())
+		remote_add(question);
+	else
+		text_add(question, "credward");
 	text_add(question,
-		" HTTP/1.1\r\nHost: credward\r\nAccept: text/plain\r\n"
+		"\r\nAccept: text/plain\r\n"
 		"User-Agent: credward-helper/" CREDWARD_VERSION "\r\nConnection: close\r\n");
 	if (body != NULL) {
 		text_add(question, "Content-Type: " FOLDER_MEDIA_TYPE "\r\nContent-Length: ");
@@ -62,6 +71,8 @@ static void send_question(int descriptor, struct text *question, const struct te
 	/* A daemon that refuses may answer and close before it has read all: read the answer anyway. */
 	if (send(descriptor, question->at, question->used, MSG_NOSIGNAL) > 0 && body != NULL)
 		(void)send(descriptor, body->at, body->used, MSG_NOSIGNAL);
+	/* It may hold the bearer of an endpoint. */
+	wipe(question->at, question->used);
 }
 
 /* The value of a header line if it has this name, else NULL. Cuts spaces at both ends. */

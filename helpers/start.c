@@ -66,8 +66,6 @@ static void check_wish(bool forbidden)
 			"\", which CREDWARD_SOCKET names: start that one, or unset CREDWARD_SOCKET");
 	if (off != NULL && strcmp(off, "0") != 0)
 		fail_forbidden("CREDWARD_NO_START");
-	if (variable("CREDWARD_URL") != NULL)
-		fail_forbidden("CREDWARD_URL");
 	if (forbidden)
 		fail(CODE_NOT_RUNNING, "the daemon is not running: " COMMAND);
 }
@@ -224,7 +222,7 @@ static int await_another(int lock)
 
 int daemon_reach(bool forbidden)
 {
-	int descriptor = daemon_connect(), lock;
+	int descriptor = remote_is_named() ? remote_connect() : daemon_connect(), lock;
 	const char *program;
 
 	if (descriptor >= 0)

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from credward import trust, wire
+from credward import remote, trust, wire
 from credward.clock import Clock, SystemClock
 from credward.errors import BrokerError, Failure, Kind
 from credward.folder import FOLDER_HEADER, MEDIA_TYPE
@@ -52,7 +52,8 @@ class Client:
     """Asks the first daemon that answers at *sockets*; *timeout* limits each request (seconds).
 
     A socket is used only if no other user could have made it; *named*: the user named it
-    (CREDWARD_SOCKET), so the daemon may be another user's. Each request raises `BrokerError`.
+    (CREDWARD_SOCKET), so the daemon may be another user's. If there is an *endpoint*
+    (CREDWARD_URL), it is asked instead. Each request raises `BrokerError`.
     """
 
     def __init__(
@@ -61,12 +62,14 @@ class Client:
         timeout: float = 4.0,
         *,
         named: bool = False,
+        endpoint: remote.Endpoint | None = None,
         forbidding: str | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._sockets = sockets
         self._timeout = timeout
         self._named = named
+        self._endpoint = endpoint
         self._forbidding = forbidding
         self._clock = clock or SystemClock()
 
@@ -301,7 +304,7 @@ class Client:
         target = f"{path}?{_encoded(query)}" if query else path
         described = f"Content-Type: {media}\r\n" if body else ""
         head = (
-            f"{method} {target} HTTP/1.1\r\nHost: credward\r\nAccept: application/json\r\n"
+            f"{method} {target} HTTP/1.1\r\n{self._addressed()}Accept: application/json\r\n"
             f"{described}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         )
         with self._connect(deadline, confiding=confiding) as connection:
@@ -319,11 +322,26 @@ class Client:
             raise _failure(answer)
         return answer
 
+    def _addressed(self) -> str:
+        """Return the header lines that say who is asked, and at an endpoint with which bearer."""
+        if self._endpoint is None:
+            return "Host: credward\r\n"
+        token = remote.bearer(self._endpoint).reveal()
+        return f"Host: {self._endpoint.authority}\r\nAuthorization: Bearer {token}\r\n"
+
     def _connect(self, deadline: float, *, confiding: bool) -> socket.socket:
         """Return a connection to the first socket that accepts one; *confiding* as in `trust`.
 
         The reason for refusing a socket says more than "nobody listens" at another.
         """
+        if self._endpoint is not None:
+            if confiding:
+                raise BrokerError(
+                    Kind.FIX_CONFIGURATION,
+                    "no secret goes to the endpoint that CREDWARD_URL names: "
+                    "run this on the machine of the daemon",
+                )
+            return remote.connect(self._endpoint, lambda: self._remaining(deadline))
         missed = []
         refused: Failure | None = None
         for path in self._sockets:

@@ -416,7 +416,6 @@ def test_a_restricted_place_may_ask_a_daemon_that_runs(owner: Account, client: l
         {"CREDWARD_NO_START": "1"},
         {"CREDWARD_NO_START": "no"},
         {"CREDWARD_NO_START": " 0"},
-        {"CREDWARD_URL": "http://127.0.0.1:1"},
         {"CREDWARD_SOCKET": "/nowhere/credward.sock"},
     ],
     ids=" ".join,
@@ -426,6 +425,19 @@ def test_a_daemon_that_is_not_wanted_is_not_started(
 ) -> None:
     """The caller's environment can only forbid."""
     done = owner.run(*client, "gateway", **forbid)
+
+    assert (done.returncode, done.stdout) == (69, "")
+    assert owner.daemons() == []
+
+
+def test_a_daemon_elsewhere_is_not_replaced_by_one_here(
+    owner: Account, client: list[str], tmp_path: Path
+) -> None:
+    """CREDWARD_URL leads to one, as in a container."""
+    token = tmp_path / "token"
+    token.write_text(f"credward_{'x' * 43}")
+    where = {"CREDWARD_URL": "http://127.0.0.1:1", "CREDWARD_TOKEN_FILE": str(token)}
+    done = owner.run(*client, "gateway", **where)
 
     assert (done.returncode, done.stdout) == (69, "")
     assert owner.daemons() == []

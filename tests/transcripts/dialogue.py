@@ -85,7 +85,7 @@ def _take(dialogue: Dialogue, word: str, rest: str, origin: str) -> None:
         case "unset":
             dialogue.removed.append(rest)
         case "directory" | "file" | "link" | "stale":
-            dialogue.set_up.append((word, shlex.split(rest)))
+            dialogue.set_up.append((word, [_repeat(each) for each in shlex.split(rest)]))
         case "socket":
             dialogue.socket = rest
         case "answer":

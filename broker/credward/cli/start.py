@@ -13,6 +13,7 @@ from credward.client import Client
 from credward.clock import SystemClock
 from credward.errors import BrokerError, Failure, Kind
 from credward.paths import Paths, environment, find_paths
+from credward.remote import named_endpoint
 
 __all__ = ["client_of", "command", "paths", "reach"]
 
@@ -43,8 +44,14 @@ def client_of(found: Paths, timeout: float) -> Client:
     """Return a client of the daemon in these directories."""
     from credward.starting.refusal import forbidding_variable
 
-    forbidding = forbidding_variable(environment())
-    return Client(found.sockets, timeout, named=found.socket_named, forbidding=forbidding)
+    environ = environment()
+    return Client(
+        found.sockets,
+        timeout,
+        named=found.socket_named,
+        endpoint=named_endpoint(environ),
+        forbidding=forbidding_variable(environ),
+    )
 
 
 def reach(*, start: bool = False, timeout: float = 10.0) -> Client:

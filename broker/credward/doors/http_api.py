@@ -17,8 +17,8 @@ from credward.tokens import Secret
 
 __all__ = ["HttpApi"]
 
-# What Docker Desktop and Podman call this machine inside of containers.
-_NAMES = ("host.docker.internal", "host.containers.internal")
+# What Docker Desktop, Podman and Lima call this machine inside of theirs (`remote` knows the same).
+_NAMES = ("host.docker.internal", "host.containers.internal", "host.lima.internal")
 _PATHS = frozenset({"/v1/health", "/v1/ready"})
 _CREDENTIALS = "/v1/credentials/"
 _ACTIONS = frozenset({"refresh", "rejected"})

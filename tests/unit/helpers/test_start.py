@@ -299,10 +299,9 @@ def test_what_no_start_goes_by_is_told_under_other_names(
     "forbid",
     [
         lambda environment: environment.update(CREDWARD_NO_START="1"),
-        lambda environment: environment.update(CREDWARD_URL="http://127.0.0.1:1"),
         lambda environment: environment.update(CREDWARD_SOCKET="/nowhere/credward.sock"),
     ],
-    ids=["switched off", "another door", "another socket"],
+    ids=["switched off", "another socket"],
 )
 def test_a_daemon_that_is_not_wanted_is_not_started(
     installed: Installation, forbid: Callable[[dict[str, str]], None]

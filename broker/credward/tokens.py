@@ -113,8 +113,9 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):
     client_switches: tuple[str, ...] = ()
     folder: Folder | None = None
     variables_told: bool = False
-    # It came by a protocol that has no place for such claims, and nobody looked for them.
-    claimless: bool = False
+    # Where these are from: the caller told them; or it came by a protocol that has no place for
+    # them, and a program of ours found them at the caller, or nobody looked.
+    claims: Literal["told", "found", "none"] = "told"
     other_than: str | None = None
     # The sender's environment says that a tool runs it (CLAUDECODE): switches the rejection
     # inference off.

@@ -17,6 +17,7 @@ LISTENERS = {
 }
 DIALLERS = {
     "client.py": "the Unix socket of the daemon, from the command line",
+    "remote.py": "an endpoint of the daemon on loopback, which CREDWARD_URL names",
     "starting/start.py": "the same, to see whether there is one",
     "trust.py": "the Unix socket of the daemon, once it is trusted",
     "workers/worker.py": "the daemon's end of a socketpair",

@@ -15,6 +15,7 @@ from credward.callers import linux
 from credward.callers.ancestry import ProcessTable
 from credward.callers.linux import Processes
 from credward.callers.linux_peer import LinuxIdentifier
+from credward.callers.looking import Looker
 from credward.callers.loopback_peer import LoopbackIdentifier
 from credward.callers.macos import LibProc, MacIdentifier, MacProcesses
 from credward.callers.mounts import MountTable
@@ -72,14 +73,14 @@ def loopback_peers(peers: PeerIdentifier, served: Callable[[], Collection[int]])
     return LoopbackIdentifier(peers, served) if isinstance(peers, LinuxIdentifier) else _Nobody()
 
 
-def peer_identifier(*, own_uid: int, user_mode: bool) -> PeerIdentifier:
+def peer_identifier(*, own_uid: int, user_mode: bool, looker: Looker) -> PeerIdentifier:
     """Return the opener of peers for this system.
 
     *own_uid* is the daemon's. With *user_mode* a relay above one of its processes counts: in the
     other modes every ssh login of a served user has one above it.
     """
     if sys.platform == "linux":
-        return LinuxIdentifier(own_uid=own_uid, user_mode=user_mode)
+        return LinuxIdentifier(own_uid=own_uid, user_mode=user_mode, looker=looker)
     return MacIdentifier(LibProc(), own_uid=own_uid, user_mode=user_mode)
 
 

@@ -15,6 +15,7 @@ from credward.callers import linux
 from credward.callers.ancestry import below, walk
 from credward.callers.caller import Caller, Executable, Handle
 from credward.callers.chains import Chains
+from credward.callers.looking import Looker
 from credward.callers.marks import MarkReader
 from credward.callers.mounts import MountTable
 from credward.errors import BrokerError, Kind
@@ -163,9 +164,12 @@ class LinuxPeer:
 
 
 class LinuxIdentifier:
-    """Opens peers. *own_uid* is the daemon's; policy decides what other uids may do."""
+    """Opens peers. *own_uid* is the daemon's; policy decides what other uids may do.
 
-    def __init__(self, *, own_uid: int, user_mode: bool) -> None:
+    *looker* runs the programs that read environments.
+    """
+
+    def __init__(self, *, own_uid: int, user_mode: bool, looker: Looker) -> None:
         self._own_uid = own_uid
         self._user_mode = user_mode
         self._mounts = MountTable()
@@ -174,7 +178,7 @@ class LinuxIdentifier:
         most = _KEPT if limit == resource.RLIM_INFINITY else min(_KEPT, limit // _SHARE)
         self._chains = Chains(self._processes, most=most)
         self.descriptors = 3 * most
-        self._marks = MarkReader()
+        self._marks = MarkReader(looker)
 
     def open(self, peer: socket.socket) -> LinuxPeer:
         """Ask the kernel who connected to this end."""

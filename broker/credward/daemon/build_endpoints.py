@@ -17,6 +17,7 @@ from credward.doors.aws_container import AwsContainer
 from credward.doors.aws_imds import AwsImds
 from credward.doors.azure_app_service import AzureAppService
 from credward.doors.azure_imds import AzureImds
+from credward.doors.claims import ClientClaims
 from credward.doors.endpoint import Asking, EndpointProtocol, OpenedEndpoint, open_endpoint
 from credward.doors.gce import Gce
 from credward.doors.http_api import HttpApi
@@ -56,6 +57,7 @@ def build_endpoints(
     state_dir: Path,
     config: Callable[[], Config],
     issuer: Issuer,
+    claims: ClientClaims,
     socket_api: Handler,
     peers: LoopbackPeers,
     activated: Mapping[int, Sequence[socket.socket]],
@@ -68,7 +70,7 @@ def build_endpoints(
 
     def make(endpoint: EndpointConfig) -> OpenedEndpoint:
         parts = _Given(
-            asking=Asking(endpoint, issuer, config),
+            asking=Asking(endpoint, issuer, config, claims),
             secret_file=secret_file(state_dir, endpoint.name),
             clock=clock,
             socket_api=socket_api,

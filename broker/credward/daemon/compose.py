@@ -18,7 +18,9 @@ from credward.administering.choosing import ChoiceFile
 from credward.administering.endpoint_views import EndpointView
 from credward.administering.leftovers import Leftovers
 from credward.audit import AuditLog
+from credward.callers.client_reports import ClientReports
 from credward.callers.identify import loopback_peers, peer_identifier
+from credward.callers.looking import Looker
 from credward.clock import Clock
 from credward.config import Config, Paths, environment, load_config
 from credward.daemon.build_asked import Asked, Process, build_asked
@@ -32,6 +34,7 @@ from credward.daemon.process_facts import ProcessFacts
 from credward.daemon.scrubbing import Scrubber
 from credward.daemon.wakeups import open_wakeups
 from credward.doors.activation import Activated
+from credward.doors.claims import ClientClaims
 from credward.doors.door import Door
 from credward.doors.unix_api.door import unix_api
 from credward.doors.unix_api.routes import Services, build_handler
@@ -226,7 +229,8 @@ def _what_listens(
     """Build the door that stays for good, and the endpoints, which follow the configuration."""
     listen = holder.active.config.listen
     own_home = listen.mode == "user"
-    peers = peer_identifier(own_uid=os.geteuid(), user_mode=own_home)
+    looker = Looker()
+    peers = peer_identifier(own_uid=os.geteuid(), user_mode=own_home, looker=looker)
     services = Services(
         issuer=asked.issuer,
         prober=asked.prober,
@@ -244,6 +248,7 @@ def _what_listens(
         state_dir=place.state_dir,
         config=lambda: holder.active.config,
         issuer=asked.issuer,
+        claims=ClientClaims(ClientReports(looker).of, home),
         # Whose home it would be is not known at the far end of a relay.
         socket_api=build_handler(services, home=None),
         peers=loopback_peers(peers, lambda: _served(holder.active.config)),

@@ -19,7 +19,9 @@ from typing import Protocol
 import msgspec
 
 from credward.callers.identify import LoopbackPeers
+from credward.callers.peer import Peer
 from credward.config import Config, CredentialConfig, EndpointConfig
+from credward.doors.claims import ClientClaims, claimless
 from credward.doors.door import Door
 from credward.doors.guard import guarded
 from credward.errors import BrokerError, Kind
@@ -71,10 +73,12 @@ class Asking:
         endpoint: EndpointConfig,
         issuer: Issuer,
         config: Callable[[], Config],
+        claims: ClientClaims,
     ) -> None:
         self._endpoint = endpoint
         self._issuer = issuer
         self._config = config
+        self._claims = claims
 
     @property
     def credentials(self) -> list[CredentialConfig]:
@@ -85,9 +89,16 @@ class Asking:
     async def token(self, http_request: HttpRequest, token_request: TokenRequest) -> Released:
         """Return a token; decided and recorded as at every door."""
         deadline = asyncio.get_running_loop().time() + token_request.timeout
-        asked = msgspec.structs.replace(token_request, claimless=True)
+        asked = await self._with_claims(http_request.peer, token_request)
         answer = self._issuer.issue(http_request.peer, asked, deadline)
         return answer if isinstance(answer, Released) else await answer
+
+    async def _with_claims(self, peer: Peer, token_request: TokenRequest) -> TokenRequest:
+        """Return the request with what the caller would say, as far as that matters."""
+        credential = self._config().credentials.get(token_request.credential)
+        if credential is not None and credential.base_urls:
+            return await self._claims.added(token_request, peer.identify())
+        return claimless(token_request)
 
 
 def handed_out(

@@ -327,7 +327,7 @@ def _by_claude_code(caller: Caller, token_request: TokenRequest) -> bool:
     """Return whether Claude Code asks for itself, as its settings say, and not one of its tools."""
     return (
         caller.harness == CLAUDE_CODE
-        and token_request.format == "token"
+        and (token_request.format == "token" or token_request.claims == "found")
         and not token_request.in_tool
     )
 
@@ -339,7 +339,7 @@ def _refusal(authorized: Authorized) -> Refusal | None:
     too.
     """
     credential, token_request = authorized.credential, authorized.token_request
-    if token_request.claimless:
+    if token_request.claims == "none":
         return check_endpoint(
             credential.base_urls, bound=credential.bound, origin=credential.origin
         )

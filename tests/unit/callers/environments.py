@@ -6,19 +6,21 @@ import contextlib
 import os
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 __all__ = ["running"]
 
 
 @contextlib.contextmanager
-def running(**environment: str) -> Iterator[int]:
-    """Give the pid of a program that has this environment by now.
+def running(cwd: Path | None = None, **environment: str) -> Iterator[int]:
+    """Give the pid of a program that has this environment by now, in the folder *cwd*.
 
     Popen returns as soon as the kernel accepts the program, before it has its environment.
     """
     with subprocess.Popen(
         ["sh", "-c", "echo begun; read end"],
         env={"PATH": os.defpath, **environment},
+        cwd=cwd,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as child:

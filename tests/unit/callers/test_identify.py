@@ -8,12 +8,13 @@ import pytest
 
 from credward.callers.identify import peer_identifier, process_table
 from credward.callers.linux_peer import LinuxIdentifier
+from credward.callers.looking import Looker
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="chooses what Linux has")
 def test_linux_has_its_own() -> None:
     """Ourselves at the other end of a pair, attested."""
-    identifier = peer_identifier(own_uid=os.geteuid(), user_mode=True)
+    identifier = peer_identifier(own_uid=os.geteuid(), user_mode=True, looker=Looker())
     left, right = socket.socketpair()
     with left, right:
         peer = identifier.open(left)

@@ -20,6 +20,7 @@ from credward.callers import linux
 from credward.callers.ancestry import Stat
 from credward.callers.caller import Caller, Executable
 from credward.callers.linux_peer import Connected, LinuxIdentifier, LinuxPeer
+from credward.callers.looking import Looker
 from credward.callers.programs import MARKS, UNKNOWN_HARNESS
 from credward.errors import BrokerError, Kind
 from waiting import PATIENCE, until
@@ -47,7 +48,7 @@ def listener() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def identifier() -> Iterator[LinuxIdentifier]:
-    made = LinuxIdentifier(own_uid=os.geteuid(), user_mode=True)
+    made = LinuxIdentifier(own_uid=os.geteuid(), user_mode=True, looker=Looker())
     yield made
     made.close()
 
@@ -419,7 +420,7 @@ def test_s3_a_relay_above_counts_for_what_is_not_certain_in_user_mode(
     listener: socket.socket, user_mode: bool, relay: str | None
 ) -> None:
     """S-3: in the other modes every ssh login of a user has one above it."""
-    identifier = LinuxIdentifier(own_uid=os.geteuid(), user_mode=user_mode)
+    identifier = LinuxIdentifier(own_uid=os.geteuid(), user_mode=user_mode, looker=Looker())
     with asking_below(listener, identifier, "socat", gone=True) as caller:
         assert not caller.attested
         assert caller.relay == relay
@@ -460,7 +461,7 @@ async def test_s16_a_mark_that_cannot_be_read_counts_as_a_harness(
     """S-16: what only owners do waits for no longer than its deadline."""
     if _below_a_harness(identifier):
         pytest.skip("these tests run below a harness, which goes before every mark")
-    monkeypatch.setattr(identifier._marks, "_deadline", 0.0)
+    monkeypatch.setattr(identifier._marks._looker, "_deadline", 0.0)
     with connected(listener, identifier, "time.sleep(300)") as (_, peer):
         assert (await peer.identify_closely()).harness == UNKNOWN_HARNESS
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from credward.callers.linux_peer import LinuxIdentifier
+from credward.callers.looking import Looker
 from credward.callers.loopback_peer import LoopbackIdentifier
 from credward.errors import BrokerError, Kind
 
@@ -28,7 +29,7 @@ for line in sys.stdin:
 
 @pytest.fixture
 def processes() -> Iterator[LinuxIdentifier]:
-    made = LinuxIdentifier(own_uid=os.geteuid(), user_mode=True)
+    made = LinuxIdentifier(own_uid=os.geteuid(), user_mode=True, looker=Looker())
     yield made
     made.close()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from credward.callers.looking import Looker
 from credward.callers.marks import MarkReader
 from credward.callers.programs import MARKS, UNKNOWN_HARNESS
 from unit.callers.environments import running
@@ -18,20 +19,20 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 async def test_s8_each_mark_is_known(mark: str) -> None:
     """S-8: by its name, whatever its value."""
     with running(**{mark: "", "OTHER": mark}) as pid:
-        assert await MarkReader().read(pid) == MARKS[mark]
+        assert await MarkReader(Looker()).read(pid) == MARKS[mark]
 
 
 async def test_no_mark_is_no_harness() -> None:
     """A name that only begins like one is none."""
     with running(CLAUDECODES="1", X="CLAUDECODE=1") as pid:
-        assert await MarkReader().read(pid) is None
+        assert await MarkReader(Looker()).read(pid) is None
 
 
 async def test_what_is_hidden_or_gone_cannot_be_ruled_out() -> None:
     """Absent is not none."""
     with running() as pid:
         pass
-    assert await MarkReader().read(pid) == UNKNOWN_HARNESS
+    assert await MarkReader(Looker()).read(pid) == UNKNOWN_HARNESS
 
 
 async def test_s16_nobody_waits_longer_than_the_deadline(
@@ -44,28 +45,31 @@ async def test_s16_nobody_waits_longer_than_the_deadline(
     hangs.chmod(0o700)
     with running() as pid:
         monkeypatch.setattr(sys, "executable", str(hangs))
-        slow = MarkReader(deadline=0.0, most=1)
+        looker = Looker(deadline=0.0, most=1)
+        slow = MarkReader(looker)
         assert await slow.read(pid) == UNKNOWN_HARNESS
-        (killed,) = slow._running
+        (killed,) = looker._running
         assert killed.wait(60) == -9
 
 
 async def test_s16_who_finds_all_places_taken_waits_in_line() -> None:
     """S-16: an owner is not taken for an agent because others ask too."""
-    reader = MarkReader(most=1, deadline=PATIENCE)
+    looker = Looker(most=1, deadline=PATIENCE)
+    reader = MarkReader(looker)
     with running() as pid:
         assert await asyncio.gather(*(reader.read(pid) for _ in range(5))) == [None] * 5
-    assert len(reader._running) <= 1
+    assert len(looker._running) <= 1
 
 
 async def test_a_caller_that_leaves_takes_the_look_with_it() -> None:
     """Nothing goes on for nobody."""
-    reader = MarkReader()
+    looker = Looker()
+    reader = MarkReader(looker)
     with running() as pid:
         look = asyncio.create_task(reader.read(pid))
         await asyncio.sleep(0)
         look.cancel()
         with pytest.raises(asyncio.CancelledError):
             await look
-        (killed,) = reader._running
+        (killed,) = looker._running
         assert killed.wait(60) == -9

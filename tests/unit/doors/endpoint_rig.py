@@ -8,7 +8,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
+from credward.callers.caller import Caller
 from credward.config import CredentialConfig, DoorKind, EndpointConfig
+from credward.doors.claims import ClientClaims
 from credward.doors.endpoint import Asking, EndpointProtocol
 from credward.errors import BrokerError
 from credward.http.messages import HttpRequest, HttpResponse
@@ -49,7 +51,12 @@ def asking(services: Services, door: DoorKind, *credentials: CredentialConfig) -
         [Plan(credential=each.name, epoch="1", grant=each.grant) for each in credentials]
     )
     endpoint = EndpointConfig(door=door, credentials=tuple(each.name for each in credentials))
-    return Asking(endpoint, services.asked.issuer, lambda: services.config)
+
+    async def nobody(_: Caller) -> None:
+        """Nothing is known of where it sends a token."""
+
+    claims = ClientClaims(nobody, home=None)
+    return Asking(endpoint, services.asked.issuer, lambda: services.config, claims)
 
 
 async def send(

@@ -25,7 +25,7 @@ def claims(said: bytes | None, home: str | None = None) -> ClientClaims:
 
 
 async def test_variables_and_settings_become_claims() -> None:
-    body = encode("file", "/work/.claude/settings.json", SETTINGS)
+    body = encode("file", "/srv/.claude/settings.json", SETTINGS)
     said = b"CLAUDE_CODE_USE_VERTEX=1,CLOUD_ML_REGION=global,HTTPS_PROXY=proxy:3128\n" + body
     found = await claims(said).added(ASKED, CALLER)
     assert found.claims == "found"

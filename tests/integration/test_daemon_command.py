@@ -73,8 +73,15 @@ def test_a_stray_directory_ends_no_daemon(account: Account) -> None:
 @pytest.mark.parametrize("variable", ["CREDWARD_NO_START", "CREDWARD_URL"])
 def test_what_forbids_a_start_is_named_and_ends_no_daemon(account: Account, variable: str) -> None:
     """`daemon start` cannot be the remedy: it obeys the variable itself."""
-    forbid = {variable: "http://127.0.0.1:1"}
+    token = account.folder / "token"
+    token.write_text(f"credward_{'x' * 43}")
+    forbid = {variable: "http://127.0.0.1:1", "CREDWARD_TOKEN_FILE": str(token)}
     why = f"the daemon is not running, and {variable} forbids to start it: unset {variable}\n"
+    if variable == "CREDWARD_URL":
+        why = (
+            "no daemon answers at 127.0.0.1:1, which CREDWARD_URL names: "
+            "start that one, or unset CREDWARD_URL\n"
+        )
     started = account.cli("daemon", "start", **forbid)
     told = account.cli("doctor", **forbid)
     account.cli("daemon", "start")

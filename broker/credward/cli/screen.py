@@ -106,9 +106,11 @@ class Screen:
             case signal.SIGTSTP:
                 self._give_back()
                 os.kill(os.getpid(), signal.SIGSTOP)
+                # Not only at SIGCONT, whose handler may run later: a drawing that was interrupted
+                # would go on where it does not belong.
+                self._take_again()
             case signal.SIGCONT:
-                self._take()
-                self._changed = True
+                self._take_again()
             case signal.SIGWINCH:
                 self._changed = True
             case ending:
@@ -121,6 +123,10 @@ class Screen:
         mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
         termios.tcsetattr(self._input, termios.TCSADRAIN, mode)
         self._write(_ENTER)
+
+    def _take_again(self) -> None:
+        self._take()
+        self._changed = True
 
     def _give_back(self) -> None:
         # A terminal that was closed needs nothing back.

@@ -379,6 +379,7 @@ def test_what_is_no_secret(bare: RunningDaemon, name: str, given: str) -> None:
 OPEN = {
     ("get", "/v1/choices"),
     ("get", "/v1/credentials"),
+    ("get", "/v1/endpoints"),
     ("get", "/v1/health"),
     ("get", "/v1/ready"),
     ("get", "/metrics"),

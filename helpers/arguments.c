@@ -20,11 +20,12 @@
 #define LONGEST_TIMEOUT_MS 600000
 
 static const char usage[]
-	= "usage: credward-helper [OPTION...] [NAME]\n"
+	= "usage: credward-helper [OPTION...] [NAME...]\n"
 	  "Print a short-lived credential of the credward daemon; without NAME the one that\n"
 	  "CREDWARD_CREDENTIAL names, else the one of `credward use`, else the default one.\n"
 	  "\n"
-	  "  --format FORMAT     shape of the answer: token (default), json, headers, env, ...\n"
+	  "  --format FORMAT     shape of the answer: token (default), json, headers, env,\n"
+	  "                      aws-process, aws-export, gcp-executable; headers takes more names\n"
 	  "  --min-remaining S   ask for a token that is valid for S more seconds\n"
 	  "  --cache-ttl S       you keep it for S seconds before you ask again\n"
 	  "  --timeout S         give up after S seconds (default 4)\n"
@@ -122,11 +123,14 @@ static void judge(struct options *options)
 		= "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 
 	/* For the daemon "-" means the default. Anything like a path is refused here (R10). */
-	if (strcmp(options->name, "-") != 0
-		&& (!only_of(options->name, letters, NAME_LIMIT)
-			|| strchr("._-", options->name[0]) != NULL))
-		misused(options->name == variable(CHOICE) ? CHOICE " " : "", options->name,
-			" is not the name of a credential");
+	for (size_t i = 0; i < options->count; i++) {
+		const char *name = options->names[i];
+
+		if (strcmp(name, "-") != 0
+			&& (!only_of(name, letters, NAME_LIMIT) || strchr("._-", name[0]) != NULL))
+			misused(name == variable(CHOICE) ? CHOICE " " : "", name,
+				" is not the name of a credential");
+	}
 	if (!only_of(options->format, "abcdefghijklmnopqrstuvwxyz0123456789-", 32))
 		misused("", options->format, " is not the name of a format");
 	if (options->min_remaining != NULL && read_seconds(options->min_remaining) < 0)
@@ -147,7 +151,6 @@ static void judge(struct options *options)
 
 void read_arguments(struct options *options, char **arguments)
 {
-	const char *name = NULL;
 	bool options_end = false;
 
 	/* An empty argument vector is legal, and its first element may be anything. */
@@ -158,17 +161,18 @@ void read_arguments(struct options *options, char **arguments)
 			options_end = true;
 		else if (!options_end && word[0] == '-' && word[1] != '\0')
 			read_option(options, &argument);
-		else if (name == NULL)
-			name = word;
+		else if (options->count < MOST_NAMES)
+			options->names[options->count++] = word;
 		else
 			misused("unexpected argument ", word, "");
 	}
 	/* For one call; it only selects, the daemon decides. --status shows this name even if it
 	 * is invalid. */
-	if (name == NULL && options->status == NULL)
-		name = variable(CHOICE);
-	if (name != NULL)
-		options->name = name;
+	if (options->count == 0) {
+		const char *name = options->status == NULL ? variable(CHOICE) : NULL;
+
+		options->names[options->count++] = name != NULL ? name : "-";
+	}
 	if (options->print == NULL)
 		judge(options);
 }

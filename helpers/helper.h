@@ -28,8 +28,11 @@
 #define FOLDER_MEDIA_TYPE "application/vnd.credward.folder"
 
 /* arguments.c: read a NULL-terminated argument vector into `options`, which holds the defaults. */
+#define MOST_NAMES 8
+
 struct options {
-	const char *name;
+	const char *names[MOST_NAMES]; /* several for a format that holds several credentials */
+	size_t count;
 	const char *format;
 	const char *min_remaining, *cache_ttl; /* numbers of seconds; NULL: not given */
 	const char *base_url;
@@ -91,6 +94,10 @@ _Noreturn void fail_quoting(int code, const char *words, size_t length);
 
 /* The exit code for a kind; an unknown kind (a newer daemon) is judged by the status. */
 int failure_code(const char *kind, int status);
+
+/* Whether a failure is an answer on standard output too: the libraries of Google show our words
+ * only if they are in JSON there, and the program ends with 0 (google.aip.dev/auth/4117). */
+extern bool failure_is_answer;
 
 /* End: without a word, or with what is noted (its hint only on a terminal) and its exit code. */
 _Noreturn void leave(void);

@@ -78,6 +78,7 @@ class Client:
     ) -> tuple[bytes, Mapping[str, str]]:
         """Return the body in the requested format, and the answer's headers in lower case.
 
+        *token_request* may name several credentials, joined by commas, for one body of them all.
         *folder*: the files around the caller (`credward.folder`). *variables*: the report on its
         environment (`policy.client_variables`), None if there is none. Raise `fix-configuration` if
         the daemon did not check one of them: it is older than this.
@@ -425,7 +426,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 def _path(credential: str) -> str:
-    return "/v1/credentials/" + quote(credential, safe="")
+    return "/v1/credentials/" + quote(credential, safe=",")
 
 
 def _grant(name: str, action: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 __all__ = ["guess", "nearest"]
 
 # How many names to show if none is near (people must read the line to its end).
-_FEW = 6
+_FEW = 8
 
 
 def nearest(name: str, known: Collection[str]) -> str | None:

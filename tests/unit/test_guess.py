@@ -16,5 +16,5 @@ def test_a_few_are_listed_where_none_is_near() -> None:
     """If whoever complains wants that; many would be read by nobody."""
     assert guess("dir", ["path", "directory"], listed=True) == ": one of directory, path"
     assert guess("dirctory", ["path", "directory"], listed=True) == ', perhaps "directory"'
-    assert guess("dir", [f"key-{number}" for number in range(7)], listed=True) == ""
+    assert guess("dir", [f"key-{number}" for number in range(9)], listed=True) == ""
     assert guess("dir", [], listed=True) == ""

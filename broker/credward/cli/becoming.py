@@ -56,7 +56,7 @@ def native_helper() -> str | None:
 
 def plain(words: list[str]) -> list[str] | None:
     """Return the helper's arguments for *words*; None if `get` has to read them."""
-    name: str | None = None
+    names: list[str] = []
     options = []
     rest = iter(words)
     for word in rest:
@@ -68,11 +68,11 @@ def plain(words: list[str]) -> list[str] | None:
             options += [option, value]
         elif word in _FLAGS:
             options.append(word)
-        elif name is None and _is_name(word):
-            name = word
+        elif _is_name(word):
+            names.append(word)
         else:
             return None
-    return [*options, *([] if name is None else [name])]
+    return [*options, *names]
 
 
 def _is_name(word: str) -> bool:

@@ -13,27 +13,32 @@ from credward.cli.start import reach
 from credward.cli.surroundings import folder_body, report
 from credward.clock import SystemClock
 from credward.errors import BrokerError
+from credward.formats.gcp_executable import FAILS_IN_WORDS, failed_executable
 from credward.paths import environment
 from credward.policy.client_variables import mcp_server
+from credward.text.tables import plain
+from credward.text.viewer import CHOICE
 from credward.tokens import TokenRequest
 
-__all__ = ["command", "hand_over"]
+__all__ = ["command", "hand_over", "named"]
 
 # No answer is faster (seconds).
 _LEAST = 0.3
 
 
-@click.command("get", epilog="Example: credward get gateway --format headers")
-@click.argument(
-    "name", default="-", envvar="CREDWARD_CREDENTIAL", shell_complete=complete_credentials
+@click.command(
+    "get",
+    epilog="Examples: credward get gateway --format headers; "
+    "credward get bedrock --format aws-process",
 )
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=complete_credentials)
 @click.option(
     "--format",
     "shape",
     default="token",
     show_default=True,
     shell_complete=complete_formats,
-    help="token|json|headers|env",
+    help="token|json|headers|env|aws-process|aws-export|gcp-executable",
 )
 @click.option("--min-remaining", type=click.FloatRange(min=0), help="Seconds it must still last.")
 @click.option(
@@ -48,7 +53,7 @@ _LEAST = 0.3
 @click.option("--fresh", is_flag=True, help="Mint a new one first, even if one is held.")
 @click.option("--no-start", is_flag=True, help="Do not start the daemon.")
 def command(
-    name: str,
+    names: tuple[str, ...],
     shape: str,
     min_remaining: float | None,
     cache_ttl: float | None,
@@ -61,10 +66,11 @@ def command(
 ) -> None:
     """Print the credential NAME (without NAME: the default one).
 
-    Nothing but the credential goes to standard output.
+    Nothing but the credential goes to standard output. With --format headers, several NAMEs fill
+    one object.
     """
     token_request = TokenRequest(
-        credential=name,
+        credential=named(names),
         format=shape,
         audience=audience,
         scopes=scopes,
@@ -73,16 +79,34 @@ def command(
         timeout=timeout,
         client_base_url=base_url,
     )
-    if hand_over(token_request, start=not no_start, fresh=fresh):
+    told = min_remaining is not None or cache_ttl is not None
+    if hand_over(token_request, start=not no_start, fresh=fresh) and told:
         click.echo("credward: note: it lasts less long than you asked for", err=True)
+
+
+def named(names: tuple[str, ...]) -> str:
+    """Return what the command line asks for: its *names*, else the choice of the shell."""
+    return ",".join(names) or environment().get(CHOICE) or "-"
 
 
 def hand_over(token_request: TokenRequest, *, start: bool, fresh: bool = False) -> bool:
     """Ask for this folder and environment, and print the answer; *fresh*: of a new mint.
 
-    Return whether it lasts less long than was asked for.
+    Return whether it lasts less long than was asked for. A failure is printed too where those that
+    read the format show no other.
     """
     check_output(sys.stdout)
+    try:
+        return _hand_over(token_request, start=start, fresh=fresh)
+    except BrokerError as error:
+        if token_request.format != FAILS_IN_WORDS:
+            raise
+        said = failed_executable(error.kind, f"credward: {plain(error.message)}")
+        hand_out(said, _LEAST)
+        return False
+
+
+def _hand_over(token_request: TokenRequest, *, start: bool, fresh: bool) -> bool:
     environ = environment()
     clock = SystemClock()
     end = clock.elapsed() + token_request.timeout
@@ -91,7 +115,8 @@ def hand_over(token_request: TokenRequest, *, start: bool, fresh: bool = False) 
     client = reach(start=start, timeout=max(_LEAST, end - clock.elapsed()))
     try:
         if fresh:
-            client.refresh(token_request.credential, max(_LEAST, end - clock.elapsed()))
+            for name in token_request.credential.split(","):
+                client.refresh(name, max(_LEAST, end - clock.elapsed()))
         token_request = msgspec.structs.replace(
             token_request,
             timeout=max(_LEAST, end - clock.elapsed()),

@@ -10,7 +10,7 @@ import sys
 import click
 
 from credward import __version__
-from credward.cli.get import hand_over
+from credward.cli.get import hand_over, named
 from credward.cli.main import run
 from credward.cli.output import print_error
 from credward.cli.start import client_of, paths
@@ -21,8 +21,13 @@ __all__ = ["command", "main"]
 
 
 @click.command("credward-helper")
-@click.argument("name", default="-", envvar="CREDWARD_CREDENTIAL")
-@click.option("--format", "shape", default="token", help="token, json, headers, env, ...")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option(
+    "--format",
+    "shape",
+    default="token",
+    help="token, json, headers (of one or more), env, aws-process, aws-export, gcp-executable",
+)
 @click.option("--min-remaining", type=click.FloatRange(min=0), help="Seconds it must still last.")
 @click.option("--cache-ttl", type=click.FloatRange(min=0), help="Seconds that you will keep it.")
 @click.option("--timeout", type=click.FloatRange(0, 600, min_open=True), default=4.0)
@@ -31,7 +36,7 @@ __all__ = ["command", "main"]
 @click.option("--base-url", help="Where you will send it.")
 @click.version_option(__version__, message="%(prog)s %(version)s (Python)")
 def command(
-    name: str,
+    names: tuple[str, ...],
     shape: str,
     min_remaining: float | None,
     cache_ttl: float | None,
@@ -44,7 +49,7 @@ def command(
     if check is not None:
         sys.exit(_judge_readiness(timeout))
     token_request = TokenRequest(
-        credential=name,
+        credential=named(names),
         format=shape,
         min_remaining=min_remaining,
         cache_ttl=cache_ttl,

@@ -38,7 +38,9 @@ class CommonSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     base_url: str | None = None
     base_urls: list[str] = []
     allow_client_flags: list[str] = []
-    header: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]{1,64}$")] | None = None
+    header: (
+        Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]{1,64}(: [A-Za-z0-9-]{1,32})?$")] | None
+    ) = None
     env_name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     keep: Literal["demand", "always"] = "demand"
     idle_after: Annotated[float, msgspec.Meta(ge=0)] | None = None

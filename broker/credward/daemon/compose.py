@@ -237,6 +237,7 @@ def _what_listens(
         status=asked.status,
         daemon=asked.daemon,
         manage=asked.manage,
+        clock=clock,
     )
     # In the other modes each caller has its own home, which we do not look up.
     home = account_home(os.geteuid()) if own_home else None

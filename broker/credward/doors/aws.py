@@ -7,14 +7,11 @@ from collections.abc import Callable
 from credward.clock import Clock
 from credward.config import CredentialConfig
 from credward.doors.endpoint import Asking, handed_out, no_such_path
+from credward.formats.aws_keys import MIN_REMAINING
 from credward.http.messages import HttpRequest, HttpResponse
 from credward.tokens import Token, TokenRequest
 
 __all__ = ["Roles"]
-
-# botocore asks at each use in the last 15 minutes of a session, so those are not handed out if the
-# role lasts longer (seconds).
-_MIN_REMAINING = 16 * 60.0
 
 Shape = Callable[[Token, str, float], bytearray]
 
@@ -49,7 +46,7 @@ class Roles:
             TokenRequest(
                 credential=name,
                 format=self._door,
-                min_remaining=_MIN_REMAINING,
+                min_remaining=MIN_REMAINING,
                 timeout=self._patience,
             ),
         )

@@ -1,7 +1,8 @@
 """AWS keys in the shapes of their consumers: credential_process, container endpoint, IMDS, Claude.
 
 Each differs only in names (AWS SDKs and Tools Reference Guide, "Process credential provider" and
-"Container credential provider"; EC2 User Guide, "Retrieve security credentials").
+"Container credential provider"; EC2 User Guide, "Retrieve security credentials"; Claude Code,
+"Advanced credential configuration" of Amazon Bedrock).
 """
 
 from __future__ import annotations
@@ -11,9 +12,23 @@ from datetime import UTC, datetime
 import msgspec
 
 from credward.errors import BrokerError, Kind
+from credward.formats.shape import Shaped, ShapeRequest
 from credward.tokens import Token
 
-__all__ = ["AwsKeys", "container_answer", "imds_answer", "keys_of", "written"]
+__all__ = [
+    "MIN_REMAINING",
+    "AwsKeys",
+    "container_answer",
+    "imds_answer",
+    "keys_of",
+    "shape_export",
+    "shape_process",
+    "written",
+]
+
+# botocore asks at each use in the last 15 minutes of a session, and Claude Code keeps one with 6
+# minutes left for an hour, so those are not handed out if the role lasts longer (seconds).
+MIN_REMAINING = 16 * 60.0
 
 
 class AwsKeys(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +74,27 @@ def keys_of(token: Token, credential: str, now: float) -> AwsKeys:
     )
 
 
+def shape_process(token: Token, shape_request: ShapeRequest) -> Shaped:
+    """Return what a `credential_process` prints: format `aws-process`."""
+    keys = keys_of(token, shape_request.credential, shape_request.now)
+    return _shaped({"Version": 1, **_session(keys)})
+
+
+def shape_export(token: Token, shape_request: ShapeRequest) -> Shaped:
+    """Return what `aws sts` prints, for Claude Code's `awsCredentialExport`: format `aws-export`.
+
+    It takes no keys without a session token, and does not say why: they are `fix-configuration`.
+    """
+    keys = keys_of(token, shape_request.credential, shape_request.now)
+    if not keys.session_token:
+        raise BrokerError(
+            Kind.FIX_CONFIGURATION,
+            f'"{shape_request.credential}" hands out keys without a session token, which Claude '
+            f"Code does not take: set role_arn in [credentials.{shape_request.credential}]",
+        )
+    return _shaped({"Credentials": _session(keys)})
+
+
 def container_answer(token: Token, credential: str, now: float) -> bytearray:
     """Return what the container endpoint answers: the session token is called `Token`."""
     keys = keys_of(token, credential, now)
@@ -91,6 +127,23 @@ def imds_answer(token: Token, credential: str, now: float) -> bytearray:
 def written(at: float) -> str:
     """Return an instant as AWS writes it: whole seconds, UTC (RFC 3339)."""
     return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _session(keys: AwsKeys) -> dict[str, object]:
+    """Return the members under the names of `aws sts`; no session token: none is named."""
+    named = {
+        "AccessKeyId": keys.access_key_id,
+        "SecretAccessKey": keys.secret_access_key,
+        "SessionToken": keys.session_token,
+        "Expiration": keys.expiration,
+    }
+    return {name: value for name, value in named.items() if value}
+
+
+def _shaped(record: dict[str, object]) -> Shaped:
+    body = bytearray(msgspec.json.encode(record))
+    body += b"\n"
+    return Shaped(body=body, content_type="application/json")
 
 
 def _encoded(record: dict[str, str]) -> bytearray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from credward.formats.shape import ShapeRequest, one_line_secret
+from credward.formats.shape import one_line_secret
 from credward.tokens import Token
 
 __all__ = ["azure_answer"]
@@ -19,7 +19,7 @@ _UNKNOWN = 3600.0
 
 def azure_answer(token: Token, credential: str, resource: str, now: float) -> bytearray:
     """Return the JSON of a token for *resource*; *now* is Unix time."""
-    secret = one_line_secret(token, ShapeRequest(credential=credential), "azure")
+    secret = one_line_secret(token, credential, "azure")
     ends = now + _UNKNOWN if token.expires_at is None else token.expires_at
     record = {
         "access_token": secret,

@@ -19,7 +19,7 @@ _DEFAULT_NAMES = {"bearer": "ANTHROPIC_AUTH_TOKEN", "api-key": "ANTHROPIC_API_KE
 
 def shape_env(token: Token, shape_request: ShapeRequest) -> Shaped:
     """Return one assignment; a kind without a default name needs `env_name`."""
-    secret = one_line_secret(token, shape_request, "env")
+    secret = one_line_secret(token, shape_request.credential, "env")
     name = shape_request.env_name or _DEFAULT_NAMES.get(token.kind)
     if name is None:
         raise BrokerError(

@@ -14,7 +14,7 @@ __all__ = ["shape_token"]
 
 def shape_token(token: Token, shape_request: ShapeRequest) -> Shaped:
     """Return the secret and a newline; a secret with a space is not a token."""
-    secret = one_line_secret(token, shape_request, "token")
+    secret = one_line_secret(token, shape_request.credential, "token")
     if " " in secret:
         raise BrokerError(
             Kind.PROVIDER_REFUSED, f'"{shape_request.credential}" minted a token with a space in it'

@@ -18,10 +18,16 @@ _LONGEST = 16_384
 
 
 class ShapeRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """How the configuration hands out a credential; None: the default of its kind."""
+    """How the configuration hands out a credential; None: the default of its kind.
+
+    *now*: Unix time. *header*: the name of the header, perhaps with the word before the token:
+    `X-Key`, or `X-Key: Bearer`. *headers*: what a request with the token carries besides it.
+    """
 
     credential: str
+    now: float
     header: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
     env_name: str | None = None
 
 
@@ -43,23 +49,21 @@ class Format(Protocol):
         ...
 
 
-def one_line_secret(token: Token, shape_request: ShapeRequest, format_name: str) -> str:
+def one_line_secret(token: Token, credential: str, format_name: str) -> str:
     """Return the secret as one printable ASCII line; refuse anything that could break it."""
     if token.kind == "aws":
         raise BrokerError(
             Kind.BAD_REQUEST,
-            f'"{shape_request.credential}" is an AWS credential and has no format "{format_name}": '
-            "ask for format json",
+            f'"{credential}" is an AWS credential and has no format "{format_name}": '
+            "ask for format aws-process",
         )
     secret = token.secret.reveal()
     if not secret:
-        raise BrokerError(
-            Kind.PROVIDER_REFUSED, f'"{shape_request.credential}" minted an empty token'
-        )
+        raise BrokerError(Kind.PROVIDER_REFUSED, f'"{credential}" minted an empty token')
     if len(secret) > _LONGEST or not secret.isascii() or not secret.isprintable():
         raise BrokerError(
             Kind.PROVIDER_REFUSED,
-            f'"{shape_request.credential}" minted something that is not one printable ASCII token '
+            f'"{credential}" minted something that is not one printable ASCII token '
             f"of at most {_LONGEST} characters",
         )
     return secret

@@ -12,6 +12,7 @@ from credward.callers.caller import Caller
 from credward.callers.programs import CLAUDE_CODE
 from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Kind
+from credward.formats.registry import least_remaining
 from credward.guess import guess, nearest
 from credward.lifecycle.vocabulary import TokenKey
 from credward.tokens import TokenRequest
@@ -112,14 +113,15 @@ def cache_ttl(token_request: TokenRequest, caller: Caller) -> float | None:
 def min_remaining(token_request: TokenRequest, ttl: float | None) -> float:
     """Return the wanted life: as asked, else the caller's cache time plus one long turn.
 
-    *ttl* is the result of `cache_ttl`. Without a cache time in the request, only the format of
-    apiKeyHelper has a default.
+    *ttl* is the result of `cache_ttl`. Without a cache time in the request, that of a helper is
+    meant only in the format of apiKeyHelper. Never less than clients of the format need.
     """
     if token_request.min_remaining is not None:
         return token_request.min_remaining
-    if token_request.cache_ttl is None and token_request.format != "token":
-        return 0.0
-    return 0.0 if ttl is None else ttl + _TURN_MARGIN
+    least = least_remaining(token_request.format)
+    if ttl is None or (token_request.cache_ttl is None and token_request.format != "token"):
+        return least
+    return max(least, ttl + _TURN_MARGIN)
 
 
 def asker(token_request: TokenRequest, caller: Caller) -> Hashable | None:

@@ -7,7 +7,7 @@ Always in that order, for every door. `gate` decides who may, the lifecycle's `d
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -94,6 +94,24 @@ class Issuer:
             self._metrics.answered(token_request.format, "issued")
             return answer
         return self._counted(token_request, answer)
+
+    async def issue_all(
+        self, peer: Peer, token_requests: Sequence[TokenRequest], deadline: float
+    ) -> list[Released]:
+        """Hand out several tokens, or raise: all are decided before any is obtained.
+
+        If then one fails, the audit log may call others issued, although nobody gets them.
+        """
+        allowed = []
+        for each in token_requests:
+            try:
+                allowed.append(await settled(self._gate.authorize("Issue", peer, each)))
+            except BrokerError as error:
+                self._metrics.answered(each.format, error.kind.slug)
+                raise
+        return await asyncio.gather(
+            *(self._counted(each.token_request, self._obtained(each, deadline)) for each in allowed)
+        )
 
     def obtain(self, authorized: Authorized, deadline: float) -> Released | Awaitable[Released]:
         """Return the token of an allowed request, recorded; from any entry of a chain."""
@@ -225,7 +243,10 @@ class Issuer:
         return answer if isinstance(answer, Released) else await answer
 
     async def _obtain_settled(self, deciding: Awaitable[Authorized], deadline: float) -> Released:
-        answer = self.obtain(await deciding, deadline)
+        return await self._obtained(await deciding, deadline)
+
+    async def _obtained(self, authorized: Authorized, deadline: float) -> Released:
+        answer = self.obtain(authorized, deadline)
         return answer if isinstance(answer, Released) else await answer
 
     async def _counted(self, token_request: TokenRequest, answer: Awaitable[Released]) -> Released:

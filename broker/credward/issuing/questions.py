@@ -47,7 +47,6 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     path: str = _MESSAGES
     prefix: str = ""
     present: Literal["bearer", "api-key", "both", "sigv4"]
-    headers: Mapping[str, str] = {}
     model: str = _HAIKU
     version: str = ""
 
@@ -65,9 +64,7 @@ _BEDROCK = Form(
 _FORMS: Mapping[Service | None, Form] = {
     None: Form(name="gateway", present="both"),
     Service.CLAUDE: Form(name="claude", present="both"),
-    Service.CLAUDE_LOGIN: Form(
-        name="claude", present="bearer", headers={"anthropic-beta": "oauth-2025-04-20"}
-    ),
+    Service.CLAUDE_LOGIN: Form(name="claude", present="bearer"),
     Service.BEDROCK: _BEDROCK,
     Service.AWS: msgspec.structs.replace(_BEDROCK, present="sigv4"),
     Service.CLAUDE_ON_AWS: Form(name="claude-on-aws", present="api-key"),
@@ -154,7 +151,12 @@ def question_for(credential: CredentialConfig, wanted: wire.Probe) -> Question:
     }
     return Question(
         url=_base(form, credential, wanted).removesuffix(form.prefix) + path,
-        headers={**_COMMON, **form.headers, **_version(form), **_workspace(credential, wanted)},
+        headers={
+            **_COMMON,
+            **dict(meaning.headers),
+            **_version(form),
+            **_workspace(credential, wanted),
+        },
         body=json.dumps(body),
         present=(
             Signing(service="bedrock", region=meaning.region or "")
@@ -195,10 +197,12 @@ def _workspace(credential: CredentialConfig, wanted: wire.Probe) -> Mapping[str,
     if credential.meaning.service is not Service.CLAUDE_ON_AWS:
         return {}
     if wanted.workspace is None:
+        if credential.meaning.headers:
+            return {}
         raise BrokerError(
             Kind.BAD_REQUEST,
             f'"{credential.name}" is for {Service.CLAUDE_ON_AWS}, which wants a workspace: '
-            "set ANTHROPIC_AWS_WORKSPACE_ID",
+            f"set ANTHROPIC_AWS_WORKSPACE_ID, or workspace_id at {credential.origin}",
         )
     return {"anthropic-workspace-id": wanted.workspace}
 

@@ -24,15 +24,19 @@ _TOKEN_URL = _API + _TOKEN_PATH
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PROFILE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}")
+_WORKSPACE_ID = re.compile(r"wrkspc_[A-Za-z0-9_-]{0,121}")
 _FEDERATION = (
     "federation_rule_id",
     "organization_id",
     "service_account_id",
-    "workspace_id",
     "identity",
     "identity_file",
     "identity_command",
 )
+# What the API wants besides an access token, and besides a key for several workspaces (Anthropic,
+# "Workload identity federation" and "API keys").
+_BETA = ("anthropic-beta", "oauth-2025-04-20")
+_WORKSPACE = "anthropic-workspace-id"
 _SOURCES = ("identity", "identity_file", "identity_command")
 _WAYS = (
     "exactly one way: federation_rule_id with organization_id and an identity; "
@@ -44,8 +48,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Workload identity federation, a Console profile of `ant`, or an API key.
 
     *identity* is the source of the JWT; a plain text names another credential, whose token is the
-    JWT. *service_account_id* may be left out if the rule names one; only a rule for several
-    workspaces needs *workspace_id*.
+    JWT. *service_account_id* may be left out if the rule names one; only a rule or an API key for
+    several workspaces needs *workspace_id*.
     """
 
     federation_rule_id: str | None = None
@@ -71,6 +75,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError("profile is the name of a profile of ant, such as work")
         elif self.api_key is not None:
             refuse_literal(self.api_key)
+        self._check_workspace()
         check_program((self.ant,))
 
     @property
@@ -82,6 +87,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             presents_once=self._presents_once,
             base_urls=self._base_urls,
             files=self._files,
+            headers=self._headers,
             handed_out=self._handed_out,
             timeout=self.timeout,
             free=("timeout",),
@@ -128,6 +134,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return Service.CLAUDE_LOGIN if self.api_key is None else Service.CLAUDE
 
     @property
+    def _headers(self) -> tuple[tuple[str, str], ...]:
+        """The token of a federation is for one workspace already, a key may be for several."""
+        if self.api_key is None:
+            return (_BETA,)
+        return () if self.workspace_id is None else ((_WORKSPACE, self.workspace_id),)
+
+    @property
     def _presents_once(self) -> bool:
         """Whether mints present a JWT that can be used once (see `grants.replay_cache`)."""
         return self.federation_rule_id is not None
@@ -154,7 +167,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError("organization_id is a UUID, as shown in the Console")
         if self.service_account_id is not None and not self.service_account_id.startswith("svac_"):
             raise ValueError("service_account_id begins with svac_")
-        workspace = self.workspace_id
-        if workspace is not None and workspace != "default" and workspace[:7] != "wrkspc_":
-            raise ValueError('workspace_id begins with wrkspc_, or is "default"')
         check_server_url("token_url", self.token_url, _TOKEN_URL)
+
+    def _check_workspace(self) -> None:
+        workspace = self.workspace_id
+        if workspace is None:
+            return
+        if self.profile is not None:
+            raise ValueError("workspace_id is not for profile: a Console login has its workspace")
+        if _WORKSPACE_ID.fullmatch(workspace) is None and (
+            workspace != "default" or self.api_key is not None
+        ):
+            raise ValueError(
+                "workspace_id begins with wrkspc_"
+                + ("" if self.api_key is not None else ', or is "default"')
+            )

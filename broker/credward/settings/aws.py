@@ -24,6 +24,7 @@ Derived = Literal["bedrock-api-key", "claude-platform-key", "ecr", "eks"]
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}", re.ASCII)
 _SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
+_WORKSPACE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _ACCOUNT = re.compile(r"\d{12}", re.ASCII)
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+", re.ASCII)
 # Lengths of sessions in seconds: of a role, of one role reached by another, of a user (STS, limits
@@ -62,7 +63,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Where the keys come from, which roles they assume, and what is derived from them.
 
     *profile* hands out the keys of that profile; *source_profile* and *source* are keys that assume
-    *role_arn*. *chain*: roles assumed before *role_arn*, in this order. Durations are in seconds.
+    *role_arn*. *chain*: roles assumed before *role_arn*, in this order. *workspace_id*: the one of
+    the Claude Platform that a key for it is used in. Durations are in seconds.
     """
 
     profile: str | None = None
@@ -89,6 +91,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     derive: Derived | None = None
     cluster_name: str | None = None
     registry: str | None = None
+    workspace_id: str | None = None
     timeout: Annotated[float, msgspec.Meta(ge=0.1, le=600)] = 30.0
 
     def __post_init__(self) -> None:
@@ -111,6 +114,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             base_urls=self._base_urls,
             grant=self._grant,
             env_name=self._env_name,
+            headers=self._headers,
             timeout=self.timeout,
             lifetime=self.duration_seconds,
             free=("duration_seconds", "timeout"),
@@ -130,6 +134,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def _env_name(self) -> str | None:
         """The variable that the vendor's clients read the derived key from."""
         return _ENV_NAMES.get(self.derive or "")
+
+    @property
+    def _headers(self) -> tuple[tuple[str, str], ...]:
+        """The Claude Platform on AWS wants a workspace in each request."""
+        workspace = self.workspace_id
+        return () if workspace is None else (("anthropic-workspace-id", workspace),)
 
     @property
     def _base_urls(self) -> tuple[str, ...]:
@@ -237,6 +247,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def _check_derived(self) -> None:
         if (self.cluster_name is None) == (self.derive == "eks"):
             raise ValueError('derive = "eks" needs cluster_name, and nothing else takes it')
+        _check(_WORKSPACE, "workspace_id", self.workspace_id, "such as wrkspc_0123")
+        if self.workspace_id is not None and self.derive != "claude-platform-key":
+            raise ValueError('workspace_id is only for derive = "claude-platform-key"')
         if self.registry is not None and self.derive != "ecr":
             raise ValueError('registry is only for derive = "ecr"')
         if self.derive is None or self.region is not None:

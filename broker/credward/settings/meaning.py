@@ -29,7 +29,8 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
     that service, the usual one first. *region* and *project*: where in the vendor's cloud its
     clients ask. *refuse_base_urls* raises `ValueError` for base URLs where the token would not
     work. *audiences*: those that callers may name without `serve.audiences`. *env_name*: the
-    variable that the vendor's clients read it from.
+    variable that the vendor's clients read it from. *headers*: what the service wants in each
+    request besides the token, nothing secret.
 
     *handed_out*: the source of a secret that is handed out as it is, None if a token is minted.
     *comes_from*: where else the secret lies that is handed out, in words for people; "" if unknown.
@@ -51,6 +52,7 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
     refuse_base_urls: Callable[[tuple[str, ...]], None] | None = None
     audiences: tuple[str, ...] = ()
     env_name: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
     handed_out: Reference | None = None
     comes_from: str = ""
     presents_once: bool = False

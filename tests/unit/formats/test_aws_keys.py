@@ -9,12 +9,20 @@ import pytest
 
 from canaries import canary
 from credward.errors import BrokerError, Kind
-from credward.formats.aws_keys import container_answer, imds_answer, keys_of
+from credward.formats.aws_keys import (
+    container_answer,
+    imds_answer,
+    keys_of,
+    shape_export,
+    shape_process,
+)
+from credward.formats.shape import ShapeRequest
 from credward.tokens import Secret, Token
 
 NOW = 1_800_000_000.0
 SECRET = canary("aws")
 PARTS = {"AccessKeyId": "AKIA1", "SecretAccessKey": SECRET, "SessionToken": "session"}
+REQUEST = ShapeRequest(credential="a", now=NOW)
 Shape = Callable[[Token, str, float], bytearray]
 
 
@@ -56,3 +64,41 @@ def test_another_kind_of_token_has_no_keys(shape: Shape) -> None:
 
 def test_h3_keys_do_not_print() -> None:
     assert SECRET not in repr(keys_of(keys(), "a", NOW))
+
+
+SESSION = {
+    "AccessKeyId": "AKIA1",
+    "SecretAccessKey": SECRET,
+    "SessionToken": "session",
+    "Expiration": "2027-01-15T09:00:00Z",
+}
+
+
+def test_a_process_prints_a_version_that_is_a_number() -> None:
+    """Fractions of the end are cut off: never later than it is."""
+    shaped = shape_process(keys(expires_at=NOW + 3600.9), REQUEST)
+    assert json.loads(shaped.body) == {"Version": 1, **SESSION}
+
+
+def test_an_export_is_what_sts_prints() -> None:
+    assert json.loads(shape_export(keys(), REQUEST).body) == {"Credentials": SESSION}
+
+
+def test_keys_without_a_session_name_none() -> None:
+    """Botocore takes them; Claude Code does not, and does not say why."""
+    lasting = keys(SessionToken="", expires_at=None)
+    assert json.loads(shape_process(lasting, REQUEST).body) == {
+        "Version": 1,
+        "AccessKeyId": "AKIA1",
+        "SecretAccessKey": SECRET,
+        "Expiration": "2027-01-15T09:00:00Z",
+    }
+    with pytest.raises(BrokerError, match=r'"a" hands out keys without a session token.*role_arn'):
+        shape_export(lasting, REQUEST)
+
+
+@pytest.mark.parametrize("shape", [shape_process, shape_export])
+def test_a_token_is_no_keys(shape: Callable[[Token, ShapeRequest], object]) -> None:
+    token = Token(secret=Secret(SECRET), kind="bearer", issued_at=NOW, expires_at=None)
+    with pytest.raises(BrokerError, match="not AWS keys"):
+        shape(token, REQUEST)

@@ -14,7 +14,7 @@ from credward.tokens import Secret, Token
 
 def assignment(secret: str, kind: str = "bearer", env_name: str | None = None) -> bytes:
     token = Token(secret=Secret(secret), kind=kind, issued_at=0, expires_at=None)
-    return bytes(shape_env(token, ShapeRequest(credential="a", env_name=env_name)).body)
+    return bytes(shape_env(token, ShapeRequest(credential="a", now=0.0, env_name=env_name)).body)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from credward.tokens import Secret, Token
 def test_holds_the_token_and_its_times(expires_at, shown):
     """Whole seconds, never later than the truth; an unknown end is null."""
     token = Token(secret=Secret('a"b'), kind="api-key", issued_at=1.9, expires_at=expires_at)
-    shaped = shape_json(token, ShapeRequest(credential="gateway"))
+    shaped = shape_json(token, ShapeRequest(credential="gateway", now=0.0))
 
     assert shaped.content_type == "application/json"
     assert json.loads(shaped.body) == {

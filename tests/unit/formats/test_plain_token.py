@@ -13,7 +13,7 @@ from credward.tokens import Secret, Token
 def test_is_the_token_and_a_newline():
     """Nothing else, for Claude Code takes all of it."""
     token = Token(secret=Secret("eyJ.a-b_c"), issued_at=0, expires_at=None)
-    shaped = shape_token(token, ShapeRequest(credential="a"))
+    shaped = shape_token(token, ShapeRequest(credential="a", now=0.0))
 
     assert shaped.body == b"eyJ.a-b_c\n"
     assert shaped.content_type == "text/plain"
@@ -24,4 +24,4 @@ def test_refuses_a_space():
     token = Token(secret=Secret("a b"), issued_at=0, expires_at=None)
 
     with pytest.raises(BrokerError, match="with a space"):
-        shape_token(token, ShapeRequest(credential="a"))
+        shape_token(token, ShapeRequest(credential="a", now=0.0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from credward.errors import BrokerError
-from credward.formats.shape import ShapeRequest, one_line_secret
+from credward.formats.shape import one_line_secret
 from credward.tokens import Secret, Token
 
 
@@ -14,7 +14,7 @@ def test_takes_up_to_sixteen_thousand_characters(length):
     """As many as the helper prints."""
     token = Token(secret=Secret("a" * length), issued_at=0, expires_at=None)
 
-    assert len(one_line_secret(token, ShapeRequest(credential="a"), "token")) == length
+    assert len(one_line_secret(token, "a", "token")) == length
 
 
 def test_says_which_credential_is_wrong():
@@ -22,6 +22,6 @@ def test_says_which_credential_is_wrong():
     token = Token(secret=Secret("hunter2\n"), issued_at=0, expires_at=None)
 
     with pytest.raises(BrokerError, match='"a" minted') as caught:
-        one_line_secret(token, ShapeRequest(credential="a"), "token")
+        one_line_secret(token, "a", "token")
 
     assert "hunter2" not in caught.value.message

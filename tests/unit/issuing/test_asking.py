@@ -119,6 +119,15 @@ def test_lifetime_follows_the_callers_cache() -> None:
     assert wanted(msgspec.structs.replace(as_json, cache_ttl=20), CLAUDE) == 650
 
 
+def test_keys_last_longer_than_their_clients_ask_early() -> None:
+    """Botocore asks at each use in the last 15 minutes; a longer cache time wants more."""
+    process = TokenRequest(credential="g", format="aws-process")
+    assert (wanted(process, SHELL), wanted(process, CLAUDE)) == (960, 960)
+    assert wanted(msgspec.structs.replace(process, cache_ttl=20), SHELL) == 960
+    assert wanted(msgspec.structs.replace(process, cache_ttl=3600), SHELL) == 4230
+    assert wanted(msgspec.structs.replace(process, min_remaining=5), SHELL) == 5
+
+
 def test_g11_an_agent_is_an_asker_in_the_shapes_that_it_asks_for_itself() -> None:
     """Not unattested, not from a tool, not in another shape, not a shell of one's own."""
     shapes = [TokenRequest(credential="g", format=name) for name in ("token", "headers", "json")]

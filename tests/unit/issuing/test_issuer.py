@@ -117,6 +117,42 @@ async def test_a_denial_is_counted_and_asks_for_nothing(services: Services) -> N
     assert counted(services) == {("token", "unknown-credential"): 1}
 
 
+async def issue_all(services: Services, *names: str) -> list[Released]:
+    token_requests = [TokenRequest(credential=each, format="headers") for each in names]
+    return await services.asked.issuer.issue_all(PERSON, token_requests, deadline())
+
+
+async def test_several_are_decided_obtained_and_recorded_each(services: Services) -> None:
+    """Their mints run side by side."""
+    services.upstream.gate.clear()
+    asking = asyncio.ensure_future(issue_all(services, GRANT, "second"))
+    await until_async(lambda: len(services.upstream.mints) == 2)
+    services.upstream.gate.set()
+    released = await asking
+
+    assert [each.credential.name for each in released] == [GRANT, "second"]
+    assert services.outcomes() == ["issued", "issued"]
+    assert counted(services) == {("headers", "issued"): 2}
+
+
+async def test_of_several_none_is_obtained_if_one_is_not_allowed(services: Services) -> None:
+    """All are decided first."""
+    with pytest.raises(BrokerError, match='"nobody" is not configured'):
+        await issue_all(services, GRANT, "nobody")
+
+    assert (services.upstream.mints, services.outcomes()) == ([], [])
+    assert counted(services) == {("headers", "unknown-credential"): 1}
+
+
+async def test_of_several_one_failure_is_the_answer(services: Services) -> None:
+    services.upstream.failure = BrokerError(Kind.LOGIN_REQUIRED, "log in")
+    with pytest.raises(BrokerError, match="log in"):
+        await issue_all(services, GRANT, "second")
+    await until_async(lambda: len(services.outcomes()) == 2)
+
+    assert services.outcomes() == ["failed", "failed"]
+
+
 async def test_a_failure_is_recorded_and_who_lacks_a_login_is_remembered(
     services: Services,
 ) -> None:

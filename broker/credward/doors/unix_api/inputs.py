@@ -31,6 +31,7 @@ __all__ = [
     "read_folder_claim",
     "read_timeout",
     "read_token_request",
+    "read_token_requests",
     "text",
 ]
 
@@ -40,7 +41,9 @@ _FORMAT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _DIGEST = re.compile(r"[0-9a-f]{1,64}")
 _FLAG = re.compile(r"[a-z0-9-]{1,32}(=[A-Za-z0-9.:_\[\]-]{1,320})?")
 # What most callers send: only names of their variables, and numbers of a few digits.
-_PLAIN_PATH = re.compile(rb"/v1/credentials/[A-Za-z0-9._-]{1,64}/[a-z0-9-]{1,32}")
+_PLAIN_PATH = re.compile(
+    rb"/v1/credentials/[A-Za-z0-9._-]{1,64}(,[A-Za-z0-9._-]{1,64}){0,7}/[a-z0-9-]{1,32}"
+)
 _PLAIN_PAIR = re.compile(
     rb"(timeout|min_remaining|cache_ttl)=[0-9.]{1,19}"
     rb"|variables=([A-Za-z_]{1,64}(=[0-9]{1,12})?(,|$))*"
@@ -50,6 +53,8 @@ _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _LONGEST_LIFE = 366 * 86_400.0
 _LONGEST_WAIT = 900.0
 _LONGEST_TEXT = 2048
+# More headers than that fill no request.
+_MOST_NAMES = 8
 
 # A caller that sends nothing, not even "nothing is set", has not said where a token will go.
 _NO_CLAIMS = Claims(variables={}, base_url=None)
@@ -169,6 +174,19 @@ def read_token_request(
         mcp_server=_digest(query, "mcp_server"),
         other_than=_digest(query, "not"),
     )
+
+
+def read_token_requests(
+    names: str, format_name: str, query: Mapping[str, str], folder: Folder | None = None
+) -> list[TokenRequest]:
+    """Return what is asked for with several *names*, joined by commas: the same of each."""
+    found = names.split(",")
+    if len(found) > _MOST_NAMES:
+        raise BrokerError(
+            Kind.BAD_REQUEST, f"more than {_MOST_NAMES} credentials are named: name fewer"
+        )
+    first = read_token_request(found[0], format_name, query, folder)
+    return [replace(first, credential=check_name(each)) for each in found]
 
 
 def _bounded(base_url: str | None) -> str | None:

@@ -18,26 +18,28 @@ from credward import wire
 from credward.administering.daemon_service import DaemonService
 from credward.administering.manage_service import ManageService
 from credward.administering.status_service import StatusService
+from credward.clock import Clock
 from credward.doors.unix_api.inputs import (
     check_name,
     read_body,
     read_folder_claim,
     read_timeout,
     read_token_request,
+    read_token_requests,
 )
 from credward.doors.unix_api.manage_routes import MANAGE_ROUTES, ManageApi
 from credward.doors.unix_api.openapi import Call, Route, openapi_document
 from credward.doors.unix_api.problems import wants_text
-from credward.folder import FOLDER_HEADER, MEDIA_TYPE
-from credward.formats.registry import Shaped, ShapeRequest, check_format, shape
+from credward.doors.unix_api.token_answer import token_answer
+from credward.folder import MEDIA_TYPE
+from credward.formats.registry import check_format, check_merging
 from credward.http.messages import Handler, HttpRequest, HttpResponse, RefusedRequest
 from credward.issuing.asking import NOTHING
 from credward.issuing.issuer import Issuer, Report
 from credward.issuing.probing import Prober
 from credward.issuing.released import Released
 from credward.lifecycle.vocabulary import Reason
-from credward.policy.client_variables import VARIABLES_HEADER
-from credward.tokens import TokenRequest
+from credward.tokens import Folder, TokenRequest
 
 __all__ = ["ROUTES", "Services", "build_handler"]
 
@@ -55,6 +57,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     status: StatusService
     daemon: DaemonService
     manage: ManageService
+    clock: Clock
 
 
 def build_handler(services: Services, home: PurePath | None = None) -> Handler:
@@ -105,6 +108,8 @@ class _Api:
     def issue(
         self, http_request: HttpRequest, name: str, format_name: str
     ) -> HttpResponse | Awaitable[HttpResponse]:
+        if "," in name:
+            return self._issue_several(http_request, name, format_name)
         token_request = read_token_request(name, format_name, http_request.query)
         answer = self._issue(http_request, token_request)
         # Not refused: the target names what exists, and is no mistyped secret.
@@ -118,6 +123,8 @@ class _Api:
         self, http_request: HttpRequest, name: str, format_name: str
     ) -> HttpResponse | Awaitable[HttpResponse]:
         folder = read_folder_claim(http_request.body, http_request.headers, self._home)
+        if "," in name:
+            return self._issue_several(http_request, name, format_name, folder)
         token_request = read_token_request(name, format_name, http_request.query, folder)
         return self._issue(http_request, token_request)
 
@@ -128,13 +135,30 @@ class _Api:
         deadline = _deadline(token_request.timeout)
         answer = self.services.issuer.issue(http_request.peer, token_request, deadline)
         if isinstance(answer, Released):
-            return _token_response(answer, token_request)
+            return self._answer([answer], token_request)
         return self._issue_later(answer, token_request)
 
     async def _issue_later(
         self, answer: Awaitable[Released], token_request: TokenRequest
     ) -> HttpResponse:
-        return _token_response(await answer, token_request)
+        return self._answer([await answer], token_request)
+
+    async def _issue_several(
+        self,
+        http_request: HttpRequest,
+        names: str,
+        format_name: str,
+        folder: Folder | None = None,
+    ) -> HttpResponse:
+        """Answer with one body for all of *names*, or with the failure of one."""
+        token_requests = read_token_requests(names, format_name, http_request.query, folder)
+        check_merging(format_name)
+        deadline = _deadline(token_requests[0].timeout)
+        released = await self.services.issuer.issue_all(http_request.peer, token_requests, deadline)
+        return self._answer(released, token_requests[0])
+
+    def _answer(self, released: list[Released], token_request: TokenRequest) -> HttpResponse:
+        return token_answer(released, token_request, self.services.clock.now())
 
     async def refresh(self, http_request: HttpRequest, name: str, _: str) -> HttpResponse:
         seconds = read_timeout(http_request.query, _REFRESH_TIMEOUT)
@@ -228,46 +252,6 @@ class _Api:
         return HttpResponse(status=200, body=self._openapi)
 
 
-def _token_response(released: Released, token_request: TokenRequest) -> HttpResponse:
-    held = released.held
-    shaped = _shape(released, token_request.format)
-    headers = [
-        ("Credential", released.credential.name),
-        ("Token-Id", held.token_id),
-        ("Issued-At", str(int(held.issued_at))),
-        ("Cache-Control", "no-store"),
-    ]
-    if held.expires_at is not None:
-        headers.append(("Expires-At", str(int(held.expires_at))))
-    if released.short:
-        headers.append(("Lifetime-Short", "true"))
-    if token_request.folder is not None:
-        # An older daemon that knows nothing about folders would not say so.
-        headers.append((FOLDER_HEADER, "judged"))
-    if token_request.variables_told:
-        headers.append((VARIABLES_HEADER, "judged"))
-    return HttpResponse(
-        status=200,
-        body=shaped.body,
-        content_type=shaped.content_type,
-        headers=headers,
-        wipe=True,
-    )
-
-
-def _shape(released: Released, format_name: str) -> Shaped:
-    credential = released.credential
-    return shape(
-        format_name,
-        released.token(),
-        ShapeRequest(
-            credential=credential.name,
-            header=credential.header,
-            env_name=credential.env_name,
-        ),
-    )
-
-
 def _deadline(seconds: float) -> float:
     """Return when a caller that waits so long gives up, by the loop's clock."""
     return asyncio.get_running_loop().time() + seconds
@@ -297,7 +281,12 @@ ROUTES: tuple[Route, ...] = (
         answer=wire.StatusList,
         or_media="text/plain",
     ),
-    _route("GET /v1/credentials/{name}/{format}", _Api.issue, "A token in a format", **_ISSUE),
+    _route(
+        "GET /v1/credentials/{name}/{format}",
+        _Api.issue,
+        "A token in a format; for headers, several names joined by commas",
+        **_ISSUE,
+    ),
     _route(
         "POST /v1/credentials/{name}/{format}",
         _Api.issue_in_folder,

@@ -23,6 +23,7 @@ from credward.minting.driver import Answer
 from credward.minting.token_cache import Held
 from credward.settings.local import Settings
 from credward.tokens import Folder, SettingsFile, TokenRequest
+from fakes.clock import FakeClock
 from fakes.folder_body import encode
 from unit.http.doors import open_door, status_of
 
@@ -76,6 +77,9 @@ class Service:
             raise self.answer
         return self.answer if self.answer is not None else released()
 
+    async def issue_all(self, peer, token_requests, deadline):
+        return [self.issue(peer, each, deadline) for each in token_requests]
+
     async def refresh(self, peer, token_request, deadline):
         self.asked.append(token_request)
         self.seconds = deadline - asyncio.get_running_loop().time()
@@ -114,7 +118,14 @@ class Service:
 def handler(service: Any) -> Handler:
     """Return the handler with *service* behind everything."""
     return build_handler(
-        Services(issuer=service, prober=service, status=service, daemon=service, manage=service)
+        Services(
+            issuer=service,
+            prober=service,
+            status=service,
+            daemon=service,
+            manage=service,
+            clock=FakeClock(),
+        )
     )
 
 
@@ -294,7 +305,47 @@ def test_a_format_that_does_not_exist_is_asked_of_nobody(run):
     status, _, body = ask(run, service, "/v1/credentials/a/yaml")
 
     assert (status, service.asked) == (400, [])
-    assert b"one of env, headers, json, token" in body
+    assert b"one of aws-export, aws-process, env, gcp-executable, headers, json, token" in body
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_several_names_are_one_answer(run, folder):
+    """Each is asked for in the same way; they have a comma in between, as names have none."""
+    service = Service()
+    target = "/v1/credentials/a,-,c/headers?timeout=9&min_remaining=7"
+    how = {
+        "verb": "POST",
+        "body": encode([Record(kind="file", name=b"/x/.claude/settings.json", content=b"{}")]),
+        "headers": f"Content-Type: {MEDIA_TYPE}\r\n",
+    }
+    status, headers, body = ask(run, service, target, **(how if folder else {}))
+
+    assert (status, json.loads(body)) == (200, {"Authorization": "Bearer token"})
+    assert headers["credential"] == "gateway,gateway,gateway"
+    assert [each.credential for each in service.asked] == ["a", "-", "c"]
+    assert {(each.format, each.min_remaining) for each in service.asked} == {("headers", 7.0)}
+    assert all((each.folder is not None) == folder for each in service.asked)
+    assert ("credward-folder" in headers) == folder
+    assert 8 < service.seconds <= 9
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("a,b/token", b"is for one credential"),
+        ("a,b/yaml", b"no format"),
+        (f"{','.join('abcdefghi')}/headers", b"more than 8"),
+        ("a,/headers", b"not valid for a credential"),
+        ("a,../headers", b"not valid for a credential"),
+        ("a,b/jwks", b"not valid for a credential"),
+    ],
+)
+def test_several_where_one_is_meant_are_asked_of_nobody(run, target, words):
+    service = Service()
+    status, _, body = ask(run, service, f"/v1/credentials/{target}")
+
+    assert (status, service.asked) == (404 if b"valid" in words else 400, [])
+    assert words in body
 
 
 def test_a_token_that_has_no_such_shape_is_an_error(run):

@@ -15,7 +15,7 @@ import socket
 import ssl
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -123,6 +123,8 @@ class Google:
     may_impersonate: set[str] = field(default_factory=lambda: {AGENT, TARGET, "user", "pool", "vm"})
     refresh_token: str = REFRESH
     rotated: str | None = None
+    # Whether the pool takes a subject token.
+    takes: Callable[[str], bool] = SUBJECT.__eq__
     challenge: str | None = None
     # Before each answer (seconds).
     delay: float = 0.0
@@ -227,7 +229,7 @@ class Google:
             if "x-goog-cloud-target-resource" not in given or signed_for not in given:
                 return 400, {"error": "invalid_grant"}
             who = "pool"
-        elif given != SUBJECT:
+        elif not self.takes(given):
             return 400, {"error": "invalid_grant", "error_description": given}
         else:
             who = "pool"

@@ -35,8 +35,9 @@ __all__ = [
 DEFAULT_NAME = "-"
 # The format of a request that gets no token: a status, a refresh, what owners do.
 NOTHING = "-"
-# The formats that an agent asks for itself: apiKeyHelper, headersHelper, exec hooks.
-_OF_AGENTS = frozenset({"token", "headers", "json"})
+# The formats that an agent asks for itself: apiKeyHelper, headersHelper, exec hooks,
+# awsCredentialExport.
+_OF_AGENTS = frozenset({"token", "headers", "json", "aws-export"})
 # Claude Code keeps a helper's answer this long by default (as documented).
 _CLAUDE_CACHE_TTL = 300.0
 # Beyond the cache time: 30 s in which Claude Code asks again anyway, 600 s for one long turn.

@@ -321,11 +321,11 @@ def test_several_names_are_one_answer(run, folder):
     status, headers, body = ask(run, service, target, **(how if folder else {}))
 
     assert (status, json.loads(body)) == (200, {"Authorization": "Bearer token"})
-    assert headers["credential"] == "gateway,gateway,gateway"
+    assert headers["Credential"] == "gateway,gateway,gateway"
     assert [each.credential for each in service.asked] == ["a", "-", "c"]
     assert {(each.format, each.min_remaining) for each in service.asked} == {("headers", 7.0)}
     assert all((each.folder is not None) == folder for each in service.asked)
-    assert ("credward-folder" in headers) == folder
+    assert ("Credward-Folder" in headers) == folder
     assert 8 < service.seconds <= 9
 
 

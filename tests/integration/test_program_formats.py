@@ -76,7 +76,7 @@ def asked(by: str, format_name: str) -> str:
 
 
 def session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str) -> boto3.Session:
-    """Return one with the profile that docs/how-to/aws-profile.md writes."""
+    """Return one with the profile that docs/how-to/from-a-program.md writes."""
     config = tmp_path / "aws-config"
     config.write_text(f"[profile work]\ncredential_process = {command}\nregion = {REGION}\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
@@ -334,7 +334,7 @@ class Claude:
         return self
 
     def by_profile(self) -> Claude:
-        """Have a profile ask us, which is what docs/how-to/aws-profile.md recommends."""
+        """Have a profile ask us, which is what docs/how-to/from-a-program.md recommends."""
         config = self.folder / "aws-config"
         config.write_text(
             f"[profile work]\ncredential_process = {self.helper} --format aws-process given\n"
@@ -399,7 +399,7 @@ def test_g11_a_session_that_ended_early_is_replaced(
 def test_what_claude_code_shows_of_a_failure(
     start_daemon: DaemonFactory, program: MintProgram, tmp_path: Path
 ) -> None:
-    """Nothing of what a program says: if this changes, docs/how-to/aws-profile.md can say better."""
+    """Nothing of what a program says: if this changes, docs/how-to/from-a-program.md can say better."""
     program.set(exit=3)
     with Bedrock() as bedrock:
         daemon = start_daemon(keys(program))

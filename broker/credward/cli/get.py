@@ -28,8 +28,8 @@ _LEAST = 0.3
 
 @click.command(
     "get",
-    epilog="Examples: credward get gateway --format headers; "
-    "credward get bedrock --format aws-process",
+    epilog="\b\nExample: credward get gateway --format headers\n"
+    "         credward get bedrock --format aws-process",
 )
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=complete_credentials)
 @click.option(
@@ -38,7 +38,7 @@ _LEAST = 0.3
     default="token",
     show_default=True,
     shell_complete=complete_formats,
-    help="token|json|headers|env|aws-process|aws-export|gcp-executable",
+    help="token|json|headers|env, aws-process|aws-export, gcp-executable",
 )
 @click.option("--min-remaining", type=click.FloatRange(min=0), help="Seconds it must still last.")
 @click.option(

@@ -28,8 +28,8 @@ _LEAST = 0.3
 
 @click.command(
     "get",
-    epilog="\b\nExample: credward get gateway --format headers\n"
-    "         credward get bedrock --format aws-process",
+    epilog="Example: credward get gateway --format headers\n\n"
+    "Example: credward get bedrock --format aws-process",
 )
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=complete_credentials)
 @click.option(

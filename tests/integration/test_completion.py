@@ -42,6 +42,8 @@ LINES = {
     "credward get gate": "credward get gateway",
     "credward status gateway sea": "credward status gateway search",
     "credward get --format hea": "credward get --format headers",
+    "credward get --format gcp": "credward get --format gcp-executable",
+    "credward get --format headers gateway sea": "credward get --format headers gateway search",
     "credward add new --provider vau": "credward add new --provider vault",
     "credward login --method dev": "credward login --method device",
     "credward serve --log-level warn": "credward serve --log-level warning",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -25,7 +26,7 @@ import pytest
 from botocore.config import Config
 
 from fakes.bedrock import Bedrock
-from fakes.google_server import Google, external_account, serving
+from fakes.google_server import Google, serving
 from integration.claude_code import find_claude
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.endpoints import keys
@@ -44,6 +45,8 @@ BY = pytest.mark.parametrize(
     [pytest.param(name, marks=() if name == "helper" else pytest.mark.slow) for name in PROGRAMS],
 )
 LINE = 'credward: "given" '
+PAGE = ROOT / "docs/how-to/from-a-program.md"
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 Surround = Callable[[RunningDaemon], None]
 
 
@@ -72,13 +75,21 @@ def asked(by: str, format_name: str) -> str:
     return shlex.join([*PROGRAMS[by](), "--format", format_name, "given"])
 
 
+def example(word: str, format_name: str, command: str) -> str:
+    """Return the example of the page with *word* in it, and *command* in place of its helper."""
+    (text,) = [each for _, each in FENCE.findall(PAGE.read_text()) if word in each]
+    found = re.sub(rf"/usr/local/bin/credward-helper --format {format_name} [a-z]+", command, text)
+    assert found != text
+    return found
+
+
 # --- boto3 ------------------------------------------------------------------------------------
 
 
 def session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str) -> boto3.Session:
-    """Return one with the profile that docs/how-to/from-a-program.md writes."""
+    """Return one with the profile of the page."""
     config = tmp_path / "aws-config"
-    config.write_text(f"[profile work]\ncredential_process = {command}\nregion = {REGION}\n")
+    config.write_text(example("credential_process", "aws-process", command))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     return boto3.Session(profile_name="work")
@@ -179,9 +190,8 @@ def google_cloud() -> Iterator[Google]:
 def ask_google(google_cloud: Google, command: str, tmp_path: Path) -> Any:
     """Return credentials as an application gets them from the file of a workload identity pool."""
     file = tmp_path / "pool.json"
-    host = f"http://127.0.0.1:{google_cloud.port}/sts.googleapis.com"
-    source = {"executable": {"command": command, "timeout_millis": 30_000}}
-    file.write_text(json.dumps(external_account(source, token_url=f"{host}/v1/token")))
+    text = example("external_account", "gcp-executable", command)
+    file.write_text(text.replace("https://", f"http://127.0.0.1:{google_cloud.port}/"))
     found = google.auth.pluggable.Credentials.from_file(str(file))
     return found.with_scopes(["https://www.googleapis.com/auth/cloud-platform"])
 
@@ -329,16 +339,15 @@ class Claude:
     def exports(self, format_name: str) -> Claude:
         """Have `awsCredentialExport` ask us."""
         command = f"{self.helper} --format {format_name} given"
-        settings = json.dumps({"awsCredentialExport": command})
+        settings = example("awsCredentialExport", "aws-export", command)
         (self.folder / "settings.json").write_text(settings)
         return self
 
     def by_profile(self) -> Claude:
         """Have a profile ask us, which is what docs/how-to/from-a-program.md recommends."""
         config = self.folder / "aws-config"
-        config.write_text(
-            f"[profile work]\ncredential_process = {self.helper} --format aws-process given\n"
-        )
+        command = f"{self.helper} --format aws-process given"
+        config.write_text(example("credential_process", "aws-process", command))
         self.environ |= {"AWS_PROFILE": "work", "AWS_CONFIG_FILE": str(config)}
         return self
 

@@ -130,15 +130,17 @@ def test_keys_last_longer_than_their_clients_ask_early() -> None:
 
 def test_g11_an_agent_is_an_asker_in_the_shapes_that_it_asks_for_itself() -> None:
     """Not unattested, not from a tool, not in another shape, not a shell of one's own."""
-    shapes = [TokenRequest(credential="g", format=name) for name in ("token", "headers", "json")]
-    assert len({asker(shape, CLAUDE) for shape in shapes}) == 3
+    names = ("token", "headers", "json", "aws-export")
+    shapes = [TokenRequest(credential="g", format=name) for name in names]
+    assert len({asker(shape, CLAUDE) for shape in shapes}) == 4
     assert None not in {asker(shape, CLAUDE) for shape in shapes}
     for shape in shapes:
         assert asker(shape, SHELL) is None
         assert asker(shape, msgspec.structs.replace(CLAUDE, harness=None)) is None
         assert asker(shape, msgspec.structs.replace(CLAUDE, handle=None)) is None
         assert asker(msgspec.structs.replace(shape, in_tool=True), CLAUDE) is None
-    assert asker(TokenRequest(credential="g", format="env"), CLAUDE) is None
+    for name in ("env", "aws-process"):
+        assert asker(TokenRequest(credential="g", format=name), CLAUDE) is None
 
 
 def test_g11_each_mcp_server_of_an_agent_asks_for_itself() -> None:

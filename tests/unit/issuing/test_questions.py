@@ -182,6 +182,16 @@ def test_a_platform_wants_its_workspace(configured):
     assert (question.headers["anthropic-workspace-id"], question.present) == ("wrkspc_1", "api-key")
 
 
+def test_a_workspace_of_the_configuration_will_do(configured):
+    """Unless the client names another one."""
+    own = 'region = "us-east-1"\nderive = "claude-platform-key"\nworkspace_id = "wrkspc_2"\n'
+    credential = configured(KEYS + own)
+
+    assert question_for(credential, Probe()).headers["anthropic-workspace-id"] == "wrkspc_2"
+    asked = question_for(credential, Probe(workspace="wrkspc_1"))
+    assert asked.headers["anthropic-workspace-id"] == "wrkspc_1"
+
+
 def test_no_other_host_is_asked_for_keys_without_one(configured):
     """Only where their region leads."""
     credential = configured(KEYS + 'region = "us-east-1"\n')

@@ -61,6 +61,9 @@ def test_another_credential_is_seen_by_the_daemon():
         ({"profile": "../x"}, "name of a profile"),
         ({"profile": "x", "ant": "bin/ant"}, "absolute path"),
         ({"api_key": "sk-ant-api03-x"}, "written out"),
+        ({"api_key": {"env": "K"}, "workspace_id": "default"}, "begins with wrkspc_$"),
+        ({"api_key": {"env": "K"}, "workspace_id": "wrkspc_1\n"}, "begins with wrkspc_$"),
+        ({"profile": "work", "workspace_id": "wrkspc_1"}, "a Console login has its workspace"),
     ],
 )
 def test_nonsense_is_refused_with_what_to_write(words, complaint):
@@ -92,3 +95,21 @@ def test_a_workspace_is_named_or_left_out(workspace):
     settings = convert(**FEDERATION, identity="jwt", workspace_id=workspace)
 
     assert settings.workspace_id == workspace
+
+
+@pytest.mark.parametrize(
+    ("words", "headers"),
+    [
+        ({**FEDERATION, "identity": "jwt", "workspace_id": "wrkspc_1"}, {"anthropic-beta"}),
+        ({"profile": "work"}, {"anthropic-beta"}),
+        ({"api_key": {"env": "K"}}, set()),
+        ({"api_key": {"env": "K"}, "workspace_id": "wrkspc_1"}, {"anthropic-workspace-id"}),
+    ],
+)
+def test_what_the_api_wants_besides_the_token(words, headers):
+    """An access token is for one workspace already; a key may be for several."""
+    found = dict(convert(**words).meaning.headers)
+
+    assert set(found) == headers
+    assert found.get("anthropic-beta", "oauth-2025-04-20") == "oauth-2025-04-20"
+    assert found.get("anthropic-workspace-id", "wrkspc_1") == "wrkspc_1"

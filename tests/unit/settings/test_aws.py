@@ -86,6 +86,8 @@ def test_accepts_the_words_of_a_profile(words):
         ({**SOURCE, "derive": "ecr"}, "derive needs region"),
         ({"profile": "p", "derive": "bedrock-api-key"}, "derive needs region"),
         ({"profile": "p", "derive": "claude-platform-key"}, "derive needs region"),
+        ({"profile": "p", "workspace_id": "wrkspc_1"}, "only for derive = .claude-platform-key"),
+        ({"profile": "p", "workspace_id": "a b"}, "workspace_id is such as wrkspc_0123"),
         ({**SOURCE, "derive": "eks", "region": "eu-central-1"}, "cluster_name"),
         ({**SOURCE, "cluster_name": "prod"}, "cluster_name"),
         ({**SOURCE, "registry": "012345678901"}, "registry is only for"),

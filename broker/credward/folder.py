@@ -1,7 +1,7 @@
 """What a caller sends about its folder, as bytes: variables and files, raw.
 
 Only the format, which the helper also writes in C; `policy.claude_settings` reads the files, the
-helper (`folder.c`) and `cli.settings_files` find them.
+helper (`folder.c`) and `settings_files` find them.
 
 A body is a list of records:
 

@@ -1,83 +1,48 @@
 """What the environment and the folder of a caller say, read by a child that we do not wait for.
 
 A file system that does not answer may block a process so that no signal ends it, not even SIGKILL
-(FUSE, once its server has read the request), and a harness waits for us. `settings_files` searches
-the folder, `policy.client_variables` has the format of the report on the environment.
+(FUSE, once its server has read the request), and a harness waits for us. What is looked at, and
+what is said if nothing comes, is `credward.surroundings`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import select
 import signal
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import NoReturn
 
-from credward.cli.settings_files import find_settings
+from credward import surroundings
 from credward.clock import SystemClock
 from credward.errors import BrokerError, Kind
-from credward.folder import encode
-from credward.named_files import opened, read_all
-from credward.policy.client_variables import CERTIFICATES, told
 
 __all__ = ["folder_body", "report"]
 
 # How much longer the child lives than we wait for it (seconds).
 _GRACE = 1.0
-# Longer than all certificate authorities of a system together (bytes).
-_LONGEST_CERTIFICATES = 1024 * 1024
 
 
 def report(environ: Mapping[str, str], timeout: float) -> str:
-    """Return what *environ* says about where requests go, and through what.
-
-    *timeout*: of the whole request (seconds); half of what is left of it is for each file of
-    authorities that is named. Raise `timed-out` if its file system does not answer.
-    """
-    digests: dict[str, str] = {}
-    for name in CERTIFICATES:
-        path = environ.get(name)
-        if not path or path in digests:
-            continue
-        digest = _by_child(partial(_digest, path), timeout, f"the file in {name}")
-        if digest is None:
-            raise BrokerError(
-                Kind.TIMED_OUT,
-                f"the file system of the file in {name} did not answer in time: name another file",
-            )
-        digests[path] = digest.decode()
-        timeout /= 2
-    return told(environ, digests)
+    """Return the report on *environ*; *timeout*: of the whole request (seconds)."""
+    return surroundings.report(environ, timeout, _by_child)
 
 
 def folder_body(timeout: float) -> bytes:
-    """Return the body of a request from the working directory, empty if nothing is found.
-
-    *timeout*: of the whole request (seconds); half of it is for the search. Raise `timed-out` if a
-    file system does not answer, and `internal` if the search failed.
-    """
-    body = _by_child(_look, timeout, ".claude/settings.json in this folder")
-    if body is None:
-        raise BrokerError(
-            Kind.TIMED_OUT,
-            "the file system of this folder did not answer in time, so its .claude/settings.json "
-            "is unknown: run this in another folder",
-        )
-    return body
+    """Return the body of a request from the working directory; *timeout*: of the whole request."""
+    return surroundings.folder_body(timeout, _by_child)
 
 
-def _by_child(look: Callable[[], bytes], timeout: float, what: str) -> bytes | None:
-    """Return what *look* returns in a child, None if half of *timeout* is not enough (seconds)."""
+def _by_child(look: Callable[[], bytes], patience: float, what: str) -> bytes | None:
+    """Return what *look* returns in a child, None if *patience* is not enough (seconds)."""
     ours, its = os.pipe()
     child = os.fork()
     if child == 0:
-        _look_and_tell(look, its, timeout / 2 + _GRACE)
+        _look_and_tell(look, its, patience + _GRACE)
     os.close(its)
     try:
-        heard = _hear(ours, timeout / 2)
+        heard = _hear(ours, patience)
     finally:
         os.close(ours)
     if heard is None:
@@ -105,27 +70,6 @@ def _look_and_tell(look: Callable[[], bytes], pipe: int, lifetime: float) -> NoR
             found = found[os.write(0, found) :]
     finally:
         os._exit(0)
-
-
-def _look() -> bytes:
-    try:
-        start = os.getcwd()  # noqa: PTH109 - any bytes are a name
-    except FileNotFoundError:
-        return b""
-    except OSError:
-        start = ""
-    # Too long for us, maybe not for the agent; or not below our root.
-    return find_settings(start) if start.startswith("/") else encode("unreadable", ".")
-
-
-def _digest(path: str) -> bytes:
-    """Return the digest of a file, empty if it cannot be read."""
-    try:
-        with opened(path) as descriptor:
-            content = read_all(descriptor, _LONGEST_CERTIFICATES)
-    except OSError:
-        return b""
-    return hashlib.sha256(content).hexdigest().encode()
 
 
 def _hear(pipe: int, patience: float) -> bytes | None:

@@ -1,7 +1,7 @@
 """The settings files of Claude Code around a folder, passed on without reading their content.
 
 The same search as in the helper (`folder.c`), for Python; the daemon judges the content. It waits
-for file systems, for ever if they do not answer; therefore `surroundings` runs it in a child.
+for file systems, for ever if they do not answer; therefore `surroundings` has it run aside.
 """
 
 from __future__ import annotations

@@ -104,6 +104,7 @@ def command_line(report: Report, work: Path) -> None:
         daemon.ask_for("demo")
         programs = {
             nothing: [sys.executable, "-I", "-c", "pass"],
+            "python -I -c 'import credward'": [sys.executable, "-I", "-c", "import credward"],
             "credward get": [*credward, "get", "demo"],
             "credward status": [*credward, "status"],
         }

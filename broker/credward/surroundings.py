@@ -2,7 +2,7 @@
 
 `settings_files` searches the folder, `policy.client_variables` has the format of the report on the
 environment. A file system may not answer for ever, so the caller says how to look aside: in a child
-(`cli.surroundings`), for one.
+(`cli.surroundings`) or in a thread (`sdk.aside`).
 """
 
 from __future__ import annotations

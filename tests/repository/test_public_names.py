@@ -11,7 +11,14 @@ from repository.tree import BROKER, modules
 
 # What code outside this repository may build on: the package, and what a provider of somebody else's needs.
 FROZEN = {
-    "credward": ["__version__"],
+    "credward": [
+        "__version__",
+        "async_token_provider",
+        "aws_session",
+        "credentials",
+        "google_credentials",
+        "token_provider",
+    ],
     "credward.client": ["AuditLines", "Client"],
     "credward.errors": ["BrokerError", "Failure", "Kind", "Recovery", "Sent", "login_required"],
     "credward.tokens": [

@@ -1,7 +1,8 @@
-"""Helper, twin and `credward get` hand over the same of an environment, so the daemon decides alike."""
+"""Helper, twin, `credward get` and programs hand over the same of an environment, so the daemon decides alike."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+import credward
 from credward.doors.unix_api.inputs import read_token_request
+from credward.errors import BrokerError
 from credward.http.targets import read_target
 from credward.policy.client_variables import VARIABLES_HEADER
 from credward.policy.destinations import CLIENTS, VARIABLES
@@ -21,7 +24,7 @@ from transcripts.programs import program
 from waiting import PATIENCE
 
 JUDGED = answer(body=b"token-1\n", headers=[(VARIABLES_HEADER, "judged")])
-ASKERS = ("musl", "gcc-sanitized", "twin", "credward get")
+ASKERS = ("musl", "gcc-sanitized", "twin", "credward get", "python")
 API = "https://api.anthropic.com"
 
 # What is set, and where Claude Code would send a token then.
@@ -120,6 +123,8 @@ ENVIRONMENTS: dict[str, tuple[dict[str, str], str | None]] = {
 
 def question(asker: str, environment: dict[str, str], daemon: CannedDaemon) -> TokenRequest:
     """Return what a daemon takes from what this *asker* asks."""
+    if asker == "python":
+        return question_of_program(environment, daemon)
     command = program(asker)
     if command is None:
         pytest.skip(f"no compiler for {asker}")
@@ -139,6 +144,24 @@ def question(asker: str, environment: dict[str, str], daemon: CannedDaemon) -> T
     path, query = read_target(daemon.asked[-1].split(" ")[1].encode())
     _, name, shape = path.rsplit("/", 2)
     return replace(read_token_request(name, shape, query), timeout=4.0)
+
+
+def question_of_program(environment: dict[str, str], daemon: CannedDaemon) -> TokenRequest:
+    """Return the same of a program that imports credward, but for how long it keeps what it gets."""
+    with pytest.MonkeyPatch.context() as patch:
+        for each in tuple(os.environ):
+            patch.delenv(each)
+        for each, value in environment.items():
+            patch.setenv(each, value)
+        patch.chdir("/")
+        # It wants more than the daemon of these tests says.
+        with contextlib.suppress(BrokerError):
+            credward.token_provider("gateway")()
+    path, query = read_target(daemon.asked[-1].split(" ")[1].encode())
+    asked = {each: query[each] for each in query if each not in {"cache_ttl", "min_remaining"}}
+
+    assert path == "/v1/credentials/gateway/json"
+    return replace(read_token_request("gateway", "token", asked), timeout=4.0)
 
 
 @pytest.mark.parametrize(("environ", "address"), ENVIRONMENTS.values(), ids=ENVIRONMENTS)

@@ -33,6 +33,7 @@ class AnthropicServer:
     key: Any = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
     # Of another issuer, in place of our own key's.
     public_key: Any = None
+    audience: str | None = None
     generation: str = "current"
     needs_workspace: bool = False
     lifetime: int = 3600
@@ -82,6 +83,7 @@ class AnthropicServer:
                 body["assertion"],
                 self.public_key or self.key.public_key(),
                 algorithms=["ES256"],
+                audience=self.audience,
                 options={"require": ["exp", "iat", "sub"]},
                 leeway=30,
             )

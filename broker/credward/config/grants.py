@@ -19,6 +19,7 @@ from credward.config.words import Where
 from credward.guess import guess
 from credward.settings.grants import bound_to
 from credward.settings.meaning import meaning_of
+from credward.settings.references import PROOFS, references_in
 from credward.settings.registry import SETTINGS
 
 __all__ = [
@@ -151,8 +152,14 @@ def check_shared(credentials: Mapping[str, CredentialConfig], complaints: Compla
 
 
 def check_references(credentials: Mapping[str, CredentialConfig], complaints: Complaints) -> None:
-    """Report references to credentials that do not exist, and circles of references."""
+    """Report references to credentials that do not exist, circles, and proofs in a wrong place."""
     for name, each in credentials.items():
+        for key, reference in references_in(each.settings).items():
+            if reference.spiffe is not None and key not in PROOFS:
+                complaints.errors.append(
+                    f"{each.origin}: {key} is no place for a JWT-SVID, which is a proof for an "
+                    f"exchange: use it as {', '.join(sorted(PROOFS))} of a provider that has it"
+                )
         used = named_sources(each)
         for other in sorted(used - credentials.keys()):
             complaints.errors.append(

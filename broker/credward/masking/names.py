@@ -59,7 +59,7 @@ _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 # The members of a reference to a secret (`settings.references`), and of those of other tools.
 REFERENCES = frozenset(
     {"store", "env", "file", "command", "keychain", "credential", "service", "account"}
-    | {"keyring", "helper"}
+    | {"keyring", "helper", "spiffe", "audience"}
 )
 # Settings of ours that say which kind of secret is wanted, with the words for it.
 CHOICES = {

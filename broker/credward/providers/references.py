@@ -1,4 +1,4 @@
-"""Reads the secrets that settings refer to, as far as a worker can: files and programs.
+"""Reads the secrets that settings refer to, as far as a worker can: files, programs, identities.
 
 Variables of the daemon, the store, the keychain and other credentials are read by the daemon, which
 hands them over in `ProviderRequest.secrets`.
@@ -13,6 +13,7 @@ from credward.errors import BrokerError, Kind
 from credward.named_files import opened
 from credward.providers.exit_codes import refuse_failure
 from credward.providers.provider import Io, ProviderRequest
+from credward.providers.workload_api import fetch_jwt_svid
 from credward.settings.references import Reference
 from credward.tokens import Secret
 
@@ -45,6 +46,8 @@ def read_secret(
             result = io.run_command(command, timeout=timeout)
             refuse_failure(name, command[0], result)
             text = result.output.decode("utf-8", "replace")
+        case Reference(spiffe=str(address), audience=str(audience)):
+            text = fetch_jwt_svid(name, address, audience, timeout=timeout)
         case Reference():
             raise _misconfigured(
                 name, f"was not handed {reference.describe()}: start credward serve again"

@@ -70,6 +70,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # Strings reach `__post_init__`, whose message is better than "expected object".
     service_account_key: Reference | str | None = None
     external_account: dict[str, Any] | None = None
+    subject_token: Reference | str | None = None
     allow_executable: bool = False
     client_id: str | None = None
     client_secret: Reference | str | None = None
@@ -166,7 +167,7 @@ def _check_sources(settings: Settings) -> None:
     named = [name for name in names if getattr(settings, name) is not None]
     if len(named) > 1:
         raise ValueError(f"a credential has one source, not {' and '.join(named)}: keep one")
-    for secret in (settings.service_account_key, settings.client_secret):
+    for secret in (settings.service_account_key, settings.client_secret, settings.subject_token):
         if secret is not None:
             refuse_literal(secret)
     path = settings.credentials_file
@@ -183,6 +184,8 @@ def _check_sources(settings: Settings) -> None:
         _check_metadata_host(settings)
     if settings.external_account is not None:
         _check_external_account(settings.external_account)
+    if settings.subject_token is not None:
+        _check_subject_token(settings.external_account)
 
 
 def _check_metadata_host(settings: Settings) -> None:
@@ -212,6 +215,13 @@ def _check_external_account(info: dict[str, Any]) -> None:
             "external_account holds a secret written out: keep the JSON in a file of mode 0600 "
             "and name it in credentials_file"
         )
+
+
+def _check_subject_token(info: dict[str, Any] | None) -> None:
+    if info is None:
+        raise ValueError("subject_token needs external_account, which says what it is traded for")
+    if "credential_source" in info:
+        raise ValueError("subject_token and credential_source both say where it is: keep one")
 
 
 def _check_impersonation(settings: Settings) -> None:

@@ -14,6 +14,7 @@ from credward.settings.checks import check_program
 from credward.settings.subscriptions import refuse_place, refuse_program
 
 __all__ = [
+    "PROOFS",
     "Reference",
     "references_in",
     "refuse_literal",
@@ -22,6 +23,11 @@ __all__ = [
 _WAYS = (
     '{ store = "name" }, { env = "NAME" }, { file = "path" }, { command = ["op", "read", "…"] } '
     'or { keychain = { service = "…", account = "…" } }'
+)
+_UNIX = "unix://"
+# The settings, of any provider, that hold a JWT to be presented in an exchange.
+PROOFS = frozenset(
+    {"assertion", "client_assertion", "identity", "jwt", "subject_token", "web_identity_token"}
 )
 
 
@@ -32,10 +38,13 @@ class Keychain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     account: str
 
 
-class Reference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One place that holds a secret; exactly one of the fields is set.
+class Reference(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """One place that holds a secret; exactly one of the fields is set, but for *audience*.
 
-    *credential*: a token of another credential, minted for this use and never kept.
+    *credential*: a token of another credential, minted for this use and never kept. *spiffe*: the
+    Workload API at this address gives a JWT-SVID for *audience*, a proof for one of `PROOFS`.
     """
 
     store: str | None = None
@@ -44,9 +53,14 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     command: tuple[str, ...] | None = None
     keychain: Keychain | None = None
     credential: str | None = None
+    spiffe: str | None = None
+    audience: str | None = None
 
     def __post_init__(self) -> None:
         named = [field for field in self.__struct_fields__ if getattr(self, field) is not None]
+        if self.spiffe is not None or self.audience is not None:
+            self._check_spiffe()
+            named.remove("audience")
         if len(named) != 1:
             raise ValueError(f"a secret has exactly one source: {_WAYS}")
         if self.env is not None and not (self.env.isascii() and self.env.isidentifier()):
@@ -61,8 +75,8 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     @property
     def of_daemon(self) -> bool:
-        """Whether the daemon reads it; a worker reads files and programs."""
-        return self.file is None and self.command is None
+        """Whether the daemon reads it; a worker reads files and programs, and asks an agent."""
+        return self.file is None and self.command is None and self.spiffe is None
 
     def describe(self) -> str:
         """Return where the secret is, for messages; a command by its program alone."""
@@ -79,8 +93,23 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
                 return f'keychain item "{service}"'
             case Reference(credential=str(name)):
                 return f'credential "{name}"'
+            case Reference(spiffe=str(address)):
+                return f"the SPIFFE Workload API at {address.removeprefix(_UNIX)}"
             case _:
                 return "nowhere"
+
+    def _check_spiffe(self) -> None:
+        if self.spiffe is None or not self.audience:
+            raise ValueError(
+                'spiffe and audience go together: { spiffe = "unix:///run/spire/agent.sock", '
+                'audience = "…" }'
+            )
+        path = self.spiffe.removeprefix(_UNIX)
+        plain = path.isprintable() and not {"?", "#"} & set(path)
+        if path == self.spiffe or not path.startswith("/") or not plain:
+            raise ValueError(
+                "spiffe is a Workload API on this machine, such as unix:///run/spire/agent.sock"
+            )
 
 
 def refuse_literal(value: Reference | str) -> Reference:

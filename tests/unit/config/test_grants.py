@@ -214,3 +214,14 @@ def test_a_circle_is_told_by_all_in_it_and_nobody_else() -> None:
         'config.toml:b: "b" refers to itself, through a',
     ]
     assert references(a="a") == ['config.toml:a: "a" refers to itself, through a']
+
+
+def test_an_identity_is_a_proof_for_an_exchange_and_no_secret() -> None:
+    """Handed out as it is, it would be kept beyond its end."""
+    complaints = Complaints()
+    spiffe = Reference(spiffe="unix:///run/agent.sock", audience="x")
+    check_references({"a": credential("a", secret=spiffe)}, complaints)
+
+    (line,) = complaints.errors
+    assert line.startswith("config.toml:a: secret is no place for a JWT-SVID")
+    assert "use it as assertion, client_assertion, identity, jwt, " in line

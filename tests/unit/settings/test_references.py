@@ -31,6 +31,13 @@ def test_each_source_is_read():
         ({"command": []}, "a program and its arguments"),
         ({"command": ["./op"]}, "absolute path"),
         ({"fil": "/b"}, "unknown field `fil`"),
+        ({"spiffe": "unix:///run/agent.sock"}, "spiffe and audience go together"),
+        ({"audience": "a"}, "spiffe and audience go together"),
+        ({"spiffe": "unix:///run/agent.sock", "audience": ""}, "spiffe and audience go together"),
+        ({"spiffe": "tcp://127.0.0.1:80", "audience": "a"}, "a Workload API on this machine"),
+        ({"spiffe": "unix://run/agent.sock", "audience": "a"}, "a Workload API on this machine"),
+        ({"spiffe": "unix:///run/a?b", "audience": "a"}, "a Workload API on this machine"),
+        ({"spiffe": "unix:///a", "audience": "a", "env": "A"}, "exactly one source"),
     ],
 )
 def test_what_is_no_source_is_refused(words, complaint):
@@ -53,6 +60,13 @@ def test_a_description_names_the_place_and_no_arguments():
     assert Reference(env="KEY").describe() == "variable KEY"
     assert Reference(file="/run/key").describe() == "file /run/key"
     assert Reference(command=("op", "read", "op://x")).describe() == "program op"
+    spiffe = Reference(spiffe="unix:///run/agent.sock", audience="x")
+    assert spiffe.describe() == "the SPIFFE Workload API at /run/agent.sock"
+
+
+def test_a_later_way_changes_no_name() -> None:
+    """Names of grants are made of the words of references: those that are not there do not count."""
+    assert msgspec.to_builtins(Reference(env="KEY")) == {"env": "KEY"}
 
 
 def test_references_are_found_by_their_fields():
@@ -64,3 +78,4 @@ def test_references_are_found_by_their_fields():
     assert Reference(env="KEY").of_daemon
     assert Reference(credential="jwt").of_daemon
     assert not Reference(file="/k").of_daemon
+    assert not Reference(spiffe="unix:///a", audience="b").of_daemon

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from google.auth import aws, credentials, external_account_authorized_user, identity_pool
 from google.auth.exceptions import GoogleAuthError
+from google.auth.identity_pool import SubjectTokenSupplier
 from google.oauth2 import credentials as user_credentials
 from google.oauth2 import service_account
 
@@ -20,7 +21,15 @@ from credward.named_files import check_file
 from credward.providers.gcp.executable import ExecutableSupplier
 from credward.providers.provider import Io
 
-__all__ = ["CLOUD_PLATFORM", "TOKEN_URL", "Hop", "Identity", "make_identity", "make_user"]
+__all__ = [
+    "CLOUD_PLATFORM",
+    "TOKEN_URL",
+    "External",
+    "Hop",
+    "Identity",
+    "make_identity",
+    "make_user",
+]
 
 CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
 TOKEN_URL = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
@@ -38,6 +47,16 @@ class Hop(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: str | None = None
 
 
+class External(msgspec.Struct, frozen=True, kw_only=True):
+    """How the subject token of an external account may be had, besides what its JSON says.
+
+    *supplier* has it where the settings say, then the JSON does not.
+    """
+
+    allow_executable: bool
+    supplier: SubjectTokenSupplier | None = None
+
+
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """Who it is before anyone is impersonated, and the impersonations in their order."""
 
@@ -52,14 +71,14 @@ def make_identity(
     scopes: Sequence[str],
     *,
     io: Io,
-    allow_executable: bool,
+    external: External,
 ) -> Identity:
     """Return the identity that *info* describes, or raise `fix-configuration`.
 
     *scopes* empty: cloud-platform where scopes must be asked for.
     """
     try:
-        identity = _make(credential, info, scopes, io, allow_executable=allow_executable)
+        identity = _make(credential, info, scopes, io, external)
     except (GoogleAuthError, AttributeError, KeyError, TypeError, ValueError):
         # Outside of it, so that the error, which may quote a key, is not even its context.
         identity = None
@@ -93,8 +112,7 @@ def _make(
     info: Mapping[str, Any],
     scopes: Sequence[str],
     io: Io,
-    *,
-    allow_executable: bool,
+    external: External,
 ) -> Identity:
     needed = list(scopes) or [CLOUD_PLATFORM]
     source: credentials.Credentials
@@ -106,7 +124,7 @@ def _make(
         case "external_account_authorized_user":
             source = external_account_authorized_user.Credentials.from_info(info)
         case "external_account":
-            return _make_external(credential, info, needed, io, allow_executable=allow_executable)
+            return _make_external(credential, info, needed, io, external)
         case "impersonated_service_account":
             inner = _make(
                 credential,
@@ -114,7 +132,7 @@ def _make(
                 # Narrowed is what the account at the end gets.
                 (),
                 io,
-                allow_executable=allow_executable,
+                external,
             )
             hop = Hop(
                 principal=_principal(info["service_account_impersonation_url"]),
@@ -135,10 +153,9 @@ def _make_external(
     info: Mapping[str, Any],
     scopes: Sequence[str],
     io: Io,
-    *,
-    allow_executable: bool,
+    external: External,
 ) -> Identity:
-    """Workload identity federation (google.aip.dev/auth/4117): the four kinds of source."""
+    """Workload identity federation (google.aip.dev/auth/4117): its four kinds of source, ours."""
     hops: tuple[Hop, ...] = ()
     plain = dict(info)
     if (url := plain.pop("service_account_impersonation_url", None)) is not None:
@@ -146,10 +163,14 @@ def _make_external(
         lifetime = options.get("token_lifetime_seconds")
         hops = (Hop(principal=_principal(url), lifetime=lifetime, endpoint=url),)
     source: credentials.Credentials
-    if info.get("subject_token_type") == _AWS:
+    if external.supplier is not None:
+        source = identity_pool.Credentials.from_info(
+            plain, scopes=scopes, subject_token_supplier=external.supplier
+        )
+    elif info.get("subject_token_type") == _AWS:
         source = aws.Credentials.from_info(plain, scopes=scopes)
     elif "executable" in info["credential_source"]:
-        if not allow_executable:
+        if not external.allow_executable:
             raise _misconfigured(
                 credential,
                 "would run the program of its external account: set allow_executable = true if "

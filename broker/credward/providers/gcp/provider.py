@@ -10,6 +10,7 @@ from credward.errors import BrokerError, Kind, login_required
 from credward.providers.gcp import login
 from credward.providers.gcp.credentials import (
     CLOUD_PLATFORM,
+    External,
     Hop,
     Identity,
     make_identity,
@@ -18,6 +19,7 @@ from credward.providers.gcp.credentials import (
 from credward.providers.gcp.metadata import MetadataCredentials
 from credward.providers.gcp.request import GoogleRequest
 from credward.providers.gcp.sources import login_command, read_info
+from credward.providers.gcp.subject import SecretSupplier
 from credward.providers.gcp.tokens import mint_access_token, mint_id_token
 from credward.providers.provider import Grant, Io, LoginIo, LoginMethod, ProviderRequest
 from credward.providers.references import read_secret
@@ -101,7 +103,14 @@ def _identity(
                 # A user's login has scopes of its own, which an impersonation does not narrow.
                 () if settings.impersonate_service_account else scopes,
                 io=io,
-                allow_executable=settings.allow_executable,
+                external=External(
+                    allow_executable=settings.allow_executable,
+                    supplier=(
+                        None
+                        if settings.subject_token is None
+                        else SecretSupplier(token_request, io, timeout=settings.timeout)
+                    ),
+                ),
             )
     if settings.impersonate_service_account is None:
         return identity

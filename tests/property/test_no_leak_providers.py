@@ -145,6 +145,15 @@ SAMPLES: Mapping[str, Sequence[dict[str, Any]]] = {
             "impersonate_service_account": "a@p.iam.gserviceaccount.com",
         },
         {"source": "metadata"},
+        {
+            "external_account": {
+                "type": "external_account",
+                "audience": "pool",
+                "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+                "token_url": "https://sts.googleapis.com/v1/token",
+            },
+            "subject_token": REF,
+        },
     ],
     "local": [{}, {"claims": {"role": "agent"}}],
     "oauth": [

@@ -75,7 +75,7 @@ class Spire:
         """Return why it cannot run here, None where it can."""
         for name in ("spire-server", "spire-agent"):
             if not os.access(_program(name), os.X_OK):
-                return f"no SPIRE at {_program(name)} (go install, or CREDWARD_SPIRE)"
+                return f"no SPIRE at {_program(name)} (go install)"
         return None
 
     def __enter__(self) -> Self:
@@ -147,6 +147,4 @@ class Spire:
 
 
 def _program(name: str) -> Path:
-    known = os.environ.get("CREDWARD_SPIRE")
-    folder = Path(os.environ.get("HOME", "/")) / ".cache/credward-tests/spire"
-    return (Path(known) if known else folder) / name
+    return Path(os.environ.get("HOME", "/")) / ".cache/credward-tests/spire" / name

@@ -579,6 +579,23 @@ def test_an_error_reaches_the_user_of_each_sdk(started: RunningDaemon) -> None:
         client.messages.create(**ASKED)
 
 
+def test_a_program_asks_the_endpoint_that_is_named(
+    start_daemon: DaemonFactory,
+    program: MintProgram,
+    inside: Callable[[RunningDaemon], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In a container that has no socket, as the helper does there."""
+    daemon = start_daemon(program.block("given") + block("http", "given"))
+    inside(daemon)
+    endpoint = endpoints(daemon)["http"]
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/nonexistent")
+    monkeypatch.setenv("CREDWARD_URL", f"http://127.0.0.1:{endpoint['port']}")
+    monkeypatch.setenv("CREDWARD_TOKEN_FILE", endpoint["token_file"])
+
+    assert credward.token_provider("given")() == "opaque-1"
+
+
 def test_a_program_starts_the_daemon_by_the_helpers_rules(
     started: RunningDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:

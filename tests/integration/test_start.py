@@ -171,6 +171,27 @@ def test_get_starts_the_daemon_and_reload_needs_no_restart(owner: Account) -> No
     assert owner.cli("serve", "--detach").returncode == 73
 
 
+def test_s1_a_program_in_python_has_it_started_alike(owner: Account, repo: Path) -> None:
+    """By the same rules: the owner's configuration is in force, and one is enough for all its threads."""
+    said = {name: value.format(repo=repo) for name, value in CHANNELS["all of them"].items()}
+    code = """
+        import credward, threading
+        provider = credward.token_provider("gateway")
+        asking = [threading.Thread(target=lambda: print(provider())) for _ in range(4)]
+        [each.start() for each in asking]
+        [each.join() for each in asking]
+    """
+    python = (sys.executable, "-I", "-c", textwrap.dedent(code))
+    forbidden = owner.run(*python, **said, CREDWARD_NO_START="1")
+    assert "CREDWARD_NO_START forbids to start it" in forbidden.stderr
+    assert owner.daemons() == []
+    done = owner.run(*python, **said)
+
+    assert done.stdout == "the-owners-token\n" * 4, done.stderr
+    assert written(repo) == ""
+    assert len(owner.daemons()) == 1
+
+
 def test_start_says_where_the_daemon_listens(owner: Account) -> None:
     """The one that it started, and the one that it finds; one word more is a mistake."""
     started, found = owner.cli("start"), owner.cli("start")

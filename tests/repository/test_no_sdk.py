@@ -13,7 +13,7 @@ from repository.tree import BROKER
 
 FORBIDDEN = [
     "boto3", "botocore", "msal", "google.auth", "hvac", "keyring", "oauthlib",
-    "requests", "urllib3", "jwt", "credward.workers.main", "credward.providers.command",
+    "requests", "urllib3", "jwt", "grpc", "spiffe", "credward.workers.main", "credward.providers.command",
 ]  # fmt: skip
 
 

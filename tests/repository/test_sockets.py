@@ -46,13 +46,13 @@ def test_only_the_listed_files_dial_by_themselves() -> None:
 
 
 def test_the_one_transport_is_in_the_workers() -> None:
-    """No module but those of the providers names urllib3 or requests."""
+    """No module but those of the providers names urllib3 or requests, or what speaks to an agent of SPIFFE."""
     importers = {
         str(path.relative_to(BROKER))
         for path in modules()
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         for name in _imported(node)
-        if name.partition(".")[0] in {"urllib3", "requests", "httpx", "aiohttp"}
+        if name.partition(".")[0] in {"urllib3", "requests", "httpx", "aiohttp", "grpc", "spiffe"}
     }
 
     assert {name for name in importers if not name.startswith("providers/")} == set()

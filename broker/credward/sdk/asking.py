@@ -12,7 +12,7 @@ import msgspec
 
 from credward.clock import SystemClock
 from credward.errors import BrokerError, Kind
-from credward.formats.shape import ShapeRequest, one_line_secret
+from credward.formats.shape import one_line_secret
 from credward.paths import environment
 from credward.sdk.aside import by_thread
 from credward.starting.reach import reach
@@ -65,7 +65,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
                 f'"{self.credential}" has AWS keys and no single token: '
                 f'use credward.aws_session("{self.credential}")',
             )
-        return one_line_secret(self.token, ShapeRequest(credential=self.credential), "token")
+        return one_line_secret(self.token, self.credential, "token")
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,6 +18,8 @@ _VERSIONED = re.compile(r"(python|pypy|ruby|perl|node|lua)[0-9.]+")
 # Node.js names its process after a thread.
 _THREADS = {"node-MainThread": "node", "MainThread": "node"}
 _SHELL = "a shell"
+# Which programs read it, nobody knows.
+_FILE = "a file"
 
 
 class Asker(NamedTuple):
@@ -32,6 +34,8 @@ def asker_of(caller: Caller) -> Asker:
 
     A command that somebody types asks for its shell, whose terminal says nothing.
     """
+    if caller.is_daemon:
+        return Asker(_FILE, None)
     agent = caller.agent
     above = None if agent is None else Ancestor(agent.pid, agent.start_time)
     itself = _itself(caller)

@@ -11,7 +11,7 @@ import msgspec
 
 __all__ = ["Ancestor", "Caller", "Executable", "Handle", "Process"]
 
-Handle = Literal["peerpidfd", "pidfd_open", "socket_inode"]
+Handle = Literal["peerpidfd", "pidfd_open", "socket_inode", "self"]
 
 
 class Executable(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,9 +48,9 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     None when there is none; *ancestry_complete* is False when the walk was cut short; then a
     harness cannot be ruled out. *relay* is the name of a program that passes on requests of others
     (`ssh`, `socat`), *attestable* whether this system can attest a program at all. *ancestors* are
-    those that were seen, the parent first. *door* names the endpoint it came through, None for the
-    daemon's own socket; *limited_to* are the credentials that it may ask for there, None: policy
-    alone decides. *session* is the agent run it belongs to.
+    those that were seen, the parent first. *door* names the endpoint it came through (None: the
+    daemon's own socket; `file`: the daemon itself asks for a file); *limited_to* are the credentials
+    that it may ask for there, None: policy alone decides. *session* is the agent run it belongs to.
     """
 
     uid: int
@@ -69,6 +69,11 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     door: str | None = None
     limited_to: tuple[str, ...] | None = None
     session: str | None = None
+
+    @property
+    def is_daemon(self) -> bool:
+        """Whether the daemon asks itself, for its owner."""
+        return self.handle == "self"
 
     @property
     def attested(self) -> bool:

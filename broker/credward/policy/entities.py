@@ -25,6 +25,7 @@ class CallerFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """The attributes of a caller that policies can read, apart from its pid; None: absent."""
 
     uid: int
+    door: str
     is_owner: bool
     is_listed: bool
     attestable: bool
@@ -36,7 +37,6 @@ class CallerFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     agent: str | None = None
     harness: str | None = None
     relay: str | None = None
-    door: str | None = None
 
 
 def caller_facts(caller: Caller, *, owner_uid: int, allow_uids: frozenset[int]) -> CallerFacts:
@@ -44,6 +44,8 @@ def caller_facts(caller: Caller, *, owner_uid: int, allow_uids: frozenset[int]) 
     path = None if caller.executable is None else caller.executable.path
     return CallerFacts(
         uid=caller.uid,
+        # Without the port, which changes.
+        door=(caller.door or "socket").partition(":")[0],
         gid=caller.gid,
         is_owner=caller.uid == owner_uid,
         is_listed=caller.uid in allow_uids,
@@ -55,8 +57,6 @@ def caller_facts(caller: Caller, *, owner_uid: int, allow_uids: frozenset[int]) 
         agent=None if caller.agent is None else caller.agent.name,
         harness=caller.harness,
         relay=caller.relay,
-        # Without its port.
-        door=None if caller.door is None else caller.door.partition(":")[0],
     )
 
 

@@ -13,6 +13,7 @@ def test_absent_facts_are_absent_attributes() -> None:
     assert msgspec.to_builtins(facts) == {
         "uid": 7,
         "gid": 8,
+        "door": "socket",
         "is_owner": False,
         "is_listed": True,
         "attestable": True,
@@ -33,12 +34,14 @@ def test_established_facts_are_there_and_the_pid_is_not() -> None:
         harness="claude",
         relay="ssh",
         ancestry_complete=True,
+        door="gce:9911",
     )
     facts = msgspec.to_builtins(caller_facts(caller, owner_uid=1, allow_uids=frozenset()))
 
     assert (facts["executable"], facts["program"]) == ("/usr/bin/curl", "curl")
     assert (facts["agent"], facts["harness"], facts["attested"]) == ("make", "claude", True)
     assert facts["relay"] == "ssh"
+    assert facts["door"] == "gce"
     assert 99 not in facts.values()
 
 

@@ -17,7 +17,7 @@ from credward.config.sources import files_behind
 from credward.daemon.build_kept import Place
 from credward.grants.kept import Kept
 from credward.lifecycle.vocabulary import TokenKey
-from credward.minting.driver import Driver, Mint, MintedBody, Owner, Wakeups
+from credward.minting.driver import Driver, Listeners, Mint, MintedBody, Wakeups
 from credward.minting.minted import Minted
 from credward.minting.minting import Minting
 from credward.minting.persisted_tokens import PersistedTokens
@@ -30,9 +30,9 @@ __all__ = ["Told", "build_minted"]
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """Hear results of mints: *owner* of needed logins, *login_found* of a login of another tool."""
+    """Hear results of mints: the *listeners*, *login_found* of a login of another tool."""
 
-    owner: Owner
+    listeners: Listeners
     login_found: Callable[[str], None]
 
 
@@ -70,8 +70,7 @@ def build_minted(
         cache=tokens,
         wakeups=wakeups,
         spawn=spawn,
-        owner=told.owner,
-        scrub=kept.scrub,
+        listeners=msgspec.structs.replace(told.listeners, scrub=kept.scrub),
     )
     return Minted(minting=minting, secrets=secrets, driver=driver, tokens=tokens, files=files)
 

@@ -188,7 +188,8 @@ class KeyRecord(msgspec.Struct, kw_only=True):
         if self.current is None:
             return max(self.retry_at, self.look_again_at)
         since = now - schedule.demand_ends_in(self.plan.idle_after, self.life)
-        need = schedule.need(self.needs.largest(since), self.life)
+        wish = max(self.needs.largest(since), self.plan.least)
+        need = schedule.need(wish, self.life)
         due = schedule.refresh_at(self.current.ends_at, self.life, need, self.jitter)
         return max(due, self.may_mint_at())
 

@@ -95,7 +95,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     False, another tool keeps the login, and only a try shows that it is there. *upstream* names the
     server to ask; a failing one is probed once for all that share the name. *remedy* is what to do
     if the source gives a refused token again. *idle_after* None: two lifetimes, at least an hour.
-    *always*: minted as soon as it is configured, and refreshed even if nobody asks.
+    *always*: minted as soon as it is configured, and refreshed even if nobody asks. *least*: the
+    remaining life that counts as wanted all the time, in seconds, without a request.
     """
 
     credential: str
@@ -106,6 +107,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     upstream: str = ""
     remedy: str = ""
     always: bool = False
+    least: float = 0.0
     idle_after: float | None = None
 
 

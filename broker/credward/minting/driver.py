@@ -47,7 +47,7 @@ from credward.lifecycle.vocabulary import (
 from credward.minting.token_cache import Held, TokenCache, TokenFacts
 from credward.tokens import TokenKind
 
-__all__ = ["Answer", "Driver", "Mint", "MintedBody", "Owner", "Wakeups"]
+__all__ = ["Answer", "Driver", "Listeners", "Mint", "MintedBody", "Owner", "Wakeups"]
 
 _log = logging.getLogger(__name__)
 
@@ -99,11 +99,32 @@ class Owner(Protocol):
         ...
 
 
+def _nothing(*_: object) -> None:
+    """For nobody."""
+
+
+class Listeners(msgspec.Struct, frozen=True, kw_only=True):
+    """Hear what happens, each at once and without waiting.
+
+    *owner* hears of needed logins. *changed* hears the name of a credential whose token came, went,
+    or could not be minted; *withdrawn* that no earlier token of it may be used, not even one that
+    an earlier run of the daemon handed out. *scrub*: a token was dropped from memory.
+    """
+
+    owner: Owner | None = None
+    changed: Callable[[str], None] = _nothing
+    withdrawn: Callable[[str], None] = _nothing
+    scrub: Callable[[], None] = _nothing
+
+
 class Answer(msgspec.Struct, frozen=True):
     """A token that may be handed out now. *short*: it lasts less long than asked."""
 
     held: Held
     short: bool
+
+
+_NO_LISTENERS = Listeners()
 
 
 class Driver:
@@ -117,14 +138,12 @@ class Driver:
         cache: TokenCache,
         wakeups: Wakeups,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
-        owner: Owner | None = None,
-        scrub: Callable[[], None] = lambda: None,
+        listeners: Listeners = _NO_LISTENERS,
     ) -> None:
         self._clock = clock
         self._mint = mint
         self._cache = cache
-        self._owner = owner
-        self._scrub = scrub
+        self._listeners = listeners
         self._spawn = spawn
         self._lifecycle = Lifecycle()
         self._plans: dict[str, Plan] = {}
@@ -187,6 +206,10 @@ class Driver:
             None,
         )
 
+    def held(self, key: TokenKey) -> TokenFacts | None:
+        """Return what is known of the token of *key*, None if there is none."""
+        return next((held for each, held in self._cache.all() if each == key), None)
+
     def reject(
         self, credential: str, token_id: str, reason: Reason, until: float | None = None
     ) -> None:
@@ -203,10 +226,14 @@ class Driver:
         *drop*: older tokens are no longer handed out. *same_secret*: reports on it stay.
         """
         self._handle(GrantCleared(grant=grant, drop=drop, same_secret=same_secret))
+        if drop:
+            self._withdraw(grant)
 
     def grant_parked(self, grant: str, failure: Failure, *, drop: bool = False) -> None:
         """Note that the grant waits for a human; *drop*: its tokens are no longer handed out."""
         self._handle(GrantParked(grant=grant, failure=failure, drop=drop))
+        if drop:
+            self._withdraw(grant)
 
     def restore(self) -> None:
         """Take the tokens that an earlier run of the daemon left."""
@@ -222,20 +249,32 @@ class Driver:
                     jitter=self._jitter(),
                 )
             )
+            self._listeners.changed(key.credential)
 
     def drop_all(self, failure: Failure) -> None:
         """Forget every token and every running mint: callers that wait get *failure*."""
         self._handle(TokensDropped(failure=failure))
+        for name in self._plans:
+            self._listeners.withdrawn(name)
 
     def store_opened(self) -> None:
         """Note that the store can be read."""
         self._handle(StoreOpened())
+        # What it kept back may be handed out now.
+        for name in self._plans:
+            self._listeners.changed(name)
 
     def drop(self, credential: str) -> None:
         """Forget the tokens of one credential, its failures, and its running mint."""
         others = (each for each in self._plans.values() if each.credential != credential)
         self._handle(Configured(plans=tuple(others)))
         self._configured()
+        self._listeners.withdrawn(credential)
+
+    def _withdraw(self, grant: str) -> None:
+        for plan in self._plans.values():
+            if plan.grant == grant:
+                self._listeners.withdrawn(plan.credential)
 
     def _configured(self) -> None:
         self._handle(Configured(plans=tuple(self._plans.values())))
@@ -306,11 +345,12 @@ class Driver:
                 self._spawn(self._fly(key, flight))
             case Drop(key=key, token_id=token_id):
                 self._cache.drop(key, token_id)
-                self._scrub()
+                self._listeners.scrub()
+                self._listeners.changed(key.credential)
             case Park(grant=grant, failure=failure):
                 _log.warning("grant %s is parked: %s", grant, failure.message)
-                if self._owner is not None:
-                    self._owner.login_needed(grant)
+                if self._listeners.owner is not None:
+                    self._listeners.owner.login_needed(grant)
             case _:
                 assert_never(command)
 
@@ -354,12 +394,15 @@ class Driver:
                 jitter=self._jitter(),
             )
         )
-        if self._owner is not None and (plan := self._plans.get(key.credential)) is not None:
-            self._owner.login_given(plan.grant)
+        owner, plan = self._listeners.owner, self._plans.get(key.credential)
+        if owner is not None and plan is not None:
+            owner.login_given(plan.grant)
+        self._listeners.changed(key.credential)
 
     def _fail(self, key: TokenKey, flight: int, failure: Failure) -> None:
         _log.warning("%s could not be minted: %s", key.credential, failure.message)
         self._handle(MintFailed(key=key, flight=flight, failure=failure, jitter=self._jitter()))
+        self._listeners.changed(key.credential)
 
     def _set_wakeup(self, now: float) -> None:
         wake_at = self._lifecycle.wake_at()

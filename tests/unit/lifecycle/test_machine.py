@@ -1333,6 +1333,32 @@ def test_a_rotating_grant_mints_one_at_a_time() -> None:
     assert bench.mint(2, key=other, token="t2") == [Serve(2, other, "t2")]
 
 
+@pytest.mark.parametrize(
+    ("least", "left"), [(0.0, 900.0), (300.0, 900.0), (1200.0, 1200.0), (math.inf, 1800.0)]
+)
+def test_a_standing_wish_is_a_pace_without_any_request(least: float, left: float) -> None:
+    """But never faster than half the life, as for a caller's wish."""
+    bench = Bench(Plan(credential="a", epoch="e", grant="a", always=True, least=least))
+    (start,) = bench.wake(0)
+    assert isinstance(start, StartMint)
+    bench.handle(
+        Minted(
+            key=KEY,
+            flight=start.flight,
+            token_id="1",
+            issued_at=NOW,
+            expires_at=NOW + 3600,
+            jitter=0.0,
+        ),
+        0,
+    )
+    due = 3600 - left
+
+    assert bench.machine.wake_at() == NOW + due
+    assert bench.wake(due - 1) == []
+    assert kinds(bench.wake(due)) == ["StartMint"]
+
+
 def test_kept_credentials_are_minted_without_being_asked() -> None:
     """Keep = "always": at the first wake-up, and on and on."""
     bench = Bench(Plan(credential="a", epoch="e", grant="a", always=True))

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from credward.errors import BrokerError, Failure, Kind
-from credward.lifecycle.vocabulary import Plan, State, TokenKey
-from credward.minting.driver import Answer, Driver
+from credward.lifecycle.vocabulary import Plan, Reason, State, TokenKey
+from credward.minting.driver import Answer, Driver, Listeners
 from credward.minting.sealer import Sealer
 from credward.minting.token_cache import MemoryTokens
 from fakes.clock import FakeClock
@@ -26,12 +26,15 @@ class Bench:
         self.upstream = FakeUpstream(self.clock)
         self.wakeups = FakeWakeups()
         self.tokens = MemoryTokens(Sealer())
+        self.changed: list[str] = []
+        self.withdrawn: list[str] = []
         self.driver = Driver(
             clock=self.clock,
             mint=self.upstream.mint,
             cache=self.tokens,
             wakeups=self.wakeups,
             spawn=tasks.create_task,
+            listeners=Listeners(changed=self.changed.append, withdrawn=self.withdrawn.append),
         )
         self.driver.configure([Plan(credential="gateway", epoch="e1", grant="gateway")])
 
@@ -240,3 +243,37 @@ async def test_g9_a_late_mint_of_the_token_that_is_held_takes_nothing_away(
     assert isinstance(after, Answer)
     assert after.held == held
     assert len(bench.tokens) == 1
+
+
+async def test_who_listens_hears_of_each_token_that_comes_or_goes(bench: Bench) -> None:
+    """And of a mint that failed; serving changes nothing."""
+    await bench.token()
+    assert bench.changed == ["gateway"]
+    await bench.token()
+    assert bench.changed == ["gateway"]
+    bench.upstream.failure = BrokerError(Kind.PROVIDER_UNREACHABLE, "down")
+    # A forced mint that fails serves the old token.
+    answer = bench.driver.force(KEY)
+    assert isinstance(answer, asyncio.Future)
+    await answer
+    assert bench.changed == ["gateway"] * 2
+    held = bench.driver.held(KEY)
+    assert held is not None
+    bench.driver.reject("gateway", held.token_id, Reason.UNAUTHORIZED)
+    assert bench.changed[2:3] == ["gateway"]
+    assert bench.driver.held(KEY) is None
+    assert bench.withdrawn == []
+
+
+async def test_who_listens_hears_that_no_earlier_token_may_be_used(bench: Bench) -> None:
+    """At a lock, a logout, another account: also of tokens that this run never had."""
+    locked = Failure.of(Kind.STORE_LOCKED, "locked")
+    bench.driver.grant_parked("gateway", locked)
+    assert bench.withdrawn == []
+    bench.driver.grant_parked("gateway", locked, drop=True)
+    bench.driver.grant_given("gateway", drop=True)
+    bench.driver.drop_all(locked)
+    bench.driver.drop("gateway")
+    assert bench.withdrawn == ["gateway"] * 4
+    bench.driver.store_opened()
+    assert bench.changed == ["gateway"]

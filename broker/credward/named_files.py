@@ -24,6 +24,7 @@ __all__ = [
     "read_text",
     "replace_file",
     "sync_directory",
+    "sync_opened_directory",
 ]
 
 # Much longer than any configuration, policy or record of ours (bytes).
@@ -39,18 +40,23 @@ _KINDS = (
 
 
 def open_file(
-    path: str | os.PathLike[str], flags: int = os.O_RDONLY, *, follow: bool = True
+    path: str | os.PathLike[str],
+    flags: int = os.O_RDONLY,
+    *,
+    follow: bool = True,
+    folder: int | None = None,
 ) -> int:
     """Return a descriptor of the regular file *path*, which children do not inherit.
 
-    A new file has mode 0600. Raise `OSError` for anything else, with the kind in `strerror`;
+    *folder* is the descriptor of the folder that *path* is in, if it is a name only. A new file has
+    mode 0600. Raise `OSError` for anything else, with the kind in `strerror`;
     without *follow* also for a symbolic link (ELOOP, as in open(2)).
     """
     flags |= os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
     # Check before the open, because opening some devices has effects.
     with contextlib.suppress(FileNotFoundError):
-        _refuse(Path(path).stat(follow_symlinks=follow), path)
-    descriptor = os.open(path, flags, 0o600)
+        _refuse(os.stat(path, dir_fd=folder, follow_symlinks=follow), path)
+    descriptor = os.open(path, flags, 0o600, dir_fd=folder)
     try:
         # And after it, because it may have been replaced in between.
         _refuse(os.fstat(descriptor), path)
@@ -153,14 +159,20 @@ def sync_directory(directory: Path) -> None:
     """Make the names of the files in *directory* durable; raise `OSError`."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        sync_opened_directory(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_opened_directory(descriptor: int) -> None:
+    """Make the names of the files in an open directory durable; raise `OSError`."""
+    try:
         os.fsync(descriptor)
     except OSError as error:
         # Some network and FUSE file systems cannot sync directories; nothing more can be done
         # there.
         if error.errno != errno.EINVAL:
             raise
-    finally:
-        os.close(descriptor)
 
 
 def _refuse(found: os.stat_result, path: str | os.PathLike[str]) -> None:

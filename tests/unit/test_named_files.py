@@ -113,3 +113,23 @@ def test_a_replacement_is_whole_or_not_there(short, monkeypatch):
         replace_file(short / "x", b"newer")
     assert [each.name for each in short.iterdir()] == ["x"]
     assert (short / "x").read_bytes() == b"new"
+
+
+def test_a_name_in_an_open_folder_is_opened_there(tmp_path):
+    """Whatever is at its path by now; a link is refused as elsewhere."""
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (inner / "file").write_text("right")
+    (inner / "link").symlink_to(inner / "file")
+    folder = os.open(inner, os.O_RDONLY | os.O_DIRECTORY)
+    inner.rename(tmp_path / "moved")
+    inner.mkdir()
+    (inner / "file").write_text("wrong")
+    try:
+        descriptor = open_file("file", follow=False, folder=folder)
+        assert read_all(descriptor) == b"right"
+        os.close(descriptor)
+        with pytest.raises(OSError, match="symbolic link"):
+            open_file("link", follow=False, folder=folder)
+    finally:
+        os.close(folder)

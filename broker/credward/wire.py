@@ -55,6 +55,7 @@ __all__ = [
     "SecretNames",
     "SecretUse",
     "SecretValue",
+    "SinkStatus",
     "StatusList",
     "Unusable",
     "decode",
@@ -178,6 +179,23 @@ class ConfigSource(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
 
 
+class SinkStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One file that is kept fresh; *failure* says why it is not *fresh*.
+
+    The token and the times are those of what is in it now; instants are Unix seconds.
+    """
+
+    path: str
+    format: str
+    credential: str
+    state: str
+    profile: str | None = None
+    token_id: str | None = None
+    written_at: float | None = None
+    expires_at: float | None = None
+    failure: Failure | None = None
+
+
 class StatusList(msgspec.Struct, frozen=True, kw_only=True):
     """All credentials; *now* is the daemon's clock, *attestation* how well it sees callers.
 
@@ -201,6 +219,7 @@ class StatusList(msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[str] = []
     unusable: list[Unusable] = []
     grants: list[GrantStatus] = []
+    sinks: list[SinkStatus] = []
     locked: bool = False
     store: str = ""
     store_failure: Failure | None = None

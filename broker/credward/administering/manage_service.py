@@ -5,6 +5,8 @@ Speaks in types of `wire`; the services beside it decide and act.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from credward import wire
 from credward.administering.choosing import ChoosingService
 from credward.administering.grant_service import Forgotten, GrantService
@@ -18,7 +20,10 @@ __all__ = ["ManageService"]
 
 
 class ManageService:
-    """What owners can do, for the API. *choosing* is what `credward use` speaks to."""
+    """What owners can do, for the API. *choosing* is what `credward use` speaks to.
+
+    *files_settled* waits a moment until files hold no token that was just withdrawn.
+    """
 
     def __init__(
         self,
@@ -27,11 +32,13 @@ class ManageService:
         logins: LoginService,
         store: StoreService,
         choosing: ChoosingService,
+        files_settled: Callable[[], Awaitable[None]],
     ) -> None:
         self.choosing = choosing
         self._grants = grants
         self._logins = logins
         self._store = store
+        self._files_settled = files_settled
 
     async def login(self, peer: Peer, name: str, start: wire.LoginStart) -> wire.LoginStarted:
         """Start a login, or join the current one."""
@@ -86,15 +93,20 @@ class ManageService:
 
     async def logout(self, peer: Peer, name: str) -> wire.GrantDropped:
         """Revoke a grant if possible, and forget it."""
-        return _dropped(await self._grants.log_out(peer, name))
+        dropped = _dropped(await self._grants.log_out(peer, name))
+        await self._files_settled()
+        return dropped
 
     async def revoke_all(self, peer: Peer) -> wire.Dropped:
         """Revoke what can be revoked, then drop everything."""
-        return wire.Dropped(grants=[_dropped(each) for each in await self._grants.revoke_all(peer)])
+        dropped = [_dropped(each) for each in await self._grants.revoke_all(peer)]
+        await self._files_settled()
+        return wire.Dropped(grants=dropped)
 
     async def lock(self, peer: Peer, passphrase: str | None) -> None:
         """Lock the store."""
         await self._store.lock(peer, None if passphrase is None else Secret(passphrase))
+        await self._files_settled()
 
     async def unlock(self, peer: Peer, passphrase: str | None) -> None:
         """Unlock the store."""

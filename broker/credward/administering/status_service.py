@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from credward import __version__, wire
 from credward.administering.endpoint_views import EndpointView
 from credward.administering.grant_service import GrantService
+from credward.administering.sink_views import SinkView
 from credward.callers.askers import Asker, asker_of
 from credward.callers.caller import Ancestor, Caller
 from credward.callers.peer import Peer
@@ -93,6 +94,10 @@ class ProcessFacts(Protocol):
         """Return the endpoints on loopback."""
         ...
 
+    def sinks(self) -> list[SinkView]:
+        """Return the files that are kept fresh."""
+        ...
+
     def public_key(self, credential: CredentialConfig) -> dict[str, Any]:
         """Return the public key of a `local` credential, as a JWK."""
         ...
@@ -154,6 +159,7 @@ class StatusService:
                 *([unrecorded.message] if unrecorded else []),
             ],
             grants=grants,
+            sinks=[each.on_the_wire() for each in self._facts.sinks()],
             locked=locked,
             store=self._facts.store(),
             sources=[

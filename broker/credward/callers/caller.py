@@ -49,7 +49,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     harness cannot be ruled out. *relay* is the name of a program that passes on requests of others
     (`ssh`, `socat`), *attestable* whether this system can attest a program at all. *ancestors* are
     those that were seen, the parent first. *door* names the endpoint it came through (None: the
-    daemon's own socket; `file`: the daemon itself asks for a file); *limited_to* are the credentials
+    daemon's own socket; `file`: the daemon itself asks for a file), *limited_to* the credentials
     that it may ask for there, None: policy alone decides. *session* is the agent run it belongs to.
     """
 

@@ -40,7 +40,8 @@ def command() -> None:
 def check(explicit: Path | None, as_json: bool) -> None:
     """Print all errors, each with its file and line; exit 78 if there are any."""
     try:
-        found = checked(paths(), explicit)
+        found = load_config(paths(), explicit)
+        warnings = [*found.warnings, *_unwritten(found, checked_policy(found))]
     except ConfigErrors as errors:
         if as_json:
             print_json({"errors": errors.lines})
@@ -50,11 +51,9 @@ def check(explicit: Path | None, as_json: bool) -> None:
                 print_excerpt(line)
         sys.exit(errors.kind.exit_code)
     if as_json:
-        print_json(
-            {"errors": [], "warnings": found.warnings, "credentials": sorted(found.credentials)}
-        )
+        print_json({"errors": [], "warnings": warnings, "credentials": sorted(found.credentials)})
         return
-    for warning in found.warnings:
+    for warning in warnings:
         click.echo(f"warning: {warning}")
     files = ", ".join(str(source) for source in found.sources) or "no file"
     count = len(found.credentials)
@@ -157,6 +156,20 @@ def checked_policy(config: Config) -> PolicyEngine:
         allow_uids=config.listen.allow_uids,
         directory=config.policy.directory,
     )
+
+
+def _unwritten(config: Config, policy: PolicyEngine) -> list[str]:
+    """Return a warning for each sink that policy does not permit."""
+    if not config.sinks:
+        return []
+    from credward.callers.own import OwnPeer
+    from credward.sinks.asking import DOOR, not_permitted
+
+    return [
+        f"{sink.origin}: {sink.path} is not written, the daemon itself is {reason}; it needs a "
+        'permit for principal.is_owner with principal.door == "file"'
+        for sink, reason in not_permitted(config, policy, OwnPeer(DOOR))
+    ]
 
 
 def read_config(target: Path) -> str:

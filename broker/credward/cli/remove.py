@@ -68,8 +68,9 @@ def command(name: str, dry_run: bool, yes: bool, as_json: bool, **keys: Any) -> 
     """Remove the credential NAME from the configuration, with what was made for it alone.
 
     That is its login (revoked if possible), the secrets in the store that nothing else names, its
-    signing key, the set-ups of tools that ask for it, and where `credward use` chose it. What it
-    is, is shown first. A key that credward add took out of a file is put back there, if you say so.
+    signing key, files with its token ([[sinks]]), the set-ups of tools that ask for it, and where
+    `credward use` chose it. What it is, is shown first. A key that credward add took out of a file
+    is put back there, if you say so.
     """
     plan = _plan(load_config(paths()), name)
     if not as_json:
@@ -158,6 +159,7 @@ def _plan(config: Config, name: str) -> _Plan:
     document["credentials"].remove(name)
     if document.get("default") == name:
         document.remove("default")
+    _remove_sinks(document, name)
     others = [each for each in config.credentials.values() if each.name != name]
     shared = any(each.grant == credential.grant for each in others)
     grant = credential.meaning.grant
@@ -173,6 +175,16 @@ def _plan(config: Config, name: str) -> _Plan:
         set_ups=set_ups_of(name),
         signing_key=None if shared else _signing_key(credential),
     )
+
+
+def _remove_sinks(document: tomlkit.TOMLDocument, name: str) -> None:
+    """Take out the files with its token; the daemon removes them when it reads this."""
+    sinks = document.get("sinks", [])
+    for number in reversed(range(len(sinks))):
+        if sinks[number].get("credential") == name:
+            del sinks[number]
+    if "sinks" in document and not sinks:
+        document.remove("sinks")
 
 
 def _signing_key(credential: CredentialConfig) -> Path | None:

@@ -18,9 +18,9 @@ from credward.cli.start import reach
 from credward.errors import BrokerError, Kind
 from credward.guess import guess
 from credward.text.status import text_of
-from credward.wire import CredentialStatus, StatusList
+from credward.wire import CredentialStatus, SinkStatus, StatusList
 
-__all__ = ["command", "verdict"]
+__all__ = ["command", "file_verdict", "verdict"]
 
 
 @click.command(
@@ -60,7 +60,9 @@ def command(
     everything = reach().statuses()
     listed = _chosen(everything, names)
     if check:
-        sys.exit(max((verdict(each) for each in listed.credentials), default=0))
+        verdicts = [verdict(each) for each in listed.credentials]
+        verdicts += [file_verdict(each) for each in listed.sinks]
+        sys.exit(max(verdicts, default=0))
     if as_json:
         print_json(listed)
         return
@@ -81,6 +83,11 @@ def verdict(status: CredentialStatus) -> int:
     return 2 if status.failure or status.doubt else 0
 
 
+def file_verdict(sink: SinkStatus) -> int:
+    """Return the same of a file: 1 if nothing that may be used is in it."""
+    return {"fresh": 0, "stale": 2}.get(sink.state, 1)
+
+
 def _chosen(listed: StatusList, names: tuple[str, ...]) -> StatusList:
     """Return only these credentials, none: all; raise `unknown-credential`."""
     known = {each.name: each for each in listed.credentials}
@@ -90,6 +97,9 @@ def _chosen(listed: StatusList, names: tuple[str, ...]) -> StatusList:
                 Kind.UNKNOWN_CREDENTIAL,
                 f'"{name}" is not configured{guess(name, known)}: run credward status for the list',
             )
+    chosen = dict.fromkeys(names or known)
     return msgspec.structs.replace(
-        listed, credentials=[known[name] for name in dict.fromkeys(names or known)]
+        listed,
+        credentials=[known[name] for name in chosen],
+        sinks=[each for each in listed.sinks if each.credential in chosen],
     )

@@ -9,6 +9,8 @@ from credward.config.model import (
     EndpointConfig,
     ListenConfig,
     PolicyConfig,
+    SinkConfig,
+    SinkFormat,
     StoreConfig,
 )
 from credward.paths import Paths, candidate_sockets, environment, find_paths
@@ -22,6 +24,8 @@ __all__ = [
     "ListenConfig",
     "Paths",
     "PolicyConfig",
+    "SinkConfig",
+    "SinkFormat",
     "StoreConfig",
     "candidate_sockets",
     "environment",

@@ -45,6 +45,7 @@ from credward.config.sections import (
     PolicySection,
     StoreSection,
 )
+from credward.config.sinks import read_sinks
 from credward.config.sources import with_sources
 from credward.config.storing import contradictions, store_config
 from credward.config.words import Where, convert
@@ -70,11 +71,10 @@ _TABLES = (
     "store",
     "notify",
     "endpoints",
+    "sinks",
     "default",
     "requires",
 )
-# Keys that later versions read; refusing them is better than ignoring them.
-_LATER = ("sinks",)
 _S = TypeVar("_S", bound=msgspec.Struct)
 
 
@@ -97,6 +97,7 @@ def load_config(paths: Paths, explicit: Path | None = None) -> Config:
     network = _section(layers, "network", NetworkSettings, complaints)
     default = _default(layers, credentials, complaints)
     endpoints = read_endpoints(layers, credentials, complaints)
+    sinks = read_sinks(layers, credentials, complaints)
     if not complaints.errors:
         # A wrong credential would be reported as missing here too.
         check_fallbacks(credentials, complaints)
@@ -115,6 +116,7 @@ def load_config(paths: Paths, explicit: Path | None = None) -> Config:
         default=default,
         credentials=MappingProxyType(with_sources(credentials)),
         endpoints=endpoints,
+        sinks=sinks,
         listen=ListenConfig(
             mode=listen.mode,
             socket=_path(listen.socket),
@@ -147,10 +149,7 @@ def _check_tables(layer: Layer, complaints: Complaints) -> None:
     for name in layer.data:
         if name in _TABLES:
             continue
-        if name in _LATER:
-            text = f'"{name}" is not supported by this version of credward'
-        else:
-            text = f'unknown key "{name}"{guess(name, _TABLES)}'
+        text = f'unknown key "{name}"{guess(name, _TABLES)}'
         (complaints.errors if strict else complaints.warnings).append(f"{layer.at(name)}: {text}")
 
 
@@ -230,8 +229,6 @@ def _credential(
     for key in unknown:
         text = f'unknown key "{key}" for provider {provider}'
         text += guess(key, sorted(common_names | own_names))
-        if key in _LATER:
-            text = f'"{key}" is not supported by this version of credward'
         complaints.errors.append(f"{_at(where, key)}: {text}")
     own_words = {key: value for key, value in table.items() if key in own_names}
     common_words = {

@@ -21,12 +21,16 @@ __all__ = [
     "ListenConfig",
     "NotifyConfig",
     "PolicyConfig",
+    "SinkConfig",
+    "SinkFormat",
     "StoreConfig",
 ]
 
 
 # The words of the configuration, and of `credward run --with NAME=DOOR`.
 DoorKind = Literal["aws-container", "aws-imds", "gce", "azure-app-service", "azure-imds", "http"]
+
+SinkFormat = Literal["token", "env", "json", "aws-credentials", "anthropic-profile"]
 
 # Those whose protocol has a place for a secret.
 WITH_SECRET: frozenset[DoorKind] = frozenset({"aws-container", "azure-app-service", "http"})
@@ -97,6 +101,35 @@ class EndpointConfig(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.door}-{where}"
 
 
+class SinkConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """One `[[sinks]]`: a file at *path* that holds a token of *credential*, kept fresh.
+
+    For `anthropic-profile`, *path* is the folder with `configs` and `credentials`. *profile* is the
+    part of the file, or of the folder, that is ours; "" where all of it is. *mode* are its
+    permissions, *on_change* a program and its arguments, run after each rewrite. *single_use*: who
+    reads the token presents it once. *origin* is `path:line`.
+    """
+
+    credential: str
+    path: Path
+    format: SinkFormat
+    profile: str = ""
+    mode: int = 0o600
+    on_change: tuple[str, ...] = ()
+    single_use: bool = False
+    origin: str = ""
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """What no other sink may have: its path, and its part there."""
+        return str(self.path), self.profile
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"{self.path} [{self.profile}]" if self.profile else str(self.path)
+
+
 class PolicyConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`[policy]`: a directory of Cedar files beside the shipped one."""
 
@@ -136,6 +169,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     default: str | None = None
     credentials: Mapping[str, CredentialConfig] = msgspec.field(default_factory=dict)
     endpoints: tuple[EndpointConfig, ...] = ()
+    sinks: tuple[SinkConfig, ...] = ()
     listen: ListenConfig = msgspec.field(default_factory=ListenConfig)
     policy: PolicyConfig = msgspec.field(default_factory=PolicyConfig)
     audit: AuditConfig = msgspec.field(default_factory=AuditConfig)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from credward.config.model import DoorKind
+from credward.config.model import DoorKind, SinkFormat
 from credward.settings.checks import check_program
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "NotifySection",
     "PolicySection",
     "ServeSection",
+    "SinkSection",
     "StoreSection",
 ]
 
@@ -66,6 +67,22 @@ class EndpointSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     credential: str | None = None
     credentials: list[str] = []
     port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] | None = None
+
+
+class SinkSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One `[[sinks]]`: a file that is kept fresh."""
+
+    credential: str
+    path: str
+    format: SinkFormat
+    profile: str | None = None
+    mode: str = "0600"
+    on_change: list[str] | None = None
+    single_use: bool = False
+
+    def __post_init__(self) -> None:
+        if self.on_change is not None:
+            check_program(self.on_change, "on_change", '["systemctl", "--user", "reload", "app"]')
 
 
 class PolicySection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import msgspec
@@ -46,7 +46,8 @@ __all__ = ["Asked", "Process", "build_asked"]
 class Process(msgspec.Struct, frozen=True, kw_only=True):
     """Parts from the rest of the process: *reload* reads the configuration again.
 
-    *login_pool* holds the workers for logins. *choices* keeps what users chose.
+    *login_pool* holds the workers for logins. *choices* keeps what users chose. *files_settled*
+    waits a moment until files hold no token that was just withdrawn.
     """
 
     facts: ProcessFacts
@@ -57,6 +58,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
     login_pool: WorkerPool
     choices: ChoiceFile
+    files_settled: Callable[[], Awaitable[None]]
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,16 +127,23 @@ def build_asked(
         logins=logins,
         store=store,
         locking=locking,
-        daemon=DaemonService(
-            gate=gate,
-            audit=process.audit,
-            leftovers=process.leftovers,
-            reload=process.reload,
+        daemon=_daemon_service(gate, process),
+        manage=ManageService(
+            grants=grants,
+            logins=logins,
+            store=store,
+            choosing=choosing,
+            files_settled=process.files_settled,
         ),
-        manage=ManageService(grants=grants, logins=logins, store=store, choosing=choosing),
         login_sessions=sessions,
         login_waiters=login_waiters,
         idle_lock=idle_lock,
+    )
+
+
+def _daemon_service(gate: Gate, process: Process) -> DaemonService:
+    return DaemonService(
+        gate=gate, audit=process.audit, leftovers=process.leftovers, reload=process.reload
     )
 
 

@@ -15,7 +15,6 @@ import msgspec
 
 from credward.account import account_home
 from credward.administering.choosing import ChoiceFile
-from credward.administering.endpoint_views import EndpointView
 from credward.administering.leftovers import Leftovers
 from credward.audit import AuditLog
 from credward.callers.client_reports import ClientReports
@@ -27,10 +26,11 @@ from credward.daemon.build_asked import Asked, Process, build_asked
 from credward.daemon.build_endpoints import build_endpoints
 from credward.daemon.build_kept import Place, build_kept
 from credward.daemon.build_minted import Told, build_minted
+from credward.daemon.build_sinks import build_sinks
 from credward.daemon.endpoints import Endpoints
 from credward.daemon.in_force import Holder, InForce
 from credward.daemon.notice_program import notice_program
-from credward.daemon.process_facts import ProcessFacts
+from credward.daemon.process_facts import Outlets, ProcessFacts
 from credward.daemon.scrubbing import Scrubber
 from credward.daemon.wakeups import open_wakeups
 from credward.doors.activation import Activated
@@ -42,9 +42,11 @@ from credward.grants.kept import Kept
 from credward.issuing.choices import Choices
 from credward.issuing.gate import Active
 from credward.logins.notices import LoginNotices
+from credward.minting.driver import Listeners
 from credward.minting.minted import Minted
 from credward.minting.waking import changed_hands, login_found
 from credward.policy.engine import PolicyEngine
+from credward.sinks.sinks import Sinks
 
 __all__ = ["Broker", "compose"]
 
@@ -59,6 +61,7 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True):
     asked: Asked
     door: Door
     endpoints: Endpoints
+    sinks: Sinks
     process: Process
     scrubber: Scrubber
     open_store: Callable[[], Awaitable[None]]
@@ -75,14 +78,10 @@ def compose(
     activated: Activated,
     spawn: Spawn,
 ) -> Broker:
-    """Build a broker from the configuration; raise `BrokerError` if that is wrong.
-
-    *activated*: the sockets of the service manager.
-    """
+    """Build a broker from the configuration; raise `BrokerError` if that is wrong."""
     choices = _choices(paths, lambda made: in_force.choose(made))  # noqa: PLW0108 - made below
     load = _loader(paths, config_path, choices)
     holder = Holder(load())
-    config = holder.active.config
     place, scrubber = _place(paths), Scrubber()
     kept = build_kept(
         clock=clock,
@@ -92,17 +91,18 @@ def compose(
         # Only a mint started by the driver below calls this.
         changed_hands=lambda grant: changed_hands(holder.active.config, minted.driver, grant),
     )
-    minted, notices = _what_is_minted(clock, place, holder, kept, spawn)
+    # Sinks and endpoints are made below, of what is asked.
+    minted, notices = _what_is_minted(clock, place, holder, kept, lambda: sinks, spawn)
     process = _process(
-        _audit_log(paths, config),
+        _audit_log(paths, holder.active.config),
         *(holder, kept, minted, notices),
-        # Made below, of what is asked.
-        endpoints=lambda: endpoints.views(),  # noqa: PLW0108
-        reload=lambda: in_force.reload(),  # noqa: PLW0108
+        outlets=lambda: (endpoints, sinks),
+        reload=lambda: in_force.reload(),  # noqa: PLW0108 - made below
         spawn=spawn,
         choices=choices,
     )
     asked = build_asked(clock=clock, holder=holder, kept=kept, minted=minted, process=process)
+    sinks = build_sinks(clock, place, holder, asked, minted.driver, spawn)
     door, endpoints = _what_listens(clock, place, holder, asked, socket_path, activated)
     in_force = InForce(
         holder=holder,
@@ -111,6 +111,7 @@ def compose(
         asked=asked,
         process=process,
         endpoints=endpoints,
+        sinks=sinks,
         load=load,
     )
     kept.opened_store.on_open(in_force.store_opened)
@@ -121,11 +122,16 @@ def compose(
         asked=asked,
         door=door,
         endpoints=endpoints,
+        sinks=sinks,
         process=process,
         scrubber=scrubber,
         open_store=in_force.open_store,
-        persists=any(each.persist for each in config.credentials.values()),
+        persists=_persists(holder.active.config),
     )
+
+
+def _persists(config: Config) -> bool:
+    return any(each.persist for each in config.credentials.values())
 
 
 def _place(paths: Paths) -> Place:
@@ -147,7 +153,7 @@ def _process(
     minted: Minted,
     notices: LoginNotices,
     *,
-    endpoints: Callable[[], list[EndpointView]],
+    outlets: Callable[[], tuple[Endpoints, Sinks]],
     reload: Callable[[], Config],
     spawn: Spawn,
     choices: ChoiceFile,
@@ -161,7 +167,10 @@ def _process(
             notices=notices,
             audit=audit,
             leftovers=leftovers,
-            endpoints=endpoints,
+            outlets=Outlets(
+                endpoints=lambda: outlets()[0].views(),  # noqa: PLW0108 - made later
+                sinks=lambda: outlets()[1].views(),  # noqa: PLW0108 - made later
+            ),
         ),
         leftovers=leftovers,
         audit=audit,
@@ -170,11 +179,17 @@ def _process(
         spawn=spawn,
         login_pool=kept.pool,
         choices=choices,
+        files_settled=lambda: outlets()[1].settled(),  # noqa: PLW0108 - made later
     )
 
 
 def _what_is_minted(
-    clock: Clock, place: Place, holder: Holder, kept: Kept, spawn: Spawn
+    clock: Clock,
+    place: Place,
+    holder: Holder,
+    kept: Kept,
+    sinks: Callable[[], Sinks],
+    spawn: Spawn,
 ) -> tuple[Minted, LoginNotices]:
     """Build it, and the notices for needed logins."""
 
@@ -201,7 +216,14 @@ def _what_is_minted(
         config=configured,
         wakeups=open_wakeups(asyncio.get_running_loop()),
         spawn=spawn,
-        told=Told(owner=notices, login_found=login_came),
+        told=Told(
+            listeners=Listeners(
+                owner=notices,
+                changed=lambda name: sinks().changed(name),
+                withdrawn=lambda name: sinks().withdrawn(name),
+            ),
+            login_found=login_came,
+        ),
     )
     return minted, notices
 

@@ -21,6 +21,7 @@ from credward.minting.minted import Minted
 from credward.minting.minting import needs_store
 from credward.minting.waking import secret_allowed
 from credward.settings.meaning import upstream_of
+from credward.sinks.sinks import Sinks
 
 __all__ = ["Holder", "InForce"]
 
@@ -43,6 +44,7 @@ class InForce(msgspec.Struct, kw_only=True):
     asked: Asked
     process: Process
     endpoints: Endpoints
+    sinks: Sinks
     load: Callable[[], Active]
 
     def reload(self) -> Config:
@@ -56,6 +58,7 @@ class InForce(msgspec.Struct, kw_only=True):
         self.configure()
         self.process.spawn(self.asked.grants.dropped(before.config))
         self.process.spawn(self.endpoints.follow())
+        self.process.spawn(self.sinks.follow())
         return fresh.config
 
     def choose(self, choices: Choices) -> None:
@@ -104,6 +107,8 @@ class InForce(msgspec.Struct, kw_only=True):
     def _plans(self, config: Config) -> list[Plan]:
         # Do not mint without a request if the store may hold a token.
         known = self.kept.opened_store.known
+        # A file is demand, as long as it may be written.
+        wanted = self.sinks.decide()
         return [
             Plan(
                 credential=each.name,
@@ -113,7 +118,9 @@ class InForce(msgspec.Struct, kw_only=True):
                 login=bool(each.meaning.grant.logins),
                 upstream=upstream_of(each.provider, each.settings) or each.grant,
                 remedy=remedy_for(each),
-                always=each.keep == "always" and (known or not each.persist),
+                always=(each.keep == "always" or each.name in wanted)
+                and (known or not each.persist),
+                least=wanted.get(each.name, 0.0),
                 idle_after=each.idle_after,
             )
             for each in config.credentials.values()

@@ -6,8 +6,11 @@ import asyncio
 import os
 from collections.abc import Callable
 
+import msgspec
+
 from credward.administering.endpoint_views import EndpointView
 from credward.administering.leftovers import Leftovers
+from credward.administering.sink_views import SinkView
 from credward.audit import AuditLog
 from credward.callers.attestation import attestation_report
 from credward.callers.caller import Ancestor, Caller
@@ -23,7 +26,14 @@ from credward.issuing.metrics import Sample
 from credward.logins.notices import LoginNotices
 from credward.minting.minted import Minted
 
-__all__ = ["ProcessFacts"]
+__all__ = ["Outlets", "ProcessFacts"]
+
+
+class Outlets(msgspec.Struct, frozen=True, kw_only=True):
+    """Return the state of the other ways out than the socket: endpoints, and files."""
+
+    endpoints: Callable[[], list[EndpointView]]
+    sinks: Callable[[], list[SinkView]]
 
 
 class ProcessFacts:
@@ -38,16 +48,15 @@ class ProcessFacts:
         notices: LoginNotices,
         audit: AuditLog,
         leftovers: Leftovers,
-        endpoints: Callable[[], list[EndpointView]],
+        outlets: Outlets,
     ) -> None:
-        """*endpoints* returns the state of those on loopback."""
         self._holder = holder
         self._kept = kept
         self._minted = minted
         self._notices = notices
         self._audit = audit
         self._leftovers = leftovers
-        self._endpoints = endpoints
+        self._outlets = outlets
         self._folders = WorkingFolders()
 
     async def wait_for_store(self) -> None:
@@ -113,7 +122,11 @@ class ProcessFacts:
 
     def endpoints(self) -> list[EndpointView]:
         """Return the endpoints on loopback."""
-        return self._endpoints()
+        return self._outlets.endpoints()
+
+    def sinks(self) -> list[SinkView]:
+        """Return the files that are kept fresh."""
+        return self._outlets.sinks()
 
     def public_key(self, credential: CredentialConfig) -> dict[str, str]:
         """Return the public key of a `local` credential, as a JWK."""

@@ -115,6 +115,8 @@ async def _serve(
                 await broker.kept.opened_store.wait_until_known()
             await listener.open(activated.unix)
             await broker.endpoints.follow()
+            # Not waited for: a disk may hang.
+            spawn(broker.sinks.follow())
             lock.record_socket(Path(listener.address))
             # Objects that exist now stay: then collecting later ones takes microseconds.
             gc.freeze()
@@ -142,6 +144,7 @@ async def _stop(
     broker.asked.login_sessions.close()
     broker.kept.records.close()
     broker.asked.idle_lock.close()
+    broker.sinks.close()
     broker.process.notices.close()
     broker.scrubber.close()
     broker.asked.daemon.stopping = True

@@ -74,7 +74,10 @@ class Gate:
         folder_of: Callable[[int], str | None],
         asked: Callable[[], None] = lambda: None,
     ) -> None:
-        """*folder_of* returns the working directory of a process, None if it is hidden."""
+        """*folder_of* returns the working directory of a process, None if it is hidden.
+
+        *asked* is called for each request of somebody else than the daemon itself.
+        """
         self._holder = holder
         self._recorder = recorder
         self._own_pid = own_pid
@@ -188,7 +191,8 @@ class Gate:
         decision = self._decide(active, action, caller, token_request.format, resource, subject)
         if action != "Inspect":
             self.check_unlocked()
-            self._asked()
+            if not caller.is_daemon:
+                self._asked()
         authorized = Authorized(
             request_id=f"{next(self._counter):x}",
             action=action,

@@ -13,9 +13,19 @@ from credward.text.styles import styled, unstyled
 from credward.text.tables import Column, cut, ending, lines_of, plain, width_of
 from credward.text.viewer import Viewer
 from credward.text.wrapping import wrapped
-from credward.wire import CredentialStatus, GrantStatus, StatusList, edited_since
+from credward.wire import CredentialStatus, GrantStatus, SinkStatus, StatusList, edited_since
 
-__all__ = ["NONE", "asker_text", "detail", "logins", "page", "problems", "table", "text_of"]
+__all__ = [
+    "NONE",
+    "asker_text",
+    "detail",
+    "files",
+    "logins",
+    "page",
+    "problems",
+    "table",
+    "text_of",
+]
 
 _COLOURS = {
     "fresh": "green",
@@ -32,6 +42,9 @@ _COLOURS = {
     "valid": "green",
     "needs-login": "red",
     "untried": "yellow",
+    # Of files.
+    "empty": "red",
+    "denied": "red",
 }
 _NONE_CHOSEN = "a caller that names none gets none: run credward use NAME"
 NONE = "no credential is configured: run credward add"
@@ -58,6 +71,8 @@ def text_of(
         yield from table(listed, viewer)
         if grants := logins(listed, viewer):
             yield from ("", *grants, "")
+    if kept := files(listed, viewer):
+        yield from (*kept, "")
     yield from (wrapped(each, viewer.width) for each in problems(listed, viewer))
     if not in_detail and len(listed.credentials) > 1:
         names = known or [each.name for each in listed.credentials]
@@ -106,6 +121,22 @@ def logins(listed: StatusList, viewer: Viewer) -> list[str]:
     return lines_of(columns, viewer.width, _COLOURS)
 
 
+def files(listed: StatusList, viewer: Viewer) -> list[str]:
+    """Return the files that hold tokens of these credentials, a row for each; none: no line."""
+    rows = _shown_files(listed)
+    if not rows:
+        return []
+    now = listed.now
+    columns = [
+        Column(title="FILE", cells=[_file(each, viewer) for each in rows], least=24),
+        Column(title="CREDENTIAL", cells=[each.credential for each in rows], goes=1),
+        Column(title="FORMAT", cells=[each.format for each in rows], goes=2),
+        Column(title="STATE", cells=[each.state for each in rows]),
+        Column(title="EXPIRES", cells=[_in(each.expires_at, now) for each in rows], goes=3),
+    ]
+    return lines_of(columns, viewer.width, _COLOURS)
+
+
 def problems(listed: StatusList, viewer: Viewer) -> Iterator[str]:
     """Yield the problems, each once even if several credentials share the grant."""
     yield from (plain(each) for each in _failures(listed, viewer))
@@ -143,6 +174,10 @@ def _failures(listed: StatusList, viewer: Viewer) -> Iterator[str]:
             yield each.doubt.message
         if each.denied_last:
             yield f'"{each.name}" was last denied {_denied(each, viewer, listed.now)}'
+    for sink in _shown_files(listed):
+        if sink.failure is not None and sink.failure.message not in told:
+            told.add(sink.failure.message)
+            yield f"{_file(sink, viewer)}: {sink.failure.message}"
     for path in listed.edited:
         yield edited_since(path)
     for grant in listed.grants:
@@ -228,6 +263,16 @@ def _state(status: CredentialStatus, doubtful: Container[str]) -> str:
         login = status.failure is not None and status.failure.kind == Kind.LOGIN_REQUIRED.slug
         return "needs-login" if login else "needs-you"
     return "ambiguous" if status.grant in doubtful else status.state
+
+
+def _shown_files(listed: StatusList) -> list[SinkStatus]:
+    shown = {each.name for each in listed.credentials}
+    return [each for each in listed.sinks if each.credential in shown]
+
+
+def _file(sink: SinkStatus, viewer: Viewer) -> str:
+    path = viewer.short(sink.path)
+    return plain(f"{path} [{sink.profile}]" if sink.profile else path)
 
 
 def _expires(status: CredentialStatus, now: float) -> str:

@@ -19,14 +19,14 @@ from credward.config import Config, CredentialConfig
 from credward.daemon.build_asked import Process, build_asked
 from credward.daemon.build_kept import Place
 from credward.daemon.build_minted import Told, build_minted
-from credward.daemon.process_facts import ProcessFacts
+from credward.daemon.process_facts import Outlets, ProcessFacts
 from credward.errors import BrokerError, Kind
 from credward.issuing.choices import Choices
 from credward.issuing.gate import Active
 from credward.lifecycle.vocabulary import Plan, TokenKey
 from credward.logins.logins import LoginSession
 from credward.logins.notices import LoginNotices, Notice
-from credward.minting.driver import Answer
+from credward.minting.driver import Answer, Listeners
 from credward.policy.engine import PolicyEngine
 from credward.settings.grants import GrantTerms
 from credward.settings.meaning import Meaning
@@ -112,7 +112,7 @@ class Services:
             config=lambda: self.config,
             wakeups=FakeWakeups(),
             spawn=tasks.create_task,
-            told=Told(owner=notices, login_found=lambda _: None),
+            told=Told(listeners=Listeners(owner=notices), login_found=lambda _: None),
             mint=self.upstream.mint,
         )
         self.driver = minted.driver
@@ -137,7 +137,7 @@ class Services:
                     notices=notices,
                     audit=self.audit,
                     leftovers=leftovers,
-                    endpoints=list,
+                    outlets=Outlets(endpoints=list, sinks=list),
                 ),
                 leftovers=leftovers,
                 audit=self.audit,
@@ -148,6 +148,7 @@ class Services:
                 choices=ChoiceFile(
                     path=self.audit.path.with_name("choices.json"), put_in_force=self.choose
                 ),
+                files_settled=_settled,
             ),
         )
         self.asked, self.minted = asked, minted
@@ -192,6 +193,10 @@ class Services:
         """Return what the audit log says was done."""
         lines = self.audit.path.read_text().splitlines()
         return [json.loads(line)["outcome"] for line in lines]
+
+
+async def _settled() -> None:
+    """There are no files."""
 
 
 async def _told(_: tuple[str, ...], notice: Notice) -> None:

@@ -99,7 +99,7 @@ GOOD = '[credentials.a]\nprovider = "local"\n'
         ),
         ('[credentials."a b"]\nprovider = "local"\n', '1: "a b" is not a valid name'),
         ("[credential.a]\n", '1: unknown key "credential", perhaps "credentials"'),
-        ("sinks = []\n", '1: "sinks" is not supported by this version of credward'),
+        ("sinks = {}\n", "1: sinks is a list of tables: write [[sinks]]"),
         (
             "[notify]\nlogin_required = []\n",
             "1: notify: login_required is a program and its arguments",

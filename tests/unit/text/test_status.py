@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from credward.text.status import asker_text, page, problems, table, text_of
+from credward.text.status import asker_text, files, page, problems, table, text_of
 from credward.text.styles import unstyled
 from credward.text.tables import width_of
 from credward.text.viewer import Viewer
-from credward.wire import CredentialStatus, Failure, GrantStatus, StatusList
+from credward.wire import CredentialStatus, Failure, GrantStatus, SinkStatus, StatusList
 
 ONE = CredentialStatus(
     name="gateway",
@@ -278,3 +278,45 @@ def test_a_file_that_was_edited_is_said() -> None:
     assert list(problems(listed, ADA)) == [
         "/c.toml was edited after the daemon read it: run credward daemon reload"
     ]
+
+
+def test_files_are_a_line_each_with_what_helps() -> None:
+    """A failure that is said of the credential already is not said again."""
+    down = Failure(kind="provider-unreachable", message="down, wait", recovery="retry")
+    foreign = Failure(kind="fix-configuration", message="move it away", recovery="x")
+    listed = StatusList(
+        now=100.0,
+        pid=1,
+        credentials=[CredentialStatus(name="gateway", state="stale", failure=down)],
+        sinks=[
+            SinkStatus(
+                path="/h/ada/token",
+                format="token",
+                credential="gateway",
+                state="stale",
+                expires_at=3700.0,
+                failure=down,
+            ),
+            SinkStatus(
+                path="/h/ada/.aws/credentials",
+                profile="agent",
+                format="aws-credentials",
+                credential="gateway",
+                state="empty",
+                failure=foreign,
+            ),
+            SinkStatus(path="/other", format="token", credential="other", state="fresh"),
+        ],
+    )
+    rows = [unstyled(line).split() for line in files(listed, ADA)]
+
+    assert rows == [
+        ["FILE", "CREDENTIAL", "FORMAT", "STATE", "EXPIRES"],
+        ["~/token", "gateway", "token", "stale", "1h00m"],
+        ["~/.aws/credentials", "[agent]", "gateway", "aws-credentials", "empty", "-"],
+    ]
+    assert list(problems(listed, ADA)) == [
+        "down, wait",
+        "~/.aws/credentials [agent]: move it away",
+    ]
+    assert "FILE" in page(listed, ADA, coloured=False)

@@ -16,13 +16,14 @@ from credward.config.sections import (
     ListenSection,
     PolicySection,
     ServeSection,
+    SinkSection,
     StoreSection,
 )
 from credward.doors.unix_api.routes import ROUTES
 from credward.errors import Kind
 from credward.formats.registry import FORMATS
 from credward.settings.registry import SETTINGS
-from credward.wire import CredentialStatus, GrantStatus, StatusList, Unusable
+from credward.wire import CredentialStatus, GrantStatus, SinkStatus, StatusList, Unusable
 from repository.tree import DOCS, ROOT, TESTS, committed
 
 PAGES = [path for path in committed() if path.suffix == ".md"]
@@ -159,6 +160,7 @@ def test_decisions_are_numbered_and_honest() -> None:
         (CommonSection, ""),
         (ServeSection, "serve."),
         (ListenSection, ""),
+        (SinkSection, ""),
         (PolicySection, ""),
         (AuditSection, ""),
         (StoreSection, ""),
@@ -195,6 +197,7 @@ def test_every_command_is_in_the_reference(name: str) -> None:
         (StatusList, None),
         (CredentialStatus, "`credentials`"),
         (GrantStatus, "`grants`"),
+        (SinkStatus, "`sinks`"),
         (Unusable, "`unusable`"),
     ],
 )

@@ -128,13 +128,7 @@ def build_asked(
         store=store,
         locking=locking,
         daemon=_daemon_service(gate, process),
-        manage=ManageService(
-            grants=grants,
-            logins=logins,
-            store=store,
-            choosing=choosing,
-            files_settled=process.files_settled,
-        ),
+        manage=_manage(process, grants, logins, store, choosing),
         login_sessions=sessions,
         login_waiters=login_waiters,
         idle_lock=idle_lock,
@@ -144,6 +138,22 @@ def build_asked(
 def _daemon_service(gate: Gate, process: Process) -> DaemonService:
     return DaemonService(
         gate=gate, audit=process.audit, leftovers=process.leftovers, reload=process.reload
+    )
+
+
+def _manage(
+    process: Process,
+    grants: GrantService,
+    logins: LoginService,
+    store: StoreService,
+    choosing: ChoosingService,
+) -> ManageService:
+    return ManageService(
+        grants=grants,
+        logins=logins,
+        store=store,
+        choosing=choosing,
+        files_settled=process.files_settled,
     )
 
 

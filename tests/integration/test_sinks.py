@@ -383,6 +383,42 @@ def test_the_next_daemon_goes_on_with_it(
     assert time.time() > ends
 
 
+def test_s9_a_kill_leaves_the_old_file_or_the_new_one(
+    start_daemon: DaemonFactory, program: MintProgram, place: Path
+) -> None:
+    """S9: a real daemon, at any moment; the next one takes away what is half."""
+    program.set(lifetime=2)
+    path = place / "file"
+    daemon = start_daemon(program.block("given") + block("given", path, "json"))
+    for number in range(8):
+        seen = program.mints
+        until(lambda seen=seen: program.mints > seen)
+        # A mint takes some milliseconds, and so does the rewrite after it.
+        time.sleep(0.01 * number)
+        daemon.kill9()
+        if path.exists():
+            assert json.loads(text(path))["token"].startswith("opaque-")
+        daemon.start()
+    until(lambda: text(path) and [each.name for each in place.iterdir()] == ["file"])
+
+
+def test_a_file_that_somebody_removed_comes_back(
+    start_daemon: DaemonFactory, program: MintProgram, place: Path
+) -> None:
+    """At a reload, and at the next start; by themselves with the next token."""
+    path = place / "file"
+    daemon = start_daemon(program.block("given") + block("given", path))
+    until(lambda: text(path))
+    path.unlink()
+    daemon.send(signal.SIGHUP)
+    until(lambda: text(path) == "opaque-1")
+    path.unlink()
+    daemon.kill9()
+    program.set(exit=3)
+    daemon.start()
+    until(lambda: sink(daemon, path)["state"] == "empty")
+
+
 # --- what is refused ---------------------------------------------------------------------------
 
 

@@ -46,6 +46,11 @@ class AnthropicProfile:
                             "run credward daemon reload",
                         )
 
+    def there(self) -> bool:
+        """Return whether there is a token."""
+        with opened_folder(self._sink.path) as folder, folder.inner(_CREDENTIALS[0]) as inner:
+            return inner.stamp(self._name) is not None
+
     def write(self, body: bytearray, credential: CredentialConfig) -> None:
         """Replace the token; first where to ask with it."""
         config = profile_config(next(iter(credential.base_urls), None))

@@ -39,16 +39,19 @@ class AwsCredentials:
 
     def check(self, *, ours: bool) -> None:
         """Refuse a profile of that name that somebody else made."""
+        if self.there() and not ours:
+            raise BrokerError(
+                Kind.FIX_CONFIGURATION,
+                f'"{self._sink.path}" has a profile "{self._sink.profile}" that credward did '
+                "not write: remove it, or give the sink another profile, then run credward "
+                "daemon reload",
+            )
+
+    def there(self) -> bool:
+        """Return whether there is a profile of this name."""
         with opened_folder(self._folder) as folder:
             folder.stamp(self._name)
-            content = folder.read(self._name) or b""
-            if not ours and has_profile(content, self._sink.profile):
-                raise BrokerError(
-                    Kind.FIX_CONFIGURATION,
-                    f'"{self._sink.path}" has a profile "{self._sink.profile}" that credward did '
-                    "not write: remove it, or give the sink another profile, then run credward "
-                    "daemon reload",
-                )
+            return has_profile(folder.read(self._name) or b"", self._sink.profile)
 
     def write(self, body: bytearray, _credential: CredentialConfig) -> None:
         """Replace the keys of the profile; the rest stays byte for byte."""

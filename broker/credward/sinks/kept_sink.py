@@ -76,6 +76,7 @@ class KeptSink:
         self._rewritten = rewritten
         self._sink = make_sink(config)
         self._failed, self._failures, self._not_before = Step.REST, 0, -math.inf
+        self._looks = False
 
     @property
     def credential(self) -> CredentialConfig | None:
@@ -125,12 +126,16 @@ class KeptSink:
         ):
             self.withdraw()
 
-    def retry(self) -> None:
-        """End the pause: something may have been corrected."""
-        self._failures, self._not_before = 0, -math.inf
+    def look_again(self) -> None:
+        """End the pause, and see whether the file is there: people may have changed something."""
+        self._end_pause()
+        self._looks = True
 
     async def settle(self) -> None:
         """Do what is to be done, until nothing is."""
+        if self._looks:
+            self._looks = False
+            await self._look()
         while True:
             match next_step(self._facts(), self._clock.now()):
                 case Step.WRITE:
@@ -144,6 +149,19 @@ class KeptSink:
         """Remove what is there for good; return whether that worked."""
         await self._try(Step.REMOVE)
         return self.written is None
+
+    async def _look(self) -> None:
+        """Note that nothing is there, if that is certain."""
+        try:
+            if self.written is None or await aside(self._sink.there):
+                return
+        except FileNotFoundError:
+            # Not even its folder.
+            pass
+        except (BrokerError, OSError) as error:
+            _log.warning("%s cannot be looked at: %s", self.config.name, error)
+            return
+        self.written = None
 
     # --- the steps ---------------------------------------------------------------------------
 
@@ -161,7 +179,7 @@ class KeptSink:
         else:
             if self._failed in {step, Step.REST} or step is Step.WRITE:
                 self.failure, self._failed = None, Step.REST
-                self.retry()
+                self._end_pause()
 
     async def _write(self) -> None:
         credential = self.credential
@@ -198,6 +216,9 @@ class KeptSink:
         self.written = None
         _log.info("%s is removed", self.config.name)
         await self._places.forget(self.config)
+
+    def _end_pause(self) -> None:
+        self._failures, self._not_before = 0, -math.inf
 
     def _note_failure(self, step: Step, failure: Failure) -> None:
         if self.failure is None or self.failure.message != failure.message:

@@ -34,13 +34,17 @@ class PlainFile:
 
     def check(self, *, ours: bool) -> None:
         """Refuse a folder that others can write to, and a file that somebody else made."""
+        if self.there() and not ours:
+            raise BrokerError(
+                Kind.FIX_CONFIGURATION,
+                f'"{self._sink.path}" is there and was not written by credward: move it away, '
+                "then run credward daemon reload",
+            )
+
+    def there(self) -> bool:
+        """Return whether there is a file."""
         with opened_folder(self._folder) as folder:
-            if folder.stamp(self._name) is not None and not ours:
-                raise BrokerError(
-                    Kind.FIX_CONFIGURATION,
-                    f'"{self._sink.path}" is there and was not written by credward: move it away, '
-                    "then run credward daemon reload",
-                )
+            return folder.stamp(self._name) is not None
 
     def write(self, body: bytearray, _credential: CredentialConfig) -> None:
         """Replace the file."""

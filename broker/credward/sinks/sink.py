@@ -27,6 +27,10 @@ class Sink(Protocol):
         """Refuse a place that cannot be written, or where something lies that is not *ours*."""
         ...
 
+    def there(self) -> bool:
+        """Return whether something lies at the place that `write` uses."""
+        ...
+
     def write(self, body: bytearray, credential: CredentialConfig) -> None:
         """Replace what is there by *body*, from `shaped`; durable on return."""
         ...

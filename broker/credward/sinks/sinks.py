@@ -119,7 +119,7 @@ class Sinks:
                     self._kept[place] = kept = self._keep(sink, written)
                 decision = self._decisions.get(sink)
                 kept.denied = None if decision is None else decision.denied
-                kept.retry()
+                kept.look_again()
             self._kept = {place: self._kept[place] for place in wanted}
         self._wake_all()
 

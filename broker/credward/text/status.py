@@ -67,12 +67,14 @@ def text_of(
         yield NONE
     elif in_detail:
         yield from detail(listed, viewer)
+        yield from files(listed, viewer)
     else:
         yield from table(listed, viewer)
-        if grants := logins(listed, viewer):
-            yield from ("", *grants, "")
-    if kept := files(listed, viewer):
-        yield from (*kept, "")
+        below = [each for each in (logins(listed, viewer), files(listed, viewer)) if each]
+        for each in below:
+            yield from ("", *each)
+        if below:
+            yield ""
     yield from (wrapped(each, viewer.width) for each in problems(listed, viewer))
     if not in_detail and len(listed.credentials) > 1:
         names = known or [each.name for each in listed.credentials]

@@ -53,6 +53,7 @@ class Bench:
         self.active = Active(config, policy)
         self.log = folder / "audit.log"
         self.folders: dict[int, str] = {}
+        self.touched = 0
         self.gate = Gate(
             holder=self,
             recorder=Recorder(clock=FakeClock(), audit=AuditLog(self.log)),
@@ -60,7 +61,11 @@ class Bench:
             worker_pids=lambda: frozenset({WORKER}),
             locked=lambda: False,
             folder_of=self.folders.get,
+            asked=self._touch,
         )
+
+    def _touch(self) -> None:
+        self.touched += 1
 
     def issue(self, name: str, peer: Peer = PERSON, **words: Any) -> Authorized:
         """Ask for a token, at once."""
@@ -264,3 +269,12 @@ def test_a_worker_that_asks_is_refused(
         bench.gate.authorize("Issue", Bearer(caller), TokenRequest(credential="alpha"))
 
     assert caught is None or caught.value.kind is Kind.RECURSION
+
+
+def test_the_daemon_itself_does_not_keep_the_store_open(tmp_path: Path) -> None:
+    """A store that locks itself when nobody asks would never lock with a file to keep fresh."""
+    bench = Bench(tmp_path, PERMITS)
+    bench.issue("alpha", Peer(msgspec.structs.replace(PERSON.caller, handle="self", door="file")))
+    assert bench.touched == 0
+    bench.issue("alpha")
+    assert bench.touched == 1

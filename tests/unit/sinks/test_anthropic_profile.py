@@ -54,7 +54,10 @@ def test_the_layout_and_the_modes_are_those_that_the_sdks_demand(
 
 
 def test_only_the_token_is_rewritten(folder: Path, sink: AnthropicProfile) -> None:
+    with pytest.raises(FileNotFoundError):
+        sink.there()
     write(sink)
+    assert sink.there()
     config = folder / "configs/agent.json"
     before = config.stat().st_ino
     write(sink, "tok2")

@@ -54,8 +54,10 @@ def test_other_profiles_stay(path: Path, sink: AwsCredentials) -> None:
 def test_a_profile_of_somebody_else_is_refused(path: Path, sink: AwsCredentials) -> None:
     path.write_bytes(MINE)
     sink.check(ours=False)
+    assert not sink.there()
     path.write_bytes(MINE + b"[agent]\n")
     sink.check(ours=True)
+    assert sink.there()
     with pytest.raises(BrokerError, match='a profile "agent" that credward did not write'):
         sink.check(ours=False)
 

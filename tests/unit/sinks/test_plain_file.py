@@ -31,8 +31,10 @@ def test_the_format_is_that_of_the_socket_and_a_token_has_no_line_end(
 def test_what_somebody_else_wrote_is_left_alone(tmp_path: Path) -> None:
     sink = file_in(tmp_path)
     sink.check(ours=False)
+    assert not sink.there()
     (tmp_path / "place/file").write_text("mine")
     sink.check(ours=True)
+    assert sink.there()
     with pytest.raises(BrokerError, match="was not written by credward: move it away"):
         sink.check(ours=False)
 

@@ -121,7 +121,6 @@ def test_boto3_reads_a_profile_across_a_rotation(
     before = b"# mine\n[default]\naws_access_key_id=AKIAMINE\naws_secret_access_key = x\n; end\n"
     path.write_bytes(before)
     path.chmod(0o600)
-    program.set(lifetime=20)
     config = keys(program)
     daemon = start_daemon(config + block("given", path, "aws-credentials", profile="agent"))
 
@@ -140,11 +139,10 @@ def test_boto3_reads_a_profile_across_a_rotation(
         ).stdout.strip()
 
     until(lambda: b"AKIA1" in path.read_bytes())
-    first = key()
-    assert first.split()[0].startswith("AKIA")
-    assert first.split()[2].startswith("session-")
-    until(lambda: (f"AKIA{int(first.split()[0][4:]) + 1}").encode() in path.read_bytes())
-    assert key() != first
+    assert key() == "AKIA1 opaque-1 session-1"
+    assert daemon.request("POST", "/v1/credentials/given/refresh").status == 200
+    until(lambda: b"AKIA2" in path.read_bytes())
+    assert key() == "AKIA2 opaque-2 session-2"
     assert path.read_bytes().startswith(before)
     daemon.write_config(config)
     daemon.send(signal.SIGHUP)
@@ -359,6 +357,25 @@ def test_a_good_token_stays_while_the_source_is_down_and_an_ended_one_goes(
     until(lambda: text(path))
 
 
+def test_another_credential_stands_in(
+    start_daemon: DaemonFactory, program: MintProgram, place: Path, tmp_path: Path
+) -> None:
+    """As for every caller; the file goes back to its own credential once that gives a token."""
+    other = MintProgram(tmp_path / "other")
+    other.set(raw=json.dumps({"version": 1, "token": "other", "expires_at": time.time() + 3600}))
+    program.set(exit=3)
+    path = place / "file"
+    daemon = start_daemon(
+        program.block("given", fallback='["second"]') + other.block("second") + block("given", path)
+    )
+    until(lambda: text(path) == "other")
+    assert sink(daemon, path)["state"] == "stale"
+    program.set(exit=None)
+    until(lambda: text(path).startswith("opaque-"))
+    until(lambda: sink(daemon, path)["state"] == "fresh")
+
+
+@pytest.mark.slow
 def test_the_next_daemon_goes_on_with_it(
     start_daemon: DaemonFactory, program: MintProgram, place: Path
 ) -> None:
@@ -559,7 +576,7 @@ def test_a_program_is_run_after_each_rewrite(
 def test_a_full_disk_leaves_the_old_file_whole(
     start_daemon: DaemonFactory, program: MintProgram, tmp_path: Path
 ) -> None:
-    """The status says so, and it is written once there is room."""
+    """The status says so, and it is written once there is room; so does a read-only folder."""
     disk = SmallDisk(tmp_path / "disk")
     try:
         path = own_folder(disk.path / "place") / "file"
@@ -574,5 +591,10 @@ def test_a_full_disk_leaves_the_old_file_whole(
             assert [each.name for each in path.parent.iterdir()] == [path.name]
         daemon.send(signal.SIGHUP)
         until(lambda: text(path) == "opaque-2")
+        with disk.read_only():
+            assert daemon.request("POST", "/v1/credentials/given/refresh").status == 200
+            found = until(lambda: (now := sink(daemon, path))["failure"] and now)
+            assert "make its folder writable" in found["failure"]["message"]
+            assert text(path) == "opaque-2"
     finally:
         disk.remove()

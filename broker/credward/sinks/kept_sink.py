@@ -268,8 +268,10 @@ def _explained(sink: SinkConfig, step: Step, error: OSError) -> Failure:
         why, remedy = f'no folder "{error.filename}"', f"run mkdir -m 0700 {error.filename}"
     elif error.errno in {errno.ENOSPC, errno.EDQUOT}:
         remedy = "make room on that disk, it is tried again"
+    elif error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
+        remedy = "make its folder writable, it is tried again"
     else:
-        remedy = "correct that, it is tried again"
+        remedy = "see to that disk, it is tried again"
     return Failure.of(
         Kind.FIX_CONFIGURATION, f'"{sink.name}" cannot be {deed} ({why})', remedy=remedy
     )

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from credward.errors import BrokerError, Kind
-from credward.formats.shape import ShapeRequest, one_line_secret
+from credward.formats.shape import one_line_secret
 from credward.tokens import Token
 
 __all__ = ["profile_config", "profile_credentials"]
@@ -43,9 +43,7 @@ def profile_credentials(token: Token, credential: str) -> bytearray:
     record: dict[str, Any] = {
         "version": "1.0",
         "type": "oauth_token",
-        "access_token": one_line_secret(
-            token, ShapeRequest(credential=credential), "anthropic-profile"
-        ),
+        "access_token": one_line_secret(token, credential, "anthropic-profile"),
     }
     if token.expires_at is not None:
         record["expires_at"] = int(token.expires_at)

@@ -125,5 +125,5 @@ class SinkAsking:
             format=sink.format,
             min_remaining=least_remaining(sink),
             timeout=_PATIENCE,
-            claimless=True,
+            claims="none",
         )

@@ -22,10 +22,13 @@ class PlainFile:
         self._sink = sink
         self._folder, self._name = sink.path.parent, sink.path.name
 
-    def shaped(self, token: Token, credential: CredentialConfig, _now: float) -> bytearray:
+    def shaped(self, token: Token, credential: CredentialConfig, now: float) -> bytearray:
         """Return the token in the format of the sink."""
         request = ShapeRequest(
-            credential=credential.name, header=credential.header, env_name=credential.env_name
+            credential=credential.name,
+            now=now,
+            header=credential.header,
+            env_name=credential.env_name,
         )
         body = shape(self._sink.format, token, request).body
         if self._sink.format == "token":

@@ -10,7 +10,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from credward.cli.setup.settings_file import Record, apply, put_back, read, replace, undone
+from credward.cli.setup.record import Record
+from credward.cli.setup.settings_file import apply, put_back, read, replace, undone
 from credward.cli.setup.variables import chosen_variables
 
 NAMES = ("ANTHROPIC_MODEL", "DISABLE_PROMPT_CACHING", "B")

@@ -121,7 +121,7 @@ def command(
 
 def _tell_next(name: str) -> None:
     """Name the set-up that comes next, if none asks for *name* yet."""
-    from credward.cli.setup.claude_code import misfit
+    from credward.cli.setup.claude_code import by_helper
     from credward.cli.setup.undo import set_ups_of
     from credward.cli.start import paths
     from credward.config import load_config
@@ -132,7 +132,7 @@ def _tell_next(name: str) -> None:
     # The login worked, whatever is wrong with files here.
     with contextlib.suppress(BrokerError):
         credential = load_config(paths()).credentials.get(name)
-        if credential is None or credential.meaning.kind == "aws" or misfit(credential):
+        if credential is None or not by_helper(credential):
             return
         if not set_ups_of(name):
             click.echo(f"next: credward setup claude-code {name}")

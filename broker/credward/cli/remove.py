@@ -25,7 +25,8 @@ from credward.cli.setup.putting_back import (
 )
 from credward.cli.setup.settings_file import diff
 from credward.cli.setup.taken_out import TakenOut, forget
-from credward.cli.setup.undo import set_ups_of, undo_all, undo_diffs
+from credward.cli.setup.tools import TITLES
+from credward.cli.setup.undo import of_credential, set_ups_of, undo_all, undo_diffs
 from credward.cli.start import paths, reach
 from credward.client import Client
 from credward.config import Config, CredentialConfig, load_config
@@ -40,7 +41,8 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What goes with the credential: *login* is its grant, if no other credential is on it.
 
     *secrets* are those that nothing else names, *taken* the lines that some of them came from,
-    *set_ups* settings files of tools, *signing_key* the file of the key that signs its tokens.
+    *set_ups* files of tools, each with the tool, *signing_key* the file of the key that signs its
+    tokens.
     """
 
     name: str
@@ -50,7 +52,7 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     login: str | None
     secrets: list[str]
     taken: dict[str, TakenOut]
-    set_ups: list[Path]
+    set_ups: dict[Path, str]
     signing_key: Path | None
 
 
@@ -117,7 +119,7 @@ def _checked(plan: _Plan, client: Client) -> Iterator[str]:
     if plan.login is not None or plan.secrets:
         # Opens the store.
         client.secret_names()
-    return undo_all(plan.set_ups)
+    return undo_all(of_credential(plan.name))
 
 
 def _carry_out(plan: _Plan, client: Client) -> tuple[bool | None, bool | None]:
@@ -209,9 +211,9 @@ def _show(plan: _Plan) -> None:
         )
     if plan.signing_key is not None:
         click.echo(f"also removes its signing key: {plan.signing_key}")
-    for target in plan.set_ups:
-        click.echo(f"also removes our settings of Claude Code from {target}")
-    for each in undo_diffs(plan.set_ups):
+    for target, tool in plan.set_ups.items():
+        click.echo(f"also removes our settings of {TITLES[tool]} from {target}")
+    for each in undo_diffs(of_credential(plan.name)):
         click.echo(each, nl=False)
 
 

@@ -259,7 +259,7 @@ def after_mint(credential: CredentialConfig) -> Next:
     if credential.base_urls:
         get += f" --base-url {credential.base_urls[0]}"
     if credential.meaning.kind == "aws":
-        return Next(commands=[f"{get} --format json"])
+        return Next(commands=[f"{get} --format json", f"credward setup aws {credential.name}"])
     setup = f"credward setup claude-code {credential.name}"
     if _shell_is_refused(credential):
         # Until set-up has allowed it, `get` is denied in this shell.

@@ -16,8 +16,9 @@ from typing import Any
 import msgspec
 
 from credward.cli.setup import claude_code
-from credward.cli.setup.json_text import UnreadableError, get_member
+from credward.cli.setup.json_text import get_member
 from credward.cli.setup.settings_file import read
+from credward.cli.setup.unreadable import UnreadableError
 from credward.errors import BrokerError
 from credward.settings.checks import origin_of
 

@@ -16,7 +16,14 @@ from credward.cli.doctor.levels import fix_for, remove, set_up_again, unset, whe
 from credward.cli.doctor.rivals import RIVALS, sent_instead
 from credward.cli.doctor.set_up import what_to_set_up
 from credward.cli.output import format_duration
-from credward.cli.setup.claude_code import BASE_URL, TTL, kept_for, misfit, settings_paths
+from credward.cli.setup.claude_code import (
+    BASE_URL,
+    TTL,
+    by_helper,
+    kept_for,
+    misfit,
+    settings_paths,
+)
 from credward.cli.setup.claude_code_merged import Level, Merged, read_merged
 from credward.cli.setup.recognising import recognised
 from credward.config import CredentialConfig
@@ -64,7 +71,7 @@ def check_claude_code(known: Known) -> Iterator[Finding]:
 
 def _not_set_up(known: Known, credential: CredentialConfig, merged: Merged) -> Iterator[Finding]:
     """Report it; it is a fault if it was set up, or a request from this shell would be refused."""
-    if misfit(credential) is not None:
+    if not by_helper(credential):
         return
     command = f"run credward setup claude-code {known.what}"
     environ = merged.environment()
@@ -129,7 +136,8 @@ def _line(known: Known, credential: CredentialConfig, line: str, level: Level) -
         replacing=set_up_again(known.what, level, " --replace"),
         unnamed=known.unnamed,
     )
-    if fault is None and (problem := misfit(credential)) is not None:
+    environ = known.merged.environment() if known.merged is not None else {}
+    if fault is None and (problem := misfit(credential, environ)) is not None:
         fault = Fault(f'runs this helper, but "{credential.name}" {problem}')
     if fault is None:
         known.set_up, known.line = True, line

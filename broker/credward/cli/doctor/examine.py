@@ -13,6 +13,7 @@ from credward.cli.doctor.daemon import check_daemon
 from credward.cli.doctor.finding import Finding, Fixed, Known, failed
 from credward.cli.doctor.folder import check_settings_here
 from credward.cli.doctor.helper import check_helper, check_run
+from credward.cli.doctor.set_ups import check_set_ups
 from credward.cli.doctor.shell_files import check_shell_files
 from credward.cli.doctor.token import check_token
 from credward.cli.doctor.upstream import check_upstream
@@ -30,6 +31,7 @@ _CHECKS: tuple[tuple[str, Callable[[Known], Iterator[Finding]]], ...] = (
     ("token", check_token),
     ("helper", check_helper),
     ("Claude Code", check_claude_code),
+    ("set-ups", check_set_ups),
     ("folder", check_settings_here),
     ("helper run", check_run),
     ("shell files", check_shell_files),

@@ -7,7 +7,7 @@ from pathlib import Path
 from credward.cli.doctor.finding import Known
 from credward.cli.setup.claude_code import HELPER, asked_for, names_none, settings_paths
 from credward.cli.setup.claude_code_merged import Merged
-from credward.cli.setup.undo import memory_of_claude_code
+from credward.cli.setup.record import memory_of_set_ups
 from credward.config import CredentialConfig
 from credward.paths import environment
 
@@ -35,7 +35,7 @@ def what_to_set_up(known: Known, credential: CredentialConfig, merged: Merged) -
 
 def _named_none(path: Path) -> bool:
     """Return whether set-up last wrote a line without a name into this file."""
-    record = memory_of_claude_code().load().get(str(path))
+    record = memory_of_set_ups().load().get(str(path))
     return record is not None and any(
         each.path == list(HELPER) and isinstance(each.after, str) and names_none(each.after)
         for each in record.changes

@@ -13,16 +13,16 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
-from credward.cli.setup.json_text import UnreadableError, get_member
+from credward.cli.setup.json_text import get_member
 from credward.cli.setup.settings_file import read
+from credward.cli.setup.unreadable import UnreadableError
 from credward.config import CredentialConfig
 from credward.errors import BrokerError
-from credward.policy.destinations import claimed
+from credward.policy.destinations import claimed, is_yes
 from credward.settings.checks import messages_base
 from credward.settings.services import Service
 
@@ -32,8 +32,11 @@ __all__ = [
     "TTL",
     "HelperCall",
     "asked_for",
+    "base_url_of",
+    "by_helper",
     "cache_time",
     "helper_call",
+    "helper_members",
     "kept_for",
     "managed_files",
     "managed_path",
@@ -43,7 +46,6 @@ __all__ = [
     "runs_ours",
     "settings_environment",
     "settings_paths",
-    "wanted",
 ]
 
 HELPER = ("apiKeyHelper",)
@@ -56,15 +58,11 @@ _MANAGED = (
     Path("/etc/claude-code"),
     Path("/Library/Application Support/ClaudeCode"),
 )
-# How Claude Code reaches services that do not take a helper's token. Source: code.claude.com, the
-# pages of each cloud and "Authentication".
-_OTHER_WAYS = {
-    Service.CLAUDE_LOGIN: "a profile in a file and ANTHROPIC_PROFILE",
-    Service.AWS: "CLAUDE_CODE_USE_BEDROCK and a profile with credential_process",
-    Service.BEDROCK: "CLAUDE_CODE_USE_BEDROCK and AWS_BEARER_TOKEN_BEDROCK",
-    Service.CLAUDE_ON_AWS: "ANTHROPIC_AWS_API_KEY and ANTHROPIC_AWS_WORKSPACE_ID",
-    Service.GOOGLE: "CLAUDE_CODE_USE_VERTEX and a metadata endpoint (GCE_METADATA_HOST)",
-    Service.FOUNDRY: "CLAUDE_CODE_USE_FOUNDRY and an identity endpoint (IDENTITY_ENDPOINT)",
+# Where it sends a helper's token when it is switched to a cloud and the token is to be used there.
+SWITCHES = {
+    Service.BEDROCK: "CLAUDE_CODE_USE_BEDROCK",
+    Service.GOOGLE: "CLAUDE_CODE_USE_VERTEX",
+    Service.FOUNDRY: "CLAUDE_CODE_USE_FOUNDRY",
 }
 # Those of `credward-helper`, as getopt has them.
 _PROGRAM = "credward-helper"
@@ -95,28 +93,21 @@ def managed_path() -> Path:
     return _MANAGED[sys.platform == "darwin"] / "managed-settings.d" / "50-credward.json"
 
 
-def wanted(
-    helper: Path,
-    credential: CredentialConfig,
-    ttl: int,
-    variables: Mapping[str, str] = MappingProxyType({}),
-    *,
-    named: bool = True,
+def helper_members(
+    helper: Path, name: str, ttl: int, *, named: bool = True
 ) -> dict[tuple[str, ...], Any]:
-    """Return the members to set. *ttl* is in seconds; the variable counts milliseconds.
+    """Return the members that make Claude Code run *helper* for the credential *name*.
 
-    *variables* are set as well. *named*: the line names the credential.
+    *ttl* is in seconds; the variable counts milliseconds. *named*: the line names the credential.
     """
     line = f"exec {shlex.quote(str(helper))}"
-    members: dict[tuple[str, ...], Any] = {
-        HELPER: f"{line} {shlex.quote(credential.name)}" if named else line,
-        TTL: str(ttl * 1000),
-    }
-    # We set nothing that Claude Code does by itself.
-    base_url = next(map(messages_base, credential.base_urls), claimed({}))
-    if base_url != claimed({}):
-        members[BASE_URL] = base_url
-    return members | {("env", name): value for name, value in variables.items()}
+    return {HELPER: f"{line} {shlex.quote(name)}" if named else line, TTL: str(ttl * 1000)}
+
+
+def base_url_of(credential: CredentialConfig) -> str | None:
+    """Return the base URL to set, None if Claude Code goes there by itself, or anywhere."""
+    found = next(map(messages_base, credential.base_urls), None)
+    return None if found == claimed({}) else found
 
 
 def cache_time(life: float | None) -> int:
@@ -139,18 +130,25 @@ def kept_for(variables: Mapping[str, str]) -> float:
     return int(text) / 1000 if text.isascii() and text.isdecimal() else _DEFAULT_CACHE_TIME
 
 
-def misfit(credential: CredentialConfig) -> str | None:
-    """Return why a helper cannot give *credential* to Claude Code, None if it can.
+def by_helper(credential: CredentialConfig) -> bool:
+    """Return whether *credential* is for the usual way: a helper's token, without a cloud."""
+    return credential.meaning.service in {None, Service.CLAUDE}
 
-    Claude Code sends a helper's output only to the Claude API, or to ANTHROPIC_BASE_URL.
+
+def misfit(credential: CredentialConfig, environ: Mapping[str, str]) -> str | None:
+    """Return why a helper cannot give *credential* to Claude Code in *environ*, None if it can.
+
+    Claude Code sends a helper's output to the Claude API, to ANTHROPIC_BASE_URL, or to the cloud
+    that it is switched to.
     """
     service = credential.meaning.service
-    if service is None or service is Service.CLAUDE:
+    switch = SWITCHES.get(service) if service is not None else None
+    if by_helper(credential) or (switch is not None and is_yes(environ.get(switch, ""))):
         return None
-    problem = f"is for {service}, but Claude Code sends the helper's token to the Claude API"
-    if (way := _OTHER_WAYS.get(service)) is None:
-        return f"{problem}: name another credential"
-    return f"{problem}: it needs {way}, which credward does not set up yet"
+    return (
+        f"is for {service}, but Claude Code sends the helper's token to the Claude API: "
+        f"run credward setup claude-code {credential.name}"
+    )
 
 
 def ours(helper: object) -> bool:

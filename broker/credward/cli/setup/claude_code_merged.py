@@ -21,8 +21,9 @@ from credward.cli.setup.claude_code import (
     ours,
     settings_paths,
 )
-from credward.cli.setup.json_text import UnreadableError, get_member
+from credward.cli.setup.json_text import get_member
 from credward.cli.setup.settings_file import read
+from credward.cli.setup.unreadable import UnreadableError
 from credward.errors import BrokerError
 from credward.issuing.asking import DEFAULT_NAME
 from credward.policy.client_variables import told

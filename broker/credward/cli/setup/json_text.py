@@ -13,14 +13,12 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["UnreadableError", "get_member", "remove_member", "set_member"]
+from credward.cli.setup.unreadable import UnreadableError
+
+__all__ = ["get_member", "lines_of", "remove_member", "set_member"]
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
-
-
-class UnreadableError(ValueError):
-    """The text is not a JSON object; the argument says why, without a subject."""
 
 
 class _Member(msgspec.Struct, frozen=True):
@@ -65,6 +63,11 @@ def remove_member(text: str, path: tuple[str, ...]) -> str:
         return text[: members[index - 1].end] + text[member.end :]
     close = _skip(text, member.end)
     return text[: start + 1] + text[close:]
+
+
+def lines_of(path: tuple[str, ...], value: Any) -> list[str]:
+    """Return the line that a plain *value* at *path* is written as, but for its comma."""
+    return [f"{json.dumps(path[-1])}: {json.dumps(value, ensure_ascii=False)}"]
 
 
 def _set(text: str, path: tuple[str, ...], value: Any, indent: str) -> str:

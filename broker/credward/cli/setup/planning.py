@@ -1,6 +1,6 @@
 """What `setup claude-code` would do to a settings file: the options, the file, its new content.
 
-Changes nothing. `claude_code` knows the settings, `settings_file` edits the text.
+Changes nothing. `ways` knows what leads to each service, `claude_code` the settings themselves.
 """
 
 from __future__ import annotations
@@ -9,30 +9,36 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 import msgspec
 
 from credward.cli.setup import claude_code, settings_file
-from credward.cli.setup.settings_file import Change, Record
+from credward.cli.setup.carrying_out import How
+from credward.cli.setup.clashes import MODEL, SMALL_MODEL, check_models, find_rivals
+from credward.cli.setup.file_plan import Plan, Wish, plan_wish
+from credward.cli.setup.record import Owner, Record, memory_of_set_ups
+from credward.cli.setup.undo import plans_to_undo, record_of
 from credward.cli.setup.variables import chosen_variables
+from credward.cli.setup.ways.choosing import way_to
+from credward.cli.setup.ways.way import Asked, PassThrough, Way
 from credward.cli.start import paths, reach
 from credward.client import Client
-from credward.config import CredentialConfig, load_config
+from credward.config import CredentialConfig, DoorKind, environment, load_config
 from credward.errors import BrokerError, Kind
 from credward.issuing.asking import DEFAULT_NAME, find_credential
 
 __all__ = [
     "LEVELS",
     "Options",
-    "Plan",
+    "SetUp",
     "active_notes",
+    "asked_of",
     "credential_for",
     "is_shared",
     "members_for",
     "plan_set_up",
-    "plan_undo",
     "shared_notes",
     "target_of",
 ]
@@ -47,7 +53,8 @@ _ON_PATH = Path("credward-helper")
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """The options of one run; *file* replaces the file of *level*.
 
-    *active*: the helper's line names no credential, so `credward use` chooses.
+    *active*: the helper's line names no credential, so `credward use` chooses. *door*: how tokens
+    get to a cloud; *pass_through*: to which protocol of a gateway.
     """
 
     level: str
@@ -62,26 +69,24 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     undo: bool
     as_json: bool
     active: bool
+    door: DoorKind | Literal["helper"] | None
+    pass_through: PassThrough | None
+    region: str | None
+    project: str | None
+    base_url: str | None
+    model: str | None
+    small_model: str | None
 
+    @property
+    def how(self) -> How:
+        """How the change is made."""
+        return How(dry_run=self.dry_run, yes=self.yes, as_json=self.as_json)
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """The planned state of the file *target*; *after* None: no file.
-
-    *changes*: what we do; none for an undo, which is of what *earlier* says, what we did before.
-    *whole*: it becomes exactly the original.
-    """
-
-    target: Path
-    before: str
-    after: str | None
-    changed: bool
-    changes: list[Change] | None = None
-    earlier: Record | None = None
-    whole: bool = False
-
-    def diff(self) -> str:
-        """Return the change for people."""
-        return settings_file.diff(self.target, self.before, self.after or "")
+    @property
+    def models(self) -> list[str]:
+        """The words of `--env` for the models."""
+        chosen = ((MODEL, self.model), (SMALL_MODEL, self.small_model))
+        return [f"{name}={value}" for name, value in chosen if value is not None]
 
 
 def target_of(options: Options, files: Mapping[str, Path]) -> Path:
@@ -149,68 +154,99 @@ def shared_notes(target: Path, name: str) -> Iterator[str]:
         yield f"warning: {_ON_PATH} is not on your PATH: add its directory, or use --level local"
 
 
+class SetUp(msgspec.Struct, frozen=True, kw_only=True):
+    """What is planned: the settings file first. *notes* are for people."""
+
+    plans: list[Plan]
+    way: Way
+    notes: list[str]
+
+
 def members_for(
-    credential: CredentialConfig,
-    options: Options,
-    *,
-    shared: bool,
-    variables: Mapping[str, str],
+    asked: Asked, way: Way, options: Options, *, shared: bool, variables: Mapping[str, str]
 ) -> dict[tuple[str, ...], Any]:
-    """Return the members to set; raise `fix-configuration` if a helper cannot give *credential*."""
+    """Return the members of the settings file for *way*, with the *variables* that were chosen."""
     from credward.cli.helper_probe import find_helper
 
-    if (problem := claude_code.misfit(credential)) is not None:
-        raise BrokerError(Kind.FIX_CONFIGURATION, f'"{credential.name}" {problem}')
-    ttl = options.ttl
-    if ttl is None:
-        ttl = claude_code.cache_time(_life(credential))
-    helper = _ON_PATH if shared else find_helper()
-    return claude_code.wanted(helper, credential, ttl, variables, named=not options.active)
+    members: dict[tuple[str, ...], Any] = {}
+    if way.helper:
+        ttl = options.ttl
+        if ttl is None:
+            ttl = claude_code.cache_time(_life(asked.credential))
+        helper = _ON_PATH if shared else find_helper()
+        name, named = asked.credential.name, not options.active
+        members = claude_code.helper_members(helper, name, ttl, named=named)
+    elif options.active or options.ttl is not None:
+        word = "--active" if options.active else "--ttl"
+        raise BrokerError(
+            Kind.BAD_REQUEST,
+            f'{word} is for a helper, which "{asked.credential.name}" is not used by: leave it out',
+        )
+    chosen = {**way.variables, **variables}
+    return members | {("env", name): value for name, value in chosen.items()}
+
+
+def asked_of(
+    credential: CredentialConfig, options: Options, target: Path, record: Record | None
+) -> Asked:
+    """Return what the ways are asked."""
+    earlier = record.changes if record is not None else []
+    return Asked(
+        config=load_config(paths()),
+        credential=credential,
+        environ=environment(),
+        target=target,
+        door=options.door,
+        region=options.region,
+        project=options.project,
+        base_url=options.base_url,
+        pass_through=options.pass_through,
+        earlier={each.path[1]: each.after for each in earlier if each.path[0] == "env"},
+    )
 
 
 def plan_set_up(
-    target: Path,
-    credential: CredentialConfig,
-    options: Options,
-    *,
-    shared: bool,
-    earlier: Record | None,
-) -> Plan:
-    """Return what makes Claude Code ask for *credential*; *earlier*: what we did to the file."""
+    target: Path, credential: CredentialConfig, options: Options, files: Mapping[str, Path]
+) -> SetUp:
+    """Return what makes Claude Code ask for *credential*; *files*: the settings, by level."""
+    record, shared = record_of(target), is_shared(target, files)
+    asked = asked_of(credential, options, target, record)
+    way = way_to(asked)
+    if shared and not claude_code.by_helper(credential):
+        raise BrokerError(
+            Kind.BAD_REQUEST,
+            f'"{target}" is shared with everyone who clones the repository, and paths and ports '
+            "of this machine are not theirs: use --level local",
+        )
     before = settings_file.read(target)
-    variables = chosen_variables(options.variables, before, earlier)
-    members = members_for(credential, options, shared=shared, variables=variables)
-    after, changes = settings_file.apply(before, members, earlier)
-    for change in changes:
+    words = [*options.variables, *options.models]
+    variables = chosen_variables(words, before, record)
+    check_models(variables, way.variables)
+    members = members_for(asked, way, options, shared=shared, variables=variables)
+    owner = Owner(credential="" if options.active else credential.name)
+    wish = Wish(target=target, kind="json", owner=owner, members=members)
+    plan = plan_wish(wish, record)
+    _refuse_other_helper(plan, options)
+    rivals = find_rivals(way, plan, asked.environ)
+    records = memory_of_set_ups().load()
+    gone = plans_to_undo(
+        lambda path, change: (
+            change.owner.key == str(target) and path not in {str(each.target) for each in way.files}
+        )
+    )
+    more = [plan_wish(each, records.get(str(each.target))) for each in way.files]
+    return SetUp(plans=[plan, *more, *gone], way=way, notes=[*way.notes, *rivals])
+
+
+def _refuse_other_helper(plan: Plan, options: Options) -> None:
+    for change in plan.changes or []:
         foreign = change.path == list(claude_code.HELPER) and change.before is not None
         if foreign and not claude_code.ours(change.before) and not options.replace:
             raise BrokerError(
                 Kind.BAD_REQUEST,
-                f'"{target}" already has an apiKeyHelper: run this again with --replace '
+                f'"{plan.target}" already has an apiKeyHelper: run this again with --replace '
                 "(--undo brings it back)",
             )
-    return Plan(
-        target=target,
-        before=before,
-        after=after,
-        changed=after != before,
-        changes=changes,
-        earlier=earlier,
-    )
-
-
-def plan_undo(target: Path, record: Record | None) -> Plan:
-    """Return what restores the file."""
-    before = settings_file.read(target)
-    if record is None:
-        raise BrokerError(
-            Kind.BAD_REQUEST, f'"{target}" was not changed by credward: nothing to undo'
-        )
-    after, whole = settings_file.undone(target, before, record)
-    changed = target.exists() if after is None else after != before
-    return Plan(
-        target=target, before=before, after=after, changed=changed, earlier=record, whole=whole
-    )
 
 
 def _life(credential: CredentialConfig) -> float | None:

@@ -9,9 +9,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from credward.cli.setup import claude_code, settings_file
-from credward.cli.setup.json_text import UnreadableError, get_member
-from credward.cli.setup.settings_file import Change, Record
+from credward.cli.setup.json_text import get_member
+from credward.cli.setup.record import Change, Owner, Record
+from credward.cli.setup.unreadable import UnreadableError
 from credward.cli.start import paths
 from credward.config import load_config
 from credward.errors import BrokerError
@@ -31,7 +34,10 @@ def recognised(target: Path) -> Record | None:
     line = settings.get(claude_code.HELPER[0])
     if not isinstance(line, str) or not claude_code.runs_ours(line):
         return None
-    changes = [Change(path=list(claude_code.HELPER), after=line), *_variables(settings, line)]
+    name = claude_code.asked_for(line)
+    owner = Owner(credential="" if name in {None, DEFAULT_NAME} else str(name))
+    found = [Change(path=list(claude_code.HELPER), after=line), *_variables(settings, line)]
+    changes = [msgspec.structs.replace(each, owner=owner) for each in found]
     return Record(changes=changes, backups=[str(each) for each in settings_file.backups_of(target)])
 
 

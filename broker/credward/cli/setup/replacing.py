@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from credward.cli.setup import claude_code
 from credward.cli.setup.claude_code import BASE_URL
 from credward.cli.setup.claude_code_merged import Merged, read_merged
+from credward.cli.setup.file_plan import Plan
 from credward.cli.setup.json_text import get_member
-from credward.cli.setup.planning import Plan
 from credward.paths import environment
 from credward.policy.destinations import claimed
 

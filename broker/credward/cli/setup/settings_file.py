@@ -7,22 +7,20 @@ from __future__ import annotations
 
 import difflib
 import glob
-import hashlib
 import io
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from credward.cli.setup.json_text import get_member, remove_member, set_member
+from credward.cli.setup.editors import FileKind, editor_of, held
+from credward.cli.setup.record import Change, Owner, Record, Replaced, digest_of, unreadable
 from credward.errors import BrokerError, Kind
 from credward.masking import masked_members
 from credward.named_files import read_text, replace_file
 
 __all__ = [
-    "Change",
-    "Memory",
-    "Record",
     "apply",
     "backups_of",
     "diff",
@@ -30,107 +28,12 @@ __all__ = [
     "read",
     "replace",
     "undone",
+    "without",
 ]
 
 
 _HIDDEN = "…"
-
-
-class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One member that we set: its old value (None: absent) and its new one.
-
-    *had_object*: the object around it existed before.
-    """
-
-    path: list[str]
-    before: Any = None
-    after: Any = None
-    had_object: bool = True
-
-
-class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """What we did to one file, over several runs: enough to restore the state before them.
-
-    *existed*: whether there was a file. *made*: directories that we made for it, the inner ones
-    first. *backups*: the backups beside it, the original in the first. *written*: a digest of what
-    we wrote, None if somebody else wrote in between.
-    """
-
-    changes: list[Change]
-    existed: bool = True
-    made: list[str] = []
-    backups: list[str] = []
-    written: str | None = None
-
-    @classmethod
-    def of(
-        cls,
-        earlier: Record | None,
-        before: str,
-        after: str,
-        changes: list[Change],
-        replaced: Replaced,
-    ) -> Record:
-        """Return the history after one more run, which changed *before* to *after*."""
-        # Undo restores the state before our first change.
-        anew = {tuple(each.path) for each in changes}
-        known = {
-            path: each
-            for each in (earlier.changes if earlier else ())
-            if (path := tuple(each.path)) in anew or get_member(after, path) == each.after
-        }
-        # An object that an earlier run made is still ours, though it was there for this run.
-        made = {
-            tuple(each.path[:-1])
-            for each in (earlier.changes if earlier else ())
-            if not each.had_object
-        }
-        for change in changes:
-            first = known.get(tuple(change.path), change)
-            known[tuple(change.path)] = Change(
-                path=change.path,
-                before=first.before,
-                after=change.after,
-                had_object=first.had_object and tuple(change.path[:-1]) not in made,
-            )
-        backup = [str(replaced.backup)] if replaced.backup is not None else []
-        ours = earlier is None or earlier.written == _digest(before)
-        return cls(
-            changes=list(known.values()),
-            existed=earlier.existed if earlier else replaced.existed,
-            made=[*replaced.made, *(earlier.made if earlier else ())],
-            backups=[*(earlier.backups if earlier else ()), *backup],
-            written=_digest(after) if ours else None,
-        )
-
-
-class Replaced(msgspec.Struct, frozen=True):
-    """The old content of a replaced file, and what was left or made beside it."""
-
-    existed: bool
-    backup: Path | None = None
-    made: tuple[str, ...] = ()
-
-
-class Memory(msgspec.Struct, frozen=True):
-    """What we changed in which file, kept in the state directory so that it can be undone."""
-
-    file: Path
-
-    def load(self) -> dict[str, Record]:
-        """Return what we did, by settings file."""
-        try:
-            text = read_text(self.file)
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            raise _unreadable(self.file, error) from error
-        return msgspec.json.decode(text, type=dict[str, Record])
-
-    def save(self, records: dict[str, Record]) -> None:
-        """Keep *records*."""
-        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        replace_file(self.file, msgspec.json.encode(records))
+_NOBODY = Owner()
 
 
 def read(path: Path) -> str:
@@ -140,27 +43,40 @@ def read(path: Path) -> str:
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
 def apply(
-    text: str, wanted: dict[tuple[str, ...], Any], earlier: Record | None = None
+    text: str,
+    wanted: Mapping[tuple[str, ...], Any],
+    earlier: Record | None = None,
+    owner: Owner = _NOBODY,
+    *,
+    kind: FileKind = "json",
 ) -> tuple[str, list[Change]]:
-    """Return *text* with the *wanted* members, and the changes.
+    """Return *text* with the members that *owner* has *wanted*, and the changes.
 
-    Members that we set *earlier* and no longer want get their old value.
+    Members that it set *earlier* and no longer wants get their old value.
     """
+    editor = editor_of(kind)
     if earlier is not None and text.strip():
-        text = _without(text, [each for each in earlier.changes if tuple(each.path) not in wanted])
+        mine = [each for each in earlier.changes if each.owner.same(owner)]
+        text = without(text, [each for each in mine if tuple(each.path) not in wanted], kind)
     changes = []
     original = text
     for path, value in wanted.items():
-        before = get_member(text, path) if text.strip() else None
+        before = held(kind, text, path)
         if before != value:
-            text = set_member(text, path, value)
-            outer = get_member(original, path[:-1]) if original.strip() else None
+            text = editor.set_member(text, path, value)
+            outer = held(kind, original, path[:-1])
             changes.append(
-                Change(path=list(path), before=before, after=value, had_object=outer is not None)
+                Change(
+                    path=list(path),
+                    before=before,
+                    after=value,
+                    had_object=outer is not None,
+                    owner=owner,
+                )
             )
     return text, changes
 
@@ -172,13 +88,13 @@ def undone(path: Path, text: str, record: Record) -> tuple[str | None, bool]:
     """
     if not path.exists():
         return None, False
-    if _digest(text) == record.written:
+    if digest_of(text) == record.written:
         if not record.existed:
             return None, True
         if record.backups and (first := Path(record.backups[0])).is_file():
             return read(first), True
-    rest = _without(text, record.changes)
-    if not record.existed and get_member(rest, ()) == {}:
+    rest = without(text, record.changes, record.kind)
+    if not record.existed and held(record.kind, rest, ()) in (None, {}):
         return None, True
     return rest, False
 
@@ -215,25 +131,30 @@ def _inherit(directory: str, others: dict[str, Record]) -> None:
             return
 
 
-def _without(text: str, changes: list[Change]) -> str:
+def without(text: str, changes: list[Change], kind: FileKind) -> str:
     """Return *text* with our members as they were before; changes by others stay."""
+    editor = editor_of(kind)
     for change in reversed(changes):
         path = tuple(change.path)
-        if get_member(text, path) != change.after:
+        if held(kind, text, path) != change.after:
             continue
         if change.before is not None:
-            text = set_member(text, path, change.before)
+            text = editor.set_member(text, path, change.before)
             continue
-        text = remove_member(text, path)
+        text = editor.remove_member(text, path)
         # An object that only we needed is removed with its last member.
-        if not change.had_object and get_member(text, path[:-1]) == {}:
-            text = remove_member(text, path[:-1])
+        if not change.had_object and held(kind, text, path[:-1]) == {}:
+            text = editor.remove_member(text, path[:-1])
     return text
 
 
-def diff(path: Path, before: str, after: str) -> str:
-    """Return a unified diff for people, without secrets that stand in the file already."""
+def diff(path: Path, before: str, after: str, ours: Collection[str] = ()) -> str:
+    """Return a unified diff for people, without secrets that stand in the file already.
+
+    *ours*: lines that we write, which hold none; blanks around them and a comma do not matter.
+    """
     safe = _safe_lines(before, after)
+    safe |= {line: line for line in safe if line.strip().rstrip(",") in ours}
     names = (str(path), f"{path} (new)")
     found = difflib.unified_diff(_lines(before), _lines(after), *names)
     # The first two are our names; a line of the files begins with its mark.
@@ -308,17 +229,6 @@ def _backup(real: Path, stamp: str) -> Path:
     backup = next(each for each in backups if not each.exists())
     replace_file(backup, read(real).encode())
     return backup
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _unreadable(path: Path, error: OSError | UnicodeDecodeError) -> BrokerError:
-    why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-    return BrokerError(
-        Kind.FIX_CONFIGURATION, f'"{path}" cannot be read ({why}): correct it, then run this again'
-    )
 
 
 def _unwritable(path: Path, error: OSError) -> BrokerError:

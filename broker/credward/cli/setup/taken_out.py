@@ -16,7 +16,8 @@ from pathlib import Path
 
 import msgspec
 
-from credward.cli.setup.settings_file import Replaced, backups_of, read, replace
+from credward.cli.setup.record import Replaced
+from credward.cli.setup.settings_file import backups_of, read, replace
 from credward.cli.start import paths
 from credward.errors import BrokerError, Kind
 from credward.named_files import leftovers, opened, read_text, replace_file

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
 import click
 
-from credward.cli.setup import claude_code, settings_file
-from credward.cli.setup.json_text import UnreadableError
+from credward.cli.setup import claude_code
+from credward.cli.setup.carrying_out import execute, left_lines, restored
+from credward.cli.setup.file_plan import Plan, plan_undo
 from credward.cli.setup.putting_back import notes_about, put_back, wanted
 from credward.cli.setup.recognising import recognised
-from credward.cli.setup.settings_file import Memory, Record
+from credward.cli.setup.record import Change, Record, memory_of_set_ups
 from credward.cli.setup.taken_out import load
-from credward.cli.start import paths, reach
+from credward.cli.start import reach
 from credward.config import environment
 from credward.errors import BrokerError, Kind
 
 __all__ = [
-    "left_lines",
-    "memory_of_claude_code",
+    "SetUps",
+    "every",
+    "of_credential",
+    "plans_to_undo",
     "record_of",
-    "restored",
     "set_ups_of",
     "tell_undone",
     "undo_all",
@@ -34,96 +35,91 @@ __all__ = [
 # Without a record, a file that a repository may have brought is no set-up of ours.
 _OWN_LEVELS = ("user", "local")
 
+# Which of our changes are meant; the first is the path of their file.
+SetUps = Callable[[str, Change], bool]
 
-def memory_of_claude_code() -> Memory:
-    """Return what we did to settings files of Claude Code."""
-    return Memory(paths().state_dir / "setup-claude-code.json")
+
+def every(path: str, change: Change) -> bool:  # noqa: ARG001 - it is one of `SetUps`
+    """Choose all set-ups."""
+    return True
+
+
+def of_credential(name: str) -> SetUps:
+    """Choose the set-ups for the credential *name*."""
+    return lambda _, change: change.owner.credential == name
 
 
 def record_of(target: Path) -> Record | None:
     """Return what we did to *target*, as recorded, else as far as it shows that itself."""
-    return memory_of_claude_code().load().get(str(target)) or recognised(target)
+    return memory_of_set_ups().load().get(str(target)) or recognised(target)
 
 
-def set_ups_of(name: str) -> list[Path]:
-    """Return the settings files in which we made Claude Code ask for the credential *name*."""
-    return [Path(path) for path, record in _records().items() if name in _names(record)]
+def set_ups_of(name: str) -> dict[Path, str]:
+    """Return the files in which a tool is set up for the credential *name*, with the tool."""
+    return {
+        Path(path): change.owner.tool
+        for path, record in _records(of_credential(name)).items()
+        for change in record.changes
+        if change.owner.credential == name
+    }
 
 
-def undo_all(targets: list[Path] | None = None) -> Iterator[str]:
-    """Return what undoes our changes to *targets* (None: to every file), a line for each step.
+def plans_to_undo(chosen: SetUps, *, tool: str = "") -> list[Plan]:
+    """Return what undoes the *chosen* set-ups, of *tool* alone if it is named.
+
+    Raise `fix-configuration` for a file that cannot be read.
+    """
+
+    def meant(path: str, change: Change) -> bool:
+        return tool in {"", change.owner.tool} and chosen(path, change)
+
+    return [_plan(path, record, meant) for path, record in _records(meant).items()]
+
+
+def undo_all(chosen: SetUps = every) -> Iterator[str]:
+    """Return what undoes the *chosen* set-ups, a line for each step.
 
     Before that it is tried without a change: raise `fix-configuration` for a file that cannot be
     read.
     """
-    records = _records(targets)
-    for path, record in records.items():
-        _undone(Path(path), record)
-    memory = memory_of_claude_code()
-    return chain.from_iterable(_undo(memory, path, record) for path, record in records.items())
+    planned = plans_to_undo(chosen)
+    return chain.from_iterable(_undo(plan, chosen) for plan in planned)
 
 
-def undo_diffs(targets: list[Path] | None = None) -> Iterator[str]:
+def undo_diffs(chosen: SetUps = every) -> Iterator[str]:
     """Yield what `undo_all` would change, a diff for each file that it changes."""
-    for path, record in _records(targets).items():
-        before, after, _ = _undone(Path(path), record)
-        if shown := settings_file.diff(Path(path), before, after or ""):
-            yield shown
+    yield from filter(None, (plan.diff() for plan in plans_to_undo(chosen)))
 
 
-def _undo(memory: Memory, path: str, record: Record) -> Iterator[str]:
-    target, records = Path(path), memory.load()
+def _undo(planned: Plan, chosen: SetUps) -> Iterator[str]:
+    path, memory = str(planned.target), memory_of_set_ups()
+    records = memory.load()
+    assert planned.earlier is not None
     # An undo before this one may have left a directory to it.
-    record = records.pop(path, record)
-    before, after, whole = _undone(target, record)
-    if whole:
-        settings_file.put_back(target, after, record, records)
-    elif after is not None and after != before:
-        settings_file.replace(target, after)
+    plan = _plan(path, records.get(path, planned.earlier), chosen)
+    execute(plan, records)
     memory.save(records)
-    yield f"{target}: {restored(after) if whole else 'our settings are gone'}"
-    yield from left_lines(record)
+    yield f"{plan.target}: {restored(plan.after) if plan.whole else 'our settings are gone'}"
+    if plan.rest is None and plan.earlier is not None:
+        yield from left_lines(plan.earlier)
 
 
-def _undone(target: Path, record: Record) -> tuple[str, str | None, bool]:
-    """Return the text of *target*, and what `settings_file.undone` makes of it."""
-    before = settings_file.read(target)
-    try:
-        return before, *settings_file.undone(target, before, record)
-    except UnreadableError as error:
-        raise BrokerError(
-            Kind.FIX_CONFIGURATION, f'"{target}" {error}: correct it, nothing was changed'
-        ) from error
+def _plan(path: str, record: Record, chosen: SetUps) -> Plan:
+    return plan_undo(Path(path), record, lambda change: chosen(path, change))
 
 
-def restored(after: str | None) -> str:
-    """Return that a file is what it was before us; *after*: its text, None if there was no file."""
-    return "removed, there was no file before" if after is None else "as it was before"
-
-
-def left_lines(record: Record) -> Iterator[str]:
-    """Yield a line for each backup that is still there after an undo, as its user may need it."""
-    for backup in filter(os.path.exists, record.backups):
-        yield f"an earlier state stays, delete it if you do not need it: {backup}"
-
-
-def _records(targets: list[Path] | None = None) -> dict[str, Record]:
-    """Return what we did to *targets* (None: every file), by path."""
-    records = memory_of_claude_code().load()
+def _records(chosen: SetUps) -> dict[str, Record]:
+    """Return what we did to files of the *chosen* set-ups, by path."""
+    records = memory_of_set_ups().load()
     files = claude_code.settings_paths(environment(), Path.cwd())
     for path in (files[level] for level in _OWN_LEVELS):
         if str(path) not in records and (found := recognised(path)) is not None:
             records[str(path)] = found
-    return records if targets is None else {str(each): records[str(each)] for each in targets}
-
-
-def _names(record: Record) -> Iterator[str]:
-    """Yield the credentials that the helper lines of a record ask for."""
-    for change in record.changes:
-        if change.path == list(claude_code.HELPER) and isinstance(change.after, str):
-            name = claude_code.asked_for(change.after)
-            if name is not None:
-                yield name
+    return {
+        path: record
+        for path, record in records.items()
+        if any(chosen(path, change) for change in record.changes)
+    }
 
 
 def tell_undone(put_keys_back: bool | None, *, although_changed: bool, yes: bool) -> None:
@@ -152,7 +148,7 @@ def tell_undone(put_keys_back: bool | None, *, although_changed: bool, yes: bool
         click.echo("nothing was set up")
 
 
-def _confirm(diffs: list[str], *, keys: bool) -> None:
+def _confirm(diffs: Sequence[str], *, keys: bool) -> None:
     """Show *diffs*, and ask; *keys*: files get their keys back."""
     for each in diffs:
         click.echo(each, nl=False)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from credward.cli.setup.claude_code import BASE_URL, TTL
 from credward.cli.setup.json_text import get_member
-from credward.cli.setup.settings_file import Record
+from credward.cli.setup.record import Record
 from credward.errors import BrokerError, Kind
 
 __all__ = ["chosen_variables"]
@@ -19,9 +19,34 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Names of numbers such as MAX_THINKING_TOKENS are none of these.
 _SECRET_NAME = re.compile(r"(^|_)(TOKEN|KEY|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(_|$)")
 _SECRET_VALUE = re.compile(r"sk-ant-|://[^/@]*:[^/@]*@|authorization|api-key", re.IGNORECASE)
+# What set-up writes by itself, with what to do instead.
+_BY_CREDENTIAL = "it follows from the credential that is named"
 _OURS = {
     TTL[1]: "use --ttl SECONDS",
     BASE_URL[1]: "write base_url into the credential: run credward config edit",
+    "AWS_REGION": "use --region REGION",
+    "CLOUD_ML_REGION": "use --region REGION",
+    "ANTHROPIC_VERTEX_PROJECT_ID": "use --project PROJECT",
+    **dict.fromkeys(
+        (
+            "ANTHROPIC_BEDROCK_BASE_URL",
+            "ANTHROPIC_VERTEX_BASE_URL",
+            "ANTHROPIC_FOUNDRY_BASE_URL",
+        ),
+        "use --base-url URL",
+    ),
+    **dict.fromkeys(
+        (
+            *("AWS_PROFILE", "ANTHROPIC_FOUNDRY_RESOURCE"),
+            *("ANTHROPIC_PROFILE", "ANTHROPIC_CONFIG_DIR"),
+            *("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_SKIP_BEDROCK_AUTH"),
+            *("CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_SKIP_VERTEX_AUTH"),
+            *("CLAUDE_CODE_USE_FOUNDRY", "CLAUDE_CODE_SKIP_FOUNDRY_AUTH"),
+            *("AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+            *("GCE_METADATA_HOST", "GCE_METADATA_IP", "AZURE_POD_IDENTITY_AUTHORITY_HOST"),
+        ),
+        _BY_CREDENTIAL,
+    ),
 }
 
 

@@ -7,13 +7,14 @@ import pytest
 
 from credward.cli.setup.claude_code import (
     HelperCall,
+    base_url_of,
     cache_time,
     helper_call,
+    helper_members,
     kept_for,
     ours,
     settings_environment,
     settings_paths,
-    wanted,
 )
 from credward.config import CredentialConfig
 from credward.settings.anthropic import Settings as AnthropicSettings
@@ -43,16 +44,13 @@ def credential(*base_urls: str) -> CredentialConfig:
 
 def test_the_helper_is_quoted_and_the_ttl_is_in_milliseconds() -> None:
     """A path with spaces stays one word of the shell."""
-    members = wanted(Path("/opt/my tools/credward-helper"), credential(), 240)
+    members = helper_members(Path("/opt/my tools/credward-helper"), "gate way", 240)
 
     assert members == {
         ("apiKeyHelper",): "exec '/opt/my tools/credward-helper' 'gate way'",
         ("env", "CLAUDE_CODE_API_KEY_HELPER_TTL_MS"): "240000",
     }
-    assert (
-        wanted(Path("/h"), credential("https://a.example"), 1)["env", "ANTHROPIC_BASE_URL"]
-        == "https://a.example"
-    )
+    assert base_url_of(credential("https://a.example")) == "https://a.example"
 
 
 @pytest.fixture
@@ -140,9 +138,8 @@ def test_s15_where_claude_code_goes_by_itself_is_not_written() -> None:
         issuer="https://idp.example", client_id="c", resource="https://llm.example"
     ).meaning.base_urls
 
-    assert ("env", "ANTHROPIC_BASE_URL") not in wanted(Path("/h"), credential(*api), 1)
-    members = wanted(Path("/h"), credential(gateway), 1)
-    assert members["env", "ANTHROPIC_BASE_URL"] == "https://llm.example"
+    assert base_url_of(credential(*api)) is None
+    assert base_url_of(credential(gateway)) == "https://llm.example"
 
 
 @pytest.mark.parametrize(

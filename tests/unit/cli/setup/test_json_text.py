@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from credward.cli.setup.json_text import UnreadableError, get_member, remove_member, set_member
+from credward.cli.setup.json_text import get_member, remove_member, set_member
+from credward.cli.setup.unreadable import UnreadableError
 
 TEXTS = [
     "",

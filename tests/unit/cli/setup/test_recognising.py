@@ -19,7 +19,7 @@ def lost(run: Run, home: Path, settings: Path, config_file: Path) -> Path:
     config_file.write_text(GATEWAY)
     settings.write_text('{"model": "opus"}')
     run("setup", "claude-code", "gateway", "--yes")
-    memory = home / "state/credward/setup-claude-code.json"
+    memory = home / "state/credward/set-ups.json"
     memory.unlink()
     return memory
 

@@ -4,10 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from credward.cli.setup.record import Change, Memory, Record
 from credward.cli.setup.settings_file import (
-    Change,
-    Memory,
-    Record,
     apply,
     diff,
     read,

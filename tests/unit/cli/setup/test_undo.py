@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from credward.cli.setup.settings_file import Change, Record, apply, replace
-from credward.cli.setup.undo import left_lines, memory_of_claude_code, undo_all
+from credward.cli.setup.carrying_out import left_lines
+from credward.cli.setup.record import Change, Record, memory_of_set_ups
+from credward.cli.setup.settings_file import apply, replace
+from credward.cli.setup.undo import undo_all
 from credward.errors import BrokerError
 
 
@@ -21,7 +23,7 @@ def settings(home: Path) -> Path:
         after, changes = apply("{}\n", {("apiKeyHelper",): "exec /x/credward-helper demo"})
         replaced = replace(path, after, stamp="1")
         records[str(path)] = Record.of(None, "{}\n", after, changes, replaced)
-    memory_of_claude_code().save(records)
+    memory_of_set_ups().save(records)
     return home / "one.json"
 
 
@@ -34,7 +36,7 @@ def test_nothing_is_undone_if_one_file_cannot_be_read(settings: Path) -> None:
         undo_all()
 
     assert settings.read_text() == was
-    assert len(memory_of_claude_code().load()) == 2
+    assert len(memory_of_set_ups().load()) == 2
 
 
 def test_what_stays_because_somebody_changed_the_file_is_named(settings: Path) -> None:

@@ -1,0 +1,19 @@
+"""The tools that `setup` knows beside Claude Code, and what people call each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from credward.cli.setup.ant import ANT
+from credward.cli.setup.anthropic_sdk import ANTHROPIC_SDK
+from credward.cli.setup.aws import AWS
+from credward.cli.setup.azure import AZURE
+from credward.cli.setup.gcp import GCP
+
+__all__ = ["TITLES", "TOOLS"]
+
+TOOLS = (AWS, GCP, AZURE, ANTHROPIC_SDK, ANT)
+TITLES: Mapping[str, str] = {
+    "claude-code": "Claude Code",
+    **{each.name: each.title for each in TOOLS},
+}

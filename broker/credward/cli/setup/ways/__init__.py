@@ -1,0 +1,1 @@
+"""How Claude Code is led to each service: one file for each, which says what to set."""

@@ -6,6 +6,7 @@ POSIX shell does, the SDKs for Go and JavaScript give it to one; so it is quoted
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,6 +24,8 @@ from credward.errors import BrokerError, Kind
 __all__ = ["AWS", "PROCESS", "check_keys", "config_file", "profile_of", "profile_wish"]
 
 PROCESS = "credential_process"
+# Others would have to be quoted, which not every tool reads.
+_NAME = re.compile(r"[A-Za-z0-9._@+-]+")
 # Variables with keys, which count before any profile.
 _STRONGER = ("AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN")
 # Clients that read the file themselves end a value there.
@@ -61,8 +64,11 @@ def profile_wish(
     check_keys(credential)
     profile, target = profile or profile_of(credential.name), config_file(environ)
     section = profile if profile == "default" else f"profile {profile}"
-    if "]" in profile or not profile.isprintable():
-        raise BrokerError(Kind.BAD_REQUEST, "a profile has no such name: use letters and digits")
+    if not _NAME.fullmatch(profile):
+        raise BrokerError(
+            Kind.BAD_REQUEST,
+            "--profile is one word of letters, digits and ._@+-: such as credward-bedrock",
+        )
     helper = find_helper()
     line = f"{shlex.quote(str(helper))} --format aws-process {credential.name}"
     if any(each in line for each in _COMMENTS):

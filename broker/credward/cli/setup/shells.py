@@ -49,26 +49,33 @@ class Shell(msgspec.Struct, frozen=True, kw_only=True):
         name, line = secret
         if self.fish:
             sets = "".join(
-                f"    set -lx {each} {shlex.quote(value)}\n" for each, value in variables.items()
+                f"    set -lx {each} {self._quoted(value)}\n" for each, value in variables.items()
             )
             return (
                 f"function {program}\n{sets}    set -lx {name} ({line}); or return\n"
                 f"    command {program} $argv\nend\n"
             )
         sets = "".join(
-            f"    export {each}={shlex.quote(value)}\n" for each, value in variables.items()
+            f"    export {each}={self._quoted(value)}\n" for each, value in variables.items()
         )
         return (
             f'{program}() (\n{sets}    {name}="$({line})" || exit\n    export {name}\n'
-            f'    exec {program} "$@"\n)\n'
+            # Not `exec`: zsh would call the function again.
+            f'    command {program} "$@"\n)\n'
         )
 
     def _value(self, value: str) -> str:
         found = _READ.fullmatch(value)
         if found is None:
-            return shlex.quote(value)
-        read = f"cat {shlex.quote(found[1])} 2>/dev/null"
+            return self._quoted(value)
+        read = f"cat {self._quoted(found[1])} 2>/dev/null"
         return f"({read})" if self.fish else f'"$({read})"'
+
+    def _quoted(self, value: str) -> str:
+        if not self.fish:
+            return shlex.quote(value)
+        # fish.shell, "Quotes": between single ones a backslash escapes itself and a quote.
+        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def shell_of(environ: Mapping[str, str], file: Path | None) -> Shell:

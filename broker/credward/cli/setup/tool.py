@@ -30,10 +30,9 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SetUpOf(msgspec.Struct, frozen=True, kw_only=True):
-    """What a tool needs: *wishes*; *notes* before a change, *last* lines after it."""
+    """What a tool needs, and the *last* lines after a change."""
 
     wishes: tuple[Wish, ...]
-    notes: tuple[str, ...] = ()
     last: tuple[str, ...] = ()
 
 

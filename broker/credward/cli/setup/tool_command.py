@@ -21,7 +21,7 @@ from credward.config import environment, load_config
 from credward.errors import BrokerError, Kind
 from credward.issuing.asking import DEFAULT_NAME, find_credential
 
-__all__ = ["command_for"]
+__all__ = ["command_for", "plans_for"]
 
 _OWN_OPTIONS = {
     "profile": click.Option(
@@ -73,26 +73,24 @@ def command_for(tool: Tool) -> click.Command:
 def _set_up(tool: Tool, name: str, how: How, own: dict[str, Any]) -> dict[str, Any]:
     config = load_config(paths())
     credential = find_credential(config, name)
-    environ = environment()
     wanted = Wanted(
         config=config,
         credential=credential,
-        environ=environ,
+        environ=environment(),
         owner=tool.owner(credential.name),
         **own,
     )
     found = tool.plan(wanted)
-    plans = _plans(tool, found, wanted)
     in_shell = any(each.kind == "shell" for each in found.wishes)
     return change(
-        plans,
+        plans_for(tool, found, wanted),
         how,
-        notes=[*found.notes, *tool.rivals(environ)],
+        notes=tool.rivals(wanted.environ),
         last=[*found.last, *([_IN_NEW_SHELLS] if in_shell else [])],
     )
 
 
-def _plans(tool: Tool, found: SetUpOf, wanted: Wanted) -> list[Plan]:
+def plans_for(tool: Tool, found: SetUpOf, wanted: Wanted) -> list[Plan]:
     """Return what is done for *tool*, and what takes it out of files that it was in before."""
     records = memory_of_set_ups().load()
     targets = {str(each.target) for each in found.wishes}

@@ -32,9 +32,8 @@ def config(file: Path, sinks: str = "", more: str = "") -> Config:
 
 def test_the_sink_says_where_it_is(config_file: Path, home: Path) -> None:
     """Its folder and its name; the base URL only if it is not the usual one."""
-    sinks = '[[sinks]]\ncredential = "claude"\nformat = "token"\npath = "/x"\n\n' + (
-        '[[sinks]]\ncredential = "claude"\nformat = "anthropic-profile"\npath = "~/a/"\n'
-    )
+    block = '[[sinks]]\ncredential = "claude"\nformat = "{}"\npath = "{}"\n'
+    sinks = block.format("token", "/x") + block.format("anthropic-profile", "~/a/")
     found = config(config_file, sinks)
     credential = found.credentials["claude"]
 
@@ -70,5 +69,5 @@ def test_without_a_sink_the_lines_are_printed(
 def test_a_key_is_in_no_profile(config_file: Path) -> None:
     """The SDKs would send it as a token of a login."""
     found = config(config_file)
-    with pytest.raises(BrokerError, match="credward.credentials"):
+    with pytest.raises(BrokerError, match=r"credward\.credentials"):
         profile_for(found, found.credentials["key"])

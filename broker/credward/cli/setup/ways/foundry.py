@@ -38,8 +38,7 @@ def foundry(asked: Asked) -> Way:
     endpoint = find_endpoint(asked.config, asked.credential, ["azure-imds"])
     if asked.door == "azure-imds":
         endpoint = endpoint_for(asked.config, asked.credential, ["azure-imds"])
-    # At an endpoint nobody says where the token will go, so a bound one is not handed out there.
-    if endpoint is None or asked.door == "helper" or bound:
+    if endpoint is None or asked.door == "helper":
         variables[_SKIP] = "1"
         return Way(
             variables=variables, helper=True, rivals=(other, *_KEYS), oldest=_OLDEST_WITH_HELPER

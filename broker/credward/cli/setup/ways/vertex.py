@@ -32,8 +32,7 @@ def vertex(asked: Asked) -> Way:
     bound = asked.credential.base_urls[0] if asked.credential.bound else None
     if base_url := asked.base_url or bound:
         variables[_BASE_URL] = base_url
-    # At an endpoint nobody says where the token will go, so a bound one is not handed out there.
-    if asked.pass_through or asked.door == "helper" or bound:
+    if asked.pass_through or asked.door == "helper":
         variables[_SKIP] = "1"
         return Way(variables=variables, helper=True)
     endpoint = endpoint_for(asked.config, asked.credential, ["gce"])

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from unit.cli.conftest import Run
-from unit.cli.setup.rig import CONFIG
+from unit.cli.setup.rig import CONFIG, ENDPOINTS
 from unit.cli.setup.ways.test_bedrock import settings
 
 
@@ -21,17 +21,22 @@ def test_the_endpoint_with_project_and_region(run: Run, set_up_home: Path) -> No
 
 
 def test_the_helper_needs_no_endpoint(run: Run, set_up_home: Path) -> None:
-    """It is the way for a credential that is bound to an address, too."""
+    """It gives the same token as a bearer."""
     run("setup", "claude-code", "vertex", "--with", "helper", "--yes", "--json")
+
     assert settings(set_up_home)["CLAUDE_CODE_SKIP_VERTEX_AUTH"] == "1"
+    assert settings(set_up_home)["apiKeyHelper"].endswith("credward-helper vertex")
     assert "GCE_METADATA_HOST" not in settings(set_up_home)
+
+
+def test_the_address_that_a_credential_is_bound_to_is_set(run: Run, set_up_home: Path) -> None:
+    """Elsewhere Claude Code would not get the token."""
     config = set_up_home / "config/credward/config.toml"
     bound = 'project = "p-1"\nbase_url = "https://vertex.corp.example"\n'
-    config.write_text(CONFIG.replace('project = "p-1"\n', bound))
+    config.write_text((CONFIG + ENDPOINTS).replace('project = "p-1"\n', bound))
     run("setup", "claude-code", "vertex", "--yes", "--json")
 
     assert settings(set_up_home)["ANTHROPIC_VERTEX_BASE_URL"] == "https://vertex.corp.example"
-    assert settings(set_up_home)["apiKeyHelper"].endswith("credward-helper vertex")
 
 
 def test_without_an_endpoint_the_lines_are_printed(run: Run, set_up_home: Path) -> None:

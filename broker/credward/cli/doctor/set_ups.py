@@ -23,9 +23,10 @@ from credward.errors import Kind
 
 __all__ = ["check_set_ups"]
 
-_PORT = re.compile(r"\b127\.0\.0\.1:(\d+)")
+# A base URL may be of a gateway on this machine.
+_PORT = re.compile(r"^(?!.*_BASE_URL).*\b127\.0\.0\.1:(\d+)", re.MULTILINE)
 # As a shell word, quoted or not.
-_HELPER = re.compile(r"'(/[^'\n]*/credward-helper)'|(?<![^\s\"(])(/[^\s'\"]*/credward-helper)")
+_HELPER = re.compile(r"'(/[^'\n]*/credward-helper)'|(?<![^\s\"(=])(/[^\s'\"]*/credward-helper)")
 
 
 def check_set_ups(known: Known) -> Iterator[Finding]:
@@ -74,7 +75,7 @@ def _look(
     if not kept:
         text = f"{path} does not have what set-up wrote there: {again}"
         return fail(check, text, Kind.FIX_CONFIGURATION, fix)
-    values = [str(each.after) for each in changes]
+    values = [f"{each.path[-1]}={each.after}" for each in changes]
     programs = {found[1] or found[2] for value in values for found in _HELPER.finditer(value)}
     for program in programs:
         if not os.access(program, os.X_OK):

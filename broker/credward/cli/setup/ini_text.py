@@ -13,11 +13,12 @@ from configparser import (
     ParsingError,
 )
 from configparser import Error as ConfigError
-from typing import Any
-
-from configupdater import ConfigUpdater
+from typing import TYPE_CHECKING, Any
 
 from credward.cli.setup.unreadable import UnreadableError
+
+if TYPE_CHECKING:
+    from configupdater import ConfigUpdater
 
 __all__ = ["get_member", "lines_of", "remove_member", "set_member"]
 
@@ -79,6 +80,9 @@ def lines_of(path: tuple[str, ...], value: Any) -> list[str]:
 
 
 def _parsed(text: str) -> ConfigUpdater:
+    # Most set-ups do not need it, and it takes as long as all the rest.
+    from configupdater import ConfigUpdater
+
     updater = ConfigUpdater()
     if text.startswith(_MARK):
         raise UnreadableError("begins with a byte order mark, which AWS does not read")

@@ -514,6 +514,22 @@ def test_doctor_asks_the_service_last_and_only_if_told_to(
     assert "run credward doctor --help" in alone.stderr
 
 
+def test_doctor_asks_for_both_models_of_the_agent(
+    start_daemon: DaemonFactory, service: ModelService
+) -> None:
+    """Each has its line: the small one is used for titles and searches, and may be missing alone."""
+    daemon = start_daemon(gateway(service.url))
+    said = {"ANTHROPIC_MODEL": "large", "ANTHROPIC_DEFAULT_HAIKU_MODEL": "small"}
+    found = cli(
+        daemon, "doctor", "gateway", "--live", ANTHROPIC_BASE_URL=service.url, **said
+    ).stdout
+
+    assert [each.partition("(")[2].partition(",")[0] for each in found.splitlines()[-2:]] == [
+        *("model large", "model small")
+    ]
+    assert len(service.received) == 2
+
+
 def test_doctor_asks_at_the_path_that_the_agent_will_use(
     start_daemon: DaemonFactory, service: ModelService
 ) -> None:

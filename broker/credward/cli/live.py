@@ -17,15 +17,19 @@ from credward import wire
 from credward.client import Client
 from credward.errors import BrokerError, Kind
 
-__all__ = ["LiveResult", "Verdict", "live", "model_in", "result_of", "verdict_of"]
+__all__ = ["LiveResult", "Verdict", "live", "models_in", "result_of", "verdict_of"]
 
 Verdict = Literal[
     "accepted", "limited", "invalid", "refused", "forbidden", "missing", "not-found", "no-path",
     "billing", "redirected", "broken", "unanswered",
 ]  # fmt: skip
 
-# Where Claude Code has a model from, the one that does the work first.
-_MODELS = ("ANTHROPIC_MODEL", "ANTHROPIC_DEFAULT_HAIKU_MODEL", "ANTHROPIC_SMALL_FAST_MODEL")
+# Where Claude Code has its two models from: the one that does the work, and the small one, of which
+# the second variable is the former name.
+_MODELS = (
+    ("ANTHROPIC_MODEL",),
+    ("ANTHROPIC_DEFAULT_HAIKU_MODEL", "ANTHROPIC_SMALL_FAST_MODEL"),
+)
 # Its own words for a model, which no service knows, and its mark for a long context.
 _ALIASES = frozenset({"default", "best", "sonnet", "opus", "haiku", "opusplan", "fable"})
 _LONG_CONTEXT = "[1m]"
@@ -217,13 +221,17 @@ def live(
         return LiveResult(mark="fail", text=error.message, kind=error.kind)
 
 
-def model_in(variables: Mapping[str, str]) -> str | None:
-    """Return the model that Claude Code would ask for under *variables*, None if it would choose.
+def models_in(variables: Mapping[str, str]) -> list[str]:
+    """Return the models that Claude Code would ask for under *variables*, that for the work first.
 
-    Words that only Claude Code knows, such as `opus`, count as its choice.
+    None if it would choose; words that only Claude Code knows, such as `opus`, count as its choice.
     """
-    named = (variables.get(name, "").removesuffix(_LONG_CONTEXT) for name in _MODELS)
-    return next((each for each in named if each not in _ALIASES and _MODEL.fullmatch(each)), None)
+    found = []
+    for names in _MODELS:
+        said = (variables.get(name, "").removesuffix(_LONG_CONTEXT) for name in names)
+        usable = (each for each in said if each not in _ALIASES and _MODEL.fullmatch(each))
+        found += list(usable)[:1]
+    return list(dict.fromkeys(found))
 
 
 def verdict_of(result: wire.ProbeResult) -> Verdict:

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from credward.cli.live import Verdict, live, model_in, result_of, verdict_of
+from credward.cli.live import Verdict, live, models_in, result_of, verdict_of
 from credward.client import Client
 from credward.errors import Kind
 from credward.providers.upstream import ERRORS
@@ -120,20 +120,22 @@ def test_all_verdicts_are_reached():
 
 
 @pytest.mark.parametrize(
-    ("variables", "model"),
+    ("variables", "models"),
     [
-        ({}, None),
-        ({"ANTHROPIC_MODEL": "claude-opus-5-5[1m]"}, "claude-opus-5-5"),
-        ({"ANTHROPIC_MODEL": "opus", "ANTHROPIC_SMALL_FAST_MODEL": "claude-x"}, "claude-x"),
-        ({"ANTHROPIC_MODEL": "a", "ANTHROPIC_DEFAULT_HAIKU_MODEL": "b"}, "a"),
-        ({"ANTHROPIC_MODEL": "opusplan"}, None),
-        ({"ANTHROPIC_MODEL": "not a model"}, None),
-        ({"ANTHROPIC_MODEL": "eu.anthropic.claude-x-v1:0"}, "eu.anthropic.claude-x-v1:0"),
+        ({}, []),
+        ({"ANTHROPIC_MODEL": "claude-opus-5-5[1m]"}, ["claude-opus-5-5"]),
+        ({"ANTHROPIC_MODEL": "opus", "ANTHROPIC_SMALL_FAST_MODEL": "claude-x"}, ["claude-x"]),
+        ({"ANTHROPIC_MODEL": "a", "ANTHROPIC_DEFAULT_HAIKU_MODEL": "b"}, ["a", "b"]),
+        ({"ANTHROPIC_SMALL_FAST_MODEL": "b", "ANTHROPIC_DEFAULT_HAIKU_MODEL": "c"}, ["c"]),
+        ({"ANTHROPIC_MODEL": "a", "ANTHROPIC_DEFAULT_HAIKU_MODEL": "a"}, ["a"]),
+        ({"ANTHROPIC_MODEL": "opusplan"}, []),
+        ({"ANTHROPIC_MODEL": "not a model"}, []),
+        ({"ANTHROPIC_MODEL": "eu.anthropic.claude-x-v1:0"}, ["eu.anthropic.claude-x-v1:0"]),
     ],
 )
-def test_takes_the_model_that_claude_code_would_ask(variables, model):
-    """Not a word that only Claude Code knows."""
-    assert model_in(variables) == model
+def test_takes_the_models_that_claude_code_would_ask(variables, models):
+    """Not a word that only Claude Code knows; each once."""
+    assert models_in(variables) == models
 
 
 def test_a_login_is_named_only_where_there_is_one():

@@ -17,7 +17,8 @@ __all__ = ["SetUpOf", "Tool", "Wanted"]
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """One run: for which *credential*, in which shell, and the options that the tool has.
 
-    *shell_file*: another file than the shell reads by itself.
+    *shell_file*: another file than the shell reads by itself. *pool*: the provider of a workload
+    identity pool that takes the token, *service_account*: whom it then impersonates.
     """
 
     config: Config
@@ -27,6 +28,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     profile: str | None = None
     region: str | None = None
     shell_file: Path | None = None
+    pool: str | None = None
+    service_account: str | None = None
 
 
 class SetUpOf(msgspec.Struct, frozen=True, kw_only=True):

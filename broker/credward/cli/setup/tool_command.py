@@ -28,6 +28,14 @@ _OWN_OPTIONS = {
         ["--profile"], help="The profile to add; the default is credward-NAME."
     ),
     "region": click.Option(["--region"], help="Its region; the default is the credential's."),
+    "pool": click.Option(
+        ["--pool"],
+        metavar="PROVIDER",
+        help="The provider of a workload identity pool that takes the token.",
+    ),
+    "service_account": click.Option(
+        ["--service-account"], metavar="EMAIL", help="With --pool: whom to impersonate."
+    ),
     "shell_file": click.Option(
         ["--shell-file"],
         type=click.Path(path_type=Path),

@@ -69,6 +69,40 @@ def test_undo_leaves_every_byte_as_it_was(
     assert run("setup", tool, "--undo", "--yes").code == 64
 
 
+SETTINGS = '{\n  "theme": "dark",\n  "env": {"A": "b"},\n  "permissions": {"allow": []}\n}'
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["bedrock"],
+        ["bedrock", "--with", "aws-container", "--model", "m", "--small-model", "s"],
+        ["short"],
+        ["vertex"],
+        ["foundry"],
+        ["gateway"],
+        ["gateway", "--pass-through", "bedrock", "--region", "eu-west-1"],
+    ],
+    ids=" ".join,
+)
+def test_undo_of_claude_code_is_exact_whatever_the_service(
+    run: Run, set_up_home: Path, words: list[str], state: str
+) -> None:
+    """In its settings and in the files that it needs besides."""
+    for relative, rich in ((".claude/settings.json", SETTINGS), (".aws/config", AWS)):
+        prepare(set_up_home / relative, state, rich)
+    was = tree(set_up_home)
+    first = json.loads(run("setup", "claude-code", *words, "--yes", "--json").out)
+    again = json.loads(run("setup", "claude-code", *words, "--yes", "--json").out)
+    said = run("setup", "claude-code", "--undo", "--yes")
+
+    assert all(each["changed"] for each in first["files"])
+    assert not any(each["changed"] or each["backup"] for each in again["files"])
+    assert said.code == 0
+    assert tree(set_up_home) == was
+
+
 @pytest.mark.parametrize("tool", TOOLS)
 def test_what_others_wrote_since_stays(run: Run, set_up_home: Path, tool: str) -> None:
     """Only what is ours goes, and the backup is named."""

@@ -39,6 +39,9 @@ def bedrock(asked: Asked) -> Way:
         return Way(variables=variables, rivals=(*_KEYS, _BEARER, "AWS_PROFILE", _SKIP))
     profile = aws.profile_of(asked.credential.name)
     variables["AWS_PROFILE"] = profile
+    if asked.environ.get("AWS_CONFIG_FILE"):
+        # Else only a Claude Code that is started from this shell would find the profile.
+        variables["AWS_CONFIG_FILE"] = str(aws.config_file(asked.environ))
     wish = aws.profile_wish(
         asked.credential, asked.environ, asked.owner, profile=profile, region=region
     )

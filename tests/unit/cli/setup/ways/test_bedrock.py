@@ -36,6 +36,17 @@ def test_a_profile_is_made_for_it(run: Run, set_up_home: Path) -> None:
     assert tree(set_up_home) == was
 
 
+def test_another_file_of_aws_is_named(
+    run: Run, set_up_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shell that ends takes its variable along."""
+    monkeypatch.setenv("AWS_CONFIG_FILE", "~/aws.ini")
+    run("setup", "claude-code", "bedrock", "--yes", "--json")
+
+    assert settings(set_up_home)["AWS_CONFIG_FILE"] == str(set_up_home / "aws.ini")
+    assert "credward-bedrock" in (set_up_home / "aws.ini").read_text()
+
+
 def test_the_region_is_asked_for_once(run: Run, set_up_home: Path) -> None:
     """What a former run wrote is kept; without one it is missing."""
     missing = run("setup", "claude-code", "plain", "--yes")

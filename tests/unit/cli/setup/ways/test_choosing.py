@@ -59,8 +59,12 @@ def test_another_path_of_the_gateway_is_named_whole(run: Run, set_up_home: Path)
     ("words", "said"),
     [
         (["gateway", "--region", "eu-west-1"], "--region does not fit"),
-        (["gateway", "--with", "helper"], "--with does not fit"),
-        (["key", "--pass-through", "bedrock", "--region", "a"], "has no base_url"),
+        (["gateway", "--with", "helper"], "--with helper does not fit"),
+        (["bedrock", "--with", "azure-imds"], "--with azure-imds does not fit"),
+        (["bedrock", "--project", "p"], "--project does not fit"),
+        (["foundry", "--region", "r"], "--region does not fit"),
+        (["claude", "--base-url", "https://x"], "--base-url does not fit"),
+        (["key", "--pass-through", "bedrock", "--region", "a"], "--pass-through does not fit"),
         (["bedrock", "--pass-through", "bedrock"], "--pass-through does not fit"),
         (["bedrock", "--ttl", "60"], "--ttl is for a helper"),
         (["bedrock", "--env", "AWS_PROFILE=x"], "AWS_PROFILE is set by credward"),
@@ -101,3 +105,16 @@ def test_managed_settings_are_printed(run: Run, set_up_home: Path) -> None:
     assert ran.err.endswith("and the profile of credward setup aws bedrock\n")
     assert endpoint.err.endswith("and the same endpoint or sink in the configuration\n")
     assert not (set_up_home / ".claude").exists()
+
+
+def test_a_gateway_without_an_address_is_refused(run: Run, set_up_home: Path) -> None:
+    """Nobody could tell where it is; an address that is named is enough."""
+    config = set_up_home / "config/credward/config.toml"
+    config.write_text('[credentials.bare]\nprovider = "static"\nsecret = { store = "s" }\n')
+    words = ["setup", "claude-code", "bare", "--pass-through", "bedrock", "--region", "eu-west-1"]
+    refused = run(*words, "--yes")
+    named = run(*words, "--yes", "--json", "--base-url", "https://llm.example/aws")
+
+    assert refused.code == 64
+    assert '"bare" has no base_url, the address of the gateway' in refused.err
+    assert named.code == 0

@@ -25,7 +25,7 @@ from credward.cli.setup.putting_back import (
 )
 from credward.cli.setup.settings_file import diff
 from credward.cli.setup.taken_out import TakenOut, forget
-from credward.cli.setup.tools import TITLES
+from credward.cli.setup.titles import TITLES
 from credward.cli.setup.undo import of_credential, set_ups_of, undo_all, undo_diffs
 from credward.cli.start import paths, reach
 from credward.client import Client

@@ -15,7 +15,7 @@ from credward.cli.setup import settings_file
 from credward.cli.setup.claude_code import by_helper
 from credward.cli.setup.editors import FileKind, held
 from credward.cli.setup.record import Change, Owner, memory_of_set_ups
-from credward.cli.setup.tools import TITLES
+from credward.cli.setup.titles import TITLES
 from credward.cli.setup.unreadable import UnreadableError
 from credward.cli.start import reach
 from credward.config import CredentialConfig
@@ -40,7 +40,9 @@ def check_set_ups(known: Known) -> Iterator[Finding]:
                 if (each.owner.tool, each.owner.credential) == (tool, name)
             ]
             if known.config is not None and name and name not in known.config.credentials:
-                yield _orphan(tool, name, path)
+                # A configuration that is not the daemon's was reported already.
+                if known.statuses is None or known.shares_files:
+                    yield _orphan(tool, name, path)
             elif known.credential is not None and known.credential.name == name:
                 if _is_told_elsewhere(changes[0].owner, known.credential):
                     continue
@@ -52,7 +54,6 @@ def _is_told_elsewhere(owner: Owner, credential: CredentialConfig) -> bool:
 
 
 def _orphan(tool: str, name: str, path: str) -> Finding:
-    # Of Claude Code's own settings another check says the same.
     return fail(
         TITLES.get(tool, tool),
         f'{path} is set up for "{name}", which is not configured: run credward setup {tool} --undo',

@@ -47,7 +47,6 @@ def _plan(wanted: Wanted) -> SetUpOf:
 
 ANT = Tool(
     name="ant",
-    title="ant",
     about="""Start ant, the tool of the Claude API, with fresh tokens of the credential NAME.
 
     Adds a function to the file that your shell reads at its start, as one marked block.

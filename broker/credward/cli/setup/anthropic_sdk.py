@@ -31,7 +31,6 @@ def _plan(wanted: Wanted) -> SetUpOf:
 
 ANTHROPIC_SDK = Tool(
     name="anthropic-sdk",
-    title="Anthropic's SDKs",
     about="""Lead Anthropic's SDKs to a profile with fresh tokens of the credential NAME.
 
     Adds variables to the file that your shell reads at its start, as one marked block. It needs a

@@ -123,7 +123,6 @@ def _plan(wanted: Wanted) -> SetUpOf:
 
 AWS = Tool(
     name="aws",
-    title="AWS",
     about="""Give AWS tools and SDKs a profile whose keys come from the credential NAME.
 
     Adds the profile to ~/.aws/config (or AWS_CONFIG_FILE), with credential_process and the region.

@@ -33,7 +33,6 @@ def _rivals(environ: Mapping[str, str]) -> Iterator[str]:
 
 AZURE = Tool(
     name="azure",
-    title="Azure's SDKs",
     about="""Lead Azure's SDKs to the identity endpoint of the credential NAME.
 
     Adds variables to the file that your shell reads at its start, as one marked block. It needs an

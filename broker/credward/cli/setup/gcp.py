@@ -105,7 +105,6 @@ def _rivals(environ: Mapping[str, str]) -> Iterator[str]:
 
 GCP = Tool(
     name="gcp",
-    title="Google's SDKs",
     about="""Lead Google's SDKs to the metadata endpoint of the credential NAME.
 
     Adds variables to the file that your shell reads at its start, as one marked block. It needs an

@@ -40,14 +40,13 @@ class SetUpOf(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tool(msgspec.Struct, frozen=True, kw_only=True):
-    """One tool, called *name* on the command line and *title* by people.
+    """One tool, called *name* on the command line; `titles` has what people call it.
 
     *side_by_side*: set-ups for several credentials exist beside each other. *options*: those of
     `Wanted` that it has. *about*: the text of its help. *rivals* yields what counts before it.
     """
 
     name: str
-    title: str
     about: str
     example: str
     plan: Callable[[Wanted], SetUpOf]

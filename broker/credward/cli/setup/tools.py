@@ -1,8 +1,6 @@
-"""The tools that `setup` knows beside Claude Code, and what people call each."""
+"""The tools that `setup` knows beside Claude Code."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 from credward.cli.setup.ant import ANT
 from credward.cli.setup.anthropic_sdk import ANTHROPIC_SDK
@@ -10,10 +8,6 @@ from credward.cli.setup.aws import AWS
 from credward.cli.setup.azure import AZURE
 from credward.cli.setup.gcp import GCP
 
-__all__ = ["TITLES", "TOOLS"]
+__all__ = ["TOOLS"]
 
 TOOLS = (AWS, GCP, AZURE, ANTHROPIC_SDK, ANT)
-TITLES: Mapping[str, str] = {
-    "claude-code": "Claude Code",
-    **{each.name: each.title for each in TOOLS},
-}

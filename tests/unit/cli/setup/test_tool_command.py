@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from credward.cli.setup import tools
+from credward.cli.setup.titles import TITLES
 from unit.cli.conftest import Run
 from unit.cli.setup.rig import tree
 
@@ -43,6 +45,14 @@ def prepare(file: Path, state: str, rich: str) -> None:
     if state in texts:
         file.write_bytes(texts[state].encode())
         file.chmod(0o640)
+
+
+def test_every_tool_has_a_title_and_is_tried_here() -> None:
+    """But for the one that needs a sink, which has a test of its own."""
+    names = {each.name for each in tools.TOOLS}
+
+    assert names == TITLES.keys() - {"claude-code"}
+    assert names == TOOLS.keys() | {"anthropic-sdk"}
 
 
 @pytest.mark.parametrize("state", STATES)

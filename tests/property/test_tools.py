@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from credward.cli.setup.carrying_out import How, change
 from credward.cli.setup.record import memory_of_set_ups
+from credward.cli.setup.settings_file import read, without
 from credward.cli.setup.tool import Wanted
 from credward.cli.setup.tool_command import plans_for
 from credward.cli.setup.tools import TOOLS
@@ -118,6 +119,11 @@ def test_undo_restores_every_byte(
         for tool, name in runs:
             set_up(tool, name)
         changed = tree(home)
+        for path, record in memory_of_set_ups().load().items():
+            # As if the backups were gone; only an end of the last line may be more.
+            left = without(read(Path(path)), record.changes, record.kind)
+            before = was.get(str(Path(path).relative_to(home))) or b""
+            assert left.rstrip("\r\n") == before.decode().rstrip("\r\n")
         tools = sorted({tool for tool, _ in runs})
         order.shuffle(tools)
         for tool in tools:

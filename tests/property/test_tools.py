@@ -20,7 +20,7 @@ from credward.cli.setup.tool_command import plans_for
 from credward.cli.setup.tools import TOOLS
 from credward.cli.setup.undo import plans_to_undo
 from credward.cli.start import paths
-from credward.config import Config, environment, load_config
+from credward.config import environment, load_config
 from examples import examples
 from unit.cli.setup.rig import CONFIG, ENDPOINTS, helper_in, tree
 
@@ -74,8 +74,7 @@ def home_with(config: str) -> Iterator[Path]:
             patch.delenv(name, raising=False)
         file = state / "config/credward/config.toml"
         file.parent.mkdir(parents=True)
-        file.write_text(config)
-        file.with_name("sinks.toml").write_text(SINKS)
+        file.write_text(config + SINKS)
         helper_in(home, patch)
         patch.chdir(home)
         yield home
@@ -83,9 +82,7 @@ def home_with(config: str) -> Iterator[Path]:
 
 def set_up(tool: str, name: str) -> None:
     """Do what `credward setup TOOL NAME` does; the second time there is nothing to do."""
-    found = load_config(paths())
-    sinks = found.sources[0].with_name("sinks.toml")
-    config = Config(credentials=found.credentials, endpoints=found.endpoints, sources=(sinks,))
+    config = load_config(paths())
     wanted = Wanted(
         config=config,
         credential=config.credentials[name],

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -12,14 +10,13 @@ import msgspec
 from credward.cli.output import say
 from credward.cli.setup.claude_code import base_url_of
 from credward.cli.start import paths
-from credward.config import Config, CredentialConfig
+from credward.config import Config, CredentialConfig, SinkFormat
 from credward.errors import BrokerError, Kind
-from credward.named_files import read_text
 from credward.settings.services import Service
 
 __all__ = ["Profile", "profile_for"]
 
-_FORMAT = "anthropic-profile"
+_FORMAT: SinkFormat = "anthropic-profile"
 # Below XDG_CONFIG_HOME not every SDK looks there, so the variable is always set.
 _FOLDER = "~/.config/anthropic"
 
@@ -54,13 +51,9 @@ def profile_for(config: Config, credential: CredentialConfig) -> Profile:
             f'"{credential.name}" cannot be in a profile, which is for tokens of the Claude API: '
             f'in Python use credward.credentials("{credential.name}")',
         )
-    found = next((each for each in _sinks(config) if each["credential"] == credential.name), None)
-    if found is not None:
-        return Profile(
-            name=found.get("profile") or credential.name,
-            folder=Path(os.path.normpath(Path(found["path"]).expanduser())),
-            base_url=base_url_of(credential),
-        )
+    for sink in config.sinks:
+        if sink.credential == credential.name and sink.format == _FORMAT:
+            return Profile(name=sink.profile, folder=sink.path, base_url=base_url_of(credential))
     say(f'add this to {paths().config_file}:\n\n[[sinks]]\ncredential = "{credential.name}"')
     say(f'format = "{_FORMAT}"\npath = "{_FOLDER}"\n')
     raise BrokerError(
@@ -68,11 +61,3 @@ def profile_for(config: Config, credential: CredentialConfig) -> Profile:
         f'"{credential.name}" has no sink with format {_FORMAT}: run credward config edit, add the '
         "lines above, then run this again",
     )
-
-
-def _sinks(config: Config) -> Iterator[Mapping[str, str]]:
-    """Yield the sinks with such a profile; they were checked as the configuration was read."""
-    for source in config.sources:
-        for each in tomllib.loads(read_text(source)).get("sinks", []):
-            if each["format"] == _FORMAT:
-                yield each

@@ -13,12 +13,10 @@ from unit.cli.conftest import Run
 
 def test_the_profile_of_the_sink_is_named(set_up_home: Path) -> None:
     """In the shell's own words; the folder too, where not every SDK looks."""
+    file = paths().config_file
+    with file.open("a") as added:
+        added.write('[[sinks]]\ncredential = "claude"\nformat = "anthropic-profile"\npath = "/a"\n')
     config = load_config(paths())
-    sinks = set_up_home / "sinks.toml"
-    sinks.write_text(
-        '[[sinks]]\ncredential = "claude"\nformat = "anthropic-profile"\npath = "/a"\n'
-    )
-    config = type(config)(credentials=config.credentials, sources=(sinks,))
     wanted = Wanted(
         config=config,
         credential=config.credentials["claude"],

@@ -23,11 +23,8 @@ api_key = {{ store = "k" }}
 
 
 def config(file: Path, sinks: str = "", more: str = "") -> Config:
-    file.write_text(FEDERATION.format(more=more))
-    found = load_config(paths())
-    other = file.with_name("sinks.toml")
-    other.write_text(sinks)
-    return Config(credentials=found.credentials, sources=(file, other))
+    file.write_text(FEDERATION.format(more=more) + sinks)
+    return load_config(paths())
 
 
 def test_the_sink_says_where_it_is(config_file: Path, home: Path) -> None:

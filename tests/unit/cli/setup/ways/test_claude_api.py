@@ -5,20 +5,19 @@ from pathlib import Path
 from credward.cli.setup.ways.choosing import way_to
 from credward.cli.setup.ways.way import Asked
 from credward.cli.start import paths
-from credward.config import Config, load_config
+from credward.config import load_config
 from unit.cli.conftest import Run
 
 
 def test_the_profile_of_the_sink_is_named(set_up_home: Path) -> None:
     """Without a helper, whose token Claude Code sends without the header that it needs."""
+    file = paths().config_file
+    with file.open("a") as added:
+        added.write('[[sinks]]\ncredential = "claude"\nformat = "anthropic-profile"\npath = "/a"\n')
     config = load_config(paths())
-    sinks = set_up_home / "sinks.toml"
-    sinks.write_text(
-        '[[sinks]]\ncredential = "claude"\nformat = "anthropic-profile"\npath = "/a"\n'
-    )
     way = way_to(
         Asked(
-            config=Config(credentials=config.credentials, sources=(sinks,)),
+            config=config,
             credential=config.credentials["claude"],
             environ={},
             target=set_up_home / "settings.json",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import logging
 import math
+import shlex
 from collections.abc import Callable
 from typing import Protocol
 
@@ -265,7 +266,8 @@ def _explained(sink: SinkConfig, step: Step, error: OSError) -> Failure:
     deed = "written" if step is Step.WRITE else "removed"
     why = error.strerror or "unknown error"
     if error.errno == errno.ENOENT and error.filename:
-        why, remedy = f'no folder "{error.filename}"', f"run mkdir -m 0700 {error.filename}"
+        folder = shlex.quote(str(error.filename))
+        why, remedy = f'no folder "{error.filename}"', f"run mkdir -m 0700 {folder}"
     elif error.errno in {errno.ENOSPC, errno.EDQUOT}:
         remedy = "make room on that disk, it is tried again"
     elif error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:

@@ -5,14 +5,12 @@ Words only; `doors` listens.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import partial
-from typing import Any
+from collections.abc import Mapping
 
 from credward.config.layers import Complaints, Layer
 from credward.config.model import CredentialConfig, DoorKind, EndpointConfig
 from credward.config.sections import EndpointSection
-from credward.config.words import Path, convert
+from credward.config.words import listed_sections
 from credward.guess import guess
 
 __all__ = ["read_endpoints"]
@@ -32,11 +30,7 @@ def read_endpoints(
 ) -> tuple[EndpointConfig, ...]:
     """Return the endpoints of all layers; those of the user come after those of the system."""
     found: list[EndpointConfig] = []
-    for layer, number, table in _tables(layers, complaints):
-        section = convert(partial(_place, layer, number), table, EndpointSection, complaints)
-        if section is None:
-            continue
-        at = layer.at("endpoints", str(number))
+    for at, section in listed_sections(layers, "endpoints", EndpointSection, complaints):
         one = (section.credential,) if section.credential else ()
         endpoint = EndpointConfig(
             door=section.door,
@@ -50,22 +44,6 @@ def read_endpoints(
         else:
             complaints.errors.append(f"{at}: endpoints: {problem}")
     return tuple(found)
-
-
-def _tables(layers: list[Layer], complaints: Complaints) -> Iterator[tuple[Layer, int, Any]]:
-    for layer in layers:
-        tables = layer.data.get("endpoints", [])
-        if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
-            complaints.errors.append(
-                f"{layer.at('endpoints')}: endpoints is a list of tables: write [[endpoints]]"
-            )
-            continue
-        for number, table in enumerate(tables):
-            yield layer, number, table
-
-
-def _place(layer: Layer, number: int, inner: Path) -> tuple[Layer, Path]:
-    return layer, ("endpoints", str(number), *inner)
 
 
 def _problem(

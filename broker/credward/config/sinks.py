@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from credward.config import words
 from credward.config.layers import Complaints, Layer
 from credward.config.model import CredentialConfig, SinkConfig, SinkFormat
 from credward.config.sections import SinkSection
+from credward.config.words import listed_sections
 from credward.guess import guess
 
 __all__ = ["read_sinks"]
@@ -40,11 +38,7 @@ def read_sinks(
 ) -> tuple[SinkConfig, ...]:
     """Return the sinks of all layers; those of the user come after those of the system."""
     found: list[SinkConfig] = []
-    for layer, number, table in _tables(layers, complaints):
-        section = words.convert(partial(_place, layer, number), table, SinkSection, complaints)
-        if section is None:
-            continue
-        at = layer.at("sinks", str(number))
+    for at, section in listed_sections(layers, "sinks", SinkSection, complaints):
         sink = _sink(section, at)
         problem = _problem(sink, section, found)
         if problem is None:
@@ -54,22 +48,6 @@ def read_sinks(
         else:
             complaints.errors.append(f"{at}: sinks: {problem}")
     return tuple(found)
-
-
-def _tables(layers: list[Layer], complaints: Complaints) -> Iterator[tuple[Layer, int, Any]]:
-    for layer in layers:
-        tables = layer.data.get("sinks", [])
-        if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
-            complaints.errors.append(
-                f"{layer.at('sinks')}: sinks is a list of tables: write [[sinks]]"
-            )
-            continue
-        for number, table in enumerate(tables):
-            yield layer, number, table
-
-
-def _place(layer: Layer, number: int, inner: words.Path) -> tuple[Layer, words.Path]:
-    return layer, ("sinks", str(number), *inner)
 
 
 def _sink(section: SinkSection, origin: str) -> SinkConfig:

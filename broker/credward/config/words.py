@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -16,7 +17,7 @@ import msgspec
 from credward.config.layers import Complaints, Layer
 from credward.guess import guess
 
-__all__ = ["Where", "convert"]
+__all__ = ["Where", "convert", "listed_sections"]
 
 # The messages of msgspec, and the names of types in TOML.
 _EXPECTED = re.compile(r"Expected `(?P<wanted>[^`]*)`, got `(?P<got>[^`]*)`")
@@ -55,6 +56,27 @@ def convert(
         if not unknown:
             _complain(where, *_wrong(str(error), shape), complaints)
         return None
+
+
+def listed_sections(
+    layers: list[Layer], name: str, shape: type[_S], complaints: Complaints
+) -> Iterator[tuple[str, _S]]:
+    """Yield the place and the content of each `[[NAME]]`, those of the system's layers first."""
+    for layer in layers:
+        tables = layer.data.get(name, [])
+        if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
+            complaints.errors.append(
+                f"{layer.at(name)}: {name} is a list of tables: write [[{name}]]"
+            )
+            continue
+        for number, table in enumerate(tables):
+            place = partial(_in_list, layer, name, number)
+            if (section := convert(place, table, shape, complaints)) is not None:
+                yield layer.at(name, str(number)), section
+
+
+def _in_list(layer: Layer, name: str, number: int, inner: Path) -> tuple[Layer, Path]:
+    return layer, (name, str(number), *inner)
 
 
 def _complain(where: Where, inner: Path, text: str, complaints: Complaints) -> None:

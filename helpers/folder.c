@@ -251,11 +251,10 @@ const struct text *look_around(void)
 	/* The other half of the time is the daemon's. A call that waits for a file system that does not
 	 * answer is ended by a deadly signal alone: the kernel runs no handler in there. */
 	alarm_in(left_ms() / 2, SIG_DFL);
-	errno = 0;
 	if (getcwd(start, sizeof(start)) == NULL || start[0] != '/') {
-		if (errno != ENOENT)
-			/* Too long for us, maybe not for the agent. */
-			text_add(&body, "unreadable .\n");
+		/* Too long for us, maybe not for the agent; or removed, and the agent may read what has its
+		 * name by now. */
+		text_add(&body, "unreadable .\n");
 	} else if (look_up(start, NULL)) {
 		look_by_child(
 			&(struct look) {

@@ -69,11 +69,10 @@ def folder_body(timeout: float, aside: Aside) -> bytes:
 def _look() -> bytes:
     try:
         start = os.getcwd()  # noqa: PTH109 - any bytes are a name
-    except FileNotFoundError:
-        return b""
     except OSError:
         start = ""
-    # Too long for us, maybe not for the agent; or not below our root.
+    # Too long for us, maybe not for the agent; not below our root; or removed, and the agent may
+    # read what has its name by now.
     return find_settings(start) if start.startswith("/") else encode("unreadable", ".")
 
 

@@ -57,11 +57,19 @@ class Client:
         port = at or port_of(daemon, self.door)
         headers = self.headers_for(daemon)
         if self.first is not None:
-            token = _send(host, port, "PUT", self.first[0], {f"{self.first[1]}-ttl-seconds": "60"})
-            headers[self.first[1]] = token.body.decode()
+            headers[self.first[1]] = self.session(daemon, host, port)
         headers.pop(without, None)
         headers |= {name.replace("_", "-"): value for name, value in more.items()}
         return _send(host, port, method, path or self.path, headers)
+
+    def session(
+        self, daemon: RunningDaemon, host: str = "127.0.0.1", port: int | None = None
+    ) -> str:
+        """Return what it asks for first."""
+        assert self.first is not None
+        path, header = self.first
+        seconds = {f"{header}-ttl-seconds": "60"}
+        return _send(host, port or port_of(daemon, self.door), "PUT", path, seconds).body.decode()
 
     def headers_for(self, daemon: RunningDaemon) -> dict[str, str]:
         """Return what is sent with every request, the secret of the endpoint too."""
@@ -69,11 +77,11 @@ class Client:
             return dict(self.headers)
         return {**self.headers, self.secret_in: self.scheme + secret_of(daemon, self.door)}
 
-    def asks_at(self, host: str, port: int) -> Reply:
-        """Ask at a port where the daemon may not run yet; for clients without a secret."""
+    def asks_at(self, host: str, port: int, **more: str) -> Reply:
+        """Ask at a port, whoever listens; for clients without a secret."""
         assert not self.secret_in
         assert self.first is None
-        return _send(host, port, "GET", self.path, self.headers)
+        return _send(host, port, "GET", self.path, {**self.headers, **more})
 
     @property
     def proof(self) -> str:

@@ -72,7 +72,8 @@ def test_doctor_asks_for_keys_in_the_shape_that_they_have(start_daemon, sso, tmp
 
     assert examined.returncode == 0, examined.stdout
     assert " helper run: a token of " in examined.stdout
-    assert '"deploy" is for AWS, but Claude Code sends' in refused.stderr
+    # Which region Claude Code asks is not in the credential.
+    assert '"deploy" has no region: add --region REGION' in refused.stderr
     assert not (daemon.home / ".claude").exists()
 
 

@@ -19,8 +19,10 @@ import pytest
 
 from fakes.fuse_server import SilentFileSystem, cannot_mount
 from fakes.ports import kept_port
+from fakes.watching import listening_at
 from integration.command_line import by_owner
 from integration.daemon import DaemonFactory, RunningDaemon
+from integration.endpoints import CLIENTS, block
 from integration.other_account import ASK, PYTHON, Account
 from waiting import PATIENCE, until
 
@@ -165,6 +167,23 @@ def test_s3_a_forward_of_ssh_gets_nothing(account: Account, served: RunningDaemo
 
             assert_refused(near)
     assert account.ask(served.socket, TOKEN).startswith("200 ")
+
+
+def test_s3_a_forward_of_ssh_gets_nothing_at_an_endpoint(account: Account) -> None:
+    """S-3: there the process of sshd is hidden, and who is hidden is no client of ours."""
+    client = CLIENTS["gce"]
+    with kept_port() as port, kept_port() as near:
+        config = DEMO.replace("demo", "given") + block(client.door, "given", port=port)
+        with account.daemon(config) as daemon, sshd(account) as ssh:
+            until(lambda: listening_at(port))
+            way = f"{near}:127.0.0.1:{port}"
+            forward = ssh("-N", "-o", "ExitOnForwardFailure=yes", "-L", way)
+            with _watched(forward, folder=account.folder) as watched:
+                until(lambda: listening_at(near) or watched.check())
+                answer = client.asks_at("127.0.0.1", near, Host=f"127.0.0.1:{port}")
+            line = json.loads((daemon.state_dir / "audit.log").read_text().splitlines()[-1])
+    assert (answer.status, line["rule"]) == (403, "no-strangers")
+    assert "which process asks here is hidden, ask by the helper" in answer.body.decode()
 
 
 def test_s3_an_ssh_login_is_no_relay(account: Account, served: RunningDaemon) -> None:

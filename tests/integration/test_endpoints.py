@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -344,3 +345,41 @@ def test_another_user_is_refused(
     assert done.stdout.startswith("403 "), done
     assert f"this endpoint is not for uid {account.uid}" in done.stdout
     assert program.mints == 0
+
+
+# --- a socket of two processes ------------------------------------------------------------------
+
+# Connects to the port argv[1], lets a child have the socket too, asks for argv[2] with the headers
+# argv[3], and prints the status.
+ASK_TOGETHER = """
+import http.client, json, os, sys, time
+connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=60)
+connection.connect()
+child = os.fork()
+if child == 0:
+    time.sleep(120)
+connection.request("GET", sys.argv[2], headers=json.loads(sys.argv[3]))
+print(connection.getresponse().status)
+os.kill(child, 9)
+"""
+
+
+@doors
+def test_a_socket_of_two_processes_is_nobodys(
+    daemon: RunningDaemon, client: Client, program: MintProgram
+) -> None:
+    """Either could have asked, so a rule about one of them would mean nothing."""
+    headers = client.headers_for(daemon)
+    if client.first is not None:
+        token = client.session(daemon)
+        headers[client.first[1]] = token
+    port = str(endpoints(daemon)[client.door]["port"])
+    done = subprocess.run(
+        [sys.executable, "-c", ASK_TOGETHER, port, client.path, json.dumps(headers)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    # A bearer stands for whoever has it.
+    assert done.stdout == ("200\n" if client.door == "http" else "403\n"), done.stderr
+    assert program.mints == (1 if client.door == "http" else 0)

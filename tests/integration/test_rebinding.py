@@ -21,8 +21,10 @@ from integration.minting import MintProgram
 from waiting import until
 
 NAME = "attacker.example"
+# What a client may call Google's server, and what whoever answers for names may lead here.
+NAMES = (NAME, "metadata.google.internal")
 # Asks its own origin for what a client would ask for, again and again, and keeps what it is told.
-PAGE = """<!doctype html><title>attack</title><script>
+PAGE = """<!doctype html><title>attack</title><meta name=referrer content=no-referrer><script>
 window.told = [];
 setInterval(async () => {
   try {
@@ -34,13 +36,17 @@ setInterval(async () => {
 
 
 @pytest.mark.skipif(chromium.missing() is not None, reason=str(chromium.missing()))
-@pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS)
+@pytest.mark.parametrize(
+    ("client", "name"),
+    [*((each, NAME) for each in CLIENTS.values()), *((CLIENTS["gce"], each) for each in NAMES[1:])],
+    ids=[*CLIENTS, *NAMES[1:]],
+)
 def test_n6_a_page_gets_nothing_although_its_name_means_this_machine(
-    start_daemon: DaemonFactory, program: MintProgram, client: Client
+    start_daemon: DaemonFactory, program: MintProgram, client: Client, name: str
 ) -> None:
     """N6: even one that knows the secret of the endpoint; it asks its own origin, so it says none."""
     given = keys(program) if client.kind == "aws" else program.block("given")
-    with kept_port() as port, Chromium(f"--host-resolver-rules=MAP {NAME} 127.0.0.1") as browser:
+    with kept_port() as port, Chromium(f"--host-resolver-rules=MAP {name} 127.0.0.1") as browser:
         daemon = start_daemon(given)
         with attack(port) as server:
             daemon.write_config(given + block(client.door, "given", port=port))
@@ -54,7 +60,7 @@ def test_n6_a_page_gets_nothing_although_its_name_means_this_machine(
             server.page = PAGE.replace("PATH", json.dumps(client.path)).replace(
                 "HEADERS", json.dumps(headers)
             )
-            browser.open(f"http://{NAME}:{port}/attack")
+            browser.open(f"http://{name}:{port}/attack")
             until(lambda: browser.evaluate("document.title") == "attack")
         daemon.send(signal.SIGHUP)
         until(lambda: listening_at(port))

@@ -6,6 +6,7 @@ endpoint nobody does. So a program of ours looks (`cli.client_report`), as the h
 
 from __future__ import annotations
 
+import os
 import sys
 
 from credward.callers.caller import Caller
@@ -29,21 +30,27 @@ class ClientReports:
     async def of(self, caller: Caller) -> bytes | None:
         """Return the report on variables, a line end, and the body about the folder.
 
-        None for all but Claude Code itself, and if it may not be looked at: another user's, or in a
-        container. Raises `timed-out` if its memory or its folder does not answer.
+        None for all but Claude Code itself, and for that of another user if it is hidden. Raises
+        `denied` if it cannot be told: then it is not served as a client of which nothing is known,
+        or a file that nobody can read would set it free.
         """
-        if not _is_claude_code(caller) or not caller.attested:
+        if not _is_claude_code(caller):
             return None
+        if not caller.attested:
+            # In a container, say, where its files are others; or its program was replaced.
+            raise _unclear("run it anew, and not in a container")
         ended = await self._looker.run(sys.executable, "-I", "-m", _PROGRAM, str(caller.pid))
-        if ended is not None and ended.code == HIDDEN:
+        if ended is not None and ended.code == HIDDEN and caller.uid != os.geteuid():
             return None
         if ended is None or ended.code != 0:
-            raise BrokerError(
-                Kind.TIMED_OUT,
-                "where Claude Code sends its requests could not be found out in time: try again, "
-                "or ask in another folder",
-            )
+            raise _unclear("run credward doctor in its folder")
         return ended.output
+
+
+def _unclear(remedy: str) -> BrokerError:
+    return BrokerError(
+        Kind.DENIED, f"where Claude Code sends its requests cannot be found out: {remedy}"
+    )
 
 
 def _is_claude_code(caller: Caller) -> bool:

@@ -62,6 +62,9 @@ _RELAYS = (
     *("ssh", "sshd", "sshd-session", "sshd-auth", "dropbear", "dbclient", "dropbearmulti"),
     # Upstream installs socat 1.8 as `socat1`, and `socat` as a link to it.
     *("socat", "socat1", "docker-proxy", "rootlessport", "systemd-socket-proxyd"),
+    # Networks of containers and virtual machines, whose connections come out here.
+    *("pasta", "pasta.avx2", "passt", "passt.avx2", "slirp4netns", "gvproxy", "vpnkit"),
+    *("nc", "nc.openbsd", "nc.traditional", "ncat", "netcat", "ngrok", "cloudflared"),
 )
 # The kernel keeps this much of a process's name (TASK_COMM_LEN without its NUL).
 _COMM = 15

@@ -12,33 +12,58 @@ import sys
 from pathlib import Path
 
 from credward.callers.client_reports import HIDDEN
+from credward.cli.setup.claude_code import settings_paths
 from credward.cli.setup.claude_code_merged import read_merged
 from credward.cli.surroundings import folder_body, report
 from credward.errors import BrokerError
+from credward.folder import encode
+from credward.named_files import opened, read_all
 
-__all__ = ["main"]
+__all__ = ["UNCLEAR", "main"]
 
+UNCLEAR = 1
 # Its parent waits five seconds (`callers.looking`).
 _TIMEOUT = 4.0
 # We read no more of an environment than this (bytes).
 _MOST = 1 << 20
+# What a record may hold (bytes).
+_LONGEST = 60 * 1024
 
 
 def main(pid: int) -> int:
-    """Write the report on *pid* to standard output; return the exit code."""
+    """Write the report on *pid* to standard output; return the exit code.
+
+    `HIDDEN`: we may not look at it; `UNCLEAR`: it cannot be told.
+    """
     try:
         environ = _environment_of(pid)
         folder = os.readlink(f"/proc/{pid}/cwd")  # noqa: PTH115 - any bytes are a name
-        os.chdir(f"/proc/{pid}/cwd")
-    except OSError:
+    except (PermissionError, FileNotFoundError, ProcessLookupError):
         return HIDDEN
-    merged = read_merged(environ, Path(folder)).environment(folder=False)
-    try:
-        said = report(merged, _TIMEOUT).encode() + b"\n" + folder_body(_TIMEOUT)
-    except BrokerError:
-        return 1
-    sys.stdout.buffer.write(said)
+    # Also if its folder was removed: another one may have its name by now.
+    os.chdir(folder)
+    if not Path(folder).samefile(f"/proc/{pid}/cwd"):
+        return UNCLEAR
+    merged = read_merged(environ, Path(folder))
+    if any(each.fault and not each.of_the_folder for each in merged.levels):
+        return UNCLEAR
+    said = report(merged.environment(folder=False), _TIMEOUT).encode()
+    # A repository may have said where the settings of its user are, so they are judged like its
+    # own; those in the home of all callers are left out by whoever reads this.
+    found = _raw(settings_paths(environ, Path(folder))["user"])
+    sys.stdout.buffer.write(said + b"\n" + found + folder_body(_TIMEOUT))
     return 0
+
+
+def _raw(path: Path) -> bytes:
+    """Return the record of a settings file, empty if there is none."""
+    try:
+        with opened(path) as descriptor:
+            return encode("file", str(path), read_all(descriptor, _LONGEST))
+    except (FileNotFoundError, NotADirectoryError):
+        return b""
+    except OSError:
+        return encode("unreadable", str(path))
 
 
 def _environment_of(pid: int) -> dict[str, str]:
@@ -52,9 +77,22 @@ def _environment_of(pid: int) -> dict[str, str]:
         os.close(descriptor)
     if len(raw) > _MOST:
         raise OSError("it is too long")
-    items = (os.fsdecode(each).partition("=") for each in bytes(raw).split(b"\0"))
-    return {name: value for name, found, value in items if found}
+    environ: dict[str, str] = {}
+    for each in bytes(raw).split(b"\0"):
+        name, found, value = os.fsdecode(each).partition("=")
+        if found:
+            # As getenv(3) finds it: the first of a name counts.
+            environ.setdefault(name, value)
+    return environ
+
+
+def _guarded(pid: int) -> int:
+    """Return the exit code; whatever goes wrong is no reason to know nothing of it."""
+    try:
+        return main(pid)
+    except (BrokerError, OSError, ValueError, RecursionError):
+        return UNCLEAR
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])))
+    sys.exit(_guarded(int(sys.argv[1])))

@@ -60,7 +60,7 @@ from credward.settings.registry import SETTINGS
 
 __all__ = ["load_config"]
 
-_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TABLES = (
     "credentials",
     "grants",
@@ -196,7 +196,7 @@ def _credentials(
     found: dict[str, CredentialConfig] = {}
     for layer, name, table in named_tables(layers, "credentials", complaints):
         where = layer.at("credentials", name)
-        if not _NAME.match(name):
+        if not _NAME.fullmatch(name):
             complaints.errors.append(
                 f'{where}: "{name}" is not a valid name: letters, digits, dot, dash, underscore, '
                 "at most 64, beginning with a letter or digit"

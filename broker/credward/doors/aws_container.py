@@ -22,14 +22,15 @@ from credward.tokens import Secret
 __all__ = ["AwsContainer"]
 
 # Where ECS and EKS have it; a rule of the network may send these to us.
-_NAMES = ("169.254.170.2", "169.254.170.23")
+_ADDRESSES = ("169.254.170.2", "169.254.170.23")
 _PATIENCE = 2.0
 
 
 class AwsContainer:
     """Answers `/` with the usual credential, and `/NAME` with each of the endpoint."""
 
-    names: Collection[str] = _NAMES
+    addresses: Collection[str] = _ADDRESSES
+    names: Collection[str] = ()
 
     def __init__(self, asking: Asking, secret: Secret, clock: Clock) -> None:
         self._roles = Roles(

@@ -26,7 +26,7 @@ from credward.settings import aws
 
 __all__ = ["AwsImds"]
 
-_NAMES = ("169.254.169.254", "[fd00:ec2::254]")
+_ADDRESSES = ("169.254.169.254", "[fd00:ec2::254]")
 _TOKEN = "/latest/api/token"  # noqa: S105 - a path
 _META = "/latest/meta-data"
 _ROLES = f"{_META}/iam/security-credentials"
@@ -41,7 +41,8 @@ _PATIENCE = 0.9
 class AwsImds:
     """Answers as the metadata service; each credential is a role of the machine."""
 
-    names: Collection[str] = _NAMES
+    addresses: Collection[str] = _ADDRESSES
+    names: Collection[str] = ()
 
     def __init__(self, asking: Asking, clock: Clock) -> None:
         self._roles = Roles(asking, clock, door="aws-imds", shape=imds_answer, patience=_PATIENCE)

@@ -24,6 +24,7 @@ _VERSION = "2019-08-01"
 class AzureAppService:
     """Answers `/msi/token`."""
 
+    addresses: Collection[str] = ()
     names: Collection[str] = ()
     render_error = staticmethod(render_error)
 

@@ -22,7 +22,8 @@ _PATH = "/metadata/identity/oauth2/token"
 class AzureImds:
     """Answers `/metadata/identity/oauth2/token`."""
 
-    names: Collection[str] = ("169.254.169.254",)
+    addresses: Collection[str] = ("169.254.169.254",)
+    names: Collection[str] = ()
     render_error = staticmethod(render_error)
 
     def __init__(self, asking: Asking, clock: Clock) -> None:

@@ -48,8 +48,13 @@ class EndpointProtocol(Protocol):
     """How the clients of one kind of endpoint ask."""
 
     @property
+    def addresses(self) -> Collection[str]:
+        """The addresses of the service that it stands for."""
+        ...
+
+    @property
     def names(self) -> Collection[str]:
-        """The hosts that clients may name besides loopback: those of the service it stands for."""
+        """What its clients may call this machine."""
         ...
 
     @property
@@ -211,7 +216,9 @@ def open_endpoint(
 ) -> OpenedEndpoint:
     """Open the sockets of an endpoint, as `LoopbackSockets`; raises `BrokerError`."""
     opened = LoopbackSockets(endpoint.port, activated)
-    handler = guarded(protocol.answer, port=opened.port, names=protocol.names)
+    handler = guarded(
+        protocol.answer, port=opened.port, addresses=protocol.addresses, names=protocol.names
+    )
     doors = [
         Door(
             name=endpoint.name,

@@ -23,7 +23,7 @@ from credward.tokens import TokenRequest
 
 __all__ = ["Gce"]
 
-_NAMES = ("metadata.google.internal", "metadata", "169.254.169.254")
+_ADDRESSES = ("169.254.169.254",)
 _FLAVOR = ("Metadata-Flavor", "Google")
 _ROOT = "/computeMetadata/v1"
 _ACCOUNTS = f"{_ROOT}/instance/service-accounts"
@@ -43,7 +43,8 @@ class Gce:
     The usual one is `default`; each is also known by its address, if that is configured.
     """
 
-    names: Collection[str] = _NAMES
+    addresses: Collection[str] = _ADDRESSES
+    names: Collection[str] = ()
 
     def __init__(self, asking: Asking, clock: Clock) -> None:
         self._asking = asking

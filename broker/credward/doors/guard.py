@@ -17,10 +17,16 @@ from credward.tokens import Secret
 __all__ = ["check_secret", "guarded"]
 
 _OF_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-# What a proxy adds (RFC 7239, and what was there before), and what a browser adds (Fetch standard,
-# Fetch Metadata Request Headers; the `fetch` of Node sends sec-fetch-mode, and nothing else of it).
-_PASSED_ON = frozenset({"forwarded", "via", "x-real-ip", "true-client-ip"})
-_PASSED_ON_AS = "x-forwarded-"
+# What a proxy adds (RFC 7239, what was there before, and what large ones have of their own), and
+# what a browser adds (Fetch standard, Fetch Metadata Request Headers; the `fetch` of Node sends
+# sec-fetch-mode, and nothing else of it).
+_PASSED_ON = frozenset(
+    {
+        *("forwarded", "via", "x-forwarded", "x-real-ip", "x-client-ip", "true-client-ip"),
+        *("cf-connecting-ip", "fastly-client-ip", "x-cluster-client-ip", "x-original-host"),
+    }
+)
+_PASSED_ON_AS = ("x-forwarded-", "x-envoy-")
 _OF_A_PAGE = frozenset({"origin", "referer", "sec-fetch-site", "sec-fetch-dest", "sec-fetch-user"})
 _OF_A_PAGE_AS = "access-control-request-"
 _USUAL = 80
@@ -28,17 +34,20 @@ _USUAL = 80
 Answer = Callable[[HttpRequest], Awaitable[HttpResponse]]
 
 
-def guarded(answer: Answer, *, port: int, names: Collection[str] = ()) -> Handler:
-    """Return the handler of an endpoint at *port*, which is also known by *names*.
+def guarded(
+    answer: Answer, *, port: int, addresses: Collection[str] = (), names: Collection[str] = ()
+) -> Handler:
+    """Return the handler of an endpoint at *port*.
 
-    These are the names of the service that it stands in for: they may come with its port, with the
-    usual one or with none.
+    *addresses* are those of the service that it stands in for, at its usual port; *names* are what
+    clients call this machine. Whoever answers for a name may lead a page here by it (DNS
+    rebinding): only an endpoint that is shown a secret may have names.
     """
-    hosts = {f"{host}:{port}" for host in _OF_LOOPBACK}
+    hosts = {f"{host}:{port}" for host in (*_OF_LOOPBACK, *names)}
     if port == _USUAL:
         hosts.update(_OF_LOOPBACK)
-    for name in names:
-        hosts.update({name, f"{name}:{_USUAL}", f"{name}:{port}"})
+    for address in addresses:
+        hosts.update({address, f"{address}:{_USUAL}"})
 
     def handle(http_request: HttpRequest) -> Awaitable[HttpResponse]:
         _check(http_request.headers, hosts)

@@ -27,6 +27,7 @@ _ACTIONS = frozenset({"refresh", "rejected"})
 class HttpApi:
     """Passes on to *socket_api* what is about tokens."""
 
+    addresses: Collection[str] = ()
     names: Collection[str] = _NAMES
 
     def __init__(self, socket_api: Handler, secret: Secret) -> None:

@@ -123,9 +123,11 @@ class HttpServer:
         connected_already = self._per_pid.get(key, 0)
         if connected_already >= self.limits.connections_per_pid:
             peer.close()
+            # At an endpoint the process is known later, so all of a user count together.
+            who = f"uid {peer.uid}" if peer.pid is None else f"process {peer.pid}"
             raise BrokerError(
                 Kind.RATE_LIMITED,
-                f"process {peer.pid} already holds {self.limits.connections_per_pid} connections",
+                f"{who} already holds {self.limits.connections_per_pid} connections here",
                 retry_after=1.0,
             )
         self._per_pid[key] = connected_already + 1

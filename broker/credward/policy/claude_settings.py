@@ -29,6 +29,8 @@ _GIT_FAULTS = {
     "unreadable": "cannot be read, or is not in git's format: correct it",
     "too-large": "is as far up as credward looks (32 folders): ask in a higher folder",
 }
+# The working directory itself, whose name is not known.
+_HERE = "."
 _BOM = b"\xef\xbb\xbf"
 # The integers that JavaScript keeps exactly (ECMA-262, MAX_SAFE_INTEGER).
 _LONGEST_NUMBER = 2**53 - 1
@@ -56,6 +58,8 @@ def read_folder(body: bytes | bytearray, *, home: PurePath | None) -> Folder:
 
 
 def _read(path: str, record: Record) -> SettingsFile:
+    if path == _HERE:
+        return SettingsFile(path="this folder", fault="is gone or cannot be read: go to another")
     if record.kind != "file":
         faults = _GIT_FAULTS if PurePath(path).name == ".git" else _FAULTS
         return SettingsFile(path=path, fault=faults[record.kind])

@@ -26,6 +26,7 @@ class CallerFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     uid: int
     door: str
+    located: bool
     is_owner: bool
     is_listed: bool
     attestable: bool
@@ -46,6 +47,7 @@ def caller_facts(caller: Caller, *, owner_uid: int, allow_uids: frozenset[int]) 
         uid=caller.uid,
         # Without the port, which changes.
         door=(caller.door or "socket").partition(":")[0],
+        located=caller.pid is not None,
         gid=caller.gid,
         is_owner=caller.uid == owner_uid,
         is_listed=caller.uid in allow_uids,

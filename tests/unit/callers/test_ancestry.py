@@ -105,7 +105,7 @@ def test_s8_a_harness_is_its_own_agent() -> None:
 def test_s3_a_relay_is_looked_for_up_to_the_first_program_that_is_certain() -> None:
     """S-3: and not at all above one that is certain itself."""
     table = Table(
-        p9=("nc", 8, None, False),
+        p9=("x", 8, None, False),
         p8=("sh", 7, "/bin/sh", False),
         p7=("socat", 6, None, False),
         p6=("bash", 5, "/bin/bash", True),

@@ -66,27 +66,65 @@ async def test_its_variables_and_its_folder_are_told(
         {"harness": "codex"},
         {"harness": None, "agent": None},
         {"agent": Process(pid=1, start_time=1, name="claude")},
-        {"handle": None},
-        {"executable": None},
     ],
-    ids=["another harness", "no harness", "one of its tools", "no process", "in a container"],
+    ids=["another harness", "no harness", "one of its tools"],
 )
 async def test_others_are_not_looked_at(reports: ClientReports, change: dict[str, object]) -> None:
     with running() as pid:
         assert await reports.of(msgspec.structs.replace(claude(pid), **change)) is None
 
 
-async def test_one_that_is_hidden_or_gone_is_not_known(reports: ClientReports) -> None:
+async def test_one_of_another_user_that_is_hidden_is_not_known(reports: ClientReports) -> None:
+    """As with a daemon that serves several users."""
     with running() as pid:
         pass
-    assert await reports.of(claude(pid)) is None
+    assert await reports.of(msgspec.structs.replace(claude(pid), uid=os.getuid() + 1)) is None
 
 
-async def test_one_that_cannot_be_found_out_in_time_is_an_error() -> None:
-    """It is not served as one of which nothing is known: then a slow disk would set it free."""
-    with running() as pid, pytest.raises(BrokerError) as caught:
+@pytest.mark.parametrize("change", [{"executable": None}, {"handle": None}, {}])
+async def test_one_that_cannot_be_found_out_is_denied(
+    reports: ClientReports, change: dict[str, object]
+) -> None:
+    """It is not served as one of which nothing is known: in a container, replaced, or gone."""
+    with running() as pid:
+        pass
+    with pytest.raises(BrokerError, match="cannot be found out") as caught:
+        await reports.of(msgspec.structs.replace(claude(pid), **change))
+    assert caught.value.kind is Kind.DENIED
+
+
+async def test_one_that_is_not_found_out_in_time_is_denied() -> None:
+    """Else a slow disk would set it free."""
+    with running() as pid, pytest.raises(BrokerError, match="cannot be found out"):
         await ClientReports(Looker(deadline=0.0)).of(claude(pid))
-    assert caught.value.kind is Kind.TIMED_OUT
+
+
+async def test_of_a_variable_that_is_set_twice_the_first_counts(
+    reports: ClientReports, tmp_path: Path
+) -> None:
+    """As for getenv(3)."""
+    # A shell would keep one of them.
+    program = tmp_path / "twice"
+    program.write_text(
+        "import ctypes, os, sys\n"
+        "words = [b'CLOUD_ML_REGION=one', b'CLOUD_ML_REGION=two', b'HOME=/nonexistent']\n"
+        "environ = (ctypes.c_char_p * 4)(*words, None)\n"
+        "sleep = (ctypes.c_char_p * 3)(b'sh', b'-c', b'echo begun; read end', None)".replace(
+            "* 3", "* 4"
+        )
+        + "\n"
+        "ctypes.CDLL(None).execve(b'/bin/sh', sleep, environ)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdin is not None
+        assert child.stdout.readline() == b"begun\n"
+        said = await reports.of(claude(child.pid))
+        child.stdin.close()
+    assert said is not None
+    assert said.partition(b"\n")[0] == b"CLOUD_ML_REGION=one"
 
 
 def test_the_program_runs_by_itself(tmp_path: Path) -> None:

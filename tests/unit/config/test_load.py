@@ -98,6 +98,7 @@ GOOD = '[credentials.a]\nprovider = "local"\n'
             '5: unknown key "claims"',
         ),
         ('[credentials."a b"]\nprovider = "local"\n', '1: "a b" is not a valid name'),
+        ('[credentials."a\\n"]\nprovider = "local"\n', '1: "a\n" is not a valid name'),
         ("[credential.a]\n", '1: unknown key "credential", perhaps "credentials"'),
         ("sinks = {}\n", "1: sinks is a list of tables: write [[sinks]]"),
         (

@@ -55,7 +55,7 @@ def request(host: str = HOST, **headers: str) -> HttpRequest:
 
 @pytest.fixture
 def handler() -> Handler:
-    return guarded(answered, port=9911, names=["metadata.example"])
+    return guarded(answered, port=9911, addresses=["169.254.169.254"], names=["here.example"])
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,9 @@ def handler() -> Handler:
         "localhost:9911",
         "LOCALHOST:9911",
         "[::1]:9911",
-        "metadata.example",
-        "metadata.example:80",
+        "169.254.169.254",
+        "169.254.169.254:80",
+        "here.example:9911",
     ],
 )
 async def test_n1_its_own_names_lead_here(handler: Handler, host: str) -> None:
@@ -84,6 +85,10 @@ async def test_n1_its_own_names_lead_here(handler: Handler, host: str) -> None:
         "127.0.0.1:9912",
         "localhost",
         "127.0.0.1:9911.evil.example",
+        "169.254.169.254:9911",
+        "here.example",
+        "metadata.google.internal",
+        "metadata.google.internal:9911",
         "",
     ],
 )
@@ -103,6 +108,9 @@ def test_n1_another_host_is_refused_before_any_work(handler: Handler, host: str)
         "x_forwarded_host",
         "forwarded",
         "via",
+        "x_forwarded",
+        "x_envoy_external_address",
+        "cf_connecting_ip",
         "origin",
         "referer",
         "sec_fetch_site",

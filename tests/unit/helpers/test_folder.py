@@ -524,17 +524,17 @@ def test_s2_s11_a_daemon_of_before(
 def test_s2_a_folder_that_is_gone(
     helper: list[str], environment: dict[str, str], socket_path: Path, root: Path
 ) -> None:
-    """Has no settings; one that nobody may look into has none for the agent either."""
+    """The agent may read what has its name by now: the daemon decides."""
     gone = root / "gone"
     gone.mkdir()
     line = f"cd {gone} && rmdir {gone} && exec {' '.join(helper)} demo"
-    with CannedDaemon(socket_path, [TOKEN]) as daemon:
+    with CannedDaemon(socket_path, [JUDGED]) as daemon:
         done = subprocess.run(
             ["/bin/sh", "-c", line], env=environment, capture_output=True, text=True, timeout=60
         )
 
     assert (done.returncode, done.stdout) == (0, "token-1\n"), done.stderr
-    assert daemon.bodies == [b""]
+    assert daemon.bodies == [b"unreadable .\n"]
 
 
 def test_s2_readiness_needs_no_folder(

@@ -14,6 +14,7 @@ def test_absent_facts_are_absent_attributes() -> None:
         "uid": 7,
         "gid": 8,
         "door": "socket",
+        "located": False,
         "is_owner": False,
         "is_listed": True,
         "attestable": True,

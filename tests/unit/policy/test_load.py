@@ -32,6 +32,7 @@ def test_the_shipped_policy_loads_and_knows_where_its_rules_stand() -> None:
     assert {each.rule for each in loaded.statements} == {
         "owner-may-use",
         "owner-may-manage",
+        "no-strangers",
         *FORBIDS,
     }
     assert all(each.place.rpartition(":")[2].isdigit() for each in loaded.statements)

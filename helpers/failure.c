@@ -26,6 +26,12 @@ static char line[LINE_LIMIT + 1], hint[LINE_LIMIT + 1];
 int failure = CODE_OK;
 bool failure_means_no, failure_is_answer;
 
+void failure_forget(void)
+{
+	failure = CODE_OK;
+	line[0] = hint[0] = '\0';
+}
+
 static int64_t deadline;
 static const char *awaited = "";
 volatile sig_atomic_t alarm_only_interrupts;

@@ -84,6 +84,9 @@ void failure_note(int code, ...) __attribute__((sentinel));
 /* The exit code of what is noted, CODE_OK for nothing. */
 extern int failure;
 
+/* Forget what is noted: it was no failure. */
+void failure_forget(void);
+
 /* Whether every failure is the answer "no" to a question: --check. */
 extern bool failure_means_no;
 
@@ -136,6 +139,13 @@ const struct text *look_around(void);
  * descriptor. Else -1, and the noted failure says why a place was refused; nothing is noted if simply
  * nobody listens. */
 int daemon_connect(void);
+
+/* Whether the uid is this user's or root's, and means one user. */
+bool is_ours(uid_t uid);
+
+/* listener.c: whether such a user's program listens at the other end of a connection on this
+ * machine; true where the kernel does not tell. */
+bool listener_is_ours(int descriptor);
 
 /* The same for the one place `path`, which another program found. */
 int daemon_connect_at(const char *path);

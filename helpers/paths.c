@@ -52,7 +52,7 @@ static bool is_known(uid_t uid)
 }
 
 /* If our own uid looks like the overflow uid, no uid counts as ours. */
-static bool is_ours(uid_t uid)
+bool is_ours(uid_t uid)
 {
 	return (uid == geteuid() || uid == 0) && is_known(uid);
 }

@@ -342,6 +342,8 @@ class Client:
                     "no secret goes to the endpoint that CREDWARD_URL names: "
                     "run this on the machine of the daemon",
                 )
+            if not self._endpoint.is_here:
+                self._check_that_nobody_is_here(deadline)
             return remote.connect(self._endpoint, lambda: self._remaining(deadline))
         missed = []
         refused: Failure | None = None
@@ -361,6 +363,22 @@ class Client:
         if refused is not None:
             raise refused.error()
         raise self._nobody(missed)
+
+    def _check_that_nobody_is_here(self, deadline: float) -> None:
+        """Raise `fix-configuration` if this machine has a daemon: then it is no container.
+
+        A repository may have set the variable, and whoever answers for names may lead it anywhere.
+        """
+        for path in self._sockets:
+            try:
+                trust.connect(path, lambda: self._remaining(deadline)).close()
+            except (BrokerError, OSError):
+                continue
+            raise BrokerError(
+                Kind.FIX_CONFIGURATION,
+                "CREDWARD_URL leads out of this machine, which has a daemon of its own: "
+                "unset CREDWARD_URL",
+            )
 
     def _nobody(self, missed: list[str]) -> BrokerError:
         hint = "tried " + "; ".join(missed) if missed else ""

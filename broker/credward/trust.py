@@ -20,7 +20,7 @@ from pathlib import Path
 from credward.errors import BrokerError, Kind
 from credward.paths import SYSTEM_SOCKET
 
-__all__ = ["connect", "ids_are_mapped"]
+__all__ = ["connect", "ids_are_mapped", "is_ours"]
 
 # unix(7), SO_PEERCRED: pid, uid, gid.
 _UCRED = struct.Struct("3i")
@@ -93,14 +93,14 @@ def _check_socket(path: Path) -> None:
 
 
 def _owner_is_right(path: Path, owner: int) -> bool:
-    if _is_ours(owner):
+    if is_ours(owner):
         return True
     # Only root makes names in /run, so root gave a directory there to its owner. If root is not
     # shown, the creator of this namespace made it.
     return path == SYSTEM_SOCKET and (_given_by_root(path.parent.parent) or not _is_known(owner))
 
 
-def _is_ours(uid: int) -> bool:
+def is_ours(uid: int) -> bool:
     """Whether *uid* is this user or root; never if our own uid looks like the overflow uid."""
     return uid in {os.geteuid(), 0} and _is_known(uid)
 
@@ -139,7 +139,7 @@ def _check_peer(connection: socket.socket, path: Path, *, named: bool, confiding
     A check of only the names could be raced by swapping a parent directory.
     """
     uid = _peer_uid(connection)
-    if not named and path != SYSTEM_SOCKET and not _is_ours(uid):
+    if not named and path != SYSTEM_SOCKET and not is_ours(uid):
         raise _refused(path, "is served by another user", "run credward doctor")
     if confiding and not _is_known(uid):
         raise BrokerError(

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from fakes.ports import kept_port
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.endpoints import block, endpoints
 from integration.minting import MintProgram
+from integration.other_account import PYTHON, Account
 from transcripts.programs import program as helper
 
 CLIENTS = ("musl", "gcc", "twin", "get")
@@ -109,3 +111,53 @@ def test_no_secret_goes_there(daemon: RunningDaemon) -> None:
     )
     assert done.returncode == 78
     assert "run this on the machine of the daemon" in done.stderr
+
+
+# --- another user's listener --------------------------------------------------------------------
+
+# Listens at the port argv[1], says so, and prints the first line of whatever comes.
+LISTEN = """
+import socket, sys
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+print("listening", flush=True)
+connection, _ = server.accept()
+print(connection.recv(4096), flush=True)
+"""
+
+
+def test_s1_another_users_program_is_told_nothing(
+    daemon: RunningDaemon, client: list[str], account: Account
+) -> None:
+    """A variable may name its port: it would get what is sent, and hand out what it likes."""
+    token = endpoints(daemon)["http"]["token_file"]
+    with (
+        kept_port() as port,
+        subprocess.Popen(
+            [*account.become(), PYTHON, "-I", "-S", "-c", LISTEN, str(port)],
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as other,
+    ):
+        assert other.stdout is not None
+        assert other.stdout.readline() == "listening\n"
+        url = f"http://127.0.0.1:{port}"
+        done = ask(daemon, client, "one", CREDWARD_URL=url, CREDWARD_TOKEN_FILE=token)
+        assert (done.returncode, done.stdout) == (78, "")
+        assert f"127.0.0.1:{port} is served by another user, so it is not trusted" in done.stderr
+        # It was connected to, and heard nothing.
+        assert other.stdout.readline() == "b''\n"
+
+
+def test_s1_it_leads_out_of_no_machine_that_has_a_daemon(
+    daemon: RunningDaemon, client: list[str]
+) -> None:
+    """Only a container asks the machine around it."""
+    done = ask(
+        daemon,
+        client,
+        "one",
+        host="host.docker.internal",
+        XDG_RUNTIME_DIR=str(daemon.runtime_dir),
+    )
+    assert (done.returncode, done.stdout) == (78, "")
+    assert "CREDWARD_URL leads out of this machine, which has a daemon of its own" in done.stderr

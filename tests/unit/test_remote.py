@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from credward import remote
 from credward.doors import http_api
 from credward.errors import BrokerError, Kind
-from credward.remote import _HOSTS, Endpoint, bearer, connect, named_endpoint
+from credward.remote import _AROUND, Endpoint, bearer, connect, named_endpoint
 
 TOKEN = f"credward_{'x' * 43}"
 FILE = {"CREDWARD_TOKEN_FILE": "/run/credward/token"}
@@ -100,7 +101,43 @@ def test_connects_where_somebody_listens(tmp_path: Path) -> None:
     assert caught.value.kind is Kind.NOT_RUNNING
 
 
+@pytest.mark.parametrize(
+    ("address", "near"),
+    [
+        *(("192.168.65.254", True), ("172.17.0.1", True), ("10.0.2.2", True)),
+        *(("169.254.1.2", True), ("fe80::1%eth0", True), ("fd00::1", True)),
+        *(("203.0.113.5", False), ("8.8.8.8", False), ("172.32.0.1", False)),
+        *(("2001:4860:4860::8888", False), ("0.0.0.0", False), ("nonsense", False)),
+    ],
+)
+def test_s1_what_answers_for_a_name_is_followed_only_if_it_is_near(
+    monkeypatch: pytest.MonkeyPatch, address: str, near: bool
+) -> None:
+    """Somebody else may answer, and a variable may add to the name that is asked for."""
+    asked = []
+
+    def look_up(name: str, *_: object, **__: object) -> list[object]:
+        asked.append(name)
+        return [(0, 0, 0, "", (address, 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    where = Endpoint(host="host.lima.internal", port=1, token_file="")
+    assert list(remote._addresses(where)) == ([address] if near else [])
+    assert asked == ["host.lima.internal."]
+
+
+def test_the_file_of_names_counts_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As container runtimes write it."""
+    names = tmp_path / "hosts"
+    names.write_text(
+        "# host.docker.internal\n127.0.0.1 localhost\n"
+        "192.168.65.254\thost.docker.internal gateway # 10.0.0.1\n"
+    )
+    monkeypatch.setattr(remote, "_NAMES_HERE", str(names))
+    where = Endpoint(host="host.docker.internal", port=1, token_file="")
+    assert list(remote._addresses(where)) == ["192.168.65.254"]
+
+
 def test_the_door_answers_to_the_names_that_clients_follow() -> None:
-    """But for those of loopback, which every endpoint has."""
-    names = {each for each in _HOSTS if each.endswith(".internal")}
-    assert set(http_api.HttpApi.names) == names
+    """Loopback has every endpoint."""
+    assert tuple(http_api.HttpApi.names) == _AROUND

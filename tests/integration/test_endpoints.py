@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import signal
 import socket
@@ -179,7 +180,8 @@ def test_a_port_in_use_costs_only_its_endpoint(
             daemon = start_daemon(program.block("given") + block("gce", "given", port=port))
             found = endpoints(daemon)["gce"]
             assert found["port"] is None
-            assert f"port {port} cannot be opened" in found["failure"]["message"]
+            why = f"port {port} cannot be opened (Address already in use by uid {os.geteuid()}): "
+            assert why in found["failure"]["message"]
             assert daemon.get("given").status == 200
         until(lambda: endpoints(daemon)["gce"]["port"] == port)
     assert endpoints(daemon)["gce"]["failure"] is None

@@ -20,6 +20,7 @@ import msgspec
 
 from credward.callers.identify import LoopbackPeers
 from credward.callers.peer import Peer
+from credward.callers.sock_diag import Address, socket_facts
 from credward.config import Config, CredentialConfig, EndpointConfig
 from credward.doors.claims import ClientClaims, claimless
 from credward.doors.door import Door
@@ -153,7 +154,7 @@ class LoopbackSockets:
                 each.close()
             raise BrokerError(
                 Kind.FIX_CONFIGURATION,
-                f"port {self.port} cannot be opened ({error.strerror}): "
+                f"port {self.port} cannot be opened ({error.strerror}{_by_whom(self.port)}): "
                 "give this endpoint another one, then run credward daemon reload",
             ) from error
 
@@ -177,6 +178,16 @@ class LoopbackSockets:
                 return None
             raise
         return bound
+
+
+def _by_whom(port: int) -> str:
+    """Return whose program has *port*: clients that were set up with it ask that one."""
+    for family, host in _ADDRESSES:
+        anywhere: Address = ("::", 0, 0, 0) if family == socket.AF_INET6 else ("0.0.0.0", 0)  # noqa: S104
+        with suppress(OSError, AttributeError):
+            if (found := socket_facts((host, port), anywhere)) is not None:
+                return f" by uid {found.uid}"
+    return ""
 
 
 class _Opened:

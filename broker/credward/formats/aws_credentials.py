@@ -14,12 +14,13 @@ from credward.errors import BrokerError, Kind
 from credward.formats.aws_keys import keys_of
 from credward.tokens import Token
 
-__all__ = ["has_profile", "key_lines", "with_profile", "without_profile"]
+__all__ = ["has_profile", "key_lines", "keys_in", "with_profile", "without_profile"]
 
 # At the beginning of a line only: what is indented belongs to the value above.
 _HEADER = re.compile(rb"\[([^\]\r\n]*)\]")
-_OURS = re.compile(
-    rb"(aws_access_key_id|aws_secret_access_key|aws_session_token)\s*[=:]", re.IGNORECASE
+_KEY = re.compile(
+    rb"(aws_access_key_id|aws_secret_access_key|aws_session_token)\s*[=:](.*)",
+    re.IGNORECASE | re.DOTALL,
 )
 _PLAIN = re.compile(r"[\x21-\x7e]+")
 
@@ -48,6 +49,15 @@ def has_profile(content: bytes, profile: str) -> bool:
     return any(_name(line) == profile.encode() for line in lines)
 
 
+def keys_in(content: bytes, profile: str) -> bytes | None:
+    """Return the names and values of the keys of *profile*, sorted; None if it has no section.
+
+    Alike however the lines are spaced, sorted and ended, and whatever else is in the section.
+    """
+    _, header, body, _ = _split(content, profile)
+    return b"\n".join(sorted(_parted(body)[0])) if header else None
+
+
 def with_profile(content: bytes, profile: str, keys: bytes) -> bytes:
     """Return *content* with *keys* (from `key_lines`) in the section of *profile*.
 
@@ -60,7 +70,7 @@ def with_profile(content: bytes, profile: str, keys: bytes) -> bytes:
     line_end = b"\r\n" if header.endswith(b"\r\n") else b"\n"
     if not header.endswith(b"\n"):
         header += line_end
-    return before + header + keys.replace(b"\n", line_end) + b"".join(_others(body)) + after
+    return before + header + keys.replace(b"\n", line_end) + b"".join(_parted(body)[1]) + after
 
 
 def without_profile(content: bytes, profile: str) -> bytes:
@@ -69,7 +79,7 @@ def without_profile(content: bytes, profile: str) -> bytes:
     Comments stay, and so does any other setting that somebody put there, below its header.
     """
     before, header, body, after = _split(content, profile)
-    others = _others(body)
+    _, others = _parted(body)
     needed = any(line.strip() and line.lstrip()[:1] not in b"#;" for line in others)
     return before + (header if needed else b"") + b"".join(others) + after
 
@@ -87,16 +97,29 @@ def _split(content: bytes, profile: str) -> tuple[bytes, bytes, list[bytes], byt
     return b"".join(lines[:first]), lines[first], lines[first + 1 : end], b"".join(lines[end:])
 
 
-def _others(body: list[bytes]) -> list[bytes]:
-    """Return the lines of a section without those of keys, and what continues them."""
-    kept: list[bytes] = []
-    dropping = False
+def _parted(body: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """Return the keys of a section, each as `name=value` and what continues it, and other lines."""
+    keys: list[bytes] = []
+    others: list[bytes] = []
+    # What is indented below no option is one itself, and would continue a key put above it: so it
+    # is no line to keep beside keys of ours.
+    in_key = True
     for line in body:
-        continues = line[:1] in {b" ", b"\t"} and bool(line.strip())
-        dropping = bool(_OURS.match(line)) or (dropping and continues)
-        if not dropping:
-            kept.append(line)
-    return kept
+        bare = line.strip()
+        if not bare or bare[:1] in {b"#", b";"}:
+            others.append(line)
+            continue
+        if line[:1] not in {b" ", b"\t"}:
+            found = _KEY.match(line)
+            in_key = found is not None
+            if found is not None:
+                keys.append(found[1].lower() + b"=" + found[2].strip())
+                continue
+        elif in_key:
+            keys.append((keys.pop() + b"\n " if keys else b"") + bare)
+            continue
+        others.append(line)
+    return keys, others
 
 
 def _name(line: bytes) -> bytes | None:

@@ -13,6 +13,7 @@ from credward.errors import BrokerError
 from credward.formats.aws_credentials import (
     has_profile,
     key_lines,
+    keys_in,
     with_profile,
     without_profile,
 )
@@ -81,6 +82,36 @@ def test_keys_are_taken_out(before: bytes, after: bytes) -> None:
     assert without_profile(before, "p") == after
 
 
+def test_keys_are_alike_however_they_are_written() -> None:
+    """Other lines do not count, nor does the way in which another tool writes these."""
+    expected = keys_in(b"[p]\n" + KEYS, "p")
+    assert expected == b"aws_access_key_id=AKIA1\naws_secret_access_key=s\naws_session_token=t"
+    other = (
+        b"[a]\nx=1\n[p]\r\n; mine\r\nregion = eu\r\nAWS_SESSION_TOKEN: t \r\n\r\n"
+        b"aws_access_key_id=AKIA1\r\naws_secret_access_key    = s\r\n[b]\naws_session_token=u\n"
+    )
+    assert keys_in(other, "p") == expected
+    assert keys_in(b"[p]\nregion = eu\n", "p") == b""
+    assert keys_in(b"[a]\n" + KEYS, "p") is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        KEYS.replace(b"AKIA1", b"AKIA2"),
+        KEYS.replace(b"aws_session_token = t\n", b""),
+        KEYS + b"  more\n",
+        KEYS + b"# mine\n  more\n",
+        KEYS + b"aws_session_token = u\n",
+        b"  aws_access_key_id = AKIA1\n" + KEYS,
+        b"\n  region = eu\n" + KEYS,
+    ],
+)
+def test_a_change_of_a_key_is_seen(changed: bytes) -> None:
+    """Also an indented line below the header: it would continue a key that is put above it."""
+    assert keys_in(b"[p]\n" + changed, "p") != keys_in(b"[p]\n" + KEYS, "p")
+
+
 _names = st.sampled_from(["a", "b", "default", "p2", "profile p"])
 _lines = st.sampled_from(
     ["", "# c", "; c", "x = 1", "y=2  ", "aws_access_key_id = AKIAX", "  more", "[not closed"]
@@ -107,6 +138,29 @@ def test_the_rest_stays_byte_for_byte(content: bytes) -> None:
     assert once.startswith(content)
     assert again == once.replace(b"[p]\n" + KEYS, b"[p]\n" + MORE)
     assert without_profile(again, "p") == without_profile(once, "p") == content
+
+
+_more = st.sampled_from(["", "# c", "  # d", "region = eu", "s3 =", "x=1\n  y = 2", "; e"])
+
+
+@given(content=files(), more=st.lists(_more), at=st.integers(0, 3))
+def test_lines_of_somebody_else_in_our_profile_stay_and_change_no_key(
+    content: bytes, more: list[str], at: int
+) -> None:
+    """Wherever they are among our lines, while these are replaced, taken out and put in again."""
+    lines = with_profile(content, "p", KEYS).splitlines(keepends=True)
+    start = lines.index(b"[p]\r\n" if b"[p]\r\n" in lines else b"[p]\n") + 1 + at
+    added = [(each + "\n").encode() for each in more]
+    changed = b"".join([*lines[:start], *added, *lines[start:]])
+    again = with_profile(changed, "p", MORE)
+    without = without_profile(again, "p")
+
+    assert keys_in(changed, "p") == keys_in(b"[p]\n" + KEYS, "p")
+    assert keys_in(again, "p") == keys_in(b"[p]\n" + MORE, "p")
+    assert keys_in(without, "p") in {None, b""}
+    for text in (again, without, with_profile(without, "p", KEYS)):
+        assert b"".join(added) in text
+        assert text.startswith(content)
 
 
 @given(content=files())

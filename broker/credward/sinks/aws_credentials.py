@@ -1,29 +1,24 @@
 """A sink that is one profile of an AWS shared credentials file (`~/.aws/credentials`).
 
-Other programs and people have profiles there too, so the file is read before it is replaced. How
-its text is edited: `formats.aws_credentials`.
+Other programs and people have profiles there too, so the file is edited, and only the keys of our
+profile are ours. How its text is edited: `formats.aws_credentials`.
 """
 
 from __future__ import annotations
 
-import errno
-import os
-
 from credward.config import CredentialConfig, SinkConfig
-from credward.errors import BrokerError, Kind
 from credward.formats.aws_credentials import (
     has_profile,
     key_lines,
+    keys_in,
     with_profile,
     without_profile,
 )
-from credward.sinks.folder import SinkFolder, opened_folder
+from credward.sinks.folder import opened_folder
+from credward.sinks.ours import Marks, claimed, marks_of, not_ours
 from credward.tokens import Token
 
 __all__ = ["AwsCredentials"]
-
-# How often to begin anew if another program changes the file meanwhile.
-_TRIES = 5
 
 
 class AwsCredentials:
@@ -37,55 +32,52 @@ class AwsCredentials:
         """Return the lines with the keys."""
         return key_lines(token, credential.name, now)
 
-    def check(self, *, ours: bool) -> None:
-        """Refuse a profile of that name that somebody else made."""
-        if self.there() and not ours:
-            raise BrokerError(
-                Kind.FIX_CONFIGURATION,
-                f'"{self._sink.path}" has a profile "{self._sink.profile}" that credward did '
-                "not write: remove it, or give the sink another profile, then run credward "
-                "daemon reload",
-            )
+    def marks(self, body: bytearray, _credential: CredentialConfig) -> Marks:
+        """Return marks of the keys, and of a profile that somebody took them out of."""
+        keys = keys_in(with_profile(b"", self._sink.profile, bytes(body)), self._sink.profile)
+        return marks_of(keys or b"", b"")
 
-    def there(self) -> bool:
-        """Return whether there is a profile of this name."""
-        with opened_folder(self._folder) as folder:
-            folder.stamp(self._name)
-            return has_profile(folder.read(self._name) or b"", self._sink.profile)
+    def check(self, ours: Marks) -> Marks:
+        """Refuse a profile of that name whose keys are not ours."""
+        return self._ours(self._read(), ours)
 
-    def write(self, body: bytearray, _credential: CredentialConfig) -> None:
+    def holds(self, ours: Marks) -> bool:
+        """Return whether there is a profile of this name with keys of ours."""
+        content = self._read()
+        return bool(self._ours(content, ours) and keys_in(content, self._sink.profile))
+
+    def write(self, body: bytearray, _credential: CredentialConfig, ours: Marks) -> None:
         """Replace the keys of the profile; the rest stays byte for byte."""
-        with opened_folder(self._folder) as folder:
-            for _ in range(_TRIES):
-                stamp = folder.stamp(self._name)
-                content = folder.read(self._name) or b""
-                fresh = with_profile(content, self._sink.profile, bytes(body))
-                if folder.stamp(self._name) == stamp:
-                    folder.replace(self._name, fresh, self._sink.mode)
-                    return
-            raise _busy()
 
-    def remove(self) -> None:
+        def change(found: bytes | None) -> bytes:
+            self._ours(found or b"", ours)
+            return with_profile(found or b"", self._sink.profile, bytes(body))
+
+        with opened_folder(self._folder) as folder:
+            folder.edit(self._name, change, self._sink.mode)
+
+    def remove(self, ours: Marks) -> bool:
         """Take the keys out, and the file away if nothing is left in it."""
+        rest: bytes | None = None
+
+        def change(found: bytes | None) -> bytes | None:
+            nonlocal rest
+            rest = found
+            if self._ours(found or b"", ours):
+                rest = without_profile(found or b"", self._sink.profile) or None
+            return found if rest == found else rest
+
         with opened_folder(self._folder) as folder:
-            for _ in range(_TRIES):
-                if self._take_out(folder):
-                    return
-            raise _busy()
+            folder.edit(self._name, change, self._sink.mode)
+        return has_profile(rest or b"", self._sink.profile)
 
-    def _take_out(self, folder: SinkFolder) -> bool:
-        """Return whether it is done; False if the file changed meanwhile."""
-        stamp = folder.stamp(self._name)
-        content = folder.read(self._name)
-        left = None if content is None else without_profile(content, self._sink.profile)
-        if folder.stamp(self._name) != stamp:
-            return False
-        if not left:
-            folder.remove(self._name)
-        elif left != content:
-            folder.replace(self._name, left, self._sink.mode)
-        return True
+    def _read(self) -> bytes:
+        with opened_folder(self._folder) as folder:
+            return folder.read(self._name) or b""
 
-
-def _busy() -> OSError:
-    return OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+    def _ours(self, content: bytes, ours: Marks) -> Marks:
+        profile = self._sink.profile
+        refusal = not_ours(
+            f'profile "{profile}" in "{self._sink.path}"', "rename it, or give the sink another one"
+        )
+        return claimed(ours, keys_in(content, profile), refusal)

@@ -1,8 +1,8 @@
 """The folder of a sink, opened so that nobody else can lead us elsewhere.
 
 Each folder on the way is opened by its name in the one before and must belong to root or to us; a
-file is replaced or removed by its name in the open folder. What is in the files is up to the
-formats; `state` says when to write.
+file is replaced or removed by its name in the open folder. What is in the files, and which of them
+are ours, is up to the kinds of sinks; `state` says when to write.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from credward.errors import BrokerError, Kind
 from credward.named_files import open_file, read_all, sync_opened_directory
+from credward.sinks.ours import NotOursError
 
 __all__ = ["SinkFolder", "opened_folder"]
 
@@ -24,8 +25,12 @@ __all__ = ["SinkFolder", "opened_folder"]
 _MOST_LINKS = 40
 # Much longer than any file that we share with others (bytes).
 _LONGEST = 1024 * 1024
+# How often to begin anew if another program changes the file meanwhile.
+_TRIES = 5
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _WAY = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+_Stamp = tuple[int, ...]
 
 
 class SinkFolder:
@@ -39,66 +44,66 @@ class SinkFolder:
         self._descriptor = descriptor
 
     def read(self, name: str) -> bytes | None:
-        """Return the content of a file, None if there is none."""
+        """Return the content of a file, None if there is none.
+
+        Raise `NotOursError` for a link, for what is not a file, for a file of somebody else, and
+        for one that we could not have written.
+        """
+        if self._stamp(name) is None:
+            return None
         try:
             descriptor = open_file(name, follow=False, folder=self._descriptor)
         except FileNotFoundError:
             return None
+        except PermissionError as error:
+            # Its owner is who we are, so its owner took that permission away.
+            raise _not_ours(self.path / name, "cannot be read", "move it away") from error
         try:
             return read_all(descriptor, _LONGEST)
+        except OSError as error:
+            if error.errno != errno.EFBIG:
+                raise
+            raise _not_ours(self.path / name, "is too long", "move it away") from error
         finally:
             os.close(descriptor)
 
-    def stamp(self, name: str) -> tuple[int, ...] | None:
-        """Return values that change with a file, None if there is none; refuse odd files.
+    def edit(
+        self, name: str, change: Callable[[bytes | None], bytes | bytearray | None], mode: int
+    ) -> None:
+        """Make a file what *change* makes of its content, None for no file; durable on return.
 
-        Raise `BrokerError` for a link, for what is not a file, and for a file of somebody else.
+        Whatever happens, it is the complete old file or the complete new one. It is left alone if
+        *change* raises, or returns what it was given. If another program changes it meanwhile, all
+        begins anew. What a kill left of an earlier edit is removed in any case.
         """
-        try:
-            found = os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
-        except FileNotFoundError:
-            return None
-        path = self.path / name
-        if stat.S_ISLNK(found.st_mode):
-            raise _refused(path, "is a symbolic link", "name the file that it leads to")
-        if not stat.S_ISREG(found.st_mode):
-            raise _refused(path, "is not a regular file", "move it away")
-        if found.st_uid != os.geteuid():
-            raise _refused(path, f"belongs to uid {found.st_uid}", "move it away")
-        return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-
-    def replace(self, name: str, content: bytes | bytearray, mode: int) -> None:
-        """Make *content* the file *name*, durable on return.
-
-        Whatever happens, it is the complete old file or the complete new one.
-        """
-        self.stamp(name)
         temporary = _temporary(name)
-        # A fixed name: the next attempt, or a removal, takes away what a kill leaves behind.
-        self._unlink(temporary)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        descriptor = open_file(temporary, flags, follow=False, folder=self._descriptor)
-        try:
-            try:
-                os.fchmod(descriptor, mode)
-                left = memoryview(content)
-                while left:
-                    left = left[os.write(descriptor, left) :]
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            here = self._descriptor
-            os.rename(temporary, name, src_dir_fd=here, dst_dir_fd=here)
-        except OSError:
+        for _ in range(_TRIES):
             self._unlink(temporary)
-            raise
-        sync_opened_directory(self._descriptor)
-
-    def remove(self, name: str) -> None:
-        """Remove a file and what a kill left of the next one, if they are there; durable."""
-        self._unlink(_temporary(name))
-        self._unlink(name)
-        sync_opened_directory(self._descriptor)
+            stamp = self._stamp(name)
+            content = self.read(name)
+            if self._stamp(name) != stamp:
+                continue
+            fresh = change(content)
+            try:
+                if fresh is not None and fresh is not content:
+                    self._fill(temporary, fresh, mode)
+                # As late as can be: a disk may take seconds to store the new file. In the
+                # microseconds that are left, a change of somebody else is lost. To rename the old
+                # file aside and look at it there would lose none, but its readers would miss it
+                # meanwhile, and a kill would leave a file of somebody else under a name that nobody
+                # looks for.
+                if self._stamp(name) != stamp:
+                    continue
+                if fresh is None:
+                    self._unlink(name)
+                elif fresh is not content:
+                    here = self._descriptor
+                    os.rename(temporary, name, src_dir_fd=here, dst_dir_fd=here)
+            finally:
+                self._unlink(temporary)
+            sync_opened_directory(self._descriptor)
+            return
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
 
     @contextlib.contextmanager
     def inner(self, name: str, mode: int | None = None) -> Iterator[SinkFolder]:
@@ -114,8 +119,38 @@ class SinkFolder:
         finally:
             os.close(descriptor)
 
+    def _fill(self, name: str, content: bytes | bytearray, mode: int) -> None:
+        """Make a file, durable on return."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        descriptor = open_file(name, flags, follow=False, folder=self._descriptor)
+        try:
+            os.fchmod(descriptor, mode)
+            left = memoryview(content)
+            while left:
+                left = left[os.write(descriptor, left) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _stamp(self, name: str) -> _Stamp | None:
+        """Return values that change with a file, None if there is none; refuse odd files."""
+        try:
+            found = os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        path = self.path / name
+        if stat.S_ISLNK(found.st_mode):
+            raise _not_ours(path, "is a symbolic link", "name the file that it leads to")
+        if not stat.S_ISREG(found.st_mode):
+            raise _not_ours(path, "is not a regular file", "move it away")
+        if found.st_uid != os.geteuid():
+            raise _not_ours(path, f"belongs to uid {found.st_uid}", "move it away")
+        return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
     def _unlink(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
+            # Where nothing can be removed, nothing to remove is no error.
+            os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
             os.unlink(name, dir_fd=self._descriptor)
 
 
@@ -213,3 +248,7 @@ def _temporary(name: str) -> str:
 
 def _refused(path: Path, problem: str, remedy: str) -> BrokerError:
     return BrokerError(Kind.FIX_CONFIGURATION, f'"{path}" {problem}: {remedy}')
+
+
+def _not_ours(path: Path, problem: str, remedy: str) -> NotOursError:
+    return NotOursError(Kind.FIX_CONFIGURATION, f'"{path}" {problem}: {remedy}')

@@ -9,8 +9,8 @@ import errno
 import logging
 import math
 import shlex
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 import msgspec
 
@@ -21,11 +21,13 @@ from credward.issuing.released import Released
 from credward.sinks.aside import aside
 from credward.sinks.asking import SinkAsking
 from credward.sinks.kinds import make_sink
+from credward.sinks.ours import Marks, NotOursError
 from credward.sinks.state import (
     Facts,
     SinkState,
     Step,
     Written,
+    either,
     next_step,
     pause,
     state_of,
@@ -41,12 +43,19 @@ _log = logging.getLogger(__name__)
 class Places(Protocol):
     """The record of what is ours on the disk."""
 
-    def knows(self, sink: SinkConfig) -> bool:
-        """Return whether what is there is ours."""
+    def written(self, sink: SinkConfig) -> Written | None:
+        """Return what was noted to be there, as of an earlier run; None for nothing."""
         ...
 
-    async def note(self, sink: SinkConfig, written: Written | None) -> None:
-        """Note what is there, durable on return; None: something that is about to be written."""
+    def marks(self, sink: SinkConfig) -> Marks:
+        """Return by what that of ours is known which may be there."""
+        ...
+
+    async def note(self, sink: SinkConfig, written: Written | None, marks: Marks) -> None:
+        """Note what is there, durable on return.
+
+        None: nothing, or something of ours of which no more is known than *marks*.
+        """
         ...
 
     async def forget(self, sink: SinkConfig) -> None:
@@ -76,7 +85,8 @@ class KeptSink:
         self._places = places
         self._rewritten = rewritten
         self._sink = make_sink(config)
-        self._failed, self._failures, self._not_before = Step.REST, 0, -math.inf
+        self._failed: frozenset[Step] = frozenset()
+        self._failures, self._not_before = 0, -math.inf
         self._looks = False
 
     @property
@@ -128,7 +138,7 @@ class KeptSink:
             self.withdraw()
 
     def look_again(self) -> None:
-        """End the pause, and see whether the file is there: people may have changed something."""
+        """End the pause, and see what is there: people may have changed something."""
         self._end_pause()
         self._looks = True
 
@@ -147,28 +157,43 @@ class KeptSink:
                     return
 
     async def remove(self) -> bool:
-        """Remove what is there for good; return whether that worked."""
+        """Remove what is ours for good; return whether that worked."""
         await self._try(Step.REMOVE)
-        return self.written is None
+        if self.written is not None:
+            return False
+        await self._note(self._places.forget(self.config))
+        return True
 
     async def _look(self) -> None:
-        """Note that nothing is there, if that is certain."""
+        """See whether what is there is ours."""
+        ours = self._places.marks(self.config)
+        self.failure, self._failed = None, frozenset()
+        if not ours:
+            return
         try:
-            if self.written is None or await aside(self._sink.there):
-                return
+            held = await aside(lambda: self._sink.holds(ours))
         except FileNotFoundError:
             # Not even its folder.
-            pass
+            held = False
+        except NotOursError as error:
+            await self._leave(Step.WRITE, error)
+            return
         except (BrokerError, OSError) as error:
             _log.warning("%s cannot be looked at: %s", self.config.name, error)
             return
-        self.written = None
+        if not held:
+            self.written = None
+        elif self.written is None:
+            # Somebody put it back.
+            self.written = self._places.written(self.config)
 
     # --- the steps ---------------------------------------------------------------------------
 
     async def _try(self, step: Step) -> None:
         try:
             await (self._write() if step is Step.WRITE else self._remove())
+        except NotOursError as error:
+            await self._leave(step, error)
         except BrokerError as error:
             self._note_failure(step, error.failure)
         except OSError as error:
@@ -178,45 +203,73 @@ class KeptSink:
             text = f'"{self.config.name}" failed (a bug): run credward doctor'
             self._note_failure(step, Failure.of(Kind.INTERNAL, text))
         else:
-            if self._failed in {step, Step.REST} or step is Step.WRITE:
-                self.failure, self._failed = None, Step.REST
+            self._failed -= {step}
+            if not self._failed or step is Step.WRITE:
+                self.failure, self._failed = None, frozenset()
                 self._end_pause()
 
     async def _write(self) -> None:
         credential = self.credential
         if credential is None:
             return
-        ours = self._places.knows(self.config)
+        ours = self._places.marks(self.config)
         # Before anything is asked for: what cannot be written is not handed out.
-        await aside(lambda: self._sink.check(ours=ours))
-        if not ours:
-            await self._places.note(self.config, None)
+        there = await aside(lambda: self._sink.check(ours))
         released = await self._asking.issue(self.config)
         look = self._asking.look(self.config, credential)
         written = _what(released, look, self._clock.now())
         # In the words of the named credential, whichever served.
         body = self._sink.shaped(released.token(), credential, self._clock.now())
         try:
-            await aside(lambda: self._sink.write(body, credential))
+            fresh = self._sink.marks(body, credential)
+            # First, because a kill may come before or after the file is replaced.
+            noted = either(self.written, written)
+            await self._places.note(self.config, noted, there + fresh)
+            if self.written is None:
+                # Whatever becomes of it: it may be there from now on.
+                self.written = self._places.written(self.config)
+            await aside(lambda: self._sink.write(body, credential, there))
         finally:
             wipe(body)
         self.written = written
         _log.info("%s holds token %s of %s", self.config.name, written.token_id, credential.name)
-        try:
-            await self._places.note(self.config, written)
-        except OSError as error:
-            # The record ends earlier then: the next daemon removes the file too soon.
-            _log.warning("%s is written, its record is not: %s", self.config.name, error.strerror)
+        # Else the record ends earlier: the next daemon removes the file too soon.
+        await self._note(self._places.note(self.config, written, fresh))
         self._rewritten(self.config)
 
     async def _remove(self) -> None:
+        ours = self._places.marks(self.config)
+        left = False
         try:
-            await aside(self._sink.remove)
+            left = await aside(lambda: self._sink.remove(ours))
         except FileNotFoundError:
             _log.info("%s: its folder is gone", self.config.name)
         self.written = None
-        _log.info("%s is removed", self.config.name)
-        await self._places.forget(self.config)
+        _log.info("%s holds nothing of ours", self.config.name)
+        if left:
+            await self._places.note(self.config, None, ours)
+        else:
+            await self._places.forget(self.config)
+
+    async def _leave(self, step: Step, error: NotOursError) -> None:
+        """Leave alone what is not ours; what else of ours is there has to go.
+
+        The marks stay: if what is there fits them again, it is ours again.
+        """
+        self._note_failure(step, error.failure)
+        if step is not Step.REMOVE:
+            self.withdraw()
+            return
+        self.written = None
+        if marks := self._places.marks(self.config):
+            await self._note(self._places.note(self.config, None, marks))
+
+    async def _note(self, noting: Coroutine[Any, Any, None]) -> None:
+        """Await *noting*, which concerns the next daemon only."""
+        try:
+            await noting
+        except OSError as error:
+            _log.warning("%s: its record is not written: %s", self.config.name, error.strerror)
 
     def _end_pause(self) -> None:
         self._failures, self._not_before = 0, -math.inf
@@ -225,9 +278,14 @@ class KeptSink:
         if self.failure is None or self.failure.message != failure.message:
             _log.error("%s: %s", self.config.name, failure.message)
         self.failure = failure
+        now = self._clock.now()
+        if now < self._not_before:
+            # Both steps failed: they wait alike, or they would take turns without end.
+            self._failed |= {step}
+            return
+        self._failed = frozenset({step})
         self._failures += 1
-        self._failed = step
-        self._not_before = self._clock.now() + pause(self._failures)
+        self._not_before = now + pause(self._failures)
 
     def _facts(self) -> Facts:
         credential, written = self.credential, self.written

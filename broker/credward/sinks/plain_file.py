@@ -7,9 +7,9 @@ file as it is, and refuse one (`AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`); others
 from __future__ import annotations
 
 from credward.config import CredentialConfig, SinkConfig
-from credward.errors import BrokerError, Kind
 from credward.formats.registry import ShapeRequest, shape
 from credward.sinks.folder import opened_folder
+from credward.sinks.ours import Marks, claimed, marks_of, not_ours
 from credward.tokens import Token
 
 __all__ = ["PlainFile"]
@@ -35,26 +35,38 @@ class PlainFile:
             del body[-1:]
         return body
 
-    def check(self, *, ours: bool) -> None:
-        """Refuse a folder that others can write to, and a file that somebody else made."""
-        if self.there() and not ours:
-            raise BrokerError(
-                Kind.FIX_CONFIGURATION,
-                f'"{self._sink.path}" is there and was not written by credward: move it away, '
-                "then run credward daemon reload",
-            )
+    def marks(self, body: bytearray, _credential: CredentialConfig) -> Marks:
+        """Return the mark of the file."""
+        return marks_of(body)
 
-    def there(self) -> bool:
-        """Return whether there is a file."""
+    def check(self, ours: Marks) -> Marks:
+        """Refuse a folder that others can write to, and a file that is not ours."""
         with opened_folder(self._folder) as folder:
-            return folder.stamp(self._name) is not None
+            return self._ours(folder.read(self._name), ours)
 
-    def write(self, body: bytearray, _credential: CredentialConfig) -> None:
+    def holds(self, ours: Marks) -> bool:
+        """Return whether there is a file of ours."""
+        return bool(self.check(ours))
+
+    def write(self, body: bytearray, _credential: CredentialConfig, ours: Marks) -> None:
         """Replace the file."""
-        with opened_folder(self._folder) as folder:
-            folder.replace(self._name, body, self._sink.mode)
 
-    def remove(self) -> None:
-        """Remove the file."""
+        def change(found: bytes | None) -> bytearray:
+            self._ours(found, ours)
+            return body
+
         with opened_folder(self._folder) as folder:
-            folder.remove(self._name)
+            folder.edit(self._name, change, self._sink.mode)
+
+    def remove(self, ours: Marks) -> bool:
+        """Remove the file."""
+
+        def change(found: bytes | None) -> None:
+            self._ours(found, ours)
+
+        with opened_folder(self._folder) as folder:
+            folder.edit(self._name, change, self._sink.mode)
+        return False
+
+    def _ours(self, found: bytes | None, ours: Marks) -> Marks:
+        return claimed(ours, found, not_ours(f'"{self._sink.path}"', "move it away"))

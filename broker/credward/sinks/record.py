@@ -1,8 +1,8 @@
 """What this and earlier daemons wrote and did not remove: kept on disk, without any secret.
 
 By it the next daemon knows what it may replace, what it has to remove, and until when a token is
-good; all else at those places belongs to somebody. A file of its own, because the store is opened
-only when it is needed.
+good; all else at those places, and what was changed since, belongs to somebody. A file of its own,
+because the store is opened only when it is needed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import msgspec
 
 from credward.config import SinkConfig, SinkFormat
 from credward.errors import BrokerError
+from credward.sinks.ours import Marks
 from credward.sinks.state import Written
 from credward.store.files import read_private, replace
 
@@ -25,9 +26,10 @@ _WHAT = "record of sinks"
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A place that is ours; *ends_at* None: the token there has no known end (Unix seconds).
+    """A place where something of ours may be; *ends_at* None: without a known end (Unix seconds).
 
-    *token_id* "": it was about to be written when the daemon was killed.
+    *token_id* "": it is not known which token that is. *marks*: by what it is known. While a file
+    is replaced these are the marks of the old one and of the new one.
     """
 
     path: str
@@ -39,9 +41,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     ends_at: float | None = 0.0
     at: float = 0.0
     look: str = ""
+    marks: Marks = ()
 
     @classmethod
-    def of(cls, sink: SinkConfig, written: Written | None) -> Entry:
+    def of(cls, sink: SinkConfig, written: Written | None, marks: Marks) -> Entry:
         """Return the entry of *sink*; *written* None: nothing is known of what is there."""
         entry = cls(
             path=str(sink.path),
@@ -49,6 +52,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
             profile=sink.profile,
             mode=sink.mode,
             credential=sink.credential,
+            marks=marks,
         )
         if written is None:
             return entry

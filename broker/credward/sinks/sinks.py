@@ -22,6 +22,7 @@ from credward.minting.driver import Wakeups
 from credward.sinks.aside import aside
 from credward.sinks.asking import SinkAsking, least_remaining
 from credward.sinks.kept_sink import KeptSink
+from credward.sinks.ours import Marks
 from credward.sinks.record import Entry, SinkRecord
 from credward.sinks.state import Written
 
@@ -254,15 +255,14 @@ class _Places:
         entry = (self._entries or {}).get(sink.place)
         return None if entry is None or entry.format != sink.format else entry.written
 
-    def knows(self, sink: SinkConfig) -> bool:
-        """Return whether what is there is ours."""
-        return sink.place in (self._entries or {})
+    def marks(self, sink: SinkConfig) -> Marks:
+        """Return by what that of ours is known which may be there."""
+        entry = (self._entries or {}).get(sink.place)
+        return () if entry is None else entry.marks
 
-    async def note(self, sink: SinkConfig, written: Written | None) -> None:
-        """Note what is there; None: something that is about to be written."""
-        entries = dict(self._entries or {})
-        entries[sink.place] = Entry.of(sink, written)
-        await self._save(entries)
+    async def note(self, sink: SinkConfig, written: Written | None, marks: Marks) -> None:
+        """Note what is there; None: nothing, or something of ours of which no more is known."""
+        await self._save({**(self._entries or {}), sink.place: Entry.of(sink, written, marks)})
 
     async def forget(self, sink: SinkConfig) -> None:
         """Note that nothing of ours is there."""

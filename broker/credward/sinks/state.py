@@ -18,7 +18,17 @@ import math
 
 import msgspec
 
-__all__ = ["Facts", "SinkState", "Step", "Written", "next_step", "pause", "state_of", "wake_at"]
+__all__ = [
+    "Facts",
+    "SinkState",
+    "Step",
+    "Written",
+    "either",
+    "next_step",
+    "pause",
+    "state_of",
+    "wake_at",
+]
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0
 
@@ -59,14 +69,24 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     earlier: bool = False
 
 
+def either(old: Written | None, new: Written) -> Written | None:
+    """Return what is true of both, while one is replaced by the other; None if nothing is.
+
+    The earlier end counts, and a withdrawn one is past.
+    """
+    if old is None or (old.credential, old.look) != (new.credential, new.look):
+        return None
+    ends_at = max(0.0, min(old.ends_at, new.ends_at))
+    return msgspec.structs.replace(new, token_id="", ends_at=ends_at)
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one sink.
 
     *current*: the id of the token that is handed out now, None if there is none. *look*: how it
     would be written. *usable*: what is written is of this credential, and written as it would be.
     *stands_in*: another credential may serve while there is no token. *failing*: no newer token can
-    be had, or it cannot be written. *failed*: the last step that failed, which waits until
-    *not_before*.
+    be had, or it cannot be written. *failed*: the steps that failed, which wait until *not_before*.
     """
 
     locked: bool = False
@@ -77,22 +97,22 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     usable: bool = False
     stands_in: bool = False
     failing: bool = False
-    failed: Step = Step.REST
+    failed: frozenset[Step] = frozenset()
     not_before: float = -math.inf
 
 
 def next_step(facts: Facts, now: float) -> Step:
     """Return what to do."""
-    paused = facts.failed if now < facts.not_before else Step.REST
+    paused = facts.failed if now < facts.not_before else frozenset()
     may_hold = not (facts.locked or facts.denied)
     if facts.current is None:
         another = facts.written is None and facts.stands_in
     else:
         another = not _holds_current(facts)
-    if may_hold and another and paused is not Step.WRITE:
+    if may_hold and another and Step.WRITE not in paused:
         return Step.WRITE
     unwanted = facts.written is not None and not (may_hold and _valid(facts, now))
-    if unwanted and paused is not Step.REMOVE:
+    if unwanted and Step.REMOVE not in paused:
         return Step.REMOVE
     return Step.REST
 

@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 
 from credward.config import SinkConfig
-from credward.errors import BrokerError
-from credward.sinks import aws_credentials
 from credward.sinks.aws_credentials import AwsCredentials
-from credward.sinks.folder import SinkFolder
+from credward.sinks.ours import Marks, NotOursError
 from unit.sinks.rig import CREDENTIAL, aws_token, own_folder
 
 MINE = b"[default]\naws_access_key_id = AKIAMINE\n"
@@ -28,58 +26,68 @@ def sink(path: Path) -> AwsCredentials:
     )
 
 
-def write(sink: AwsCredentials, key: str = "AKIA1") -> None:
-    sink.write(sink.shaped(aws_token(key), CREDENTIAL, 0.0), CREDENTIAL)
+def write(sink: AwsCredentials, ours: Marks = (), key: str = "AKIA1") -> Marks:
+    """Write keys; return by what they are known."""
+    body = sink.shaped(aws_token(key), CREDENTIAL, 0.0)
+    sink.write(body, CREDENTIAL, ours)
+    return sink.marks(body, CREDENTIAL)
 
 
 def test_a_file_is_made_and_goes_with_its_last_profile(path: Path, sink: AwsCredentials) -> None:
-    write(sink)
+    ours = write(sink)
     assert path.read_bytes().startswith(b"[agent]\naws_access_key_id = AKIA1\n")
     assert path.stat().st_mode & 0o777 == 0o600
-    sink.remove()
+    assert not sink.remove(ours)
     assert not path.exists()
 
 
 def test_other_profiles_stay(path: Path, sink: AwsCredentials) -> None:
     path.write_bytes(MINE)
-    write(sink)
-    write(sink, "AKIA2")
+    ours = write(sink, write(sink), "AKIA2")
     assert path.read_bytes().startswith(MINE + b"[agent]\naws_access_key_id = AKIA2\n")
-    sink.remove()
+    sink.remove(ours)
     assert path.read_bytes() == MINE
-    sink.remove()
-    assert path.read_bytes() == MINE
+    before = path.stat().st_ino
+    sink.remove(ours)
+    assert path.stat().st_ino == before
 
 
 def test_a_profile_of_somebody_else_is_refused(path: Path, sink: AwsCredentials) -> None:
     path.write_bytes(MINE)
-    sink.check(ours=False)
-    assert not sink.there()
+    assert sink.check(()) == ()
+    assert not sink.holds(())
     path.write_bytes(MINE + b"[agent]\n")
-    sink.check(ours=True)
-    assert sink.there()
-    with pytest.raises(BrokerError, match='a profile "agent" that credward did not write'):
-        sink.check(ours=False)
+    for attempt in (sink.check, sink.remove, lambda marks: write(sink, marks)):
+        with pytest.raises(NotOursError, match=f'^profile "agent" in "{path}" was written or cha'):
+            attempt(())
+    assert path.read_bytes() == MINE + b"[agent]\n"
 
 
-def test_what_another_program_writes_meanwhile_is_not_lost(
-    path: Path, sink: AwsCredentials, monkeypatch: pytest.MonkeyPatch
+def test_keys_that_somebody_put_into_our_profile_are_left_alone(
+    path: Path, sink: AwsCredentials
 ) -> None:
-    """The file is read again if it changed since."""
-    times = 2
+    """One line is enough."""
+    ours = write(sink)
+    text = path.read_bytes().replace(b"AKIA1", b"AKIALONG")
+    path.write_bytes(text)
+    for attempt in (sink.check, sink.holds, sink.remove, lambda marks: write(sink, marks)):
+        with pytest.raises(NotOursError, match="rename it, or give the sink another one"):
+            attempt(ours)
+    assert path.read_bytes() == text
 
-    class Interrupted(SinkFolder):
-        def read(self, name: str) -> bytes | None:
-            nonlocal times
-            found = super().read(name)
-            if times > 0:
-                times -= 1
-                path.write_bytes((found or b"") + b"# %d\n" % times)
-            return found
 
-    monkeypatch.setattr("credward.sinks.folder.SinkFolder", Interrupted)
-    write(sink)
-    assert path.read_bytes().startswith(b"# 1\n# 0\n[agent]\n")
-    times = aws_credentials._TRIES * 2
-    with pytest.raises(OSError, match="busy"):
-        write(sink, "AKIA2")
+def test_other_lines_in_our_profile_stay_and_it_stays_ours(
+    path: Path, sink: AwsCredentials
+) -> None:
+    """However often the keys go and come back."""
+    ours = write(sink)
+    path.write_bytes(path.read_bytes().replace(b" = ", b"=") + b"region = eu\n")
+    assert sink.holds(ours)
+    assert sink.remove(ours)
+    assert path.read_bytes() == b"[agent]\nregion = eu\n"
+    assert sink.check(ours)
+    assert not sink.holds(ours)
+    again = write(sink, sink.check(ours), "AKIA2")
+    assert path.read_bytes().endswith(b"region = eu\n")
+    assert b"AKIA2" in path.read_bytes()
+    assert sink.holds(again)

@@ -9,6 +9,7 @@ import pytest
 
 from credward.errors import BrokerError
 from credward.sinks.folder import opened_folder
+from credward.sinks.ours import NotOursError, not_ours
 from fakes.crashing import failing_at, killed_at
 
 OTHER_USER = 12_345
@@ -24,7 +25,12 @@ def place(tmp_path: Path) -> Path:
 
 def write(place: Path, content: bytes = b"new", mode: int = 0o600, name: str = "file") -> None:
     with opened_folder(place) as folder:
-        folder.replace(name, content, mode)
+        folder.edit(name, lambda _: content, mode)
+
+
+def remove(place: Path) -> None:
+    with opened_folder(place) as folder:
+        folder.edit("file", lambda _: None, 0o600)
 
 
 def refusal(place: Path) -> str:
@@ -59,9 +65,9 @@ def test_s9_killed_at_any_step_there_is_the_old_file_or_the_new_one(place: Path)
     assert step > 5
     assert (place / "file").read_bytes() == b"new"
     (place / ".file.credward").write_bytes(b"left")
-    with opened_folder(place) as folder:
-        folder.remove("file")
+    remove(place)
     assert list(place.iterdir()) == []
+    remove(place)
 
 
 def test_s9_a_disk_that_fails_at_any_step_leaves_the_old_file_whole(place: Path) -> None:
@@ -161,9 +167,55 @@ def test_s2_a_link_of_somebody_else_is_not_followed(place: Path) -> None:
 def test_what_is_read_is_a_file_too(place: Path) -> None:
     with opened_folder(place) as folder:
         assert folder.read("file") is None
-        assert folder.stamp("file") is None
-        folder.replace("file", b"x", 0o600)
+        write(place, b"x")
         assert folder.read("file") == b"x"
-        stamp = folder.stamp("file")
-        folder.replace("file", b"y", 0o600)
-        assert folder.stamp("file") != stamp
+        (place / "link").symlink_to("file")
+        with pytest.raises(NotOursError, match="is a symbolic link"):
+            folder.read("link")
+        (place / "long").write_bytes(bytes(1024 * 1024 + 1))
+        with pytest.raises(NotOursError, match="is too long: move it away"):
+            folder.read("long")
+
+
+def test_what_a_change_refuses_or_returns_stays_as_it_is(place: Path) -> None:
+    """But what a kill left of the new file goes."""
+    file, left = place / "file", place / ".file.credward"
+    file.write_bytes(b"mine")
+    before = file.stat()
+    left.write_bytes(b"half")
+
+    def refuse(content: bytes | None) -> bytes:
+        assert content == b"mine"
+        raise not_ours("it", "move it away")
+
+    with opened_folder(place) as folder:
+        with pytest.raises(NotOursError, match="by somebody else"):
+            folder.edit("file", refuse, 0o640)
+        assert not left.exists()
+        folder.edit("file", lambda content: content, 0o640)
+    assert file.read_bytes() == b"mine"
+    assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_what_another_program_writes_meanwhile_is_not_lost(place: Path) -> None:
+    """Even while the new file is made: all begins anew, and ends if that never ends."""
+    seen: list[bytes | None] = []
+
+    def interrupted(times: int) -> None:
+        def change(content: bytes | None) -> bytes:
+            seen.append(content)
+            if len(seen) <= times:
+                (place / "file").write_bytes(b"%d" % len(seen))
+            return (content or b"") + b" and ours"
+
+        with opened_folder(place) as folder:
+            folder.edit("file", change, 0o600)
+
+    interrupted(2)
+    assert seen == [None, b"1", b"2"]
+    assert (place / "file").read_bytes() == b"2 and ours"
+    seen.clear()
+    with pytest.raises(OSError, match="busy"):
+        interrupted(1000)
+    assert (place / "file").read_bytes() == b"%d" % len(seen)
+    assert [each.name for each in place.iterdir()] == ["file"]

@@ -21,7 +21,7 @@ WRITTEN = Written(credential="other", token_id="one", ends_at=2000.0, at=900.0, 
 def test_it_comes_back_as_of_an_earlier_run(tmp_path: Path, ends_at: float) -> None:
     record = SinkRecord(tmp_path / "sinks.json")
     written = Written(credential="other", token_id="one", ends_at=ends_at, at=900.0, look="l")
-    record.save({SINK.place: Entry.of(SINK, written)})
+    record.save({SINK.place: Entry.of(SINK, written, ("salt:digest",))})
     (entry,) = SinkRecord(tmp_path / "sinks.json").load().values()
 
     assert (tmp_path / "sinks.json").stat().st_mode & 0o777 == 0o600
@@ -33,11 +33,12 @@ def test_it_comes_back_as_of_an_earlier_run(tmp_path: Path, ends_at: float) -> N
     )
     assert (entry.written.token_id, entry.written.ends_at) == ("one", ends_at)
     assert entry.written.earlier
+    assert entry.marks == ("salt:digest",)
 
 
 def test_what_was_only_about_to_be_written_has_ended() -> None:
     """So the next daemon removes or replaces it at once."""
-    assert Entry.of(SINK, None).written.ends_at == 0.0
+    assert Entry.of(SINK, None, ()).written.ends_at == 0.0
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{", b"[{}]"])

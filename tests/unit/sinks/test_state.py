@@ -13,6 +13,7 @@ from credward.sinks.state import (
     SinkState,
     Step,
     Written,
+    either,
     next_step,
     pause,
     state_of,
@@ -22,6 +23,7 @@ from credward.sinks.state import (
 NOW = 1000.0
 ONE = Written(credential="a", token_id="one", ends_at=2000.0, at=900.0, look="l")
 EARLIER = Written(credential="a", token_id="one", ends_at=2000.0, at=900.0, look="l", earlier=True)
+WRITING = frozenset({Step.WRITE})
 HELD = Facts(current="one", look="l", written=ONE, usable=True)
 
 
@@ -57,7 +59,7 @@ def test_a_step_follows_from_facts(facts: Facts, step: Step, state: SinkState) -
 
 def test_a_write_that_failed_waits_but_a_removal_does_not() -> None:
     failed = Facts(
-        current="two", look="l", written=ONE, usable=True, failed=Step.WRITE, not_before=1005.0
+        current="two", look="l", written=ONE, usable=True, failed=WRITING, not_before=1005.0
     )
 
     assert next_step(failed, NOW) is Step.REST
@@ -66,9 +68,12 @@ def test_a_write_that_failed_waits_but_a_removal_does_not() -> None:
     # The token in it ends meanwhile.
     assert next_step(failed, 2000.0) is Step.WRITE
     late = Facts(
-        current="two", look="l", written=ONE, usable=True, failed=Step.WRITE, not_before=2100.0
+        current="two", look="l", written=ONE, usable=True, failed=WRITING, not_before=2100.0
     )
     assert next_step(late, 2000.0) is Step.REMOVE
+    both = _with(late, failed=WRITING | {Step.REMOVE})
+    assert next_step(both, 2000.0) is Step.REST
+    assert next_step(both, 2100.0) is Step.WRITE
 
 
 def test_what_an_earlier_run_wrote_is_looked_at_when_it_ends() -> None:
@@ -109,7 +114,7 @@ def facts(draw: st.DrawFn) -> Facts:
         usable=written is not None and written.look == look,
         stands_in=draw(st.booleans()),
         failing=draw(st.booleans()),
-        failed=draw(st.sampled_from(Step)),
+        failed=draw(st.frozensets(st.sampled_from([Step.WRITE, Step.REMOVE]))),
         not_before=draw(_times | st.just(-math.inf)),
     )
 
@@ -124,7 +129,7 @@ def test_what_must_not_be_used_is_removed_or_replaced(found: Facts, now: float) 
     step = next_step(found, now)
     if bad and not now < found.not_before:
         assert step is not Step.REST
-    if bad and now < found.not_before and found.failed is not Step.REMOVE:
+    if bad and now < found.not_before and Step.REMOVE not in found.failed:
         assert step is not Step.REST
 
 
@@ -153,7 +158,7 @@ def test_work_ends(found: Facts, now: float) -> None:
     """After a removal nothing is there to remove, after a write nothing to write."""
     match next_step(found, now):
         case Step.REMOVE:
-            done = _with(found, written=None, usable=False, failed=Step.REST)
+            done = _with(found, written=None, usable=False, failed=frozenset())
             assert next_step(done, now) is not Step.REMOVE
         case Step.WRITE:
             fresh = Written(
@@ -163,8 +168,36 @@ def test_work_ends(found: Facts, now: float) -> None:
                 at=now,
                 look=found.look,
             )
-            done = _with(found, written=fresh, usable=True, failed=Step.REST)
+            done = _with(found, written=fresh, usable=True, failed=frozenset())
             assert next_step(done, now) is Step.REST
+
+
+@given(found=facts(), now=_times)
+def test_failures_end_too(found: Facts, now: float) -> None:
+    """Two steps that fail in turn do not go on without a pause."""
+    found = _with(found, not_before=now + 5.0)
+    taken: list[Step] = []
+    while (step := next_step(found, now)) is not Step.REST:
+        taken.append(step)
+        found = _with(found, failed=found.failed | {step})
+
+    assert len(taken) <= 2
+
+
+@given(old=_written, new=_written)
+def test_while_one_replaces_the_other_only_what_is_true_of_both_counts(
+    old: Written, new: Written
+) -> None:
+    """A withdrawn token is past in the record too, which knows no time before 1970."""
+    found = either(old, new)
+
+    if found is None:
+        assert old.look != new.look
+    else:
+        assert (found.token_id, found.look) == ("", old.look)
+        assert found.ends_at >= 0.0
+        assert all(found.ends_at <= max(0.0, each.ends_at) for each in (old, new))
+    assert either(None, new) is None
 
 
 @given(found=facts(), now=_times)

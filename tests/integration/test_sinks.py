@@ -518,7 +518,7 @@ def test_s2_a_link_and_an_open_folder_are_refused(
 
     assert "is a symbolic link" in said(link)
     assert f"run chmod go-w {opened}" in said(opened / "file")
-    assert "was not written by credward: move it away" in said(foreign)
+    assert "was written or changed by somebody else: move it away" in said(foreign)
     assert f"run mkdir -m 0700 {gone.parent}" in said(gone)
     assert "is not a regular file" in said(pipe)
     assert (elsewhere.read_text(), foreign.read_text()) == ("mine", "mine")

@@ -598,3 +598,28 @@ def test_a_full_disk_leaves_the_old_file_whole(
             assert text(path) == "opaque-2"
     finally:
         disk.remove()
+
+
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+def test_a_write_and_a_removal_that_fail_do_not_take_turns_without_a_pause(
+    start_daemon: DaemonFactory, program: MintProgram, tmp_path: Path
+) -> None:
+    """A file of other settings has to go, and cannot: each attempt hands out a token."""
+    disk = SmallDisk(tmp_path / "disk")
+    try:
+        path = own_folder(disk.path / "place") / "file"
+        sinks = block("given", path, "env")
+        daemon = start_daemon(program.block("given") + sinks)
+        until(lambda: text(path))
+        with disk.read_only():
+            before = len(audited(daemon))
+            daemon.write_config(program.block("given", env_name='"OTHER"') + sinks)
+            daemon.send(signal.SIGHUP)
+            found = until(lambda: (now := sink(daemon, path))["failure"] and now)
+            assert "make its folder writable" in found["failure"]["message"]
+            time.sleep(1.0)
+            assert len(audited(daemon)) <= before + 2
+        daemon.send(signal.SIGHUP)
+        until(lambda: text(path).startswith("OTHER="))
+    finally:
+        disk.remove()

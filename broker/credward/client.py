@@ -34,6 +34,8 @@ _REFRESH_TIMEOUT = 30.0
 _PROBE_TIMEOUT = 25.0
 # Opening the store may ask the keychain, and a passphrase takes time (seconds).
 _STORE_TIMEOUT = 75.0
+# Files are written for it, and a disk may be slow (seconds).
+_SESSION_TIMEOUT = 20.0
 
 _S = TypeVar("_S", bound=msgspec.Struct)
 
@@ -160,6 +162,17 @@ class Client:
     def endpoints(self) -> wire.EndpointList:
         """Return the endpoints on loopback."""
         return self._read(self._ask("GET", "/v1/endpoints"), wire.EndpointList)
+
+    def begin_session(self, start: wire.SessionStart) -> wire.Session:
+        """Open endpoints of this process, which end with it."""
+        answer = self._ask(
+            "POST", "/v1/sessions", body=wire.encode(start), timeout=_SESSION_TIMEOUT
+        )
+        return self._read(answer, wire.Session)
+
+    def end_session(self, session_id: str) -> None:
+        """Close the endpoints of a session before its process ends."""
+        self._ask("DELETE", f"/v1/sessions/{quote(session_id, safe='')}")
 
     def jwks(self, credential: str) -> wire.Jwks:
         """Return the public keys of a `local` credential."""

@@ -1,4 +1,4 @@
-"""Kill a process with all its descendants, even those in another session or group.
+"""Hold a process, and kill one with all its descendants, even those in another session or group.
 
 Knows only process ids; `workers` and `providers.io` decide what to kill and when.
 """
@@ -13,7 +13,15 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["ProcessId", "descendants", "kill_below", "kill_session", "kill_tree"]
+__all__ = [
+    "ProcessId",
+    "boot_id",
+    "descendants",
+    "hold",
+    "kill_below",
+    "kill_session",
+    "kill_tree",
+]
 
 # A tree that still grows after so many sweeps is faster than we are; the rest is not worth an
 # endless loop.
@@ -26,6 +34,30 @@ class ProcessId(NamedTuple):
 
     pid: int
     start_time: int
+
+
+def boot_id() -> str:
+    """Return the name of this start of the system (random(4)); start times are counted from it.
+
+    Empty if it is unknown.
+    """
+    try:
+        return (_PROC / "sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return ""
+
+
+def hold(process: ProcessId) -> int | None:
+    """Return a handle of *process* (pidfd_open(2)), readable when it has ended; None if it has."""
+    try:
+        handle = os.pidfd_open(process.pid)
+    except OSError:
+        return None
+    # Check after the handle was opened: from now on no other process can get the pid.
+    if _identify(process.pid) == process:
+        return handle
+    os.close(handle)
+    return None
 
 
 def descendants(root: int, *, spare: Collection[ProcessId] = ()) -> frozenset[ProcessId]:
@@ -113,15 +145,11 @@ def _stat(pid: int) -> list[str] | None:
 
 
 def _kill(process: ProcessId) -> None:
-    try:
-        handle = os.pidfd_open(process.pid)
-    except OSError:
+    handle = hold(process)
+    if handle is None:
         return
     try:
-        # Check after the handle was opened: from now on no other process can get the pid.
-        if _identify(process.pid) == process:
+        with contextlib.suppress(OSError):
             signal.pidfd_send_signal(handle, signal.SIGKILL)
-    except OSError:
-        pass
     finally:
         os.close(handle)

@@ -55,6 +55,9 @@ __all__ = [
     "SecretNames",
     "SecretUse",
     "SecretValue",
+    "Session",
+    "SessionEndpoint",
+    "SessionStart",
     "SinkStatus",
     "StatusList",
     "Unusable",
@@ -573,7 +576,8 @@ class GrantStatus(msgspec.Struct, frozen=True, kw_only=True):
 class EndpointStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One endpoint on loopback; *port* None: it is not open, and *failure* says why.
 
-    *token_file*: the path of the file with what its clients must show, None if nothing.
+    *token_file*: the path of the file with what its clients must show, None if nothing. *pid*: the
+    process whose endpoint it is and with which it ends, None: it is of the configuration.
     """
 
     name: str
@@ -582,11 +586,32 @@ class EndpointStatus(msgspec.Struct, frozen=True, kw_only=True):
     port: int | None = None
     token_file: str | None = None
     failure: Failure | None = None
+    pid: int | None = None
 
 
 class EndpointList(msgspec.Struct, frozen=True, kw_only=True):
-    """The endpoints of the configuration, in its order."""
+    """The endpoints of the configuration, in its order, then those of sessions."""
 
+    endpoints: list[EndpointStatus]
+
+
+class SessionEndpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint that a session wants: one *credential* at a *door*."""
+
+    credential: str
+    door: str
+
+
+class SessionStart(msgspec.Struct, frozen=True, kw_only=True):
+    """What the asking process wants as long as it lives."""
+
+    endpoints: list[SessionEndpoint]
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """A session, and its endpoints as they were asked for, all open."""
+
+    id: str
     endpoints: list[EndpointStatus]
 
 

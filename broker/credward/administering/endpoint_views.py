@@ -16,13 +16,15 @@ __all__ = ["EndpointView"]
 class EndpointView(msgspec.Struct, frozen=True, kw_only=True):
     """One endpoint: the *port* that it is at, or the *failure* that keeps it closed.
 
-    *secret_file* holds what its clients must show, None if they show nothing.
+    *secret_file* holds what its clients must show, None if they show nothing. *pid*: the process
+    that it ends with, None: it is of the configuration.
     """
 
     endpoint: EndpointConfig
     port: int | None
     secret_file: Path | None
     failure: Failure | None
+    pid: int | None = None
 
     def on_the_wire(self) -> wire.EndpointStatus:
         """Return what clients may see."""
@@ -33,4 +35,5 @@ class EndpointView(msgspec.Struct, frozen=True, kw_only=True):
             port=self.port,
             token_file=None if self.secret_file is None else str(self.secret_file),
             failure=None if self.failure is None else wire.Failure.of(self.failure),
+            pid=self.pid,
         )

@@ -11,6 +11,7 @@ from credward import wire
 from credward.administering.choosing import ChoosingService
 from credward.administering.grant_service import Forgotten, GrantService
 from credward.administering.login_service import LoginService
+from credward.administering.session_service import SessionService
 from credward.administering.store_service import StoreService
 from credward.callers.peer import Peer
 from credward.grants.secret_binding import Binding
@@ -20,8 +21,9 @@ __all__ = ["ManageService"]
 
 
 class ManageService:
-    """What owners can do, for the API. *choosing* is what `credward use` speaks to.
+    """What owners can do, for the API.
 
+    *choosing* is what `credward use` speaks to, *sessions* what `credward run` does.
     *files_settled* waits a moment until files hold no token that was just withdrawn.
     """
 
@@ -32,9 +34,11 @@ class ManageService:
         logins: LoginService,
         store: StoreService,
         choosing: ChoosingService,
+        sessions: SessionService,
         files_settled: Callable[[], Awaitable[None]],
     ) -> None:
         self.choosing = choosing
+        self.sessions = sessions
         self._grants = grants
         self._logins = logins
         self._store = store

@@ -48,12 +48,22 @@ class PeerIdentifier(Protocol):
 class LoopbackPeers(Protocol):
     """Opens the peers of endpoints on loopback."""
 
+    @property
+    def tell(self) -> bool:
+        """Whether the kernel says whose a socket is; else nobody gets in."""
+        ...
+
     def open(
-        self, peer: socket.socket, /, door: str, limited_to: tuple[str, ...] | None = None
+        self,
+        peer: socket.socket,
+        /,
+        door: str,
+        limited_to: tuple[str, ...] | None = None,
+        only_uid: int | None = None,
     ) -> Peer:
         """Ask the kernel who connected to *door*; raises `denied` for users it is not for.
 
-        *limited_to* as in `Caller`.
+        *limited_to* as in `Caller`. *only_uid*: it is for this user alone.
         """
         ...
 
@@ -61,10 +71,17 @@ class LoopbackPeers(Protocol):
 class _Nobody:
     """Where the kernel does not say whose a socket is, nobody gets in."""
 
+    tell = False
+
     def open(
-        self, _peer: socket.socket, /, door: str, limited_to: tuple[str, ...] | None = None
+        self,
+        _peer: socket.socket,
+        /,
+        door: str,
+        limited_to: tuple[str, ...] | None = None,
+        only_uid: int | None = None,
     ) -> Peer:
-        del limited_to
+        del limited_to, only_uid
         raise BrokerError(Kind.DENIED, f"nobody can tell here who connected to {door}: use Linux")
 
 

@@ -104,12 +104,19 @@ class LoopbackPeer:
 class LoopbackIdentifier:
     """Opens the peers of all endpoints. *served* returns the users that may connect."""
 
+    tell = True
+
     def __init__(self, processes: LinuxIdentifier, served: Callable[[], Collection[int]]) -> None:
         self._processes = processes
         self._served = served
 
     def open(
-        self, peer: socket.socket, /, door: str, limited_to: tuple[str, ...] | None = None
+        self,
+        peer: socket.socket,
+        /,
+        door: str,
+        limited_to: tuple[str, ...] | None = None,
+        only_uid: int | None = None,
     ) -> LoopbackPeer:
         """Ask the kernel whose socket is at the other end; raises `denied` for other users."""
         theirs, ours = peer.getpeername(), peer.getsockname()
@@ -118,7 +125,7 @@ class LoopbackIdentifier:
         facts = socket_facts(theirs, ours)
         if facts is None:
             raise BrokerError(Kind.DENIED, "the socket that connected is closed already")
-        if facts.uid not in self._served():
+        if facts.uid not in self._served() or only_uid not in {None, facts.uid}:
             raise BrokerError(Kind.DENIED, f"this endpoint is not for uid {facts.uid}")
         stranger = Caller(uid=facts.uid, gid=None, pid=None, door=door, limited_to=limited_to)
         return LoopbackPeer(stranger, facts.inode, self._processes.peer_of)

@@ -13,7 +13,7 @@ from credward.config.sections import EndpointSection
 from credward.config.words import listed_sections
 from credward.guess import guess
 
-__all__ = ["read_endpoints"]
+__all__ = ["read_endpoints", "unfit"]
 
 # What a door hands out, by the kind of token that a credential mints (`settings.meaning`).
 _KINDS: Mapping[DoorKind, str] = {
@@ -62,7 +62,7 @@ def _problem(
         if credential is None:
             if known:
                 return f'"{name}" is not a configured credential{guess(name, credentials)}'
-        elif problem := _unfit(endpoint.door, credential):
+        elif problem := unfit(endpoint.door, credential):
             return problem
     if len(set(endpoint.credentials)) < len(endpoint.credentials):
         return "a credential is named twice"
@@ -74,7 +74,7 @@ def _problem(
     return None
 
 
-def _unfit(door: DoorKind, credential: CredentialConfig) -> str | None:
+def unfit(door: DoorKind, credential: CredentialConfig) -> str | None:
     """Return why *credential* cannot be handed out at *door*, as far as settings tell."""
     wanted, minted = _KINDS.get(door), credential.meaning.kind
     if wanted is None or minted in {None, wanted}:

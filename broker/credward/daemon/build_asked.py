@@ -20,6 +20,7 @@ from credward.administering.leftovers import Leftovers
 from credward.administering.locking import Locking
 from credward.administering.login_service import LoginService
 from credward.administering.manage_service import ManageService
+from credward.administering.session_service import SessionKeeper, SessionService
 from credward.administering.status_service import ProcessFacts, StatusService
 from credward.administering.store_service import StoreService
 from credward.audit import AuditLog
@@ -47,7 +48,8 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     """Parts from the rest of the process: *reload* reads the configuration again.
 
     *login_pool* holds the workers for logins. *choices* keeps what users chose. *files_settled*
-    waits a moment until files hold no token that was just withdrawn.
+    waits a moment until files hold no token that was just withdrawn. *sessions* returns who holds
+    those.
     """
 
     facts: ProcessFacts
@@ -59,6 +61,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     login_pool: WorkerPool
     choices: ChoiceFile
     files_settled: Callable[[], Awaitable[None]]
+    sessions: Callable[[], SessionKeeper]
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +131,7 @@ def build_asked(
         store=store,
         locking=locking,
         daemon=_daemon_service(gate, process),
-        manage=_manage(process, grants, logins, store, choosing),
+        manage=_manage(gate, recorder, process, grants, logins, store, choosing),
         login_sessions=sessions,
         login_waiters=login_waiters,
         idle_lock=idle_lock,
@@ -142,6 +145,8 @@ def _daemon_service(gate: Gate, process: Process) -> DaemonService:
 
 
 def _manage(
+    gate: Gate,
+    recorder: Recorder,
     process: Process,
     grants: GrantService,
     logins: LoginService,
@@ -153,6 +158,7 @@ def _manage(
         logins=logins,
         store=store,
         choosing=choosing,
+        sessions=SessionService(gate=gate, recorder=recorder, keeper=process.sessions),
         files_settled=process.files_settled,
     )
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from credward.administering.endpoint_views import EndpointView
 from credward.callers.identify import LoopbackPeers
 from credward.clock import Clock
 from credward.config import Config, DoorKind, EndpointConfig
 from credward.config.model import WITH_SECRET
 from credward.daemon.endpoints import Endpoints
+from credward.daemon.sessions import Sessions
 from credward.doors.aws_container import AwsContainer
 from credward.doors.aws_imds import AwsImds
 from credward.doors.azure_app_service import AzureAppService
@@ -24,9 +28,10 @@ from credward.doors.http_api import HttpApi
 from credward.http.messages import Handler
 from credward.issuing.issuer import Issuer
 from credward.store.door_secrets import load_or_make_secret, secret_file
+from credward.store.session_files import SessionFiles
 from credward.tokens import Secret
 
-__all__ = ["build_endpoints"]
+__all__ = ["Listening", "build_endpoints"]
 
 
 class _Given(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +56,26 @@ _PROTOCOLS: Mapping[DoorKind, Callable[[_Given], EndpointProtocol]] = {
 }
 
 
+class Listening(msgspec.Struct, frozen=True, kw_only=True):
+    """What listens on loopback: the endpoints of the configuration, and those of processes."""
+
+    endpoints: Endpoints
+    sessions: Sessions
+
+    def views(self) -> list[EndpointView]:
+        """Return the state of each."""
+        return [*self.endpoints.views(), *self.sessions.endpoint_views()]
+
+    async def open(self) -> None:
+        """Open them: first those whose ports are known by processes that ran before the daemon."""
+        await self.sessions.resume()
+        await self.endpoints.follow()
+
+    async def close(self) -> None:
+        """Close them all."""
+        await asyncio.gather(self.endpoints.close(), self.sessions.close())
+
+
 def build_endpoints(
     *,
     clock: Clock,
@@ -61,23 +86,46 @@ def build_endpoints(
     socket_api: Handler,
     peers: LoopbackPeers,
     activated: Mapping[int, Sequence[socket.socket]],
-) -> Endpoints:
-    """Return the endpoints that *config* names; nothing is open yet.
+    spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+) -> Listening:
+    """Return the endpoints that *config* names, and those of sessions; nothing is open yet.
 
     *socket_api* answers at `http` what is about tokens. *activated*: sockets of the service
     manager, by port.
     """
 
-    def make(endpoint: EndpointConfig) -> OpenedEndpoint:
+    def speak(endpoint: EndpointConfig, secret: Path) -> tuple[EndpointProtocol, Path | None]:
+        """Return its protocol, and the file of its secret if it has one."""
         parts = _Given(
             asking=Asking(endpoint, issuer, config, claims),
-            secret_file=secret_file(state_dir, endpoint.name),
+            secret_file=secret,
             clock=clock,
             socket_api=socket_api,
         )
-        protocol = _PROTOCOLS[endpoint.door](parts)
-        kept = parts.secret_file if endpoint.door in WITH_SECRET else None
+        kept = secret if endpoint.door in WITH_SECRET else None
+        return _PROTOCOLS[endpoint.door](parts), kept
+
+    def make(endpoint: EndpointConfig) -> OpenedEndpoint:
+        protocol, kept = speak(endpoint, secret_file(state_dir, endpoint.name))
         given = activated.get(endpoint.port or 0, ())
         return open_endpoint(endpoint, protocol, peers, secret_file=kept, activated=given)
 
-    return Endpoints(configured=lambda: config().endpoints, make=make, activated=activated.keys())
+    def make_for_session(
+        endpoint: EndpointConfig, port: int, secret: Path, uid: int
+    ) -> OpenedEndpoint:
+        protocol, kept = speak(endpoint, secret)
+        return open_endpoint(
+            endpoint, protocol, peers, secret_file=kept, port=port or None, only_uid=uid
+        )
+
+    return Listening(
+        endpoints=Endpoints(
+            configured=lambda: config().endpoints, make=make, activated=activated.keys()
+        ),
+        sessions=Sessions(
+            files=SessionFiles(state_dir / "sessions"),
+            make=make_for_session,
+            spawn=spawn,
+            works=peers.tell,
+        ),
+    )

@@ -23,11 +23,10 @@ from credward.callers.looking import Looker
 from credward.clock import Clock
 from credward.config import Config, Paths, environment, load_config
 from credward.daemon.build_asked import Asked, Process, build_asked
-from credward.daemon.build_endpoints import build_endpoints
+from credward.daemon.build_endpoints import Listening, build_endpoints
 from credward.daemon.build_kept import Place, build_kept
 from credward.daemon.build_minted import Told, build_minted
 from credward.daemon.build_sinks import build_sinks
-from credward.daemon.endpoints import Endpoints
 from credward.daemon.in_force import Holder, InForce
 from credward.daemon.notice_program import notice_program
 from credward.daemon.process_facts import Outlets, ProcessFacts
@@ -60,7 +59,7 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True):
     minted: Minted
     asked: Asked
     door: Door
-    endpoints: Endpoints
+    listening: Listening
     sinks: Sinks
     process: Process
     scrubber: Scrubber
@@ -96,21 +95,21 @@ def compose(
     process = _process(
         _audit_log(paths, holder.active.config),
         *(holder, kept, minted, notices),
-        outlets=lambda: (endpoints, sinks),
+        outlets=lambda: (listening, sinks),
         reload=lambda: in_force.reload(),  # noqa: PLW0108 - made below
         spawn=spawn,
         choices=choices,
     )
     asked = build_asked(clock=clock, holder=holder, kept=kept, minted=minted, process=process)
     sinks = build_sinks(clock, place, holder, asked, minted.driver, spawn)
-    door, endpoints = _what_listens(clock, place, holder, asked, socket_path, activated)
+    door, listening = _what_listens(clock, place, holder, asked, socket_path, activated, spawn)
     in_force = InForce(
         holder=holder,
         kept=kept,
         minted=minted,
         asked=asked,
         process=process,
-        endpoints=endpoints,
+        endpoints=listening.endpoints,
         sinks=sinks,
         load=load,
     )
@@ -121,7 +120,7 @@ def compose(
         minted=minted,
         asked=asked,
         door=door,
-        endpoints=endpoints,
+        listening=listening,
         sinks=sinks,
         process=process,
         scrubber=scrubber,
@@ -153,7 +152,7 @@ def _process(
     minted: Minted,
     notices: LoginNotices,
     *,
-    outlets: Callable[[], tuple[Endpoints, Sinks]],
+    outlets: Callable[[], tuple[Listening, Sinks]],
     reload: Callable[[], Config],
     spawn: Spawn,
     choices: ChoiceFile,
@@ -180,6 +179,7 @@ def _process(
         login_pool=kept.pool,
         choices=choices,
         files_settled=lambda: outlets()[1].settled(),  # noqa: PLW0108 - made later
+        sessions=lambda: outlets()[0].sessions,
     )
 
 
@@ -247,8 +247,9 @@ def _what_listens(
     asked: Asked,
     socket_path: Path,
     activated: Activated,
-) -> tuple[Door, Endpoints]:
-    """Build the door that stays for good, and the endpoints, which follow the configuration."""
+    spawn: Spawn,
+) -> tuple[Door, Listening]:
+    """Build the door that stays for good, and the endpoints, which come and go."""
     listen = holder.active.config.listen
     own_home = listen.mode == "user"
     looker = Looker()
@@ -266,7 +267,7 @@ def _what_listens(
     socket_api = unix_api(
         path=socket_path, listen=listen, peers=peers, services=services, home=home
     )
-    endpoints = build_endpoints(
+    listening = build_endpoints(
         clock=clock,
         state_dir=place.state_dir,
         config=lambda: holder.active.config,
@@ -276,8 +277,9 @@ def _what_listens(
         socket_api=build_handler(services, home=None),
         peers=loopback_peers(peers, lambda: _served(holder.active.config)),
         activated=activated.loopback,
+        spawn=spawn,
     )
-    return socket_api, endpoints
+    return socket_api, listening
 
 
 def _served(config: Config) -> Collection[int]:

@@ -114,7 +114,7 @@ async def _serve(
                 spawn(_open_store(broker))
                 await broker.kept.opened_store.wait_until_known()
             await listener.open(activated.unix)
-            await broker.endpoints.follow()
+            await broker.listening.open()
             # Not waited for: a disk may hang.
             spawn(broker.sinks.follow())
             lock.record_socket(Path(listener.address))
@@ -122,7 +122,8 @@ async def _serve(
             gc.freeze()
             notifier.ready(f"serving at {listener.address}")
             _log.info("ready at %s", listener.address)
-            watching = [tasks.create_task(each.watch()) for each in (listener, broker.endpoints)]
+            watched = (listener, broker.listening.endpoints, broker.listening.sessions)
+            watching = [tasks.create_task(each.watch()) for each in watched]
             if not broker.persists:
                 spawn(_open_store(broker))
             await stop.wait()
@@ -148,7 +149,7 @@ async def _stop(
     broker.process.notices.close()
     broker.scrubber.close()
     broker.asked.daemon.stopping = True
-    await asyncio.gather(broker.endpoints.close(), listener.close())
+    await asyncio.gather(broker.listening.close(), listener.close())
     if os.getpid() == 1:
         # Workers are killed with the first process of a container.
         await broker.kept.pool.finish(_CONTAINER)

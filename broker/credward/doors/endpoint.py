@@ -224,9 +224,14 @@ def open_endpoint(
     *,
     secret_file: Path | None,
     activated: Sequence[socket.socket] = (),
+    port: int | None = None,
+    only_uid: int | None = None,
 ) -> OpenedEndpoint:
-    """Open the sockets of an endpoint, as `LoopbackSockets`; raises `BrokerError`."""
-    opened = LoopbackSockets(endpoint.port, activated)
+    """Open the sockets of an endpoint, as `LoopbackSockets`; raises `BrokerError`.
+
+    *port*: if the configuration says none. *only_uid*: it is for this user alone.
+    """
+    opened = LoopbackSockets(endpoint.port or port, activated)
     handler = guarded(
         protocol.answer, port=opened.port, addresses=protocol.addresses, names=protocol.names
     )
@@ -236,7 +241,10 @@ def open_endpoint(
             address=_address(each),
             make_opening=partial(_Opened, each),
             open_peer=partial(
-                peers.open, door=f"{endpoint.door}:{opened.port}", limited_to=endpoint.limited_to
+                peers.open,
+                door=f"{endpoint.door}:{opened.port}",
+                limited_to=endpoint.limited_to,
+                only_uid=only_uid,
             ),
             handler=handler,
             render_error=protocol.render_error,

@@ -20,6 +20,7 @@ import msgspec
 
 from credward.errors import BrokerError, Kind
 from credward.named_files import open_file
+from credward.processes import boot_id
 from credward.store.state_dir import prepare_state_dir
 
 __all__ = ["Holder", "StoreLock"]
@@ -120,7 +121,7 @@ def _wait_or_refuse(descriptor: int, path: Path, *, take_over: bool) -> None:
 
 def _ask_to_end(holder: Holder, descriptor: int) -> bool:
     """Send SIGTERM to the holder and wait for the lock; False if the holder is uncertain."""
-    if holder.host != socket.gethostname() or holder.boot_id != _boot_id():
+    if holder.host != socket.gethostname() or holder.boot_id != boot_id():
         return False
     try:
         handle = os.pidfd_open(holder.pid)
@@ -151,16 +152,9 @@ def _myself(socket_path: Path) -> Holder:
         pid=os.getpid(),
         socket=str(socket_path),
         host=socket.gethostname(),
-        boot_id=_boot_id(),
+        boot_id=boot_id(),
         start_time=_start_time(os.getpid()) or 0,
     )
-
-
-def _boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
 
 
 def _start_time(pid: int) -> int | None:

@@ -149,6 +149,7 @@ class Services:
                     path=self.audit.path.with_name("choices.json"), put_in_force=self.choose
                 ),
                 files_settled=_settled,
+                sessions=lambda: self.keeper,
             ),
         )
         self.asked, self.minted = asked, minted

@@ -113,6 +113,16 @@ class ManageApi:
         change = _required(http_request.body, wire.ChoiceChange)
         return _answer(await self._service.choosing.choose(http_request.peer, change))
 
+    async def begin_session(self, http_request: HttpRequest) -> HttpResponse:
+        """Open endpoints of the asking process."""
+        start = _required(http_request.body, wire.SessionStart)
+        return _answer(await self._service.sessions.begin(http_request.peer, start))
+
+    async def end_session(self, http_request: HttpRequest, session_id: str) -> HttpResponse:
+        """Close them."""
+        await self._service.sessions.end(http_request.peer, session_id)
+        return _answer(wire.Nothing())
+
     async def secret_names(self, http_request: HttpRequest) -> HttpResponse:
         """List the names."""
         return _answer(await self._service.secret_names(http_request.peer))
@@ -245,6 +255,20 @@ MANAGE_ROUTES: tuple[Route, ...] = (
         summary="Keep or forget such a choice",
         body=wire.ChoiceChange,
         answer=wire.ChoiceList,
+    ),
+    Route(
+        verb="POST",
+        path="/v1/sessions",
+        call=ManageApi.begin_session,
+        summary="Open endpoints of the asking process, which end with it",
+        body=wire.SessionStart,
+        answer=wire.Session,
+    ),
+    Route(
+        verb="DELETE",
+        path="/v1/sessions/{id}",
+        call=ManageApi.end_session,
+        summary="Close the endpoints of a session before its process ends",
     ),
     Route(
         verb="GET",

@@ -113,6 +113,8 @@ class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
     the rule, null if none permits it or the caller belongs to another user, and *denied_because*
     what the caller was told, null if that belongs to another user. *denied_last*: nobody was served
     since then.
+    *logins*: the grants of people's logins that it depends on, also through others; *kept_by*: who
+    else keeps a login that it depends on.
     *doubt*: why its token, which is still handed out, is probably refused where it is used.
     *asks*, *mints*, *failures* (mints that failed) and *waits* (asks that waited for a mint) count
     since the daemon's start.
@@ -135,6 +137,8 @@ class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
     upstream_id: str | None = None
     failure: Failure | None = None
     life: float | None = None
+    logins: list[str] = []
+    kept_by: list[str] = []
     doubt: Failure | None = None
     denied_at: float | None = None
     denied_to: str | None = None
@@ -552,9 +556,10 @@ class GrantStatus(msgspec.Struct, frozen=True, kw_only=True):
     *state*: `valid`; `needs-login`, and then *failure* is the answer to every request on it, since
     *parked_at* if there was a login before; `ambiguous`: since *ambiguous_at* it is unknown whether
     its secret was used up; `untried`: it was handed over and has not worked yet; `locked`; `none`:
-    nothing is held, and nobody needs to act. *rotations* counts since the login; *unsaved*: the
-    store cannot be written, a journal keeps it. *login_failure*, at *login_failed_at*: why the last
-    login failed, null since one worked, or the grant was dropped.
+    nothing is held, and nobody needs to act. *rotations* counts since the login, and one put
+    *ends_at* off at *extended_at*; *unsaved*: the store cannot be written, a journal keeps it.
+    *login_failure*, at *login_failed_at*: why the last login failed, null since one worked, or the
+    grant was dropped.
     """
 
     name: str
@@ -564,6 +569,7 @@ class GrantStatus(msgspec.Struct, frozen=True, kw_only=True):
     account: str | None = None
     given_at: float | None = None
     ends_at: float | None = None
+    extended_at: float | None = None
     rotations: int = 0
     ambiguous_at: float | None = None
     parked_at: float | None = None

@@ -132,7 +132,9 @@ class SessionService:
                 f"the token of door {door} is in a file that only the daemon's own user can read: "
                 "choose a door without one, such as aws-imds",
             )
-        self._recorder.managed(authorized, _OPENED)
+        at_the_door = msgspec.structs.replace(token_request, format=door)
+        opened = msgspec.structs.replace(authorized, token_request=at_the_door)
+        self._recorder.managed(opened, _OPENED)
         return EndpointConfig(door=door, credentials=(credential.name,))
 
     def _check_number(self, uid: int, more: int) -> None:

@@ -18,6 +18,7 @@ from credward.callers.caller import Ancestor, Caller
 from credward.callers.peer import Peer
 from credward.clock import Clock
 from credward.config import CredentialConfig
+from credward.config.sources import kept_elsewhere, logins_behind
 from credward.errors import BrokerError, Failure, Kind
 from credward.grants.grant_record import GrantView
 from credward.issuing.asking import NOTHING
@@ -261,6 +262,8 @@ class StatusService:
             denied_last=denial is not None and denial.last,
             denied_because=denial.message if denial and ours else None,
             life=view.life,
+            logins=list(logins_behind(self._gate.config, config)),
+            kept_by=list(kept_elsewhere(self._gate.config, config)),
             login_ends_at=grant.ends_at if grant else None,
             asks=self._metrics.asks.get(config.name, 0),
             mints=view.mints,
@@ -292,6 +295,7 @@ class StatusService:
             account=view.account,
             given_at=view.given_at,
             ends_at=view.ends_at,
+            extended_at=view.extended_at,
             rotations=view.generation,
             ambiguous_at=view.ambiguous_at,
             parked_at=view.parked_at,

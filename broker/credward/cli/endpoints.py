@@ -15,7 +15,7 @@ from credward.wire import EndpointList, EndpointStatus
 
 __all__ = ["show_endpoints"]
 
-_HEADER = ("DOOR", "PORT", "CREDENTIALS", "STATE")
+_HEADER = ("DOOR", "PORT", "CREDENTIALS", "STATE", "PROCESS")
 _NONE = "no endpoint is configured: write [[endpoints]] (credward config edit)"
 _DOORS: tuple[DoorKind, ...] = get_args(DoorKind)
 
@@ -36,6 +36,7 @@ def show_endpoints(listed: EndpointList, *, as_json: bool) -> None:
                 str(each.port or "-"),
                 " ".join(each.credentials),
                 "open" if each.failure is None else "closed",
+                "-" if each.pid is None else str(each.pid),
             )
             for each in listed.endpoints
         ],
@@ -49,9 +50,12 @@ def show_endpoints(listed: EndpointList, *, as_json: bool) -> None:
 
 
 def _variables(endpoint: EndpointStatus) -> Iterator[str]:
-    """Yield a comment and assignments for a shell; none for a door of a newer daemon."""
+    """Yield a comment and assignments for a shell.
+
+    None for a door of a newer daemon, and for that of a process, which has them already.
+    """
     door = next((each for each in _DOORS if each == endpoint.door), None)
-    if door is None or endpoint.port is None:
+    if door is None or endpoint.port is None or endpoint.pid is not None:
         return
     file = endpoint.token_file or ""
     yield ""

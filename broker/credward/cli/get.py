@@ -20,7 +20,7 @@ from credward.text.tables import plain
 from credward.text.viewer import CHOICE
 from credward.tokens import TokenRequest
 
-__all__ = ["command", "hand_over", "named"]
+__all__ = ["ask", "command", "hand_over", "named"]
 
 # No answer is faster (seconds).
 _LEAST = 0.3
@@ -107,6 +107,17 @@ def hand_over(token_request: TokenRequest, *, start: bool, fresh: bool = False) 
 
 
 def _hand_over(token_request: TokenRequest, *, start: bool, fresh: bool) -> bool:
+    clock = SystemClock()
+    end = clock.elapsed() + token_request.timeout
+    body, lasts = ask(token_request, start=start, fresh=fresh)
+    hand_out(body, end - clock.elapsed())
+    return not lasts
+
+
+def ask(
+    token_request: TokenRequest, *, start: bool = True, fresh: bool = False
+) -> tuple[bytes, bool]:
+    """Return the answer for this folder and environment, and whether it lasts as long as asked."""
     environ = environment()
     clock = SystemClock()
     end = clock.elapsed() + token_request.timeout
@@ -127,5 +138,4 @@ def _hand_over(token_request: TokenRequest, *, start: bool, fresh: bool) -> bool
         from credward.cli.explaining import explained
 
         raise explained(client, token_request.credential, error) from error
-    hand_out(body, end - clock.elapsed())
-    return "lifetime-short" in headers
+    return body, "lifetime-short" not in headers

@@ -36,6 +36,7 @@ _FIRST = {
     "get": _Entry("get", "Print a credential in the format that a program expects."),
     "use": _Entry("use", "Choose the credential for callers that name none."),
     "setup": _Entry("setup.command", "Let a tool get its credential from credward."),
+    "run": _Entry("run.command", "Run a command with endpoints of its own."),
     "doctor": _Entry("doctor.command", "Check what really runs, and say what mends it."),
 }
 _MORE = {

@@ -10,6 +10,7 @@ import sys
 import click
 import msgspec
 
+from credward.cli.durations import DURATION
 from credward.cli.endpoints import show_endpoints
 from credward.cli.glance import columns
 from credward.cli.names import complete_credentials
@@ -26,7 +27,8 @@ __all__ = ["command", "file_verdict", "verdict"]
 @click.command(
     "status",
     epilog="Example: credward status --watch\n\n"
-    "Example: credward status gateway        (all about this one)",
+    "Example: credward status gateway        (all about this one)\n\n"
+    "Example: credward status --for 8h",
 )
 @click.argument("names", nargs=-1, shell_complete=complete_credentials)
 @click.option("--json", "as_json", is_flag=True, help="All details, for programs.")
@@ -34,10 +36,22 @@ __all__ = ["command", "file_verdict", "verdict"]
 @click.option("--watch", is_flag=True, help="Show it anew every second; q ends it.")
 @click.option("--endpoints", is_flag=True, help="Show the endpoints, and what leads to them.")
 @click.option(
+    "--for",
+    "seconds",
+    type=DURATION,
+    help="Show which logins last so long, such as 8h; exit 0 all, 1 not, 2 unknown.",
+)
+@click.option(
     "--check", is_flag=True, help="Print nothing; exit 0 good, 1 failing, 2 will or may fail."
 )
 def command(
-    names: tuple[str, ...], as_json: bool, wide: bool, watch: bool, endpoints: bool, check: bool
+    names: tuple[str, ...],
+    as_json: bool,
+    wide: bool,
+    watch: bool,
+    endpoints: bool,
+    seconds: float | None,
+    check: bool,
 ) -> None:
     """Show the credentials (or only NAMES) and their state; one NAME: in detail.
 
@@ -45,7 +59,7 @@ def command(
     too narrow for all columns gets the most useful ones.
     """
     if watch:
-        if as_json or check or wide:
+        if as_json or check or wide or seconds is not None:
             raise click.UsageError("--watch draws on a terminal: use it without the other options")
         from credward.cli.status_watch import PATIENCE, watch_status
 
@@ -53,10 +67,16 @@ def command(
         watch_status(lambda: _chosen(client.statuses(), names), in_detail=len(names) == 1)
         return
     if endpoints:
-        if names or wide or check:
+        if names or wide or check or seconds is not None:
             raise click.UsageError("--endpoints shows all of them: use it with --json at most")
         show_endpoints(reach().endpoints(), as_json=as_json)
         return
+    if seconds is not None:
+        if wide or check:
+            raise click.UsageError("--for is a question of its own: use it with --json at most")
+        from credward.cli.lasting_table import show_forecast
+
+        sys.exit(show_forecast(_chosen(reach().statuses(), names), seconds, as_json=as_json))
     everything = reach().statuses()
     listed = _chosen(everything, names)
     if check:

@@ -16,7 +16,9 @@ from credward.settings.references import references_in
 
 __all__ = [
     "files_behind",
+    "kept_elsewhere",
     "login_behind",
+    "logins_behind",
     "named_sources",
     "names_on",
     "secrets_of_alone",
@@ -103,6 +105,37 @@ def login_behind(config: Config, credential: CredentialConfig) -> CredentialConf
         if each.meaning.grant.logins:
             return each
     return None
+
+
+def logins_behind(config: Config, credential: CredentialConfig) -> tuple[str, ...]:
+    """Return the grants of people's logins that *credential* depends on.
+
+    Also through what it is minted from, and through what replaces it.
+    """
+    found = _all_behind(config, credential)
+    return tuple(dict.fromkeys(each.grant for each in found if each.meaning.grant.logins))
+
+
+def kept_elsewhere(config: Config, credential: CredentialConfig) -> tuple[str, ...]:
+    """Return who else keeps logins that *credential* depends on, in words for people."""
+    found = []
+    for each in _all_behind(config, credential):
+        programs = (one.command for one in references_in(each.settings).values())
+        found += [each.meaning.kept_by, *(program[0] for program in programs if program)]
+    return tuple(dict.fromkeys(each for each in found if each))
+
+
+def _all_behind(config: Config, credential: CredentialConfig) -> list[CredentialConfig]:
+    """Return *credential*, its sources, what replaces any of them, and the sources of these."""
+    found: dict[str, CredentialConfig] = {}
+    todo = [credential]
+    while todo:
+        each = todo.pop(0)
+        if each.name not in found:
+            found[each.name] = each
+            names = [*sorted(named_sources(each)), *each.fallback]
+            todo += [config.credentials[name] for name in names if name in config.credentials]
+    return list(found.values())
 
 
 def files_behind(config: Config, credential: CredentialConfig) -> tuple[str, ...]:

@@ -89,6 +89,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             files=self._files,
             headers=self._headers,
             handed_out=self._handed_out,
+            kept_by="" if self.profile is None else "ant",
             timeout=self.timeout,
             free=("timeout",),
         )

@@ -113,12 +113,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             server=self._server,
             base_urls=self._base_urls,
             grant=self._grant,
+            kept_by=self._kept_by,
             env_name=self._env_name,
             headers=self._headers,
             timeout=self.timeout,
             lifetime=self.duration_seconds,
             free=("duration_seconds", "timeout"),
         )
+
+    @property
+    def _kept_by(self) -> str:
+        """The profile whose keys are used, which may be those of a login."""
+        profile = self.profile or self.source_profile
+        return "" if profile is None else f"the AWS profile {profile}"
 
     @property
     def _kind(self) -> str:

@@ -48,6 +48,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             timeout=self.timeout,
             lifetime=self.lifetime,
             kind=self.kind,
+            kept_by=self.command[0],
             comes_from=f"what {self.command[0]} prints, and its login or key",
             free=("lifetime", "expiry", "timeout", "kind"),
         )

@@ -139,6 +139,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             server=self._server,
             base_urls=self._base_urls,
             grant=self._grant,
+            kept_by="the Azure CLI" if self.source is not None else "",
             audiences=self._audiences,
             refuse_base_urls=self._refuse_base_urls,
             timeout=self.timeout,

@@ -102,6 +102,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             server=self._server,
             base_urls=self._base_urls,
             grant=self._grant,
+            kept_by={"adc": "Application Default Credentials"}.get(self.origin, ""),
             files=self._files,
             timeout=self.timeout,
             lifetime=self.lifetime,

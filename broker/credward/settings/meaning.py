@@ -34,6 +34,8 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
 
     *handed_out*: the source of a secret that is handed out as it is, None if a token is minted.
     *comes_from*: where else the secret lies that is handed out, in words for people; "" if unknown.
+    *kept_by*: who keeps the login that mints go by, where that is not us, in words for people; "":
+    there is none.
     *presents_once*: what a mint presents may be used up, so the next one must know. *files*: what
     mints read besides secrets; a path may begin with `~/`. *free*: names of settings about the
     format of a token, its life or a timeout, never about its permissions or who sees a secret: they
@@ -55,6 +57,7 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...] = ()
     handed_out: Reference | None = None
     comes_from: str = ""
+    kept_by: str = ""
     presents_once: bool = False
     files: tuple[str, ...] = ()
     free: tuple[str, ...] = ()

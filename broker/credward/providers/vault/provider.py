@@ -30,7 +30,7 @@ from credward.providers.vault.state import (
     make_grant,
     name_of,
 )
-from credward.providers.vault.token import expired_token, look_up, read_auth
+from credward.providers.vault.token import expired_token, look_up, read_auth, read_longest
 from credward.settings.vault import Settings
 from credward.tokens import Secret, Token
 
@@ -70,8 +70,8 @@ class VaultProvider:
         token, account = log_in_by_browser(vault, io)
         state = load_state(vault, None)
         state.token = token
-        # The end of a renewable token is unknown.
-        ends_at = None if token.renewable else token.expires_at
+        # The end of a renewable token is unknown, unless its role has a longest life.
+        ends_at = read_longest(vault, token, io) if token.renewable else token.expires_at
         return make_grant(state, account=account, ends_at=ends_at)
 
     def revoke(self, token_request: ProviderRequest, io: Io) -> None:

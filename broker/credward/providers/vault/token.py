@@ -12,7 +12,7 @@ from credward.providers.provider import Io
 from credward.providers.vault.client import RefusedError, VaultClient, ask_vault
 from credward.providers.vault.state import LONGEST_LIFE, VaultToken
 
-__all__ = ["expired_token", "look_up", "read_auth", "settle_end"]
+__all__ = ["expired_token", "look_up", "read_auth", "read_longest", "settle_end"]
 
 
 def look_up(vault: VaultClient, text: str, io: Io) -> VaultToken:
@@ -22,6 +22,25 @@ def look_up(vault: VaultClient, text: str, io: Io) -> VaultToken:
     answer = ask_vault(vault, "the look-up of its token", vault.hvac.auth.token.lookup_self)
     data = answer.get("data")
     return _read_lookup(vault, text, data if isinstance(data, dict) else {}, now)
+
+
+def read_longest(vault: VaultClient, token: VaultToken, io: Io) -> float | None:
+    """Return when a renewable token of a login that was just made ends at last, if that is told.
+
+    `explicit_max_ttl` of its look-up, 0 if its role has none (the vendors' HTTP API pages, "Lookup
+    a token (self)"); the longest life that a mount allows is not in it.
+    """
+    vault.hvac.token = token.id
+    try:
+        answer = ask_vault(vault, "the look-up of its token", vault.hvac.auth.token.lookup_self)
+    except BrokerError:
+        # Its policy need not allow that; the login has worked.
+        return None
+    match answer.get("data"):
+        case {"explicit_max_ttl": int(seconds)} if 0 < seconds <= LONGEST_LIFE:
+            return io.now() + seconds
+        case _:
+            return None
 
 
 def settle_end(vault: VaultClient, token: VaultToken, io: Io) -> VaultToken:

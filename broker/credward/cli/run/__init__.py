@@ -1,0 +1,1 @@
+"""`credward run`: a command with endpoints of its own, which becomes that command."""

@@ -6,6 +6,7 @@ import http.client
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from integration.daemon import RunningDaemon
@@ -146,8 +147,12 @@ def port_of(daemon: RunningDaemon, door: str) -> int:
 
 
 def secret_of(daemon: RunningDaemon, door: str) -> str:
-    path = daemon.state_dir / "endpoints" / f"{endpoints(daemon)[door]['name']}.token"
-    assert str(path) == endpoints(daemon)[door]["token_file"]
+    found = endpoints(daemon)[door]
+    path = Path(found["token_file"])
+    if found["pid"] is None:
+        assert path == daemon.state_dir / "endpoints" / f"{found['name']}.token"
+    else:
+        assert path.parent == daemon.state_dir / "sessions"
     assert path.stat().st_mode & 0o777 == 0o600
     return path.read_text()
 

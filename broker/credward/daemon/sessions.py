@@ -40,7 +40,7 @@ MakeForSession = Callable[[EndpointConfig, int, Path, int], OpenedEndpoint]
 
 
 class _Session:
-    """One of them; *handle* is that of its process."""
+    """One of them; *handle* is that of its process. *begun*: all that belongs to it is there."""
 
     def __init__(
         self, name: str, owner: SessionOwner, handle: int, endpoints: Sequence[HeldEndpoint]
@@ -49,6 +49,7 @@ class _Session:
         self.owner = owner
         self.handle = handle
         self.endpoints = endpoints
+        self.begun = False
 
     def view(self) -> SessionView:
         return SessionView(
@@ -89,6 +90,7 @@ class Sessions:
             # If its process ended meanwhile, not all of this was there yet.
             await self._undo(session)
             raise
+        session.begun = True
         return session.view()
 
     async def end(self, session_id: str) -> None:
@@ -100,12 +102,13 @@ class Sessions:
         await self._undo(session)
 
     def views(self) -> list[SessionView]:
-        """Return all of them."""
+        """Return all of them, also those that are just beginning."""
         return [each.view() for each in self._held.values()]
 
     def endpoint_views(self) -> list[EndpointView]:
-        """Return the state of the endpoints of all of them."""
-        return [endpoint for each in self.views() for endpoint in each.endpoints]
+        """Return the state of the endpoints of all that have begun."""
+        begun = (each for each in self._held.values() if each.begun)
+        return [endpoint.view() for each in begun for endpoint in each.endpoints]
 
     async def resume(self) -> None:
         """Go on with the sessions of an earlier daemon whose processes live; remove the others."""
@@ -119,6 +122,7 @@ class Sessions:
                 session = self._hold(record.id, owner, handle, endpoints, ports)
                 for each in session.endpoints:
                     await each.open()
+                session.begun = True
         await asyncio.to_thread(self._files.sweep, frozenset(self._held))
 
     async def watch(self) -> None:

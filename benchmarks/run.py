@@ -117,6 +117,30 @@ def command_line(report: Report, work: Path) -> None:
         report.row(name, took, "ms", took / floor, nothing)
 
 
+def one_command(report: Report, work: Path) -> None:
+    """What `credward run` adds to the start of a command, beside a Python that does nothing else."""
+    report.heading("A command under credward run, in rotation (median)")
+    bare = "python -I, which becomes /bin/true"
+    run = [sys.executable, "-m", "credward", "run"]
+    with Daemon(work / "run", _CONFIG) as daemon:
+        daemon.ask_for("demo")
+        programs = {
+            "/bin/true": ["true"],
+            bare: [sys.executable, "-I", "-c", "import os; os.execv('/bin/true', ['true'])"],
+            "credward run -- true": [*run, "--", "true"],
+            "credward run --with demo=gce -- true": [*run, "--with", "demo=gce", "--", "true"],
+            "credward run --with demo=env -- true": [*run, "--with", "demo=env", "--", "true"],
+        }
+        times = processes.time_programs(
+            programs, environment=daemon.environment, stdin={}, seconds=15.0
+        )
+    took = {name: statistics.median(found) * 1e3 for name, found in times.items()}
+    for name, each in took.items():
+        report.row(name, each, "ms", each / took[bare], bare)
+    added = took["credward run --with demo=gce -- true"] - took["/bin/true"]
+    report.row("added by one endpoint to the start", added, "ms")
+
+
 def round_trips(report: Report, work: Path) -> None:
     """A whole process each, in rotation: what other ways to ask cost."""
     report.heading("Other ways to ask, in rotation (median)")
@@ -334,7 +358,7 @@ def find_helper(report: Report) -> str | None:
 
 
 _SECTIONS: tuple[Callable[[Report, Path], None], ...] = (
-    helper, command_line, round_trips, callers, throughput, herd, starting, memory, lifecycle,
+    helper, command_line, one_command, round_trips, callers, throughput, herd, starting, memory, lifecycle,
 )  # fmt: skip
 
 

@@ -57,6 +57,7 @@ class VaultServer:
     token_ttl: float = 1200
     token_max_ttl: float = 3600
     token_renewable: bool = True
+    explicit_max_ttl: int = 0
     lease_ttl: float = 600
     lease_max_ttl: float = 1500
     lease_renewable: bool = True
@@ -236,6 +237,7 @@ class VaultServer:
             "creation_ttl": int(token.ttl),
             "expire_time": None if token.expires_at is None else _instant(token.expires_at),
             "renewable": token.renewable,
+            "explicit_max_ttl": self.explicit_max_ttl,
         }
 
     def _renew_token(self, text: str, token: Lived, increment: str | None) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -10,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from credward.processes import ProcessId, descendants, kill_below, kill_session, kill_tree
+from credward.processes import (
+    ProcessId,
+    boot_id,
+    descendants,
+    hold,
+    kill_below,
+    kill_session,
+    kill_tree,
+)
 from fakes.watching import gone, pids_in
 from waiting import PATIENCE, until
 
@@ -146,3 +155,25 @@ def test_who_is_dead_already_is_no_error():
     kill_tree(process.pid, programs=True)
     kill_below(process.pid)
     assert descendants(process.pid) == frozenset()
+
+
+def test_a_handle_is_of_this_very_process():
+    """Not of another one with its pid, nor of one that has ended."""
+    with subprocess.Popen(["sleep", "1000"]) as process:
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        this = ProcessId(process.pid, int(fields[19]))
+        handle = hold(this)
+        assert handle is not None
+        assert select.select([handle], [], [], 0)[0] == []
+        assert hold(this._replace(start_time=this.start_time + 1)) is None
+        process.kill()
+        assert select.select([handle], [], [], PATIENCE)[0] == [handle]
+        assert hold(this) is None
+        os.close(handle)
+    assert hold(this) is None
+
+
+def test_the_boot_has_a_name():
+    """The same for all who ask."""
+    assert len(boot_id()) == 36
+    assert boot_id() == boot_id()

@@ -66,7 +66,7 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
         """Return the state of each."""
         return [*self.endpoints.views(), *self.sessions.endpoint_views()]
 
-    async def open(self) -> None:
+    async def begin(self) -> None:
         """Open them: first those whose ports are known by processes that ran before the daemon."""
         await self.sessions.resume()
         await self.endpoints.follow()

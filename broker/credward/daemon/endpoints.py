@@ -54,7 +54,7 @@ class Endpoints:
             }
             for each in self._held.values():
                 if each.opened is None:
-                    await each.open()
+                    await each.begin()
             for port in sorted(set(self._activated) - {each.port for each in wanted}):
                 _log.warning(
                     "the service manager opened port %d, and no [[endpoints]] has it", port

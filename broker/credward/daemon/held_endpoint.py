@@ -40,7 +40,7 @@ class HeldEndpoint:
         self._pid = pid
         self._listeners: Sequence[Listener] = ()
 
-    async def open(self) -> None:
+    async def begin(self) -> None:
         """Open it; if that fails, `failure` says why."""
         try:
             self.opened = self._make()

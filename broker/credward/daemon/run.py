@@ -114,7 +114,7 @@ async def _serve(
                 spawn(_open_store(broker))
                 await broker.kept.opened_store.wait_until_known()
             await listener.open(activated.unix)
-            await broker.listening.open()
+            await broker.listening.begin()
             # Not waited for: a disk may hang.
             spawn(broker.sinks.follow())
             lock.record_socket(Path(listener.address))

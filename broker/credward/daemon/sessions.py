@@ -121,7 +121,7 @@ class Sessions:
                 ports = [each.port for each in record.endpoints]
                 session = self._hold(record.id, owner, handle, endpoints, ports)
                 for each in session.endpoints:
-                    await each.open()
+                    await each.begin()
                 session.begun = True
         await asyncio.to_thread(self._files.sweep, frozenset(self._held))
 
@@ -132,7 +132,7 @@ class Sessions:
             for session in list(self._held.values()):
                 for each in session.endpoints:
                     if each.failure is not None:
-                        await each.open()
+                        await each.begin()
 
     async def close(self) -> None:
         """Close all endpoints; the next daemon goes on with those whose processes live."""
@@ -177,7 +177,7 @@ class Sessions:
     async def _open(self, session: _Session) -> None:
         await asyncio.to_thread(self._make_secrets, session)
         for each in session.endpoints:
-            await each.open()
+            await each.begin()
             if each.failure is not None:
                 raise each.failure.error()
         await asyncio.to_thread(self._files.keep, _record(session))

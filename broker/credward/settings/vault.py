@@ -139,7 +139,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             base_urls=self._base_urls,
             grant=self._grant,
             files=self._files,
-            kept_by="whoever made its token" if self.auth_method == "token" else "",
+            kept_by="what made its token" if self.auth_method == "token" else "",
             timeout=self.timeout,
             kind=self.kind,
             comes_from="" if self.path is None else f"the secret at {self.path} of the server",

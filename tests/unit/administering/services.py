@@ -123,6 +123,8 @@ class Services:
             ]
         )
         self.worker = LoginWorker()
+        # Of a test that has sessions.
+        self.keeper: Any = None
         leftovers = Leftovers(holder=self, kept=side.kept)
         asked = build_asked(
             clock=self.clock,

@@ -174,3 +174,17 @@ def _own_address() -> str:
             pytest.skip(f"this machine has no network: {error}")
         address: str = asking.getsockname()[0]
     return address
+
+
+def test_a_door_of_one_user_is_for_that_user_alone(
+    processes: LinuxIdentifier, listener: socket.socket, client: subprocess.Popen[str]
+) -> None:
+    """Although all of these are served."""
+    ours, _ = listener.accept()
+    with ours:
+        served = identifier(processes, os.geteuid(), os.geteuid() + 1)
+        served.open(ours, "gce:9912", only_uid=os.geteuid()).close()
+        with pytest.raises(BrokerError, match="not for uid") as caught:
+            served.open(ours, "gce:9912", only_uid=os.geteuid() + 1)
+
+    assert caught.value.kind is Kind.DENIED

@@ -72,7 +72,7 @@ def test_the_help_lists_what_is_used_every_day_first(run: Run) -> None:
         line.split()[0] for line in first.partition("Commands:")[2].splitlines() if line.strip()
     ]
 
-    assert listed == ["add", "login", "status", "get", "use", "setup", "doctor"]
+    assert listed == ["add", "login", "status", "get", "use", "setup", "run", "doctor"]
     assert "  daemon " in more
     assert not any(f"  {name} " in shown for name in ("serve", "start", "demo"))
     assert len(first.splitlines()) <= 24

@@ -7,7 +7,9 @@ import msgspec
 from credward.config import Config, CredentialConfig
 from credward.config.sources import (
     files_behind,
+    kept_elsewhere,
     login_behind,
+    logins_behind,
     names_on,
     sources,
     users,
@@ -25,11 +27,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     other: Reference | None = None
     login: bool = False
     files: tuple[str, ...] = ()
+    kept_by: str = ""
 
     @property
     def meaning(self) -> Meaning:
         logins = GrantTerms(logins=("browser",) if self.login else ())
-        return Meaning(grant=logins, files=self.files)
+        return Meaning(grant=logins, files=self.files, kept_by=self.kept_by)
 
 
 def credential(name: str, *of: Reference, grant: str = "", **words: object) -> CredentialConfig:
@@ -116,3 +119,18 @@ def test_a_circle_ends() -> None:
     circle = {"a": credential("a", token_of("b")), "b": credential("b", token_of("a"))}
 
     assert names(sources(circle, circle["a"])) == ["a", "b"]
+
+
+def test_all_logins_behind_are_found_also_those_of_what_replaces_it() -> None:
+    """Each grant once; a login that others keep is named by who keeps it."""
+    api = msgspec.structs.replace(CONFIG.credentials["api"], fallback=("spare",))
+    spare = credential("spare", token_of("spare2"), kept_by="az")
+    spare2 = credential("spare2", Reference(command=("op", "read", "x")), login=True, grant="two")
+    config = Config(
+        credentials={**CONFIG.credentials, "api": api, "spare": spare, "spare2": spare2}
+    )
+
+    assert logins_behind(config, api) == ("sso", "two")
+    assert kept_elsewhere(config, api) == ("az", "op")
+    assert logins_behind(config, config.credentials["plain"]) == ()
+    assert kept_elsewhere(config, config.credentials["cli"]) == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 
 import pytest
@@ -45,3 +46,20 @@ def test_a_kind_without_a_usual_name_needs_one():
         assignment("u:p", "basic")
 
     assert caught.value.kind is Kind.FIX_CONFIGURATION
+
+
+def test_keys_have_the_names_that_aws_tools_read():
+    """With their end; keys without a session have no token."""
+    keys = {"AccessKeyId": "AKIA1", "SecretAccessKey": "a/b+c", "SessionToken": "s"}
+    token = Token(
+        secret=Secret(json.dumps(keys)), kind="aws", issued_at=0, expires_at=1_800_000_000.0
+    )
+    shaped = shape_env(token, ShapeRequest(credential="a", now=0.0, env_name=None))
+
+    assert bytes(shaped.body).decode().splitlines() == [
+        "AWS_ACCESS_KEY_ID=AKIA1",
+        "AWS_SECRET_ACCESS_KEY=a/b+c",
+        "AWS_SESSION_TOKEN=s",
+        "AWS_CREDENTIAL_EXPIRATION=2027-01-15T08:00:00Z",
+    ]
+    assert b"SESSION" not in assignment(json.dumps(dict(list(keys.items())[:2])), "aws")

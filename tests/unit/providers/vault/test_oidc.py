@@ -80,6 +80,13 @@ def test_a_token_that_cannot_be_renewed_tells_its_end(world):
     assert login(world).ends_at == NOW + 1200
 
 
+def test_a_token_with_a_longest_life_tells_its_end(world):
+    """So that nobody starts a long run with it."""
+    world.server.explicit_max_ttl = 7200
+
+    assert login(world).ends_at == NOW + 7200
+
+
 def test_a_revoked_login_is_asked_for_again(world):
     """And not before it is known to be dead."""
     world.grant = login(world).secret

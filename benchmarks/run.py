@@ -118,7 +118,7 @@ def command_line(report: Report, work: Path) -> None:
 
 
 def one_command(report: Report, work: Path) -> None:
-    """What `credward run` adds to the start of a command, beside a Python that does nothing else."""
+    """What `credward run` adds to the start of a command, beside a Python that only becomes it."""
     report.heading("A command under credward run, in rotation (median)")
     bare = "python -I, which becomes /bin/true"
     run = [sys.executable, "-m", "credward", "run"]
@@ -358,7 +358,8 @@ def find_helper(report: Report) -> str | None:
 
 
 _SECTIONS: tuple[Callable[[Report, Path], None], ...] = (
-    helper, command_line, one_command, round_trips, callers, throughput, herd, starting, memory, lifecycle,
+    helper, command_line, one_command, round_trips, callers, throughput, herd, starting, memory,
+    lifecycle,
 )  # fmt: skip
 
 

@@ -7,8 +7,10 @@ AWS SDKs and Tools Reference Guide; google-auth, "compute_engine"; azure-identit
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from credward.config import DoorKind
+if TYPE_CHECKING:
+    from credward.config import DoorKind
 
 __all__ = ["SECRETS", "variables_of"]
 

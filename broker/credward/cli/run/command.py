@@ -9,7 +9,6 @@ from __future__ import annotations
 import click
 
 from credward.cli.durations import DURATION
-from credward.cli.run.logins import make_last
 from credward.cli.run.program import become, find_program
 from credward.cli.run.surroundings import surroundings
 from credward.cli.run.wanted import complete_wanted, read_wanted
@@ -78,6 +77,8 @@ def command(
         statuses = _Statuses(client)
         wanted = read_wanted(words, statuses.provider_of)
         if seconds is not None:
+            from credward.cli.run.logins import make_last
+
             names = {each.credential for each in wanted} or statuses.names
             for name in names:
                 statuses.provider_of(name)

@@ -8,7 +8,6 @@ uses. AWS SDKs and Tools Reference Guide, "Standardized credential providers"; g
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from configparser import Error, RawConfigParser
 from contextlib import suppress
 from pathlib import Path
 
@@ -127,6 +126,8 @@ def files_before(doors: frozenset[str], environ: Mapping[str, str]) -> Iterator[
 
 
 def _has_default_keys(file: Path) -> bool:
+    from configparser import Error, RawConfigParser
+
     parsed = RawConfigParser(default_section="", strict=False)
     with suppress(OSError, UnicodeDecodeError, Error):
         parsed.read_string(read_text(file))

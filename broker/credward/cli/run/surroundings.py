@@ -12,7 +12,6 @@ from pathlib import Path
 
 from credward import wire
 from credward.cli.endpoint_variables import variables_of
-from credward.cli.get import ask
 from credward.cli.output import say
 from credward.cli.run.rivals import files_before, rivals_of
 from credward.cli.run.wanted import ENV, Wanted, check_clashes
@@ -77,6 +76,8 @@ def _secret(file: str) -> str:
 
 def _token(wanted: Wanted, seconds: float | None, *, anyway: bool) -> Variables:
     """Return the variables of a token itself, which nobody can renew there."""
+    from credward.cli.get import ask
+
     token_request = TokenRequest(
         credential=wanted.credential, format="env", min_remaining=seconds, timeout=_PATIENCE
     )

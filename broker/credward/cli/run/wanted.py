@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Sequence
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import click
 import msgspec
@@ -16,14 +16,20 @@ from click.shell_completion import CompletionItem
 from credward.cli.endpoint_variables import variables_of
 from credward.cli.names import complete_credentials
 from credward.cli.run.rivals import rivals_of
-from credward.config.model import DoorKind
 from credward.errors import BrokerError, Kind
 from credward.guess import guess
+
+if TYPE_CHECKING:
+    # The package reads configurations, which takes as long as the rest of this command.
+    from credward.config import DoorKind
 
 __all__ = ["DOORS", "ENV", "Wanted", "check_clashes", "complete_wanted", "read_wanted"]
 
 ENV: Literal["env"] = "env"
-DOORS: tuple[DoorKind | Literal["env"], ...] = (*get_args(DoorKind), ENV)
+DOORS: tuple[DoorKind | Literal["env"], ...] = (
+    *("aws-container", "aws-imds", "gce", "azure-app-service", "azure-imds", "http"),
+    ENV,
+)
 # The door that the SDKs of a provider's cloud know, for a name alone.
 _USUAL: dict[str, DoorKind] = {
     "aws": "aws-container",

@@ -8,7 +8,7 @@ from typing import get_args
 import click
 import pytest
 
-from credward.cli.run.wanted import Wanted, check_clashes, complete_wanted, read_wanted
+from credward.cli.run.wanted import DOORS, Wanted, check_clashes, complete_wanted, read_wanted
 from credward.config import DoorKind
 from credward.errors import BrokerError, Kind
 
@@ -30,7 +30,8 @@ def test_a_name_alone_takes_the_usual_door_of_its_cloud() -> None:
 
 def test_every_door_of_the_configuration_and_env_can_be_named() -> None:
     """Of each credential; the daemon says what fits."""
-    for door in (*get_args(DoorKind), "env"):
+    assert DOORS == (*get_args(DoorKind), "env")
+    for door in DOORS:
         assert read(f"any={door}") == [f"any={door}"]
 
 

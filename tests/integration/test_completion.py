@@ -45,6 +45,8 @@ LINES = {
     "credward get --format gcp": "credward get --format gcp-executable",
     "credward get --format headers gateway sea": "credward get --format headers gateway search",
     "credward add new --provider vau": "credward add new --provider vault",
+    "credward run --with gate": "credward run --with gateway",
+    "credward run --with gateway=azure-a": "credward run --with gateway=azure-app-service",
     "credward login --method dev": "credward login --method device",
     "credward serve --log-level warn": "credward serve --log-level warning",
 }

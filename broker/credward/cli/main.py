@@ -152,6 +152,10 @@ def run(command: click.Command, arguments: list[str], name: str) -> None:
                 "called from within one of its own workers: "
                 "take credward out of the program that the provider runs",
             )
+        if environment().get("_CREDWARD_COMPLETE"):
+            from credward.cli.bash_words import join_words
+
+            join_words()
         # Click decides by the terminal alone (https://no-color.org).
         colour = False if environment().get("NO_COLOR") else None
         command(arguments, prog_name=name, standalone_mode=False, color=colour)

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -270,11 +269,18 @@ def test_ctrl_z_fg_and_ctrl_c_in_a_terminal(daemon: RunningDaemon) -> None:
         until(lambda: len(listed(daemon)) == 1)
         window.press("C-z")
         window.wait_for("Stopped")
-        assert not is_closed(listed(daemon)[0]["port"])
+        (found,) = listed(daemon)
+        stat = Path(f"/proc/{found['pid']}/stat")
+        assert stat.read_text().rpartition(") ")[2].startswith("T")
+        assert not is_closed(found["port"])
         window.run("fg")
+        until(lambda: stat.read_text().rpartition(") ")[2].startswith("S"))
         window.run("still here")
+        # As it was typed, and as it came back.
         until(lambda: window.screen().count("still here") == 2)
         window.press("C-c")
+        # What is typed before that is thrown away by the terminal.
+        until(lambda: not stat.exists())
         window.run("echo code $?")
         window.wait_for("code 130")
     until(lambda: listed(daemon) == [])
@@ -520,4 +526,3 @@ def test_without_a_daemon_nothing_is_started(daemon: RunningDaemon) -> None:
     assert (done.returncode, done.stdout) == (69, b"")
     # Nothing is asked of it without --with.
     assert run(daemon, "--", "echo", "started").stdout == b"started\n"
-    time.sleep(0)

@@ -131,7 +131,7 @@ class Sessions:
             await asyncio.sleep(RETRY)
             for session in list(self._held.values()):
                 for each in session.endpoints:
-                    if each.failure is not None:
+                    if each.failure is not None and session.id in self._held:
                         await each.begin()
 
     async def close(self) -> None:

@@ -89,7 +89,7 @@ def run(
 
 @contextlib.contextmanager
 def running(daemon: RunningDaemon, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `credward run … sleep`, and wait until its endpoints are there."""
+    """Run `credward run … sleep`, and wait until it has its endpoints and is that command."""
     before = len(listed(daemon))
     options = [word for each in arguments for word in ("--with", each)]
     with subprocess.Popen(
@@ -97,6 +97,7 @@ def running(daemon: RunningDaemon, *arguments: str) -> Iterator[subprocess.Popen
     ) as process:
         try:
             until(lambda: len(listed(daemon)) == before + len(arguments))
+            until(lambda: Path(f"/proc/{process.pid}/comm").read_text() == "sleep\n")
             yield process
         finally:
             process.kill()

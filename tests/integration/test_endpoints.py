@@ -385,3 +385,9 @@ def test_a_socket_of_two_processes_is_nobodys(
     # A bearer stands for whoever has it.
     assert done.stdout == ("200\n" if client.door == "http" else "403\n"), done.stderr
     assert program.mints == (1 if client.door == "http" else 0)
+
+
+@doors
+def test_a_connection_is_for_one_request(daemon: RunningDaemon, client: Client) -> None:
+    """A server that forks would hand a kept one to its children, and then nobody could use it."""
+    assert client.asks(daemon).headers["connection"] == "close"

@@ -26,6 +26,7 @@ from credward.doors.claims import ClientClaims, claimless
 from credward.doors.door import Door
 from credward.doors.guard import guarded
 from credward.errors import BrokerError, Kind
+from credward.http.limits import Limits
 from credward.http.messages import HttpRequest, HttpResponse, RefusedRequest, RenderError
 from credward.issuing.issuer import Issuer
 from credward.issuing.released import Released
@@ -248,6 +249,8 @@ def open_endpoint(
             ),
             handler=handler,
             render_error=protocol.render_error,
+            # A connection that is kept is inherited at a fork, and belongs to nobody then.
+            limits=Limits(keep_alive=False),
         )
         for each in opened.sockets
     ]

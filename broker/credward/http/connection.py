@@ -286,9 +286,8 @@ class Connection:
         host = self._host
         if response.status < 400:
             self._reader.answered_well()
-        self._keep_alive = (
-            self._reader.keep_alive and not self._polite and not (host.closing or host.crowded)
-        )
+        wanted = self._reader.keep_alive and host.limits.keep_alive
+        self._keep_alive = wanted and not self._polite and not (host.closing or host.crowded)
         try:
             output = bytearray(encode_head(response, keep_alive=self._keep_alive))
         except ValueError:

@@ -16,10 +16,11 @@ _LINGERING = 64
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of one server. Sizes are in bytes, deadlines in seconds.
 
-    A refused connection stays for *linger* seconds so that its client gets to read why.
+    Without *keep_alive* a connection is for one request. A refused one stays for *linger* seconds so that its client gets to read why.
     *spare_descriptors* stay free for other parts of the process: files, pipes, links to workers.
     """
 
+    keep_alive: bool = True
     head: int = 16 * 1024
     body: int = 64 * 1024
     read_deadline: float = 5.0

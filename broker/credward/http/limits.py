@@ -17,7 +17,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of one server. Sizes are in bytes, deadlines in seconds.
 
     Without *keep_alive* a connection is for one request. A refused one stays for *linger* seconds
-    so that its client gets to read why. *spare_descriptors* stay free for other parts of the process: files, pipes, links to workers.
+    so that its client gets to read why. *spare_descriptors* stay free for other parts of the
+    process: files, pipes, links to workers.
     """
 
     keep_alive: bool = True

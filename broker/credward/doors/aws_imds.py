@@ -18,7 +18,7 @@ import msgspec
 from credward.clock import Clock
 from credward.config import CredentialConfig
 from credward.doors.aws import Roles
-from credward.doors.endpoint import Asking, no_such_path, only_verb
+from credward.doors.endpoint import Asking, no_such_path, only_verb, path_of
 from credward.errors import BrokerError, Kind
 from credward.formats.aws_keys import imds_answer
 from credward.http.messages import HttpRequest, HttpResponse, RefusedRequest
@@ -51,7 +51,7 @@ class AwsImds:
 
     async def answer(self, http_request: HttpRequest) -> HttpResponse:
         """Answer one path of the metadata service."""
-        path = http_request.path.rstrip("/")
+        path = path_of(http_request)
         if path == _TOKEN:
             only_verb(http_request, "PUT")
             return self._session(http_request)

@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 from credward.clock import Clock
 from credward.doors.azure import ManagedIdentity, render_error
-from credward.doors.endpoint import Asking, no_such_path, only_verb
+from credward.doors.endpoint import Asking, no_such_path, only_verb, path_of
 from credward.doors.guard import check_secret
 from credward.http.messages import HttpRequest, HttpResponse, RefusedRequest
 from credward.tokens import Secret
@@ -34,7 +34,7 @@ class AzureAppService:
 
     async def answer(self, http_request: HttpRequest) -> HttpResponse:
         """Answer with the token that the query names."""
-        if http_request.path.rstrip("/") != _PATH:
+        if path_of(http_request) != _PATH:
             raise no_such_path()
         only_verb(http_request, "GET")
         check_secret(http_request, "X-IDENTITY-HEADER", self._secret)

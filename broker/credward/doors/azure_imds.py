@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 from credward.clock import Clock
 from credward.doors.azure import ManagedIdentity, render_error
-from credward.doors.endpoint import Asking, no_such_path, only_verb
+from credward.doors.endpoint import Asking, no_such_path, only_verb, path_of
 from credward.errors import Kind
 from credward.http.messages import HttpRequest, HttpResponse, RefusedRequest
 
@@ -33,7 +33,7 @@ class AzureImds:
         """Answer with the token that the query names."""
         if http_request.headers.get("metadata", "").lower() != "true":
             raise RefusedRequest(403, "the header Metadata: true is missing", Kind.DENIED)
-        if http_request.path.rstrip("/") != _PATH:
+        if path_of(http_request) != _PATH:
             raise no_such_path()
         only_verb(http_request, "GET")
         if "api-version" not in http_request.query:

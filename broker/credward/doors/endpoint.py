@@ -40,6 +40,7 @@ __all__ = [
     "no_such_path",
     "only_verb",
     "open_endpoint",
+    "path_of",
 ]
 
 _BACKLOG = 256
@@ -124,6 +125,14 @@ def handed_out(
 def no_such_path() -> RefusedRequest:
     """Return the refusal of a path that the door does not have."""
     return RefusedRequest(404, "this endpoint has no such path")
+
+
+def path_of(http_request: HttpRequest) -> str:
+    """Return the path as the service knows it: one slash before it, and none behind it.
+
+    Clients in Java put a second one before it, some where the variable that leads them here ends in one.
+    """
+    return f"/{http_request.path.strip('/')}".rstrip("/")
 
 
 def only_verb(http_request: HttpRequest, verb: str) -> None:

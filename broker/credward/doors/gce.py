@@ -14,7 +14,7 @@ import msgspec
 
 from credward.clock import Clock
 from credward.config import CredentialConfig
-from credward.doors.endpoint import Asking, handed_out, only_verb
+from credward.doors.endpoint import Asking, handed_out, only_verb, path_of
 from credward.errors import BrokerError, Kind
 from credward.formats.google_token import access_token_answer, identity_token_answer
 from credward.http.messages import HttpRequest, HttpResponse, RefusedRequest
@@ -53,7 +53,7 @@ class Gce:
     async def answer(self, http_request: HttpRequest) -> HttpResponse:
         """Answer one path of the metadata server."""
         only_verb(http_request, "GET")
-        path = http_request.path.rstrip("/")
+        path = path_of(http_request)
         if path in {"", "/computeMetadata"}:
             # The probe: is this machine one of Google's?
             return _text("computeMetadata/\n" if not path else "v1/\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -63,12 +63,12 @@ async def send(
     protocol: EndpointProtocol, target: str, *, method: str = "GET", **headers: str
 ) -> Answered:
     """Ask for *target*; a failure is rendered as the connection does it."""
-    parts = urlsplit(target)
+    path, _, query = target.partition("?")
     asked = HttpRequest(
         method=method,
         target=b"",
-        path=parts.path,
-        query=dict(parse_qsl(parts.query, keep_blank_values=True)),
+        path=path,
+        query=dict(parse_qsl(query, keep_blank_values=True)),
         headers={name.replace("_", "-"): value for name, value in headers.items()},
         body=b"",
         peer=PERSON,  # type: ignore[arg-type]

@@ -48,6 +48,13 @@ async def test_the_first_role_is_the_usual_one(protocol: AwsImds) -> None:
     assert (await ask(protocol, ROLES)).text == "bedrock\nother"
 
 
+async def test_a_second_slash_is_of_no_meaning(protocol: AwsImds) -> None:
+    """The SDK for Java has one where the variable ends in one, as it must for old command lines."""
+    assert (await ask(protocol, f"/{ROLES}")).text == "bedrock\nother"
+    assert (await ask(protocol, f"/{ROLES}other")).json()["Code"] == "Success"
+    assert (await ask(protocol, f"{ROLES}/other")).status == 404
+
+
 async def test_keys_are_those_of_the_role(protocol: AwsImds, services: Services) -> None:
     answer = await ask(protocol, f"{ROLES}other")
     assert (answer.json()["Code"], answer.json()["AccessKeyId"]) == ("Success", "AKIA1")

@@ -18,6 +18,8 @@ QUERY = "api-version=2018-02-01&resource=https://ai.azure.com"
     [
         (f"{TOKEN}?{QUERY}", "GET", "true", 200),
         (f"{TOKEN}?{QUERY}", "GET", "True", 200),
+        # As azure-identity for Java asks.
+        (f"/{TOKEN}?{QUERY}", "GET", "true", 200),
         (f"{TOKEN}?{QUERY}", "GET", "", 403),
         (f"{TOKEN}?{QUERY}", "GET", "false", 403),
         (f"{TOKEN}?{QUERY}", "POST", "true", 405),

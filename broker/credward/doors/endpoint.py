@@ -130,7 +130,7 @@ def no_such_path() -> RefusedRequest:
 def path_of(http_request: HttpRequest) -> str:
     """Return the path as the service knows it: one slash before it, and none behind it.
 
-    Clients in Java put a second one before it, some where the variable that leads them here ends in one.
+    Clients in Java put a second one before it, one of them only if their variable ends in a slash.
     """
     return f"/{http_request.path.strip('/')}".rstrip("/")
 

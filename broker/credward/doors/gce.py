@@ -28,8 +28,8 @@ _FLAVOR = ("Metadata-Flavor", "Google")
 _ROOT = "/computeMetadata/v1"
 _ACCOUNTS = f"{_ROOT}/instance/service-accounts"
 _CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
-# Clients that are told no address of an account still want a word.
-_NO_EMAIL = "default"
+# Behind the name of a credential that has no address: clients want one, and gcloud no other word.
+_NO_HOST = "credward.invalid"
 _UNIVERSE = "googleapis.com"
 # We answer before the client gives up (seconds): google-auth waits for 3 s, at first.
 _PATIENCE = 2.8
@@ -40,7 +40,7 @@ _MIN_REMAINING = 6 * 60.0
 class Gce:
     """Answers as the metadata server; each credential is a service account of the machine.
 
-    The usual one is `default`; each is also known by its address, if that is configured.
+    The usual one is `default`; each is also known by its address, or by its name in place of one.
     """
 
     addresses: Collection[str] = _ADDRESSES
@@ -79,6 +79,9 @@ class Gce:
                 return _LISTS[key]
             case "project/project-id" if project is not None:
                 return project
+            # gcloud is on Google's machines where this is a number. Nobody has this one.
+            case "project/numeric-project-id":
+                return "0"
             case "universe/universe-domain":
                 return _UNIVERSE
             case "instance/zone" if region is not None and project is not None:
@@ -109,14 +112,14 @@ class Gce:
                 return _json(
                     {
                         "aliases": ["default"] if credential is self._usual() else [],
-                        "email": _email(credential) or _NO_EMAIL,
+                        "email": _address(credential),
                         "scopes": list(_scopes(credential)),
                     }
                 )
             case "":
                 return _text("aliases\nemail\nidentity\nscopes\ntoken\n")
             case "email":
-                return _text(_email(credential) or _NO_EMAIL)
+                return _text(_address(credential))
             case "scopes":
                 return _text("".join(f"{each}\n" for each in _scopes(credential)))
             case "aliases":
@@ -180,8 +183,7 @@ class Gce:
     def _by_email(self) -> dict[str, CredentialConfig]:
         found: dict[str, CredentialConfig] = {}
         for each in self._asking.credentials:
-            if (email := _email(each)) is not None:
-                found.setdefault(email, each)
+            found.setdefault(_address(each), each)
         return found
 
     def _for_identity(self, credential: CredentialConfig) -> CredentialConfig:
@@ -202,6 +204,10 @@ _LISTS = {"": "instance/\nproject/\nuniverse/\n", "project": "project-id\n", "in
 def _email(credential: CredentialConfig) -> str | None:
     settings = credential.settings
     return settings.impersonate_service_account if isinstance(settings, gcp.Settings) else None
+
+
+def _address(credential: CredentialConfig) -> str:
+    return _email(credential) or f"{credential.name}@{_NO_HOST}"
 
 
 def _scopes(credential: CredentialConfig) -> tuple[str, ...]:

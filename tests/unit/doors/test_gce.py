@@ -58,8 +58,12 @@ async def test_n2_the_flavor_is_needed(gce: Gce, path: str, flavor: str) -> None
         (f"{V1}/universe/universe-domain", "googleapis.com"),
         (f"{V1}/instance/zone", "projects/acme/zones/europe-west1-a"),
         (f"{V1}/instance/region", "projects/acme/regions/europe-west1"),
-        (f"{V1}/instance/service-accounts/", f"default/\n{EMAIL}/\n"),
-        (f"{ACCOUNT}/email", "default"),
+        (f"{V1}/project/numeric-project-id", "0"),
+        (
+            f"{V1}/instance/service-accounts/",
+            f"default/\nvertex@credward.invalid/\n{EMAIL}/\nidentity@credward.invalid/\n",
+        ),
+        (f"{ACCOUNT}/email", "vertex@credward.invalid"),
         (f"{ACCOUNT}/scopes", f"{SCOPE}\n"),
         (f"{ACCOUNT}/aliases", "default\n"),
         (f"{V1}/instance/service-accounts/{EMAIL}/email", EMAIL),
@@ -72,13 +76,16 @@ async def test_facts_are_texts(gce: Gce, path: str, text: str) -> None:
 
 async def test_an_account_is_told_as_json(gce: Gce) -> None:
     answer = await ask(gce, f"{ACCOUNT}/?recursive=true")
-    assert answer.json() == {"aliases": ["default"], "email": "default", "scopes": [SCOPE]}
+    assert answer.json() == {
+        "aliases": ["default"],
+        "email": "vertex@credward.invalid",
+        "scopes": [SCOPE],
+    }
 
 
 @pytest.mark.parametrize(
     "path",
     [
-        f"{V1}/project/numeric-project-id",
         f"{V1}/instance/attributes/ssh-keys",
         f"{V1}/instance/service-accounts/nobody@acme.iam.gserviceaccount.com/token",
         f"{ACCOUNT}/nothing",
@@ -120,6 +127,14 @@ async def test_other_scopes_are_not_available(gce: Gce, services: Services) -> N
 async def test_an_account_is_known_by_its_address(gce: Gce, services: Services) -> None:
     await ask(gce, f"{V1}/instance/service-accounts/{EMAIL}/token")
     assert [key.credential for key in services.upstream.mints] == ["agent"]
+
+
+async def test_a_credential_without_an_address_is_known_by_its_name(
+    gce: Gce, services: Services
+) -> None:
+    """Gcloud asks for the account whose address it was told."""
+    await ask(gce, f"{V1}/instance/service-accounts/vertex@credward.invalid/token")
+    assert [key.credential for key in services.upstream.mints] == ["vertex"]
 
 
 @pytest.mark.parametrize(

@@ -342,7 +342,7 @@ def _read(path: str, headers: dict[str, str], body: bytes) -> Seen:
         host, _, path = path[1:].partition("/")
         path = f"/{path}"
     form, fields = {}, None
-    match headers.get("content-type"):
+    match headers.get("content-type", "").partition(";")[0]:
         case "application/x-www-form-urlencoded":
             form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
         case "application/json" if body:

@@ -6,8 +6,6 @@ computed here without an SDK. What a good request gets is decided by the test.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import re
 import ssl
@@ -15,9 +13,9 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
-from urllib.parse import quote
 
 from fakes.http_server import Handler, HttpServer
+from fakes.sigv4 import AwsKeys, signed
 
 __all__ = ["AwsKeys", "Given", "ModelService", "Received"]
 
@@ -26,15 +24,6 @@ _VERTEX = re.compile(
     r"/v1/projects/[a-z0-9-]+/locations/[a-z0-9-]+/publishers/anthropic/models/[a-z0-9@-]+:rawPredict"
 )
 _BEDROCK = re.compile(r"/model/[A-Za-z0-9.%-]+/invoke")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AwsKeys:
-    """What requests are to be signed with."""
-
-    access_key_id: str
-    secret_access_key: str
-    region: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,37 +115,6 @@ class ModelService:
         shown = headers.get("authorization", "")
         if self.keys is None:
             return "" if shown.startswith("Bearer ") or "x-api-key" in headers else "shows no token"
-        return "" if shown == _signed(self.keys, path, headers, raw) else "is signed wrongly"
-
-
-def _signed(keys: AwsKeys, path: str, headers: Mapping[str, str], raw: bytes) -> str:
-    """Return the `Authorization` of such a request (AWS, "Create a signed request")."""
-    shown = headers.get("authorization", "")
-    names = re.search(r"SignedHeaders=([a-z0-9;-]+)", shown)
-    if names is None or not {"host", "x-amz-date"} <= set(names[1].split(";")):
-        return ""
-    moment = headers["x-amz-date"]
-    scope = f"{moment[:8]}/{keys.region}/bedrock/aws4_request"
-    canonical = "\n".join(
-        [
-            "POST",
-            # Encoded once more, as for every service but S3.
-            quote(path, safe="/~"),
-            "",
-            *(f"{name}:{' '.join(headers[name].split())}" for name in names[1].split(";")),
-            "",
-            names[1],
-            hashlib.sha256(raw).hexdigest(),
-        ]
-    )
-    to_sign = "\n".join(
-        ["AWS4-HMAC-SHA256", moment, scope, hashlib.sha256(canonical.encode()).hexdigest()]
-    )
-    key = f"AWS4{keys.secret_access_key}".encode()
-    for part in scope.split("/"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
-    return (
-        f"AWS4-HMAC-SHA256 Credential={keys.access_key_id}/{scope}, "
-        f"SignedHeaders={names[1]}, Signature={signature}"
-    )
+        return (
+            "" if shown == signed(self.keys, "bedrock", path, headers, raw) else "is signed wrongly"
+        )

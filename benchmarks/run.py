@@ -28,6 +28,7 @@ from processes import HERE, ROOT, Daemon
 
 _CONFIG = '[credentials.demo]\nprovider = "local"\n'
 _CLIENTS = (1, 16, 64)
+_SESSIONS = 100
 
 
 class Report:
@@ -344,6 +345,40 @@ def lifecycle(report: Report, work: Path) -> None:
         report.row(f"{name}, 10,000 credentials", many[key], "us", many[key] / few[key], "10")
 
 
+def aws(report: Report, work: Path) -> None:
+    """What a session of boto3 waits for its keys: by us, by its cached login, by aws-vault."""
+    report.heading(
+        "Keys for a new session of boto3, in rotation; upstream on loopback: a real one adds its "
+        "round trip to each of its calls"
+    )
+    try:
+        # It needs the developers' tools.
+        import aws_ways
+    except ImportError as error:
+        report.skip("aws", str(error))
+        return
+    plain = "sso-session of botocore"
+    with contextlib.ExitStack() as running:
+        ways = dict(running.enter_context(aws_ways.ours(work / "aws-ours", find_helper(report))))
+        ways[plain] = running.enter_context(aws_ways.sso_cache(work / "aws-sso"))
+        try:
+            ways["credential_process, aws-vault export"] = running.enter_context(
+                aws_ways.vault(work / "aws-vault")
+            )
+        except aws_ways.MissingError as error:
+            report.skip("aws-vault", str(error))
+        for way in ways.values():
+            way.use(counted=False)
+        for _ in range(_SESSIONS):
+            for way in ways.values():
+                way.use()
+    floor = statistics.median(ways[plain].times)
+    for name, way in ways.items():
+        median = statistics.median(way.times)
+        report.row(f"{name}, p50", median * 1e3, "ms", median / floor, plain)
+        report.row(f"  calls upstream by {_SESSIONS} sessions", way.calls, "calls")
+
+
 def find_helper(report: Report) -> str | None:
     """Return the installed helper, the one beside this Python first."""
     beside = Path(sys.executable).with_name("credward-helper")
@@ -359,7 +394,7 @@ def find_helper(report: Report) -> str | None:
 
 _SECTIONS: tuple[Callable[[Report, Path], None], ...] = (
     helper, command_line, one_command, round_trips, callers, throughput, herd, starting, memory,
-    lifecycle,
+    lifecycle, aws,
 )  # fmt: skip
 
 

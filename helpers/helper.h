@@ -144,8 +144,9 @@ int daemon_connect(void);
 bool is_ours(uid_t uid);
 
 /* listener.c: whether such a user's program listens at the other end of a connection on this
- * machine; true where the kernel does not tell. */
-bool listener_is_ours(int descriptor);
+ * machine. On other systems than Linux the kernel does not tell, and it counts as ours. */
+enum listener { LISTENER_OURS, LISTENER_OF_OTHERS, LISTENER_UNKNOWN };
+enum listener listener_of(int descriptor);
 
 /* The same for the one place `path`, which another program found. */
 int daemon_connect_at(const char *path);

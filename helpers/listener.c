@@ -91,7 +91,7 @@ static bool owner_of(
 	return answer.about.inode != 0;
 }
 
-bool listener_is_ours(int descriptor)
+enum listener listener_of(int descriptor)
 {
 	struct sockaddr_storage there = { 0 }, here = { 0 };
 	socklen_t there_length = sizeof(there), here_length = sizeof(here);
@@ -100,20 +100,19 @@ bool listener_is_ours(int descriptor)
 
 	if (getpeername(descriptor, (struct sockaddr *)&there, &there_length) != 0
 		|| getsockname(descriptor, (struct sockaddr *)&here, &here_length) != 0)
-		return false;
+		return LISTENER_UNKNOWN;
 	/* Until it is accepted, the socket at the other end belongs to who listens. */
 	known = owner_of(&there, NULL, &owner);
 	if (known && !is_ours(owner))
-		return false;
+		return LISTENER_OF_OTHERS;
 	if (owner_of(&there, &here, &owner))
-		return is_ours(owner);
-	return known;
+		return is_ours(owner) ? LISTENER_OURS : LISTENER_OF_OTHERS;
+	return known ? LISTENER_OURS : LISTENER_UNKNOWN;
 }
 #else
-bool listener_is_ours(int descriptor)
+enum listener listener_of(int descriptor)
 {
-	/* Nobody tells. */
 	(void)descriptor;
-	return true;
+	return LISTENER_OURS;
 }
 #endif

@@ -233,6 +233,18 @@ static int connect_around(const char *name)
 #endif
 }
 
+static void check_listener(int descriptor)
+{
+	enum listener listener = listener_of(descriptor);
+
+	if (listener == LISTENER_OF_OTHERS)
+		fail(CODE_FIX_CONFIGURATION, hosts[host].name, ":", port,
+			" is served by another user, so it is not trusted: unset CREDWARD_URL");
+	if (listener == LISTENER_UNKNOWN)
+		fail(CODE_FIX_CONFIGURATION, "the kernel does not say who serves ", hosts[host].name, ":",
+			port, ", so it is not trusted: unset CREDWARD_URL");
+}
+
 int remote_connect(void)
 {
 	int descriptor = -1;
@@ -250,9 +262,8 @@ int remote_connect(void)
 	}
 	for (size_t i = 0; i < 2 && descriptor < 0 && hosts[host].addresses[i] != NULL; i++) {
 		descriptor = connect_to(hosts[host].addresses[i]);
-		if (descriptor >= 0 && !listener_is_ours(descriptor))
-			fail(CODE_FIX_CONFIGURATION, hosts[host].name, ":", port,
-				" is served by another user, so it is not trusted: unset CREDWARD_URL");
+		if (descriptor >= 0)
+			check_listener(descriptor);
 	}
 	if (descriptor < 0)
 		fail(CODE_NOT_RUNNING, "no daemon answers at ", hosts[host].name, ":", port,

@@ -16,7 +16,7 @@ from contextlib import suppress
 
 import msgspec
 
-from credward.callers.sock_diag import Address, socket_facts
+from credward.callers.sock_diag import Address, SocketFacts, socket_facts
 from credward.errors import BrokerError, Kind
 from credward.named_files import opened, read_all
 from credward.tokens import Secret
@@ -170,9 +170,16 @@ def _check_listener(connection: socket.socket, endpoint: Endpoint) -> None:
         return
     there, here = connection.getpeername(), connection.getsockname()
     anywhere: Address = ("::", 0, 0, 0) if ":" in there[0] else ("0.0.0.0", 0)  # noqa: S104
-    # Until it is accepted, the socket at the other end belongs to who listens.
-    found = [socket_facts(there, anywhere), socket_facts(there, here)]
-    if not any(found) or not all(is_ours(each.uid) for each in found if each is not None):
+    found: list[SocketFacts | None] = []
+    with suppress(OSError):
+        # Until it is accepted, the socket at the other end belongs to who listens.
+        found = [socket_facts(there, anywhere), socket_facts(there, here)]
+    if not any(found):
+        raise _wrong(
+            f"the kernel does not say who serves {endpoint.authority}, so it is not trusted: "
+            "unset CREDWARD_URL"
+        )
+    if not all(is_ours(each.uid) for each in found if each is not None):
         raise _wrong(
             f"{endpoint.authority} is served by another user, so it is not trusted: "
             "unset CREDWARD_URL"

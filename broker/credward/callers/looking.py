@@ -49,7 +49,10 @@ class Looker:
                 await self._wait_in_line()
         except TimeoutError:
             return None
-        ours, theirs = os.pipe2(os.O_CLOEXEC)
+        try:
+            ours, theirs = os.pipe2(os.O_CLOEXEC)
+        except OSError:
+            return None
         try:
             # Returns at exec, a millisecond later.
             process = subprocess.Popen(  # noqa: ASYNC220
@@ -69,9 +72,14 @@ class Looker:
         return await self._watch(process, ours)
 
     async def _watch(self, process: subprocess.Popen[bytes], pipe: int) -> Ended | None:
-        # Before anybody else can reap it (pidfd_open(2)).
-        handle = os.pidfd_open(process.pid)
         self._running.append(process)
+        try:
+            # Before anybody else can reap it (pidfd_open(2)).
+            handle = os.pidfd_open(process.pid)
+        except OSError:
+            os.close(pipe)
+            process.kill()
+            return None
         try:
             async with asyncio.timeout(self._deadline):
                 output = await _read(pipe)

@@ -39,12 +39,17 @@ class Endpoints:
         self._make = make
         self._activated = activated
         self._held: dict[EndpointConfig, HeldEndpoint] = {}
+        # Of these the log has said that nothing asks for them.
+        self._unused: set[int] = set()
+        self._closed = False
         # One change at a time: a reload may come while another one closes doors.
         self._changing = asyncio.Lock()
 
     async def follow(self) -> None:
         """Open and close what the configuration in force says."""
         async with self._changing:
+            if self._closed:
+                return
             wanted = {_key(each): each for each in self._configured()}
             gone = [each for key, each in self._held.items() if key not in wanted]
             await asyncio.gather(*(each.close() for each in gone))
@@ -55,10 +60,12 @@ class Endpoints:
             for each in self._held.values():
                 if each.opened is None:
                     await each.begin()
-            for port in sorted(set(self._activated) - {each.port for each in wanted}):
+            unused = set(self._activated) - {each.port for each in wanted}
+            for port in sorted(unused - self._unused):
                 _log.warning(
                     "the service manager opened port %d, and no [[endpoints]] has it", port
                 )
+            self._unused = unused
 
     async def watch(self) -> None:
         """Try again what could not be opened: a port may be free by now."""
@@ -70,6 +77,7 @@ class Endpoints:
     async def close(self) -> None:
         """Close them all, once their running answers are finished."""
         async with self._changing:
+            self._closed = True
             await asyncio.gather(*(each.close() for each in self._held.values()))
             self._held = {}
 

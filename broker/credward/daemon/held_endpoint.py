@@ -43,7 +43,8 @@ class HeldEndpoint:
     async def begin(self) -> None:
         """Open it; if that fails, `failure` says why."""
         try:
-            self.opened = self._make()
+            # It waits for the disk, where there is a secret.
+            self.opened = await asyncio.to_thread(self._make)
         except BrokerError as error:
             if self.failure is None or self.failure.message != error.message:
                 _log.error("endpoint %s is not open: %s", self.endpoint.name, error.message)

@@ -116,7 +116,11 @@ class Sessions:
             if record.boot_id != boot_id():
                 continue
             handle = hold(ProcessId(record.pid, record.start_time))
-            if handle is not None and (endpoints := _endpoints(record)):
+            endpoints = _endpoints(record)
+            if handle is not None and not endpoints:
+                # A newer daemon began it, with doors that are unknown here.
+                os.close(handle)
+            elif handle is not None:
                 owner = SessionOwner(uid=record.uid, pid=record.pid, start_time=record.start_time)
                 ports = [each.port for each in record.endpoints]
                 session = self._hold(record.id, owner, handle, endpoints, ports)

@@ -30,7 +30,6 @@ _ADDRESSES = ("169.254.169.254", "[fd00:ec2::254]")
 _TOKEN = "/latest/api/token"  # noqa: S105 - a path
 _META = "/latest/meta-data"
 _ROLES = f"{_META}/iam/security-credentials"
-_DOCUMENT = "/latest/dynamic/instance-identity/document"
 _TTL = "x-aws-ec2-metadata-token-ttl-seconds"
 _SAID = "x-aws-ec2-metadata-token"
 _LONGEST_TTL = 21_600

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
@@ -44,6 +45,8 @@ __all__ = [
 ]
 
 _BACKLOG = 256
+# How many ports are tried where any will do: one may be taken in one of the families.
+_TRIES = 8
 _ADDRESSES = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 
 
@@ -149,32 +152,50 @@ class LoopbackSockets:
     """
 
     def __init__(self, port: int | None, activated: Sequence[socket.socket] = ()) -> None:
-        # A reload may close and open the endpoint again, so its sockets stay open here.
-        self.sockets = [each.dup() for each in activated]
+        self.sockets: list[socket.socket] = []
         self.port = port or 0
-        if self.sockets:
-            return
         try:
-            for family, host in _ADDRESSES:
-                if (bound := self._bind(family, host)) is not None:
-                    self.port = bound.getsockname()[1]
-                    self.sockets.append(bound)
+            for each in activated:
+                # A reload may close and open the endpoint again, so theirs stay open.
+                self.sockets.append(each.dup())
+            if not activated:
+                self._open(tries=_TRIES if port is None else 1)
         except OSError as error:
-            for each in self.sockets:
-                each.close()
-            raise BrokerError(
-                Kind.FIX_CONFIGURATION,
-                f"port {self.port} cannot be opened ({error.strerror}{_by_whom(self.port)}): "
-                "give this endpoint another one, then run credward daemon reload",
-            ) from error
+            self._drop()
+            raise BrokerError(Kind.FIX_CONFIGURATION, _not_opened(port, error)) from error
+
+    def _open(self, tries: int) -> None:
+        """Bind both families to one port; another port may be free for both."""
+        wanted = self.port
+        for left in reversed(range(tries)):
+            try:
+                for family, host in _ADDRESSES:
+                    if (bound := self._bind(family, host)) is not None:
+                        self.sockets.append(bound)
+                        self.port = bound.getsockname()[1]
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or not left:
+                    raise
+                self._drop()
+                self.port = wanted
+            else:
+                break
+        if not self.sockets:
+            raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+
+    def _drop(self) -> None:
+        for each in self.sockets:
+            each.close()
+        self.sockets = []
 
     def _bind(self, family: socket.AddressFamily, host: str) -> socket.socket | None:
         """Return a socket; None if this machine has no such family."""
-        bound = None
-        with suppress(OSError):
+        try:
             bound = socket.socket(family, socket.SOCK_STREAM)
-        if bound is None:
-            return None
+        except OSError as error:
+            if error.errno == errno.EAFNOSUPPORT:
+                return None
+            raise
         try:
             # Nobody else can listen there at the same time; a port that was just closed is free.
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -188,6 +209,15 @@ class LoopbackSockets:
                 return None
             raise
         return bound
+
+
+def _not_opened(port: int | None, error: OSError) -> str:
+    if port is None:
+        return f"no port of this machine can be opened ({error.strerror}): run credward doctor"
+    return (
+        f"port {port} cannot be opened ({error.strerror}{_by_whom(port)}): "
+        "give this endpoint another one, then run credward daemon reload"
+    )
 
 
 def _by_whom(port: int) -> str:

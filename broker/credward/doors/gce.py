@@ -60,6 +60,8 @@ class Gce:
         _check_flavor(http_request)
         if path == _ACCOUNTS or path.startswith(f"{_ACCOUNTS}/"):
             return await self._account(http_request, path.removeprefix(_ACCOUNTS).strip("/"))
+        if path != _ROOT and not path.startswith(f"{_ROOT}/"):
+            raise _unknown("this endpoint has no such path")
         return _text(self._fact(path.removeprefix(_ROOT).strip("/")))
 
     def render_error(self, error: BrokerError, _headers: Mapping[str, str]) -> HttpResponse:

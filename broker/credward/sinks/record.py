@@ -99,17 +99,26 @@ class SinkRecord:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        # Entries of a newer daemon, which are written back as they are.
+        self._unread: list[msgspec.Raw] = []
 
     def load(self) -> dict[tuple[str, str], Entry]:
         """Return the entries by place; none if the file is damaged, which is logged."""
         try:
             content = read_private(self._path, _WHAT)
-            entries = msgspec.json.decode(content, type=list[Entry]) if content else []
+            found = msgspec.json.decode(content, type=list[msgspec.Raw]) if content else []
         except (BrokerError, msgspec.DecodeError) as error:
             _log.error("%s is not used: %s", self._path, error)
             return {}
+        entries, self._unread = [], []
+        for each in found:
+            try:
+                entries.append(msgspec.json.decode(each, type=Entry))
+            except msgspec.DecodeError as error:
+                _log.error("an entry of %s is not used: %s", self._path, error)
+                self._unread.append(each)
         return {each.place: each for each in entries}
 
     def save(self, entries: dict[tuple[str, str], Entry]) -> None:
         """Replace the file; durable on return, raises `OSError`."""
-        replace(self._path, msgspec.json.encode(list(entries.values())))
+        replace(self._path, msgspec.json.encode([*entries.values(), *self._unread]))

@@ -64,7 +64,9 @@ MISSING = Failure.of(Kind.FIX_CONFIGURATION, "put it there", local=True)
 LOCKED = Failure.of(Kind.STORE_LOCKED, "unlock")
 # Not of a mint: what was reported of a token keeps its key from being tried.
 REPORTED = Failure.of(Kind.PROVIDER_REFUSED, "it is refused where it is used")
-ASKERS = [None, ("claude", 1), ("claude", 2)]
+# This one asks by an SDK, so that what it asks at its start, and at once, means nothing.
+SETTLING = {("claude", 3): 12.0}
+ASKERS = [None, ("claude", 1), ("claude", 2), *SETTLING]
 # A source that has one key gives this, whatever the audience, and it has no end.
 KEY_ITSELF = "the key of {}"
 
@@ -120,6 +122,11 @@ class LifecycleModel(RuleBasedStateMachine):
         # which came when they were there already.
         self.asker_of: dict[int, object] = {}
         self.given: dict[tuple[object, str], str] = {}
+        # When each was served that for the first time and the last time, and who was served twice
+        # within a moment.
+        self.given_first: dict[tuple[object, str], float] = {}
+        self.given_last: dict[tuple[object, str], float] = {}
+        self.several: set[tuple[object, str]] = set()
         self.early: set[tuple[TokenKey, str]] = set()
         # Tokens instead of which another one was wanted, and those of them that came again.
         self.unwanted: set[str] = set()
@@ -194,11 +201,19 @@ class LifecycleModel(RuleBasedStateMachine):
         if asker and last is not None and (key, last) in self.held:
             self.early.add((key, last))
             self.unwanted.add(last)
-        ttl = 30.0 if asker else None
+        ttl, settling = 30.0 if asker else None, SETTLING.get(asker, 0.0)  # type: ignore[call-overload]
+        unsettled = settling and self.is_unsettled((asker, key.credential), settling)
         idle = not self.waits_for(key)
         due_at = self.due_at(key)
         commands = self.send(
-            Asked(key=key, waiter=waiter, min_remaining=wish, asker=asker, cache_ttl=ttl)  # type: ignore[arg-type]
+            Asked(
+                key=key,
+                waiter=waiter,
+                min_remaining=wish,
+                asker=asker,  # type: ignore[arg-type]
+                cache_ttl=ttl,
+                settling=settling,
+            )
         )
         if idle and key in self.failures and [type(command) for command in commands] == [StartMint]:
             self.probes(key, due_at)
@@ -209,10 +224,16 @@ class LifecycleModel(RuleBasedStateMachine):
         if [type(command) for command in commands[:2]] == [Serve, StartMint] and asker:
             token = commands[0].token_id  # type: ignore[union-attr]
             assert token not in self.guessed, "two mints for one guess"
+            assert not unsettled, "a guess by what says nothing"
             self.guessed.add(token)
         # An ask that nobody is flying for must have been answered now.
         if waiter in self.waiting:
             assert self.waits_for(key), commands
+
+    def is_unsettled(self, whose: tuple[object, str], settling: float) -> bool:
+        """Whether an ask of theirs says nothing, for all that was seen."""
+        fresh = self.now < self.given_first.get(whose, self.now) + settling - 0.01
+        return fresh or whose in self.several
 
     @rule(key=keys)
     def force(self, key: TokenKey) -> None:
@@ -268,6 +289,18 @@ class LifecycleModel(RuleBasedStateMachine):
                 self.take(key, token)
             case "log in":
                 self.log_in(GRANT_OF[key.credential], "login")
+
+    @rule(key=keys, at_once=st.integers(0, 2), after=st.sampled_from([1.0, 11.9, 12.0]))
+    def ask_by_an_sdk(self, key: TokenKey, at_once: int, after: float) -> None:
+        """An agent's clients start, and later one of them wants a token anew."""
+        (asker,) = SETTLING
+        self.asks(key, 0.0, asker)
+        if key in self.flying and GRANT_OF[key.credential] not in self.parked:
+            self.lands(key, 600.0, 0.5)
+        for _ in range(at_once):
+            self.asks(key, 0.0, asker)
+        self.now += after
+        self.asks(key, 0.0, asker)
 
     @precondition(lambda self: self.held)
     @rule(data=st.data())
@@ -662,6 +695,8 @@ class LifecycleModel(RuleBasedStateMachine):
         self.failed_at = {key: at - seconds for key, at in self.failed_at.items()}
         self.started_at = {key: at - seconds for key, at in self.started_at.items()}
         self.probed_at = {name: at - seconds for name, at in self.probed_at.items()}
+        self.given_first = {each: at - seconds for each, at in self.given_first.items()}
+        self.given_last = {each: at - seconds for each, at in self.given_last.items()}
 
     def restore_parking(self, grant: str) -> None:
         self.parked.add(grant)
@@ -797,7 +832,12 @@ class LifecycleModel(RuleBasedStateMachine):
         assert self.waiting.pop(command.waiter) == command.key
         assert (command.key, command.token_id) in self.held, "a token of another key, or dropped"
         if asker := self.asker_of.get(command.waiter):
-            self.given[asker, command.key.credential] = command.token_id
+            whose = (asker, command.key.credential)
+            if self.given.get(whose) != command.token_id:
+                self.given_first[whose] = self.now
+            if self.now < self.given_last.get(whose, -INFINITE) + 0.29:
+                self.several.add(whose)
+            self.given[whose], self.given_last[whose] = command.token_id, self.now
         remaining = self.ends[command.token_id] - self.now
         assert remaining > 0, "an expired token"
         assert not self.is_banned(command.token_id), "a token that was reported"

@@ -28,6 +28,7 @@ __all__ = [
     "min_remaining",
     "on_grant",
     "set_up_instead",
+    "settling",
     "token_key",
 ]
 
@@ -37,7 +38,15 @@ DEFAULT_NAME = "-"
 NOTHING = "-"
 # The formats that an agent asks for itself: apiKeyHelper, headersHelper, exec hooks,
 # awsCredentialExport.
-_OF_AGENTS = frozenset({"token", "headers", "json", "aws-export"})
+_BY_HOOKS = frozenset({"token", "headers", "json", "aws-export"})
+# Those that the AWS SDK in it asks for: from 2.1.207 on, Claude Code keeps the keys until shortly
+# before their end, and asks again if Amazon refused them. Other SDKs in it say nothing: for Vertex
+# AI it asks before each request, for Foundry not even after a refusal (observed, 2.1.197 to 2.1.332).
+_AT_ENDPOINTS = frozenset({"aws-container", "aws-imds"})
+_BY_SDKS = _AT_ENDPOINTS | {"aws-process"}
+_OF_AGENTS = _BY_HOOKS | _BY_SDKS
+# At its start such an agent makes several clients, and looks for models with each (seconds).
+_SETTLING = 12.0
 # Claude Code keeps a helper's answer this long by default (as documented).
 _CLAUDE_CACHE_TTL = 300.0
 # Beyond the cache time: 30 s in which Claude Code asks again anyway, 600 s for one long turn.
@@ -128,7 +137,8 @@ def min_remaining(token_request: TokenRequest, ttl: float | None) -> float:
 def asker(token_request: TokenRequest, caller: Caller) -> Hashable | None:
     """Return who means "rejected" by an early second request: an agent, in a format of its own.
 
-    Each of its MCP servers is a separate asker. Requests of an agent's tools mean nothing here.
+    Each of its MCP servers is a separate asker. Requests of an agent's tools mean nothing here; at
+    an endpoint nobody says that a tool asks, so there it must be the agent's own process.
     """
     if (
         token_request.format not in _OF_AGENTS
@@ -136,10 +146,16 @@ def asker(token_request: TokenRequest, caller: Caller) -> Hashable | None:
         or caller.harness is None
         or caller.agent is None
         or not caller.attested
+        or (token_request.format in _AT_ENDPOINTS and caller.agent.pid != caller.pid)
     ):
         return None
     agent = (caller.agent.pid, caller.agent.start_time)
     return (*agent, token_request.format, token_request.mcp_server)
+
+
+def settling(token_request: TokenRequest) -> float:
+    """Return how long an asker has to be served one token before its asks mean something (seconds)."""
+    return _SETTLING if token_request.format in _BY_SDKS else 0.0
 
 
 def default_credential(config: Config) -> CredentialConfig | None:

@@ -14,7 +14,14 @@ import msgspec
 
 from credward.callers.peer import Peer
 from credward.errors import BrokerError, Failure, Kind
-from credward.issuing.asking import NOTHING, asker, cache_ttl, min_remaining, token_key
+from credward.issuing.asking import (
+    NOTHING,
+    asker,
+    cache_ttl,
+    min_remaining,
+    settling,
+    token_key,
+)
 from credward.issuing.authorized import Authorized
 from credward.issuing.chains import Chains
 from credward.issuing.gate import Gate, settled
@@ -179,6 +186,7 @@ class Issuer:
                 min_remaining=min_remaining(token_request, ttl),
                 asker=asker(token_request, caller),
                 cache_ttl=ttl,
+                settling=settling(token_request),
             )
         except BrokerError as error:
             self._failed(authorized, error.failure)

@@ -218,7 +218,7 @@ class Lifecycle:
             self._records.schedule(record, now)
         commands: list[Command] = []
         if record.usable(now):
-            self._infer(record, asker, event.cache_ttl, now, commands)
+            self._infer(record, asker, event, now, commands)
             wish = schedule.need(event.min_remaining, record.life)
             better = record.remaining(now) < wish and self._can_better(record, now)
             if not better:
@@ -238,14 +238,14 @@ class Lifecycle:
         self,
         record: KeyRecord,
         asker: Hashable | None,
-        cache_ttl: float | None,
+        event: Asked,
         now: float,
         commands: list[Command],
     ) -> None:
-        current = record.current
-        if asker is None or cache_ttl is None or current is None:
+        current, ttl = record.current, event.cache_ttl
+        if asker is None or ttl is None or current is None:
             return
-        if self._inference.is_rejection(asker, current.token_id, cache_ttl, now):
+        if self._inference.is_rejection(asker, current.token_id, ttl, now, event.settling):
             self._suspect(record, current.token_id, now, commands)
 
     def _serve(self, record: KeyRecord, waiter: int, waiting: Waiting, now: float) -> Serve:

@@ -20,14 +20,23 @@ __all__ = ["Inference"]
 _MOST = 4096
 # This close to the end of its cache time, an asker may simply be early (seconds).
 _EARLY = 5.0
+# Nobody who was refused asks again so soon: Claude Code waits for 0.5 s or more (seconds).
+_AT_ONCE = 0.3
 # After this long without a rejection of a credential the count restarts.
 _CALM = 3600.0
 
 
 class _Given(msgspec.Struct):
+    """The last answer; *since*: the first one with this token.
+
+    *several*: clients in the asker's process do not share answers, so that each asks for itself.
+    """
+
     token_id: str
     at: float
     remaining: float
+    since: float
+    several: bool
 
 
 class _Forced(msgspec.Struct):
@@ -46,7 +55,11 @@ class Inference:
 
     def gave(self, asker: Hashable, token_id: str, remaining: float, now: float) -> None:
         """Note an answer."""
-        self._given[asker] = _Given(token_id, now, remaining)
+        since, several = now, False
+        if (last := self._given.get(asker)) is not None:
+            several = last.several or 0 <= now - last.at < _AT_ONCE
+            since = last.since if last.token_id == token_id else now
+        self._given[asker] = _Given(token_id, now, remaining, since, several)
         self._given.move_to_end(asker)
         if len(self._given) > _MOST:
             self._given.popitem(last=False)
@@ -55,14 +68,18 @@ class Inference:
         """Note that the answer was a failure: then asking again soon means nothing."""
         self._given.pop(asker, None)
 
-    def is_rejection(self, asker: Hashable, token_id: str, cache_ttl: float, now: float) -> bool:
+    def is_rejection(
+        self, asker: Hashable, token_id: str, cache_ttl: float, now: float, settling: float = 0.0
+    ) -> bool:
         """Return whether this asker, by asking again now, says that *token_id* was refused.
 
         A client that can read the token (a JWT) asks again by itself near its end: never in the
-        first half of the remaining life.
+        first half of the remaining life. *settling* is as in `Asked`.
         """
         given = self._given.get(asker)
         if given is None or given.token_id != token_id:
+            return False
+        if settling and (given.several or now - given.since < settling):
             return False
         return 0 <= now - given.at < min(cache_ttl - _EARLY, given.remaining / 2)
 
@@ -101,6 +118,7 @@ class Inference:
         """Move all remembered times by *seconds*: the clock was set by as much."""
         for given in self._given.values():
             given.at += seconds
+            given.since += seconds
         for forced in self._forced.values():
             forced.at += seconds
 

@@ -125,7 +125,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     *waiter* is the unique name of the request. *asker* identifies who means a rejection by an early
     second request, None for callers that may ask as often as they like (see `issuing.asking`).
-    *cache_ttl* is how long the asker keeps the answer, None if unknown.
+    *cache_ttl* is how long the asker keeps the answer, None if unknown. *settling*: for so long
+    after its first answer with a token its asks mean nothing, and no ask of one that asks several
+    times at once does; 0 for an asker that runs one program for all that it sends.
     """
 
     key: TokenKey
@@ -133,6 +135,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     min_remaining: float = 0.0
     asker: Hashable | None = None
     cache_ttl: float | None = None
+    settling: float = 0.0
 
 
 class WaiterLeft(msgspec.Struct, frozen=True, kw_only=True):

@@ -171,6 +171,7 @@ class Driver:
         min_remaining: float,
         asker: Hashable | None,
         cache_ttl: float | None,
+        settling: float = 0.0,
     ) -> Answer | asyncio.Future[Answer]:
         """Return a token at once if there is one, else a future; raise if a mint cannot help."""
         self._next_waiter += 1
@@ -183,6 +184,7 @@ class Driver:
                 min_remaining=min_remaining,
                 asker=asker,
                 cache_ttl=cache_ttl,
+                settling=settling,
             ),
         )
 

@@ -12,6 +12,7 @@ from credward.issuing.asking import (
     find_credential,
     find_on_grant,
     min_remaining,
+    settling,
     token_key,
 )
 from credward.settings.local import Settings
@@ -139,8 +140,28 @@ def test_g11_an_agent_is_an_asker_in_the_shapes_that_it_asks_for_itself() -> Non
         assert asker(shape, msgspec.structs.replace(CLAUDE, harness=None)) is None
         assert asker(shape, msgspec.structs.replace(CLAUDE, handle=None)) is None
         assert asker(msgspec.structs.replace(shape, in_tool=True), CLAUDE) is None
-    for name in ("env", "aws-process"):
+    for name in ("env", "gcp-executable"):
         assert asker(TokenRequest(credential="g", format=name), CLAUDE) is None
+
+
+def test_the_aws_sdk_of_an_agent_is_an_asker_once_it_has_settled() -> None:
+    """By a profile, or at an endpoint as the agent's own process: whoever else asks there is a tool.
+
+    Not the SDKs of Google and Azure: what they ask says nothing.
+    """
+    itself = msgspec.structs.replace(CLAUDE, pid=9, start_time=77, handle="socket_inode")
+    tool = msgspec.structs.replace(CLAUDE, handle="socket_inode")
+    profile = TokenRequest(credential="g", format="aws-process")
+    assert asker(profile, CLAUDE) is not None
+    assert asker(msgspec.structs.replace(profile, in_tool=True), CLAUDE) is None
+    for name in ("aws-container", "aws-imds"):
+        at_endpoint = TokenRequest(credential="g", format=name)
+        assert asker(at_endpoint, itself) is not None
+        assert asker(at_endpoint, tool) is None
+        assert (cache_ttl(at_endpoint, itself), settling(at_endpoint)) == (300, 12)
+    for name in ("gce", "gce-identity", "azure-imds", "azure-app-service"):
+        assert asker(TokenRequest(credential="g", format=name), itself) is None
+    assert (settling(profile), settling(ASK)) == (12, 0)
 
 
 def test_g11_each_mcp_server_of_an_agent_asks_for_itself() -> None:

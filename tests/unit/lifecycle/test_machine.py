@@ -1222,6 +1222,77 @@ def test_g3_tokens_of_two_minutes_are_replaced_at_the_second_early_ask() -> None
     ]
 
 
+# When Claude Code 2.1.329 asked again while every request was refused: its helper (401 or 403 of a
+# gateway, as 401 of Bedrock and Foundry), and the AWS SDK in it (403 of Bedrock), in seconds.
+BY_HELPER = (1.0, 2.0, 4.4, 8.6, 17.8, 34.8, 74.6, 114.5, 149.5, 186.6, 223.5, 256.5)
+BY_AWS_SDK = (0.6, 1.8, 4.2, 8.8, 18.4, 34.5, 67.1, 106.4, 141.0, 175.7, 208.4, 241.2)
+REFUSALS = pytest.mark.parametrize(
+    ("moments", "settling"), [(BY_HELPER, 0.0), (BY_AWS_SDK, 12.0)], ids=["helper", "aws-sdk"]
+)
+SINCE = pytest.mark.parametrize("since", [0, 1000], ids=["from-the-start", "later"])
+
+
+def ask_again(
+    bench: Bench, moments: Iterable[float], settling: float, since: float
+) -> tuple[list[str], list[float]]:
+    """Return what is served at each of these moments after the first refusal, and when a mint began.
+
+    The asker had its token at 0, and is refused from *since* on.
+    """
+    words = {"asker": (9, 77), "cache_ttl": 300.0, "settling": settling}
+    bench.ask(0, **words)
+    bench.mint(0.1, life=36_000)
+    served, mints = [], []
+    for moment in (since + each for each in moments):
+        for command in bench.ask(moment, **words):
+            match command:
+                case Serve(token_id=token):
+                    served.append(token)
+                case StartMint():
+                    mints.append(moment - since)
+                case _:
+                    raise AssertionError(command)
+        if bench.state(moment) is State.SUSPECT:
+            bench.mint(moment + 0.3, life=36_000, token=f"t{len(mints) + 1}")
+    return served, mints
+
+
+@SINCE
+@REFUSALS
+def test_thirteen_asks_under_refusals_cost_two_mints_at_most(
+    moments: tuple[float, ...], settling: float, since: float
+) -> None:
+    """Every token is refused: nobody is told of an error by us, and the source is not stormed."""
+    served, mints = ask_again(Bench(), moments, settling, since)
+
+    assert len(served) == len(moments)
+    assert 1 <= len(mints) <= 2
+
+
+@SINCE
+@REFUSALS
+def test_a_token_that_was_refused_is_replaced_within_the_patience_of_the_asker(
+    moments: tuple[float, ...], settling: float, since: float
+) -> None:
+    """The ask after the one that said so gets the next token: for an SDK that has just settled, too."""
+    served, mints = ask_again(Bench(), moments[:6], settling, since)
+
+    # An ask a quarter of an hour after the last one is no early one, but the next is.
+    seen = 18.4 if settling and not since else moments[since > 0]
+    assert mints[0] == pytest.approx(seen)
+    assert served[-1] == "t2"
+
+
+def test_clients_that_share_no_answer_force_no_mint() -> None:
+    """Claude Code before 2.1.207: five at the start, and each request asks anew."""
+    bench = Bench()
+    starts = (0, 0.1, 0.1, 0.2, 0.3)
+    moments = [*(each - 0.2 for each in starts[1:]), *range(15, 600, 5)]
+    _, mints = ask_again(bench, moments, 12.0, 0.2)
+
+    assert mints == []
+
+
 def test_g3_eight_sessions_under_one_401_and_a_status_line_cost_one_mint() -> None:
     """Whoever asks early, and how often; nobody is told of an error."""
     bench = Bench()

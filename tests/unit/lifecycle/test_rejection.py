@@ -56,6 +56,41 @@ def test_anything_else_is_not(
     assert not given.is_rejection(asker, token, ttl, now), why  # type: ignore[arg-type]
 
 
+def answered(*moments: float, token: str = "t1", inference: Inference | None = None) -> Inference:
+    """Return one that gave the token at each of these moments."""
+    inference = inference or Inference()
+    for moment in moments:
+        inference.gave(ASKER, token, 3600, moment)
+    return inference
+
+
+def refused_at(inference: Inference, now: float, token: str = "t1") -> bool:
+    return inference.is_rejection(ASKER, token, 300, now, settling=12)
+
+
+def test_an_sdk_settles_before_its_asks_mean_something() -> None:
+    """Twelve seconds after its first answer with this token, however often it asked since."""
+    inference = answered(1000, 1001, 1005)
+
+    assert not refused_at(inference, 1011.9)
+    assert refused_at(inference, 1012)
+    # The next token is another one to settle with.
+    inference = answered(1020, token="t2", inference=inference)
+    assert not refused_at(inference, 1031.9, "t2")
+    assert refused_at(inference, 1032, "t2")
+
+
+def test_an_sdk_with_several_clients_says_nothing_by_asking() -> None:
+    """Nobody who was refused asks again at once; who did once has clients that share no answer."""
+    inference = answered(1000, 1000.1)
+    assert not refused_at(inference, 1020)
+    # Nor of the next token.
+    inference = answered(1030, token="t2", inference=inference)
+    assert not refused_at(inference, 1060, "t2")
+    # A program that is run for all of them is not measured by that.
+    assert inference.is_rejection(ASKER, "t2", 300, 1060)
+
+
 def test_eight_sessions_under_one_401_force_one_mint() -> None:
     """Once per token, machine-wide."""
     inference = Inference()

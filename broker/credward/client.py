@@ -103,9 +103,16 @@ class Client:
         """Return the states of all credentials."""
         return self._read(self._ask("GET", "/v1/credentials"), wire.StatusList)
 
-    def refresh(self, credential: str, timeout: float = _REFRESH_TIMEOUT) -> wire.RefreshResult:
-        """Mint a token now."""
-        query = {"timeout": f"{timeout:.3f}"}
+    def refresh(
+        self,
+        credential: str,
+        timeout: float = _REFRESH_TIMEOUT,
+        *,
+        audience: str | None = None,
+        scopes: tuple[str, ...] = (),
+    ) -> wire.RefreshResult:
+        """Mint a token now, for another *audience* or other *scopes* if they are given."""
+        query = {"timeout": f"{timeout:.3f}", **_narrowed(audience, scopes)}
         answer = self._ask("POST", _path(credential) + "/refresh", query, timeout=timeout)
         return self._read(answer, wire.RefreshResult)
 
@@ -476,10 +483,7 @@ def _query(token_request: TokenRequest, variables: str | None) -> dict[str, str]
         query["min_remaining"] = f"{token_request.min_remaining:.3f}"
     if token_request.cache_ttl is not None:
         query["cache_ttl"] = f"{token_request.cache_ttl:.3f}"
-    if token_request.audience is not None:
-        query["audience"] = token_request.audience
-    if token_request.scopes:
-        query["scope"] = " ".join(token_request.scopes)
+    query |= _narrowed(token_request.audience, token_request.scopes)
     if token_request.client_flags:
         words = {each.word for each in token_request.client_flags}
         query["client_flags"] = ",".join(sorted(words))
@@ -488,6 +492,11 @@ def _query(token_request: TokenRequest, variables: str | None) -> dict[str, str]
     if token_request.other_than is not None:
         query["not"] = token_request.other_than
     return query
+
+
+def _narrowed(audience: str | None, scopes: tuple[str, ...]) -> dict[str, str]:
+    query = {} if audience is None else {"audience": audience}
+    return query | ({"scope": " ".join(scopes)} if scopes else {})
 
 
 def _encoded(query: Mapping[str, str]) -> str:

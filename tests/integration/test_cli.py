@@ -115,6 +115,18 @@ def test_a_fresh_one_is_minted_anew_and_status_tells(
     assert "fresh" in table
 
 
+def test_a_fresh_one_is_fresh_for_its_audience(
+    start_daemon: DaemonFactory, program: MintProgram
+) -> None:
+    """Each audience has a token of its own, and the one that is printed is the one that is minted."""
+    serve = '[credentials.gateway.serve]\naudiences = ["https://a"]\n'
+    daemon = start_daemon(program.block("gateway") + serve)
+    first = cli(daemon, "get", "--audience", "https://a", "gateway").stdout
+    fresh = cli(daemon, "get", "--fresh", "--audience", "https://a", "gateway").stdout
+
+    assert (first, fresh) == ("opaque-1\n", "opaque-2\n")
+
+
 def test_check_answers_for_scripts(start_daemon: DaemonFactory, program: MintProgram) -> None:
     """0 while all is well, 2 when refreshing fails, and no output."""
     daemon = start_daemon(program.block("gateway"))

@@ -182,6 +182,11 @@ def test_names_cannot_leave_their_place(directory, daemon):
             b"POST /v1/credentials/a/refresh?timeout=3.000",
             wire.RefreshResult(credential="a", token_id="b", issued_at=1),
         ),
+        (
+            lambda c: c.refresh("a", 3, audience="x", scopes=("y", "z")),
+            b"POST /v1/credentials/a/refresh?timeout=3.000&audience=x&scope=y%20z",
+            wire.RefreshResult(credential="a", token_id="b", issued_at=1),
+        ),
     ],
 )
 def test_reads_each_answer_as_what_it_is(directory, daemon, call, first_line, body):

@@ -127,7 +127,12 @@ def ask(
     try:
         if fresh:
             for name in token_request.credential.split(","):
-                client.refresh(name, max(_LEAST, end - clock.elapsed()))
+                client.refresh(
+                    name,
+                    max(_LEAST, end - clock.elapsed()),
+                    audience=token_request.audience,
+                    scopes=token_request.scopes,
+                )
         token_request = msgspec.structs.replace(
             token_request,
             timeout=max(_LEAST, end - clock.elapsed()),

@@ -26,6 +26,7 @@ from credward.doors.unix_api.inputs import (
     read_timeout,
     read_token_request,
     read_token_requests,
+    text,
 )
 from credward.doors.unix_api.manage_routes import MANAGE_ROUTES, ManageApi
 from credward.doors.unix_api.openapi import Call, Route, openapi_document
@@ -162,7 +163,12 @@ class _Api:
 
     async def refresh(self, http_request: HttpRequest, name: str, _: str) -> HttpResponse:
         seconds = read_timeout(http_request.query, _REFRESH_TIMEOUT)
-        token_request = TokenRequest(credential=check_name(name), format=NOTHING)
+        token_request = TokenRequest(
+            credential=check_name(name),
+            format=NOTHING,
+            audience=text(http_request.query, "audience"),
+            scopes=tuple((text(http_request.query, "scope") or "").split()),
+        )
         name, held = await self.services.issuer.refresh(
             http_request.peer, token_request, _deadline(seconds)
         )
@@ -298,7 +304,7 @@ ROUTES: tuple[Route, ...] = (
         "POST /v1/credentials/{name}/refresh",
         _Api.refresh,
         "Force a mint",
-        query=("timeout",),
+        query=("timeout", "audience", "scope"),
         answer=wire.RefreshResult,
     ),
     _route(

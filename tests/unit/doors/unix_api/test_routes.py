@@ -379,6 +379,18 @@ def test_a_refresh_waits_as_long_as_its_caller(run, query, seconds):
     assert opened == []
 
 
+def test_a_refresh_is_of_the_token_that_is_meant(run):
+    """A credential has one for each audience, and for each set of scopes."""
+    service = Service()
+    query = "?audience=https%3A%2F%2Fa&scope=b%20c"
+    status, _, _ = ask(run, service, f"/v1/credentials/a/refresh{query}", verb="POST")
+
+    assert status == 200
+    assert service.asked == [
+        TokenRequest(credential="a", format="-", audience="https://a", scopes=("b", "c"))
+    ]
+
+
 @pytest.mark.parametrize(
     ("body", "report"),
     [

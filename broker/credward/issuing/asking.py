@@ -40,8 +40,8 @@ NOTHING = "-"
 # awsCredentialExport.
 _BY_HOOKS = frozenset({"token", "headers", "json", "aws-export"})
 # Those that the AWS SDK in it asks for: from 2.1.207 on, Claude Code keeps the keys until shortly
-# before their end, and asks again if Amazon refused them. Other SDKs in it say nothing: for Vertex
-# AI it asks before each request, for Foundry not even after a refusal (observed, 2.1.197 to 2.1.332).
+# before their end, and asks again if Amazon refused them. Its other SDKs say nothing: that of
+# Google asks before each request, that of Azure not even after a refusal (2.1.197 to 2.1.332).
 _AT_ENDPOINTS = frozenset({"aws-container", "aws-imds"})
 _BY_SDKS = _AT_ENDPOINTS | {"aws-process"}
 _OF_AGENTS = _BY_HOOKS | _BY_SDKS
@@ -154,7 +154,7 @@ def asker(token_request: TokenRequest, caller: Caller) -> Hashable | None:
 
 
 def settling(token_request: TokenRequest) -> float:
-    """Return how long an asker has to be served one token before its asks mean something (seconds)."""
+    """Return for how many seconds after its first answer an asker's asks mean nothing."""
     return _SETTLING if token_request.format in _BY_SDKS else 0.0
 
 

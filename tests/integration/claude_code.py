@@ -21,6 +21,7 @@ from transcripts.programs import native_helper
 
 __all__ = [
     "OLDEST",
+    "QUIET",
     "VERSION",
     "ClaudeCode",
     "Conversation",
@@ -34,6 +35,14 @@ VERSION = "2.1.329"
 # The oldest that npm serves whose `-p` reads an apiKeyHelper of the user's settings.
 OLDEST = "0.2.125"
 _PACKAGE = "@anthropic-ai/claude-code"
+# It asks nobody but the services of a test.
+QUIET = {
+    "DISABLE_TELEMETRY": "1",
+    "DISABLE_AUTOUPDATER": "1",
+    "DISABLE_ERROR_REPORTING": "1",
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "IS_SANDBOX": "1",
+}
 
 
 def find_claude(version: str = VERSION) -> tuple[str, ...]:
@@ -95,9 +104,17 @@ def _npm(*words: str, seconds: float) -> subprocess.CompletedProcess[str] | None
 
 
 def install(
-    daemon: RunningDaemon, credential: str, folder: Path, ttl: int = 240, version: str = VERSION
+    daemon: RunningDaemon,
+    credential: str,
+    folder: Path,
+    ttl: int = 240,
+    version: str = VERSION,
+    words: tuple[str, ...] = (),
 ) -> ClaudeCode:
-    """Have `credward setup claude-code` tell a Claude Code of *credential*; *ttl* in seconds."""
+    """Have `credward setup claude-code` tell a Claude Code of *credential*; *ttl* in seconds.
+
+    *words*: more of its options.
+    """
     # Installed as users have it: helper and interpreter side by side.
     claude = find_claude(version)
     programs = folder / "bin"
@@ -116,6 +133,7 @@ def install(
             "--yes",
             "--ttl",
             str(ttl),
+            *words,
         ],
         env=environ,
         cwd=folder,
@@ -126,17 +144,10 @@ def install(
     )
     # Doctor, which follows, is right about a cache time that a test chose too long.
     assert done.returncode == 0 or "keeps a token" in done.stdout, done.stdout + done.stderr
-    quiet = {
-        "DISABLE_TELEMETRY": "1",
-        "DISABLE_AUTOUPDATER": "1",
-        "DISABLE_ERROR_REPORTING": "1",
-        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-        "IS_SANDBOX": "1",
-    }
     kept = ("HOME", "PATH", "LANG", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR")
     work = folder / "work"
     work.mkdir(exist_ok=True)
-    return ClaudeCode(claude, {**{name: environ[name] for name in kept}, **quiet}, work)
+    return ClaudeCode(claude, {**{name: environ[name] for name in kept}, **QUIET}, work)
 
 
 @dataclass(frozen=True, slots=True)

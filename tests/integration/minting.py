@@ -36,6 +36,11 @@ if read("aws", ""):
     print(json.dumps({{"Version": 1, "AccessKeyId": "AKIA%d" % count, "SecretAccessKey": "opaque-%d" % count,
                       "SessionToken": "session-%d" % count, "Expiration": time.strftime("%Y-%m-%dT%H:%M:%SZ", end)}}))
     sys.exit(0)
+if read("az", ""):
+    # As `az account get-access-token` does.
+    end = int(time.time() + float(read("lifetime", "3600")))
+    print(json.dumps({{"accessToken": "entra-%d" % count, "expires_on": end}}))
+    sys.exit(0)
 print(json.dumps({{"version": 1, "token": "opaque-%d" % count,
                   "expires_at": time.time() + float(read("lifetime", "3600"))}}))
 """
@@ -52,7 +57,7 @@ class MintProgram:
         self.path.chmod(0o700)
 
     def set(self, **words: object) -> None:
-        """Set delay, hold (as long as it is set), exit, raw, aws or lifetime; None takes it back."""
+        """Set delay, hold (as long as it is set), exit, raw, aws, az or lifetime; None takes it back."""
         for name, value in words.items():
             if value is None:
                 (self.folder / name).unlink(missing_ok=True)

@@ -376,10 +376,10 @@ def test_claude_code_signs_with_the_keys(
         claude = Claude(daemon, bedrock, tmp_path)
         claude = claude.by_profile() if way == "profile" else claude.exports(way)
         for turn in (1, 2):
-            bedrock.asked.clear()
+            bedrock.seen.clear()
             result, _ = claude.ask()
             assert result["is_error"] is False, result
-            assert set(bedrock.asked) == {f"AKIA{turn}"}
+            assert {each.token for each in bedrock.seen} == {f"AKIA{turn}"}
             assert set(bedrock.sessions) <= {"session-1", "session-2"}
             assert daemon.request("POST", "/v1/credentials/given/refresh").status == 200
 
@@ -395,11 +395,11 @@ def test_g11_a_session_that_ended_early_is_replaced(
     """Claude Code runs the export again, which says that Amazon refused the keys: one more mint."""
     with Bedrock() as bedrock:
         daemon = start_daemon(keys(program))
-        bedrock.refused.add("AKIA1")
+        bedrock.refuse = lambda key: key == "AKIA1"
         result, _ = Claude(daemon, bedrock, tmp_path).exports("aws-export").ask()
 
     assert result["is_error"] is False, result
-    assert bedrock.asked[-1] == "AKIA2"
+    assert bedrock.seen[-1].token == "AKIA2"
     assert program.mints == 2
 
 

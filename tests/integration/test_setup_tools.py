@@ -14,7 +14,7 @@ import pytest
 
 from fakes.messages_api import MessagesApi
 from fakes.ports import kept_port
-from integration.claude_code import ClaudeCode, find_claude
+from integration.claude_code import QUIET, ClaudeCode, find_claude
 from integration.command_line import cli
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.endpoints import block
@@ -25,13 +25,6 @@ SERVE = '[credentials.given.serve]\naudiences = ["https://vault.azure.net"]\n'
 AZ = """#!/bin/sh
 echo "{\\"accessToken\\": \\"entra-token\\", \\"expires_on\\": $(($(date +%s) + 7200))}"
 """
-QUIET = {
-    "DISABLE_TELEMETRY": "1",
-    "DISABLE_AUTOUPDATER": "1",
-    "DISABLE_ERROR_REPORTING": "1",
-    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-    "IS_SANDBOX": "1",
-}
 GOOGLE = """
 import google.auth, google.auth.transport.requests
 found, project = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])

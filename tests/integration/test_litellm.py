@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from fakes.bedrock import Bedrock
+from fakes.google_server import Google, serving
 from fakes.messages_api import MessagesApi
-from integration.claude_code import install
+from integration.claude_code import VERSION, install
+from integration.client_rows import row
 from integration.daemon import DaemonFactory
-from integration.litellm_proxy import CUSTOM_AUTH, litellm_proxy
+from integration.litellm_proxy import CUSTOM_AUTH, litellm_proxy, pass_through, version
 from integration.minting import MintProgram
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -46,6 +49,52 @@ def test_a_static_key(start_daemon: DaemonFactory, tmp_path: Path) -> None:
 
         assert result["is_error"] is False, result
         assert {seen.token for seen in api.seen} == {"sk-of-the-proxy"}
+
+
+VERTEX = ("--pass-through", "vertex", "--project", "project", "--region", "global")
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("/v1/messages", ()),
+        ("pass-through to Bedrock", ("--pass-through", "bedrock", "--region", "us-east-1")),
+        ("pass-through to Vertex AI", VERTEX),
+    ],
+    ids=["messages", "bedrock", "vertex"],
+)
+def test_a_rotation(
+    start_daemon: DaemonFactory, tmp_path: Path, what: str, words: tuple[str, ...]
+) -> None:
+    """The proxy has keys of its own for what is behind it; one conversation shows it two tokens."""
+    program, folder = MintProgram(tmp_path / "upstream"), tmp_path / "proxy"
+    general = custom_auth(folder, accepted="opaque-1 opaque-2 opaque-3", status=401)
+    with (
+        MessagesApi() as api,
+        Bedrock() as bedrock,
+        serving(Google()) as google,
+        pass_through(tmp_path, api, bedrock, google) as environment,
+        litellm_proxy(folder, api.url, environment, **general) as url,
+    ):
+        daemon = start_daemon(program.block("gateway", base_url=f'"{url}"', lifetime=86400))
+        claude = install(daemon, "gateway", tmp_path, ttl=1, words=words)
+        conversation = claude.converse()
+        try:
+            results = [conversation.turn("begin")]
+            before = program.mints
+            assert daemon.request("POST", "/v1/credentials/gateway/refresh").status == 200
+            while asked(folder)[-1] != f"opaque-{before + 1}":
+                results.append(conversation.turn("go on"))
+        finally:
+            conversation.end()
+        service = bedrock if "Bedrock" in what else api
+
+        assert [each["is_error"] for each in results] == [False] * len(results)
+        assert asked(folder) == [f"opaque-{before}", f"opaque-{before + 1}"]
+        assert {each.status for each in service.seen} == {200}
+        assert not any(each.token.startswith("opaque-") for each in service.seen)
+    said = f"a rotation: no error, with LiteLLM {version()}"
+    row("Claude Code", VERSION, "helper", f"LiteLLM, {what}", said)
 
 
 @pytest.mark.parametrize(("status", "heals"), [(401, True), (0, False), (500, False), (400, False)])

@@ -165,6 +165,8 @@ def test_where_a_refusal_is_not_told_nothing_is_minted(
 ) -> None:
     """It does not ask again, or asks no other way than for any request: if that changes, see `MODES`."""
     world.restart()
+    # A file is written anew at a start.
+    world.rotate(mode)
     with world.set_up(mode):
         assert world.claude.ask()["is_error"] is False
         minted = world.mints(mode)

@@ -93,8 +93,7 @@ def test_a_rotation(
         assert asked(folder) == [f"opaque-{before}", f"opaque-{before + 1}"]
         assert {each.status for each in service.seen} == {200}
         assert not any(each.token.startswith("opaque-") for each in service.seen)
-    said = f"a rotation: no error, with LiteLLM {version()}"
-    row("Claude Code", VERSION, "helper", f"LiteLLM, {what}", said)
+    row("Claude Code", f"{VERSION}, LiteLLM {version()}", "helper", f"LiteLLM, {what}", "works")
 
 
 @pytest.mark.parametrize(("status", "heals"), [(401, True), (0, False), (500, False), (400, False)])

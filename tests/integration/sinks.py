@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from integration.daemon import RunningDaemon
+from waiting import until
 
 __all__ = ["audited", "block", "own_folder", "sink"]
 
@@ -24,9 +25,18 @@ def block(credential: str, path: Path, format: str = "token", **words: object) -
 
 
 def sink(daemon: RunningDaemon, path: Path) -> dict[str, Any]:
-    """Return the state of the sink at *path*, as `credward status --json` shows it."""
-    listed = daemon.request("GET", "/v1/credentials").json()["sinks"]
-    return next(each for each in listed if each["path"] == str(path))
+    """Return the state of the sink at *path*, as `credward status --json` shows it.
+
+    A daemon follows its configuration after it has said that it is ready.
+    """
+
+    def look() -> dict[str, Any] | None:
+        listed = daemon.request("GET", "/v1/credentials").json()["sinks"]
+        return next((each for each in listed if each["path"] == str(path)), None)
+
+    found = until(look)
+    assert found is not None
+    return found
 
 
 def audited(daemon: RunningDaemon) -> list[tuple[str, str]]:

@@ -415,6 +415,7 @@ def refused_operations(daemon: RunningDaemon) -> set[tuple[str, str]]:
             "/v1/secrets/{name}": {"value": "x"},
             "/v1/logins/{id}/answer": {"field": "x", "value": "x"},
             "/v1/lock": {"passphrase": PASSPHRASE},
+            "/v1/sessions": {"endpoints": [{"credential": "one", "door": "gce"}]},
         }.get(path, {})
         # The one body that is no JSON: what a helper hands over about its folder.
         asked = path == "/v1/credentials/{name}/{format}"

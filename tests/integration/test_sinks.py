@@ -352,7 +352,7 @@ def test_a_good_token_stays_while_the_source_is_down_and_an_ended_one_goes(
     assert text(path)
     assert stale["failure"]["message"]
     until(lambda: sink(daemon, path)["state"] == "empty")
-    assert not path.exists()
+    until(lambda: not path.exists())
     program.set(exit=None)
     until(lambda: text(path))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Protocol, get_args
+from typing import Protocol
 
 import msgspec
 
@@ -16,18 +16,17 @@ from credward import wire
 from credward.administering.endpoint_views import EndpointView
 from credward.callers.caller import Ancestor, Caller
 from credward.callers.peer import Peer
-from credward.config import DoorKind, EndpointConfig
+from credward.config import EndpointConfig
 from credward.config.endpoints import unfit
-from credward.config.model import WITH_SECRET
 from credward.errors import BrokerError, Kind
 from credward.issuing.asking import NOTHING
 from credward.issuing.gate import Gate, settled
 from credward.issuing.recording import Recorder
+from credward.settings.doors import DOORS, WITH_SECRET
 from credward.tokens import TokenRequest
 
 __all__ = ["SessionKeeper", "SessionOwner", "SessionService", "SessionView"]
 
-_DOORS: tuple[DoorKind, ...] = get_args(DoorKind)
 # Of one session: more than there are doors. Of one user: each takes two sockets.
 _MOST = 8
 _MOST_OF_USER = 128
@@ -116,10 +115,10 @@ class SessionService:
         await self._keeper().end(session_id)
 
     async def _wanted(self, peer: Peer, asked: wire.SessionEndpoint) -> EndpointConfig:
-        door = next((each for each in _DOORS if each == asked.door), None)
+        door = next((each for each in DOORS if each == asked.door), None)
         if door is None:
             raise BrokerError(
-                Kind.BAD_REQUEST, f'no door "{asked.door[:32]}": it is one of {", ".join(_DOORS)}'
+                Kind.BAD_REQUEST, f'no door "{asked.door[:32]}": it is one of {", ".join(DOORS)}'
             )
         token_request = TokenRequest(credential=asked.credential, format=NOTHING)
         authorized = await settled(self._gate.authorize("Issue", peer, token_request))

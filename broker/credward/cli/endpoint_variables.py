@@ -7,10 +7,8 @@ AWS SDKs and Tools Reference Guide; google-auth, "compute_engine"; azure-identit
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from credward.config import DoorKind
+from credward.settings.doors import DoorKind
 
 __all__ = ["SECRETS", "variables_of"]
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from typing import get_args
 
 import click
 
 from credward.cli.endpoint_variables import SECRETS, variables_of
 from credward.cli.output import plain, print_json, print_table, say
-from credward.config import DoorKind
+from credward.settings.doors import DOORS
 from credward.wire import EndpointList, EndpointStatus
 
 __all__ = ["show_endpoints"]
 
 _HEADER = ("DOOR", "PORT", "CREDENTIALS", "STATE", "PROCESS")
 _NONE = "no endpoint is configured: write [[endpoints]] (credward config edit)"
-_DOORS: tuple[DoorKind, ...] = get_args(DoorKind)
 
 
 def show_endpoints(listed: EndpointList, *, as_json: bool) -> None:
@@ -54,7 +52,7 @@ def _variables(endpoint: EndpointStatus) -> Iterator[str]:
 
     None for a door of a newer daemon, and for that of a process, which has them already.
     """
-    door = next((each for each in _DOORS if each == endpoint.door), None)
+    door = next((each for each in DOORS if each == endpoint.door), None)
     if door is None or endpoint.port is None or endpoint.pid is not None:
         return
     file = endpoint.token_file or ""

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from credward.config.layers import Complaints, Layer
-from credward.config.model import CredentialConfig, DoorKind, EndpointConfig
+from credward.config.model import CredentialConfig, EndpointConfig
 from credward.config.sections import EndpointSection
 from credward.config.words import listed_sections
 from credward.guess import guess
+from credward.settings.doors import DoorKind
 
 __all__ = ["read_endpoints", "unfit"]
 

@@ -8,15 +8,14 @@ from typing import Literal
 
 import msgspec
 
+from credward.settings.doors import DoorKind
 from credward.settings.meaning import Meaning, meaning_of
 from credward.settings.network import NetworkSettings
 
 __all__ = [
-    "WITH_SECRET",
     "AuditConfig",
     "Config",
     "CredentialConfig",
-    "DoorKind",
     "EndpointConfig",
     "ListenConfig",
     "NotifyConfig",
@@ -27,13 +26,7 @@ __all__ = [
 ]
 
 
-# The words of the configuration, and of `credward run --with NAME=DOOR`.
-DoorKind = Literal["aws-container", "aws-imds", "gce", "azure-app-service", "azure-imds", "http"]
-
 SinkFormat = Literal["token", "env", "json", "aws-credentials", "anthropic-profile"]
-
-# Those whose protocol has a place for a secret.
-WITH_SECRET: frozenset[DoorKind] = frozenset({"aws-container", "azure-app-service", "http"})
 
 
 class CredentialConfig(msgspec.Struct, frozen=True, kw_only=True):

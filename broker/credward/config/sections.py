@@ -9,8 +9,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from credward.config.model import DoorKind, SinkFormat
+from credward.config.model import SinkFormat
 from credward.settings.checks import check_program
+from credward.settings.doors import DoorKind
 
 __all__ = [
     "AuditSection",

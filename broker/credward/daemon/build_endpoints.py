@@ -13,8 +13,7 @@ import msgspec
 from credward.administering.endpoint_views import EndpointView
 from credward.callers.identify import LoopbackPeers
 from credward.clock import Clock
-from credward.config import Config, DoorKind, EndpointConfig
-from credward.config.model import WITH_SECRET
+from credward.config import Config, EndpointConfig
 from credward.daemon.endpoints import Endpoints
 from credward.daemon.sessions import Sessions
 from credward.doors.aws_container import AwsContainer
@@ -27,6 +26,7 @@ from credward.doors.gce import Gce
 from credward.doors.http_api import HttpApi
 from credward.http.messages import Handler
 from credward.issuing.issuer import Issuer
+from credward.settings.doors import WITH_SECRET, DoorKind
 from credward.store.door_secrets import load_or_make_secret, secret_file
 from credward.store.session_files import SessionFiles
 from credward.tokens import Secret

@@ -21,11 +21,11 @@ import msgspec
 from credward.administering.endpoint_views import EndpointView
 from credward.administering.session_service import SessionOwner, SessionView
 from credward.config import EndpointConfig
-from credward.config.model import WITH_SECRET
 from credward.daemon.held_endpoint import RETRY, HeldEndpoint
 from credward.doors.endpoint import OpenedEndpoint
 from credward.errors import BrokerError, Kind
 from credward.processes import ProcessId, boot_id, hold
+from credward.settings.doors import WITH_SECRET
 from credward.store.door_secrets import load_or_make_secret
 from credward.store.session_files import EndpointRecord, SessionFiles, SessionRecord
 

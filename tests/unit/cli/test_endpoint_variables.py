@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from credward.cli.endpoint_variables import variables_of
-from credward.config import DoorKind
+from credward.settings.doors import DoorKind
 
 FILE, SECRET = "/var/lib/credward/t.token", "sesame"
 

@@ -9,12 +9,13 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from credward.callers.caller import Caller
-from credward.config import CredentialConfig, DoorKind, EndpointConfig
+from credward.config import CredentialConfig, EndpointConfig
 from credward.doors.claims import ClientClaims
 from credward.doors.endpoint import Asking, EndpointProtocol
 from credward.errors import BrokerError
 from credward.http.messages import HttpRequest, HttpResponse
 from credward.lifecycle.vocabulary import Plan
+from credward.settings.doors import DoorKind
 from credward.settings.meaning import meaning_of
 from unit.administering.services import PERSON, Services
 

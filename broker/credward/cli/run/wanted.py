@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
 import msgspec
@@ -18,18 +18,12 @@ from credward.cli.names import complete_credentials
 from credward.cli.run.rivals import rivals_of
 from credward.errors import BrokerError, Kind
 from credward.guess import guess
+from credward.settings.doors import DOORS, DoorKind
 
-if TYPE_CHECKING:
-    # The package reads configurations, which takes as long as the rest of this command.
-    from credward.config import DoorKind
-
-__all__ = ["DOORS", "ENV", "Wanted", "check_clashes", "complete_wanted", "read_wanted"]
+__all__ = ["ENV", "WORDS", "Wanted", "check_clashes", "complete_wanted", "read_wanted"]
 
 ENV: Literal["env"] = "env"
-DOORS: tuple[DoorKind | Literal["env"], ...] = (
-    *("aws-container", "aws-imds", "gce", "azure-app-service", "azure-imds", "http"),
-    ENV,
-)
+WORDS: tuple[DoorKind | Literal["env"], ...] = (*DOORS, ENV)
 # The door that the SDKs of a provider's cloud know, for a name alone.
 _USUAL: dict[str, DoorKind] = {
     "aws": "aws-container",
@@ -65,11 +59,11 @@ def read_wanted(words: Sequence[str], provider_of: Callable[[str], str]) -> list
                 raise BrokerError(
                     Kind.BAD_REQUEST,
                     f'"{name}" ({provider}) has no usual door: write --with {name}=DOOR, with one '
-                    f"of {', '.join(DOORS)}",
+                    f"of {', '.join(WORDS)}",
                 )
-        known = next((each for each in DOORS if each == door), None)
+        known = next((each for each in WORDS if each == door), None)
         if known is None:
-            near = guess(door, DOORS, listed=True)
+            near = guess(door, WORDS, listed=True)
             raise BrokerError(Kind.BAD_REQUEST, f'no door "{door[:32]}"{near}')
         found.append(Wanted(credential=name, door=known))
     # The variables of a token are known when it is there.
@@ -104,5 +98,5 @@ def complete_wanted(
     """Return names of credentials, and after `NAME=` the doors."""
     name, equals, door = incomplete.partition("=")
     if equals:
-        return [CompletionItem(f"{name}={each}") for each in DOORS if each.startswith(door)]
+        return [CompletionItem(f"{name}={each}") for each in WORDS if each.startswith(door)]
     return [CompletionItem(each) for each in complete_credentials(ctx, param, incomplete)]

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from credward.cli.endpoint_variables import SECRETS, variables_of
 from credward.cli.output import say
 from credward.cli.start import paths
-from credward.config import Config, CredentialConfig, DoorKind, EndpointConfig
+from credward.config import Config, CredentialConfig, EndpointConfig
 from credward.errors import BrokerError, Kind
+from credward.settings.doors import DoorKind
 from credward.store.door_secrets import secret_file
 
 __all__ = ["endpoint_for", "find_endpoint", "leading_to"]

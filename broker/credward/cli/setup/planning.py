@@ -25,9 +25,10 @@ from credward.cli.setup.ways.choosing import way_to
 from credward.cli.setup.ways.way import Asked, PassThrough, Way
 from credward.cli.start import paths, reach
 from credward.client import Client
-from credward.config import CredentialConfig, DoorKind, environment, load_config
+from credward.config import CredentialConfig, environment, load_config
 from credward.errors import BrokerError, Kind
 from credward.issuing.asking import DEFAULT_NAME, find_credential
+from credward.settings.doors import DoorKind
 
 __all__ = [
     "LEVELS",

@@ -8,9 +8,9 @@ from typing import get_args
 import click
 import pytest
 
-from credward.cli.run.wanted import DOORS, Wanted, check_clashes, complete_wanted, read_wanted
-from credward.config import DoorKind
+from credward.cli.run.wanted import WORDS, Wanted, check_clashes, complete_wanted, read_wanted
 from credward.errors import BrokerError, Kind
+from credward.settings.doors import DoorKind
 
 PROVIDERS = {"bedrock": "aws", "vertex": "gcp", "foundry": "entra", "gateway": "oauth"}
 
@@ -30,8 +30,8 @@ def test_a_name_alone_takes_the_usual_door_of_its_cloud() -> None:
 
 def test_every_door_of_the_configuration_and_env_can_be_named() -> None:
     """Of each credential; the daemon says what fits."""
-    assert DOORS == (*get_args(DoorKind), "env")
-    for door in DOORS:
+    assert WORDS == (*get_args(DoorKind), "env")
+    for door in WORDS:
         assert read(f"any={door}") == [f"any={door}"]
 
 

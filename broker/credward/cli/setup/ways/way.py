@@ -10,8 +10,9 @@ import msgspec
 
 from credward.cli.setup.file_plan import Wish
 from credward.cli.setup.record import Owner
-from credward.config import Config, CredentialConfig, DoorKind
+from credward.config import Config, CredentialConfig
 from credward.errors import BrokerError, Kind
+from credward.settings.doors import DoorKind
 
 __all__ = ["Asked", "PassThrough", "Way", "needed"]
 

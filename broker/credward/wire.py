@@ -582,8 +582,9 @@ class GrantStatus(msgspec.Struct, frozen=True, kw_only=True):
 class EndpointStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One endpoint on loopback; *port* None: it is not open, and *failure* says why.
 
-    *token_file*: the path of the file with what its clients must show, None if nothing. *pid*: the
-    process whose endpoint it is and with which it ends, None: it is of the configuration.
+    *token_file*: the path of the file with what its clients must show, None if nothing. *region*:
+    that of its usual credential, which SDKs do not ask there. *pid*: the process whose endpoint it
+    is and with which it ends, None: it is of the configuration.
     """
 
     name: str
@@ -592,6 +593,7 @@ class EndpointStatus(msgspec.Struct, frozen=True, kw_only=True):
     port: int | None = None
     token_file: str | None = None
     failure: Failure | None = None
+    region: str | None = None
     pid: int | None = None
 
 

@@ -129,13 +129,17 @@ def test_without_a_terminal_the_line_to_type_is_printed(
     done = run(daemon, "--with", "sso=gce", "--for", "8h", "--", "echo", "started")
     assert (done.returncode, done.stdout) == (67, "")
     assert done.stderr == (
-        'credward: the login of "sso" is needed now: run credward login sso, then run this again\n'
+        'credward: the login of "sso" is needed now: run credward login sso, then run this again, '
+        "or add --anyway\n"
     )
     upstream.extra["refresh_expires_in"] = HOUR
     log_in(daemon, browser)
     done = run(daemon, "--with", "sso=gce", "--for", "8h", "--", "echo", "started")
     assert (done.returncode, done.stdout) == (67, "")
-    assert "before 8h00m are over: run credward login sso, then run this again" in done.stderr
+    assert (
+        "before 8h00m are over: run credward login sso, then run this again, or add --anyway"
+        in done.stderr
+    )
     anyway = run(daemon, "--with", "sso=gce", "--for", "8h", "--anyway", "--", "echo", "started")
     assert (anyway.returncode, anyway.stdout) == (0, "started\n")
     assert 'note: the login of "sso"' in anyway.stderr
@@ -232,3 +236,16 @@ def test_what_is_no_time_is_refused(daemon: RunningDaemon, time: str) -> None:
 
     assert done.returncode == 64
     assert "write a time such as 8h, 90m or 1d12h" in done.stderr
+
+
+def test_a_credential_that_needs_mending_starts_nothing(start_daemon: DaemonFactory) -> None:
+    """It would get no token at night either."""
+    broken = '[credentials.broken]\nprovider = "static"\nsecret = { file = "/nonexistent" }\n'
+    daemon = start_daemon(broken)
+    assert daemon.get("broken").status >= 400
+    told = cli(daemon, "status", "--for", "8h")
+    assert (told.returncode, "fails" in told.stdout) == (1, True), told.stdout
+    done = cli(daemon, "run", "--for", "8h", "--", "true")
+    assert done.returncode == 78
+    assert "cannot be read from /nonexistent" in done.stderr
+    assert cli(daemon, "run", "--for", "8h", "--anyway", "--", "true").returncode == 0

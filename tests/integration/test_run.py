@@ -207,6 +207,19 @@ def test_env_is_the_token_itself(
     assert files(daemon) == []
 
 
+def test_the_region_of_aws_comes_with_its_keys(start_daemon: DaemonFactory) -> None:
+    """An SDK needs one; what the caller has chosen counts more."""
+    cloud = '[credentials.cloud]\nprovider = "aws"\nprofile = "x"\nregion = "eu-central-1"\n'
+    daemon = start_daemon(cloud)
+    lines = "echo ${AWS_REGION-none} ${AWS_DEFAULT_REGION-none}"
+    told = {
+        region: run(daemon, "--with", "cloud", "--", "sh", "-c", lines, **chosen).stdout
+        for region, chosen in (("its own", {}), ("chosen", {"AWS_REGION": "us-east-1"}))
+    }
+
+    assert told == {"its own": b"eu-central-1 eu-central-1\n", "chosen": b"us-east-1 none\n"}
+
+
 def test_a_run_in_a_run(daemon: RunningDaemon) -> None:
     """It grants nothing, so nothing is against it; each has doors of its own."""
     inner = [*command("run", "--with", "given=azure-imds", "--"), "env"]

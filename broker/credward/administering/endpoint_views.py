@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from credward import wire
-from credward.config import EndpointConfig
+from credward.config import CredentialConfig, EndpointConfig
 from credward.errors import Failure
 
 __all__ = ["EndpointView"]
@@ -26,8 +27,9 @@ class EndpointView(msgspec.Struct, frozen=True, kw_only=True):
     failure: Failure | None
     pid: int | None = None
 
-    def on_the_wire(self) -> wire.EndpointStatus:
-        """Return what clients may see."""
+    def on_the_wire(self, credentials: Mapping[str, CredentialConfig]) -> wire.EndpointStatus:
+        """Return what clients may see; *credentials* are those of the configuration."""
+        usual = credentials.get(self.endpoint.credentials[0])
         return wire.EndpointStatus(
             name=self.endpoint.name,
             door=self.endpoint.door,
@@ -36,4 +38,5 @@ class EndpointView(msgspec.Struct, frozen=True, kw_only=True):
             token_file=None if self.secret_file is None else str(self.secret_file),
             failure=None if self.failure is None else wire.Failure.of(self.failure),
             pid=self.pid,
+            region=None if usual is None else usual.meaning.region,
         )

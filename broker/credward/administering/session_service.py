@@ -102,8 +102,9 @@ class SessionService:
         owner = _owner(peer.identify())
         self._check_number(owner.uid, len(endpoints))
         session = await self._keeper().begin(owner, endpoints)
+        known = self._gate.config.credentials
         return wire.Session(
-            id=session.id, endpoints=[each.on_the_wire() for each in session.endpoints]
+            id=session.id, endpoints=[each.on_the_wire(known) for each in session.endpoints]
         )
 
     async def end(self, peer: Peer, session_id: str) -> None:

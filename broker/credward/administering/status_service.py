@@ -177,7 +177,10 @@ class StatusService:
     def endpoints(self, peer: Peer) -> wire.EndpointList:
         """Return the endpoints on loopback; where their secrets are, but no secret."""
         self._gate.require("Inspect", peer)
-        return wire.EndpointList(endpoints=[each.on_the_wire() for each in self._facts.endpoints()])
+        known = self._gate.config.credentials
+        return wire.EndpointList(
+            endpoints=[each.on_the_wire(known) for each in self._facts.endpoints()]
+        )
 
     def health(self) -> wire.Health:
         """Answer as long as the process lives (liveness)."""

@@ -58,7 +58,7 @@ def _variables(endpoint: EndpointStatus) -> Iterator[str]:
     file = endpoint.token_file or ""
     yield ""
     yield f"# {endpoint.name}"
-    found = variables_of(door, endpoint.port, file, str)
+    found = variables_of(door, endpoint.port, file, str, region=endpoint.region)
     for name, value in found.items():
         said = f'"$(cat {shlex.quote(file)})"' if name in SECRETS else shlex.quote(value)
         yield f"export {name}={said}"

@@ -16,9 +16,9 @@ from credward.wire import CredentialStatus, GrantStatus, StatusList
 
 __all__ = ["Forecast", "Lasting", "Login", "Verdict", "forecast", "worst"]
 
-Verdict = Literal["lasts", "unknown", "ends"]
+Verdict = Literal["lasts", "unknown", "ends", "fails"]
 
-_ORDER: Sequence[Verdict] = ("lasts", "unknown", "ends")
+_ORDER: Sequence[Verdict] = ("lasts", "unknown", "ends", "fails")
 
 
 class Login(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,11 +45,15 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Lasting(msgspec.Struct, frozen=True, kw_only=True):
-    """A credential, and the logins that it depends on; none: it needs none, so it lasts."""
+    """A credential, and the logins that it depends on; none: it needs none, so it lasts.
+
+    *failure*: why it gets no token now though no login is missing, "" if nothing is wrong.
+    """
 
     name: str
     verdict: Verdict
     logins: list[Login]
+    failure: str = ""
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +68,11 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
         """Return the logins with one of these verdicts, each once."""
         found = (login for each in self.credentials for login in each.logins)
         return list({each.line: each for each in found if each.verdict in verdicts}.values())
+
+    @property
+    def failures(self) -> list[str]:
+        """Why credentials get no token now, though no login is missing."""
+        return list(dict.fromkeys(each.failure for each in self.credentials if each.failure))
 
 
 def forecast(listed: StatusList, names: Collection[str], seconds: float) -> Forecast:
@@ -101,7 +110,17 @@ def _lasting(
         for each in status.kept_by
     ]
     verdict = worst(each.verdict for each in logins)
-    return Lasting(name=status.name, verdict=verdict, logins=logins)
+    failure = "" if verdict == "ends" else _failing(status)
+    verdict = "fails" if failure else verdict
+    return Lasting(name=status.name, verdict=verdict, logins=logins, failure=failure)
+
+
+def _failing(status: CredentialStatus) -> str:
+    """Return what somebody must mend before there is a token, "" if nothing."""
+    failure = status.failure
+    if failure is None or failure.recovery == "retry":
+        return ""
+    return failure.message
 
 
 def _login(grant: GrantStatus, now: float, seconds: float) -> Login:

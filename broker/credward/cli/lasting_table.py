@@ -17,8 +17,8 @@ from credward.wire import StatusList
 __all__ = ["show_forecast"]
 
 # As `credward status --check`.
-_EXIT_CODES: Mapping[Verdict, int] = {"lasts": 0, "ends": 1, "unknown": 2}
-_COLOURS = {"lasts": "green", "unknown": "yellow", "ends": "red"}
+_EXIT_CODES: Mapping[Verdict, int] = {"lasts": 0, "ends": 1, "fails": 1, "unknown": 2}
+_COLOURS = {"lasts": "green", "unknown": "yellow", "ends": "red", "fails": "red"}
 
 
 def show_forecast(listed: StatusList, seconds: float, *, as_json: bool) -> int:
@@ -36,7 +36,7 @@ def _draw(found: Forecast) -> None:
     rows = [row for each in found.credentials for row in _rows(each, found.now)]
     print_table(("NAME", f"FOR {span}", "LOGIN", "ENDS"), rows, colour_of=_COLOURS)
     lines = [f"{each.line}: run credward login {each.credential}" for each in found.logins("ends")]
-    lines += [each.line for each in found.logins("unknown")]
+    lines += [*found.failures, *(each.line for each in found.logins("unknown"))]
     if lines:
         click.echo()
     for line in lines:
@@ -47,6 +47,8 @@ def _rows(lasting: Lasting, now: float) -> list[tuple[str, str, str, str]]:
     rows: list[tuple[str, str, str, str]] = [
         (lasting.name, login.verdict, _whose(login), _end(login, now)) for login in lasting.logins
     ]
+    if lasting.failure:
+        return [(lasting.name, lasting.verdict, "-", "-")]
     return rows or [(lasting.name, lasting.verdict, "needs none", "-")]
 
 

@@ -34,3 +34,9 @@ def test_google_needs_both() -> None:
 def test_one_of_several_is_named_in_the_path() -> None:
     found = variables("aws-container", "other")
     assert found["AWS_CONTAINER_CREDENTIALS_FULL_URI"] == "http://127.0.0.1:9911/other"
+
+
+@pytest.mark.parametrize("door", get_args(DoorKind))
+def test_a_region_is_for_aws(door: DoorKind) -> None:
+    found = variables_of(door, 9911, FILE, lambda: SECRET, region="eu-central-1")
+    assert ("AWS_REGION" in found) == door.startswith("aws-")

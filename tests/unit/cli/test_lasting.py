@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from credward.cli.lasting import forecast, worst
-from credward.wire import CredentialStatus, GrantStatus, StatusList
+from credward.wire import CredentialStatus, Failure, GrantStatus, StatusList
 
 NOW, HOUR = 1_800_000_000.0, 3600.0
 UNKNOWN = 'how long the login of "gateway" lasts is unknown: '
@@ -96,3 +96,22 @@ def test_the_worst_counts() -> None:
     assert worst(iter(())) == "lasts"
     assert worst(iter(("lasts", "unknown"))) == "unknown"
     assert worst(iter(("ends", "unknown"))) == "ends"
+
+
+def test_who_gets_no_token_now_does_not_last() -> None:
+    """Nobody is there to mend it later; what mends itself is left to do so."""
+    told = {}
+    for recovery in ("fix-configuration", "retry"):
+        failure = Failure(kind="fix-configuration", message="correct it", recovery=recovery)
+        found = listed(grant(), logins=[], failure=failure)
+        told[recovery] = forecast(found, ["gateway"], HOUR)
+    assert told["fix-configuration"].verdict == "fails"
+    assert told["fix-configuration"].failures == ["correct it"]
+    assert (told["retry"].verdict, told["retry"].failures) == ("lasts", [])
+
+
+def test_a_login_that_is_missing_is_the_reason() -> None:
+    """The failure of its credential says the same."""
+    failure = Failure(kind="login-required", message="log in", recovery="reauthorize")
+    told = forecast(listed(grant(state="needs-login"), failure=failure), ["gateway"], HOUR)
+    assert (told.verdict, told.failures) == ("ends", [])

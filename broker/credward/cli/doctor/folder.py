@@ -41,7 +41,12 @@ def check_settings_here(known: Known) -> Iterator[Finding]:
     if denial is not None:
         known.folder_refused = True
         yield fail("folder", f'"{credential.name}" {denial}', Kind.DENIED)
-    elif not credential.base_urls and (followed := _deciding(folder)):
+    elif (
+        not credential.base_urls
+        # AWS keys sign requests, and are sent nowhere.
+        and credential.meaning.kind != "aws"
+        and (followed := _deciding(folder))
+    ):
         text = (
             f'"{credential.name}" is bound to no host, so {shown(followed)} may have its token '
             "sent anywhere: give it a base_url in the configuration"

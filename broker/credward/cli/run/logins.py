@@ -31,15 +31,19 @@ def make_last(client: Client, names: Collection[str], seconds: float, *, anyway:
             say(f"credward: {each.line}: log in now")
             _log_in(each.credential)
         ending = forecast(client.statuses(), names, seconds).logins("ends")
-        remedy = "run it for a shorter time, or add --anyway"
+        remedy = "run it for a shorter time"
     else:
         commands = [f"credward login {each.credential}" for each in ending]
         remedy = f"run {' and '.join(commands)}, then run this again"
+    if not anyway and found.failures:
+        raise BrokerError(Kind.FIX_CONFIGURATION, found.failures[0])
+    for failure in found.failures:
+        say(f"credward: note: {failure}")
     if not ending:
         return
     text = ", ".join(each.line for each in ending)
     if not anyway:
-        raise BrokerError(Kind.LOGIN_REQUIRED, f"{text}: {remedy}")
+        raise BrokerError(Kind.LOGIN_REQUIRED, f"{text}: {remedy}, or add --anyway")
     say(f"credward: note: {text}")
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from credward import wire
-from credward.cli.endpoint_variables import variables_of
+from credward.cli.endpoint_variables import REGIONS, variables_of
 from credward.cli.output import say
 from credward.cli.run.rivals import files_before, rivals_of
 from credward.cli.run.wanted import ENV, Wanted, check_clashes
@@ -41,7 +41,7 @@ def surroundings(
     *seconds*: how long a token in a variable must last. Says what is not passed on.
     """
     tokens = [(each, _token(each, seconds, anyway=anyway)) for each in wanted if each.door == ENV]
-    found = [*tokens, *_doors(client, [each for each in wanted if each.door != ENV])]
+    found = [*tokens, *_doors(client, [each for each in wanted if each.door != ENV], environ)]
     check_clashes([(each, tuple(variables)) for each, variables in found])
     rivals = {name for each, variables in found for name in rivals_of(each.door, variables)}
     if hidden := sorted(rivals & environ.keys()):
@@ -54,7 +54,9 @@ def surroundings(
     return kept
 
 
-def _doors(client: Client, wanted: Sequence[Wanted]) -> Iterator[tuple[Wanted, Variables]]:
+def _doors(
+    client: Client, wanted: Sequence[Wanted], environ: Variables
+) -> Iterator[tuple[Wanted, Variables]]:
     if not wanted:
         return
     asked = [wire.SessionEndpoint(credential=each.credential, door=each.door) for each in wanted]
@@ -62,8 +64,17 @@ def _doors(client: Client, wanted: Sequence[Wanted]) -> Iterator[tuple[Wanted, V
     for each, there in zip(wanted, session.endpoints, strict=True):
         assert each.door != ENV
         file = there.token_file or ""
-        variables = variables_of(each.door, there.port or 0, file, partial(_secret, file))
-        yield each, variables
+        yield (
+            each,
+            variables_of(
+                each.door,
+                there.port or 0,
+                file,
+                partial(_secret, file),
+                # What the caller has chosen counts.
+                region=None if environ.keys() & set(REGIONS) else there.region,
+            ),
+        )
 
 
 def _secret(file: str) -> str:

@@ -11,6 +11,7 @@ from credward.cli.endpoint_variables import SECRETS, variables_of
 from credward.cli.output import say
 from credward.cli.start import paths
 from credward.config import Config, CredentialConfig, EndpointConfig
+from credward.config.endpoints import unfit
 from credward.errors import BrokerError, Kind
 from credward.settings.doors import DoorKind
 from credward.store.door_secrets import secret_file
@@ -42,8 +43,12 @@ def endpoint_for(
 ) -> EndpointConfig:
     """Return what `find_endpoint` does, else raise `fix-configuration`.
 
-    What to add is printed before.
+    What to add is printed before. Raises `bad-request` if no such door is for *credential*.
     """
+    if (problem := unfit(doors[0], credential)) is not None:
+        raise BrokerError(
+            Kind.BAD_REQUEST, f"{problem}: name another credential, from credward status"
+        )
     found = find_endpoint(config, credential, doors)
     if found is not None:
         return found

@@ -88,6 +88,7 @@ def test_from_the_pool_to_the_endpoint(run: Run, set_up_home: Path) -> None:
         (("bedrock", "--pool", POOL), "gives no OIDC token"),
         (("gateway", "--pool", "p"), "--pool is the audience of a provider"),
         (("vertex", "--service-account", "a@b"), "--service-account goes with --pool"),
+        (("bedrock",), "is AWS keys, and door gce hands out a bearer token: name another"),
     ],
 )
 def test_what_does_not_fit_is_refused(

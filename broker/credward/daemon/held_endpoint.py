@@ -39,9 +39,23 @@ class HeldEndpoint:
         self._make = make
         self._pid = pid
         self._listeners: Sequence[Listener] = ()
+        self._closed = False
+        # To close it waits for what opens it, or that would go on with sockets of its own.
+        self._changing = asyncio.Lock()
 
     async def begin(self) -> None:
-        """Open it; if that fails, `failure` says why."""
+        """Open it; if that fails, `failure` says why. Nothing if it was closed."""
+        async with self._changing:
+            if not self._closed:
+                await self._open()
+
+    async def close(self) -> None:
+        """Close it for good, once its running answers are finished."""
+        async with self._changing:
+            self._closed = True
+            await asyncio.gather(*(each.close() for each in self._listeners))
+
+    async def _open(self) -> None:
         try:
             # It waits for the disk, where there is a secret.
             self.opened = await asyncio.to_thread(self._make)
@@ -55,10 +69,6 @@ class HeldEndpoint:
         for listener in self._listeners:
             await listener.open()
         _log.info("endpoint %s at port %d", self.endpoint.name, self.opened.port)
-
-    async def close(self) -> None:
-        """Close it, once its running answers are finished."""
-        await asyncio.gather(*(each.close() for each in self._listeners))
 
     def view(self) -> EndpointView:
         """Return its state."""

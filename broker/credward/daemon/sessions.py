@@ -25,8 +25,6 @@ from credward.daemon.held_endpoint import RETRY, HeldEndpoint
 from credward.doors.endpoint import OpenedEndpoint
 from credward.errors import BrokerError, Kind
 from credward.processes import ProcessId, boot_id, hold
-from credward.settings.doors import WITH_SECRET
-from credward.store.door_secrets import load_or_make_secret
 from credward.store.session_files import EndpointRecord, SessionFiles, SessionRecord
 
 __all__ = ["MakeForSession", "Sessions"]
@@ -179,7 +177,6 @@ class Sessions:
         self._spawn(self.end(session_id))
 
     async def _open(self, session: _Session) -> None:
-        await asyncio.to_thread(self._make_secrets, session)
         for each in session.endpoints:
             await each.begin()
             if each.failure is not None:
@@ -188,17 +185,10 @@ class Sessions:
         if session.id not in self._held:
             raise _has_ended(session.owner)
 
-    def _make_secrets(self, session: _Session) -> None:
-        """Write the secrets now, in a thread: a disk may be slow."""
-        for number, each in enumerate(session.endpoints):
-            if each.endpoint.door in WITH_SECRET:
-                load_or_make_secret(self._files.token_file(session.id, number))
-
     async def _undo(self, session: _Session) -> None:
-        await asyncio.gather(
-            asyncio.to_thread(self._files.remove, session.id),
-            *(each.close() for each in session.endpoints),
-        )
+        # The files last: to open an endpoint makes one.
+        await asyncio.gather(*(each.close() for each in session.endpoints))
+        await asyncio.to_thread(self._files.remove, session.id)
 
     def _let_go(self, session: _Session) -> None:
         asyncio.get_running_loop().remove_reader(session.handle)

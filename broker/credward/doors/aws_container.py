@@ -16,7 +16,7 @@ from credward.doors.endpoint import Asking, no_such_path, only_verb
 from credward.doors.guard import check_secret
 from credward.errors import BrokerError
 from credward.formats.aws_keys import container_answer
-from credward.http.messages import HttpRequest, HttpResponse, RefusedRequest
+from credward.http.messages import HttpRequest, HttpResponse, status_of
 from credward.tokens import Secret
 
 __all__ = ["AwsContainer"]
@@ -51,6 +51,6 @@ class AwsContainer:
 
     def render_error(self, error: BrokerError, _headers: Mapping[str, str]) -> HttpResponse:
         """Return a failure with the two members that SDKs show."""
-        status = error.status if isinstance(error, RefusedRequest) else error.kind.status
+        status = status_of(error)
         body = {"code": error.kind.slug, "message": error.message}
         return HttpResponse(status=status, body=msgspec.json.encode(body))

@@ -21,7 +21,7 @@ from credward.doors.aws import Roles
 from credward.doors.endpoint import Asking, no_such_path, only_verb, path_of
 from credward.errors import BrokerError, Kind
 from credward.formats.aws_keys import imds_answer
-from credward.http.messages import HttpRequest, HttpResponse, RefusedRequest
+from credward.http.messages import HttpRequest, HttpResponse, RefusedRequest, status_of
 from credward.settings import aws
 
 __all__ = ["AwsImds"]
@@ -66,7 +66,7 @@ class AwsImds:
 
     def render_error(self, error: BrokerError, _headers: Mapping[str, str]) -> HttpResponse:
         """Return a failure with the members that the service has for a role without keys."""
-        status = error.status if isinstance(error, RefusedRequest) else error.kind.status
+        status = status_of(error)
         body = {"Code": error.kind.slug, "Message": error.message}
         return HttpResponse(status=status, body=msgspec.json.encode(body))
 

@@ -16,7 +16,7 @@ from credward.config import CredentialConfig
 from credward.doors.endpoint import Asking, handed_out
 from credward.errors import BrokerError, Kind
 from credward.formats.azure_token import azure_answer
-from credward.http.messages import HttpRequest, HttpResponse, RefusedRequest
+from credward.http.messages import HttpRequest, HttpResponse, RefusedRequest, status_of
 from credward.settings import entra
 from credward.tokens import TokenRequest
 
@@ -92,7 +92,7 @@ def render_error(error: BrokerError, _headers: Mapping[str, str]) -> HttpRespons
     What is not served is an identity or a resource that this machine does not have: 400, after
     which a chain of sources goes on.
     """
-    status = error.status if isinstance(error, RefusedRequest) else error.kind.status
+    status = status_of(error)
     body = {
         "statusCode": status,
         "message": error.message,

@@ -17,7 +17,7 @@ from credward.config import CredentialConfig
 from credward.doors.endpoint import Asking, handed_out, only_verb, path_of
 from credward.errors import BrokerError, Kind
 from credward.formats.google_token import access_token_answer, identity_token_answer
-from credward.http.messages import HttpRequest, HttpResponse, RefusedRequest
+from credward.http.messages import HttpRequest, HttpResponse, RefusedRequest, status_of
 from credward.settings import gcp
 from credward.tokens import TokenRequest
 
@@ -66,7 +66,7 @@ class Gce:
 
     def render_error(self, error: BrokerError, _headers: Mapping[str, str]) -> HttpResponse:
         """Return our line as text: google-auth shows the body of a failed answer."""
-        status = error.status if isinstance(error, RefusedRequest) else error.kind.status
+        status = status_of(error)
         return _text(error.message, status=status)
 
     # --- the machine --------------------------------------------------------------------------

@@ -21,6 +21,7 @@ __all__ = [
     "RefusedRequest",
     "RenderError",
     "encode_head",
+    "status_of",
     "wipe",
 ]
 
@@ -73,6 +74,12 @@ class RefusedRequest(BrokerError):  # noqa: N818 - named for what it is
         super().__init__(kind, message)
         self.status = status
         self.allow = allow
+
+
+def status_of(error: BrokerError) -> int:
+    """Return the status that answers *error*."""
+    own = error.status if isinstance(error, RefusedRequest) else error.kind.status
+    return own or Kind.INTERNAL.status
 
 
 @lru_cache(maxsize=256)

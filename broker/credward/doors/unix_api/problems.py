@@ -10,16 +10,15 @@ from collections.abc import Mapping
 
 from credward import wire
 from credward.errors import BrokerError
-from credward.http.messages import HttpResponse, RefusedRequest
+from credward.http.messages import HttpResponse, RefusedRequest, status_of
 
 __all__ = ["render_problem", "wants_text"]
 
 
 def render_problem(error: BrokerError, headers: Mapping[str, str]) -> HttpResponse:
     """Return the answer for *error* in the shape that the Accept header asks for."""
-    status = error.status if isinstance(error, RefusedRequest) else None
     failure = error.failure
-    problem = wire.Problem.of(failure, status)
+    problem = wire.Problem.of(failure, status_of(error))
     extra = [("Credward-Kind", problem.kind), ("Cache-Control", "no-store")]
     if failure.retry_after is not None and math.isfinite(failure.retry_after):
         extra.append(("Retry-After", str(max(0, math.ceil(failure.retry_after)))))

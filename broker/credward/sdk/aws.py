@@ -20,14 +20,12 @@ from botocore.exceptions import CredentialRetrievalError
 
 from credward.clock import SystemClock
 from credward.errors import BrokerError
-from credward.formats.aws_keys import keys_of
+from credward.formats.aws_keys import MIN_REMAINING, keys_of
 from credward.sdk.asking import Wanted, ask
 
 __all__ = ["make_session"]
 
 _METHOD = "credward"
-# The window of botocore, and a minute (seconds).
-_LIFE = 16 * 60.0
 
 
 class _Provider(CredentialProvider):
@@ -54,7 +52,7 @@ def make_session(wanted: Wanted, region: str | None) -> boto3.Session:
 
 def _keys(wanted: Wanted) -> dict[str, str]:
     try:
-        given = ask(wanted, min_remaining=_LIFE)
+        given = ask(wanted, min_remaining=MIN_REMAINING)
         keys = keys_of(given.token, given.credential, SystemClock().now())
     except BrokerError as error:
         raise CredentialRetrievalError(provider=_METHOD, error_msg=error.message) from error

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from credward.callers.peer import Peer
 from credward.config import Config, CredentialConfig, SinkConfig
 from credward.errors import BrokerError, Failure, Kind
+from credward.formats.aws_keys import MIN_REMAINING
 from credward.issuing.gate import Gate
 from credward.issuing.issuer import Issuer
 from credward.issuing.released import Released
@@ -31,9 +32,6 @@ _PATIENCE = 300.0
 # Claude Code and the SDKs of Anthropic look for another token when 120 s are left, and the one for
 # TypeScript fails when 30 s are left: so there is another one before (seconds).
 _ANTHROPIC = 300.0
-# botocore renews what it can in the last 15 minutes, and a file tells it no end; so a program that
-# starts has at least this (seconds).
-_AWS = 16 * 60.0
 
 
 def least_remaining(sink: SinkConfig) -> float:
@@ -44,7 +42,8 @@ def least_remaining(sink: SinkConfig) -> float:
     """
     if sink.single_use:
         return math.inf
-    return {"anthropic-profile": _ANTHROPIC, "aws-credentials": _AWS}.get(sink.format, 0.0)
+    # A file tells botocore no end; so a program that starts has as long as from any other door.
+    return {"anthropic-profile": _ANTHROPIC, "aws-credentials": MIN_REMAINING}.get(sink.format, 0.0)
 
 
 def not_permitted(

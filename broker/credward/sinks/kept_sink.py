@@ -10,7 +10,7 @@ import logging
 import math
 import shlex
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -21,7 +21,8 @@ from credward.issuing.released import Released
 from credward.sinks.aside import aside
 from credward.sinks.asking import SinkAsking
 from credward.sinks.kinds import make_sink
-from credward.sinks.ours import Marks, NotOursError
+from credward.sinks.ours import NotOursError
+from credward.sinks.places import Places
 from credward.sinks.state import (
     Facts,
     SinkState,
@@ -35,32 +36,9 @@ from credward.sinks.state import (
 )
 from credward.workers.token_bytes import wipe
 
-__all__ = ["KeptSink", "Places"]
+__all__ = ["KeptSink"]
 
 _log = logging.getLogger(__name__)
-
-
-class Places(Protocol):
-    """The record of what is ours on the disk."""
-
-    def written(self, sink: SinkConfig) -> Written | None:
-        """Return what was noted to be there, as of an earlier run; None for nothing."""
-        ...
-
-    def marks(self, sink: SinkConfig) -> Marks:
-        """Return by what that of ours is known which may be there."""
-        ...
-
-    async def note(self, sink: SinkConfig, written: Written | None, marks: Marks) -> None:
-        """Note what is there, durable on return.
-
-        None: nothing, or something of ours of which no more is known than *marks*.
-        """
-        ...
-
-    async def forget(self, sink: SinkConfig) -> None:
-        """Note that nothing of ours is there, durable on return."""
-        ...
 
 
 class KeptSink:

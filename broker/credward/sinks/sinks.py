@@ -19,11 +19,10 @@ from credward.clock import Clock
 from credward.config import CredentialConfig, SinkConfig
 from credward.errors import Failure
 from credward.minting.driver import Wakeups
-from credward.sinks.aside import aside
 from credward.sinks.asking import SinkAsking, least_remaining
 from credward.sinks.kept_sink import KeptSink
-from credward.sinks.ours import Marks
-from credward.sinks.record import Entry, SinkRecord
+from credward.sinks.places import Place, Places
+from credward.sinks.record import SinkRecord
 from credward.sinks.state import Written
 
 __all__ = ["Sinks"]
@@ -33,7 +32,6 @@ _log = logging.getLogger(__name__)
 # How long an owner waits for files to go (seconds).
 _MOMENT = 2.0
 
-_Place = tuple[str, str]
 _Run = Callable[[SinkConfig], Coroutine[Any, Any, None]]
 
 
@@ -68,15 +66,15 @@ class Sinks:
     ) -> None:
         self._clock = clock
         self._asking = asking
-        self._places = _Places(record)
+        self._places = Places(record)
         self._policy_epoch = policy_epoch
         self._run = run
         self._spawn = spawn
         self._wakeups = wakeups
         self._decisions: dict[SinkConfig, _Decision] = {}
-        self._kept: dict[_Place, KeptSink] = {}
-        self._work: dict[_Place, _Busy] = {}
-        self._programs: dict[_Place, _Busy] = {}
+        self._kept: dict[Place, KeptSink] = {}
+        self._work: dict[Place, _Busy] = {}
+        self._programs: dict[Place, _Busy] = {}
         # Of the same path only one is at work: they may be parts of one file.
         self._turns: dict[str, asyncio.Lock] = {}
         self._following = asyncio.Lock()
@@ -154,7 +152,7 @@ class Sinks:
 
     # --- the work ----------------------------------------------------------------------------
 
-    def _remove_others(self, wanted: dict[_Place, SinkConfig]) -> None:
+    def _remove_others(self, wanted: dict[Place, SinkConfig]) -> None:
         """Remove what is at a place that is not wanted, or is written there in another format."""
         for place, entry in self._places.entries():
             sink = wanted.get(place)
@@ -191,7 +189,7 @@ class Sinks:
             self._idle.clear()
             self._spawn(self._settle(kept.config.place, busy))
 
-    async def _settle(self, place: _Place, busy: _Busy) -> None:
+    async def _settle(self, place: Place, busy: _Busy) -> None:
         try:
             while busy.again:
                 busy.again = False
@@ -208,7 +206,7 @@ class Sinks:
                 self._idle.set()
         self._set_wakeup()
 
-    def _turn(self, place: _Place) -> asyncio.Lock:
+    def _turn(self, place: Place) -> asyncio.Lock:
         return self._turns.setdefault(place[0], asyncio.Lock())
 
     def _set_wakeup(self) -> None:
@@ -231,51 +229,6 @@ class Sinks:
                 await self._run(sink)
         finally:
             busy.running = False
-
-
-class _Places:
-    """What is ours on the disk, in memory and in the record."""
-
-    def __init__(self, record: SinkRecord) -> None:
-        self._record = record
-        self._entries: dict[_Place, Entry] | None = None
-        self._saving = asyncio.Lock()
-
-    async def load(self) -> None:
-        """Read the record, if it was not read yet."""
-        if self._entries is None:
-            self._entries = await aside(self._record.load)
-
-    def entries(self) -> list[tuple[_Place, Entry]]:
-        """Return all of them by place."""
-        return list((self._entries or {}).items())
-
-    def written(self, sink: SinkConfig) -> Written | None:
-        """Return what an earlier run left in *sink*, None if nothing."""
-        entry = (self._entries or {}).get(sink.place)
-        return None if entry is None or entry.format != sink.format else entry.written
-
-    def marks(self, sink: SinkConfig) -> Marks:
-        """Return by what that of ours is known which may be there."""
-        entry = (self._entries or {}).get(sink.place)
-        return () if entry is None else entry.marks
-
-    async def note(self, sink: SinkConfig, written: Written | None, marks: Marks) -> None:
-        """Note what is there; None: nothing, or something of ours of which no more is known."""
-        await self._save({**(self._entries or {}), sink.place: Entry.of(sink, written, marks)})
-
-    async def forget(self, sink: SinkConfig) -> None:
-        """Note that nothing of ours is there."""
-        entries = dict(self._entries or {})
-        if entries.pop(sink.place, None) is not None:
-            await self._save(entries)
-
-    async def _save(self, entries: dict[_Place, Entry]) -> None:
-        # In memory first: what is on the disk counts for the next daemon only.
-        self._entries = entries
-        async with self._saving:
-            now = self._entries
-            await aside(lambda: self._record.save(now))
 
 
 def _key(sink: SinkConfig) -> SinkConfig:

@@ -236,7 +236,7 @@ def plan_set_up(
         )
     )
     more = [plan_wish(each, records.get(str(each.target))) for each in way.files]
-    return SetUp(plans=[plan, *more, *gone], way=way, notes=[*way.notes, *rivals])
+    return SetUp(plans=[plan, *more, *gone], way=way, notes=list(rivals))
 
 
 def _refuse_other_helper(plan: Plan, options: Options) -> None:

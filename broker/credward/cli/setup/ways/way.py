@@ -44,7 +44,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
-    """What to set. *helper*: Claude Code sends what the helper prints. *notes*: for people.
+    """What to set. *helper*: Claude Code sends what the helper prints.
 
     *rivals*: variables that would lead it elsewhere, or send something else. *oldest*: the version
     of Claude Code that it was seen to work with, if older ones are known not to.
@@ -55,7 +55,6 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[Wish, ...] = ()
     rivals: tuple[str, ...] = ()
     oldest: str = ""
-    notes: tuple[str, ...] = ()
 
 
 def needed(what: str, option: str, asked: Asked, *values: str | None) -> str:

@@ -12,10 +12,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Self
 
 from fakes.claude_answers import amazon_stream, message
-from fakes.http_server import Handler, HttpServer
+from fakes.http_server import Handler, Service
 from fakes.messages_api import Seen
 
 __all__ = ["Bedrock"]
@@ -29,8 +28,8 @@ _REFUSALS = {
 
 
 @dataclass(slots=True)
-class Bedrock:
-    """Serve on a free loopback port. *refuse* gets an access key id, or a bearer."""
+class Bedrock(Service):
+    """*refuse* gets an access key id, or a bearer."""
 
     refuse: Callable[[str], bool] = lambda _token: False
     refuse_with: int = 403
@@ -39,14 +38,8 @@ class Bedrock:
     # With these, a request that names no session token is noticed.
     sessions: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _server: HttpServer | None = None
 
-    @property
-    def url(self) -> str:
-        assert self._server is not None
-        return self._server.url
-
-    def __enter__(self) -> Self:
+    def answering(self) -> type[Handler]:
         bedrock = self
 
         class Answering(Handler):
@@ -68,12 +61,7 @@ class Bedrock:
                     headers = {"Content-Type": "application/json"}
                     self.reply(200, json.dumps(message()).encode(), headers)
 
-        self._server = HttpServer(Answering).__enter__()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        assert self._server is not None
-        self._server.__exit__()
+        return Answering
 
     def judge(self, authorization: str, session: str, path: str) -> int:
         """Write the request down and return the status it gets."""

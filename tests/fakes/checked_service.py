@@ -11,9 +11,9 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
-from fakes.http_server import Handler, HttpServer
+from fakes.http_server import Handler, Service
 from fakes.sigv4 import AwsKeys, signed
 
 __all__ = ["CheckedService", "Shown"]
@@ -45,25 +45,18 @@ class Shown:
 
 
 @dataclass(slots=True)
-class CheckedService:
-    """Serve on a free loopback port.
+class CheckedService(Service):
+    """*takes* says whether a bearer or a key is good now.
 
-    *takes* says whether a bearer or a key is good now, *keys* which keys and session token are behind
-    an access key id that is good.
+    *keys* says which keys and session token are behind an access key id that is good.
     """
 
     takes: Callable[[str], bool] = lambda _token: False
     keys: Callable[[str], tuple[AwsKeys, str] | None] = lambda _key: None
     seen: list[Shown] = field(default_factory=list)
-    _server: HttpServer | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    @property
-    def url(self) -> str:
-        assert self._server is not None
-        return self._server.url
-
-    def __enter__(self) -> Self:
+    def answering(self) -> type[Handler]:
         service = self
 
         class Answering(Handler):
@@ -88,12 +81,7 @@ class CheckedService:
 
             do_GET = do_POST  # noqa: N815 - the names are the standard library's
 
-        self._server = HttpServer(Answering).__enter__()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        assert self._server is not None
-        self._server.__exit__()
+        return Answering
 
     def check(self, path: str, headers: Mapping[str, str], raw: bytes) -> Shown:
         """Return what this request shows, and whether it is taken."""

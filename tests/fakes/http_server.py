@@ -6,9 +6,10 @@ import http.server
 import ssl
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Self
 
-__all__ = ["Handler", "HttpServer"]
+__all__ = ["Handler", "HttpServer", "Service"]
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -65,6 +66,31 @@ class HttpServer:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+@dataclass(slots=True, kw_only=True)
+class Service:
+    """A stand-in that serves within its block, at `url`, with the handler that `answering` makes."""
+
+    tls: ssl.SSLContext | None = None
+    _server: HttpServer | None = field(default=None, init=False)
+
+    def answering(self) -> type[Handler]:
+        """Return what answers one request."""
+        raise NotImplementedError
+
+    @property
+    def url(self) -> str:
+        assert self._server is not None
+        return self._server.url
+
+    def __enter__(self) -> Self:
+        self._server = HttpServer(self.answering(), tls=self.tls).__enter__()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        assert self._server is not None
+        self._server.__exit__()
 
 
 class _Threads(http.server.ThreadingHTTPServer):

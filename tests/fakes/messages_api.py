@@ -13,10 +13,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 from fakes.claude_answers import message, server_sent
-from fakes.http_server import Handler, HttpServer
+from fakes.http_server import Handler, Service
 
 __all__ = ["MessagesApi", "Seen"]
 
@@ -42,8 +42,8 @@ class Seen:
 
 
 @dataclass(slots=True)
-class MessagesApi:
-    """Serve on a free loopback port. *refuse* gets a token and returns whether it is refused.
+class MessagesApi(Service):
+    """*refuse* gets a token and returns whether it is refused.
 
     *exchange* answers the token endpoint, which the Claude API has at the same address.
     """
@@ -54,14 +54,8 @@ class MessagesApi:
     exchange: Exchange | None = None
     seen: list[Seen] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _server: HttpServer | None = None
 
-    @property
-    def url(self) -> str:
-        assert self._server is not None
-        return self._server.url
-
-    def __enter__(self) -> Self:
+    def answering(self) -> type[Handler]:
         api = self
 
         class Answering(Handler):
@@ -102,12 +96,7 @@ class MessagesApi:
             ) -> None:
                 self.reply(status, body, {"Content-Type": content_type})
 
-        self._server = HttpServer(Answering).__enter__()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        assert self._server is not None
-        self._server.__exit__()
+        return Answering
 
     def judge(self, api_key: str | None, bearer: str | None, path: str) -> int:
         """Write the request down and return the status it gets."""

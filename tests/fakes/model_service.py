@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
-from fakes.http_server import Handler, HttpServer
+from fakes.http_server import Handler, Service
 from fakes.sigv4 import AwsKeys, signed
 
 __all__ = ["AwsKeys", "Given", "ModelService", "Received"]
@@ -47,26 +46,19 @@ class Received:
 
 
 @dataclass(slots=True)
-class ModelService:
-    """Serve on a free loopback port. *keys*: of the account that a signature is checked with.
+class ModelService(Service):
+    """*keys*: of the account that a signature is checked with.
 
     *before* is called in each request before it is answered.
     """
 
     given: Given = field(default_factory=Given)
     keys: AwsKeys | None = None
-    tls: ssl.SSLContext | None = None
     before: Callable[[], None] = lambda: None
     received: list[Received] = field(default_factory=list)
-    _server: HttpServer | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    @property
-    def url(self) -> str:
-        assert self._server is not None
-        return self._server.url
-
-    def __enter__(self) -> Self:
+    def answering(self) -> type[Handler]:
         service = self
 
         class Answering(Handler):
@@ -84,12 +76,7 @@ class ModelService:
                     sent |= {"request-id": shown, "x-request-id": shown, "x-amzn-errortype": shown}
                 self.reply(given.status, json.dumps(body).encode(), sent)
 
-        self._server = HttpServer(Answering, tls=self.tls).__enter__()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        assert self._server is not None
-        self._server.__exit__()
+        return Answering
 
     def take(self, path: str, headers: Mapping[str, str], raw: bytes) -> Given:
         """Write the request down and return what it gets."""

@@ -13,6 +13,7 @@ from fakes.oauth_server import OAuthServer
 from integration.daemon import DaemonFactory, RunningDaemon
 from integration.minting import MintProgram
 from integration.other_account import Account, open_account
+from integration.sinks import own_folder
 
 
 @pytest.fixture
@@ -50,6 +51,12 @@ def daemon(start_daemon: DaemonFactory) -> RunningDaemon:
 def program(tmp_path: Path) -> MintProgram:
     """Return a program that mints to order."""
     return MintProgram(tmp_path / "upstream")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Return a folder for sinks."""
+    return own_folder(tmp_path / "place")
 
 
 @pytest.fixture

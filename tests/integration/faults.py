@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from fakes.oauth_server import OAuthServer
 from integration.daemon import Answer, DaemonFactory, RunningDaemon, permit_all
@@ -36,13 +36,19 @@ def missing() -> str | None:
 
 
 class SmallDisk:
-    """Two megabytes at *path*."""
+    """Two megabytes at *path*, until its block ends or it is removed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._covered = 0
         path.mkdir(mode=0o700, parents=True)
         _run("mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "tmpfs", str(path))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.remove()
 
     def fill(self) -> None:
         """Leave no room."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from integration.daemon import RunningDaemon
 from waiting import until
 
-__all__ = ["audited", "block", "own_folder", "sink"]
+__all__ = ["audited", "block", "own_folder", "sink", "text"]
 
 
 def block(credential: str, path: Path, format: str = "token", **words: object) -> str:  # noqa: A002
@@ -54,3 +55,10 @@ def own_folder(path: Path) -> Path:
     """Return a folder that only its owner can change."""
     path.mkdir(mode=0o700)
     return path
+
+
+def text(path: Path) -> str:
+    """Return what is in a file, empty without one."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_text()
+    return ""

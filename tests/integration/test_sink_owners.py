@@ -18,23 +18,10 @@ from integration.daemon import DaemonFactory, RunningDaemon, permit_all
 from integration.endpoints import keys
 from integration.faults import SmallDisk, missing
 from integration.minting import MintProgram
-from integration.sinks import block, own_folder, sink
+from integration.sinks import block, own_folder, sink, text
 from waiting import until
 
 PASSPHRASE = "correct horse battery\n"
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """Return a folder for sinks."""
-    return own_folder(tmp_path / "place")
-
-
-def text(path: Path) -> str:
-    """Return what is in a file, empty without one."""
-    with contextlib.suppress(FileNotFoundError):
-        return path.read_text()
-    return ""
 
 
 def record(daemon: RunningDaemon) -> list[dict[str, object]]:
@@ -220,8 +207,7 @@ def test_where_nothing_was_written_nothing_is_ours(
     start_daemon: DaemonFactory, program: MintProgram, tmp_path: Path
 ) -> None:
     """A first write that failed makes the place no place of ours, also not for the next daemon."""
-    disk = SmallDisk(tmp_path / "disk")
-    try:
+    with SmallDisk(tmp_path / "disk") as disk:
         path = own_folder(disk.path / "place") / "file"
         disk.fill()
         daemon = start_daemon(program.block("given") + block("given", path))
@@ -237,8 +223,6 @@ def test_where_nothing_was_written_nothing_is_ours(
         daemon.kill9()
         daemon.start()
         assert text(path) == "mine"
-    finally:
-        disk.remove()
 
 
 def test_the_record_tells_nothing_of_a_token(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -22,21 +21,8 @@ from integration.daemon import DaemonFactory, RunningDaemon, permit_all
 from integration.endpoints import keys
 from integration.faults import SmallDisk, missing
 from integration.minting import MintProgram
-from integration.sinks import audited, block, own_folder, sink
+from integration.sinks import audited, block, own_folder, sink, text
 from waiting import until
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """Return a folder for sinks."""
-    return own_folder(tmp_path / "place")
-
-
-def text(path: Path) -> str:
-    """Return what is in a file, empty without one."""
-    with contextlib.suppress(FileNotFoundError):
-        return path.read_text()
-    return ""
 
 
 def noted(daemon: RunningDaemon) -> bool:
@@ -577,8 +563,7 @@ def test_a_full_disk_leaves_the_old_file_whole(
     start_daemon: DaemonFactory, program: MintProgram, tmp_path: Path
 ) -> None:
     """The status says so, and it is written once there is room; so does a read-only folder."""
-    disk = SmallDisk(tmp_path / "disk")
-    try:
+    with SmallDisk(tmp_path / "disk") as disk:
         path = own_folder(disk.path / "place") / "file"
         daemon = start_daemon(program.block("given") + block("given", path))
         until(lambda: text(path))
@@ -596,8 +581,6 @@ def test_a_full_disk_leaves_the_old_file_whole(
             found = until(lambda: (now := sink(daemon, path))["failure"] and now)
             assert "make its folder writable" in found["failure"]["message"]
             assert text(path) == "opaque-2"
-    finally:
-        disk.remove()
 
 
 @pytest.mark.skipif(missing() is not None, reason=str(missing()))
@@ -605,8 +588,7 @@ def test_a_write_and_a_removal_that_fail_do_not_take_turns_without_a_pause(
     start_daemon: DaemonFactory, program: MintProgram, tmp_path: Path
 ) -> None:
     """A file of other settings has to go, and cannot: each attempt hands out a token."""
-    disk = SmallDisk(tmp_path / "disk")
-    try:
+    with SmallDisk(tmp_path / "disk") as disk:
         path = own_folder(disk.path / "place") / "file"
         sinks = block("given", path, "env")
         daemon = start_daemon(program.block("given") + sinks)
@@ -621,5 +603,3 @@ def test_a_write_and_a_removal_that_fail_do_not_take_turns_without_a_pause(
             assert len(audited(daemon)) <= before + 2
         daemon.send(signal.SIGHUP)
         until(lambda: text(path).startswith("OTHER="))
-    finally:
-        disk.remove()

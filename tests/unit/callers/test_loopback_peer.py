@@ -6,13 +6,14 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from credward.callers.linux_peer import LinuxIdentifier
 from credward.callers.looking import Looker
-from credward.callers.loopback_peer import LoopbackIdentifier
+from credward.callers.loopback_peer import LoopbackIdentifier, LoopbackPeer
 from credward.errors import BrokerError, Kind
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks netlink")
@@ -68,6 +69,21 @@ def identifier(processes: LinuxIdentifier, *served: int) -> LoopbackIdentifier:
     return LoopbackIdentifier(processes, lambda: served or (os.geteuid(),))
 
 
+@asynccontextmanager
+async def located(
+    processes: LinuxIdentifier, listener: socket.socket
+) -> AsyncIterator[LoopbackPeer]:
+    """The process at the other end of the next connection, found."""
+    ours, _ = listener.accept()
+    with ours:
+        peer = identifier(processes).open(ours, "gce:9912")
+        try:
+            await peer.locate()
+            yield peer
+        finally:
+            peer.close()
+
+
 async def test_the_process_is_found(
     processes: LinuxIdentifier, listener: socket.socket, client: subprocess.Popen[str]
 ) -> None:
@@ -100,10 +116,7 @@ async def test_a_socket_that_was_passed_on_is_nobodys(
     processes: LinuxIdentifier, listener: socket.socket, client: subprocess.Popen[str]
 ) -> None:
     """P4: what it is now is not known, and who it was says nothing."""
-    ours, _ = listener.accept()
-    with ours:
-        peer = identifier(processes).open(ours, "gce:9912")
-        await peer.locate()
+    async with located(processes, listener) as peer:
         assert peer.identify().pid == client.pid
         tell(
             client,
@@ -112,7 +125,6 @@ async def test_a_socket_that_was_passed_on_is_nobodys(
         assert peer.identify().pid is None
         await peer.locate()
         found = peer.identify().pid
-        peer.close()
         tell(client, "os.kill(child, 9); os.waitpid(child, 0)")
     assert found not in {None, client.pid}
 
@@ -120,15 +132,11 @@ async def test_a_socket_that_was_passed_on_is_nobodys(
 async def test_a_process_that_has_ended_is_refused(
     processes: LinuxIdentifier, listener: socket.socket, client: subprocess.Popen[str]
 ) -> None:
-    ours, _ = listener.accept()
-    with ours:
-        peer = identifier(processes).open(ours, "gce:9912")
-        await peer.locate()
+    async with located(processes, listener) as peer:
         client.kill()
         client.wait()
         with pytest.raises(BrokerError) as caught:
             peer.identify()
-        peer.close()
     assert caught.value.kind is Kind.DENIED
 
 
@@ -136,10 +144,7 @@ async def test_an_exec_takes_the_program_away(
     processes: LinuxIdentifier, listener: socket.socket, client: subprocess.Popen[str]
 ) -> None:
     """P3: attested again, and another program is not the one that connected."""
-    ours, _ = listener.accept()
-    with ours:
-        peer = identifier(processes).open(ours, "gce:9912")
-        await peer.locate()
+    async with located(processes, listener) as peer:
         assert peer.identify().executable is not None
         assert client.stdin is not None
         client.stdin.write(
@@ -148,7 +153,6 @@ async def test_an_exec_takes_the_program_away(
         client.stdin.flush()
         while (caller := peer.identify()).name != "sleep":
             pass
-        peer.close()
     assert caller.executable is None
 
 

@@ -387,7 +387,7 @@ class Client:
     def _check_that_nobody_is_here(self, deadline: float) -> None:
         """Raise `fix-configuration` if this machine has a daemon: then it is no container.
 
-        A repository may have set the variable, and whoever answers for names may lead it anywhere.
+        A repository may have set the variable, and a name server may lead a name anywhere.
         """
         for path in self._sockets:
             try:

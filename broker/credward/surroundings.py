@@ -1,4 +1,4 @@
-"""What the environment and the folder of a caller say: the same question from whoever asks.
+"""What the environment and the folder of a caller say: every client asks the same question.
 
 `settings_files` searches the folder, `policy.client_variables` has the format of the report on the
 environment. A file system may not answer for ever, so the caller says how to look aside: in a child

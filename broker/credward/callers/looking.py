@@ -1,7 +1,7 @@
 """Programs of ours that look at a process, each with a deadline.
 
-The memory and the folder of another process can make whoever reads them wait, for as long as that
-process likes. So the daemon never reads them itself.
+A process that reads the memory or the folder of another one can be made to wait by it, for as long
+as that one likes. So the daemon never reads them itself.
 """
 
 from __future__ import annotations

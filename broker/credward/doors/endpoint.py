@@ -74,7 +74,7 @@ class EndpointProtocol(Protocol):
 
 
 class Asking:
-    """Asks for the tokens of one endpoint, for whoever connected to it.
+    """Asks for the tokens of one endpoint, for the programs that connect to it.
 
     *config* returns the configuration in force.
     """

@@ -40,7 +40,7 @@ def guarded(
     """Return the handler of an endpoint at *port*.
 
     *addresses* are those of the service that it stands in for, at its usual port; *names* are what
-    clients call this machine. Whoever answers for a name may lead a page here by it (DNS
+    clients call this machine. A name server may lead a page here by a name of its own (DNS
     rebinding): only an endpoint that is shown a secret may have names.
     """
     hosts = {f"{host}:{port}" for host in (*_OF_LOOPBACK, *names)}
@@ -51,12 +51,12 @@ def guarded(
 
     def handle(http_request: HttpRequest) -> Awaitable[HttpResponse]:
         _check(http_request.headers, hosts)
-        return _answer_whoever(answer, http_request)
+        return _answer_located(answer, http_request)
 
     return handle
 
 
-async def _answer_whoever(answer: Answer, http_request: HttpRequest) -> HttpResponse:
+async def _answer_located(answer: Answer, http_request: HttpRequest) -> HttpResponse:
     # Which process it is takes a moment to find out.
     await http_request.peer.locate()
     return await answer(http_request)

@@ -1,7 +1,8 @@
 """The socket API on loopback, for containers and virtual machines that cannot share a socket.
 
-Whoever shows the bearer of the endpoint may ask for tokens of its credentials, and for nothing
-else: no states, no logins, no managing. `Caller.limited_to` holds that for the decision as well.
+A client that shows the bearer of the endpoint may ask for tokens of its credentials, and for
+nothing else: no states, no logins, no managing. `Caller.limited_to` holds that for the decision as
+well.
 """
 
 from __future__ import annotations

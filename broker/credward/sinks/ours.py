@@ -1,8 +1,8 @@
 """What is ours of what lies at the place of a sink: known by its content, never by its place.
 
 A mark is a digest with a salt of its own, so that the record of them tells nothing of a token, not
-even that two files held the same. Whoever can write both the file and the record can make anything
-ours.
+even that two files held the same. A process that can write both the file and the record can make
+anything ours.
 """
 
 from __future__ import annotations

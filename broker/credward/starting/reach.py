@@ -1,4 +1,4 @@
-"""Reach the daemon of whoever asks, and start it first if that is wanted.
+"""Reach the daemon of the user who asks, and start it first if that is wanted.
 
 The command line and programs that import credward come this way; the native helper has its own.
 """

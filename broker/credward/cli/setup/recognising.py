@@ -46,7 +46,7 @@ def _settings(target: Path) -> Mapping[str, Any]:
         text = settings_file.read(target)
         found = get_member(text, ()) if text.strip() else {}
     except (BrokerError, UnreadableError):
-        # Whoever changes it reads it again, and says why that fails.
+        # The code that changes it reads it again, and says why that fails.
         return {}
     return found if isinstance(found, dict) else {}
 
